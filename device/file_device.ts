@@ -1,0 +1,450 @@
+/**
+ * A file or a block device of the operating system as a block device: the one
+ * door to a descriptor. Whoever wants to know what reaches the disk reads this
+ * file.
+ *
+ * Reads and writes are positional, synchronous and go through the page cache:
+ * about a microsecond each when the page is there. Only `fdatasync`, and
+ * zeroes written at length, leave the event loop.
+ *
+ * A failed `fdatasync` is final: the kernel may have marked the lost pages
+ * clean, so that a second one would succeed and mean nothing.
+ *
+ * @module
+ */
+
+import fs from "node:fs";
+import { assert, messageOf, VirstorError } from "../errors.ts";
+import type {
+  BlockDevice,
+  Completion,
+  DeviceCapabilities,
+  Extent,
+  WriteOptions,
+  WriteZeroesOptions,
+} from "./block_device.ts";
+import { lockHolder } from "./lock_holder.ts";
+import { blockDeviceSize, punchHole, zeroRange } from "./native_linux.ts";
+
+/** Zeroes are written in pieces of this many bytes. */
+const ZERO_PIECE_BYTES = 1 << 20;
+/** After this many zero bytes the event loop gets a turn. */
+const ZERO_TURN_BYTES = 8 << 20;
+
+const zeroes = new Uint8Array(ZERO_PIECE_BYTES);
+
+/** What others may do with the file meanwhile. */
+export type FileLock =
+  | "exclusive" // nobody else may have it locked
+  | "shared" // others may have it locked as shared
+  | "none";
+
+/** How a file is opened. */
+export interface FileDeviceOptions {
+  /** Open for reading only. */
+  readonly readOnly?: boolean;
+  /** The lock to take; default `none`. Taken at once or not at all. */
+  readonly lock?: FileLock;
+}
+
+/** A file or a block device, open. */
+export class FileDevice implements BlockDevice {
+  /** Where it was found. */
+  readonly path: string;
+  /** Bytes at the time of opening. */
+  readonly size: number;
+  /** 1 for a file; a sector for a block device. */
+  readonly blockSize: number;
+  /** What it can do. */
+  readonly capabilities: DeviceCapabilities;
+  /** The same for two paths if and only if they lead to the same file. */
+  readonly identity: string;
+
+  #descriptor: number;
+  #locked: Deno.FsFile | undefined;
+  #dirty = false;
+  #syncing: Promise<void> | undefined;
+  #nextSync: Promise<void> | undefined;
+  #syncFailure: VirstorError | undefined;
+
+  /**
+   * Opens a file or a block device.
+   *
+   * @param path Where it is.
+   * @param options How.
+   * @throws {VirstorError} `not-found`; `invalid` if it is neither a file nor
+   *   a block device; `busy` if the lock is taken, naming the holder; `io`.
+   */
+  constructor(path: string, options: FileDeviceOptions = {}) {
+    const readOnly = options.readOnly ?? false;
+    this.path = path;
+    // A look before the open: opening a FIFO would wait for ever.
+    assertIsDisk(path, attempt(path, () => fs.statSync(path)));
+    this.#descriptor = attempt(
+      path,
+      () => fs.openSync(path, readOnly ? "r" : "r+"),
+    );
+    try {
+      const stat = fs.fstatSync(this.#descriptor);
+      assertIsDisk(path, stat);
+      const isFile = stat.isFile();
+      this.identity = identityOf(stat);
+      this.#lock(options.lock ?? "none", readOnly, stat);
+      this.size = isFile ? stat.size : blockDeviceSize(this.#descriptor);
+      if (this.size < 0) {
+        throw new VirstorError(
+          "unsupported",
+          `Cannot open "${path}": the size of a block device is known on ` +
+            "Linux with --allow-ffi only",
+        );
+      }
+      this.blockSize = 1;
+      // A hole past the end of a file changes nothing and tells whether the
+      // file system can punch at all.
+      const punches = !readOnly && isFile &&
+        punchHole(this.#descriptor, this.size, 512);
+      this.capabilities = {
+        readOnly,
+        discard: punches,
+        fastZeroes: punches,
+      };
+    } catch (error) {
+      this.#release();
+      throw error;
+    }
+  }
+
+  /** Nothing holds writes back here. */
+  get congestion(): undefined {
+    return undefined;
+  }
+
+  /**
+   * Fills `target`.
+   *
+   * @param target Where the bytes go.
+   * @param offset The first byte.
+   * @returns Nothing: it is done.
+   * @throws {VirstorError} `io`, also if the file has become shorter.
+   */
+  read(target: Uint8Array, offset: number): undefined {
+    const length = target.length;
+    let done = 0;
+    try {
+      while (done < length) {
+        const count = fs.readSync(
+          this.#descriptor,
+          target,
+          done,
+          length - done,
+          offset + done,
+        );
+        if (count === 0) throw new Error("the file ends before");
+        done += count;
+      }
+    } catch (error) {
+      throw this.#failure("read", length, offset, error);
+    }
+  }
+
+  /**
+   * Writes `source` into the page cache.
+   *
+   * @param source The bytes.
+   * @param offset The first byte.
+   * @param options How.
+   * @returns A promise only with `fua`.
+   * @throws {VirstorError} `io`.
+   */
+  write(
+    source: Uint8Array,
+    offset: number,
+    options?: WriteOptions,
+  ): Completion {
+    const length = source.length;
+    let done = 0;
+    this.#dirty = true;
+    try {
+      while (done < length) {
+        done += fs.writeSync(
+          this.#descriptor,
+          source,
+          done,
+          length - done,
+          offset + done,
+        );
+      }
+    } catch (error) {
+      throw this.#failure("write", length, offset, error);
+    }
+    return options?.fua === true ? this.flush() : undefined;
+  }
+
+  /**
+   * Makes earlier writes durable, off the event loop. Calls that come while
+   * one `fdatasync` runs share the next one.
+   *
+   * @returns A promise if there is anything to make durable.
+   * @throws {VirstorError} `io`, for ever after the first failure.
+   */
+  flush(): Completion {
+    if (this.#syncFailure !== undefined) throw this.#syncFailure;
+    if (this.#syncing === undefined) {
+      return this.#dirty ? this.#sync() : undefined;
+    }
+    // The running one covers only what was written before it began.
+    if (!this.#dirty) return this.#syncing;
+    this.#nextSync ??= this.#syncing.then(() => {
+      this.#nextSync = undefined;
+      return this.#sync();
+    });
+    return this.#nextSync;
+  }
+
+  /**
+   * Gives the range back to the file system, where that can be done.
+   *
+   * @param offset The first byte.
+   * @param length How many.
+   * @param options How.
+   * @returns A promise only with `fua`.
+   */
+  discard(
+    offset: number,
+    length: number,
+    options?: WriteOptions,
+  ): Completion {
+    if (length > 0 && punchHole(this.#descriptor, offset, length)) {
+      this.#dirty = true;
+    }
+    return options?.fua === true ? this.flush() : undefined;
+  }
+
+  /**
+   * Makes the range read as zeroes: a hole if it may be one and can, else
+   * zeroes written.
+   *
+   * @param offset The first byte.
+   * @param length How many.
+   * @param options How.
+   * @returns A promise with `fua`, or if zeroes are written at length.
+   * @throws {VirstorError} `unsupported` with `fastOnly`; `io`.
+   */
+  writeZeroes(
+    offset: number,
+    length: number,
+    options?: WriteZeroesOptions,
+  ): Completion {
+    if (length === 0) return undefined;
+    this.#dirty = true;
+    const descriptor = this.#descriptor;
+    const done = options?.noHole === true
+      ? zeroRange(descriptor, offset, length)
+      : punchHole(descriptor, offset, length);
+    if (!done) {
+      if (options?.fastOnly === true) {
+        throw new VirstorError(
+          "unsupported",
+          `Cannot zero ${length} bytes of "${this.path}" fast`,
+        );
+      }
+      if (length > ZERO_TURN_BYTES) {
+        return this.#writeZeroesAtLength(offset, length, options);
+      }
+      this.#writeZeroPieces(offset, length);
+    }
+    return options?.fua === true ? this.flush() : undefined;
+  }
+
+  /**
+   * All is data: holes are not looked for yet.
+   *
+   * @param _offset The first byte.
+   * @param length How many.
+   * @returns One run.
+   */
+  extents(_offset: number, length: number): Extent[] {
+    return [{ length, kind: "data" }];
+  }
+
+  /**
+   * Closes and unlocks. What was written but not flushed stays in the page
+   * cache.
+   *
+   * @returns A promise while an `fdatasync` runs.
+   */
+  close(): Completion {
+    const running = this.#nextSync ?? this.#syncing;
+    if (running === undefined) {
+      this.#release();
+      return undefined;
+    }
+    const release = () => this.#release();
+    return running.then(release, release);
+  }
+
+  #lock(lock: FileLock, readOnly: boolean, stat: fs.Stats): void {
+    if (lock === "none") return;
+    const file = attempt(
+      this.path,
+      () => Deno.openSync(this.path, { read: true, write: !readOnly }),
+    );
+    if (!file.tryLockSync(lock === "exclusive")) {
+      file.close();
+      throw new VirstorError(
+        "busy",
+        `Cannot open "${this.path}": it is in use by ` +
+          lockHolder(stat.dev, stat.ino),
+      );
+    }
+    this.#locked = file;
+  }
+
+  #release(): void {
+    if (this.#descriptor < 0) return;
+    fs.closeSync(this.#descriptor);
+    // A stale number could be another file's by now.
+    this.#descriptor = -1;
+    this.#locked?.close();
+    this.#locked = undefined;
+  }
+
+  #sync(): Promise<void> {
+    assert(this.#syncing === undefined, "one fdatasync at a time");
+    this.#dirty = false;
+    const syncing = new Promise<void>((resolve, reject) => {
+      fs.fdatasync(this.#descriptor, (error) => {
+        this.#syncing = undefined;
+        if (error === null || error === undefined) return resolve();
+        this.#syncFailure = new VirstorError(
+          "io",
+          `Cannot make "${this.path}" durable: ${messageOf(error)}`,
+          { cause: error },
+        );
+        reject(this.#syncFailure);
+      });
+    });
+    this.#syncing = syncing;
+    return syncing;
+  }
+
+  #writeZeroPieces(offset: number, length: number): void {
+    for (let done = 0; done < length; done += ZERO_PIECE_BYTES) {
+      const piece = Math.min(ZERO_PIECE_BYTES, length - done);
+      this.write(zeroes.subarray(0, piece), offset + done);
+    }
+  }
+
+  async #writeZeroesAtLength(
+    offset: number,
+    length: number,
+    options?: WriteOptions,
+  ): Promise<void> {
+    for (let done = 0; done < length; done += ZERO_TURN_BYTES) {
+      const piece = Math.min(ZERO_TURN_BYTES, length - done);
+      this.#writeZeroPieces(offset + done, piece);
+      await new Promise((resolve) => setTimeout(resolve));
+    }
+    if (options?.fua === true) await this.flush();
+  }
+
+  #failure(
+    action: string,
+    length: number,
+    offset: number,
+    cause: unknown,
+  ): VirstorError {
+    return new VirstorError(
+      "io",
+      `Cannot ${action} ${length} bytes at ${offset} of "${this.path}": ` +
+        (this.#descriptor < 0 ? "it is closed" : messageOf(cause)),
+      { cause },
+    );
+  }
+}
+
+/**
+ * Tells files apart whatever they are called.
+ *
+ * @param path Where a file or a block device is.
+ * @returns The `identity` that a {@linkcode FileDevice} on it has.
+ * @throws {VirstorError} `not-found`, `io`.
+ */
+export function fileIdentity(path: string): string {
+  return identityOf(attempt(path, () => fs.statSync(path)));
+}
+
+/**
+ * Makes a sparse file, durably: the file and its directory entry.
+ *
+ * @param path Where; nothing may be there.
+ * @param size Bytes.
+ * @throws {VirstorError} `exists`, `not-found`, `io`.
+ */
+export function createSparseFile(path: string, size: number): void {
+  const descriptor = attempt(path, () => fs.openSync(path, "wx"));
+  try {
+    attempt(path, () => {
+      fs.ftruncateSync(descriptor, size);
+      fs.fsyncSync(descriptor);
+    });
+  } finally {
+    fs.closeSync(descriptor);
+  }
+  const slash = path.lastIndexOf("/");
+  const directory = slash < 0 ? "." : path.slice(0, slash) || "/";
+  const parent = attempt(directory, () => fs.openSync(directory, "r"));
+  try {
+    attempt(directory, () => fs.fsyncSync(parent));
+  } finally {
+    fs.closeSync(parent);
+  }
+}
+
+function identityOf(stat: fs.Stats): string {
+  return stat.isBlockDevice()
+    ? `device ${stat.rdev}`
+    : `file ${stat.dev}:${stat.ino}`;
+}
+
+function assertIsDisk(path: string, stat: fs.Stats): void {
+  if (stat.isFile() || stat.isBlockDevice()) return;
+  throw new VirstorError(
+    "invalid",
+    `Cannot use "${path}": it is ${
+      stat.isDirectory() ? "a directory" : "neither a file nor a block device"
+    }`,
+  );
+}
+
+/** Runs a call of the system and says in one line what it was about. */
+function attempt<T>(path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw translate(path, error);
+  }
+}
+
+function translate(path: string, error: unknown): VirstorError {
+  const options = { cause: error };
+  if (error instanceof Deno.errors.NotCapable) {
+    return new VirstorError(
+      "unsupported",
+      `Cannot open "${path}": Deno allows it only to a program with all ` +
+        "rights, run virstor with VIRSTOR_ALLOW_ALL=1",
+      options,
+    );
+  }
+  const code = error instanceof Error && "code" in error ? error.code : "";
+  if (code === "ENOENT" || code === "ENOTDIR") {
+    const message = `Cannot open "${path}": there is no such file`;
+    return new VirstorError("not-found", message, options);
+  }
+  if (code === "EEXIST") {
+    const message = `Cannot create "${path}": it exists already`;
+    return new VirstorError("exists", message, options);
+  }
+  const message = `Cannot open "${path}": ${messageOf(error)}`;
+  return new VirstorError("io", message, options);
+}

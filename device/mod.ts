@@ -1,0 +1,17 @@
+/**
+ * Block devices: the interface, and the devices that are not pools.
+ *
+ * @module
+ */
+
+export type {
+  BlockDevice,
+  Completion,
+  DeviceCapabilities,
+  Extent,
+  ExtentKind,
+  WriteOptions,
+  WriteZeroesOptions,
+} from "./block_device.ts";
+export { createSparseFile, FileDevice, fileIdentity } from "./file_device.ts";
+export type { FileDeviceOptions, FileLock } from "./file_device.ts";

@@ -1,0 +1,126 @@
+/**
+ * What the runtime lacks, from the C library of Linux through Deno's FFI:
+ * punching holes, the size of a block device, and small files that Deno keeps
+ * to itself (`/proc`).
+ *
+ * Everything here is an improvement, never a need: without `--allow-ffi`, or
+ * on another system, each function says that it could not, and the caller
+ * does without.
+ *
+ * @module
+ */
+
+const SYMBOLS = {
+  fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
+  lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  close: { parameters: ["i32"], result: "i32" },
+} as const;
+
+/** From `linux/falloc.h`: do not change the file's size. */
+const FALLOC_FL_KEEP_SIZE = 0x01;
+/** From `linux/falloc.h`: give the range back; it reads as zeroes. */
+const FALLOC_FL_PUNCH_HOLE = 0x02;
+/** From `linux/falloc.h`: the range reads as zeroes and keeps its space. */
+const FALLOC_FL_ZERO_RANGE = 0x10;
+const SEEK_END = 2;
+/** The longest small file that is read, bytes. */
+const SMALL_FILE_BYTES = 1 << 20;
+
+let library: Deno.DynamicLibrary<typeof SYMBOLS> | null | undefined;
+
+/** The C library, opened at the first use; null if there is none to be had. */
+function libc(): Deno.DynamicLibrary<typeof SYMBOLS> | null {
+  if (library !== undefined) return library;
+  library = null;
+  if (Deno.build.os !== "linux") return null;
+  for (const name of ["libc.so.6", "libc.so"]) {
+    try {
+      library = Deno.dlopen(name, SYMBOLS);
+      break;
+    } catch {
+      // Not permitted, or another C library: the portable ways remain.
+    }
+  }
+  return library;
+}
+
+/**
+ * Gives a range of a file back to the file system; it reads as zeroes
+ * afterwards. Durable only after `fdatasync`.
+ *
+ * @param descriptor An open, writable descriptor.
+ * @param offset The first byte.
+ * @param length Bytes, above 0; parts of blocks are zeroed.
+ * @returns Whether it was done. If not, the range is as it was.
+ */
+export function punchHole(
+  descriptor: number,
+  offset: number,
+  length: number,
+): boolean {
+  const mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+  return fallocate(descriptor, mode, offset, length);
+}
+
+/**
+ * Makes a range of a file read as zeroes and takes real space for it.
+ *
+ * @param descriptor An open, writable descriptor.
+ * @param offset The first byte.
+ * @param length Bytes, above 0.
+ * @returns Whether it was done. If not, write zeroes.
+ */
+export function zeroRange(
+  descriptor: number,
+  offset: number,
+  length: number,
+): boolean {
+  const mode = FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE;
+  return fallocate(descriptor, mode, offset, length);
+}
+
+function fallocate(
+  descriptor: number,
+  mode: number,
+  offset: number,
+  length: number,
+): boolean {
+  const range = [BigInt(offset), BigInt(length)] as const;
+  return libc()?.symbols.fallocate(descriptor, mode, ...range) === 0;
+}
+
+/**
+ * The size of a block device, which `fstat` does not tell.
+ *
+ * @param descriptor An open descriptor. Its cursor is moved; nobody uses it.
+ * @returns Bytes, or -1 if it cannot be found out.
+ */
+export function blockDeviceSize(descriptor: number): number {
+  return Number(libc()?.symbols.lseek(descriptor, 0n, SEEK_END) ?? -1);
+}
+
+/**
+ * The text of a small file that Deno's own calls refuse to open, as those in
+ * `/proc` are.
+ *
+ * @param path An absolute path.
+ * @returns Its text, or "" if it cannot be read.
+ */
+export function readSmallFile(path: string): string {
+  const symbols = libc()?.symbols;
+  if (symbols === undefined) return "";
+  const descriptor = symbols.open(new TextEncoder().encode(path + "\0"), 0);
+  if (descriptor < 0) return "";
+  const buffer = new Uint8Array(SMALL_FILE_BYTES);
+  let length = 0;
+  while (length < buffer.length) {
+    const rest = buffer.subarray(length);
+    const count = Number(symbols.read(descriptor, rest, BigInt(rest.length)));
+    if (count <= 0) break;
+    length += count;
+  }
+  symbols.close(descriptor);
+  return new TextDecoder().decode(buffer.subarray(0, length));
+}

@@ -1,0 +1,98 @@
+/**
+ * The errors of virstor, one class and one table of codes for all layers.
+ *
+ * A programmer's mistake is an {@linkcode AssertionError}: the process should
+ * stop. Everything that may happen to a correct program (a damaged label, a
+ * full pool, a failing disk) is a {@linkcode VirstorError} with a code. Two
+ * tables translate the codes outwards: `nbd/errno.ts` and `cli/exit_code.ts`.
+ *
+ * Messages are one line: what was being done, what was found, what to do.
+ *
+ * @module
+ */
+
+/**
+ * What kind of thing went wrong.
+ *
+ * - `cancelled`: the one who asked went away before it was done
+ * - `corrupt`: what is on disk contradicts itself or the format
+ * - `no-space`: no free chunk, and the policy is not to wait
+ * - `io`: the operating system refused a read, write or flush
+ * - `read-only`: a write to something opened read-only
+ * - `failed`: the pool stopped taking writes after an earlier error
+ * - `invalid`: an argument or a request that makes no sense
+ * - `not-found`, `exists`, `busy`: of a pool, a component or a lock
+ * - `shutdown`: the pool is being stopped
+ * - `unsupported`: known, but not to be had here
+ */
+export type ErrorCode =
+  | "busy"
+  | "cancelled"
+  | "corrupt"
+  | "exists"
+  | "failed"
+  | "invalid"
+  | "io"
+  | "no-space"
+  | "not-found"
+  | "read-only"
+  | "shutdown"
+  | "unsupported";
+
+/** An expected failure: bad input, a full pool, a failing or damaged disk. */
+export class VirstorError extends Error {
+  /** The kind of failure, for programs. */
+  readonly code: ErrorCode;
+
+  /**
+   * Creates an error.
+   *
+   * @param code The kind of failure.
+   * @param message One line for people: the action, what was found, what to do.
+   * @param options The underlying error as `cause`, if there is one.
+   */
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = "VirstorError";
+    this.code = code;
+  }
+}
+
+/** A programmer's mistake: an invariant of virstor itself does not hold. */
+export class AssertionError extends Error {
+  /**
+   * Creates an error.
+   *
+   * @param message The invariant that does not hold.
+   */
+  constructor(message: string) {
+    super(message);
+    this.name = "AssertionError";
+  }
+}
+
+/**
+ * Throws unless an invariant holds. Always on, also in production: going on
+ * from a state that cannot be is how disks lose data.
+ *
+ * @param condition The invariant.
+ * @param message The invariant in words.
+ * @throws {AssertionError} If `condition` is false.
+ */
+export function assert(
+  condition: boolean,
+  message: string,
+): asserts condition {
+  if (!condition) throw new AssertionError(message);
+}
+
+/**
+ * The text of anything that was thrown, on one line.
+ *
+ * @param error What was caught.
+ * @returns Its message, without line breaks.
+ */
+export function messageOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replaceAll(/\s*\n\s*/g, " ");
+}

@@ -1,0 +1,188 @@
+/**
+ * Files that are to become components: everything that can be wrong with them
+ * is found out before anything is written.
+ *
+ * @module
+ */
+
+import { createSparseFile, fileIdentity } from "../device/mod.ts";
+import { VirstorError } from "../errors.ts";
+import {
+  FREEBSD_NAME_LENGTH_MAX,
+  freebsdChunkCount,
+  freebsdLabelOffset,
+  SECTOR_SIZE,
+} from "../metadata/mod.ts";
+import type { ComponentDevice, OpenDevice } from "./component.ts";
+import { hasLabel, readDeviceLabel } from "./component_label.ts";
+
+/** Fewer chunks than this are not worth a component, says `gvirstor`. */
+const CHUNKS_MIN = 4;
+
+/** A file that can become a component; open and locked. */
+export interface Candidate {
+  /** What it is kept on. */
+  readonly device: ComponentDevice;
+  /** Bytes, whole sectors. */
+  readonly size: number;
+  /** Chunks that fit on it. */
+  readonly chunkCount: number;
+  /** Its file name if it is to have no other, or "". */
+  readonly hardcodedName: string;
+  /** Whether the file was made just now. */
+  readonly isNew: boolean;
+}
+
+/** What is asked of candidates. */
+export interface CandidateOptions {
+  /** Bytes of a chunk. */
+  readonly chunkSize: number;
+  /** Also take files that carry a label. */
+  readonly force: boolean;
+  /** Make missing files, of this many bytes; undefined: they are missing. */
+  readonly createSize: number | undefined;
+  /** Tie each to its file name. */
+  readonly hardcode: boolean;
+  /** Files that are in the pool already: identity to path. */
+  readonly taken: ReadonlyMap<string, string>;
+  /** How they are opened. */
+  readonly openDevice: OpenDevice;
+}
+
+/**
+ * Checks files that are to become components, and makes those that are
+ * missing. Nothing is made before all that are there are found to be good.
+ *
+ * @param paths The files.
+ * @param options What is asked of them.
+ * @returns The candidates, in order, open and locked exclusively.
+ * @throws {VirstorError} `not-found`, `exists` if one carries a label or is
+ *   given twice, `invalid`, `busy`, `io`. Nothing is open or new then.
+ */
+export function openCandidates(
+  paths: readonly string[],
+  options: CandidateOptions,
+): Candidate[] {
+  const taken = new Map(options.taken);
+  const opened: (ComponentDevice | undefined)[] = [];
+  const created: string[] = [];
+  try {
+    for (const path of paths) opened.push(open(path, options, taken));
+    const candidates: Candidate[] = [];
+    for (const [i, path] of paths.entries()) {
+      let device = opened[i];
+      if (device === undefined) {
+        createSparseFile(path, options.createSize ?? 0);
+        created.push(path);
+        device = options.openDevice(path, { lock: "exclusive" });
+        opened[i] = device;
+      }
+      candidates.push({
+        device,
+        size: freebsdLabelOffset(device.size) + SECTOR_SIZE,
+        chunkCount: freebsdChunkCount(device.size, options.chunkSize),
+        hardcodedName: options.hardcode ? baseName(path) : "",
+        isNew: created.includes(path),
+      });
+    }
+    return candidates;
+  } catch (error) {
+    for (const device of opened) device?.close();
+    for (const path of created) Deno.removeSync(path);
+    throw error;
+  }
+}
+
+/** Opens and checks one file; undefined if it is to be made. */
+function open(
+  path: string,
+  options: CandidateOptions,
+  taken: Map<string, string>,
+): ComponentDevice | undefined {
+  checkName(path, options.hardcode);
+  const identity = identityOrNone(path, options.createSize);
+  const other = taken.get(identity ?? `missing ${path}`);
+  if (other !== undefined) {
+    throw new VirstorError(
+      "exists",
+      `Cannot use "${path}": it is ` +
+        (options.taken.has(identity ?? "")
+          ? "in the pool already"
+          : `given twice, also as "${other}"`),
+    );
+  }
+  taken.set(identity ?? `missing ${path}`, path);
+  if (identity === undefined) {
+    checkSize(path, options.createSize ?? 0, options.chunkSize);
+    return undefined;
+  }
+  const device = options.openDevice(path, { lock: "exclusive" });
+  try {
+    checkSize(path, device.size, options.chunkSize);
+    if (!options.force && hasLabel(device)) {
+      throw new VirstorError(
+        "exists",
+        `Cannot use "${path}": it carries a label${
+          poolOf(device)
+        } already, -f overwrites it`,
+      );
+    }
+  } catch (error) {
+    device.close();
+    throw error;
+  }
+  return device;
+}
+
+function identityOrNone(
+  path: string,
+  createSize: number | undefined,
+): string | undefined {
+  try {
+    return fileIdentity(path);
+  } catch (error) {
+    if (!(error instanceof VirstorError) || error.code !== "not-found") {
+      throw error;
+    }
+    if (createSize !== undefined) return undefined;
+    throw new VirstorError(
+      "not-found",
+      `${error.message}, --create SIZE makes it`,
+      { cause: error },
+    );
+  }
+}
+
+function checkSize(path: string, size: number, chunkSize: number): void {
+  const count = freebsdChunkCount(size, chunkSize);
+  if (count >= CHUNKS_MIN) return;
+  const least = CHUNKS_MIN * chunkSize + SECTOR_SIZE;
+  throw new VirstorError(
+    "invalid",
+    `Cannot use "${path}": ${size} bytes have room for ${count} chunks of ` +
+      `${chunkSize} bytes, at least ${CHUNKS_MIN} are needed (${least} bytes)`,
+  );
+}
+
+function checkName(path: string, hardcode: boolean): void {
+  if (!hardcode) return;
+  const name = baseName(path);
+  if (/^[!-~]+$/.test(name) && name.length <= FREEBSD_NAME_LENGTH_MAX) return;
+  throw new VirstorError(
+    "invalid",
+    `Cannot tie "${path}" to its name with -h: a label has room for ` +
+      `${FREEBSD_NAME_LENGTH_MAX} ASCII characters`,
+  );
+}
+
+function poolOf(device: ComponentDevice): string {
+  try {
+    return ` of pool "${readDeviceLabel(device).name}"`;
+  } catch {
+    return "";
+  }
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf("/") + 1);
+}

@@ -1,0 +1,301 @@
+/**
+ * Writes that need a chunk: they get the next free one, or wait for it.
+ *
+ * A chunk is mapped in this order: data, map entry (both in the page cache),
+ * forward map. A stop before the entry leaves the chunk free; after it the
+ * data are there. Nothing is awaited in between.
+ *
+ * @module
+ */
+
+import type { Completion } from "../device/mod.ts";
+import { assert, VirstorError } from "../errors.ts";
+import type { Component } from "./component.ts";
+import type { DelayedWrite } from "./delayed_writes.ts";
+import { DelayedWrites } from "./delayed_writes.ts";
+import type { ForwardMap } from "./forward_map.ts";
+import type { PoolFormat } from "./pool_format.ts";
+import type { PoolSettings } from "./settings.ts";
+import { Space } from "./space.ts";
+import type { PassedMark } from "./watermarks.ts";
+import { passedMarks } from "./watermarks.ts";
+
+/** Resumed writes go on for this many bytes before others have a turn. */
+const RESUME_TURN_BYTES = 4 << 20;
+
+/** Writes that map chunks, now or later. */
+export class FirstWrites {
+  /** Writes that wait for a chunk. */
+  readonly delayed: DelayedWrites;
+  /** Chunks mapped since the pool was opened. */
+  count = 0;
+
+  readonly #settings: PoolSettings;
+  readonly #format: PoolFormat;
+  readonly #map: ForwardMap;
+  readonly #space: Space;
+  /** Stops all writes for good; returns the error to throw. */
+  readonly #fail: (cause: unknown) => VirstorError;
+  #resumeTimer: ReturnType<typeof setTimeout> | undefined;
+  #passed: readonly PassedMark[] = [];
+  #hasFailed = false;
+  #isClosed = false;
+
+  /**
+   * Takes over an open pool's map and components.
+   *
+   * @param settings The pool's settings.
+   * @param format Its format, with the components.
+   * @param map Where each virtual chunk is.
+   * @param fail Stops all writes for good, because what is on disk is
+   *   unknown; returns the error to throw.
+   */
+  constructor(
+    settings: PoolSettings,
+    format: PoolFormat,
+    map: ForwardMap,
+    fail: (cause: unknown) => VirstorError,
+  ) {
+    this.#settings = settings;
+    this.#format = format;
+    this.#map = map;
+    this.#fail = fail;
+    this.delayed = new DelayedWrites({
+      maxBytes: settings.maxDelayedBytes,
+      timeoutMs: settings.fullTimeout * 1000,
+      now: () => performance.now(),
+    });
+    this.#space = new Space(format, settings.chunkSize, {
+      ready: () => this.#resume(),
+      unready: (error) => this.delayed.failAll(error),
+    });
+    this.#watch();
+  }
+
+  /**
+   * Makes the first free chunks ready, where that costs nothing.
+   *
+   * @returns Done when they are.
+   */
+  prepare(): Promise<void> {
+    return this.#space.prepareFirst();
+  }
+
+  /**
+   * Waits until no chunk is being made ready.
+   *
+   * @returns Done when none is.
+   */
+  settle(): Promise<void> {
+    return this.#space.settle();
+  }
+
+  /** Takes stock after components joined or left; waiting writes go on. */
+  membersChanged(): void {
+    this.#space.recount();
+    this.#watch();
+    this.#resume();
+  }
+
+  /**
+   * Ends every wait, for good.
+   *
+   * @param error What those that wait are told.
+   */
+  end(error: VirstorError): void {
+    this.#isClosed = true;
+    clearTimeout(this.#resumeTimer);
+    this.delayed.failAll(error);
+  }
+
+  /**
+   * Writes chunk by chunk, mapping what is unmapped. What finds no chunk
+   * waits; the rest does not wait for it.
+   *
+   * @param source The bytes; undefined to map only.
+   * @param offset The first byte on the virtual disk.
+   * @param length How many bytes.
+   * @param signal Ends the wait when the one who asked is gone.
+   * @returns A promise if something waits.
+   * @throws {VirstorError} `no-space`, `io`, `failed`, `cancelled`.
+   */
+  write(
+    source: Uint8Array | undefined,
+    offset: number,
+    length: number,
+    signal: AbortSignal | undefined,
+  ): Completion {
+    const { chunkSize } = this.#settings;
+    let waiting: DelayedWrite | undefined;
+    try {
+      for (let done = 0; done < length;) {
+        const at = offset + done;
+        const chunk = Math.floor(at / chunkSize);
+        const within = at - chunk * chunkSize;
+        const count = Math.min(chunkSize - within, length - done);
+        const piece = source?.subarray(done, done + count);
+        const component = this.#map.component(chunk);
+        if (component !== undefined) {
+          this.#overwrite(component, chunk, piece, within);
+        } else if (!this.#writeNow(chunk, piece, within)) {
+          waiting ??= this.#beginWait(signal);
+          this.delayed.add(waiting, chunk, within, piece);
+        }
+        done += count;
+      }
+    } catch (error) {
+      if (waiting === undefined) throw error;
+      this.delayed.fail(waiting, error);
+    }
+    return waiting?.promise;
+  }
+
+  #overwrite(
+    component: Component,
+    chunk: number,
+    piece: Uint8Array | undefined,
+    within: number,
+  ): void {
+    if (piece === undefined) return;
+    const at = this.#map.chunk(chunk) * this.#settings.chunkSize + within;
+    finished(component.device.write(piece, at));
+  }
+
+  /** Maps a chunk and writes to it, unless none is free or others wait. */
+  #writeNow(
+    chunk: number,
+    piece: Uint8Array | undefined,
+    within: number,
+  ): boolean {
+    if (this.delayed.size > 0) return false;
+    const component = this.#fresh();
+    if (component === undefined) return false;
+    this.#mapAndWrite(component, chunk, piece, within);
+    return true;
+  }
+
+  #mapAndWrite(
+    component: Component,
+    chunk: number,
+    piece: Uint8Array | undefined,
+    within: number,
+  ): void {
+    const place = component.next;
+    if (piece !== undefined) {
+      const at = place * this.#settings.chunkSize + within;
+      finished(component.device.write(piece, at));
+    }
+    try {
+      this.#format.recordMapping(chunk, component, place);
+    } catch (error) {
+      throw this.#failed(error);
+    }
+    this.#map.set(chunk, component, place);
+    this.#space.take(component);
+    this.count++;
+    const isLow = this.#space.free < this.#settings.watermarks.chunks;
+    if (isLow || component.used === 1) this.#watch();
+  }
+
+  #fresh(): Component | undefined {
+    try {
+      return this.#space.fresh();
+    } catch (error) {
+      throw this.#failed(error);
+    }
+  }
+
+  #beginWait(signal: AbortSignal | undefined): DelayedWrite {
+    const isFull = !this.#space.willBeReady;
+    if (isFull && this.#settings.onFull === "error") throw this.#fullError();
+    if (isFull && this.delayed.size === 0) {
+      this.#settings.onEvent({
+        kind: "delayed",
+        message: "The pool is full: writes wait until a component is added",
+      });
+    }
+    return this.delayed.begin(signal);
+  }
+
+  /** Serves waiting chunks, in order, while there are free ones. */
+  #resume(): void {
+    clearTimeout(this.#resumeTimer);
+    if (this.#isClosed || this.delayed.size === 0) return;
+    let budget = RESUME_TURN_BYTES;
+    try {
+      let chunk = this.delayed.nextChunk;
+      for (; chunk !== undefined; chunk = this.delayed.nextChunk) {
+        if (budget <= 0) {
+          this.#resumeTimer = setTimeout(() => this.#resume());
+          return;
+        }
+        const component = this.#fresh();
+        if (component === undefined) return this.#stillNone();
+        budget -= this.#serve(component, chunk);
+      }
+    } catch (error) {
+      if (this.#hasFailed) return; // All that waited were told.
+      throw error;
+    }
+    this.#settings.onEvent({
+      kind: "resumed",
+      message: "No write waits for space any more",
+    });
+  }
+
+  #stillNone(): void {
+    if (this.#settings.onFull === "delay" || this.#space.willBeReady) return;
+    this.delayed.failAll(this.#fullError());
+  }
+
+  /** Maps a waiting chunk and writes all that waits for it, in order. */
+  #serve(component: Component, chunk: number): number {
+    let bytes = 0;
+    for (const piece of this.delayed.piecesFor(chunk)) {
+      const { source, within } = piece;
+      try {
+        const owner = this.#map.component(chunk);
+        if (owner === undefined) {
+          this.#mapAndWrite(component, chunk, source, within);
+        } else {
+          this.#overwrite(owner, chunk, source, within);
+        }
+      } catch (error) {
+        if (this.#hasFailed) throw error;
+        this.delayed.fail(piece.write, error);
+        continue;
+      }
+      bytes += source?.length ?? 0;
+      this.delayed.finish(piece);
+    }
+    return bytes;
+  }
+
+  #failed(cause: unknown): VirstorError {
+    this.#hasFailed = true;
+    return this.#fail(cause);
+  }
+
+  #fullError(): VirstorError {
+    return new VirstorError(
+      "no-space",
+      `Cannot write to pool "${this.#settings.name}": it is full`,
+    );
+  }
+
+  /** Says which watermarks were passed since the last look. */
+  #watch(): void {
+    const { watermarks, onEvent } = this.#settings;
+    const passed = passedMarks(this.#format.members, watermarks);
+    for (const { mark, message } of passed) {
+      if (this.#passed.some((one) => one.mark === mark)) continue;
+      onEvent({ kind: "watermark", message });
+    }
+    this.#passed = passed;
+  }
+}
+
+/** The write path is synchronous: a component that is not cannot be one. */
+function finished(pending: Completion): void {
+  assert(pending === undefined, "components finish their writes at once");
+}

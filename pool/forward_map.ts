@@ -1,0 +1,119 @@
+/**
+ * The forward map: from a virtual chunk to the component and the chunk on it
+ * that hold its bytes. The one table that every request looks at.
+ *
+ * Two levels: pages are made when first used, so that an empty disk of any
+ * size costs next to nothing, and a look-up is two array reads.
+ *
+ * @module
+ */
+
+import { assert } from "../errors.ts";
+import type { Component } from "./component.ts";
+
+/** Entries of a page; a power of two. */
+const PAGE_ENTRIES = 8192;
+/** Words of an entry: the component's number (0: unmapped), the chunk. */
+const ENTRY_WORDS = 2;
+
+/** Where each virtual chunk is. */
+export class ForwardMap {
+  /** How many virtual chunks there are. */
+  readonly virtualChunks: number;
+
+  readonly #pages: (Uint32Array | undefined)[] = [];
+  /** The components by their number in this map; 0 is nobody's. */
+  #components: readonly (Component | undefined)[] = [];
+  #mapped = 0;
+
+  /**
+   * Creates a map with nothing mapped.
+   *
+   * @param virtualChunks How many virtual chunks there are.
+   */
+  constructor(virtualChunks: number) {
+    this.virtualChunks = virtualChunks;
+  }
+
+  /** How many virtual chunks are mapped. */
+  get mapped(): number {
+    return this.#mapped;
+  }
+
+  /**
+   * Says which components there are; mappings stay as they are.
+   *
+   * @param members The components of the pool.
+   */
+  setComponents(members: readonly Component[]): void {
+    const components: (Component | undefined)[] = [undefined];
+    for (const one of members) components[one.id] = one;
+    this.#components = components;
+  }
+
+  /**
+   * The component that holds a virtual chunk.
+   *
+   * @param virtualChunk The chunk.
+   * @returns The component, or undefined if the chunk is unmapped.
+   */
+  component(virtualChunk: number): Component | undefined {
+    const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
+    if (page === undefined) return undefined;
+    const id = page[(virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS] ?? 0;
+    return this.#components[id];
+  }
+
+  /**
+   * The place of a mapped virtual chunk on its component.
+   *
+   * @param virtualChunk The chunk; mapped.
+   * @returns The chunk's number on the component.
+   */
+  chunk(virtualChunk: number): number {
+    const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
+    return page?.[(virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS + 1] ?? 0;
+  }
+
+  /**
+   * Says where a virtual chunk is from now on.
+   *
+   * @param virtualChunk The chunk.
+   * @param component The component.
+   * @param chunk The chunk's number on it.
+   */
+  set(virtualChunk: number, component: Component, chunk: number): void {
+    assert(virtualChunk < this.virtualChunks, "a mapping is inside the disk");
+    const index = (virtualChunk / PAGE_ENTRIES) | 0;
+    const page = this.#pages[index] ??= new Uint32Array(
+      PAGE_ENTRIES * ENTRY_WORDS,
+    );
+    const at = (virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS;
+    if (page[at] === 0) this.#mapped++;
+    page[at] = component.id;
+    page[at + 1] = chunk;
+  }
+
+  /**
+   * The first mapped chunk of a range; runs over pages that were never made.
+   *
+   * @param from The first virtual chunk to look at.
+   * @param end The first one not to look at.
+   * @returns A mapped virtual chunk, or `end`.
+   */
+  nextMapped(from: number, end: number): number {
+    let at = from;
+    while (at < end) {
+      const index = (at / PAGE_ENTRIES) | 0;
+      const page = this.#pages[index];
+      const pageEnd = Math.min(end, (index + 1) * PAGE_ENTRIES);
+      if (page !== undefined) {
+        for (; at < pageEnd; at++) {
+          if (page[(at % PAGE_ENTRIES) * ENTRY_WORDS] !== 0) return at;
+        }
+      }
+      at = pageEnd;
+    }
+    return end;
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Thin-provisioned pools: made with {@linkcode labelPool}, opened with
+ * {@linkcode openPool}, used as a block device.
+ *
+ * @module
+ */
+
+export type { ComponentDevice, OpenDevice } from "./component.ts";
+export type { Finding, Severity } from "./findings.ts";
+export { clearLabels, labelPool } from "./label.ts";
+export type { LabelOptions, LabelResult } from "./label.ts";
+export type { AddOptions, AddResult } from "./membership.ts";
+export { checkComponents, inspectComponents, openPool } from "./open.ts";
+export type { PoolOptions } from "./open.ts";
+export { Pool } from "./pool.ts";
+export type { PoolSettings } from "./settings.ts";
+export type { FormatName, PoolFormat } from "./pool_format.ts";
+export type {
+  ComponentStatus,
+  DelayedStatus,
+  FullPolicy,
+  PoolCounters,
+  PoolEvent,
+  PoolStatus,
+} from "./status.ts";
+export { readLabel, taste } from "./taste.ts";
+export type {
+  ComponentLabel,
+  TastedComponent,
+  TastedPool,
+  TasteReport,
+} from "./taste.ts";
+export type { Watermarks } from "./watermarks.ts";

@@ -1,0 +1,95 @@
+/**
+ * What a pool asks of its on-disk format. One implementation a format; the
+ * pool does not know which it has.
+ *
+ * @module
+ */
+
+import type { Component } from "./component.ts";
+import type { Finding } from "./findings.ts";
+import type { ForwardMap } from "./forward_map.ts";
+
+/** The formats there are. */
+export type FormatName = "freebsd";
+
+/** How the pool's own state reaches its components. */
+export interface PoolFormat {
+  /** Which format this is. */
+  readonly name: FormatName;
+  /** The components, in their order on disk. */
+  readonly members: readonly Component[];
+
+  /**
+   * Makes it known, in the page cache, that a virtual chunk has a place.
+   * Called after its data are there and before the write is acknowledged.
+   *
+   * @param virtualChunk The virtual chunk.
+   * @param component Where it is.
+   * @param chunk The chunk on that component.
+   * @throws {VirstorError} `io`: what is on disk is then unknown.
+   */
+  recordMapping(
+    virtualChunk: number,
+    component: Component,
+    chunk: number,
+  ): void;
+
+  /**
+   * Makes it known, in the page cache, that from now on chunks are allocated
+   * on another component. Called before the first of them.
+   *
+   * @param full The component that has no free chunk left.
+   * @param next The component that is next.
+   * @throws {VirstorError} `io`.
+   */
+  recordSwitch(full: Component, next: Component): void;
+
+  /**
+   * Brings the figures on disk up to date, in the page cache, at a clean stop.
+   *
+   * @throws {VirstorError} `io`.
+   */
+  recordStop(): void;
+
+  /**
+   * Whether a component may ever leave the pool.
+   *
+   * @param component A member.
+   * @returns The reason why not, or "".
+   */
+  reasonToKeep(component: Component): string;
+
+  /**
+   * Makes components members, durably and in one atomic step.
+   *
+   * @param added New components, their indexes set.
+   * @param onCommit Called right after the step is done on disk.
+   * @throws {VirstorError} `failed` if it is unknown what is on disk; with
+   *   any other code the members are as they were.
+   */
+  addMembers(
+    added: readonly Component[],
+    onCommit: () => void,
+  ): Promise<void>;
+
+  /**
+   * Ends the membership of components that hold no chunk, durably and in one
+   * atomic step, and takes their labels away.
+   *
+   * @param removed Members.
+   * @param onCommit Called right after the step is done on disk.
+   * @throws {VirstorError} `failed` if it is unknown what is on disk.
+   */
+  removeMembers(
+    removed: readonly Component[],
+    onCommit: () => void,
+  ): Promise<void>;
+
+  /**
+   * Compares what is on disk with what is in memory.
+   *
+   * @param map The forward map in memory.
+   * @returns What does not agree.
+   */
+  check(map: ForwardMap): Promise<Finding[]>;
+}

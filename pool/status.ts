@@ -1,0 +1,232 @@
+/**
+ * What a pool tells of itself.
+ *
+ * @module
+ */
+
+import type { Component } from "./component.ts";
+import type { DelayedWrites } from "./delayed_writes.ts";
+import type { FormatName, PoolFormat } from "./pool_format.ts";
+import type { PoolSettings } from "./settings.ts";
+import { passedMarks } from "./watermarks.ts";
+
+/** What a write does that needs a chunk when none is free. */
+export type FullPolicy =
+  | "delay" // wait until there is one
+  | "error"; // fail with `no-space`
+
+/** What happened to a pool, for a log. */
+export interface PoolEvent {
+  /** What kind of thing. */
+  readonly kind:
+    | "added" // components joined
+    | "delayed" // the first write waits
+    | "failed" // no more writes are taken
+    | "recovered" // a stop in the middle of something was put right
+    | "removed" // components left
+    | "resumed" // no write waits any more
+    | "watermark"; // space runs out
+  /** One line for people. */
+  readonly message: string;
+}
+
+/** One component. */
+export interface ComponentStatus {
+  /** Its place among the components, from 0. */
+  readonly index: number;
+  /** Where it is. */
+  readonly path: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Chunks on it: reserved, used and free together. */
+  readonly chunks: number;
+  /** Chunks that hold the map. */
+  readonly reserved: number;
+  /** Chunks that hold data. */
+  readonly used: number;
+  /** Chunks that can be allocated. */
+  readonly free: number;
+  /** Used, in percent of used and free. */
+  readonly usedPercent: number;
+}
+
+/** Writes that wait for space. */
+export interface DelayedStatus {
+  /** How many wait. */
+  readonly count: number;
+  /** Bytes they hold. */
+  readonly bytes: number;
+  /** Bytes they may hold before their clients are slowed. */
+  readonly maxBytes: number;
+  /** How long the first has waited, seconds. */
+  readonly oldestSeconds: number;
+  /** How many have waited since the pool was opened. */
+  readonly total: number;
+  /** How many of them waited too long. */
+  readonly timedOut: number;
+  /** How many of them nobody wanted any more. */
+  readonly cancelled: number;
+}
+
+/** What was done since the pool was opened. */
+export interface PoolCounters {
+  /** Reads. */
+  reads: number;
+  /** Writes. */
+  writes: number;
+  /** Flushes. */
+  flushes: number;
+  /** Discards. */
+  discards: number;
+  /** Writes of zeroes. */
+  zeroes: number;
+  /** Bytes read. */
+  readBytes: number;
+  /** Bytes written. */
+  writtenBytes: number;
+  /** Chunks mapped. */
+  firstWrites: number;
+}
+
+/** A pool. */
+export interface PoolStatus {
+  /** Its name. */
+  readonly name: string;
+  /** Its random number. */
+  readonly id: number;
+  /** Its format. */
+  readonly format: FormatName;
+  /** Whether it takes writes. */
+  readonly state: "open" | "failed" | "closed";
+  /** Why it takes none any more; "" if it does. */
+  readonly reason: string;
+  /** Whether it was opened for reading only. */
+  readonly readOnly: boolean;
+  /** Bytes of the virtual disk. */
+  readonly virtualSize: number;
+  /** Bytes of a chunk. */
+  readonly chunkSize: number;
+  /** Chunks of the virtual disk. */
+  readonly virtualChunks: number;
+  /** Chunks of the virtual disk that have a place. */
+  readonly mappedChunks: number;
+  /** Chunks on the components: reserved, used and free together. */
+  readonly physicalChunks: number;
+  /** Chunks that hold the map. */
+  readonly reservedChunks: number;
+  /** Chunks that hold data. */
+  readonly usedChunks: number;
+  /** Chunks that can be allocated. */
+  readonly freeChunks: number;
+  /** Used, in percent of used and free. */
+  readonly usedPercent: number;
+  /** Used and free, in percent of the virtual disk. */
+  readonly backingPercent: number;
+  /** What a write does when there is no chunk for it. */
+  readonly onFull: FullPolicy;
+  /** How long it waits, seconds; 0 for ever. */
+  readonly fullTimeout: number;
+  /** Writes that wait. */
+  readonly delayed: DelayedStatus;
+  /** What was done. */
+  readonly counters: Readonly<PoolCounters>;
+  /** The components, in order. */
+  readonly components: readonly ComponentStatus[];
+  /** What is to be warned of, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * A share in percent, with one decimal.
+ *
+ * @param part The share.
+ * @param whole The whole.
+ * @returns 0 to 100 if the share is one; 0 of nothing.
+ */
+export function percent(part: number, whole: number): number {
+  return whole === 0 ? 0 : Math.round(part / whole * 1000) / 10;
+}
+
+/** What a status is made from. */
+export interface StatusSource {
+  /** What does not change. */
+  readonly settings: PoolSettings;
+  /** The components. */
+  readonly format: PoolFormat;
+  /** Chunks that are mapped. */
+  readonly mapped: number;
+  /** Writes that wait. */
+  readonly delayed: DelayedWrites;
+  /** What was done. */
+  readonly counters: PoolCounters;
+  /** Whether it takes writes. */
+  readonly state: PoolStatus["state"];
+  /** Why not. */
+  readonly reason: string;
+}
+
+/**
+ * Makes a status.
+ *
+ * @param source What it is made from.
+ * @returns A snapshot.
+ */
+export function describePool(source: StatusSource): PoolStatus {
+  const { settings, format, delayed, reason } = source;
+  const components = format.members.map(describeComponent);
+  const sum = (key: "chunks" | "reserved" | "used" | "free") =>
+    components.reduce((total, one) => total + one[key], 0);
+  const usable = sum("used") + sum("free");
+  const virtualChunks = settings.virtualSize / settings.chunkSize;
+  const marks = passedMarks(format.members, settings.watermarks);
+  const { name, id, virtualSize, chunkSize, readOnly } = settings;
+  return {
+    name,
+    id,
+    format: format.name,
+    state: source.state,
+    reason,
+    readOnly,
+    virtualSize,
+    chunkSize,
+    virtualChunks,
+    mappedChunks: source.mapped,
+    physicalChunks: sum("chunks"),
+    reservedChunks: sum("reserved"),
+    usedChunks: sum("used"),
+    freeChunks: sum("free"),
+    usedPercent: percent(sum("used"), usable),
+    backingPercent: percent(usable, virtualChunks),
+    onFull: settings.onFull,
+    fullTimeout: settings.fullTimeout,
+    delayed: {
+      count: delayed.size,
+      bytes: delayed.bytes,
+      maxBytes: settings.maxDelayedBytes,
+      oldestSeconds: Math.round(delayed.oldestMs) / 1000,
+      total: delayed.total,
+      timedOut: delayed.timedOut,
+      cancelled: delayed.cancelled,
+    },
+    counters: { ...source.counters },
+    components,
+    warnings: [
+      ...reason === "" ? [] : [reason],
+      ...marks.map(({ message }) => message),
+    ],
+  };
+}
+
+function describeComponent(component: Component): ComponentStatus {
+  const { index, device, geometry, used, free } = component;
+  return {
+    index,
+    path: device.path,
+    size: geometry.size,
+    chunks: geometry.chunkCount,
+    reserved: geometry.chunkReserved,
+    used,
+    free,
+    usedPercent: percent(used, used + free),
+  };
+}
