@@ -20,6 +20,19 @@
 /** Done already, or done when the promise is. */
 export type Completion = undefined | Promise<void>;
 
+/**
+ * Two completions as one.
+ *
+ * @param one The first.
+ * @param other The second.
+ * @returns Done when both are; fails as the first that fails.
+ */
+export function both(one: Completion, other: Completion): Completion {
+  if (one === undefined) return other;
+  if (other === undefined) return one;
+  return Promise.all([one, other]).then(() => undefined);
+}
+
 /** What a device can do; fixed while it is open. */
 export interface DeviceCapabilities {
   /** Writes, discards and zeroes are refused with code `read-only`. */

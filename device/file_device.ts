@@ -45,6 +45,8 @@ export interface FileDeviceOptions {
   readonly readOnly?: boolean;
   /** The lock to take; default `none`. Taken at once or not at all. */
   readonly lock?: FileLock;
+  /** `false`: do without native calls, as where there are none. */
+  readonly native?: boolean;
 }
 
 /** A file or a block device, open. */
@@ -60,6 +62,7 @@ export class FileDevice implements BlockDevice {
   /** The same for two paths if and only if they lead to the same file. */
   readonly identity: string;
 
+  readonly #native: boolean;
   #descriptor: number;
   #locked: Deno.FsFile | undefined;
   #dirty = false;
@@ -78,6 +81,7 @@ export class FileDevice implements BlockDevice {
   constructor(path: string, options: FileDeviceOptions = {}) {
     const readOnly = options.readOnly ?? false;
     this.path = path;
+    this.#native = options.native ?? true;
     // A look before the open: opening a FIFO would wait for ever.
     assertIsDisk(path, attempt(path, () => fs.statSync(path)));
     this.#descriptor = attempt(
@@ -101,8 +105,7 @@ export class FileDevice implements BlockDevice {
       this.blockSize = 1;
       // A hole past the end of a file changes nothing and tells whether the
       // file system can punch at all.
-      const punches = !readOnly && isFile &&
-        punchHole(this.#descriptor, this.size, 512);
+      const punches = !readOnly && isFile && this.#punch(this.size, 512);
       this.capabilities = {
         readOnly,
         discard: punches,
@@ -214,7 +217,7 @@ export class FileDevice implements BlockDevice {
     length: number,
     options?: WriteOptions,
   ): Completion {
-    if (length > 0 && punchHole(this.#descriptor, offset, length)) {
+    if (length > 0 && this.#punch(offset, length)) {
       this.#dirty = true;
     }
     return options?.fua === true ? this.flush() : undefined;
@@ -237,10 +240,9 @@ export class FileDevice implements BlockDevice {
   ): Completion {
     if (length === 0) return undefined;
     this.#dirty = true;
-    const descriptor = this.#descriptor;
     const done = options?.noHole === true
-      ? zeroRange(descriptor, offset, length)
-      : punchHole(descriptor, offset, length);
+      ? this.#native && zeroRange(this.#descriptor, offset, length)
+      : this.#punch(offset, length);
     if (!done) {
       if (options?.fastOnly === true) {
         throw new VirstorError(
@@ -307,6 +309,10 @@ export class FileDevice implements BlockDevice {
     this.#descriptor = -1;
     this.#locked?.close();
     this.#locked = undefined;
+  }
+
+  #punch(offset: number, length: number): boolean {
+    return this.#native && punchHole(this.#descriptor, offset, length);
   }
 
   #sync(): Promise<void> {

@@ -4,6 +4,7 @@
  * @module
  */
 
+export { both } from "./block_device.ts";
 export type {
   BlockDevice,
   Completion,

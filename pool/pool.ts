@@ -20,6 +20,7 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "../device/mod.ts";
+import { both } from "../device/mod.ts";
 import { assert, messageOf, VirstorError } from "../errors.ts";
 import type { Finding } from "./findings.ts";
 import { FirstWrites } from "./first_writes.ts";
@@ -29,7 +30,7 @@ import { addComponents, removeComponents } from "./membership.ts";
 import type { PoolFormat } from "./pool_format.ts";
 import type { PoolSettings } from "./settings.ts";
 import type { PoolCounters, PoolEvent, PoolStatus } from "./status.ts";
-import { describePool } from "./status.ts";
+import { describePool, newCounters } from "./status.ts";
 
 /** A pool that is open, with its components locked. */
 export class Pool implements BlockDevice {
@@ -45,7 +46,7 @@ export class Pool implements BlockDevice {
   readonly #format: PoolFormat;
   readonly #map: ForwardMap;
   readonly #firstWrites: FirstWrites;
-  readonly #counters: Omit<PoolCounters, "firstWrites">;
+  readonly #counters: PoolCounters;
   readonly #chunkSize: number;
   #failure: VirstorError | undefined;
   #closed: Promise<void> | undefined;
@@ -65,15 +66,7 @@ export class Pool implements BlockDevice {
     this.#chunkSize = settings.chunkSize;
     this.#format = format;
     this.#map = map;
-    this.#counters = {
-      reads: 0,
-      writes: 0,
-      flushes: 0,
-      discards: 0,
-      zeroes: 0,
-      readBytes: 0,
-      writtenBytes: 0,
-    };
+    this.#counters = newCounters();
     const devices = format.members.map((one) => one.device);
     this.capabilities = {
       readOnly: settings.readOnly,
@@ -131,17 +124,18 @@ export class Pool implements BlockDevice {
     if (within + length <= chunkSize) {
       return this.#readPiece(target, chunk, within);
     }
-    let pending: Completion;
-    for (let done = 0; done < length;) {
-      const at = offset + done;
-      const v = Math.floor(at / chunkSize);
-      const start = at - v * chunkSize;
-      const count = Math.min(chunkSize - start, length - done);
-      const piece = target.subarray(done, done + count);
-      pending = both(pending, this.#readPiece(piece, v, start));
-      done += count;
+    const head = chunkSize - within;
+    const pending = this.#readPiece(target.subarray(0, head), chunk, within);
+    let rest: Completion;
+    for (
+      let done = head, v = chunk + 1;
+      done < length;
+      done += chunkSize, v++
+    ) {
+      const piece = target.subarray(done, done + chunkSize);
+      rest = both(rest, this.#readPiece(piece, v, 0));
     }
-    return pending;
+    return both(pending, rest);
   }
 
   /**
@@ -367,6 +361,15 @@ export class Pool implements BlockDevice {
     return this.#closed;
   }
 
+  /**
+   * Stops, at the end of an `await using` block.
+   *
+   * @returns As {@linkcode close}.
+   */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   async #close(): Promise<void> {
     this.#firstWrites.end(this.#closedError());
     await this.#changing;
@@ -493,11 +496,4 @@ export class Pool implements BlockDevice {
   #emit(kind: PoolEvent["kind"], message: string): void {
     this.settings.onEvent({ kind, message });
   }
-}
-
-/** Done when both are. */
-function both(one: Completion, other: Completion): Completion {
-  if (one === undefined) return other;
-  if (other === undefined) return one;
-  return Promise.all([one, other]).then(() => undefined);
 }

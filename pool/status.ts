@@ -88,6 +88,24 @@ export interface PoolCounters {
   firstWrites: number;
 }
 
+/**
+ * Counters of a pool that has done nothing yet.
+ *
+ * @returns All zero.
+ */
+export function newCounters(): PoolCounters {
+  return {
+    reads: 0,
+    writes: 0,
+    flushes: 0,
+    discards: 0,
+    zeroes: 0,
+    readBytes: 0,
+    writtenBytes: 0,
+    firstWrites: 0,
+  };
+}
+
 /** A pool. */
 export interface PoolStatus {
   /** Its name. */

@@ -1,0 +1,269 @@
+/**
+ * A pool as a block device: what is written is read, what was never written
+ * reads as zeroes, and all of it is there after a stop.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { FileDeviceOptions } from "../../../device/mod.ts";
+import { FileDevice } from "../../../device/mod.ts";
+import { VirstorError } from "../../../errors.ts";
+import { openPool } from "../../../pool/mod.ts";
+import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
+import {
+  KIB,
+  makeScratch,
+  MIB,
+  openSmallPool,
+  pattern,
+  readBytes,
+  SMALL_CHUNK,
+} from "../../helpers/scratch.ts";
+
+const isZero = (bytes: Uint8Array) => bytes.every((byte) => byte === 0);
+
+Deno.test("Pool reads zeroes where nothing was written", async () => {
+  await using scratch = await makeScratch();
+  const { pool, paths } = await openSmallPool(scratch, 2);
+  assert(isZero(await readBytes(pool, 0, 300 * KIB)));
+  assert(isZero(await readBytes(pool, pool.size - 1, 1)));
+  assertEquals(pool.status().mappedChunks, 0);
+  await pool.close();
+  assertFreebsd(paths);
+});
+
+Deno.test("Pool keeps writes of any place and length over a stop", async () => {
+  await using scratch = await makeScratch();
+  const { pool, paths } = await openSmallPool(scratch, 2);
+  const writes = [
+    { offset: 0, length: 1 },
+    { offset: SMALL_CHUNK - 1, length: 2 },
+    { offset: 5 * SMALL_CHUNK + 17, length: 3 * SMALL_CHUNK },
+    { offset: pool.size - 4096, length: 4096 },
+    { offset: 6 * SMALL_CHUNK, length: 512 },
+  ];
+  const model = new Uint8Array(pool.size);
+  for (const [i, { offset, length }] of writes.entries()) {
+    const bytes = pattern(length, i + 1);
+    await pool.write(bytes, offset);
+    model.set(bytes, offset);
+  }
+  assertEquals(await readBytes(pool, 0, pool.size), model);
+  await pool.flush();
+  await pool.close();
+  assertFreebsd(paths);
+  const again = await openPool(paths.toReversed());
+  assertEquals(await readBytes(again, 0, pool.size), model);
+  assertEquals(await again.check(), []);
+  await again.close();
+  assertFreebsd(paths);
+});
+
+Deno.test("Pool allocates in order, component after component", async () => {
+  await using scratch = await makeScratch();
+  const { pool, paths } = await openSmallPool(scratch, 3);
+  for (let i = 0; i < 8; i++) {
+    await pool.write(new Uint8Array([i]), (63 - i) * SMALL_CHUNK);
+  }
+  const used = pool.status().components.map((one) => one.used);
+  assertEquals(used, [5, 3, 0]);
+  await pool.close();
+  assertFreebsd(paths);
+});
+
+Deno.test("Pool shows zeroes in the rest of a fresh chunk, whatever the component held before", async (t) => {
+  for (const holes of [true, false]) {
+    await t.step(holes ? "with holes" : "without holes", async () => {
+      await using scratch = await makeScratch();
+      const paths = [scratch.file("c0"), scratch.file("c1")];
+      for (const path of paths) {
+        await Deno.writeFile(path, new Uint8Array(MIB).fill(0xee));
+      }
+      const { pool } = await openSmallPool(scratch, 2, {
+        ...holes ? {} : { openDevice: withoutHoles },
+      });
+      // Spoil the free chunks behind the pool's back, as an older pool would
+      // have left them, where the pool has not made them ready yet.
+      await pool.write(pattern(10, 1), 7 * SMALL_CHUNK + 5);
+      const chunk = await readBytes(pool, 7 * SMALL_CHUNK, SMALL_CHUNK);
+      assertEquals(chunk.subarray(5, 15), pattern(10, 1));
+      assert(isZero(chunk.subarray(0, 5)) && isZero(chunk.subarray(15)));
+      for (let i = 0; i < 11; i++) {
+        await pool.write(new Uint8Array([1]), (20 + i) * SMALL_CHUNK);
+        const rest = await readBytes(
+          pool,
+          (20 + i) * SMALL_CHUNK + 1,
+          SMALL_CHUNK - 1,
+        );
+        assert(isZero(rest), `chunk ${i} shows what the component held`);
+      }
+      await pool.close();
+      assertFreebsd(paths);
+    });
+  }
+});
+
+Deno.test("openPool() makes free chunks read as zeroes again after a lost map entry", async () => {
+  await using scratch = await makeScratch();
+  const { pool, paths } = await openSmallPool(scratch, 1);
+  await pool.write(pattern(SMALL_CHUNK, 1), 0);
+  await pool.write(pattern(SMALL_CHUNK, 2), SMALL_CHUNK);
+  await pool.close();
+  // A power cut kept the data of the second chunk and lost its map entry.
+  const file = await Deno.open(paths[0] ?? "", { write: true });
+  await file.seek(8, Deno.SeekMode.Start);
+  await file.write(new Uint8Array(8));
+  file.close();
+  const again = await openPool(paths);
+  await again.write(pattern(1, 3), 5 * SMALL_CHUNK);
+  const chunk = await readBytes(again, 5 * SMALL_CHUNK + 1, SMALL_CHUNK - 1);
+  assert(isZero(chunk), "another chunk's bytes show");
+  await again.close();
+  assertFreebsd(paths);
+});
+
+Deno.test("Pool.writeZeroes() zeroes what is mapped and allocates nothing else", async () => {
+  await using scratch = await makeScratch();
+  const { pool, paths } = await openSmallPool(scratch, 2);
+  await pool.write(pattern(SMALL_CHUNK, 1), SMALL_CHUNK);
+  await pool.writeZeroes(0, SMALL_CHUNK + 100);
+  assertEquals(pool.status().mappedChunks, 1);
+  const chunk = await readBytes(pool, SMALL_CHUNK, SMALL_CHUNK);
+  assert(isZero(chunk.subarray(0, 100)));
+  assertEquals(chunk.subarray(100), pattern(SMALL_CHUNK, 1).subarray(100));
+  // The whole disk at once ends, too (the original looped for ever).
+  await pool.writeZeroes(0, pool.size);
+  assert(isZero(await readBytes(pool, 0, pool.size)));
+  await pool.close();
+  assertFreebsd(paths);
+});
+
+Deno.test("Pool.writeZeroes() takes chunks with noHole", async () => {
+  await using scratch = await makeScratch();
+  const { pool, paths } = await openSmallPool(scratch, 2);
+  await pool.writeZeroes(100, 2 * SMALL_CHUNK, { noHole: true });
+  assertEquals(pool.status().mappedChunks, 3);
+  assert(isZero(await readBytes(pool, 0, 4 * SMALL_CHUNK)));
+  await pool.close();
+  assertFreebsd(paths);
+});
+
+Deno.test("Pool.discard() gives host space back and unmaps nothing", async () => {
+  await using scratch = await makeScratch();
+  const { pool, paths } = await openSmallPool(scratch, 1);
+  await pool.write(pattern(2 * SMALL_CHUNK, 1), 0);
+  await pool.flush();
+  const blocks = () => Deno.statSync(paths[0] ?? "").blocks ?? 0;
+  const before = blocks();
+  await pool.discard(0, pool.size);
+  await pool.flush();
+  assert(blocks() <= before - 2 * SMALL_CHUNK / 512 + 16);
+  assertEquals(pool.status().mappedChunks, 2);
+  assert(isZero(await readBytes(pool, 0, 2 * SMALL_CHUNK)));
+  await pool.close();
+  assertFreebsd(paths);
+});
+
+Deno.test("Pool.extents() tells mapped and unmapped runs apart", async () => {
+  await using scratch = await makeScratch();
+  const { pool } = await openSmallPool(scratch, 2);
+  await pool.write(new Uint8Array(2 * SMALL_CHUNK), 3 * SMALL_CHUNK);
+  assertEquals(pool.extents(100, 10 * SMALL_CHUNK), [
+    { length: 3 * SMALL_CHUNK - 100, kind: "hole" },
+    { length: 2 * SMALL_CHUNK, kind: "data" },
+    { length: 5 * SMALL_CHUNK + 100, kind: "hole" },
+  ]);
+  assertEquals(pool.extents(0, 1), [{ length: 1, kind: "hole" }]);
+  await pool.close();
+});
+
+Deno.test("Pool refuses writes when it is read-only, and changes no byte", async () => {
+  await using scratch = await makeScratch();
+  const { pool, paths } = await openSmallPool(scratch, 1);
+  await pool.write(pattern(10, 1), 0);
+  await pool.close();
+  const before = await Deno.readFile(paths[0] ?? "");
+  const reader = await openPool(paths, { readOnly: true });
+  assertEquals(await readBytes(reader, 0, 10), pattern(10, 1));
+  for (
+    const act of [
+      () => reader.write(new Uint8Array(1), 0),
+      () => reader.discard(0, 1),
+      () => reader.writeZeroes(0, 1),
+    ]
+  ) {
+    const error = assertThrows(act, VirstorError, "for reading only");
+    assertEquals(error.code, "read-only");
+  }
+  await assertRejects(() => reader.add(paths), VirstorError, "reading only");
+  await reader.close();
+  assertEquals(await Deno.readFile(paths[0] ?? ""), before);
+});
+
+Deno.test("Pool fails requests after close(), which may be called again", async () => {
+  await using scratch = await makeScratch();
+  const { pool } = await openSmallPool(scratch, 1);
+  await pool.close();
+  await pool.close();
+  const act = () => pool.write(new Uint8Array(1), 0);
+  assertEquals(assertThrows(act, VirstorError).code, "shutdown");
+  assertThrows(() => pool.read(new Uint8Array(1), 0), VirstorError);
+  assertThrows(() => pool.flush(), VirstorError);
+});
+
+Deno.test("openPool() locks the components and names the holder", async () => {
+  await using scratch = await makeScratch();
+  const { pool, paths } = await openSmallPool(scratch, 1);
+  const error = await assertRejects(
+    () => openPool(paths),
+    VirstorError,
+    `in use by process ${Deno.pid}`,
+  );
+  assertEquals(error.code, "busy");
+  await pool.close();
+  await (await openPool(paths)).close();
+});
+
+Deno.test("Pool takes no more writes after a map entry could not be written", async () => {
+  await using scratch = await makeScratch();
+  let broken = false;
+  const { pool, paths, events } = await openSmallPool(scratch, 1, {
+    openDevice: (path, options) => {
+      const device = new FileDevice(path, options);
+      const write = device.write.bind(device);
+      // The map lies at the start of component 0.
+      device.write = (source, offset, how) => {
+        if (broken && offset < 2 * SMALL_CHUNK) {
+          throw new VirstorError("io", "Cannot write: the disk is on fire");
+        }
+        return write(source, offset, how);
+      };
+      return device;
+    },
+  });
+  await pool.write(pattern(10, 1), 0);
+  broken = true;
+  const first = () => pool.write(pattern(10, 2), SMALL_CHUNK);
+  assertEquals(assertThrows(first, VirstorError, "on fire").code, "failed");
+  broken = false;
+  const later = () => pool.write(pattern(10, 3), 0);
+  assertEquals(assertThrows(later, VirstorError, "on fire").code, "failed");
+  assertThrows(() => pool.flush(), VirstorError, "on fire");
+  assertEquals(await readBytes(pool, 0, 10), pattern(10, 1));
+  assertEquals(pool.status().state, "failed");
+  assert(pool.status().reason.includes("on fire"));
+  assertEquals(events.at(-1)?.kind, "failed");
+  await pool.close();
+  const again = await openPool(paths);
+  assertEquals(await readBytes(again, 0, 10), pattern(10, 1));
+  await again.close();
+  assertFreebsd(paths);
+});
+
+function withoutHoles(
+  path: string,
+  options: FileDeviceOptions,
+): FileDevice {
+  return new FileDevice(path, { ...options, native: false });
+}
