@@ -1,0 +1,140 @@
+/**
+ * Our lint rules, each with what it must find and what it must leave alone.
+ *
+ * @module
+ */
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "node:path";
+import plugin from "../../tools/lint_plugin.ts";
+import { ROOT } from "./files.ts";
+
+/** What the rules say of a file: the names of those that were broken. */
+function broken(path: string, source: string): string[] {
+  return diagnose(path, source).map(({ id }) => id.replace("virstor/", ""));
+}
+
+function diagnose(path: string, source: string): Deno.lint.Diagnostic[] {
+  return Deno.lint.runPlugin(plugin, join(ROOT, path), source);
+}
+
+Deno.test("layers: imports to the left and of the own layer are allowed", () => {
+  for (
+    const [path, specifier] of [
+      ["device/file_device.ts", "../errors.ts"],
+      ["device/file_device.ts", "./block_device.ts"],
+      ["nbd/server.ts", "../device/mod.ts"],
+      ["nbd/server.ts", "../pool/status.ts"],
+      ["cli/commands/serve.ts", "../../nbd/mod.ts"],
+      ["cli/commands/serve.ts", "@std/cli"],
+      ["cli/main.ts", "../deno.json"],
+      ["device/file_device.ts", "node:fs"],
+      ["tests/unit/pool_test.ts", "../../nbd/mod.ts"],
+      ["mod.ts", "./nbd/mod.ts"],
+    ] as const
+  ) {
+    assertEquals(broken(path, `import x from "${specifier}";`), [], path);
+  }
+});
+
+Deno.test("layers: imports to the right are found", () => {
+  for (
+    const [path, specifier] of [
+      ["errors.ts", "./device/mod.ts"],
+      ["device/file_device.ts", "../metadata/mod.ts"],
+      ["metadata/mod.ts", "../pool/mod.ts"],
+      ["pool/pool.ts", "../nbd/mod.ts"],
+      ["nbd/server.ts", "../cli/output.ts"],
+      ["cli/commands/serve.ts", "../../mod.ts"],
+      ["pool/pool.ts", "../mod.ts"],
+      ["pool/pool.ts", "../tests/helpers/peers.ts"],
+      ["pool/pool.ts", "../deno.json"],
+    ] as const
+  ) {
+    assertEquals(
+      broken(path, `import x from "${specifier}";`),
+      ["layers"],
+      path,
+    );
+  }
+});
+
+Deno.test("layers: every form of import is looked at", () => {
+  for (
+    const source of [
+      'import type { X } from "../nbd/mod.ts";',
+      'import "../nbd/mod.ts";',
+      'export { x } from "../nbd/mod.ts";',
+      'export * from "../nbd/mod.ts";',
+      'const x = await import("../nbd/mod.ts");',
+    ]
+  ) {
+    assertEquals(broken("pool/pool.ts", source), ["layers"], source);
+  }
+});
+
+Deno.test("layers: only built-in modules come from outside", () => {
+  const source = 'import { exists } from "@std/fs";';
+  assertEquals(broken("device/file_device.ts", source), ["layers"]);
+  assertEquals(broken("nbd/a.ts", 'import x from "npm:x@1";'), ["layers"]);
+  assertEquals(broken("cli/a.ts", 'import x from "npm:x@1";'), ["layers"]);
+});
+
+Deno.test("layers: the pool and its metadata touch no file", () => {
+  const source = 'import { openSync } from "node:fs";';
+  assertEquals(broken("pool/pool.ts", source), ["layers"]);
+  assertEquals(broken("metadata/freebsd_label.ts", source), ["layers"]);
+  const [diagnostic] = diagnose("pool/pool.ts", source);
+  assertStringIncludes(diagnostic?.message ?? "", "use a device");
+});
+
+Deno.test("function-length: 70 lines are the most", () => {
+  const lines = (count: number): string => "\n".repeat(count - 1);
+  const rule = ["function-length"];
+  assertEquals(broken("a.ts", `function f() {${lines(70)}}`), []);
+  assertEquals(broken("a.ts", `function f() {${lines(71)}}`), rule);
+  assertEquals(broken("a.ts", `class A { m() {${lines(71)}} }`), rule);
+  assertEquals(broken("a.ts", `run(() => {${lines(71)}});`), rule);
+});
+
+Deno.test("private-members: the keyword is found, # is not", () => {
+  assertEquals(
+    broken("a.ts", "class A { #x = 1; #m() {} readonly y = 2; }"),
+    [],
+  );
+  assertEquals(broken("a.ts", "class A { private constructor() {} }"), []);
+  assertEquals(broken("a.ts", "class A { private x = 1; }"), [
+    "private-members",
+  ]);
+  assertEquals(broken("a.ts", "class A { private m() {} }"), [
+    "private-members",
+  ]);
+});
+
+Deno.test("top-level-functions: arrows are for the inside of functions", () => {
+  const rule = ["top-level-functions"];
+  assertEquals(broken("a.ts", "export const f = () => 1;"), rule);
+  assertEquals(broken("a.ts", "const f = async () => {};"), rule);
+  assertEquals(broken("a.ts", "function f() { const g = () => 1; }"), []);
+  assertEquals(broken("a.ts", "export const list = [() => 1];"), []);
+});
+
+Deno.test("error-messages: capital, no period, no contractions, one line", () => {
+  const rule = ["error-messages"];
+  const check = (expression: string): string[] =>
+    broken("pool/a.ts", `throw new ${expression};`);
+  assertEquals(
+    check('VirstorError("io", "Cannot read label: it is short")'),
+    [],
+  );
+  assertEquals(check("VirstorError('io', `Cannot read ${path}`)"), []);
+  assertEquals(check("VirstorError('io', `${path} is short`)"), []);
+  assertEquals(check('VirstorError("io", "cannot read label")'), rule);
+  assertEquals(check('VirstorError("io", "Cannot read label.")'), rule);
+  assertEquals(check("RangeError(`Can't read ${path}`)"), rule);
+  assertEquals(check('TypeError("Two\\nlines")'), rule);
+  assertEquals(
+    broken("tests/a_test.ts", 'throw new TypeError("boom.");'),
+    [],
+    "Tests may make up what they like",
+  );
+});

@@ -1,0 +1,118 @@
+/**
+ * What the house style asks of every file and no linter checks. A rule that
+ * matters is checked by a program; this is the program.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertExists } from "@std/assert";
+import { exists } from "@std/fs";
+import { dirname, join } from "node:path";
+import { readTextFiles, ROOT } from "./files.ts";
+
+/** Longer files do more than one thing. */
+const FILE_LINES_MAX = 500;
+
+const FILES = await readTextFiles();
+const SOURCES = FILES.filter(({ path }) => path.endsWith(".ts"));
+const PAGES = FILES.filter(({ path }) => path.endsWith(".md"));
+
+function textOf(path: string): string {
+  const file = FILES.find((each) => each.path === path);
+  assertExists(file, `"${path}" is missing`);
+  return file.text;
+}
+
+/** `path:line` of every line that matches. */
+function linesThatMatch(pattern: RegExp): string[] {
+  return FILES.flatMap(({ path, text }) =>
+    text.split("\n").flatMap((line, index) =>
+      pattern.test(line) ? [`${path}:${index + 1}`] : []
+    )
+  );
+}
+
+Deno.test("every source file begins with what it is, marked @module", () => {
+  assert(SOURCES.length > 10, "The sources were not found");
+  const without = SOURCES.filter(({ text }) => {
+    const comment = /^\/\*\*[^]*?\*\//.exec(text)?.[0] ?? "";
+    return !comment.includes("@module");
+  });
+  assertEquals(without.map(({ path }) => path), []);
+});
+
+Deno.test("no source file is too long", () => {
+  const tooLong = SOURCES
+    .map(({ path, text }) => ({ path, lines: text.split("\n").length - 1 }))
+    .filter(({ lines }) => lines > FILE_LINES_MAX);
+  assertEquals(tooLong, []);
+});
+
+Deno.test("no work is left over without an issue", () => {
+  // Put together, so that this line does not find itself.
+  assertEquals(
+    linesThatMatch(new RegExp("\\bFIX" + "ME\\b|\\bXX" + "X\\b")),
+    [],
+  );
+  assertEquals(
+    linesThatMatch(new RegExp("\\bTO" + "DO\\b(?!\\(#\\d+\\))")),
+    [],
+  );
+});
+
+Deno.test("no file names a machine's own directories", () => {
+  const directories = ["root", "work", "home/\\w+", "Users/\\w+"].join("|");
+  assertEquals(
+    linesThatMatch(new RegExp(`(^|[^\\w.~}/-])/(${directories})/`)),
+    [],
+  );
+});
+
+Deno.test("no program names a package registry", () => {
+  const hosts = ["registry\\.", "npmjs\\.", "deb\\.debian", "jsr\\.io"].join(
+    "|",
+  );
+  const named = linesThatMatch(new RegExp(`https?://\\S*(${hosts})`));
+  assertEquals(named.filter((place) => !/\.md:/.test(place)), []);
+});
+
+Deno.test("every relative link of a page leads to a file", async () => {
+  const broken: string[] = [];
+  for (const { path, text } of PAGES) {
+    for (const [, target = ""] of text.matchAll(/\]\(([^)\s#]+)[^)]*\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const file = join(ROOT, dirname(path), target);
+      if (!await exists(file)) broken.push(`${path}: ${target}`);
+    }
+  }
+  assertEquals(broken, []);
+});
+
+Deno.test("one version of Deno is named everywhere", () => {
+  const versions = FILES.flatMap(({ text }) =>
+    Array.from(text.matchAll(/\bdeno@(\d[\w.]*\w)/g), ([, version]) => version)
+  );
+  assert(versions.length > 0, "No version was found");
+  assertEquals([...new Set(versions)], ["2.9.6"]);
+});
+
+Deno.test("the demo runs with the permissions of the launcher", () => {
+  const permissions = /--allow-(?!all)[\w=,]+/g;
+  const { tasks } = JSON.parse(textOf("deno.json"));
+  const ofLauncher = textOf("virstor").match(permissions) ?? [];
+  const ofDemo = String(tasks.demo.command).match(permissions) ?? [];
+  assert(ofLauncher.length > 0, "No permissions were found");
+  assertEquals(ofDemo.toSorted(), ofLauncher.toSorted());
+});
+
+Deno.test("whatever is exported is linted as documentation and published", () => {
+  const config = JSON.parse(textOf("deno.json"));
+  const modules = Object.values<string>(config.exports)
+    .map((path) => path.replace("./", "")).toSorted();
+  const linted = String(config.tasks["doc:lint"]).match(/\S+\.ts/g) ?? [];
+  assertEquals(linted.toSorted(), modules);
+  const included: string[] = config.publish.include;
+  const left = modules.filter((path) =>
+    !included.some((each) => path === each || path.startsWith(each))
+  );
+  assertEquals(left, []);
+});

@@ -1,0 +1,215 @@
+/**
+ * The rules of this project that `deno lint` does not know: layers, the length
+ * of functions, private members, where arrows go, what messages look like.
+ *
+ * @module
+ */
+
+import { pathToFileURL } from "node:url";
+
+/** The layers, from the left. A layer imports itself and those before it. */
+const LAYERS = ["errors", "device", "metadata", "pool", "nbd", "cli"] as const;
+
+/** Longer functions do not fit on one screen, nor in one head. */
+const FUNCTION_LINES_MAX = 70;
+
+/** Layers that touch no file: they have devices for that. */
+const LAYERS_WITHOUT_FILES = ["metadata", "pool"];
+
+type FunctionNode =
+  | Deno.lint.FunctionDeclaration
+  | Deno.lint.FunctionExpression
+  | Deno.lint.ArrowFunctionExpression;
+
+/** The root of the checkout, as a `file:` address that ends in a slash. */
+const ROOT = new URL("../", import.meta.url).href;
+
+/** Where a file is, from the root; nothing if it is not below the root. */
+function pathFromRoot(url: string): string | undefined {
+  return url.startsWith(ROOT) ? url.slice(ROOT.length) : undefined;
+}
+
+/** The layer of a path: its directory, or `errors.ts`; nothing for others. */
+function layerOf(path: string): string | undefined {
+  const top = path === "errors.ts" ? "errors" : path.split("/")[0];
+  return path.includes("/") || top === "errors"
+    ? LAYERS.find((layer) => layer === top)
+    : undefined;
+}
+
+function addressOf(filename: string): string {
+  return filename.startsWith("file:") ? filename : pathToFileURL(filename).href;
+}
+
+function layerOfFile(filename: string): string | undefined {
+  return layerOf(pathFromRoot(addressOf(filename)) ?? "");
+}
+
+function rankOf(layer: string): number {
+  return LAYERS.findIndex((each) => each === layer);
+}
+
+/** What is wrong with an import, or nothing. */
+function importFault(filename: string, specifier: string): string | undefined {
+  const layer = layerOfFile(filename);
+  if (layer === undefined) return undefined;
+  if (/^\.{0,2}\//.test(specifier)) {
+    const target = new URL(specifier, addressOf(filename)).href;
+    return relativeFault(layer, target, specifier);
+  }
+  if (specifier.startsWith("node:")) {
+    const isFile = /^node:fs(\/|$)/.test(specifier);
+    return isFile && LAYERS_WITHOUT_FILES.includes(layer)
+      ? `"${layer}" must not touch files: use a device, not "${specifier}"`
+      : undefined;
+  }
+  if (layer === "cli" && specifier.startsWith("@std/")) return undefined;
+  return `"${layer}" must not import "${specifier}": only "node:" and relative imports are allowed here`;
+}
+
+function relativeFault(
+  layer: string,
+  target: string,
+  specifier: string,
+): string | undefined {
+  const path = pathFromRoot(target) ?? "";
+  // The program tells its version, which is written down once.
+  if (layer === "cli" && path === "deno.json") return undefined;
+  const targetLayer = layerOf(path);
+  if (targetLayer !== undefined && rankOf(targetLayer) <= rankOf(layer)) {
+    return undefined;
+  }
+  return `"${layer}" must not import "${specifier}": imports point left only, in ${
+    LAYERS.join(" < ")
+  }`;
+}
+
+const layers: Deno.lint.Rule = {
+  create(context) {
+    function check(
+      node: Deno.lint.Node,
+      source: Deno.lint.Expression | null | undefined,
+    ): void {
+      if (source?.type !== "Literal" || typeof source.value !== "string") {
+        return;
+      }
+      const message = importFault(context.filename, source.value);
+      if (message !== undefined) context.report({ node, message });
+    }
+    return {
+      ImportDeclaration: (node) => check(node, node.source),
+      ExportNamedDeclaration: (node) => check(node, node.source),
+      ExportAllDeclaration: (node) => check(node, node.source),
+      ImportExpression: (node) => check(node, node.source),
+    };
+  },
+};
+
+const functionLength: Deno.lint.Rule = {
+  create(context) {
+    function check(node: FunctionNode): void {
+      const lines = context.sourceCode.getText(node).split("\n").length;
+      if (lines <= FUNCTION_LINES_MAX) return;
+      context.report({
+        node,
+        message:
+          `This function has ${lines} lines, more than ${FUNCTION_LINES_MAX}`,
+        hint: "Split it where it does one thing and then another",
+      });
+    }
+    return {
+      FunctionDeclaration: check,
+      FunctionExpression: check,
+      ArrowFunctionExpression: check,
+    };
+  },
+};
+
+const privateMembers: Deno.lint.Rule = {
+  create(context) {
+    function check(
+      node: Deno.lint.PropertyDefinition | Deno.lint.MethodDefinition,
+    ): void {
+      if (node.accessibility !== "private") return;
+      // Of a constructor there is no other form.
+      if (node.type === "MethodDefinition" && node.kind === "constructor") {
+        return;
+      }
+      context.report({
+        node,
+        message: 'Use "#" for private members, not "private"',
+        hint: '"private" is gone when the program runs; "#" is not',
+      });
+    }
+    return { PropertyDefinition: check, MethodDefinition: check };
+  },
+};
+
+const topLevelFunctions: Deno.lint.Rule = {
+  create(context) {
+    function check(node: Deno.lint.VariableDeclarator): void {
+      if (node.init?.type !== "ArrowFunctionExpression") return;
+      context.report({
+        node,
+        message: 'Use "function" at the top level, not an arrow',
+      });
+    }
+    return {
+      "Program > VariableDeclaration > VariableDeclarator": check,
+      "ExportNamedDeclaration > VariableDeclaration > VariableDeclarator":
+        check,
+    };
+  },
+};
+
+/** The text of a message as far as it is known: placeholders are left out. */
+function messageText(node: Deno.lint.Node | undefined): string | undefined {
+  if (node?.type === "Literal" && typeof node.value === "string") {
+    return node.value;
+  }
+  if (node?.type !== "TemplateLiteral") return undefined;
+  return node.quasis.map((quasi) => quasi.cooked).join("${}");
+}
+
+const errorMessages: Deno.lint.Rule = {
+  create(context) {
+    // Tests make up errors of all kinds; those of the layers reach people.
+    if (layerOfFile(context.filename) === undefined) return {};
+    return {
+      NewExpression(node) {
+        if (node.callee.type !== "Identifier") return;
+        const name = node.callee.name;
+        if (
+          !/^(VirstorError|TypeError|RangeError|SyntaxError)$/.test(name)
+        ) {
+          return;
+        }
+        const index = name === "VirstorError" ? 1 : 0;
+        const text = messageText(node.arguments[index]);
+        if (text === undefined || text === "") return;
+        const fault = messageFault(text);
+        if (fault !== undefined) context.report({ node, message: fault });
+      },
+    };
+  },
+};
+
+function messageFault(text: string): string | undefined {
+  if (/^[a-z]/.test(text)) return "An error message begins with a capital";
+  if (/(^|[^.])\.$/.test(text)) return "An error message ends without a period";
+  if (/\b\w+n't\b/.test(text)) return "An error message has no contractions";
+  if (text.includes("\n")) return "An error message is one line";
+  return undefined;
+}
+
+const plugin: Deno.lint.Plugin = {
+  name: "virstor",
+  rules: {
+    layers,
+    "function-length": functionLength,
+    "private-members": privateMembers,
+    "top-level-functions": topLevelFunctions,
+    "error-messages": errorMessages,
+  },
+};
+export default plugin;
