@@ -14,7 +14,7 @@ export { checkComponents, inspectComponents, openPool } from "./open.ts";
 export type { PoolOptions } from "./open.ts";
 export { Pool } from "./pool.ts";
 export type { PoolSettings } from "./settings.ts";
-export type { FormatName, PoolFormat } from "./pool_format.ts";
+export type { FormatName } from "./pool_format.ts";
 export type {
   ComponentStatus,
   DelayedStatus,

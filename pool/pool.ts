@@ -56,6 +56,7 @@ export class Pool implements BlockDevice {
   /**
    * Takes over what {@linkcode openPool} has read and put right.
    *
+   * @internal
    * @param settings What does not change.
    * @param format The format, with the components.
    * @param map Where each virtual chunk is.
@@ -127,13 +128,10 @@ export class Pool implements BlockDevice {
     const head = chunkSize - within;
     const pending = this.#readPiece(target.subarray(0, head), chunk, within);
     let rest: Completion;
-    for (
-      let done = head, v = chunk + 1;
-      done < length;
-      done += chunkSize, v++
-    ) {
+    let v = chunk;
+    for (let done = head; done < length; done += chunkSize) {
       const piece = target.subarray(done, done + chunkSize);
-      rest = both(rest, this.#readPiece(piece, v, 0));
+      rest = both(rest, this.#readPiece(piece, ++v, 0));
     }
     return both(pending, rest);
   }

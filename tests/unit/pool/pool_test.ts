@@ -21,7 +21,9 @@ import {
   SMALL_CHUNK,
 } from "../../helpers/scratch.ts";
 
-const isZero = (bytes: Uint8Array) => bytes.every((byte) => byte === 0);
+function isZero(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
 
 Deno.test("Pool reads zeroes where nothing was written", async () => {
   await using scratch = await makeScratch();
