@@ -1,0 +1,244 @@
+/**
+ * The one door to a descriptor, on real files.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  createSparseFile,
+  FileDevice,
+  fileIdentity,
+} from "../../../device/mod.ts";
+import { VirstorError } from "../../../errors.ts";
+import {
+  KIB,
+  makeScratch,
+  MIB,
+  pattern,
+  readBytes,
+} from "../../helpers/scratch.ts";
+
+Deno.test("FileDevice reads what it wrote, also at the last byte", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, 10_001);
+  const device = new FileDevice(path);
+  assertEquals(device.size, 10_001);
+  assertEquals(device.write(pattern(5000, 1), 17), undefined);
+  assertEquals(device.write(pattern(1, 2), 10_000), undefined);
+  assertEquals(await readBytes(device, 17, 5000), pattern(5000, 1));
+  assertEquals(await readBytes(device, 10_000, 1), pattern(1, 2));
+  assertEquals(await readBytes(device, 0, 17), new Uint8Array(17));
+  await device.flush();
+  assertEquals(device.flush(), undefined);
+  await device.close();
+});
+
+Deno.test("FileDevice.read() fails where the file has become shorter", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, 8 * KIB);
+  const device = new FileDevice(path);
+  await Deno.truncate(path, 5000);
+  const act = () => device.read(new Uint8Array(4 * KIB), 4 * KIB);
+  assertEquals(assertThrows(act, VirstorError, "the file ends").code, "io");
+  await device.close();
+});
+
+Deno.test("FileDevice gives zeroes and gives space back", async (t) => {
+  for (const native of [true, false]) {
+    await t.step(native ? "with native calls" : "without", async () => {
+      await using scratch = await makeScratch();
+      const path = scratch.file("disk");
+      createSparseFile(path, 20 * MIB);
+      const device = new FileDevice(path, { native });
+      device.write(pattern(20 * MIB, 1), 0);
+      await device.flush();
+      const before = (await Deno.stat(path)).blocks ?? 0;
+      // Neither end is the start of a block, and it is long.
+      await device.writeZeroes(1001, 12 * MIB);
+      await device.flush();
+      const read = await readBytes(device, 0, 20 * MIB);
+      const wanted = pattern(20 * MIB, 1).fill(0, 1001, 1001 + 12 * MIB);
+      assertEquals(read, wanted);
+      const after = (await Deno.stat(path)).blocks ?? 0;
+      assertEquals(device.capabilities.discard, native);
+      assertEquals(after < before - 11 * MIB / 512, native);
+      assertEquals((await Deno.stat(path)).size, 20 * MIB);
+      if (!native) {
+        const act = () => device.writeZeroes(0, 1, { fastOnly: true });
+        assertEquals(assertThrows(act, VirstorError).code, "unsupported");
+      }
+      await device.close();
+    });
+  }
+});
+
+Deno.test("FileDevice.writeZeroes() with noHole keeps space", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, 4 * MIB);
+  const device = new FileDevice(path);
+  await device.writeZeroes(0, 2 * MIB, { noHole: true });
+  await device.flush();
+  assert(((await Deno.stat(path)).blocks ?? 0) >= 2 * MIB / 512);
+  assertEquals(await readBytes(device, 0, MIB), new Uint8Array(MIB));
+  await device.close();
+});
+
+Deno.test("FileDevice.flush() covers writes made while another flush runs", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, MIB);
+  const device = new FileDevice(path);
+  device.write(pattern(10, 1), 0);
+  const first = device.flush();
+  assertEquals(device.flush(), first);
+  device.write(pattern(10, 2), 0);
+  const second = device.flush();
+  assert(second !== undefined && second !== first);
+  assertEquals(device.flush(), second);
+  await first;
+  let secondIsDone = false;
+  second.then(() => secondIsDone = true);
+  await Promise.resolve();
+  assert(!secondIsDone, "the first fdatasync does not cover the later write");
+  await second;
+  assertEquals(device.flush(), undefined);
+  await device.close();
+});
+
+Deno.test("FileDevice fails after close() and never touches another's descriptor", async () => {
+  await using scratch = await makeScratch();
+  createSparseFile(scratch.file("a"), MIB);
+  createSparseFile(scratch.file("b"), MIB);
+  const device = new FileDevice(scratch.file("a"));
+  await device.close();
+  await device.close();
+  const other = new FileDevice(scratch.file("b")); // Takes the same number.
+  const act = () => device.write(pattern(100, 1), 0);
+  assertEquals(assertThrows(act, VirstorError, "it is closed").code, "io");
+  assertThrows(() => device.read(new Uint8Array(1), 0), VirstorError);
+  assertEquals(await readBytes(other, 0, 100), new Uint8Array(100));
+  await other.close();
+});
+
+Deno.test("FileDevice.close() waits for a running flush", async () => {
+  await using scratch = await makeScratch();
+  createSparseFile(scratch.file("a"), MIB);
+  const device = new FileDevice(scratch.file("a"));
+  device.write(pattern(10, 1), 0);
+  const flush = device.flush();
+  await device.close();
+  await flush;
+});
+
+Deno.test("FileDevice refuses what is no disk, with one line", async () => {
+  await using scratch = await makeScratch();
+  const fifo = scratch.file("fifo");
+  await new Deno.Command("mkfifo", { args: [fifo] }).output();
+  for (
+    const [path, code, text] of [
+      [scratch.path, "invalid", "it is a directory"],
+      [fifo, "invalid", "it is neither a file nor a block device"],
+      [scratch.file("none"), "not-found", "there is no such file"],
+      [scratch.file("a/b"), "not-found", "there is no such file"],
+    ] as const
+  ) {
+    const error = assertThrows(() => new FileDevice(path), VirstorError, text);
+    assertEquals(error.code, code);
+    assert(error.message.includes(path));
+    assert(!error.message.includes("\n"));
+  }
+});
+
+Deno.test("FileDevice locks exclusively or together, and names the holder", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, MIB);
+  const shared = { readOnly: true, lock: "shared" } as const;
+  const one = new FileDevice(path, shared);
+  const two = new FileDevice(path, shared);
+  const act = () => new FileDevice(path, { lock: "exclusive" });
+  const error = assertThrows(act, VirstorError, `process ${Deno.pid}`);
+  assertEquals(error.code, "busy");
+  await one.close();
+  await two.close();
+  const alone = act();
+  assertThrows(() => new FileDevice(path, shared), VirstorError);
+  new FileDevice(path, { readOnly: true }).close();
+  await alone.close();
+});
+
+Deno.test("createSparseFile() makes a sparse file, and overwrites none", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, 100 * MIB);
+  const stat = await Deno.stat(path);
+  assertEquals(stat.size, 100 * MIB);
+  assert((stat.blocks ?? 0) * 512 < MIB);
+  const again = () => createSparseFile(path, 1);
+  assertEquals(assertThrows(again, VirstorError).code, "exists");
+  const nowhere = () => createSparseFile(scratch.file("no/disk"), 1);
+  assertEquals(assertThrows(nowhere, VirstorError).code, "not-found");
+  assertEquals((await Deno.stat(path)).size, 100 * MIB);
+});
+
+Deno.test("fileIdentity() is the same for links, and for them only", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, 1);
+  createSparseFile(scratch.file("other"), 1);
+  await Deno.link(path, scratch.file("hard"));
+  await Deno.symlink(path, scratch.file("soft"));
+  const identity = fileIdentity(path);
+  assertEquals(fileIdentity(scratch.file("hard")), identity);
+  assertEquals(fileIdentity(scratch.file("soft")), identity);
+  assert(fileIdentity(scratch.file("other")) !== identity);
+  assertThrows(() => fileIdentity(scratch.file("none")), VirstorError);
+});
+
+Deno.test("FileDevice works without the permission for native calls", async () => {
+  await using scratch = await makeScratch();
+  const module = new URL("../../../device/mod.ts", import.meta.url);
+  const program = scratch.file("program.ts");
+  await Deno.writeTextFile(
+    program,
+    `import { createSparseFile, FileDevice } from "${module}";
+    const path = Deno.args[0];
+    createSparseFile(path, 1 << 20);
+    const device = new FileDevice(path, { lock: "exclusive" });
+    device.write(new Uint8Array(1 << 20).fill(7), 0);
+    await device.writeZeroes(10, 100_000, { fua: true });
+    await device.discard(0, 5);
+    try {
+      new FileDevice(path, { lock: "exclusive" });
+    } catch (error) {
+      console.log(error.message);
+    }
+    const read = new Uint8Array(1 << 20);
+    device.read(read, 0);
+    console.log(device.capabilities.discard, read.indexOf(0), read[100_010]);
+    await device.close();`,
+  );
+  const path = scratch.file("disk");
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "--no-lock",
+      "--no-config",
+      "--allow-read",
+      "--allow-write",
+      program,
+      path,
+    ],
+  }).output();
+  assertEquals(new TextDecoder().decode(stderr), "");
+  assertEquals(
+    new TextDecoder().decode(stdout),
+    `Cannot open "${path}": it is in use by another process\nfalse 10 7\n`,
+  );
+});
