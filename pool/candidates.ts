@@ -33,6 +33,14 @@ export interface Candidate {
   readonly isNew: boolean;
 }
 
+/** A file that is there or is to be made, before anything is made. */
+export interface FutureComponent {
+  /** Where it is, or will be. */
+  readonly path: string;
+  /** Chunks that fit on it. */
+  readonly chunkCount: number;
+}
+
 /** What is asked of candidates. */
 export interface CandidateOptions {
   /** Bytes of a chunk. */
@@ -47,6 +55,8 @@ export interface CandidateOptions {
   readonly taken: ReadonlyMap<string, string>;
   /** How they are opened. */
   readonly openDevice: OpenDevice;
+  /** Throws if the first one will not do, before anything is made. */
+  readonly check?: (first: FutureComponent) => void;
 }
 
 /**
@@ -68,6 +78,12 @@ export function openCandidates(
   const created: string[] = [];
   try {
     for (const path of paths) opened.push(open(path, options, taken));
+    const [path] = paths;
+    if (path !== undefined) {
+      const size = opened[0]?.size ?? options.createSize ?? 0;
+      const chunkCount = freebsdChunkCount(size, options.chunkSize);
+      options.check?.({ path, chunkCount });
+    }
     const candidates: Candidate[] = [];
     for (const [i, path] of paths.entries()) {
       let device = opened[i];

@@ -15,7 +15,7 @@ import {
   freebsdMapSize,
   freebsdReservedChunks,
 } from "../metadata/mod.ts";
-import type { Candidate } from "./candidates.ts";
+import type { Candidate, FutureComponent } from "./candidates.ts";
 import { openCandidates } from "./candidates.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import { openFileDevice } from "./component.ts";
@@ -24,6 +24,7 @@ import {
   wipeDeviceLabel,
   writeDeviceLabel,
 } from "./component_label.ts";
+import { withPatience } from "./patience.ts";
 import type { FormatName } from "./pool_format.ts";
 
 const DEFAULT_VIRTUAL_SIZE = 2 * 2 ** 40;
@@ -107,16 +108,18 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
     notices,
   );
   const reserved = freebsdReservedChunks(virtualSize, chunkSize);
-  const candidates = openCandidates(options.paths, {
-    chunkSize,
-    force: options.force ?? false,
-    createSize: options.createSize,
-    hardcode: options.hardcode ?? false,
-    taken: new Map(),
-    openDevice: options.openDevice ?? openFileDevice,
-  });
+  const candidates = await withPatience(() =>
+    openCandidates(options.paths, {
+      chunkSize,
+      force: options.force ?? false,
+      createSize: options.createSize,
+      hardcode: options.hardcode ?? false,
+      taken: new Map(),
+      openDevice: options.openDevice ?? openFileDevice,
+      check: (first) => checkMapFits(first, virtualSize, chunkSize, reserved),
+    })
+  );
   try {
-    checkMapFits(candidates[0], virtualSize, chunkSize, reserved);
     const physical = candidates.reduce((sum, one) => sum + one.size, 0);
     if (virtualSize < physical) {
       notices.push(
@@ -172,7 +175,9 @@ export async function clearLabels(
   const cleared: { path: string; name: string }[] = [];
   try {
     for (const path of paths) {
-      const device = openDevice(path, { lock: "exclusive" });
+      const device = await withPatience(() =>
+        openDevice(path, { lock: "exclusive" })
+      );
       devices.push(device);
       cleared.push({ path, name: labelledName(device) });
     }
@@ -303,17 +308,16 @@ function fitVirtualSize(
 }
 
 function checkMapFits(
-  first: Candidate | undefined,
+  first: FutureComponent,
   virtualSize: number,
   chunkSize: number,
   reserved: number,
 ): void {
-  if (first === undefined) return;
   if (reserved <= first.chunkCount && reserved <= RESERVED_MAX) return;
   throw new VirstorError(
     "invalid",
     `Cannot put the map of a ${virtualSize}-byte disk on ` +
-      `"${first.device.path}": it takes ${reserved} chunks of ${chunkSize} ` +
+      `"${first.path}": it takes ${reserved} chunks of ${chunkSize} ` +
       `bytes, there is room for ${Math.min(first.chunkCount, RESERVED_MAX)}; ` +
       "use larger chunks, a smaller disk, or a larger first component",
   );

@@ -12,6 +12,7 @@ import { Component, openFileDevice } from "./component.ts";
 import type { OpenDevice } from "./component.ts";
 import { wipeDeviceLabel } from "./component_label.ts";
 import { checkCount, prepareNewComponent } from "./label.ts";
+import { withPatience } from "./patience.ts";
 import type { PoolFormat } from "./pool_format.ts";
 
 /** How components are added. */
@@ -78,16 +79,18 @@ export async function addComponents(
     throw new VirstorError("invalid", "Cannot add no components");
   }
   checkCount(before.length + request.paths.length);
-  const candidates = openCandidates(request.paths, {
-    chunkSize: pool.chunkSize,
-    force: request.force ?? false,
-    createSize: request.createSize,
-    hardcode: request.hardcode ?? false,
-    taken: new Map(
-      before.map(({ device }) => [device.identity, device.path]),
-    ),
-    openDevice: request.openDevice ?? openFileDevice,
-  });
+  const candidates = await withPatience(() =>
+    openCandidates(request.paths, {
+      chunkSize: pool.chunkSize,
+      force: request.force ?? false,
+      createSize: request.createSize,
+      hardcode: request.hardcode ?? false,
+      taken: new Map(
+        before.map(({ device }) => [device.identity, device.path]),
+      ),
+      openDevice: request.openDevice ?? openFileDevice,
+    })
+  );
   try {
     const added = makeComponents(before, candidates);
     for (const one of added) {

@@ -16,6 +16,7 @@ import { ForwardMap } from "./forward_map.ts";
 import { FreebsdFormat } from "./freebsd_format.ts";
 import { scanFreebsdMap } from "./freebsd_map_scan.ts";
 import { closeGaps, isDense } from "./gaps.ts";
+import { withPatience } from "./patience.ts";
 import { Pool } from "./pool.ts";
 import type { FullPolicy, PoolEvent, PoolStatus } from "./status.ts";
 
@@ -78,23 +79,22 @@ export async function openPool(
         `${FULL_TIMEOUT_MAX} seconds`,
     );
   }
-  const assembly = assemble(paths, {
-    name: options.name,
-    readOnly,
-    openDevice: options.openDevice ?? openFileDevice,
-  });
+  const { name, openDevice = openFileDevice } = options;
+  const assembly = await withPatience(() =>
+    assemble(paths, { name, readOnly, openDevice })
+  );
   try {
     const onEvent = options.onEvent ?? ignore;
     const loaded = await load(assembly);
     if (!readOnly) await recover(loaded, onEvent);
     await closeOthers(assembly);
-    const { name, id, virtualSize, chunkSize } = assembly.label;
+    const { label } = assembly;
     const pool = new Pool(
       {
-        name,
-        id,
-        virtualSize,
-        chunkSize,
+        name: label.name,
+        id: label.id,
+        virtualSize: label.virtualSize,
+        chunkSize: label.chunkSize,
         readOnly,
         onFull: options.onFull ?? "delay",
         fullTimeout,
@@ -156,11 +156,10 @@ export async function checkComponents(
 ): Promise<{ name: string; findings: Finding[] }> {
   let assembly: Assembly;
   try {
-    assembly = assemble(paths, {
-      name: options.name,
-      readOnly: true,
-      openDevice: options.openDevice ?? openFileDevice,
-    });
+    const { name, openDevice = openFileDevice } = options;
+    assembly = await withPatience(() =>
+      assemble(paths, { name, readOnly: true, openDevice })
+    );
   } catch (error) {
     const code = error instanceof VirstorError ? error.code : undefined;
     if (code !== "corrupt" && code !== "not-found") throw error;
@@ -281,7 +280,10 @@ function unfinishedFindings(assembly: Assembly): Finding[] {
       ...assembly.outdated,
     ]),
     ...of("It was removed, but its label is still there", assembly.removed),
-    ...of("It was being added, but is no component", assembly.unfinished),
+    ...assembly.unfinished.map(({ path }) => ({
+      ...notice("It was being added, but is no component", path),
+      effect: "none; clear it, or add it again with -f",
+    })),
   ];
 }
 

@@ -1,0 +1,71 @@
+/**
+ * `virstor add`: adds components to a pool.
+ *
+ * @module
+ */
+
+import { type AddResult, openPool } from "../../pool/mod.ts";
+import type { Environment, Invocation } from "../command.ts";
+import { callServer } from "../control_client.ts";
+import type { AddRequest } from "../control_protocol.ts";
+import { EXIT_OK } from "../exit_code.ts";
+import { absolutePaths, locateComponents } from "../locate.ts";
+import { print, withProgress } from "../output.ts";
+import { registerPool } from "../registry.ts";
+import { formatSize, parseSize } from "../size.ts";
+
+/**
+ * Adds components to a pool, through its server if it is served.
+ *
+ * @param invocation The command line.
+ * @param environment Where the registry is.
+ * @returns The exit code.
+ * @throws {VirstorError} If it is refused; then nothing has changed.
+ */
+export async function run(
+  invocation: Invocation,
+  environment: Environment,
+): Promise<number> {
+  const [name = "", ...operands] = invocation.operands;
+  const createSize = invocation.value("create");
+  const request: AddRequest = {
+    paths: absolutePaths(operands),
+    force: invocation.flag("force"),
+    hardcode: invocation.flag("hardcode"),
+    ...createSize !== undefined &&
+      { createSize: parseSize(createSize, "component size") },
+  };
+  const result = await withProgress(
+    `Adding to pool "${name}"`,
+    add(environment.stateDirectory(), name, request),
+  );
+  const { components } = result;
+  print(
+    `Added ${components.length} component` +
+      `${components.length === 1 ? "" : "s"} to pool "${name}"`,
+  );
+  if (invocation.flag("verbose")) {
+    for (const { index, path, size, chunkCount } of components) {
+      print(`${index}: ${path}, ${formatSize(size)}, ${chunkCount} chunks`);
+    }
+  }
+  return EXIT_OK;
+}
+
+async function add(
+  stateDirectory: string,
+  name: string,
+  request: AddRequest,
+): Promise<AddResult> {
+  const served = await callServer(stateDirectory, name, "add", request);
+  if (served !== undefined) return served.answer;
+  const paths = await locateComponents(stateDirectory, name);
+  const pool = await openPool(paths, { name });
+  try {
+    const result = await pool.add(request.paths, request);
+    await registerPool(stateDirectory, pool.status());
+    return result;
+  } finally {
+    await pool.close();
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * `virstor check`: checks a pool.
+ *
+ * @module
+ */
+
+import { checkComponents, type Finding } from "../../pool/mod.ts";
+import type { Environment, Invocation } from "../command.ts";
+import { callServer } from "../control_client.ts";
+import { EXIT_DAMAGED, EXIT_OK } from "../exit_code.ts";
+import { locateComponents } from "../locate.ts";
+import { print, printJson, withProgress } from "../output.ts";
+
+/**
+ * Checks a pool, through its server if it is served, and prints what it finds.
+ *
+ * @param invocation The command line.
+ * @param environment Where the registry is.
+ * @returns 2 if there is damage, else 0.
+ * @throws {VirstorError} If the pool cannot be found or read.
+ */
+export async function run(
+  invocation: Invocation,
+  environment: Environment,
+): Promise<number> {
+  const [name = ""] = invocation.operands;
+  const findings = await withProgress(
+    `Checking pool "${name}"`,
+    check(environment.stateDirectory(), name),
+  );
+  const damaged = findings.some(({ severity }) => severity === "damage");
+  if (invocation.flag("json")) {
+    printJson({ name, sound: !damaged, findings });
+  } else {
+    findings.forEach((finding) => print(findingText(finding)));
+    print(`Pool "${name}" is ${damaged ? "damaged" : "sound"}`);
+  }
+  return damaged ? EXIT_DAMAGED : EXIT_OK;
+}
+
+async function check(
+  stateDirectory: string,
+  name: string,
+): Promise<readonly Finding[]> {
+  const served = await callServer(stateDirectory, name, "check", null);
+  if (served !== undefined) return served.answer;
+  const paths = await locateComponents(stateDirectory, name);
+  return (await checkComponents(paths, { name })).findings;
+}
+
+function findingText({ severity, what, where, effect }: Finding): string {
+  const word = severity === "damage" ? "Damage" : "Notice";
+  return `${word}: ${where}: ${what}${effect === "" ? "" : `: ${effect}`}`;
+}

@@ -1,0 +1,36 @@
+/**
+ * `virstor clear`: clears labels.
+ *
+ * @module
+ */
+
+import { clearLabels } from "../../pool/mod.ts";
+import type { Environment, Invocation } from "../command.ts";
+import { EXIT_OK } from "../exit_code.ts";
+import { absolutePaths } from "../locate.ts";
+import { print, withProgress } from "../output.ts";
+import { forgetComponents } from "../registry.ts";
+
+/**
+ * Clears the labels of components and forgets them.
+ *
+ * @param invocation The command line.
+ * @param environment Where the registry is.
+ * @returns The exit code.
+ * @throws {VirstorError} If it is refused; then nothing has changed.
+ */
+export async function run(
+  invocation: Invocation,
+  environment: Environment,
+): Promise<number> {
+  const stateDirectory = environment.stateDirectory();
+  const paths = absolutePaths(invocation.operands);
+  const cleared = await withProgress("Clearing labels", clearLabels(paths));
+  await forgetComponents(stateDirectory, paths);
+  if (invocation.flag("verbose")) {
+    for (const { path, name } of cleared) {
+      print(`Cleared ${path}, a component of pool "${name}"`);
+    }
+  }
+  return EXIT_OK;
+}

@@ -1,0 +1,102 @@
+/**
+ * `virstor demo`: a small pool to try things on.
+ *
+ * @module
+ */
+
+import { ensureDir } from "@std/fs";
+import { join, relative, resolve } from "node:path";
+import { labelPool, taste } from "../../pool/mod.ts";
+import { DEFAULT_ADDRESS, parseListenAddress } from "../address.ts";
+import type { Environment, Invocation } from "../command.ts";
+import { locateComponents } from "../locate.ts";
+import { print, printNotices } from "../output.ts";
+import { prepareRegistry, readRegistry, registerPool } from "../registry.ts";
+import { servePool } from "../service.ts";
+import { statusText } from "../status_text.ts";
+
+/** What the pool is called. */
+const NAME = "demo";
+/** Where it is, in the working directory. */
+const DIRECTORY = "demo-pool";
+/** The size of each of its components, bytes. */
+const COMPONENT_SIZE = 64 * 1024 ** 2;
+/** Its virtual size, bytes. */
+const VIRTUAL_SIZE = 1024 ** 3;
+
+/**
+ * Makes a small pool, or takes the one that is there, and serves it until
+ * Ctrl-C.
+ *
+ * @param invocation The command line.
+ * @param environment Where the registry is; by default in the pool's
+ *   directory.
+ * @returns The exit code.
+ * @throws {VirstorError} If it cannot be made or served.
+ */
+export async function run(
+  invocation: Invocation,
+  environment: Environment,
+): Promise<number> {
+  const listen = invocation.value("listen");
+  const address = listen === undefined
+    ? DEFAULT_ADDRESS
+    : parseListenAddress(listen);
+  const stateDirectory = environment.stateDirectoryGiven
+    ? environment.stateDirectory()
+    : resolve(DIRECTORY, "state");
+  return await servePool({
+    stateDirectory,
+    name: NAME,
+    address,
+    poolOptions: {},
+    findComponents: async () => {
+      await makePool(stateDirectory);
+      return await locateComponents(stateDirectory, NAME);
+    },
+    onReady: (report) => {
+      print(`\n${statusText(report)}\n`);
+      print(advice(report.server?.uri ?? "", stateDirectory));
+    },
+  });
+}
+
+/** Makes the pool, unless it is there. */
+async function makePool(stateDirectory: string): Promise<void> {
+  await prepareRegistry(stateDirectory);
+  await ensureDir(DIRECTORY);
+  if (await readRegistry(stateDirectory, NAME) !== undefined) return;
+  // The registry may be lost, and the pool not.
+  const { pools } = await taste([resolve(DIRECTORY)]);
+  const known = pools.find(({ name }) => name === NAME);
+  if (known !== undefined) {
+    return await registerPool(stateDirectory, known);
+  }
+  const made = await labelPool({
+    name: NAME,
+    paths: [0, 1].map((index) => resolve(DIRECTORY, `component-${index}.img`)),
+    virtualSize: VIRTUAL_SIZE,
+    createSize: COMPONENT_SIZE,
+  });
+  printNotices(made.notices);
+  await registerPool(stateDirectory, made);
+}
+
+/** What to try next. */
+function advice(uri: string, stateDirectory: string): string {
+  const state = relative(Deno.cwd(), stateDirectory);
+  const command = `./virstor --state-dir ${state}`;
+  return [
+    "Try, in another terminal:",
+    `  nbdinfo ${uri}`,
+    `  qemu-img info ${uri}`,
+    `  qemu-io -f raw -c "write -P 1 0 100M" ${uri}`,
+    `  nbdcopy disk.img ${uri}`,
+    `  ${command} status demo`,
+    `  ${command} add --create 64M demo ${join(DIRECTORY, "component-2.img")}`,
+    "",
+    "The pool holds about 112 MiB: what is written beyond that waits until",
+    "components are added. Ctrl-C ends the demo; the pool stays in " +
+    `./${DIRECTORY}.`,
+  ].join("\n");
+}

@@ -1,0 +1,122 @@
+/**
+ * `virstor label`: makes a pool.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../../errors.ts";
+import { labelPool, type LabelResult, taste } from "../../pool/mod.ts";
+import type { Environment, Invocation } from "../command.ts";
+import { EXIT_OK } from "../exit_code.ts";
+import { absolutePaths } from "../locate.ts";
+import { print, printNotices, withProgress } from "../output.ts";
+import { prepareRegistry, readRegistry, registerPool } from "../registry.ts";
+import { formatSize, parseSize } from "../size.ts";
+import { textTable } from "../text_table.ts";
+import { UsageError } from "../usage_error.ts";
+
+/**
+ * Makes a pool of files and registers it.
+ *
+ * @param invocation The command line.
+ * @param environment Where the registry is.
+ * @returns The exit code.
+ * @throws {VirstorError} If it is refused; then nothing was written.
+ */
+export async function run(
+  invocation: Invocation,
+  environment: Environment,
+): Promise<number> {
+  const [name = "", ...operands] = invocation.operands;
+  const paths = absolutePaths(operands);
+  const force = invocation.flag("force");
+  const format = invocation.value("format") ?? "freebsd";
+  if (format !== "freebsd") {
+    throw new UsageError(
+      `Unknown format "${format}"`,
+      "The only format is freebsd",
+    );
+  }
+  const virtualSize = sizeOption(invocation, "virsize", "virtual size");
+  const chunkSize = sizeOption(invocation, "chunksize", "chunk size");
+  const createSize = sizeOption(invocation, "create", "component size");
+  const stateDirectory = environment.stateDirectory();
+  await prepareRegistry(stateDirectory);
+  if (!force) await refuseKnownName(stateDirectory, name, paths);
+  const result = await withProgress(
+    `Labelling pool "${name}"`,
+    labelPool({
+      name,
+      paths,
+      format,
+      force,
+      hardcode: invocation.flag("hardcode"),
+      ...virtualSize !== undefined && { virtualSize },
+      ...chunkSize !== undefined && { chunkSize },
+      ...createSize !== undefined && { createSize },
+    }),
+  );
+  await registerPool(stateDirectory, result);
+  printNotices(result.notices);
+  print(summary(result));
+  if (invocation.flag("verbose")) print(componentTable(result));
+  return EXIT_OK;
+}
+
+function sizeOption(
+  invocation: Invocation,
+  option: string,
+  what: string,
+): number | undefined {
+  const text = invocation.value(option);
+  return text === undefined ? undefined : parseSize(text, what);
+}
+
+/**
+ * Refuses the name of another pool that is still there: the registry could
+ * name one of the two only.
+ */
+async function refuseKnownName(
+  stateDirectory: string,
+  name: string,
+  paths: readonly string[],
+): Promise<void> {
+  const entry = await readRegistry(stateDirectory, name);
+  const others = entry?.components.filter((path) => !paths.includes(path));
+  if (entry === undefined || others === undefined) return;
+  const { pools } = await taste(others);
+  if (pools.some((pool) => pool.name === name && pool.id === entry.id)) {
+    throw new VirstorError(
+      "exists",
+      `Cannot label pool "${name}": there is one of this name, on ` +
+        `"${others[0]}"; choose another name, or use -f`,
+    );
+  }
+}
+
+function summary(result: LabelResult): string {
+  const { name, components, chunkSize } = result;
+  const chunks = components.reduce(
+    (sum, { chunkCount }) => sum + chunkCount,
+    0,
+  );
+  return `Labelled pool "${name}": ${
+    formatSize(result.virtualSize)
+  } virtual, ` +
+    `${formatSize(chunks * chunkSize)} physical on ${components.length} ` +
+    `component${components.length === 1 ? "" : "s"}, ` +
+    `chunks of ${formatSize(chunkSize)}`;
+}
+
+function componentTable({ components }: LabelResult): string {
+  return textTable([
+    ["No", "Size", "Chunks", "Reserved", "Path"],
+    ...components.map(({ path, size, chunkCount, chunkReserved }, index) => [
+      String(index),
+      formatSize(size),
+      String(chunkCount),
+      String(chunkReserved),
+      path,
+    ]),
+  ]);
+}

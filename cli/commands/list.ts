@@ -1,0 +1,87 @@
+/**
+ * `virstor list`: the known pools.
+ *
+ * @module
+ */
+
+import type { Environment, Invocation } from "../command.ts";
+import { EXIT_OK } from "../exit_code.ts";
+import { print, printJson, withProgress } from "../output.ts";
+import { formatSize } from "../size.ts";
+import { surveyAll, type SurveyedPool } from "../survey.ts";
+import { textPairs } from "../text_table.ts";
+
+/**
+ * Lists the pools that are known.
+ *
+ * @param invocation The command line.
+ * @param environment Where the registry is.
+ * @returns The exit code.
+ */
+export async function run(
+  invocation: Invocation,
+  environment: Environment,
+): Promise<number> {
+  const pools = await withProgress(
+    "Reading",
+    surveyAll(environment.stateDirectory()),
+  );
+  if (invocation.flag("json")) {
+    printJson(pools.map(facts));
+  } else if (pools.length === 0) {
+    print('No pool is known; look for some with "virstor taste DIR"');
+  } else {
+    print(pools.map((pool) => poolText(facts(pool))).join("\n\n"));
+  }
+  return EXIT_OK;
+}
+
+/** What is listed of a pool. */
+interface PoolFacts {
+  readonly name: string;
+  readonly id: number;
+  readonly state: string;
+  readonly uri: string | null;
+  readonly format: string | null;
+  readonly virtualSize: number | null;
+  readonly chunkSize: number | null;
+  readonly components: readonly string[];
+  readonly error: string | null;
+}
+
+function facts({ entry, report, error }: SurveyedPool): PoolFacts {
+  const { pool, server } = report ?? { pool: null, server: null };
+  return {
+    name: entry.name,
+    id: pool?.id ?? entry.id,
+    state: error?.code ??
+      (pool?.state === "failed" ? "failed" : server ? "served" : "stopped"),
+    uri: server?.uri ?? null,
+    format: pool?.format ?? null,
+    virtualSize: pool?.virtualSize ?? null,
+    chunkSize: pool?.chunkSize ?? null,
+    components: pool?.components.map(({ path }) => path) ?? entry.components,
+    error: error?.message ?? null,
+  };
+}
+
+function poolText(pool: PoolFacts): string {
+  const pairs: [string, string][] = [
+    ["Pool", pool.name],
+    ["Id", String(pool.id)],
+    ["State", pool.state],
+  ];
+  if (pool.error !== null) pairs.push(["Reason", pool.error]);
+  if (pool.uri !== null) pairs.push(["URI", pool.uri]);
+  if (pool.format !== null) pairs.push(["Format", pool.format]);
+  if (pool.virtualSize !== null && pool.chunkSize !== null) {
+    pairs.push(
+      ["Virtual size", formatSize(pool.virtualSize)],
+      ["Chunk size", formatSize(pool.chunkSize)],
+    );
+  }
+  pool.components.forEach((path, index) =>
+    pairs.push([`Component ${index}`, path])
+  );
+  return textPairs(pairs);
+}

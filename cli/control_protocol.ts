@@ -1,0 +1,147 @@
+/**
+ * What a served pool can be asked over its control socket: HTTP, one request
+ * a connection, JSON both ways. Not an interface for others: both ends are
+ * always of one version, and `status --json` is what scripts read.
+ *
+ * @module
+ */
+
+import { isAbsolute } from "node:path";
+import { VirstorError } from "../errors.ts";
+import type { NbdClientInfo, NbdCounters } from "../nbd/mod.ts";
+import type { AddResult, Finding, PoolStatus } from "../pool/mod.ts";
+
+/** How a served pool's server does. */
+export interface ServerStatus {
+  /** The process that serves the pool. */
+  readonly pid: number;
+  /** What clients connect to. */
+  readonly uri: string;
+  /** When it began, ISO 8601. */
+  readonly startedAt: string;
+  /** The clients connected now. */
+  readonly clients: readonly NbdClientInfo[];
+  /** What was done for all clients since it began. */
+  readonly counters: NbdCounters;
+}
+
+/** A pool, and its server if it is served. */
+export interface StatusReport {
+  /** The pool. */
+  readonly pool: PoolStatus;
+  /** Its server; null for a stopped pool. */
+  readonly server: ServerStatus | null;
+}
+
+/** What `add` asks for. Paths are absolute. */
+export interface AddRequest {
+  /** The components to be added. */
+  readonly paths: readonly string[];
+  /** Take files that carry a label already. */
+  readonly force: boolean;
+  /** Write the files' own names into their labels. */
+  readonly hardcode: boolean;
+  /** Make files that are missing, this many bytes long. */
+  readonly createSize?: number;
+}
+
+/** What `remove` asks for. Paths are absolute. */
+export interface RemoveRequest {
+  /** The components to be removed. */
+  readonly paths: readonly string[];
+}
+
+/** What `stop` asks for. */
+export interface StopRequest {
+  /** Stop also while clients are connected. */
+  readonly force: boolean;
+}
+
+/** Everything that can be asked: the request and the answer of each. */
+export interface ControlCalls {
+  /** How the pool and its server do. */
+  readonly status: { request: null; answer: StatusReport };
+  /** Adds components. */
+  readonly add: { request: AddRequest; answer: AddResult };
+  /** Removes components. */
+  readonly remove: { request: RemoveRequest; answer: { removed: string[] } };
+  /** Checks the pool. */
+  readonly check: { request: null; answer: Finding[] };
+  /** Stops serving; answered when the pool is closed. */
+  readonly stop: { request: StopRequest; answer: null };
+}
+
+/** The name of something that can be asked. */
+export type ControlCall = keyof ControlCalls;
+
+/** What carries the calls out. */
+export type ControlHandlers = {
+  readonly [Call in ControlCall]: (
+    request: ControlCalls[Call]["request"],
+  ) => Promise<ControlCalls[Call]["answer"]>;
+};
+
+/** The check that each call's request has to pass. */
+const REQUEST_CHECKS: {
+  readonly [Call in ControlCall]: (
+    fields: Record<string, unknown>,
+  ) => ControlCalls[Call]["request"];
+} = {
+  status: () => null,
+  check: () => null,
+  add: (fields) => ({
+    paths: pathsOf(fields),
+    force: fields["force"] === true,
+    hardcode: fields["hardcode"] === true,
+    ...typeof fields["createSize"] === "number" &&
+      { createSize: fields["createSize"] },
+  }),
+  remove: (fields) => ({ paths: pathsOf(fields) }),
+  stop: (fields) => ({ force: fields["force"] === true }),
+};
+
+/**
+ * Tells whether something can be asked.
+ *
+ * @param name Its name.
+ * @returns True if it can.
+ */
+export function isControlCall(name: string): name is ControlCall {
+  return Object.hasOwn(REQUEST_CHECKS, name);
+}
+
+/**
+ * Checks a request that came over the socket.
+ *
+ * @param call What is asked.
+ * @param text The body.
+ * @returns The request.
+ * @throws {VirstorError} `invalid` if it makes no sense.
+ */
+export function parseControlRequest<Call extends ControlCall>(
+  call: Call,
+  text: string,
+): ControlCalls[Call]["request"] {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new VirstorError("invalid", "The request is no JSON", {
+      cause: error,
+    });
+  }
+  return REQUEST_CHECKS[call](
+    typeof value === "object" && value !== null ? { ...value } : {},
+  );
+}
+
+function pathsOf(fields: Record<string, unknown>): string[] {
+  const { paths }: { paths?: unknown } = fields;
+  if (
+    Array.isArray(paths) && paths.length > 0 &&
+    paths.every((path) => typeof path === "string" && isAbsolute(path))
+  ) {
+    return paths;
+  }
+  throw new VirstorError("invalid", "The request names no absolute paths");
+}

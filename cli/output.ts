@@ -1,0 +1,136 @@
+/**
+ * Where the command line writes: results to standard output, everything else
+ * to standard error. Nothing else in the project prints.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../errors.ts";
+
+/** Standard output is gone: whoever read it has seen enough. */
+export class OutputClosedError extends Error {
+  override readonly name = "OutputClosedError";
+}
+
+const encoder = new TextEncoder();
+
+function writeAll(
+  stream: { writeSync(bytes: Uint8Array): number },
+  text: string,
+): void {
+  let bytes = encoder.encode(text);
+  while (bytes.length > 0) bytes = bytes.subarray(stream.writeSync(bytes));
+}
+
+/**
+ * Writes one line, or several, to standard output.
+ *
+ * @param text Without a line break at the end.
+ * @throws {OutputClosedError} If nobody reads it any more.
+ * @throws {VirstorError} `io` if it cannot be written, for instance because
+ *   it goes to a full disk.
+ */
+export function print(text: string): void {
+  try {
+    writeAll(Deno.stdout, text + "\n");
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) {
+      throw new OutputClosedError("Standard output is closed");
+    }
+    throw new VirstorError(
+      "io",
+      `Cannot write to standard output: ${
+        error instanceof Error ? error.message : error
+      }`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Writes a value as JSON to standard output, for scripts.
+ *
+ * @param value Anything that JSON can hold.
+ * @throws {OutputClosedError} As {@linkcode print}.
+ */
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/**
+ * Writes a line to standard error. That it cannot be written is no reason to
+ * stop: a server goes on when its terminal is gone.
+ *
+ * @param text Without a line break at the end.
+ */
+export function printError(text: string): void {
+  writeErrorText(text + "\n");
+}
+
+/**
+ * Writes what the user should know of a thing that was done.
+ *
+ * @param notices One line each.
+ */
+export function printNotices(notices: readonly string[]): void {
+  for (const notice of notices) printError(`virstor: Notice: ${notice}`);
+}
+
+/**
+ * Writes what nobody expected, with the place in the code.
+ *
+ * @param error What was thrown.
+ */
+export function printInternalError(error: unknown): void {
+  const text = error instanceof Error && error.stack !== undefined
+    ? error.stack
+    : String(error);
+  printError(`virstor: Internal error, please report it: ${text}`);
+}
+
+/**
+ * Writes an event to standard error, with the time.
+ *
+ * @param kind One word.
+ * @param text One line.
+ */
+export function log(kind: string, text: string): void {
+  const time = new Date().toISOString().replace(/\.\d+Z$/, "Z");
+  printError(`${time} ${kind}: ${text}`);
+}
+
+/**
+ * Waits for something, and after the first second says every second on
+ * standard error that it is still being done: on a terminal in one line that
+ * changes, elsewhere in one line only.
+ *
+ * @param what What is being done, for instance `Checking pool "demo"`.
+ * @param promise What to wait for.
+ * @returns What it gives.
+ */
+export async function withProgress<T>(
+  what: string,
+  promise: Promise<T>,
+): Promise<T> {
+  const terminal = Deno.stderr.isTerminal();
+  let seconds = 0;
+  const timer = setInterval(() => {
+    seconds += 1;
+    if (terminal) writeErrorText(`\r${what} ... ${seconds} s`);
+    else if (seconds === 1) printError(`${what} ...`);
+  }, 1000);
+  try {
+    return await promise;
+  } finally {
+    clearInterval(timer);
+    if (terminal && seconds > 0) writeErrorText("\n");
+  }
+}
+
+function writeErrorText(text: string): void {
+  try {
+    writeAll(Deno.stderr, text);
+  } catch {
+    // Nobody is left to be told.
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Which pools are known, and where their components were last seen: one small
+ * JSON file a pool. It is a hint only. The labels on the components are the
+ * truth, and `virstor taste` makes the registry anew from them.
+ *
+ * @module
+ */
+
+import { ensureDir } from "@std/fs";
+import { dirname, resolve } from "node:path";
+import { messageOf, VirstorError } from "../errors.ts";
+import { printError } from "./output.ts";
+import { registryPath } from "./state_directory.ts";
+
+/** What is known of a pool. */
+export interface RegistryEntry {
+  /** The pool's name. */
+  readonly name: string;
+  /** The pool's id, from its labels. */
+  readonly id: number;
+  /** The paths of its components, absolute. */
+  readonly components: readonly string[];
+}
+
+/**
+ * Looks a pool up.
+ *
+ * @param stateDirectory The state directory.
+ * @param name The pool's name.
+ * @returns What is known of it, if anything. A damaged file is nothing.
+ */
+export async function readRegistry(
+  stateDirectory: string,
+  name: string,
+): Promise<RegistryEntry | undefined> {
+  return await readEntry(registryPath(stateDirectory, name));
+}
+
+/**
+ * All pools that are known.
+ *
+ * @param stateDirectory The state directory.
+ * @returns The entries, by name.
+ */
+export async function listRegistry(
+  stateDirectory: string,
+): Promise<RegistryEntry[]> {
+  const directory = dirname(registryPath(stateDirectory, "any"));
+  const entries: RegistryEntry[] = [];
+  try {
+    for await (const { name } of Deno.readDir(directory)) {
+      if (!name.endsWith(".json")) continue;
+      const entry = await readEntry(`${directory}/${name}`);
+      if (entry !== undefined) entries.push(entry);
+    }
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return [];
+    throw new VirstorError(
+      "io",
+      `Cannot read the registry "${directory}": ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+  return entries.sort((a, b) => a.name < b.name ? -1 : 1);
+}
+
+/**
+ * Makes sure that pools can be registered, before something is done that
+ * should be.
+ *
+ * @param stateDirectory The state directory; made if it is not there.
+ * @throws {VirstorError} `io` if it cannot be made.
+ */
+export async function prepareRegistry(stateDirectory: string): Promise<void> {
+  try {
+    await ensureDir(dirname(registryPath(stateDirectory, "any")));
+  } catch (error) {
+    throw new VirstorError(
+      "io",
+      `Cannot make the state directory "${stateDirectory}": ` +
+        `${messageOf(error)}; use another --state-dir`,
+      { cause: error },
+    );
+  }
+}
+
+/** A pool, as its status, its labels, or the making of it tell. */
+export interface RegistrablePool {
+  /** Its name. */
+  readonly name: string;
+  /** Its id. */
+  readonly id: number;
+  /** Its components. */
+  readonly components: readonly {
+    /** Where it is. */
+    readonly path: string;
+  }[];
+}
+
+/**
+ * Makes a pool known, or replaces what is known of it, in one step.
+ *
+ * @param stateDirectory The state directory; made if it is not there.
+ * @param pool The pool.
+ * @throws {VirstorError} `io` if it cannot be written.
+ */
+export async function registerPool(
+  stateDirectory: string,
+  { name, id, components }: RegistrablePool,
+): Promise<void> {
+  const paths = components.map(({ path }) => resolve(path));
+  await prepareRegistry(stateDirectory);
+  await writeEntry(stateDirectory, { name, id, components: paths });
+}
+
+/**
+ * Forgets components, and the pools of which none is left.
+ *
+ * @param stateDirectory The state directory.
+ * @param paths The components' paths, absolute.
+ */
+export async function forgetComponents(
+  stateDirectory: string,
+  paths: readonly string[],
+): Promise<void> {
+  for (const entry of await listRegistry(stateDirectory)) {
+    const components = entry.components.filter((path) => !paths.includes(path));
+    if (components.length === entry.components.length) continue;
+    if (components.length > 0) {
+      await writeEntry(stateDirectory, { ...entry, components });
+    } else {
+      await Deno.remove(registryPath(stateDirectory, entry.name));
+    }
+  }
+}
+
+async function writeEntry(
+  stateDirectory: string,
+  entry: RegistryEntry,
+): Promise<void> {
+  const path = registryPath(stateDirectory, entry.name);
+  const temporary = `${path}.${Deno.pid}.new`;
+  try {
+    const text = JSON.stringify(entry, null, 2) + "\n";
+    await Deno.writeTextFile(temporary, text);
+    await Deno.rename(temporary, path);
+  } catch (error) {
+    throw new VirstorError(
+      "io",
+      `Cannot register pool "${entry.name}" in "${stateDirectory}": ` +
+        `${messageOf(error)}; use another --state-dir`,
+      { cause: error },
+    );
+  }
+}
+
+async function readEntry(path: string): Promise<RegistryEntry | undefined> {
+  try {
+    const value: unknown = JSON.parse(await Deno.readTextFile(path));
+    if (isEntry(value)) return value;
+    printError(`virstor: Ignoring "${path}": it is no entry of the registry`);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      printError(`virstor: Ignoring "${path}": ${messageOf(error)}`);
+    }
+  }
+  return undefined;
+}
+
+function isEntry(value: unknown): value is RegistryEntry {
+  if (typeof value !== "object" || value === null) return false;
+  const { name, id, components }: Record<string, unknown> = { ...value };
+  return typeof name === "string" && typeof id === "number" &&
+    Array.isArray(components) &&
+    components.every((path) => typeof path === "string");
+}

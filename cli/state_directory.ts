@@ -1,0 +1,105 @@
+/**
+ * Where the command line keeps what it knows between two calls: a directory
+ * with the registry of pools and the control sockets. All of it may be
+ * deleted while nothing is served; `virstor taste` brings it back.
+ *
+ * @module
+ */
+
+import { isAbsolute, join, relative, resolve } from "node:path";
+import { VirstorError } from "../errors.ts";
+import type { Environment } from "./command.ts";
+
+/** What a path of a Unix socket may be long, bytes; fewer on BSD systems. */
+const SOCKET_PATH_MAX = Deno.build.os === "linux" ? 107 : 103;
+
+/**
+ * Finds the state directory; does not make it.
+ *
+ * @param option The value of `--state-dir`, if given.
+ * @param variable Reads an environment variable.
+ * @returns What tells commands where it is.
+ */
+export function findStateDirectory(
+  option: string | undefined,
+  variable: (name: string) => string | undefined,
+): Environment {
+  const told = option || variable("VIRSTOR_STATE_DIR") || undefined;
+  return {
+    stateDirectory: () =>
+      told === undefined ? defaultDirectory(variable) : resolve(told),
+    stateDirectoryGiven: told !== undefined,
+  };
+}
+
+function defaultDirectory(
+  variable: (name: string) => string | undefined,
+): string {
+  const stateHome = variable("XDG_STATE_HOME") ?? "";
+  // The XDG specification says that relative paths there are to be ignored.
+  if (isAbsolute(stateHome)) return join(stateHome, "virstor");
+  const home = variable("HOME") ?? "";
+  if (!isAbsolute(home)) {
+    throw new VirstorError(
+      "invalid",
+      "Cannot find the state directory: HOME is not set; " +
+        "give it with --state-dir or VIRSTOR_STATE_DIR",
+    );
+  }
+  return join(home, ".local", "state", "virstor");
+}
+
+/**
+ * The path of the file that stands for a pool in the state directory. Pool
+ * names may hold any character; file names here are percent-encoded.
+ *
+ * @param stateDirectory The state directory.
+ * @param name The pool's name.
+ * @returns The path of the registry's file.
+ */
+export function registryPath(stateDirectory: string, name: string): string {
+  return join(stateDirectory, "pools", `${encodeURIComponent(name)}.json`);
+}
+
+/**
+ * The path of a served pool's control socket: absolute, or relative to the
+ * working directory where that is shorter, because the system takes short
+ * paths only.
+ *
+ * @param stateDirectory The state directory.
+ * @param name The pool's name.
+ * @returns The path of the socket.
+ * @throws {VirstorError} `invalid` if it is too long.
+ */
+export function controlSocketPath(
+  stateDirectory: string,
+  name: string,
+): string {
+  return shortSocketPath(
+    join(stateDirectory, "control", `${encodeURIComponent(name)}.sock`),
+    "use a shorter --state-dir",
+  );
+}
+
+/**
+ * The shortest way to write the path of a socket.
+ *
+ * @param path The path.
+ * @param advice What to do if it is too long, for the error message.
+ * @returns The path, absolute or relative to the working directory.
+ * @throws {VirstorError} `invalid` if it is too long.
+ */
+export function shortSocketPath(path: string, advice: string): string {
+  const absolute = resolve(path);
+  const near = relative(Deno.cwd(), absolute);
+  const best = near.length < absolute.length ? near : absolute;
+  const length = new TextEncoder().encode(best).length;
+  if (length > SOCKET_PATH_MAX) {
+    throw new VirstorError(
+      "invalid",
+      `Cannot use socket "${absolute}": the path is ${length} bytes long, ` +
+        `the system takes ${SOCKET_PATH_MAX}; ${advice}`,
+    );
+  }
+  return best;
+}

@@ -1,0 +1,143 @@
+/**
+ * How a pool does, for people.
+ *
+ * @module
+ */
+
+import type { PoolStatus } from "../pool/mod.ts";
+import type { ServerStatus, StatusReport } from "./control_protocol.ts";
+import { formatSeconds, formatSize } from "./size.ts";
+import { textPairs, textTable } from "./text_table.ts";
+
+/**
+ * One pool, everything.
+ *
+ * @param report The pool and its server.
+ * @returns Some lines.
+ */
+export function statusText({ pool, server }: StatusReport): string {
+  const parts = [
+    textPairs([
+      ["Pool", pool.name],
+      ["State", stateText(pool, server)],
+      ...serverPairs(server),
+      ["Id", String(pool.id)],
+      ["Format", pool.format],
+      [
+        "Virtual size",
+        `${formatSize(pool.virtualSize)} (${pool.virtualChunks} chunks ` +
+        `of ${formatSize(pool.chunkSize)}, ${pool.mappedChunks} mapped)`,
+      ],
+      ["Physical", physicalText(pool)],
+      ["Backing", `${percent(pool.backingPercent)} of the virtual size`],
+      ["Used", `${percent(pool.usedPercent)} of the physical space`],
+      ...server === null ? [] : runPairs(pool),
+    ]),
+    "",
+    componentTable(pool),
+  ];
+  if (pool.warnings.length > 0) {
+    parts.push("", ...pool.warnings.map((warning) => `Warning: ${warning}`));
+  }
+  return parts.join("\n");
+}
+
+/**
+ * A pool's state in a few words.
+ *
+ * @param pool The pool.
+ * @param server Its server, or null.
+ * @returns For instance `stopped`, `served, read-only`, `failed: ...`.
+ */
+export function stateText(
+  pool: PoolStatus,
+  server: ServerStatus | null,
+): string {
+  if (pool.state === "failed") return `failed: ${pool.reason}`;
+  if (server === null) return "stopped";
+  return pool.readOnly ? "served, read-only" : "served";
+}
+
+/**
+ * A number of percent, as tables show it.
+ *
+ * @param value Percent.
+ * @returns For instance `42.5%`.
+ */
+export function percent(value: number): string {
+  return `${Math.floor(value * 10) / 10}%`;
+}
+
+function serverPairs(server: ServerStatus | null): [string, string][] {
+  if (server === null) return [];
+  return [
+    ["URI", server.uri],
+    ["Server", `process ${server.pid}, since ${server.startedAt}`],
+    [
+      "Clients",
+      `${server.clients.length} connected ` +
+      `(${server.counters.connections} since the start)`,
+    ],
+  ];
+}
+
+/** What there is to tell of a pool only while it is open. */
+function runPairs(pool: PoolStatus): [string, string][] {
+  return [
+    ["When full", policyText(pool)],
+    ["Delayed writes", delayedText(pool)],
+    ["Requests", requestsText(pool)],
+    ["Transferred", transferText(pool)],
+  ];
+}
+
+function physicalText(pool: PoolStatus): string {
+  return `${formatSize(pool.physicalChunks * pool.chunkSize)} ` +
+    `(${pool.physicalChunks} chunks: ${pool.usedChunks} used, ` +
+    `${pool.freeChunks} free, ${pool.reservedChunks} reserved)`;
+}
+
+function policyText(pool: PoolStatus): string {
+  if (pool.onFull === "error") return "writes fail (ENOSPC)";
+  return pool.fullTimeout === 0
+    ? "writes wait"
+    : `writes wait, at most ${formatSeconds(pool.fullTimeout)}`;
+}
+
+function delayedText({ delayed }: PoolStatus): string {
+  const now = delayed.count === 0
+    ? "none"
+    : `${delayed.count} (${formatSize(delayed.bytes)} of ` +
+      `${formatSize(delayed.maxBytes)}), the oldest since ` +
+      formatSeconds(delayed.oldestSeconds);
+  return `${now}; ${delayed.total} in all, ${delayed.timedOut} timed out, ` +
+    `${delayed.cancelled} cancelled`;
+}
+
+function requestsText({ counters }: PoolStatus): string {
+  return `${counters.reads} reads, ${counters.writes} writes, ` +
+    `${counters.flushes} flushes, ${counters.discards} discards, ` +
+    `${counters.zeroes} zeroes`;
+}
+
+function transferText({ counters }: PoolStatus): string {
+  return `${formatSize(counters.readBytes)} read, ` +
+    `${formatSize(counters.writtenBytes)} written, ` +
+    `${counters.firstWrites} chunks mapped`;
+}
+
+function componentTable(pool: PoolStatus): string {
+  return textTable([
+    ["No", "Size", "Chunks", "Used", "Free", "Reserved", "Used%", "Path"],
+    ...pool.components.map((component) => [
+      String(component.index),
+      formatSize(component.size),
+      String(component.chunks),
+      String(component.used),
+      String(component.free),
+      String(component.reserved),
+      percent(component.usedPercent),
+      component.path,
+    ]),
+  ]);
+}

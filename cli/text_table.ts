@@ -1,0 +1,47 @@
+/**
+ * Tables for terminals.
+ *
+ * @module
+ */
+
+/**
+ * Lays rows out in columns, two spaces apart. A column whose cells below the
+ * heading all begin with a digit or are `-` is set flush right.
+ *
+ * @param rows The heading, then the rows; each as long as the heading.
+ * @returns The lines, without spaces at their ends.
+ */
+export function textTable(rows: readonly (readonly string[])[]): string {
+  const [heading = [], ...body] = rows;
+  const widths = heading.map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0))
+  );
+  const right = heading.map((_, column) =>
+    body.length > 0 &&
+    body.every((row) => /^(\d|-$)/.test(row[column] ?? ""))
+  );
+  return rows.map((row) =>
+    row.map((cell, column) =>
+      right[column]
+        ? cell.padStart(widths[column] ?? 0)
+        : cell.padEnd(widths[column] ?? 0)
+    ).join("  ").trimEnd()
+  ).join("\n");
+}
+
+/**
+ * Lays out pairs of a name and a value, the values under one another.
+ *
+ * @param pairs Name and value.
+ * @param indent Put before every line.
+ * @returns The lines.
+ */
+export function textPairs(
+  pairs: readonly (readonly [string, string])[],
+  indent = "",
+): string {
+  const width = Math.max(...pairs.map(([name]) => name.length)) + 1;
+  return pairs.map(([name, value]) =>
+    `${indent}${(name + ":").padEnd(width)} ${value}`.trimEnd()
+  ).join("\n");
+}

@@ -1,0 +1,33 @@
+/**
+ * Patience with locks: `status` and `check` of a stopped pool hold a shared
+ * lock for milliseconds, and nobody who comes in that moment should fail.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../errors.ts";
+
+/** How long a lock is waited for, milliseconds. */
+const PATIENCE_MS = 300;
+/** How often it is tried, milliseconds. */
+const PAUSE_MS = 30;
+
+/**
+ * Does something that takes locks, and tries again for a moment while they are
+ * taken by somebody else.
+ *
+ * @param attempt What to do; when it fails it leaves nothing behind.
+ * @returns What it returns.
+ * @throws {VirstorError} `busy` if they stay taken; whatever else it throws.
+ */
+export async function withPatience<T>(attempt: () => T): Promise<T> {
+  for (let waited = 0;; waited += PAUSE_MS) {
+    try {
+      return attempt();
+    } catch (error) {
+      const isBusy = error instanceof VirstorError && error.code === "busy";
+      if (!isBusy || waited >= PATIENCE_MS) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  }
+}

@@ -1,0 +1,178 @@
+/**
+ * The control socket: both ends, in one process.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { request } from "node:http";
+import { dirname } from "node:path";
+import { callServer } from "../../cli/control_client.ts";
+import type { ControlHandlers } from "../../cli/control_protocol.ts";
+import { ControlServer } from "../../cli/control_server.ts";
+import { controlSocketPath } from "../../cli/state_directory.ts";
+import { VirstorError } from "../../errors.ts";
+import { makeScratch, type Scratch } from "../helpers/scratch.ts";
+
+/** Handlers that fail, but for those that are given. */
+function handlers(given: Partial<ControlHandlers>): ControlHandlers {
+  const fail = () => Promise.reject(new Error("Not asked in this test"));
+  return {
+    status: fail,
+    add: fail,
+    remove: fail,
+    check: fail,
+    stop: fail,
+    ...given,
+  };
+}
+
+async function withServer(
+  given: Partial<ControlHandlers>,
+  test: (scratch: Scratch, bugs: unknown[]) => Promise<void>,
+): Promise<void> {
+  await using scratch = await makeScratch();
+  const bugs: unknown[] = [];
+  const server = new ControlServer(
+    handlers(given),
+    (error) => bugs.push(error),
+  );
+  await server.listen(controlSocketPath(scratch.path, "demo"));
+  try {
+    await test(scratch, bugs);
+  } finally {
+    server.retire();
+    await server.answered();
+  }
+}
+
+/** Sends anything. */
+function post(
+  scratch: Scratch,
+  path: string,
+  body: string,
+): Promise<{ error?: { code: string; message: string } }> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const socketPath = controlSocketPath(scratch.path, "demo");
+  const outgoing = request(
+    { socketPath, path, method: "POST", agent: false },
+    (incoming) => {
+      let text = "";
+      incoming.on("data", (chunk) => text += chunk);
+      incoming.on("end", () => resolve(text));
+    },
+  );
+  outgoing.on("error", reject);
+  outgoing.end(body);
+  return promise.then((text) => JSON.parse(text));
+}
+
+Deno.test("callServer() gives undefined where nobody listens", async () => {
+  await using scratch = await makeScratch();
+  assertEquals(
+    await callServer(scratch.path, "demo", "status", null),
+    undefined,
+  );
+});
+
+Deno.test("ControlServer lets nobody but its owner in", async () => {
+  await withServer({}, async (scratch) => {
+    const path = controlSocketPath(scratch.path, "demo");
+    const socket = await Deno.stat(path);
+    const directory = await Deno.stat(dirname(path));
+    assertEquals((socket.mode ?? 0) & 0o777, 0o600);
+    assertEquals((directory.mode ?? 0) & 0o777, 0o700);
+  });
+});
+
+Deno.test("callServer() carries requests and answers", async () => {
+  const asked: unknown[] = [];
+  await withServer({
+    remove: (request) => {
+      asked.push(request);
+      return Promise.resolve({ removed: ["/b"] });
+    },
+    stop: (request) => {
+      asked.push(request);
+      return Promise.resolve(null);
+    },
+  }, async ({ path }) => {
+    assertEquals(
+      await callServer(path, "demo", "remove", { paths: ["/ä b"] }),
+      { answer: { removed: ["/b"] } },
+    );
+    assertEquals(
+      await callServer(path, "demo", "stop", { force: true }),
+      { answer: null },
+    );
+  });
+  assertEquals(asked, [{ paths: ["/ä b"] }, { force: true }]);
+});
+
+Deno.test("callServer() throws what the server refused with", async () => {
+  await withServer({
+    check: () => Promise.reject(new VirstorError("read-only", "Cannot, sorry")),
+  }, async ({ path }, bugs) => {
+    const error = await assertRejects(
+      () => callServer(path, "demo", "check", null),
+      VirstorError,
+      "Cannot, sorry",
+    );
+    assertEquals(error.code, "read-only");
+    assertEquals(bugs, []);
+  });
+});
+
+Deno.test("ControlServer tells of errors that nobody expected", async () => {
+  const bug = new TypeError("A mistake");
+  await withServer({
+    check: () => Promise.reject(bug),
+  }, async ({ path }, bugs) => {
+    const error = await assertRejects(
+      () => callServer(path, "demo", "check", null),
+      VirstorError,
+      "A mistake",
+    );
+    assertEquals(error.code, "failed");
+    assertEquals(bugs, [bug]);
+  });
+});
+
+Deno.test("ControlServer refuses requests that make no sense", async () => {
+  await withServer({}, async (scratch, bugs) => {
+    const requests = [
+      ["/frob", "null", "unsupported"],
+      ["/toString", "null", "unsupported"],
+      ["/remove", "{", "invalid"],
+      ["/remove", "null", "invalid"],
+      ["/remove", "{}", "invalid"],
+      ["/remove", '{"paths":["relative"]}', "invalid"],
+      ["/add", '{"paths":["/a",1]}', "invalid"],
+    ] as const;
+    for (const [path, body, code] of requests) {
+      const { error } = await post(scratch, path, body);
+      assertEquals(error?.code, code, `${path} ${body}`);
+    }
+    assertEquals(bugs, []);
+  });
+});
+
+Deno.test("ControlServer answers what it was asked before it retired", async () => {
+  await using scratch = await makeScratch();
+  const path = controlSocketPath(scratch.path, "demo");
+  const server = new ControlServer(
+    handlers({
+      stop: () => {
+        server.retire();
+        return Promise.resolve(null);
+      },
+    }),
+    (error) => assert(false, String(error)),
+  );
+  await server.listen(path);
+  assertEquals(
+    await callServer(scratch.path, "demo", "stop", { force: false }),
+    { answer: null },
+  );
+  await server.answered();
+  await assertRejects(() => Deno.lstat(path), Deno.errors.NotFound);
+});

@@ -1,0 +1,75 @@
+/**
+ * The demo: one command, and there is a disk.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { MIB, pattern } from "../helpers/scratch.ts";
+import { Workspace } from "../helpers/virstor.ts";
+import { RawClient } from "./raw_client.ts";
+
+const LISTEN = ["--listen", "127.0.0.1:0"];
+/** The demo keeps its state with its pool, unless told otherwise. */
+const ENV = { VIRSTOR_STATE_DIR: "" };
+
+Deno.test("virstor demo makes a pool, and serves it at once", async () => {
+  await using work = await Workspace.create();
+  const server = await work.serve(["demo", ...LISTEN], { env: ENV });
+  await using client = await RawClient.connect(server);
+  assertEquals(client.size, 1024 * MIB);
+  assertEquals((await client.write(0, pattern(MIB, 1))).error, 0);
+  for (
+    const text of [
+      `nbdinfo ${server.uri}\n`,
+      "./virstor --state-dir demo-pool/state status demo\n",
+      "add --create 64M demo demo-pool/component-2.img\n",
+      "Virtual size:   1 GiB",
+    ]
+  ) {
+    assertStringIncludes(server.stdout, text);
+  }
+  const state = ["--state-dir", "demo-pool/state"];
+  assertMatch(
+    await work.succeed([...state, "status"]),
+    /\ndemo +served +1 GiB +120 MiB /,
+  );
+  await work.succeed(
+    [...state, "add", "--create", "64M", "demo", "demo-pool/component-2.img"],
+  );
+  assertEquals((await server.stop()).code, 0);
+});
+
+Deno.test("virstor demo takes the pool that is there", async () => {
+  await using work = await Workspace.create();
+  const first = await work.serve(["demo", ...LISTEN], { env: ENV });
+  {
+    await using client = await RawClient.connect(first);
+    await client.write(MIB, pattern(MIB, 7));
+  }
+  const second = await work.run(["demo", ...LISTEN], { env: ENV });
+  assertEquals({ code: second.code, stderr: second.stderr }, {
+    code: 8,
+    stderr: `virstor: Cannot serve pool "demo": process ${first.pid} serves ` +
+      `it already, on ${first.uri}\n`,
+  });
+  await first.stop();
+  for (const lost of ["nothing", "the registry"]) {
+    if (lost === "the registry") {
+      await Deno.remove(work.path("demo-pool/state"), { recursive: true });
+    }
+    const server = await work.serve(["demo", ...LISTEN], { env: ENV });
+    await using client = await RawClient.connect(server);
+    assertEquals((await client.read(MIB, MIB)).data, pattern(MIB, 7), lost);
+    await server.stop();
+  }
+});
+
+Deno.test("virstor demo keeps its state where it is told", async () => {
+  await using work = await Workspace.create();
+  await work.serve(["demo", ...LISTEN, "--state-dir", "elsewhere"]);
+  await Deno.stat(work.path("elsewhere/pools/demo.json"));
+  assertMatch(
+    await work.succeed(["--state-dir", "elsewhere", "status", "demo"]),
+    /\nState: +served\n/,
+  );
+});

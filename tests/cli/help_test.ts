@@ -1,0 +1,73 @@
+/**
+ * The help texts, word for word. After a change on purpose:
+ * `VIRSTOR_UPDATE_GOLDEN=1 deno test -A tests/cli/help_test.ts`, and read the
+ * difference.
+ *
+ * @module
+ */
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import config from "../../deno.json" with { type: "json" };
+import { COMMANDS } from "../../cli/command_table.ts";
+import { EXIT_CODE_MEANINGS, EXIT_CODES } from "../../cli/exit_code.ts";
+import { Workspace } from "../helpers/virstor.ts";
+
+const GOLDEN = new URL("./testdata/help.txt", import.meta.url);
+
+Deno.test("virstor --help of every command is as pinned", async () => {
+  await using work = await Workspace.create();
+  const texts = [`$ virstor --help\n${await work.succeed(["--help"])}`];
+  for (const { name } of COMMANDS) {
+    const text = await work.succeed([name, "--help"]);
+    texts.push(`$ virstor ${name} --help\n${text}`);
+  }
+  const all = texts.join("\n");
+  if (Deno.env.get("VIRSTOR_UPDATE_GOLDEN") === "1") {
+    await Deno.writeTextFile(GOLDEN, all);
+  }
+  assertEquals(all, await Deno.readTextFile(GOLDEN));
+  for (const line of all.split("\n")) {
+    assertEquals(line.length <= 80, true, `The line is too long: ${line}`);
+  }
+});
+
+Deno.test("virstor help COMMAND is the same as COMMAND --help", async () => {
+  await using work = await Workspace.create();
+  assertEquals(await work.succeed(["help"]), await work.succeed(["--help"]));
+  assertEquals(
+    await work.succeed(["help", "serve"]),
+    await work.succeed(["serve", "--help"]),
+  );
+  const { code, stderr } = await work.run(["help", "serf"]);
+  assertEquals(code, 64);
+  assertStringIncludes(stderr, 'virstor: Unknown command "serf"');
+});
+
+Deno.test("virstor --help needs no state directory", async () => {
+  await using work = await Workspace.create();
+  const env = { HOME: "", VIRSTOR_STATE_DIR: "" };
+  await work.succeed(["help"], { env });
+  await work.succeed(["status", "--help"], { env });
+  const { code, stderr } = await work.run(["status"], { env });
+  assertEquals(code, 9);
+  assertEquals(
+    stderr,
+    "virstor: Cannot find the state directory: HOME is not set; " +
+      "give it with --state-dir or VIRSTOR_STATE_DIR\n",
+  );
+});
+
+Deno.test("virstor --version prints the version of deno.json", async () => {
+  await using work = await Workspace.create();
+  assertEquals(
+    await work.succeed(["--version"]),
+    `virstor ${config.version}\n`,
+  );
+});
+
+Deno.test("EXIT_CODE_MEANINGS explains every exit code once", () => {
+  const explained = EXIT_CODE_MEANINGS.map(([code]) => code);
+  assertEquals(new Set(explained).size, explained.length);
+  for (const code of Object.values(EXIT_CODES)) {
+    assertEquals(explained.includes(code), true, `Nothing explains ${code}`);
+  }
+});

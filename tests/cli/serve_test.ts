@@ -1,0 +1,480 @@
+/**
+ * A served pool, and every command on it from other processes.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assertFreebsd } from "../helpers/freebsd_checker.ts";
+import { MIB, pattern } from "../helpers/scratch.ts";
+import { type Server, Workspace } from "../helpers/virstor.ts";
+import {
+  encodeRequest,
+  ENOSPC,
+  ESHUTDOWN,
+  RawClient,
+  shakeHands,
+} from "./raw_client.ts";
+
+const CHUNK = 128 * 1024;
+/** What a delayed write writes: little enough to be one write to the pool. */
+const BLOCK = 4096;
+/** Chunks for data on components of 1 MiB: two of the first hold the map. */
+const FIRST_CHUNKS = 5;
+
+/** A pool "demo" of one component of 1 MiB, "a", with room for five chunks. */
+async function makeSmallPool(): Promise<Workspace> {
+  const work = await Workspace.create();
+  await work.succeed(
+    ["label", "-s", "64M", "-m", "128K", "--create", "1M", "demo", "a"],
+  );
+  return work;
+}
+
+function serve(work: Workspace, ...options: string[]): Promise<Server> {
+  return work.serve(["serve", "--listen", "127.0.0.1:0", ...options, "demo"]);
+}
+
+/** Maps all chunks that there are. */
+async function fill(client: RawClient, chunks = FIRST_CHUNKS): Promise<void> {
+  for (let chunk = 0; chunk < chunks; chunk++) {
+    const reply = await client.write(chunk * CHUNK, pattern(CHUNK, chunk));
+    assertEquals(reply.error, 0);
+  }
+}
+
+interface Status {
+  pool: {
+    delayed: { count: number; bytes: number; timedOut: number };
+    components: { path: string; used: number }[];
+    freeChunks: number;
+    readOnly: boolean;
+    warnings: string[];
+  };
+  server: {
+    pid: number;
+    uri: string;
+    startedAt: string;
+    clients: { id: number; peer: string; exportName?: string }[];
+    counters: { connections: number; reads: number; writes: number };
+  } | null;
+}
+
+async function statusOf(work: Workspace): Promise<Status> {
+  return JSON.parse(await work.succeed(["status", "--json", "demo"]));
+}
+
+/** Asks for the status until it is as wanted. */
+async function untilStatus(
+  work: Workspace,
+  isWanted: (status: Status) => boolean,
+): Promise<Status> {
+  while (true) {
+    const status = await statusOf(work);
+    if (isWanted(status)) return status;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+/** Waits until a write is delayed. */
+function untilDelayed(work: Workspace): Promise<Status> {
+  return untilStatus(work, ({ pool }) => pool.delayed.count === 1);
+}
+
+Deno.test("virstor serve prints the URI, and stops on SIGINT", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work);
+  assertMatch(server.stdout, /^nbd:\/\/localhost:\d+\/demo\n$/);
+  {
+    await using client = await RawClient.connect(server);
+    assertEquals(client.size, 64 * MIB);
+    await fill(client, 2);
+  }
+  assertEquals((await server.stop()).code, 0);
+  assertFreebsd([work.path("a")]);
+  assertEquals(Array.from(Deno.readDirSync(work.path("state/control"))), []);
+});
+
+Deno.test("virstor serve stops on SIGTERM and SIGHUP too", async () => {
+  await using work = await makeSmallPool();
+  for (const signal of ["SIGTERM", "SIGHUP"] as const) {
+    const server = await serve(work);
+    server.signal(signal);
+    const { code, stderr } = await server.ended();
+    assertEquals(code, 0);
+    assertMatch(stderr, new RegExp(`stopping: Got ${signal}`));
+  }
+});
+
+Deno.test("virstor serve ends at once on a second signal", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work);
+  // Replies that nobody reads hold up the end.
+  const { connection } = await shakeHands(server);
+  for (let cookie = 0; cookie < 32; cookie++) {
+    await connection.write(encodeRequest("read", cookie, 0, 16 * MIB));
+  }
+  await untilStatus(work, ({ server }) => server?.counters.reads !== 0);
+  server.signal("SIGINT");
+  await server.said(/stopping: Got SIGINT/);
+  const begin = performance.now();
+  server.signal("SIGTERM");
+  assertEquals((await server.ended()).code, 128 + 15);
+  assertEquals(performance.now() - begin < 5000, true);
+  connection.close();
+  assertEquals((await statusOf(work)).server, null);
+});
+
+Deno.test("virstor status shows a served pool from elsewhere", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work, "--full-timeout", "90");
+  await using client = await RawClient.connect(server);
+  await fill(client);
+  const { pool, server: shown } = await statusOf(work);
+  assertEquals(shown?.pid, server.pid);
+  assertEquals(shown?.uri, server.uri);
+  assertEquals(shown?.clients.map(({ exportName }) => exportName), ["demo"]);
+  assertEquals(shown?.counters.writes, FIRST_CHUNKS);
+  assertEquals(pool.freeChunks, 0);
+  assertEquals(pool.components.map(({ used }) => used), [FIRST_CHUNKS]);
+  assertEquals(pool.warnings.length > 0, true);
+  const text = await work.succeed(["status", "demo"]);
+  assertMatch(text, /\nState: +served\n/);
+  assertMatch(text, /\nClients: +1 connected \(1 since the start\)\n/);
+  assertMatch(text, /\nWhen full: +writes wait, at most 1 min 30 s\n/);
+  assertMatch(text, /\nWarning: /);
+  assertMatch(await work.succeed(["status"]), /\ndemo +served +64 MiB /);
+  const [listed] = JSON.parse(await work.succeed(["list", "--json"]));
+  assertEquals([listed.state, listed.uri], ["served", server.uri]);
+});
+
+Deno.test("virstor add lets a delayed write go on", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work);
+  await using client = await RawClient.connect(server);
+  await fill(client);
+  const late = client.write(10 * CHUNK, pattern(BLOCK, 10));
+  const { pool } = await untilDelayed(work);
+  assertEquals(pool.delayed.bytes, BLOCK);
+  const text = await work.succeed(["status", "demo"]);
+  assertMatch(text, /\nDelayed writes: +1 \(4 KiB of 64 MiB\), the oldest /);
+  // Everything that needs no new chunk goes on.
+  assertEquals((await client.write(0, pattern(CHUNK, 20))).error, 0);
+  assertEquals((await client.read(0, CHUNK)).data, pattern(CHUNK, 20));
+  assertEquals((await client.flush()).error, 0);
+  assertEquals(
+    await work.succeed(["check", "demo"]),
+    'Pool "demo" is sound\n',
+  );
+  assertEquals(
+    await work.succeed(["add", "-v", "--create", "1M", "demo", "b"]),
+    'Added 1 component to pool "demo"\n' +
+      `1: ${work.path("b")}, 1 MiB, 7 chunks\n`,
+  );
+  assertEquals((await late).error, 0);
+  assertEquals(
+    (await client.read(10 * CHUNK, BLOCK)).data,
+    pattern(BLOCK, 10),
+  );
+  assertMatch(server.stderr, / full: .*\n(.*\n)*.* resumed: /);
+  assertEquals((await statusOf(work)).pool.delayed.count, 0);
+  assertEquals((await server.stop()).code, 0);
+  // The registry knows of the new component: nobody has to say where it is.
+  assertEquals((await statusOf(work)).pool.components.length, 2);
+  assertFreebsd([work.path("a"), work.path("b")]);
+});
+
+Deno.test("virstor serve --on-full error fails writes at once", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work, "--on-full", "error");
+  await using client = await RawClient.connect(server);
+  await fill(client);
+  const reply = await client.write(10 * CHUNK, pattern(BLOCK, 10));
+  assertEquals(reply.error, ENOSPC);
+});
+
+Deno.test("virstor serve --full-timeout fails writes after it", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work, "--full-timeout", "0.3");
+  await using client = await RawClient.connect(server);
+  await fill(client);
+  const begin = performance.now();
+  const reply = await client.write(10 * CHUNK, pattern(BLOCK, 10));
+  assertEquals(reply.error, ENOSPC);
+  assertEquals(performance.now() - begin >= 250, true);
+  assertEquals((await statusOf(work)).pool.delayed.timedOut, 1);
+});
+
+Deno.test("virstor stop refuses a pool with clients, -f does not", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work);
+  await using client = await RawClient.connect(server);
+  await fill(client);
+  const late = client.write(10 * CHUNK, pattern(BLOCK, 10));
+  await untilDelayed(work);
+  assertEquals(await work.run(["stop", "demo"]), {
+    code: 8,
+    stdout: "",
+    stderr: 'virstor: Cannot stop pool "demo": 1 client is connected; ' +
+      "disconnect, or use -f\n",
+  });
+  assertEquals(
+    await work.succeed(["destroy", "-fv", "demo"]),
+    'Stopped pool "demo"\n',
+  );
+  assertEquals((await late).error, ESHUTDOWN);
+  await client.ended();
+  assertEquals((await server.ended()).code, 0);
+  assertEquals((await statusOf(work)).server, null);
+  assertFreebsd([work.path("a")]);
+  // It can be served again at once, and nothing is lost.
+  const again = await serve(work);
+  await using reader = await RawClient.connect(again);
+  assertEquals((await reader.read(CHUNK, CHUNK)).data, pattern(CHUNK, 1));
+});
+
+Deno.test("virstor stop of an idle pool needs no force", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work);
+  assertEquals(await work.succeed(["stop", "demo"]), "");
+  assertEquals((await server.ended()).code, 0);
+});
+
+Deno.test("virstor remove takes an empty component out, live", async () => {
+  await using work = await makeSmallPool();
+  await work.succeed(["add", "--create", "1M", "demo", "b", "c"]);
+  const server = await serve(work);
+  await using client = await RawClient.connect(server);
+  await fill(client, FIRST_CHUNKS + 1);
+  assertEquals(
+    await work.succeed(["remove", "-v", "demo", "c"]),
+    `Removed 1 component from pool "demo"\n${work.path("c")}\n`,
+  );
+  const { code, stderr } = await work.run(["remove", "demo", "b"]);
+  assertEquals({ code, stderr }, {
+    code: 9,
+    stderr: `virstor: Cannot remove "${work.path("b")}" from pool "demo": ` +
+      "1 of its chunks are in use, and format 1 cannot move them\n",
+  });
+  assertEquals((await statusOf(work)).pool.components.length, 2);
+  assertEquals((await server.stop()).code, 0);
+  assertEquals((await statusOf(work)).pool.components.length, 2);
+});
+
+Deno.test("virstor refuses a pool in use, and names the holder", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work);
+  const served = await work.run(["serve", "demo"]);
+  assertEquals(served, {
+    code: 8,
+    stdout: "",
+    stderr: `virstor: Cannot serve pool "demo": process ${server.pid} ` +
+      `serves it already, on nbd://localhost:${server.port}/demo\n`,
+  });
+  // Who does not know of the control socket meets the lock.
+  const env = { VIRSTOR_STATE_DIR: work.path("other-state") };
+  const attempts = [
+    ["serve", "--listen", "127.0.0.1:0", "demo"],
+    ["status", "demo"],
+    ["check", "demo"],
+    ["add", "--create", "1M", "demo", "b"],
+    ["label", "-f", "-s", "64M", "-m", "128K", "new", "a"],
+    ["clear", "a"],
+  ];
+  await work.succeed(["taste", "a"], { env });
+  for (const args of attempts) {
+    const { code, stderr } = await work.run(args, { env });
+    assertEquals(code, 8, `${args}: ${stderr}`);
+    assertStringIncludes(stderr, `in use by process ${server.pid} (virstor`);
+    assertEquals(stderr.split("\n").length, 2, stderr);
+  }
+  assertEquals(
+    await work.succeed(["check", "demo"]),
+    'Pool "demo" is sound\n',
+  );
+});
+
+Deno.test("virstor add to a served pool is refused as to a stopped one", async () => {
+  await using work = await makeSmallPool();
+  await serve(work);
+  await work.makeFile("small", 4096);
+  const live = await work.run(["add", "demo", "small"]);
+  assertEquals(live.code, 9);
+  const taken = await work.run(["add", "demo", "a"]);
+  assertEquals(taken.code, 4);
+  await work.succeed(["stop", "demo"]);
+  assertEquals(await work.run(["add", "demo", "small"]), live);
+  assertEquals(await work.run(["add", "demo", "a"]), taken);
+});
+
+Deno.test("virstor serve replaces what a killed server left", async () => {
+  await using work = await makeSmallPool();
+  const socket = ["--socket", "nbd.sock"];
+  const killed = await work.serve(["serve", ...socket, "demo"]);
+  await killed.kill();
+  await Deno.stat(work.path("state/control/demo.sock"));
+  await Deno.stat(work.path("nbd.sock"));
+  assertEquals((await statusOf(work)).server, null);
+  assertEquals((await work.run(["stop", "demo"])).code, 3);
+  const server = await work.serve(["serve", ...socket, "demo"]);
+  assertEquals((await statusOf(work)).server?.pid, server.pid);
+  await using client = await RawClient.connect({ path: work.path("nbd.sock") });
+  assertEquals(client.size, 64 * MIB);
+});
+
+Deno.test("virstor serve --socket listens on a Unix socket", async () => {
+  await using work = await makeSmallPool();
+  const server = await work.serve(["serve", "--socket", "my nbd", "demo"]);
+  assertEquals(
+    server.uri,
+    `nbd+unix:///demo?socket=${work.path("my%20nbd")}`,
+  );
+  await using client = await RawClient.connect({ path: work.path("my nbd") });
+  await fill(client, 1);
+  assertMatch(server.stderr, / connected: 1 \(unix\): /);
+  assertEquals((await server.stop()).code, 0);
+  const names = Array.from(Deno.readDirSync(work.directory));
+  assertEquals(names.map(({ name }) => name).sort(), ["a", "state"]);
+});
+
+Deno.test("virstor serve refuses an address that is taken", async () => {
+  await using work = await makeSmallPool();
+  await work.succeed(
+    ["label", "-s", "64M", "-m", "128K", "--create", "1M", "other", "b"],
+  );
+  await work.makeFile("file", 1);
+  const server = await serve(work);
+  const where = `127.0.0.1:${server.port}`;
+  assertEquals(await work.run(["serve", "--listen", where, "other"]), {
+    code: 8,
+    stdout: "",
+    stderr: `virstor: Cannot listen on ${where}: the port is in use; ` +
+      "choose another with --listen HOST:PORT\n",
+  });
+  const onFile = await work.run(["serve", "--socket", "file", "other"]);
+  assertEquals({ code: onFile.code, stderr: onFile.stderr }, {
+    code: 4,
+    stderr: 'virstor: Cannot listen on "file": there is a file already, ' +
+      "and it is no socket\n",
+  });
+  await server.stop();
+  await work.serve(["serve", "--socket", "nbd.sock", "demo"]);
+  const taken = await work.run(["serve", "--socket", "nbd.sock", "other"]);
+  assertEquals({ code: taken.code, stderr: taken.stderr }, {
+    code: 8,
+    stderr: 'virstor: Cannot listen on "nbd.sock": somebody listens there ' +
+      "already\n",
+  });
+  // What was refused holds no lock.
+  assertEquals(
+    await work.succeed(["check", "other"]),
+    'Pool "other" is sound\n',
+  );
+});
+
+Deno.test("virstor serve --read-only changes nothing", async () => {
+  await using work = await makeSmallPool();
+  const before = await Deno.readFile(work.path("a"));
+  const server = await serve(work, "--read-only");
+  await using client = await RawClient.connect(server);
+  assertEquals((await client.write(0, pattern(CHUNK, 1))).error, 1);
+  assertEquals(
+    (await client.read(0, CHUNK)).data,
+    new Uint8Array(CHUNK),
+  );
+  assertEquals((await statusOf(work)).pool.readOnly, true);
+  assertMatch(
+    await work.succeed(["status", "demo"]),
+    /\nState: +served, read-only\n/,
+  );
+  assertEquals(
+    (await work.run(["add", "--create", "1M", "demo", "b"])).code,
+    6,
+  );
+  assertEquals((await server.stop()).code, 0);
+  assertEquals(await Deno.readFile(work.path("a")), before);
+});
+
+Deno.test("virstor serve --component finds what has moved", async () => {
+  await using work = await makeSmallPool();
+  await work.succeed(["add", "--create", "1M", "demo", "b"]);
+  await Deno.rename(work.path("b"), work.path("moved"));
+  assertEquals((await work.run(["serve", "demo"])).code, 3);
+  const server = await serve(work, "--component", "moved");
+  await server.stop();
+  // And it is remembered.
+  const { pool } = await statusOf(work);
+  assertEquals(
+    pool.components.map(({ path }) => path),
+    [work.path("a"), work.path("moved")],
+  );
+});
+
+Deno.test("virstor check of a served pool finds damage", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work);
+  {
+    await using client = await RawClient.connect(server);
+    await fill(client, 2);
+  }
+  await damageMap(work.path("a"));
+  for (const step of ["served", "stopped"]) {
+    const { code, stdout } = await work.run(["check", "demo"]);
+    assertEquals(code, 2, step);
+    assertMatch(stdout, /^Damage: (.*\n)+Pool "demo" is damaged\n$/);
+    const json = JSON.parse(
+      (await work.run(["check", "--json", "demo"])).stdout,
+    );
+    assertEquals([json.name, json.sound], ["demo", false]);
+    assertEquals(json.findings[0].severity, "damage");
+    if (step === "served") await server.kill();
+  }
+});
+
+/** Makes virtual chunk 1 point to where virtual chunk 0 is. */
+async function damageMap(path: string): Promise<void> {
+  const bytes = await Deno.readFile(path);
+  bytes.copyWithin(8, 0, 8);
+  await Deno.writeFile(path, bytes);
+}
+
+Deno.test("virstor serve refuses a state directory with a long path", async () => {
+  await using work = await makeSmallPool();
+  const long = work.path("d".repeat(100));
+  const env = { VIRSTOR_STATE_DIR: long };
+  await work.succeed(["taste", "a"], { env });
+  const near = await work.run(["serve", "demo"], { env, cwd: "/" });
+  assertEquals(near.code, 9);
+  assertMatch(
+    near.stderr,
+    /^virstor: Cannot use socket ".*": the path is \d+ bytes long, the system takes \d+; use a shorter --state-dir\n$/,
+  );
+  // From nearby it can be named in a shorter way.
+  await Deno.mkdir(long + "/sub");
+  const server = await work.serve(
+    ["serve", "--listen", "127.0.0.1:0", "demo"],
+    { env, cwd: long },
+  );
+  assertEquals((await server.stop()).code, 0);
+});
+
+Deno.test("virstor serve logs watermarks and clients with the time", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work, "--chunk-watermark", "3");
+  {
+    await using client = await RawClient.connect(server);
+    await fill(client, 3);
+  }
+  await server.said(/disconnected: 1 /);
+  assertMatch(
+    server.stderr,
+    /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ connected: 1 \(127.0.0.1:\d+\): /m,
+  );
+  assertMatch(server.stderr, /Z watermark: /);
+});
+
+Deno.test("virstor serve warns of an address that others reach", async () => {
+  await using work = await makeSmallPool();
+  const server = await work.serve(["serve", "--listen", "0.0.0.0:0", "demo"]);
+  assertMatch(server.stderr, /^virstor: Notice: Whoever reaches this address/m);
+  assertMatch(server.uri, /^nbd:\/\/localhost:\d+\/demo$/);
+});

@@ -1,0 +1,109 @@
+/**
+ * Command lines that make no sense: one clear line, a hint, exit code 64, and
+ * nothing done.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { COMMANDS } from "../../cli/command_table.ts";
+import { Workspace } from "../helpers/virstor.ts";
+
+/** What is typed, and what is answered. */
+const CASES: readonly (readonly [string[], string])[] = [
+  [[], 'Which command?\nTry "virstor --help"'],
+  [["frob"], 'Unknown command "frob"\nTry "virstor --help"'],
+  [["--frob"], 'Unknown option "--frob"\nTry "virstor --help"'],
+  [
+    ["stop", "-h", "demo"],
+    'Unknown option "-h"\nTry "virstor stop --help"',
+  ],
+  [
+    ["stop", "-fx", "demo"],
+    'Unknown option "-x"\nTry "virstor stop --help"',
+  ],
+  [
+    ["status", "--jsn"],
+    'Unknown option "--jsn"\nTry "virstor status --help"',
+  ],
+  [["label"], 'Command "label" needs NAME\n'],
+  [["label", "demo"], 'Command "label" needs PATH\n'],
+  [["stop"], 'Command "stop" needs NAME\nUsage: virstor stop [-fv] NAME...'],
+  [
+    ["check", "demo", "other"],
+    'Command "check" takes no argument "other"\n' +
+    "Usage: virstor check [--json] NAME",
+  ],
+  [
+    ["label", "demo", "a", "-s"],
+    'Option --virsize needs a value: VIRSIZE\nTry "virstor label --help"',
+  ],
+  [
+    ["label", "--create=", "demo", "a"],
+    'Option --create needs a value: SIZE\nTry "virstor label --help"',
+  ],
+  [
+    ["label", "-s", "1G", "--virsize", "2G", "demo", "a"],
+    'Option --virsize is given twice\nTry "virstor label --help"',
+  ],
+  [
+    ["label", "-s", "much", "demo", "a"],
+    'Cannot read virtual size "much": a size is a number with an optional ' +
+    "suffix K, M, G, T or P\nFor instance 512M, 1.5G or 2TiB",
+  ],
+  [
+    ["label", "-m", "1.3", "demo", "a"],
+    'Cannot use chunk size "1.3": it is not a whole number of bytes\n',
+  ],
+  [
+    ["label", "--format", "zfs", "demo", "a"],
+    'Unknown format "zfs"\nThe only format is freebsd',
+  ],
+  [
+    ["serve", "demo", "--on-full", "panic"],
+    'Option --on-full knows no "panic"\nIt is delay or error',
+  ],
+  [
+    ["serve", "demo", "--full-timeout", "soon"],
+    'Option --full-timeout needs a number, not "soon"\n',
+  ],
+  [
+    ["serve", "demo", "--chunk-watermark", "1.5"],
+    'Option --chunk-watermark needs a number, not "1.5"\n',
+  ],
+  [
+    ["serve", "demo", "--listen", "everywhere"],
+    'Cannot listen on "everywhere": it is no HOST:PORT\n',
+  ],
+  [
+    ["serve", "demo", "--listen", "localhost:99999"],
+    'Cannot listen on "localhost:99999": it is no HOST:PORT\n',
+  ],
+  [
+    ["serve", "demo", "--listen", "localhost:0", "--socket", "x"],
+    "Options --socket and --listen exclude one another\n",
+  ],
+];
+
+for (const [args, expected] of CASES) {
+  Deno.test(`virstor refuses the usage "${args.join(" ")}"`, async () => {
+    await using work = await Workspace.create();
+    const { code, stdout, stderr } = await work.run(args);
+    assertEquals(stderr.slice(0, expected.length + 9), `virstor: ${expected}`);
+    assertEquals(code, 64);
+    assertEquals(stdout, "");
+    assertEquals(stderr.trimEnd().split("\n").length <= 3, true, stderr);
+    assertEquals(Array.from(Deno.readDirSync(work.directory)), []);
+  });
+}
+
+Deno.test("every command refuses an unknown option", async () => {
+  await using work = await Workspace.create();
+  for (const { name } of COMMANDS) {
+    const { code, stderr } = await work.run([name, "--no-such-option"]);
+    assertEquals({ code, stderr }, {
+      code: 64,
+      stderr: `virstor: Unknown option "--no-such-option"\n` +
+        `Try "virstor ${name} --help"\n`,
+    });
+  }
+});

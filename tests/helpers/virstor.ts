@@ -1,0 +1,335 @@
+/**
+ * The real command `virstor`, in real processes, with a directory of its own.
+ *
+ * @module
+ */
+import { assertEquals } from "@std/assert";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** The command's program. */
+const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
+/** What the command may do: no more than the launcher allows it. */
+const PERMISSIONS = [
+  "--no-prompt",
+  "--allow-read",
+  "--allow-write",
+  "--allow-net",
+  "--allow-ffi",
+  "--allow-env=HOME,VIRSTOR_STATE_DIR,XDG_STATE_HOME",
+];
+/** How long a server may take until it listens, milliseconds. */
+const READY_TIMEOUT = 20_000;
+
+/** What became of a command. */
+export interface CommandResult {
+  /** Its exit code. */
+  readonly code: number;
+  /** What it printed. */
+  readonly stdout: string;
+  /** What it said on standard error. */
+  readonly stderr: string;
+}
+
+/** How a command is run. */
+export interface CommandOptions {
+  /** Its working directory; the workspace by default. */
+  readonly cwd?: string;
+  /** Its environment, in addition to the workspace's. */
+  readonly env?: Record<string, string>;
+}
+
+/**
+ * A temporary directory with pools in it, and the command that knows of them
+ * only. To be used with `await using`: servers still running are killed.
+ */
+export class Workspace implements AsyncDisposable {
+  /** The directory, absolute. */
+  readonly directory: string;
+  /** The state directory in it. */
+  readonly stateDirectory: string;
+  readonly #servers: Server[] = [];
+
+  private constructor(directory: string) {
+    this.directory = directory;
+    this.stateDirectory = join(directory, "state");
+  }
+
+  /**
+   * Makes one.
+   *
+   * @returns The workspace, empty.
+   */
+  static async create(): Promise<Workspace> {
+    // Short, because paths of Unix sockets have to be.
+    return new Workspace(await Deno.makeTempDir({ prefix: "virstor-" }));
+  }
+
+  /**
+   * A path in the workspace.
+   *
+   * @param name Relative to it.
+   * @returns The absolute path.
+   */
+  path(name: string): string {
+    return join(this.directory, name);
+  }
+
+  /**
+   * Makes a sparse file.
+   *
+   * @param name Relative to the workspace.
+   * @param size Bytes.
+   * @returns Its absolute path.
+   */
+  async makeFile(name: string, size: number): Promise<string> {
+    const path = this.path(name);
+    await Deno.writeFile(path, new Uint8Array(0), { createNew: true });
+    await Deno.truncate(path, size);
+    return path;
+  }
+
+  /**
+   * Runs a command to its end.
+   *
+   * @param args The words after `virstor`.
+   * @param options How.
+   * @returns What became of it.
+   */
+  async run(
+    args: readonly string[],
+    options: CommandOptions = {},
+  ): Promise<CommandResult> {
+    const { code, stdout, stderr } = await this.#command(args, options)
+      .output();
+    const decoder = new TextDecoder();
+    return {
+      code,
+      stdout: decoder.decode(stdout),
+      stderr: decoder.decode(stderr),
+    };
+  }
+
+  /**
+   * Runs a command that must do what it is asked.
+   *
+   * @param args The words after `virstor`.
+   * @param options How.
+   * @returns What it printed.
+   */
+  async succeed(
+    args: readonly string[],
+    options: CommandOptions = {},
+  ): Promise<string> {
+    const { code, stdout, stderr } = await this.run(args, options);
+    assertEquals({ code, stderr: code === 0 ? "" : stderr }, {
+      code: 0,
+      stderr: "",
+    });
+    return stdout;
+  }
+
+  /**
+   * Runs a command whose output nobody reads.
+   *
+   * @param args The words after `virstor`.
+   * @returns Its exit code, and what it said on standard error.
+   */
+  async runUnread(
+    args: readonly string[],
+  ): Promise<{ code: number; stderr: string }> {
+    const process = this.#command(args, {}).spawn();
+    await process.stdout.cancel();
+    const stderr = await new Response(process.stderr).text();
+    const { code } = await process.status;
+    return { code, stderr };
+  }
+
+  /**
+   * Starts a command that serves a pool, and waits until clients can connect.
+   *
+   * @param args The words after `virstor`, for instance `serve`, a name and
+   *   options; the server should listen on a port of its own or on a socket.
+   * @param options How.
+   * @returns The server.
+   */
+  async serve(
+    args: readonly string[],
+    options: CommandOptions = {},
+  ): Promise<Server> {
+    const server = new Server(this.#command(args, options).spawn());
+    this.#servers.push(server);
+    await server.ready();
+    return server;
+  }
+
+  #command(args: readonly string[], options: CommandOptions): Deno.Command {
+    return new Deno.Command(Deno.execPath(), {
+      args: ["run", ...PERMISSIONS, MAIN, ...args],
+      cwd: options.cwd ?? this.directory,
+      env: {
+        NO_COLOR: "1",
+        VIRSTOR_STATE_DIR: this.stateDirectory,
+        ...options.env,
+      },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of this.#servers) await server.kill();
+    await Deno.remove(this.directory, { recursive: true });
+  }
+}
+
+/** A running `virstor serve` or `virstor demo`. */
+export class Server {
+  readonly #process: Deno.ChildProcess;
+  readonly #stdout: TextCollector;
+  readonly #stderr: TextCollector;
+  #ended = false;
+
+  /**
+   * Takes over a process.
+   *
+   * @param process It, just started, with its output piped.
+   */
+  constructor(process: Deno.ChildProcess) {
+    this.#process = process;
+    this.#stdout = new TextCollector(process.stdout);
+    this.#stderr = new TextCollector(process.stderr);
+  }
+
+  /** The number of the process. */
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  /** The URI that clients connect to. */
+  get uri(): string {
+    return this.stdout.split("\n").find((line) => line.startsWith("nbd")) ?? "";
+  }
+
+  /** The port that it listens on. */
+  get port(): number {
+    return Number(new URL(this.uri).port);
+  }
+
+  /** What it has printed so far. */
+  get stdout(): string {
+    return this.#stdout.text;
+  }
+
+  /** What it has said on standard error so far. */
+  get stderr(): string {
+    return this.#stderr.text;
+  }
+
+  /** Waits until it has printed its URI. */
+  async ready(): Promise<void> {
+    await this.#stdout.waitFor(/^nbd.*\n/m, READY_TIMEOUT).catch((error) => {
+      throw new Error(`The server did not start: ${this.stderr}`, {
+        cause: error,
+      });
+    });
+  }
+
+  /**
+   * Waits until it has said something on standard error.
+   *
+   * @param pattern What to wait for.
+   */
+  async said(pattern: RegExp): Promise<void> {
+    await this.#stderr.waitFor(pattern, READY_TIMEOUT);
+  }
+
+  /**
+   * Sends a signal.
+   *
+   * @param signal Which.
+   */
+  signal(signal: Deno.Signal): void {
+    this.#process.kill(signal);
+  }
+
+  /**
+   * Waits for the end.
+   *
+   * @returns What became of it.
+   */
+  async ended(): Promise<CommandResult> {
+    const { code } = await this.#process.status;
+    await this.#stdout.done;
+    await this.#stderr.done;
+    this.#ended = true;
+    return { code, stdout: this.stdout, stderr: this.stderr };
+  }
+
+  /**
+   * Stops it as Ctrl-C does, and waits for the end.
+   *
+   * @returns What became of it.
+   */
+  async stop(): Promise<CommandResult> {
+    if (!this.#ended) this.signal("SIGINT");
+    return await this.ended();
+  }
+
+  /**
+   * Ends it with SIGKILL.
+   *
+   * @returns What became of it.
+   */
+  async kill(): Promise<CommandResult> {
+    if (!this.#ended) {
+      try {
+        this.signal("SIGKILL");
+      } catch (error) {
+        // It may just have ended by itself.
+        if (!(error instanceof TypeError)) throw error;
+      }
+    }
+    return await this.ended();
+  }
+}
+
+/** Collects what a process writes. */
+class TextCollector {
+  /** All of it, so far. */
+  text = "";
+  /** Resolves at the end. */
+  readonly done: Promise<void>;
+  #changed = Promise.withResolvers<boolean>();
+
+  constructor(stream: ReadableStream<Uint8Array>) {
+    this.done = this.#collect(stream);
+  }
+
+  async #collect(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    for await (const chunk of stream) {
+      this.text += decoder.decode(chunk, { stream: true });
+      const { resolve } = this.#changed;
+      this.#changed = Promise.withResolvers();
+      resolve(true);
+    }
+    this.#changed.resolve(false);
+  }
+
+  /** Waits until a pattern is in the text. */
+  async waitFor(pattern: RegExp, timeout: number): Promise<void> {
+    const late = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => late.resolve(false), timeout);
+    try {
+      let more = true;
+      while (!pattern.test(this.text)) {
+        if (!more) throw new Error(`No ${pattern} in "${this.text}"`);
+        more = await Promise.race([this.#changed.promise, late.promise]);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

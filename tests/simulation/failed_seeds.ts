@@ -1,0 +1,8 @@
+/**
+ * Seeds of random runs that once found a fault. They are run for ever.
+ *
+ * @module
+ */
+
+/** The seeds. */
+export const FAILED_SEEDS: readonly number[] = [];
