@@ -49,13 +49,18 @@ export class VirstorError extends Error {
    *
    * @param code The kind of failure.
    * @param message One line for people: the action, what was found, what to do.
+   *   Line breaks and the like, say in a file name, are escaped.
    * @param options The underlying error as `cause`, if there is one.
    */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(message.replaceAll(/\p{Cc}/gu, escapeControl), options);
     this.name = "VirstorError";
     this.code = code;
   }
+}
+
+function escapeControl(character: string): string {
+  return JSON.stringify(character).slice(1, -1);
 }
 
 /** A programmer's mistake: an invariant of virstor itself does not hold. */

@@ -24,7 +24,13 @@ import type {
   WriteZeroesOptions,
 } from "./block_device.ts";
 import { lockHolder } from "./lock_holder.ts";
-import { blockDeviceSize, punchHole, zeroRange } from "./native_linux.ts";
+import {
+  blockDeviceSize,
+  nextData,
+  nextHole,
+  punchHole,
+  zeroRange,
+} from "./native_linux.ts";
 
 /** Zeroes are written in pieces of this many bytes. */
 const ZERO_PIECE_BYTES = 1 << 20;
@@ -57,12 +63,12 @@ export class FileDevice implements BlockDevice {
   readonly size: number;
   /** 1 for a file; a sector for a block device. */
   readonly blockSize: number;
-  /** What it can do. */
-  readonly capabilities: DeviceCapabilities;
   /** The same for two paths if and only if they lead to the same file. */
   readonly identity: string;
 
   readonly #native: boolean;
+  readonly #readOnly: boolean;
+  #capabilities: DeviceCapabilities | undefined;
   #descriptor: number;
   #locked: Deno.FsFile | undefined;
   #dirty = false;
@@ -82,6 +88,7 @@ export class FileDevice implements BlockDevice {
     const readOnly = options.readOnly ?? false;
     this.path = path;
     this.#native = options.native ?? true;
+    this.#readOnly = readOnly;
     // A look before the open: opening a FIFO would wait for ever.
     assertIsDisk(path, attempt(path, () => fs.statSync(path)));
     this.#descriptor = attempt(
@@ -103,18 +110,24 @@ export class FileDevice implements BlockDevice {
         );
       }
       this.blockSize = 1;
-      // A hole past the end of a file changes nothing and tells whether the
-      // file system can punch at all.
-      const punches = !readOnly && isFile && this.#punch(this.size, 512);
-      this.capabilities = {
-        readOnly,
-        discard: punches,
-        fastZeroes: punches,
-      };
     } catch (error) {
       this.#release();
       throw error;
     }
+  }
+
+  /**
+   * What it can do. Found out when first asked, since trying to punch a hole
+   * changes the time of the file, if nothing else: past its end.
+   */
+  get capabilities(): DeviceCapabilities {
+    if (this.#capabilities === undefined) {
+      const readOnly = this.#readOnly;
+      const isFile = this.identity.startsWith("file");
+      const punches = !readOnly && isFile && this.#punch(this.size, 512);
+      this.#capabilities = { readOnly, discard: punches, fastZeroes: punches };
+    }
+    return this.#capabilities;
   }
 
   /** Nothing holds writes back here. */
@@ -259,14 +272,25 @@ export class FileDevice implements BlockDevice {
   }
 
   /**
-   * All is data: holes are not looked for yet.
+   * Tells data and holes apart, where the system does.
    *
-   * @param _offset The first byte.
+   * @param offset The first byte.
    * @param length How many.
-   * @returns One run.
+   * @returns `hole` and `data` in turn; all `data` where nothing is known.
    */
-  extents(_offset: number, length: number): Extent[] {
-    return [{ length, kind: "data" }];
+  extents(offset: number, length: number): Extent[] {
+    const runs: Extent[] = [];
+    const end = offset + length;
+    for (let at = offset; at < end;) {
+      const data = this.#native ? nextData(this.#descriptor, at) : -1;
+      const stop = data < 0 ? at : Math.min(data, end);
+      if (stop > at) runs.push({ length: stop - at, kind: "hole" });
+      if (stop === end) break;
+      const hole = data < 0 ? -1 : nextHole(this.#descriptor, stop);
+      at = hole < 0 ? end : Math.min(hole, end);
+      runs.push({ length: at - stop, kind: "data" });
+    }
+    return runs;
   }
 
   /**

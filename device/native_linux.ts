@@ -1,6 +1,6 @@
 /**
  * What the runtime lacks, from the C library of Linux through Deno's FFI:
- * punching holes, the size of a block device, and small files that Deno keeps
+ * punching and finding holes, the size of a block device, and small files that Deno keeps
  * to itself (`/proc`).
  *
  * Everything here is an improvement, never a need: without `--allow-ffi`, or
@@ -25,6 +25,8 @@ const FALLOC_FL_PUNCH_HOLE = 0x02;
 /** From `linux/falloc.h`: the range reads as zeroes and keeps its space. */
 const FALLOC_FL_ZERO_RANGE = 0x10;
 const SEEK_END = 2;
+const SEEK_DATA = 3;
+const SEEK_HOLE = 4;
 /** The longest small file that is read, bytes. */
 const SMALL_FILE_BYTES = 1 << 20;
 
@@ -98,7 +100,35 @@ function fallocate(
  * @returns Bytes, or -1 if it cannot be found out.
  */
 export function blockDeviceSize(descriptor: number): number {
-  return Number(libc()?.symbols.lseek(descriptor, 0n, SEEK_END) ?? -1);
+  return seek(descriptor, 0, SEEK_END);
+}
+
+/**
+ * The next byte of a file that is not in a hole.
+ *
+ * @param descriptor An open descriptor. Its cursor is moved; nobody uses it.
+ * @param offset Where to look from.
+ * @returns Its offset, or -1 if there is none or it cannot be found out.
+ */
+export function nextData(descriptor: number, offset: number): number {
+  return seek(descriptor, offset, SEEK_DATA);
+}
+
+/**
+ * The next byte of a file that is in a hole; the end of the file counts as
+ * one.
+ *
+ * @param descriptor An open descriptor. Its cursor is moved; nobody uses it.
+ * @param offset Where to look from.
+ * @returns Its offset, or -1 if it cannot be found out.
+ */
+export function nextHole(descriptor: number, offset: number): number {
+  return seek(descriptor, offset, SEEK_HOLE);
+}
+
+function seek(descriptor: number, offset: number, whence: number): number {
+  const symbols = libc()?.symbols;
+  return Number(symbols?.lseek(descriptor, BigInt(offset), whence) ?? -1);
 }
 
 /**

@@ -220,11 +220,14 @@ function findingInLabel(label: FreebsdLabel): string {
   if (!/^[!-~]{1,15}$/.test(label.name)) {
     return `the pool's name is "${printable(label.name)}"`;
   }
+  if (!/^[!-~]{0,15}$/.test(label.hardcodedName)) {
+    return `the hardcoded name is "${printable(label.hardcodedName)}"`;
+  }
   if (label.count < 1) return "the pool has no components";
   if (chunkSize < SECTOR_SIZE || chunkSize % SECTOR_SIZE !== 0) {
     return `the chunk size is ${chunkSize} bytes, not whole sectors`;
   }
-  if (!(virtualSize <= Number.MAX_SAFE_INTEGER + 1)) {
+  if (!(virtualSize <= 2 ** 53)) {
     return "the virtual size is above 8 PiB";
   }
   if (virtualSize < chunkSize || virtualSize % chunkSize !== 0) {
@@ -233,7 +236,7 @@ function findingInLabel(label: FreebsdLabel): string {
   if (virtualSize / chunkSize % FREEBSD_MAP_GRAIN !== 0) {
     return `the virtual size is ${virtualSize} bytes, not whole map sectors`;
   }
-  if (componentSize % SECTOR_SIZE !== 0 || !(componentSize <= 2 ** 53)) {
+  if (!(componentSize % SECTOR_SIZE === 0)) {
     return `the component's size is ${componentSize} bytes, not whole sectors`;
   }
   if (chunkCount > freebsdChunkCount(componentSize, chunkSize)) {
@@ -271,8 +274,10 @@ function setUint64(view: DataView, offset: number, value: number): void {
   view.setUint32(offset + 4, Math.floor(value / 2 ** 32), true);
 }
 
-/** Exact up to 2^53; anything above is refused by findingInLabel. */
+/** Exact up to 2^53; anything above is Infinity, which findingInLabel refuses. */
 function getUint64(view: DataView, offset: number): number {
-  return view.getUint32(offset + 4, true) * 2 ** 32 +
-    view.getUint32(offset, true);
+  const high = view.getUint32(offset + 4, true);
+  const low = view.getUint32(offset, true);
+  if (high > 2 ** 21 || (high === 2 ** 21 && low > 0)) return Infinity;
+  return high * 2 ** 32 + low;
 }

@@ -25,7 +25,7 @@ import {
 } from "./component_label.ts";
 import type { Finding } from "./findings.ts";
 import type { ForwardMap } from "./forward_map.ts";
-import { compareFreebsdMap } from "./freebsd_map_scan.ts";
+import { compareFreebsdMap, scanFreebsdMap } from "./freebsd_map_scan.ts";
 import type { PoolFormat } from "./pool_format.ts";
 
 /** What all labels of a pool have in common. */
@@ -163,6 +163,7 @@ export class FreebsdFormat implements PoolFormat {
     );
     [...stay, ...removed].forEach((one, index) => one.index = index);
     await uncertain(async () => {
+      await this.#wipeLeftovers();
       for (const one of [...moved, ...removed]) {
         await this.#writeLabelDurably(one, stay);
       }
@@ -174,6 +175,23 @@ export class FreebsdFormat implements PoolFormat {
       }
       for (const one of removed) await wipeDeviceLabel(one.device);
     });
+  }
+
+  /**
+   * Zeroes map entries that are not in use, durably: FreeBSD wants also those
+   * to name a component that there is.
+   */
+  async #wipeLeftovers(): Promise<void> {
+    const { device } = this.#first;
+    const zeroes = new Uint8Array(FREEBSD_MAP_ENTRY_SIZE);
+    const geometries = this.#members.map((one) => one.geometry);
+    await scanFreebsdMap(device, this.#pool, geometries, {
+      mapped() {},
+      damaged() {},
+      leftover: (virtualChunk) =>
+        void device.write(zeroes, virtualChunk * FREEBSD_MAP_ENTRY_SIZE),
+    });
+    await device.flush();
   }
 
   /**

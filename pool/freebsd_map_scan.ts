@@ -41,6 +41,8 @@ export interface ScanVisitor {
   mapped(virtualChunk: number, component: number, chunk: number): void;
   /** An entry that is not sound. */
   damaged(finding: Finding): void;
+  /** A virtual chunk without a place whose entry is not all zeroes. */
+  leftover?(virtualChunk: number): void;
 }
 
 /**
@@ -62,13 +64,18 @@ export async function scanFreebsdMap(
   );
   const size = freebsdMapSize(pool.virtualSize, pool.chunkSize);
   const buffer = new Uint8Array(Math.min(PIECE_BYTES, size));
-  for (let start = 0; start < size; start += buffer.length) {
-    const piece = buffer.subarray(0, Math.min(buffer.length, size - start));
-    device.read(piece, start);
-    scanPiece(piece, start, device.path, components, seen, visitor);
-    if (start + buffer.length < size) {
-      await new Promise((resolve) => setTimeout(resolve));
+  let start = 0;
+  // The map of a thin disk is mostly holes: they are not read.
+  for (const { length, kind } of device.extents(0, size)) {
+    const end = start + length;
+    while (kind === "data" && start < end) {
+      const piece = buffer.subarray(0, Math.min(buffer.length, end - start));
+      device.read(piece, start);
+      scanPiece(piece, start, device.path, components, seen, visitor);
+      start += piece.length;
+      if (start < size) await new Promise((resolve) => setTimeout(resolve));
     }
+    start = end;
   }
 }
 
@@ -98,6 +105,8 @@ function scanPiece(
       });
     } else if (entry.allocated) {
       visitor.mapped(virtualChunk, entry.component, entry.chunk);
+    } else {
+      visitor.leftover?.(virtualChunk);
     }
   }
 }

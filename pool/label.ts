@@ -4,6 +4,7 @@
  * @module
  */
 
+import { fileIdentity } from "../device/mod.ts";
 import { VirstorError } from "../errors.ts";
 import type { FreebsdLabel } from "../metadata/mod.ts";
 import {
@@ -174,7 +175,11 @@ export async function clearLabels(
   const devices: ComponentDevice[] = [];
   const cleared: { path: string; name: string }[] = [];
   try {
+    const identities = new Set<string>();
     for (const path of paths) {
+      const identity = fileIdentity(path);
+      if (identities.has(identity)) continue;
+      identities.add(identity);
       const device = await withPatience(() =>
         openDevice(path, { lock: "exclusive" })
       );

@@ -94,7 +94,10 @@ export function planMembers<T extends FoundLabel>(
 
 /** The count in the label of component 0, or the highest one without it. */
 function decidingCount(found: readonly FoundLabel[]): number {
-  const first = found.find(({ label }) => label.index === 0);
+  const [first, second] = found.filter(({ label }) => label.index === 0);
+  if (first !== undefined && second !== undefined) {
+    throw duplicate(first, second);
+  }
   if (first !== undefined) return first.label.count;
   return found.reduce((most, { label }) => Math.max(most, label.count), 1);
 }

@@ -9,7 +9,7 @@ import { VirstorError } from "../errors.ts";
 import type { Candidate } from "./candidates.ts";
 import { openCandidates } from "./candidates.ts";
 import { Component, openFileDevice } from "./component.ts";
-import type { OpenDevice } from "./component.ts";
+import type { ComponentDevice, OpenDevice } from "./component.ts";
 import { wipeDeviceLabel } from "./component_label.ts";
 import { checkCount, prepareNewComponent } from "./label.ts";
 import { withPatience } from "./patience.ts";
@@ -102,7 +102,8 @@ export async function addComponents(
     return { components: added.map(describe) };
   } catch (error) {
     const inDoubt = error instanceof VirstorError && error.code === "failed";
-    if (!inDoubt) await giveBack(candidates);
+    if (!inDoubt) await wipeAll(candidates);
+    await closeOthers(format, candidates);
     throw error;
   }
 }
@@ -132,9 +133,12 @@ export async function removeComponents(
   // From here on none of their chunks is handed out, nor made ready.
   // The fence stays if this fails, for then the pool takes no more writes.
   for (const one of leaving) one.fenced = true;
-  await request.settle();
-  await format.removeMembers(leaving, request.onCommit);
-  for (const { device } of leaving) await device.close();
+  try {
+    await request.settle();
+    await format.removeMembers(leaving, request.onCommit);
+  } finally {
+    await closeOthers(format, leaving);
+  }
   return { removed: leaving.map(({ device }) => device.path) };
 }
 
@@ -153,16 +157,26 @@ function makeComponents(
   });
 }
 
-/** Takes back labels that may have been written, unlocks, and tidies up. */
-async function giveBack(candidates: readonly Candidate[]): Promise<void> {
+/** Takes back labels that may have been written, and files that were made. */
+async function wipeAll(candidates: readonly Candidate[]): Promise<void> {
   for (const { device, isNew } of candidates) {
     try {
       await wipeDeviceLabel(device);
+      if (isNew) await Deno.remove(device.path);
     } catch {
       // It failed already; its label is one of an add that was not done.
     }
-    await device.close();
-    if (isNew) await Deno.remove(device.path);
+  }
+}
+
+/** Gives back what is no member, or none any more. */
+async function closeOthers(
+  format: PoolFormat,
+  leaving: readonly { readonly device: ComponentDevice }[],
+): Promise<void> {
+  const members = new Set(format.members.map((one) => one.device));
+  for (const { device } of leaving) {
+    if (!members.has(device)) await device.close();
   }
 }
 

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { ErrorCode } from "../errors.ts";
 import { VirstorError } from "../errors.ts";
 import type { Assembly, OpenComponent } from "./assemble.ts";
 import { assemble } from "./assemble.ts";
@@ -25,6 +26,13 @@ const DEFAULT_CHUNK_WATERMARK = 100;
 const DEFAULT_COMPONENT_WATERMARK = 1;
 /** A timeout in seconds that a timer can keep: about 24 days. */
 const FULL_TIMEOUT_MAX = 2_147_483;
+
+/** Errors that a check reports as a finding: the pool is damaged. */
+const DAMAGE_CODES: ReadonlySet<ErrorCode> = new Set([
+  "corrupt",
+  "not-found",
+  "unsupported",
+]);
 
 /** How a pool is opened. */
 export interface PoolOptions {
@@ -154,32 +162,39 @@ export async function checkComponents(
   paths: readonly string[],
   options: { name?: string; openDevice?: OpenDevice } = {},
 ): Promise<{ name: string; findings: Finding[] }> {
-  let assembly: Assembly;
+  const { name = "", openDevice = openFileDevice } = options;
   try {
-    const { name, openDevice = openFileDevice } = options;
-    assembly = await withPatience(() =>
-      assemble(paths, { name, readOnly: true, openDevice })
+    const assembly = await withPatience(() =>
+      assemble(paths, { name: options.name, readOnly: true, openDevice })
     );
-  } catch (error) {
-    const code = error instanceof VirstorError ? error.code : undefined;
-    if (code !== "corrupt" && code !== "not-found") throw error;
-    const what = error instanceof Error ? error.message : "";
-    const name = options.name ?? "";
-    return { name, findings: [damage(what, "", "the pool does not open")] };
-  }
-  try {
-    const findings: Finding[] = unfinishedFindings(assembly);
-    const loaded = await load(assembly, findings);
-    if (!isDense(loaded.format.members, loaded.mapped)) {
-      findings.push(notice(
-        "There are gaps in the allocation, from a power cut",
-        assembly.label.name,
-      ));
+    try {
+      return { name: assembly.label.name, findings: await inspect(assembly) };
+    } finally {
+      for (const { device } of assembly.opened) await device.close();
     }
-    return { name: assembly.label.name, findings };
-  } finally {
-    for (const { device } of assembly.opened) await device.close();
+  } catch (error) {
+    if (!(error instanceof VirstorError)) throw error;
+    if (!DAMAGE_CODES.has(error.code)) throw error;
+    const effect = "the pool does not open";
+    const what = error.message;
+    return {
+      name,
+      findings: [{ severity: "damage", what, where: "", effect }],
+    };
   }
+}
+
+/** Everything but that the components make up a pool. */
+async function inspect(assembly: Assembly): Promise<Finding[]> {
+  const findings = unfinishedFindings(assembly);
+  const loaded = await load(assembly, findings);
+  if (!isDense(loaded.format.members, loaded.mapped)) {
+    findings.push(notice(
+      "There are gaps in the allocation, from a power cut",
+      assembly.label.name,
+    ));
+  }
+  return findings;
 }
 
 /** Reads the map. Damage is thrown, or collected if there is a list for it. */
@@ -294,10 +309,6 @@ function damagedError(name: string, finding: Finding): VirstorError {
     `Cannot open pool "${name}": ${what.charAt(0).toLowerCase()}` +
       `${what.slice(1)} ("${where}"), virstor check tells more`,
   );
-}
-
-function damage(what: string, where: string, effect: string): Finding {
-  return { severity: "damage", what, where, effect };
 }
 
 function notice(what: string, where: string): Finding {

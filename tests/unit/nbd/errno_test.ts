@@ -1,0 +1,34 @@
+// Goal: every error code has the NBD value that clients expect.
+
+import { assertEquals } from "@std/assert";
+import { type ErrorCode, VirstorError } from "../../../errors.ts";
+import { errnoOf } from "../../../nbd/errno.ts";
+
+const EXPECTED: Record<ErrorCode, number> = {
+  "busy": 5,
+  "cancelled": 108,
+  "corrupt": 5,
+  "exists": 5,
+  "failed": 5,
+  "invalid": 22,
+  "io": 5,
+  "no-space": 28,
+  "not-found": 5,
+  "read-only": 1,
+  "shutdown": 108,
+  "unsupported": 22,
+};
+
+Deno.test("errnoOf() gives each code its value", () => {
+  for (const [code, errno] of Object.entries(EXPECTED)) {
+    const error = new VirstorError(code as ErrorCode, "Cannot");
+    assertEquals([code, errnoOf(error, false)], [code, errno]);
+  }
+});
+
+Deno.test("errnoOf() gives ENOTSUP to a fast zero and to nothing else", () => {
+  const error = new VirstorError("unsupported", "Cannot");
+  assertEquals(errnoOf(error, true), 95);
+  assertEquals(errnoOf(error, false), 22);
+  assertEquals(errnoOf(new VirstorError("no-space", "Cannot"), true), 28);
+});

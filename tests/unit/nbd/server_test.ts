@@ -1,0 +1,169 @@
+// Goal: the server starts, counts, limits and stops as it promises.
+// Method: real sockets; a device whose operations the test finishes.
+
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { VirstorError } from "../../../errors.ts";
+import { NBD, NbdClient } from "../../helpers/nbd_client.ts";
+import { HeldDevice } from "./held_device.ts";
+import { exportOf, pattern, serve, until } from "./serving.ts";
+
+const { CMD_READ, CMD_WRITE } = NBD;
+
+Deno.test("NbdServer counts connections, requests and bytes", async () => {
+  await using serving = await serve({ tcp: true });
+  const { server } = serving;
+  using client = await serving.open();
+  await client.write(0, pattern(1000));
+  await client.read(0, 300);
+  await client.flush();
+  await client.call({ command: NBD.CMD_TRIM, length: 10 });
+  await client.call({ command: NBD.CMD_CACHE, length: 10 });
+  await client.call({ command: NBD.CMD_WRITE_ZEROES, length: 10 });
+  await client.call({ command: 99 });
+  assertEquals(server.counters, {
+    connections: 1,
+    connectionsRefused: 0,
+    reads: 1,
+    writes: 1,
+    flushes: 1,
+    trims: 1,
+    writeZeroes: 1,
+    caches: 1,
+    errors: 1,
+    bytesRead: 300,
+    bytesWritten: 1000,
+  });
+  const [info] = server.clients;
+  assertEquals(info?.id, 1);
+  assertEquals(info?.exportName, "disk");
+  assert(info?.peer.startsWith("127.0.0.1:"));
+  await client.disconnect();
+  await until("it is gone", () => server.clients.length === 0);
+  assertEquals(serving.events.map(({ kind }) => kind), [
+    "connected",
+    "disconnected",
+  ]);
+  assertEquals(serving.events[1]?.message, "the client said goodbye");
+});
+
+Deno.test("NbdServer takes several listeners", async () => {
+  await using serving = await serve();
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  serving.server.serve(listener);
+  using one = await serving.open();
+  using two = await NbdClient.open({ port: listener.addr.port });
+  await one.write(0, pattern(10));
+  assertEquals(await two.read(0, 10), pattern(10));
+});
+
+Deno.test("NbdServer closes connections above its limit", async () => {
+  await using serving = await serve({ limits: { clients: 2 } });
+  using one = await serving.open();
+  using _two = await serving.open();
+  using three = await NbdClient.connect(serving.address);
+  assertEquals(await three.receiveEnd(), 0);
+  assertEquals(serving.server.counters.connectionsRefused, 1);
+  await one.disconnect();
+  await until("there is room", () => serving.server.clients.length === 1);
+  using four = await serving.open();
+  assertEquals((await four.read(0, 1)).length, 1);
+});
+
+Deno.test("close() does not wait for idle clients and handshakes", async () => {
+  await using serving = await serve({ tcp: true });
+  using idle = await serving.open();
+  using halfway = await serving.greeted();
+  using silent = await NbdClient.connect(serving.address);
+  await until("all are there", () => serving.server.clients.length === 3);
+  const start = performance.now();
+  await serving.server.close({ graceMs: 60_000 });
+  assert(performance.now() - start < 5000);
+  assertEquals(await idle.receiveEnd(), 0);
+  assertEquals(await halfway.receiveEnd(), 0);
+  await silent.receiveEnd();
+  await serving.server.finished;
+  assertEquals(serving.server.clients, []);
+});
+
+Deno.test("close() refuses new requests and finishes old ones", async () => {
+  const device = new HeldDevice();
+  device.holds = (kind) => kind === "write";
+  await using serving = await serve({ device });
+  using client = await serving.open();
+  const old = await client.send({ command: CMD_WRITE, payload: pattern(512) });
+  await until("it waits", () => device.held.length === 1);
+  const closing = serving.server.close({ graceMs: 60_000 });
+  for (const length of [10, 200_000]) {
+    const payload = pattern(length);
+    const reply = await client.call({ command: CMD_WRITE, payload });
+    assertEquals(reply.errno, NBD.ESHUTDOWN);
+  }
+  const read = await client.call({ command: CMD_READ, length: 512 });
+  assertEquals(read.errno, NBD.ESHUTDOWN);
+  assertEquals(device.calls, ["write 0+512"]);
+  device.held[0]?.finish();
+  const reply = await client.receive();
+  assertEquals([reply.cookie, reply.errno], [old, 0]);
+  assertEquals(await client.receiveEnd(), 0);
+  await closing;
+});
+
+Deno.test("close() cancels what waits after the grace", async () => {
+  const device = new HeldDevice();
+  device.holds = (kind) => kind === "write";
+  await using serving = await serve({ device });
+  using client = await serving.open();
+  await client.send({ command: CMD_WRITE, payload: pattern(512) });
+  await until("it waits", () => device.held.length === 1);
+  await serving.server.close({ graceMs: 20 });
+  assertEquals((await client.receive()).errno, NBD.ESHUTDOWN);
+  assertEquals(await client.receiveEnd(), 0);
+  assertEquals(device.held, []);
+});
+
+Deno.test("close() cuts off a client that takes no replies", async () => {
+  const device = new HeldDevice();
+  await using serving = await serve({ device });
+  using client = await serving.open();
+  const request = { command: CMD_READ, length: 1024 * 1024 };
+  const sending = client.sendAll(Array(200).fill(request));
+  await until("it is stuck", () => device.calls.length > 0);
+  await serving.server.close({ graceMs: 20 });
+  await sending.catch(() => {});
+  assertEquals(serving.server.clients, []);
+});
+
+Deno.test("close() cuts off what the device never finishes", async () => {
+  const device = new HeldDevice();
+  device.holds = (kind) => kind === "flush";
+  await using serving = await serve({ device });
+  using client = await serving.open();
+  await client.send({ command: NBD.CMD_FLUSH });
+  await until("it waits", () => device.held.length === 1);
+  await serving.server.close({ graceMs: 20 });
+  assertEquals(await client.receiveEnd(), 0);
+  device.held[0]?.finish();
+});
+
+Deno.test("serve() refuses after close(), close() may be repeated", async () => {
+  await using serving = await serve();
+  await Promise.all([serving.server.close(), serving.server.close()]);
+  await serving.server.close();
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  assertThrows(() => serving.server.serve(listener), VirstorError, "is closed");
+});
+
+Deno.test("one client's nonsense does not reach another", async () => {
+  const exports = [exportOf(new HeldDevice())];
+  await using serving = await serve({ exports });
+  using good = await serving.open();
+  for (let i = 0; i < 20; i++) {
+    const bad = await (i % 2 === 0 ? serving.open() : serving.greeted());
+    await bad.sendRaw(pattern(1000, i));
+    await good.write(i * 512, pattern(512, i));
+    bad.close();
+  }
+  for (let i = 0; i < 20; i++) {
+    assertEquals(await good.read(i * 512, 512), pattern(512, i));
+  }
+});
