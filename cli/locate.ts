@@ -4,7 +4,6 @@
  * @module
  */
 
-import { exists } from "@std/fs";
 import { resolve } from "node:path";
 import { VirstorError } from "../errors.ts";
 import { readRegistry } from "./registry.ts";
@@ -25,11 +24,10 @@ export function absolutePaths(paths: readonly string[]): string[] {
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
- * @param given Paths that the user gave in addition, absolute. If there are
- *   any, files that are gone from where they were are not waited for.
- * @returns Paths that exist.
- * @throws {VirstorError} `not-found` if the pool is not known, or some of its
- *   files are gone.
+ * @param given Paths that the user gave in addition, absolute.
+ * @returns Paths, some of which may be gone, or hold something else by now:
+ *   the labels tell.
+ * @throws {VirstorError} `not-found` if the pool is not known.
  */
 export async function locateComponents(
   stateDirectory: string,
@@ -44,20 +42,5 @@ export async function locateComponents(
         `"${stateDirectory}"; look for it with "virstor taste DIR"`,
     );
   }
-  const found: string[] = [...given];
-  const gone: string[] = [];
-  for (const path of entry?.components ?? []) {
-    if (found.includes(path)) continue;
-    if (await exists(path)) found.push(path);
-    else gone.push(`"${path}"`);
-  }
-  if (gone.length > 0 && given.length === 0) {
-    throw new VirstorError(
-      "not-found",
-      `Cannot open pool "${name}": ${gone.join(" and ")} ` +
-        `${gone.length === 1 ? "is" : "are"} gone; find where they are now ` +
-        `with "virstor taste DIR", or serve with --component PATH`,
-    );
-  }
-  return found;
+  return [...new Set([...given, ...entry?.components ?? []])];
 }

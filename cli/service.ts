@@ -5,22 +5,13 @@
  * @module
  */
 
-import { messageOf, VirstorError } from "../errors.ts";
+import { VirstorError } from "../errors.ts";
 import { NbdServer } from "../nbd/mod.ts";
-import {
-  type AddResult,
-  openPool,
-  type Pool,
-  type PoolOptions,
-} from "../pool/mod.ts";
+import { openPool, type Pool, type PoolOptions } from "../pool/mod.ts";
 import { type Address, isLocal, nbdUri } from "./address.ts";
 import { callServer } from "./control_client.ts";
-import type {
-  AddRequest,
-  RemoveRequest,
-  StatusReport,
-  StopRequest,
-} from "./control_protocol.ts";
+import { addComponents, removeComponents } from "./change_members.ts";
+import type { StatusReport, StopRequest } from "./control_protocol.ts";
 import { ControlServer } from "./control_server.ts";
 import { EXIT_INTERNAL, EXIT_OK, EXIT_SIGNAL } from "./exit_code.ts";
 import { openListener } from "./listener.ts";
@@ -118,6 +109,7 @@ class Service {
   #stopping: Promise<void> | undefined;
 
   constructor(pool: Pool, options: ServiceOptions) {
+    const { stateDirectory } = options;
     this.#pool = pool;
     this.#options = options;
     this.#nbd = new NbdServer({
@@ -133,8 +125,8 @@ class Service {
     this.#nbd.finished.catch((error) => this.#panic(error));
     this.#control = new ControlServer({
       status: () => Promise.resolve(this.#report()),
-      add: (request) => this.#add(request),
-      remove: (request) => this.#remove(request),
+      add: (request) => addComponents(stateDirectory, pool, request),
+      remove: (request) => removeComponents(stateDirectory, pool, request),
       check: () => pool.check(),
       stop: (request) => this.#stopOnRequest(request),
     }, (error) => this.#panic(error));
@@ -244,28 +236,6 @@ class Service {
   #panic(error: unknown): never {
     printInternalError(error);
     Deno.exit(EXIT_INTERNAL);
-  }
-
-  async #add({ paths, ...options }: AddRequest): Promise<AddResult> {
-    const result = await this.#pool.add(paths, options);
-    await this.#membersChanged();
-    return result;
-  }
-
-  async #remove({ paths }: RemoveRequest): Promise<{ removed: string[] }> {
-    const result = await this.#pool.remove(paths);
-    await this.#membersChanged();
-    return result;
-  }
-
-  /** The registry is a hint only: that it cannot be written fails nothing. */
-  async #membersChanged(): Promise<void> {
-    try {
-      const { stateDirectory } = this.#options;
-      await registerPool(stateDirectory, this.#pool.status());
-    } catch (error) {
-      log("notice", messageOf(error));
-    }
   }
 
   #report(): StatusReport {

@@ -64,8 +64,11 @@ export function assemble(
     openAll(paths, options, found, faults);
     const name = options.name ?? onlyName(found, faults);
     const mine = found.filter(({ label }) => label.name === name);
-    for (const other of found) {
-      if (!mine.includes(other)) other.device.close();
+    for (const { path, device, label } of found) {
+      if (label.name === name) continue;
+      device.close();
+      const message = `"${path}" is a component of pool "${label.name}"`;
+      faults.push({ path, error: new VirstorError("not-found", message) });
     }
     checkOnePool(name, mine, faults);
     const plan = planMembers(mine);

@@ -5,13 +5,13 @@
  */
 
 import { type AddResult, openPool } from "../../pool/mod.ts";
+import { addComponents } from "../change_members.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import type { AddRequest } from "../control_protocol.ts";
 import { EXIT_OK } from "../exit_code.ts";
 import { absolutePaths, locateComponents } from "../locate.ts";
 import { print, withProgress } from "../output.ts";
-import { registerPool } from "../registry.ts";
 import { formatSize, parseSize } from "../size.ts";
 
 /**
@@ -62,9 +62,7 @@ async function add(
   const paths = await locateComponents(stateDirectory, name);
   const pool = await openPool(paths, { name });
   try {
-    const result = await pool.add(request.paths, request);
-    await registerPool(stateDirectory, pool.status());
-    return result;
+    return await addComponents(stateDirectory, pool, request);
   } finally {
     await pool.close();
   }

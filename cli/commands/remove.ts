@@ -5,12 +5,12 @@
  */
 
 import { openPool } from "../../pool/mod.ts";
+import { removeComponents } from "../change_members.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import { EXIT_OK } from "../exit_code.ts";
 import { absolutePaths, locateComponents } from "../locate.ts";
 import { print, withProgress } from "../output.ts";
-import { registerPool } from "../registry.ts";
 
 /**
  * Removes components from a pool, through its server if it is served.
@@ -47,9 +47,7 @@ async function remove(
   const members = await locateComponents(stateDirectory, name);
   const pool = await openPool(members, { name });
   try {
-    const result = await pool.remove(paths);
-    await registerPool(stateDirectory, pool.status());
-    return result;
+    return await removeComponents(stateDirectory, pool, { paths });
   } finally {
     await pool.close();
   }

@@ -168,9 +168,10 @@ const REFUSALS: readonly Refusal[] = [
     },
     args: ["serve", "demo"],
     code: 3,
-    message: 'Cannot open pool "demo": "~/a" and "~/b" are gone; find ' +
-      'where they are now with "virstor taste DIR", or serve with ' +
-      "--component PATH",
+    message: 'Cannot open pool "demo": none of its components is here ' +
+      '(cannot open "~/a": there is no such file; cannot open "~/b": there ' +
+      "is no such file), say where they are with --component, or run " +
+      "virstor taste",
   },
   {
     what: "a pool with a component missing",
@@ -178,7 +179,8 @@ const REFUSALS: readonly Refusal[] = [
     args: ["serve", "demo", "--component", "a"],
     code: 3,
     message: 'Cannot open pool "demo": component 1 of 2 (counted from 0) ' +
-      "is missing, say where with --component, or run virstor taste",
+      'is missing (cannot open "~/b": there is no such file), say where ' +
+      "with --component, or run virstor taste",
   },
   {
     what: "a pool with the file of another in its place",
@@ -191,7 +193,8 @@ const REFUSALS: readonly Refusal[] = [
     args: ["serve", "demo"],
     code: 3,
     message: 'Cannot open pool "demo": component 1 of 2 (counted from 0) ' +
-      "is missing, say where with --component, or run virstor taste",
+      'is missing ("~/b" is a component of pool "other"), say where with ' +
+      "--component, or run virstor taste",
   },
   {
     what: "a pool with an index twice",

@@ -227,9 +227,9 @@ Deno.test("virstor taste finds components that have moved", async () => {
   const { code, stderr } = await work.run(["status", "demo"]);
   assertEquals({ code, stderr }, {
     code: 3,
-    stderr: `virstor: Cannot open pool "demo": "${work.path("b")}" is gone; ` +
-      'find where they are now with "virstor taste DIR", or serve with ' +
-      "--component PATH\n",
+    stderr: 'virstor: Cannot open pool "demo": component 1 of 2 (counted ' +
+      `from 0) is missing (cannot open "${work.path("b")}": there is no ` +
+      "such file), say where with --component, or run virstor taste\n",
   });
   // What did not move is known already.
   assertEquals(
