@@ -16,3 +16,5 @@ export type {
 } from "./block_device.ts";
 export { createSparseFile, FileDevice, fileIdentity } from "./file_device.ts";
 export type { FileDeviceOptions, FileLock } from "./file_device.ts";
+export { MemoryDevice } from "./memory_device.ts";
+export type { MemoryDeviceOptions } from "./memory_device.ts";

@@ -131,7 +131,13 @@ export class FreebsdFormat implements PoolFormat {
     after.forEach((one, index) => {
       assert(one.index === index, "components are added at the end");
     });
-    for (const one of added) await this.#writeLabelDurably(one, after);
+    // Without flags: should it stop here, the next open sees that nothing was
+    // ever allocated there, and may wipe the label.
+    for (const one of added) {
+      const label = this.#label(one, 0, after.length);
+      writeDeviceLabel(one.device, label);
+      await one.device.flush();
+    }
     await uncertain(async () => {
       await this.#writeLabelDurably(this.#first, after);
       this.#members = after;

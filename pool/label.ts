@@ -154,6 +154,11 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
     const { name } = options;
     const format = "freebsd";
     return { name, id, format, virtualSize, chunkSize, components, notices };
+  } catch (error) {
+    for (const { device, isNew } of candidates) {
+      if (isNew) await Deno.remove(device.path);
+    }
+    throw error;
   } finally {
     for (const { device } of candidates) await device.close();
   }

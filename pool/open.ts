@@ -272,11 +272,21 @@ async function recover(
     say(`The label of "${one.path}", which was removed, is wiped`);
   }
   for (const one of assembly.unfinished) {
-    say(
-      `"${one.path}" is left out: it was being added when the pool stopped, ` +
-        "clear it or add it with -f",
-    );
+    if (isUnused(one)) {
+      await wipeDeviceLabel(one.device);
+      say(`The label of "${one.path}", which was being added, is wiped`);
+    } else {
+      say(
+        `"${one.path}" is left out: its label is of a larger pool, clear it ` +
+          "or add it with -f",
+      );
+    }
   }
+}
+
+/** Whether nothing was ever allocated on a component, says its own label. */
+function isUnused({ label }: OpenComponent): boolean {
+  return label.flags === 0 && label.chunkNext === 0;
 }
 
 /** What is open and no member is given back. */
@@ -295,8 +305,12 @@ function unfinishedFindings(assembly: Assembly): Finding[] {
       ...assembly.outdated,
     ]),
     ...of("It was removed, but its label is still there", assembly.removed),
-    ...assembly.unfinished.map(({ path }) => ({
-      ...notice("It was being added, but is no component", path),
+    ...of(
+      "It was being added, but is no component",
+      assembly.unfinished.filter(isUnused),
+    ),
+    ...assembly.unfinished.filter((one) => !isUnused(one)).map(({ path }) => ({
+      ...notice("Its label is of a larger pool, but it is no component", path),
       effect: "none; clear it, or add it again with -f",
     })),
   ];

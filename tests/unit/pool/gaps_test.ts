@@ -7,7 +7,6 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { Buffer } from "node:buffer";
 import { labelPool, openPool } from "../../../pool/mod.ts";
 import { assertFreebsd, checkFreebsd } from "../../helpers/freebsd_checker.ts";
 import { writeAt, writeEntry } from "../../helpers/freebsd_raw.ts";
@@ -15,7 +14,6 @@ import {
   KIB,
   makeScratch,
   pattern,
-  readBytes,
   SMALL_CHUNK,
 } from "../../helpers/scratch.ts";
 import type { Scratch } from "../../helpers/scratch.ts";
@@ -212,68 +210,4 @@ Deno.test("openPool() says that it closed gaps, and how many chunks were moved",
   assertEquals(events, [
     "recovered: 2 chunks were moved to close gaps in the allocation",
   ]);
-});
-
-/** Random writes, flushes and a power cut; what each chunk may hold then. */
-async function workUntilPowerCut(
-  paths: string[],
-  seed: number,
-): Promise<Map<number, Uint8Array[]>> {
-  const random = randomOf(seed);
-  const pick = (below: number) => Math.floor(random() * below);
-  const files = new StoppingFiles();
-  const pool = await openPool(paths, { openDevice: files.open });
-  const zeroes = new Uint8Array(SMALL_CHUNK);
-  const may = new Map<number, Uint8Array[]>();
-  for (let i = 0; i < 12; i++) {
-    const v = pick(64);
-    const known = may.get(v);
-    if (known === undefined && pool.status().freeChunks === 0) continue;
-    const bytes = chunkBytes(1 + pick(50));
-    await pool.write(bytes, v * SMALL_CHUNK);
-    may.set(v, [...known ?? [zeroes], bytes]);
-    if (pick(5) > 0) continue;
-    await pool.flush();
-    for (const [chunk, all] of may) may.set(chunk, all.slice(-1));
-  }
-  files.stopAfter(0);
-  await pool.close().catch(() => {});
-  await files.closeAll();
-  const share = random();
-  files.powerCut(() => random() < share);
-  return may;
-}
-
-Deno.test("Pool keeps what was flushed over a power cut, and never shows one chunk's data in another", async () => {
-  await using scratch = await makeQuickScratch();
-  let withGaps = 0;
-  for (let seed = 1; seed <= 60; seed++) {
-    const { paths } = await craft(scratch, []);
-    const may = await workUntilPowerCut(paths, seed);
-    if (checkFreebsd(paths).some((what) => /dense|in use/.test(what))) {
-      withGaps++;
-    }
-    const pool = await openPool(paths);
-    const content: Content = new Map();
-    for (const [v, all] of may) {
-      const bytes = await readBytes(pool, v * SMALL_CHUNK, SMALL_CHUNK);
-      assert(
-        all.some((each) => Buffer.compare(each, bytes) === 0),
-        `seed ${seed}: chunk ${v} is none of what was written to it`,
-      );
-      content.set(v, bytes);
-    }
-    await assertContent(pool, content);
-    const { freeChunks } = pool.status();
-    let left = freeChunks;
-    for (let v = 0; v < 64 && left > 0; v++) {
-      if (content.has(v)) continue;
-      await writeChunk(pool, content, v, pattern(100, v));
-      left--;
-    }
-    await assertContent(pool, content);
-    await pool.close();
-    assertFreebsd(paths);
-  }
-  assert(withGaps > 5, "some power cuts leave gaps");
 });

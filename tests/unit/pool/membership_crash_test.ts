@@ -13,7 +13,7 @@ import { VirstorError } from "../../../errors.ts";
 import { labelPool, openPool } from "../../../pool/mod.ts";
 import type { OpenDevice, Pool } from "../../../pool/mod.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
-import { readSector } from "../../helpers/freebsd_raw.ts";
+import { readSector, writeEntry } from "../../helpers/freebsd_raw.ts";
 import { KIB, pattern, SMALL_CHUNK } from "../../helpers/scratch.ts";
 import type { Scratch } from "../../helpers/scratch.ts";
 import {
@@ -41,6 +41,8 @@ interface Change {
   readonly used: number;
   /** Write without a flush just before. */
   readonly unflushed?: boolean;
+  /** An entry that is not allocated names a chunk of the last component. */
+  readonly leftover?: boolean;
 }
 
 /** Everything that a test needs to try a change again and again. */
@@ -74,6 +76,10 @@ async function prepare(scratch: Scratch, change: Change): Promise<Trial> {
     await writeChunk(pool, durable, (i * 37 + 5) % 64);
   }
   await pool.close();
+  if (change.leftover === true) {
+    const component = before.length - 1;
+    writeEntry(before[0] ?? "", 9, { flags: 0, component, chunk: 3 });
+  }
   const start = new Snapshot(all);
   const acknowledged = new Map(durable);
   return { change, before, after, all, start, durable, acknowledged };
@@ -284,6 +290,20 @@ const REMOVALS: readonly Change[] = [
   },
   { title: "a middle one of four", before: "abcd", after: "abd", used: 1 },
   { title: "the last one of four", before: "abcd", after: "abc", used: 6 },
+  {
+    title: "the last one of four, which an unallocated entry names",
+    before: "abcd",
+    after: "abc",
+    used: 6,
+    leftover: true,
+  },
+  {
+    title: "a middle one, when an unallocated entry names the last one",
+    before: "abcd",
+    after: "abd",
+    used: 2,
+    leftover: true,
+  },
   { title: "all empty ones", before: "abcd", after: "a", used: 1 },
   {
     title: "two with one between that stays",

@@ -1,0 +1,71 @@
+/**
+ * Every limit of the server in one place, with the reason for it.
+ *
+ * @module
+ */
+
+/** What one server, and one connection, may take. */
+export interface NbdLimits {
+  /** Connections at once; more are closed as they come. */
+  readonly clients: number;
+  /** Time for a whole handshake, milliseconds; then the connection ends. */
+  readonly handshakeMs: number;
+  /** Options in one handshake; one more ends the connection. */
+  readonly options: number;
+}
+
+/**
+ * The limits unless others are given. 128 connections hold at most about
+ * 128 x 1.5 MiB of buffers. 10 s is generous for a handshake of a few
+ * messages. 1024 options are enough to ask about every export of a long list.
+ */
+export const DEFAULT_LIMITS: NbdLimits = {
+  clients: 128,
+  handshakeMs: 10_000,
+  options: 1024,
+};
+
+/**
+ * The longest data of an option that is looked at, bytes. The longest that
+ * makes sense is a name of 4096 bytes and a few information types.
+ */
+export const OPTION_DATA_MAX = 16 * 1024;
+
+/**
+ * The longest data of an option that is read and dropped, bytes, so that the
+ * client learns that it is too long. More than that ends the connection: a
+ * length field of four bytes must not cost the server four gigabytes.
+ */
+export const OPTION_DRAIN_MAX = 1024 * 1024;
+
+/**
+ * Bytes of a connection's receive buffer. Larger than what a socket usually
+ * delivers at once (about 208 KiB on a Unix socket), so that one read takes
+ * all that is there.
+ */
+export const RECEIVE_BUFFER_SIZE = 256 * 1024;
+
+/**
+ * The largest payload of a WRITE that is collected before it is written,
+ * bytes. Larger ones are written in pieces of at least this size as they
+ * arrive, so that a promise of 32 MiB holds no memory.
+ */
+export const PAYLOAD_WHOLE_MAX = 64 * 1024;
+
+/**
+ * Bytes of a reply buffer. A READ that does not fit, with its header, gets a
+ * buffer of its own.
+ */
+export const REPLY_BUFFER_SIZE = 256 * 1024 + 4096;
+
+/**
+ * Reply buffers of one connection; when all are full, no more requests are
+ * executed until the client has taken replies.
+ */
+export const REPLY_BUFFERS_MAX = 4;
+
+/**
+ * Requests of one connection that may be under way at once; with more, it
+ * waits. Clients keep far fewer; it bounds what a delayed request costs.
+ */
+export const REQUESTS_PENDING_MAX = 4096;

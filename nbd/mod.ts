@@ -1,0 +1,16 @@
+/**
+ * The wire: serves any block device to NBD clients.
+ *
+ * @module
+ */
+
+export type { NbdCounters } from "./counters.ts";
+export type { NbdExport } from "./export.ts";
+export { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
+export {
+  type NbdClientInfo,
+  type NbdCloseOptions,
+  type NbdEvent,
+  NbdServer,
+  type NbdServerOptions,
+} from "./server.ts";

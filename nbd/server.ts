@@ -1,0 +1,294 @@
+/**
+ * The NBD server: accepts connections, counts them, ends them.
+ *
+ * It takes listeners that others have opened, so it knows nothing of
+ * addresses. Every connection is on its own: what one client does wrong ends
+ * that connection at most. An error that is not expected, in the device or in
+ * the server itself, ends the server: `finished` rejects with it.
+ *
+ * @module
+ */
+
+import { messageOf, VirstorError } from "../errors.ts";
+import { createCounters, type NbdCounters } from "./counters.ts";
+import type { NbdExport } from "./export.ts";
+import { negotiate, type Negotiated } from "./handshake.ts";
+import { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
+import { closeQuietly } from "./stream.ts";
+import { Transmission } from "./transmission.ts";
+
+/** Something worth a line in a log. */
+export interface NbdEvent {
+  /**
+   * - `connected`: a client has chosen an export
+   * - `disconnected`: a client that had chosen one has left
+   * - `refused`: a connection ended before or during the handshake
+   * - `accept-failed`: the operating system gave no connection; the server
+   *   goes on
+   */
+  readonly kind: "connected" | "disconnected" | "refused" | "accept-failed";
+  /** Number of the connection, from 1; 0 if there is none. */
+  readonly client: number;
+  /** Where it came from, or an empty string. */
+  readonly peer: string;
+  /** One line for people. */
+  readonly message: string;
+}
+
+/** A connection, as it is now. */
+export interface NbdClientInfo {
+  /** Number of the connection, from 1, in the order of arrival. */
+  readonly id: number;
+  /** Where it came from: `ADDRESS:PORT`, or `unix`. */
+  readonly peer: string;
+  /** What it uses; `undefined` during the handshake. */
+  readonly exportName: string | undefined;
+}
+
+/** What a server is made of. */
+export interface NbdServerOptions {
+  /** What is served, or a function that tells it anew for each handshake. */
+  readonly exports: readonly NbdExport[] | (() => readonly NbdExport[]);
+  /** Told of what happens. */
+  readonly log?: (event: NbdEvent) => void;
+  /** Limits other than the {@linkcode DEFAULT_LIMITS}. */
+  readonly limits?: Partial<NbdLimits>;
+}
+
+/** How to stop. */
+export interface NbdCloseOptions {
+  /**
+   * How long requests under way may take, milliseconds. Then writes that wait
+   * for space are cancelled (their clients read `ESHUTDOWN`), and connections
+   * are cut. 5000 by default.
+   */
+  readonly graceMs?: number;
+}
+
+/** How long cancelled requests may take to be answered, milliseconds. */
+const CANCEL_MS = 500;
+/** How long to wait after a failed accept, milliseconds. */
+const ACCEPT_RETRY_MS = 100;
+
+interface Client {
+  readonly id: number;
+  readonly peer: string;
+  readonly connection: Deno.Conn;
+  readonly ended: Promise<void>;
+  transmission: Transmission | undefined;
+  exportName: string | undefined;
+}
+
+/** Serves block devices to NBD clients. */
+export class NbdServer {
+  /** What was done so far. */
+  readonly counters: NbdCounters = createCounters();
+  /**
+   * Fulfilled when the server is closed; rejected with an error that was not
+   * expected, after which the process should stop.
+   */
+  readonly finished: Promise<void>;
+
+  readonly #exports: () => readonly NbdExport[];
+  readonly #log: (event: NbdEvent) => void;
+  readonly #limits: NbdLimits;
+  readonly #listeners = new Set<Deno.Listener>();
+  readonly #clients = new Set<Client>();
+  readonly #finish = Promise.withResolvers<void>();
+  #clientCount = 0;
+  #closing: Promise<void> | undefined = undefined;
+
+  /**
+   * Creates a server.
+   *
+   * @param options What is served, and how.
+   */
+  constructor(options: NbdServerOptions) {
+    const { exports } = options;
+    this.#exports = typeof exports === "function" ? exports : () => exports;
+    this.#log = options.log ?? (() => {});
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.finished = this.#finish.promise;
+  }
+
+  /** The connections, in the order of arrival. */
+  get clients(): NbdClientInfo[] {
+    return [...this.#clients].map(({ id, peer, exportName }) => ({
+      id,
+      peer,
+      exportName,
+    }));
+  }
+
+  /**
+   * Accepts connections, until the server is closed. May be called for
+   * several listeners.
+   *
+   * @param listener Open; the server closes it.
+   * @throws {VirstorError} With code `shutdown` if the server was closed.
+   */
+  serve(listener: Deno.Listener): void {
+    if (this.#closing !== undefined) {
+      throw new VirstorError(
+        "shutdown",
+        "Cannot serve NBD: the server is closed",
+      );
+    }
+    this.#listeners.add(listener);
+    this.#accept(listener).catch((error) => this.#finish.reject(error));
+  }
+
+  /**
+   * Stops: no more connections, `ESHUTDOWN` for new requests; those under way
+   * are finished and answered, then the connections are closed. Idle clients
+   * and handshakes are not waited for. Devices stay open.
+   *
+   * @param options How long it may take.
+   */
+  close(options: NbdCloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(options.graceMs ?? 5000);
+    return this.#closing;
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    for (const listener of this.#listeners) closeQuietly(listener);
+    for (const { connection, transmission } of this.#clients) {
+      if (transmission === undefined) closeQuietly(connection);
+      else transmission.stop();
+    }
+    if (!await this.#allEnded(graceMs)) {
+      for (const { transmission } of this.#clients) {
+        transmission?.cancelWaiting();
+      }
+      if (!await this.#allEnded(CANCEL_MS)) {
+        for (const { transmission } of this.#clients) transmission?.destroy();
+        await this.#allEnded(CANCEL_MS);
+      }
+    }
+    this.#finish.resolve();
+  }
+
+  /** @returns Whether all connections have ended in time. */
+  async #allEnded(limitMs: number): Promise<boolean> {
+    if (this.#clients.size === 0) return true;
+    const limit = Promise.withResolvers<boolean>();
+    const timer = setTimeout(() => limit.resolve(false), limitMs);
+    const ended = [...this.#clients].map((client) => client.ended);
+    const all = Promise.all(ended).then(() => true);
+    const result = await Promise.race([all, limit.promise]);
+    clearTimeout(timer);
+    return result;
+  }
+
+  async #accept(listener: Deno.Listener): Promise<void> {
+    while (this.#closing === undefined) {
+      let connection: Deno.Conn;
+      try {
+        connection = await listener.accept();
+      } catch (error) {
+        if (this.#closing !== undefined) break;
+        if (error instanceof Deno.errors.BadResource) break;
+        // Out of descriptors, or a client that left at once: others follow.
+        const message = `Cannot accept a connection: ${messageOf(error)}`;
+        this.#log({ kind: "accept-failed", client: 0, peer: "", message });
+        await new Promise((done) => setTimeout(done, ACCEPT_RETRY_MS));
+        continue;
+      }
+      this.#admit(connection);
+    }
+    this.#listeners.delete(listener);
+  }
+
+  #admit(connection: Deno.Conn): void {
+    const id = ++this.#clientCount;
+    const peer = peerOf(connection.remoteAddr);
+    if (this.#closing !== undefined) return closeQuietly(connection);
+    if (this.#clients.size >= this.#limits.clients) {
+      this.counters.connectionsRefused++;
+      closeQuietly(connection);
+      const message = `There are ${this.#clients.size} connections already`;
+      return this.#log({ kind: "refused", client: id, peer, message });
+    }
+    this.counters.connections++;
+    const end = Promise.withResolvers<void>();
+    const client: Client = {
+      id,
+      peer,
+      connection,
+      ended: end.promise,
+      transmission: undefined,
+      exportName: undefined,
+    };
+    this.#clients.add(client);
+    this.#attend(client)
+      .catch((error) => this.#finish.reject(error))
+      .finally(() => {
+        closeQuietly(connection);
+        this.#clients.delete(client);
+        end.resolve();
+      });
+  }
+
+  /** Serves one client. Rejects only with errors that are not expected. */
+  async #attend(client: Client): Promise<void> {
+    const { id, peer, connection } = client;
+    const negotiated = await this.#negotiate(client);
+    if (negotiated === undefined) return;
+    // The server may have been closed while the last message was sent.
+    if (this.#closing !== undefined) return;
+    const { name } = negotiated.served;
+    client.exportName = name;
+    client.transmission = new Transmission(connection, negotiated, {
+      counters: this.counters,
+      onPanic: this.#finish.reject,
+    });
+    const message = `Uses export "${name}"`;
+    this.#log({ kind: "connected", client: id, peer, message });
+    const reason = await client.transmission.run();
+    this.#log({ kind: "disconnected", client: id, peer, message: reason });
+  }
+
+  async #negotiate(client: Client): Promise<Negotiated | undefined> {
+    const { id, peer, connection } = client;
+    const { handshakeMs, options: optionsMax } = this.#limits;
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      closeQuietly(connection);
+    }, handshakeMs);
+    try {
+      // Replies must not wait for more data on their way.
+      if (isTcp(connection)) connection.setNoDelay(true);
+      const exports = this.#exports();
+      return await negotiate(connection, { exports, optionsMax });
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+      const message = late
+        ? `The handshake took more than ${handshakeMs} ms`
+        : messageOf(error);
+      this.#log({ kind: "refused", client: id, peer, message });
+      return undefined;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** What a client or the network can cause. */
+function isExpected(error: unknown): boolean {
+  if (error instanceof VirstorError) return true;
+  // The runtime gives errors of sockets these classes, or a plain `Error`
+  // with a system code.
+  return Object.values(Deno.errors).some((known) => error instanceof known) ||
+    (error instanceof Error && "code" in error);
+}
+
+function isTcp(connection: Deno.Conn): connection is Deno.TcpConn {
+  return connection.remoteAddr.transport === "tcp";
+}
+
+function peerOf(address: Deno.Addr): string {
+  return address.transport === "tcp"
+    ? `${address.hostname}:${address.port}`
+    : address.transport;
+}

@@ -1,0 +1,57 @@
+/**
+ * What the server needs of a connection: bytes in, bytes out, and an end.
+ *
+ * `Deno.Conn` is one already; so is a TLS connection.
+ *
+ * @module
+ */
+
+/** A connection, seen as bytes. */
+export interface ByteStream {
+  /**
+   * Waits for bytes and puts what there is into `target`.
+   *
+   * @param target Where the bytes go; not empty.
+   * @returns How many came, or `null` at the end.
+   */
+  read(target: Uint8Array): Promise<number | null>;
+  /**
+   * Sends some of `source`, at least one byte.
+   *
+   * @param source The bytes; not empty.
+   * @returns How many were taken.
+   */
+  write(source: Uint8Array): Promise<number>;
+  /** Ends the connection; what waits in `read` or `write` then fails. */
+  close(): void;
+}
+
+/**
+ * Sends the whole of `source`.
+ *
+ * @param stream Where to.
+ * @param source The bytes; may be empty.
+ */
+export async function writeAll(
+  stream: ByteStream,
+  source: Uint8Array,
+): Promise<void> {
+  let sent = 0;
+  while (sent < source.length) {
+    sent += await stream.write(source.subarray(sent));
+  }
+}
+
+/**
+ * Closes what may be closed already.
+ *
+ * @param resource A connection or a listener.
+ */
+export function closeQuietly(resource: Pick<ByteStream, "close">): void {
+  try {
+    resource.close();
+  } catch (error) {
+    // Somebody else closed it first: that is what was wanted.
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * The conformance battery, run against every kind of block device.
+ *
+ * @module
+ */
+
+import type {
+  BlockDevice,
+  WriteOptions,
+  WriteZeroesOptions,
+} from "../../device/mod.ts";
+import {
+  createSparseFile,
+  FileDevice,
+  MemoryDevice,
+} from "../../device/mod.ts";
+import { NbdServer } from "../../nbd/mod.ts";
+import { labelPool, openPool } from "../../pool/mod.ts";
+import type { Pool } from "../../pool/mod.ts";
+import { NBD, NbdClient } from "../helpers/nbd_client.ts";
+import type { RawRequest } from "../helpers/nbd_client.ts";
+import type { Scratch } from "../helpers/scratch.ts";
+import { MIB, SMALL_CHUNK } from "../helpers/scratch.ts";
+import type { Disk } from "./battery.ts";
+import { testConformance } from "./battery.ts";
+
+const SIZE = 16 * MIB;
+
+/** A device in this process. */
+class LocalDisk implements Disk {
+  readonly #device: BlockDevice;
+  readonly size: number;
+
+  constructor(device: BlockDevice) {
+    this.#device = device;
+    this.size = device.size;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const target = new Uint8Array(length).fill(0xaa);
+    await this.#device.read(target, offset);
+    return target;
+  }
+
+  async write(
+    source: Uint8Array,
+    offset: number,
+    options?: WriteOptions,
+  ): Promise<void> {
+    await this.#device.write(source, offset, options);
+  }
+
+  async flush(): Promise<void> {
+    await this.#device.flush();
+  }
+
+  async discard(offset: number, length: number): Promise<void> {
+    await this.#device.discard(offset, length);
+  }
+
+  async writeZeroes(
+    offset: number,
+    length: number,
+    options?: WriteZeroesOptions,
+  ): Promise<void> {
+    await this.#device.writeZeroes(offset, length, options);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#device.close();
+  }
+}
+
+/** A device at the end of a real socket, several requests under way. */
+class NbdDisk implements Disk {
+  readonly size: number;
+  readonly #client: NbdClient;
+  readonly #end: () => Promise<void>;
+  readonly #waiting = new Map<bigint, (payload: Uint8Array) => void>();
+  #sending: Promise<void> = Promise.resolve();
+
+  constructor(size: number, client: NbdClient, end: () => Promise<void>) {
+    this.size = size;
+    this.#client = client;
+    this.#end = end;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    return await this.#call({ command: NBD.CMD_READ, offset, length });
+  }
+
+  async write(
+    source: Uint8Array,
+    offset: number,
+    options?: WriteOptions,
+  ): Promise<void> {
+    const flags = options?.fua === true ? NBD.CMD_FLAG_FUA : 0;
+    const payload = source.slice();
+    await this.#call({ command: NBD.CMD_WRITE, offset, payload, flags });
+  }
+
+  async flush(): Promise<void> {
+    await this.#call({ command: NBD.CMD_FLUSH });
+  }
+
+  async discard(offset: number, length: number): Promise<void> {
+    await this.#call({ command: NBD.CMD_TRIM, offset, length });
+  }
+
+  async writeZeroes(
+    offset: number,
+    length: number,
+    options?: WriteZeroesOptions,
+  ): Promise<void> {
+    const flags = (options?.fua === true ? NBD.CMD_FLAG_FUA : 0) |
+      (options?.noHole === true ? NBD.CMD_FLAG_NO_HOLE : 0);
+    await this.#call({ command: NBD.CMD_WRITE_ZEROES, offset, length, flags });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sending;
+    await this.#client.disconnect();
+    await this.#end();
+  }
+
+  /** Sends in order; each call takes one reply, whosever it is. */
+  async #call(request: RawRequest): Promise<Uint8Array> {
+    const { promise, resolve } = Promise.withResolvers<Uint8Array>();
+    this.#sending = this.#sending.then(async () => {
+      this.#waiting.set(await this.#client.send(request), resolve);
+      const { errno, cookie, payload } = await this.#client.receive();
+      if (errno !== 0) throw new Error(`The reply is error ${errno}`);
+      this.#waiting.get(cookie)?.(payload);
+    });
+    await this.#sending;
+    return await promise;
+  }
+}
+
+async function overNbd(
+  scratch: Scratch,
+  device: BlockDevice,
+): Promise<Disk> {
+  const path = scratch.file("nbd.sock");
+  const server = new NbdServer({
+    exports: [{ name: "disk", description: "", device, readOnly: false }],
+  });
+  server.serve(Deno.listen({ transport: "unix", path }));
+  const client = await NbdClient.open({ path }, "disk");
+  return new NbdDisk(device.size, client, async () => {
+    await server.close();
+    await device.close();
+  });
+}
+
+async function makePool(scratch: Scratch): Promise<Pool> {
+  const paths = ["a", "b", "c"].map((name) => scratch.file(name));
+  await labelPool({
+    name: "disk",
+    paths,
+    createSize: 8 * MIB,
+    chunkSize: SMALL_CHUNK,
+    virtualSize: SIZE,
+  });
+  return await openPool(paths);
+}
+
+function makeFile(scratch: Scratch, native: boolean): FileDevice {
+  const path = scratch.file("disk");
+  createSparseFile(path, SIZE);
+  return new FileDevice(path, { native });
+}
+
+testConformance({
+  name: "MemoryDevice",
+  make: () => Promise.resolve(new LocalDisk(new MemoryDevice(SIZE))),
+});
+for (const native of [true, false]) {
+  testConformance({
+    name: `FileDevice ${native ? "with" : "without"} native calls`,
+    make: (scratch) =>
+      Promise.resolve(new LocalDisk(makeFile(scratch, native))),
+  });
+}
+testConformance({
+  name: "Pool of format 1",
+  make: async (scratch) => new LocalDisk(await makePool(scratch)),
+});
+testConformance({
+  name: "MemoryDevice over NBD",
+  make: (scratch) => overNbd(scratch, new MemoryDevice(SIZE)),
+});
+testConformance({
+  name: "Pool of format 1 over NBD",
+  make: async (scratch) => await overNbd(scratch, await makePool(scratch)),
+});

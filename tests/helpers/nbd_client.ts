@@ -1,0 +1,550 @@
+/**
+ * A small raw NBD client for tests: every message by hand, simple replies
+ * only. It checks what it reads, and it can send nonsense.
+ *
+ * ```ts ignore
+ * const client = await NbdClient.connect({ path: "/run/disk.sock" });
+ * await client.go("disk");
+ * await client.write(0, new Uint8Array(4096));
+ * await client.disconnect();
+ * ```
+ *
+ * @module
+ */
+
+/** Numbers of the protocol, under the protocol's own names. */
+export const NBD = {
+  OPT_EXPORT_NAME: 1,
+  OPT_ABORT: 2,
+  OPT_LIST: 3,
+  OPT_STARTTLS: 5,
+  OPT_INFO: 6,
+  OPT_GO: 7,
+  OPT_STRUCTURED_REPLY: 8,
+  REP_ACK: 1,
+  REP_SERVER: 2,
+  REP_INFO: 3,
+  REP_ERR_UNSUP: 0x80000001,
+  REP_ERR_INVALID: 0x80000003,
+  REP_ERR_UNKNOWN: 0x80000006,
+  REP_ERR_TOO_BIG: 0x80000009,
+  INFO_EXPORT: 0,
+  INFO_NAME: 1,
+  INFO_DESCRIPTION: 2,
+  INFO_BLOCK_SIZE: 3,
+  CMD_READ: 0,
+  CMD_WRITE: 1,
+  CMD_DISC: 2,
+  CMD_FLUSH: 3,
+  CMD_TRIM: 4,
+  CMD_CACHE: 5,
+  CMD_WRITE_ZEROES: 6,
+  CMD_BLOCK_STATUS: 7,
+  CMD_FLAG_FUA: 1,
+  CMD_FLAG_NO_HOLE: 2,
+  CMD_FLAG_DF: 4,
+  CMD_FLAG_FAST_ZERO: 16,
+  EPERM: 1,
+  EIO: 5,
+  EINVAL: 22,
+  ENOSPC: 28,
+  EOVERFLOW: 75,
+  ENOTSUP: 95,
+  ESHUTDOWN: 108,
+} as const;
+
+/** Where a server listens. */
+export type NbdAddress = { path: string } | { port: number };
+
+/** A request, in any shape. */
+export interface RawRequest {
+  /** `NBD.CMD_...`, or any number of 16 bits. */
+  command: number;
+  /** Command flags. 0 by default. */
+  flags?: number;
+  /** The first byte. 0 by default. */
+  offset?: number | bigint;
+  /** Bytes. The length of `payload` by default. */
+  length?: number;
+  /** What follows the header. Nothing by default. */
+  payload?: Uint8Array;
+  /** What the reply has to carry. The next free number by default. */
+  cookie?: bigint;
+}
+
+/** A simple reply. */
+export interface RawReply {
+  /** 0 or an error value. */
+  errno: number;
+  /** The request's. */
+  cookie: bigint;
+  /** What a READ gave. */
+  payload: Uint8Array;
+}
+
+/** A reply to an option. */
+export interface OptionReply {
+  /** The option it answers. */
+  option: number;
+  /** `NBD.REP_...`. */
+  type: number;
+  /** What came with it. */
+  data: Uint8Array;
+}
+
+/** What an export is, as EXPORT_NAME, INFO and GO tell. */
+export interface ExportInfo {
+  /** Bytes. */
+  size: bigint;
+  /** Transmission flags. */
+  flags: number;
+  /** `[minimum, preferred, maximum]`, if told. */
+  blockSizes: number[] | undefined;
+  /** Its own name, if told. */
+  name: string | undefined;
+  /** In words, if told. */
+  description: string | undefined;
+}
+
+/**
+ * Bytes of a request.
+ *
+ * @param request The request; its cookie is 0 by default.
+ * @param magic The magic, for those who want a wrong one.
+ * @returns Header and payload.
+ */
+export function encodeRequest(
+  request: RawRequest,
+  magic = 0x25609513,
+): Uint8Array {
+  const payload = request.payload ?? new Uint8Array();
+  const bytes = new Uint8Array(28 + payload.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, magic);
+  view.setUint16(4, request.flags ?? 0);
+  view.setUint16(6, request.command);
+  view.setBigUint64(8, request.cookie ?? 0n);
+  view.setBigUint64(16, BigInt(request.offset ?? 0));
+  view.setUint32(24, request.length ?? payload.length);
+  bytes.set(payload, 28);
+  return bytes;
+}
+
+/**
+ * Bytes of an option.
+ *
+ * @param option Its number.
+ * @param data What belongs to it.
+ * @param length What is announced; the length of `data` by default.
+ * @returns Header and data.
+ */
+export function encodeOption(
+  option: number,
+  data: Uint8Array = new Uint8Array(),
+  length: number = data.length,
+): Uint8Array {
+  const bytes = new Uint8Array(16 + data.length);
+  const view = new DataView(bytes.buffer);
+  bytes.set(new TextEncoder().encode("IHAVEOPT"));
+  view.setUint32(8, option);
+  view.setUint32(12, length);
+  bytes.set(data, 16);
+  return bytes;
+}
+
+/**
+ * Data of INFO and GO.
+ *
+ * @param name The export's name.
+ * @param types Which information is asked for.
+ * @returns The data.
+ */
+export function encodeInfoData(
+  name: string,
+  types: number[] = [],
+): Uint8Array {
+  const text = new TextEncoder().encode(name);
+  const data = new Uint8Array(6 + text.length + 2 * types.length);
+  const view = new DataView(data.buffer);
+  view.setUint32(0, text.length);
+  data.set(text, 4);
+  view.setUint16(4 + text.length, types.length);
+  types.forEach((type, i) => view.setUint16(6 + text.length + 2 * i, type));
+  return data;
+}
+
+/** A connection to an NBD server. */
+export class NbdClient {
+  /** The socket, for those who want to close half of it. */
+  readonly conn: Deno.Conn;
+  /** Lengths of the READ requests that are not answered yet. */
+  readonly #reads = new Map<bigint, number>();
+  #cookie = 1n;
+  #noZeroes = true;
+  #closed = false;
+
+  private constructor(conn: Deno.Conn) {
+    this.conn = conn;
+  }
+
+  /**
+   * Connects, and does nothing else.
+   *
+   * @param address Where.
+   * @returns The client.
+   */
+  static async connect(address: NbdAddress): Promise<NbdClient> {
+    if ("path" in address) {
+      const { path } = address;
+      return new NbdClient(await Deno.connect({ transport: "unix", path }));
+    }
+    const conn = await Deno.connect({
+      hostname: "127.0.0.1",
+      port: address.port,
+    });
+    conn.setNoDelay(true);
+    return new NbdClient(conn);
+  }
+
+  /**
+   * Connects and uses an export.
+   *
+   * @param address Where.
+   * @param name The export.
+   * @returns The client, ready for requests.
+   */
+  static async open(address: NbdAddress, name = ""): Promise<NbdClient> {
+    const client = await NbdClient.connect(address);
+    await client.greet();
+    await client.go(name);
+    return client;
+  }
+
+  /**
+   * Sends bytes as they are.
+   *
+   * @param bytes Any.
+   */
+  async sendRaw(bytes: Uint8Array): Promise<void> {
+    let sent = 0;
+    while (sent < bytes.length) {
+      sent += await this.conn.write(bytes.subarray(sent));
+    }
+  }
+
+  /**
+   * Receives an exact number of bytes.
+   *
+   * @param length How many.
+   * @returns The bytes.
+   */
+  async receiveRaw(length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    let got = 0;
+    while (got < length) {
+      const count = await this.conn.read(bytes.subarray(got));
+      if (count === null) {
+        throw new Error(`Connection ended after ${got} of ${length} bytes`);
+      }
+      got += count;
+    }
+    return bytes;
+  }
+
+  /**
+   * Waits for the server to end the connection.
+   *
+   * @returns How many bytes came before the end.
+   */
+  async receiveEnd(): Promise<number> {
+    const bytes = new Uint8Array(65536);
+    let total = 0;
+    for (;;) {
+      let count: number | null;
+      try {
+        count = await this.conn.read(bytes);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+        return total;
+      }
+      if (count === null) return total;
+      total += count;
+    }
+  }
+
+  /**
+   * Takes the greeting and sends the client flags.
+   *
+   * @param flags The client flags; fixed newstyle and no zeroes by default.
+   * @returns The handshake flags of the server.
+   */
+  async greet(flags = 3): Promise<number> {
+    const greeting = await this.receiveRaw(18);
+    const magic = new TextDecoder().decode(greeting.subarray(0, 16));
+    if (magic !== "NBDMAGICIHAVEOPT") throw new Error(`Greeting is ${magic}`);
+    const bytes = new Uint8Array(4);
+    new DataView(bytes.buffer).setUint32(0, flags);
+    await this.sendRaw(bytes);
+    this.#noZeroes = (flags & 2) !== 0;
+    return new DataView(greeting.buffer).getUint16(16);
+  }
+
+  /**
+   * Receives one reply to an option.
+   *
+   * @returns The reply.
+   */
+  async receiveOptionReply(): Promise<OptionReply> {
+    const header = new DataView((await this.receiveRaw(20)).buffer);
+    const magic = header.getBigUint64(0);
+    if (magic !== 0x3e889045565a9n) throw new Error(`Reply magic is ${magic}`);
+    return {
+      option: header.getUint32(8),
+      type: header.getUint32(12),
+      data: await this.receiveRaw(header.getUint32(16)),
+    };
+  }
+
+  /**
+   * Sends an option and receives its replies, the last one included.
+   *
+   * @param option Its number.
+   * @param data What belongs to it.
+   * @returns All replies.
+   */
+  async option(option: number, data?: Uint8Array): Promise<OptionReply[]> {
+    await this.sendRaw(encodeOption(option, data));
+    const replies: OptionReply[] = [];
+    for (;;) {
+      const reply = await this.receiveOptionReply();
+      if (reply.option !== option) {
+        throw new Error(`Reply is to option ${reply.option}, not ${option}`);
+      }
+      replies.push(reply);
+      if (reply.type === NBD.REP_ACK || reply.type >= 0x80000000) {
+        return replies;
+      }
+    }
+  }
+
+  /**
+   * Names all exports.
+   *
+   * @returns Their names.
+   */
+  async list(): Promise<string[]> {
+    const replies = await this.option(NBD.OPT_LIST);
+    return replies.filter(({ type }) => type === NBD.REP_SERVER).map(
+      ({ data }) => {
+        const length = new DataView(data.buffer).getUint32(0);
+        return new TextDecoder().decode(data.subarray(4, 4 + length));
+      },
+    );
+  }
+
+  /**
+   * Asks about an export.
+   *
+   * @param name The export.
+   * @param types Which information.
+   * @param option INFO or GO.
+   * @returns What was told.
+   */
+  async info(
+    name: string,
+    types: number[] = [],
+    option: number = NBD.OPT_INFO,
+  ): Promise<ExportInfo> {
+    const replies = await this.option(option, encodeInfoData(name, types));
+    const last = replies.at(-1);
+    if (last?.type !== NBD.REP_ACK) {
+      const text = new TextDecoder().decode(last?.data);
+      throw new Error(`Option ${option} failed: ${last?.type} ${text}`);
+    }
+    const info: ExportInfo = {
+      size: 0n,
+      flags: 0,
+      blockSizes: undefined,
+      name: undefined,
+      description: undefined,
+    };
+    for (const { type, data } of replies) {
+      if (type !== NBD.REP_INFO) continue;
+      const view = new DataView(data.buffer);
+      const text = new TextDecoder().decode(data.subarray(2));
+      const kind = view.getUint16(0);
+      if (kind === NBD.INFO_EXPORT) {
+        info.size = view.getBigUint64(2);
+        info.flags = view.getUint16(10);
+      } else if (kind === NBD.INFO_BLOCK_SIZE) {
+        info.blockSizes = [2, 6, 10].map((at) => view.getUint32(at));
+      } else if (kind === NBD.INFO_NAME) info.name = text;
+      else if (kind === NBD.INFO_DESCRIPTION) info.description = text;
+    }
+    return info;
+  }
+
+  /**
+   * Uses an export from now on.
+   *
+   * @param name The export.
+   * @param types Which information.
+   * @returns What was told.
+   */
+  go(name: string, types: number[] = []): Promise<ExportInfo> {
+    return this.info(name, types, NBD.OPT_GO);
+  }
+
+  /**
+   * Uses an export from now on, in the old way.
+   *
+   * @param name The export.
+   * @returns What was told.
+   */
+  async exportName(name: string): Promise<ExportInfo> {
+    const data = new TextEncoder().encode(name);
+    await this.sendRaw(encodeOption(NBD.OPT_EXPORT_NAME, data));
+    const bytes = await this.receiveRaw(this.#noZeroes ? 10 : 134);
+    const view = new DataView(bytes.buffer);
+    return {
+      size: view.getBigUint64(0),
+      flags: view.getUint16(8),
+      blockSizes: undefined,
+      name: undefined,
+      description: undefined,
+    };
+  }
+
+  /**
+   * Sends a request and does not wait.
+   *
+   * @param request The request.
+   * @returns Its cookie.
+   */
+  async send(request: RawRequest): Promise<bigint> {
+    const cookies = await this.sendAll([request]);
+    return cookies[0] ?? 0n;
+  }
+
+  /**
+   * Sends requests with one write, and does not wait.
+   *
+   * @param requests The requests.
+   * @returns Their cookies.
+   */
+  async sendAll(requests: RawRequest[]): Promise<bigint[]> {
+    const parts = requests.map((request) => {
+      const cookie = request.cookie ?? this.#cookie++;
+      if (request.command === NBD.CMD_READ) {
+        this.#reads.set(cookie, request.length ?? 0);
+      }
+      return { cookie, bytes: encodeRequest({ ...request, cookie }) };
+    });
+    const blob = new Blob(parts.map(({ bytes }) => bytes.slice()));
+    await this.sendRaw(await blob.bytes());
+    return parts.map(({ cookie }) => cookie);
+  }
+
+  /**
+   * Receives the next reply, whichever request it answers.
+   *
+   * @returns The reply.
+   */
+  async receive(): Promise<RawReply> {
+    const header = new DataView((await this.receiveRaw(16)).buffer);
+    const magic = header.getUint32(0);
+    if (magic !== 0x67446698) throw new Error(`Reply magic is ${magic}`);
+    const errno = header.getUint32(4);
+    const cookie = header.getBigUint64(8);
+    const length = this.#reads.get(cookie) ?? 0;
+    this.#reads.delete(cookie);
+    const payload = await this.receiveRaw(errno === 0 ? length : 0);
+    return { errno, cookie, payload };
+  }
+
+  /**
+   * Receives several replies.
+   *
+   * @param count How many.
+   * @returns The replies by cookie, in the order of arrival.
+   */
+  async receiveAll(count: number): Promise<Map<bigint, RawReply>> {
+    const replies = new Map<bigint, RawReply>();
+    for (let i = 0; i < count; i++) {
+      const reply = await this.receive();
+      if (replies.has(reply.cookie)) {
+        throw new Error(`Two replies have the cookie ${reply.cookie}`);
+      }
+      replies.set(reply.cookie, reply);
+    }
+    return replies;
+  }
+
+  /**
+   * Sends a request and waits for its reply, with no other under way.
+   *
+   * @param request The request.
+   * @returns The reply.
+   */
+  async call(request: RawRequest): Promise<RawReply> {
+    const cookie = await this.send(request);
+    const reply = await this.receive();
+    if (reply.cookie !== cookie) {
+      throw new Error(`Reply is to ${reply.cookie}, not to ${cookie}`);
+    }
+    return reply;
+  }
+
+  /**
+   * Reads, with no other request under way.
+   *
+   * @param offset The first byte.
+   * @param length How many.
+   * @returns The bytes.
+   */
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const reply = await this.call({ command: NBD.CMD_READ, offset, length });
+    return checked(reply, "READ").payload;
+  }
+
+  /**
+   * Writes, with no other request under way.
+   *
+   * @param offset The first byte.
+   * @param payload The bytes.
+   * @param flags Command flags.
+   */
+  async write(offset: number, payload: Uint8Array, flags = 0): Promise<void> {
+    const command = NBD.CMD_WRITE;
+    checked(await this.call({ command, offset, payload, flags }), "WRITE");
+  }
+
+  /** Flushes, with no other request under way. */
+  async flush(): Promise<void> {
+    checked(await this.call({ command: NBD.CMD_FLUSH }), "FLUSH");
+  }
+
+  /** Says goodbye and waits for the end of the connection. */
+  async disconnect(): Promise<void> {
+    await this.sendRaw(encodeRequest({ command: NBD.CMD_DISC }));
+    await this.receiveEnd();
+    this.close();
+  }
+
+  /** Closes the socket, without a word; may be called again. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.conn.close();
+  }
+
+  /** Closes the socket. */
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+function checked(reply: RawReply, what: string): RawReply {
+  if (reply.errno !== 0) throw new Error(`${what} failed: ${reply.errno}`);
+  return reply;
+}
