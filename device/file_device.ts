@@ -170,7 +170,7 @@ export class FileDevice implements BlockDevice {
    * @param offset The first byte.
    * @param options How.
    * @returns A promise only with `fua`.
-   * @throws {VirstorError} `io`.
+   * @throws {VirstorError} `io`; `no-space` if the file system is full.
    */
   write(
     source: Uint8Array,
@@ -201,7 +201,8 @@ export class FileDevice implements BlockDevice {
    * one `fdatasync` runs share the next one.
    *
    * @returns A promise if there is anything to make durable.
-   * @throws {VirstorError} `io`, for ever after the first failure.
+   * @throws {VirstorError} `io`, for ever after the first failure; also if the
+   *   file was deleted or cut off meanwhile.
    */
   flush(): Completion {
     if (this.#syncFailure !== undefined) throw this.#syncFailure;
@@ -345,10 +346,11 @@ export class FileDevice implements BlockDevice {
     const syncing = new Promise<void>((resolve, reject) => {
       fs.fdatasync(this.#descriptor, (error) => {
         this.#syncing = undefined;
-        if (error === null || error === undefined) return resolve();
+        const reason = error ? messageOf(error) : this.#lossOfFile();
+        if (reason === "") return resolve();
         this.#syncFailure = new VirstorError(
           "io",
-          `Cannot make "${this.path}" durable: ${messageOf(error)}`,
+          `Cannot make "${this.path}" durable: ${reason}`,
           { cause: error },
         );
         reject(this.#syncFailure);
@@ -356,6 +358,17 @@ export class FileDevice implements BlockDevice {
     });
     this.#syncing = syncing;
     return syncing;
+  }
+
+  /**
+   * What somebody did to the file meanwhile: what was written to a file that
+   * is deleted, or cut off, is in no safe place however durable.
+   */
+  #lossOfFile(): string {
+    const { size, nlink } = fs.fstatSync(this.#descriptor);
+    if (nlink === 0) return "somebody has deleted it";
+    const isCut = this.identity.startsWith("file") && size < this.size;
+    return isCut ? "somebody has made it shorter" : "";
   }
 
   #writeZeroPieces(offset: number, length: number): void {
@@ -384,8 +397,9 @@ export class FileDevice implements BlockDevice {
     offset: number,
     cause: unknown,
   ): VirstorError {
+    const code = cause instanceof Error && "code" in cause ? cause.code : "";
     return new VirstorError(
-      "io",
+      code === "ENOSPC" || code === "EDQUOT" ? "no-space" : "io",
       `Cannot ${action} ${length} bytes at ${offset} of "${this.path}": ` +
         (this.#descriptor < 0 ? "it is closed" : messageOf(cause)),
       { cause },

@@ -15,8 +15,9 @@ export interface NbdLimits {
 }
 
 /**
- * The limits unless others are given. 128 connections hold at most about
- * 128 x 1.5 MiB of buffers. 10 s is generous for a handshake of a few
+ * The limits unless others are given. A connection holds at most
+ * about 4.5 MiB of buffers, and only if it asks for much at once, plus one
+ * long READ. 10 s is generous for a handshake of a few
  * messages. 1024 options are enough to ask about every export of a long list.
  */
 export const DEFAULT_LIMITS: NbdLimits = {
@@ -53,16 +54,18 @@ export const RECEIVE_BUFFER_SIZE = 256 * 1024;
 export const PAYLOAD_WHOLE_MAX = 64 * 1024;
 
 /**
- * Bytes of a reply buffer. A READ that does not fit, with its header, gets a
- * buffer of its own.
+ * Bytes of a reply buffer: a READ of 2 MiB, which is what copying programs
+ * ask for, and its header. A longer READ gets a buffer of its own. Memory that
+ * was never written to costs nothing, so short READs never pay for it.
  */
-export const REPLY_BUFFER_SIZE = 256 * 1024 + 4096;
+export const REPLY_BUFFER_SIZE = 2 * 1024 * 1024 + 4096;
 
 /**
- * Reply buffers of one connection; when all are full, no more requests are
- * executed until the client has taken replies.
+ * Reply buffers of one connection: one is filled while the other is sent. When
+ * both are full, no more requests are executed until the client has taken
+ * replies.
  */
-export const REPLY_BUFFERS_MAX = 4;
+export const REPLY_BUFFERS_MAX = 2;
 
 /**
  * Requests of one connection that may be under way at once; with more, it

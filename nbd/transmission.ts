@@ -30,11 +30,8 @@ import type { NbdCounters } from "./counters.ts";
 import { errnoOf } from "./errno.ts";
 import type { ExportFacts } from "./export.ts";
 import type { Negotiated } from "./handshake.ts";
-import {
-  PAYLOAD_WHOLE_MAX,
-  RECEIVE_BUFFER_SIZE,
-  REQUESTS_PENDING_MAX,
-} from "./limits.ts";
+import { type LargeWrite, pieceLength } from "./large_write.ts";
+import { PAYLOAD_WHOLE_MAX, REQUESTS_PENDING_MAX } from "./limits.ts";
 import {
   COMMAND_CACHE,
   COMMAND_DISCONNECT,
@@ -50,6 +47,7 @@ import {
   FLAG_NO_HOLE,
   REQUEST_SIZE,
 } from "./protocol.ts";
+import { ReceiveBuffer } from "./receive_buffer.ts";
 import { type ReplyPlace, ReplyQueue } from "./reply_queue.ts";
 import { createRequest, decodeRequest } from "./request.ts";
 import { checkRequest } from "./request_gate.ts";
@@ -61,21 +59,6 @@ export interface TransmissionOwner {
   readonly counters: NbdCounters;
   /** Told of an error that must stop the process. */
   readonly onPanic: (error: unknown) => void;
-}
-
-/** A WRITE whose payload is taken in pieces, or dropped after an error. */
-interface LargeWrite {
-  readonly cookieHigh: number;
-  readonly cookieLow: number;
-  readonly fua: boolean;
-  /** Where the next piece goes. */
-  offset: number;
-  /** Bytes that have not been taken. */
-  rest: number;
-  /** Pieces that are under way. */
-  pending: number;
-  /** The first error, or 0; after one, the rest is dropped. */
-  errno: number;
 }
 
 /** One connection after its handshake. */
@@ -91,13 +74,8 @@ export class Transmission {
   readonly #plain: WriteOptions;
   readonly #fua: WriteOptions;
 
-  readonly #buffer = new Uint8Array(RECEIVE_BUFFER_SIZE);
-  readonly #view = new DataView(this.#buffer.buffer);
+  readonly #received: ReceiveBuffer;
   readonly #request = createRequest();
-  /** In the receive buffer: the first byte that is not taken. */
-  #start = 0;
-  /** In the receive buffer: what follows is free. */
-  #end = 0;
   #large: LargeWrite | undefined = undefined;
 
   /** Requests and pieces of requests that the device has not finished. */
@@ -137,8 +115,7 @@ export class Transmission {
     const { signal } = this.#abort;
     this.#plain = Object.freeze({ signal });
     this.#fua = Object.freeze({ signal, fua: true });
-    this.#buffer.set(negotiated.early);
-    this.#end = negotiated.early.length;
+    this.#received = new ReceiveBuffer(negotiated.early);
   }
 
   /**
@@ -199,32 +176,21 @@ export class Transmission {
   /** Starts to receive, unless that is under way or there is no room. */
   #receive(): void {
     if (this.#receiving || this.#ended) return;
-    if (this.#start > 0) {
-      // What is left is part of one request, or what a stall leaves behind.
-      this.#buffer.copyWithin(0, this.#start, this.#end);
-      this.#end -= this.#start;
-      this.#start = 0;
-    }
-    if (this.#end === this.#buffer.length) return;
+    const room = this.#received.room();
+    if (room.length === 0) return;
     this.#receiving = true;
-    this.#stream.read(this.#buffer.subarray(this.#end)).then(
-      this.#onReceived,
-      this.#onReceiveFailed,
-    );
+    this.#stream.read(room).then(this.#onReceived, this.#onReceiveFailed);
   }
 
   readonly #onReceived = (count: number | null): void => {
     this.#receiving = false;
     if (count === null) this.#leave();
-    else this.#end += count;
+    else this.#received.received(count);
     this.#changed();
   };
 
-  readonly #onReceiveFailed = (): void => {
-    this.#receiving = false;
-    this.#leave();
-    this.#changed();
-  };
+  // A connection that breaks is a client that is gone.
+  readonly #onReceiveFailed = (): void => this.#onReceived(null);
 
   /** The client is gone, or has at least nothing more to say. */
   #leave(): void {
@@ -235,15 +201,16 @@ export class Transmission {
   /** @returns Whether it has stopped although there may be more to do. */
   #execute(): boolean {
     const request = this.#request;
+    const received = this.#received;
     if (this.#replies.failed && !this.#ended) this.#leave();
     while (!this.#deaf && !this.#destroyed && !this.#replies.failed) {
-      if (this.#congested || this.#pending >= REQUESTS_PENDING_MAX) return true;
+      if (this.#mustWait()) return true;
       if (this.#large !== undefined) {
         if (!this.#takePiece(this.#large)) return false;
         continue;
       }
-      if (this.#end - this.#start < REQUEST_SIZE) return false;
-      if (!decodeRequest(this.#view, this.#start, request)) {
+      if (received.available < REQUEST_SIZE) return false;
+      if (!decodeRequest(received.view, received.start, request)) {
         this.#deaf = true;
         this.#reason = "the client broke the protocol: a request has a wrong \
 magic";
@@ -255,12 +222,18 @@ magic";
       if (request.command === COMMAND_WRITE) {
         if (!this.#takeWrite()) return false;
       } else {
-        this.#start += REQUEST_SIZE;
+        received.skip(REQUEST_SIZE);
         this.#perform();
       }
     }
-    this.#start = this.#end;
+    received.skip(received.available);
     return false;
+  }
+
+  #mustWait(): boolean {
+    // Once the client is gone or the server stops, no write waits any more.
+    const congested = this.#congested && !this.#ended && !this.#stopping;
+    return congested || this.#pending >= REQUESTS_PENDING_MAX;
   }
 
   #check(): number {
@@ -332,18 +305,13 @@ magic";
     if (length === 0) return this.#reply(0, cookieHigh, cookieLow);
     if (ReplyQueue.isLarge(length)) {
       const place = this.#replies.holdLarge(length);
-      let completion: Completion;
+      let pending: Promise<void>;
       try {
-        completion = this.#device.read(place.payload, offset);
+        pending = this.#device.read(place.payload, offset) ?? Promise.resolve();
       } catch (error) {
-        completion = Promise.reject(error);
+        pending = Promise.reject(error);
       }
-      return this.#answerRead(
-        completion ?? Promise.resolve(),
-        place,
-        cookieHigh,
-        cookieLow,
-      );
+      return this.#answerRead(pending, place, cookieHigh, cookieLow);
     }
     const target = this.#replies.target(length);
     const completion = this.#device.read(target, offset);
@@ -358,8 +326,7 @@ magic";
   /** @returns False if more of it has to arrive first. */
   #takeWrite(): boolean {
     const { flags, cookieHigh, cookieLow, offset, length } = this.#request;
-    const from = this.#start + REQUEST_SIZE;
-    const complete = from + length <= this.#end;
+    const complete = this.#received.available >= REQUEST_SIZE + length;
     if (!complete && length <= PAYLOAD_WHOLE_MAX) return false;
     const errno = this.#check();
     const fua = (flags & FLAG_FUA) !== 0;
@@ -367,8 +334,8 @@ magic";
       this.#counters.writes++;
       this.#counters.bytesWritten += length;
     }
+    this.#received.skip(REQUEST_SIZE);
     if (!complete) {
-      this.#start = from;
       this.#large = {
         cookieHigh,
         cookieLow,
@@ -380,14 +347,14 @@ magic";
       };
       return true;
     }
-    this.#start = from + length;
+    const payload = this.#received.take(length);
     if (errno !== 0 || length === 0) {
       this.#reply(errno, cookieHigh, cookieLow);
       return true;
     }
     try {
       const completion = this.#device.write(
-        this.#buffer.subarray(from, this.#start),
+        payload,
         offset,
         fua ? this.#fua : this.#plain,
       );
@@ -400,20 +367,15 @@ magic";
 
   /** @returns False if more of it has to arrive first. */
   #takePiece(large: LargeWrite): boolean {
-    const available = this.#end - this.#start;
-    if (large.errno !== 0) {
-      const dropped = Math.min(large.rest, available);
-      this.#start += dropped;
-      large.rest -= dropped;
-      if (large.rest > 0) return false;
-    } else {
-      if (available < Math.min(large.rest, PAYLOAD_WHOLE_MAX)) return false;
-      // All pieces but the last are whole blocks, and so is the last then.
-      const length = available < large.rest
-        ? available - available % this.#facts.minimumBlockSize
-        : large.rest;
-      this.#writePiece(large, length);
-    }
+    const { available } = this.#received;
+    const { minimumBlockSize } = this.#facts;
+    const length = pieceLength(large, available, minimumBlockSize);
+    if (length === 0) return false;
+    const piece = this.#received.take(length);
+    const { offset } = large;
+    large.offset += length;
+    large.rest -= length;
+    if (large.errno === 0) this.#writePiece(large, piece, offset);
     if (large.rest === 0) {
       this.#large = undefined;
       this.#finishLarge(large);
@@ -421,12 +383,7 @@ magic";
     return true;
   }
 
-  #writePiece(large: LargeWrite, length: number): void {
-    const piece = this.#buffer.subarray(this.#start, this.#start + length);
-    const { offset } = large;
-    this.#start += length;
-    large.offset += length;
-    large.rest -= length;
+  #writePiece(large: LargeWrite, piece: Uint8Array, offset: number): void {
     let completion: Completion;
     try {
       completion = this.#device.write(piece, offset, this.#plain);
@@ -477,20 +434,18 @@ magic";
     cookieLow: number,
     fast: boolean,
   ): void {
-    if (completion === undefined) return this.#reply(0, cookieHigh, cookieLow);
-    this.#track(completion, fast, (errno) => {
-      this.#reply(errno, cookieHigh, cookieLow);
-    });
-    this.#heedCongestion();
+    this.#answer(completion, cookieHigh, cookieLow, fast);
+    if (completion !== undefined) this.#heedCongestion();
   }
 
   #answer(
     completion: Completion,
     cookieHigh: number,
     cookieLow: number,
+    fast = false,
   ): void {
     if (completion === undefined) return this.#reply(0, cookieHigh, cookieLow);
-    this.#track(completion, false, (errno) => {
+    this.#track(completion, fast, (errno) => {
       this.#reply(errno, cookieHigh, cookieLow);
     });
   }
@@ -519,6 +474,11 @@ magic";
     );
   }
 
+  /**
+   * No more requests are executed while the device is congested. Bytes are
+   * still received while there is room, to see that the client leaves; one
+   * that has sent more than that and left is noticed when there is space.
+   */
   #heedCongestion(): void {
     const { congestion } = this.#device;
     if (congestion === undefined || this.#congested) return;

@@ -72,6 +72,11 @@ export class Component {
   ready: number;
   /** Set while free chunks beyond `ready` are being made to read as zeroes. */
   preparing: Promise<void> | undefined;
+  /**
+   * A write to a free chunk has failed since then: what is being made ready
+   * lies behind a chunk that is not.
+   */
+  spoiled = false;
   /** On its way out of the pool: no chunk of it is handed out. */
   fenced = false;
 

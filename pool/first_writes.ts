@@ -183,7 +183,12 @@ export class FirstWrites {
     const place = component.next;
     if (piece !== undefined) {
       const at = place * this.#settings.chunkSize + within;
-      finished(component.device.write(piece, at));
+      try {
+        finished(component.device.write(piece, at));
+      } catch (error) {
+        this.#space.spoil(component);
+        throw error;
+      }
     }
     try {
       this.#format.recordMapping(chunk, component, place);

@@ -111,6 +111,17 @@ export class Space {
   }
 
   /**
+   * Takes note that a write to the chunk that {@linkcode fresh} offered has
+   * failed: some of it may be there, so the chunk has to be made ready again.
+   *
+   * @param component The component.
+   */
+  spoil(component: Component): void {
+    component.ready = component.next;
+    component.spoiled = true;
+  }
+
+  /**
    * Makes chunks ready before the first write needs them, where that costs
    * nothing.
    */
@@ -136,6 +147,7 @@ export class Space {
     );
     const end = Math.min(chunkCount, start + ahead);
     this.#preparing++;
+    component.spoiled = false;
     component.preparing = this.#makeReady(component, start, end).then(
       (error) => {
         component.preparing = undefined;
@@ -156,7 +168,7 @@ export class Space {
     try {
       await device.writeZeroes(start * size, (end - start) * size);
       await device.flush();
-      component.ready = end;
+      if (!component.spoiled) component.ready = end;
       return undefined;
     } catch (error) {
       return new VirstorError(

@@ -264,8 +264,17 @@ class SimulatedDevice implements ComponentDevice {
   }
 
   write(source: Uint8Array, offset: number): undefined {
-    this.#disk.admit("change", this.#epoch);
-    const bytes = source.slice();
+    try {
+      this.#disk.admit("change", this.#epoch);
+    } catch (error) {
+      // As much as there was room for, say, is written all the same.
+      if (!this.#disk.isDown) this.#put(source.slice(0, SECTOR), offset);
+      throw error;
+    }
+    this.#put(source.slice(), offset);
+  }
+
+  #put(bytes: Uint8Array, offset: number): void {
     this.#file.current.set(bytes, offset);
     this.#file.pending.push({ offset, bytes });
   }

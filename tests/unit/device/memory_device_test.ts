@@ -1,4 +1,8 @@
-// Goal: the device in memory keeps the promises of a block device.
+/**
+ * Goal: the device in memory keeps the promises of a block device.
+ *
+ * @module
+ */
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { MemoryDevice } from "../../../device/memory_device.ts";

@@ -1,4 +1,8 @@
-// Goal: every error code has the NBD value that clients expect.
+/**
+ * Goal: every error code has the NBD value that clients expect.
+ *
+ * @module
+ */
 
 import { assertEquals } from "@std/assert";
 import { type ErrorCode, VirstorError } from "../../../errors.ts";

@@ -1,5 +1,9 @@
-// Goal: the handshake does what the protocol says, with everything a client
-// may send: right, wrong, too long, too slow. Method: real sockets, raw bytes.
+/**
+ * Goal: the handshake does what the protocol says, with everything a client
+ * may send: right, wrong, too long, too slow. Method: real sockets, raw bytes.
+ *
+ * @module
+ */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { MemoryDevice } from "../../../device/memory_device.ts";

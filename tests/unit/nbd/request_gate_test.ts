@@ -1,5 +1,9 @@
-// Goal: the gate lets through what is right and answers the rest with the
-// error value that the protocol names. Method: a table.
+/**
+ * Goal: the gate lets through what is right and answers the rest with the
+ * error value that the protocol names. Method: a table.
+ *
+ * @module
+ */
 
 import { assertEquals } from "@std/assert";
 import type { ExportFacts } from "../../../nbd/export.ts";

@@ -1,5 +1,9 @@
-// Goal: the server starts, counts, limits and stops as it promises.
-// Method: real sockets; a device whose operations the test finishes.
+/**
+ * Goal: the server starts, counts, limits and stops as it promises.
+ * Method: real sockets; a device whose operations the test finishes.
+ *
+ * @module
+ */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { VirstorError } from "../../../errors.ts";

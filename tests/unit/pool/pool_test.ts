@@ -263,6 +263,33 @@ Deno.test("Pool takes no more writes after a map entry could not be written", as
   assertFreebsd(paths);
 });
 
+Deno.test("Pool shows nothing of a first write that failed half way in the chunk that is mapped next", async () => {
+  await using scratch = await makeScratch();
+  let room = Infinity;
+  const { pool, paths } = await openSmallPool(scratch, 1, {
+    openDevice: (path, options) => {
+      const device = new FileDevice(path, options);
+      const write = device.write.bind(device);
+      device.write = (source, offset, how) => {
+        if (source.length <= room) return write(source, offset, how);
+        write(source.subarray(0, room), offset, how);
+        throw new VirstorError("no-space", "Cannot write: the disk is full");
+      };
+      return device;
+    },
+  });
+  room = 5000;
+  const first = () => pool.write(pattern(20_000, 1), 0);
+  assertThrows(first, VirstorError, "the disk is full");
+  room = Infinity;
+  await pool.write(pattern(10, 2), SMALL_CHUNK);
+  const rest = await readBytes(pool, SMALL_CHUNK + 10, SMALL_CHUNK - 10);
+  assert(isZero(rest), "another chunk's bytes show");
+  assert(isZero(await readBytes(pool, 0, 20_000)));
+  await pool.close();
+  assertFreebsd(paths);
+});
+
 function withoutHoles(
   path: string,
   options: FileDeviceOptions,

@@ -1,0 +1,47 @@
+/**
+ * A WRITE whose payload is larger than what is collected: it is written in
+ * pieces as they arrive, and answered once, when all of them are done.
+ *
+ * @module
+ */
+
+import { PAYLOAD_WHOLE_MAX } from "./limits.ts";
+
+/** How far such a write is. */
+export interface LargeWrite {
+  /** First half of the request's cookie. */
+  readonly cookieHigh: number;
+  /** Second half of the request's cookie. */
+  readonly cookieLow: number;
+  /** Durable before the reply. */
+  readonly fua: boolean;
+  /** Where the next piece goes. */
+  offset: number;
+  /** Bytes that have not been taken. */
+  rest: number;
+  /** Pieces that are under way. */
+  pending: number;
+  /** The first error, or 0; after one, the rest is dropped. */
+  errno: number;
+}
+
+/**
+ * How much to take next.
+ *
+ * @param write The write, with bytes left to take.
+ * @param available Bytes that have arrived.
+ * @param blockSize The smallest unit of a write, a power of two up to 64 KiB.
+ * @returns Bytes: whole blocks, because the first and the last piece are; all
+ *   there is if it is to be dropped; 0 to wait for more.
+ */
+export function pieceLength(
+  write: LargeWrite,
+  available: number,
+  blockSize: number,
+): number {
+  if (available >= write.rest) return write.rest;
+  if (write.errno !== 0) return available;
+  // Many small pieces would cost more than waiting for a few large ones.
+  if (available < PAYLOAD_WHOLE_MAX) return 0;
+  return available - available % blockSize;
+}

@@ -1,0 +1,85 @@
+/**
+ * The bytes of one connection that have come and are not used yet, in one
+ * buffer of a fixed size: requests are decoded and payloads used in place.
+ *
+ * @module
+ */
+
+import { assert } from "../errors.ts";
+import { RECEIVE_BUFFER_SIZE } from "./limits.ts";
+
+/** A buffer that is filled at its end and used up from its start. */
+export class ReceiveBuffer {
+  /** All of it, to decode in place. */
+  readonly view: DataView;
+  readonly #bytes = new Uint8Array(RECEIVE_BUFFER_SIZE);
+  #start = 0;
+  #end = 0;
+
+  /**
+   * Creates a buffer.
+   *
+   * @param early Bytes that have come already; they are copied.
+   */
+  constructor(early: Uint8Array) {
+    this.#bytes.set(early);
+    this.#end = early.length;
+    this.view = new DataView(this.#bytes.buffer);
+  }
+
+  /** Where the first unused byte is, in {@linkcode view}. */
+  get start(): number {
+    return this.#start;
+  }
+
+  /** How many unused bytes there are. */
+  get available(): number {
+    return this.#end - this.#start;
+  }
+
+  /**
+   * Room at the end, made as large as can be: what is left is moved to the
+   * start, which is part of one request, or what a stall leaves behind.
+   *
+   * @returns Where bytes may come, until {@linkcode received}; may be empty.
+   */
+  room(): Uint8Array {
+    if (this.#start > 0) {
+      this.#bytes.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    return this.#bytes.subarray(this.#end);
+  }
+
+  /**
+   * Adds what has come into {@linkcode room}.
+   *
+   * @param count How many bytes.
+   */
+  received(count: number): void {
+    this.#end += count;
+    assert(this.#end <= this.#bytes.length, "what comes has room");
+  }
+
+  /**
+   * Uses bytes.
+   *
+   * @param length How many of those that are available.
+   * @returns The bytes, valid until {@linkcode room} is called.
+   */
+  take(length: number): Uint8Array {
+    const start = this.#start;
+    this.#start += length;
+    return this.#bytes.subarray(start, this.#start);
+  }
+
+  /**
+   * Drops bytes.
+   *
+   * @param length How many of those that are available.
+   */
+  skip(length: number): void {
+    this.#start += length;
+  }
+}

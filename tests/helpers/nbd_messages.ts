@@ -1,0 +1,167 @@
+/**
+ * Messages of the NBD protocol, as a test client needs them: every number by
+ * hand, so that nothing is taken over from the server that is tested.
+ *
+ * @module
+ */
+
+/** Numbers of the protocol, under the protocol's own names. */
+export const NBD = {
+  OPT_EXPORT_NAME: 1,
+  OPT_ABORT: 2,
+  OPT_LIST: 3,
+  OPT_STARTTLS: 5,
+  OPT_INFO: 6,
+  OPT_GO: 7,
+  OPT_STRUCTURED_REPLY: 8,
+  REP_ACK: 1,
+  REP_SERVER: 2,
+  REP_INFO: 3,
+  REP_ERR_UNSUP: 0x80000001,
+  REP_ERR_INVALID: 0x80000003,
+  REP_ERR_UNKNOWN: 0x80000006,
+  REP_ERR_TOO_BIG: 0x80000009,
+  INFO_EXPORT: 0,
+  INFO_NAME: 1,
+  INFO_DESCRIPTION: 2,
+  INFO_BLOCK_SIZE: 3,
+  CMD_READ: 0,
+  CMD_WRITE: 1,
+  CMD_DISC: 2,
+  CMD_FLUSH: 3,
+  CMD_TRIM: 4,
+  CMD_CACHE: 5,
+  CMD_WRITE_ZEROES: 6,
+  CMD_BLOCK_STATUS: 7,
+  CMD_FLAG_FUA: 1,
+  CMD_FLAG_NO_HOLE: 2,
+  CMD_FLAG_DF: 4,
+  CMD_FLAG_FAST_ZERO: 16,
+  EPERM: 1,
+  EIO: 5,
+  EINVAL: 22,
+  ENOSPC: 28,
+  EOVERFLOW: 75,
+  ENOTSUP: 95,
+  ESHUTDOWN: 108,
+} as const;
+
+/** Where a server listens. */
+export type NbdAddress = { path: string } | { port: number };
+
+/** A request, in any shape. */
+export interface RawRequest {
+  /** `NBD.CMD_...`, or any number of 16 bits. */
+  command: number;
+  /** Command flags. 0 by default. */
+  flags?: number;
+  /** The first byte. 0 by default. */
+  offset?: number | bigint;
+  /** Bytes. The length of `payload` by default. */
+  length?: number;
+  /** What follows the header. Nothing by default. */
+  payload?: Uint8Array;
+  /** What the reply has to carry. The next free number by default. */
+  cookie?: bigint;
+}
+
+/** A simple reply. */
+export interface RawReply {
+  /** 0 or an error value. */
+  errno: number;
+  /** The request's. */
+  cookie: bigint;
+  /** What a READ gave. */
+  payload: Uint8Array;
+}
+
+/** A reply to an option. */
+export interface OptionReply {
+  /** The option it answers. */
+  option: number;
+  /** `NBD.REP_...`. */
+  type: number;
+  /** What came with it. */
+  data: Uint8Array;
+}
+
+/** What an export is, as EXPORT_NAME, INFO and GO tell. */
+export interface ExportInfo {
+  /** Bytes. */
+  size: bigint;
+  /** Transmission flags. */
+  flags: number;
+  /** `[minimum, preferred, maximum]`, if told. */
+  blockSizes: number[] | undefined;
+  /** Its own name, if told. */
+  name: string | undefined;
+  /** In words, if told. */
+  description: string | undefined;
+}
+
+/**
+ * Bytes of a request.
+ *
+ * @param request The request; its cookie is 0 by default.
+ * @param magic The magic, for those who want a wrong one.
+ * @returns Header and payload.
+ */
+export function encodeRequest(
+  request: RawRequest,
+  magic = 0x25609513,
+): Uint8Array {
+  const payload = request.payload ?? new Uint8Array();
+  const bytes = new Uint8Array(28 + payload.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, magic);
+  view.setUint16(4, request.flags ?? 0);
+  view.setUint16(6, request.command);
+  view.setBigUint64(8, request.cookie ?? 0n);
+  view.setBigUint64(16, BigInt(request.offset ?? 0));
+  view.setUint32(24, request.length ?? payload.length);
+  bytes.set(payload, 28);
+  return bytes;
+}
+
+/**
+ * Bytes of an option.
+ *
+ * @param option Its number.
+ * @param data What belongs to it.
+ * @param length What is announced; the length of `data` by default.
+ * @returns Header and data.
+ */
+export function encodeOption(
+  option: number,
+  data: Uint8Array = new Uint8Array(),
+  length: number = data.length,
+): Uint8Array {
+  const bytes = new Uint8Array(16 + data.length);
+  const view = new DataView(bytes.buffer);
+  bytes.set(new TextEncoder().encode("IHAVEOPT"));
+  view.setUint32(8, option);
+  view.setUint32(12, length);
+  bytes.set(data, 16);
+  return bytes;
+}
+
+/**
+ * Data of INFO and GO.
+ *
+ * @param name The export's name.
+ * @param types Which information is asked for.
+ * @returns The data.
+ */
+export function encodeInfoData(
+  name: string,
+  types: number[] = [],
+): Uint8Array {
+  const text = new TextEncoder().encode(name);
+  const data = new Uint8Array(6 + text.length + 2 * types.length);
+  const view = new DataView(data.buffer);
+  view.setUint32(0, text.length);
+  data.set(text, 4);
+  view.setUint16(4 + text.length, types.length);
+  types.forEach((type, i) => view.setUint16(6 + text.length + 2 * i, type));
+  return data;
+}

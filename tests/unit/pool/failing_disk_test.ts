@@ -1,0 +1,175 @@
+/**
+ * Disks that fail under a pool: a full file system, files that somebody cuts
+ * off or deletes. Detected doubt stops writes, reads go on, the status says
+ * why.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { VirstorError } from "../../../errors.ts";
+import { labelPool, openPool } from "../../../pool/mod.ts";
+import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
+import { testUnless } from "../../helpers/peers.ts";
+import {
+  makeScratch,
+  MIB,
+  openSmallPool,
+  pattern,
+  readBytes,
+  SMALL_CHUNK,
+} from "../../helpers/scratch.ts";
+
+/** Mounts a file system of 2 MiB. */
+async function mountTiny(path: string): Promise<boolean> {
+  await Deno.mkdir(path);
+  const { success } = await new Deno.Command("mount", {
+    args: ["-t", "tmpfs", "-o", "size=2m", "tmpfs", path],
+    stderr: "null",
+  }).output();
+  return success;
+}
+
+async function unmount(path: string): Promise<void> {
+  await new Deno.Command("umount", { args: ["-l", path] }).output();
+}
+
+async function whyNoMount(): Promise<string | undefined> {
+  await using scratch = await makeScratch();
+  const path = scratch.file("tiny");
+  if (!await mountTiny(path)) return "file systems cannot be mounted here";
+  await unmount(path);
+  return undefined;
+}
+
+/** Uses up what a file system has left. */
+async function fill(path: string): Promise<void> {
+  const file = await Deno.open(path, { write: true, create: true });
+  try {
+    for (;;) await file.write(new Uint8Array(4096));
+  } catch {
+    // Full.
+  } finally {
+    file.close();
+  }
+}
+
+const reason = await whyNoMount();
+
+testUnless(
+  "Pool fails a write that finds the host's file system full, and goes on",
+  reason,
+  async () => {
+    await using scratch = await makeScratch();
+    const tiny = scratch.file("tiny");
+    await mountTiny(tiny);
+    try {
+      const paths = [scratch.file("a"), `${tiny}/b`];
+      await labelPool({
+        name: "small",
+        paths,
+        createSize: MIB,
+        chunkSize: SMALL_CHUNK,
+        virtualSize: 64 * MIB,
+      });
+      const pool = await openPool(paths);
+      for (let i = 0; i < 5; i++) {
+        await pool.write(pattern(100, i), i * SMALL_CHUNK);
+      }
+      await fill(`${tiny}/filler`);
+      const act = async () =>
+        await pool.write(pattern(100, 5), 5 * SMALL_CHUNK);
+      const error = await assertRejects(act, VirstorError, "No space left");
+      assertEquals(error.code, "no-space");
+      // Nothing was mapped, nothing is in doubt.
+      assertEquals(pool.status().mappedChunks, 5);
+      await pool.write(pattern(100, 9), 0);
+      await Deno.remove(`${tiny}/filler`);
+      await act();
+      assertEquals(pool.status().state, "open");
+      await pool.close();
+      assertFreebsd(paths);
+    } finally {
+      await unmount(tiny);
+    }
+  },
+);
+
+testUnless(
+  "Pool takes no more writes once the map finds the host's file system full",
+  reason,
+  async () => {
+    await using scratch = await makeScratch();
+    const tiny = scratch.file("tiny");
+    await mountTiny(tiny);
+    try {
+      const paths = [`${tiny}/a`, scratch.file("b")];
+      await labelPool({
+        name: "small",
+        paths,
+        createSize: MIB,
+        chunkSize: SMALL_CHUNK,
+        // The map has more than one page, the second of which is a hole.
+        virtualSize: 128 * MIB,
+      });
+      const pool = await openPool(paths);
+      for (let i = 0; i < 6; i++) {
+        await pool.write(pattern(100, i), i * SMALL_CHUNK);
+      }
+      await fill(`${tiny}/filler`);
+      const act = async () =>
+        await pool.write(pattern(9, 9), 600 * SMALL_CHUNK);
+      const first = await assertRejects(act, VirstorError, "No space left");
+      assertEquals(first.code, "failed");
+      await Deno.remove(`${tiny}/filler`);
+      const later = assertThrows(() => pool.write(pattern(9, 9), 0));
+      assert(later instanceof VirstorError && later.code === "failed");
+      assertThrows(() => pool.flush(), VirstorError, "No space left");
+      assertEquals(pool.status().state, "failed");
+      assert(pool.status().reason.includes(`${tiny}/a`));
+      assertEquals(
+        await readBytes(pool, 5 * SMALL_CHUNK, 100),
+        pattern(100, 5),
+      );
+      await pool.close();
+      const again = await openPool(paths);
+      assertEquals(again.status().mappedChunks, 6);
+      assertEquals(await again.check(), []);
+      await again.close();
+      assertFreebsd(paths);
+    } finally {
+      await unmount(tiny);
+    }
+  },
+);
+
+for (
+  const [what, harm, text] of [
+    ["deleted", (path: string) => Deno.remove(path), "has deleted it"],
+    ["cut off", (path: string) => Deno.truncate(path, 1), "made it shorter"],
+  ] as const
+) {
+  Deno.test(`Pool takes no more writes once a component is found to be ${what}`, async () => {
+    await using scratch = await makeScratch();
+    const { pool, paths, events } = await openSmallPool(scratch, 2);
+    for (let i = 0; i < 6; i++) {
+      await pool.write(pattern(100, i), i * SMALL_CHUNK);
+    }
+    await pool.flush();
+    await harm(paths[1] ?? "");
+    await pool.write(pattern(100, 7), 5 * SMALL_CHUNK);
+    const flush = async () => await pool.flush();
+    const error = await assertRejects(flush, VirstorError, text);
+    assertEquals(error.code, "failed");
+    await assertRejects(flush, VirstorError, text);
+    const write = () => pool.write(pattern(100, 8), 0);
+    assertThrows(write, VirstorError, text);
+    const { state, reason, warnings } = pool.status();
+    assertEquals([state, warnings[0]], ["failed", reason]);
+    assert(reason.includes(paths[1] ?? ""));
+    assertEquals(events.at(-1), { kind: "failed", message: reason });
+    // What is on the other component can still be read.
+    assertEquals(await readBytes(pool, 0, 100), pattern(100, 0));
+    await pool.close();
+  });
+}
