@@ -34,6 +34,9 @@ const STOP_SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
  */
 const GRACE_MS = 10_000;
 
+/** A signal that comes so soon after the first is its echo, milliseconds. */
+const SIGNAL_ECHO_MS = 1000;
+
 /** What is to be served, and where. */
 export interface ServiceOptions {
   /** The state directory. */
@@ -222,11 +225,20 @@ class Service {
     return null;
   }
 
-  /** The first signal stops, the second ends the process at once. */
+  /**
+   * The first signal stops, another one ends the process at once; unless it
+   * is the same one again: a terminal sends Ctrl-C to a whole group, whose
+   * members may pass it on.
+   */
   #obeySignals(): void {
+    let first = "";
+    let quietUntil = 0;
     for (const [signal, number] of Object.entries(STOP_SIGNALS)) {
       Deno.addSignalListener(signal as keyof typeof STOP_SIGNALS, () => {
+        if (signal === first && performance.now() < quietUntil) return;
         if (this.#stopping !== undefined) Deno.exit(EXIT_SIGNAL + number);
+        first = signal;
+        quietUntil = performance.now() + SIGNAL_ECHO_MS;
         void this.#stopAndEnd(`Got ${signal}; once more ends it at once`);
       });
     }

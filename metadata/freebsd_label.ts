@@ -11,6 +11,7 @@
  */
 
 import { assert, VirstorError } from "../errors.ts";
+import { getUint64, setUint64, viewOf } from "./bytes.ts";
 import { FREEBSD_MAP_GRAIN } from "./freebsd_map.ts";
 
 /** `GEOM::VIRSTOR`, the name of the GEOM class. */
@@ -67,6 +68,12 @@ export const FREEBSD_COMPONENTS_MAX = 65_535;
 export const COMPONENT_ALLOCATED = 1;
 /** Label flag: the next chunk comes from this component. */
 export const COMPONENT_CURRENT = 2;
+/**
+ * Label flag, ours: the component is joining. It is there from the first label
+ * that `add` writes until the change is done, and FreeBSD does not know it. A
+ * component that carries it holds no chunk.
+ */
+export const COMPONENT_JOINING = 4;
 
 /** What a component of format 1 says of itself and of its pool. */
 export interface FreebsdLabel {
@@ -92,7 +99,10 @@ export interface FreebsdLabel {
   readonly chunkNext: number;
   /** Chunks at the start that hold the map; 0 but on component 0. */
   readonly chunkReserved: number;
-  /** {@linkcode COMPONENT_ALLOCATED}, {@linkcode COMPONENT_CURRENT}. */
+  /**
+   * {@linkcode COMPONENT_ALLOCATED}, {@linkcode COMPONENT_CURRENT},
+   * {@linkcode COMPONENT_JOINING}.
+   */
   readonly flags: number;
 }
 
@@ -248,10 +258,6 @@ function findingInLabel(label: FreebsdLabel): string {
   return "";
 }
 
-function viewOf(sector: Uint8Array): DataView {
-  return new DataView(sector.buffer, sector.byteOffset, sector.byteLength);
-}
-
 function encodeText(text: string, sector: Uint8Array, offset: number): void {
   const bytes = new TextEncoder().encode(text);
   assert(bytes.length < NAME_SIZE, "a name has at most 15 bytes");
@@ -267,17 +273,4 @@ function decodeText(sector: Uint8Array, offset: number): string {
 
 function printable(text: string): string {
   return text.replaceAll(/[^ -~]/g, "?");
-}
-
-function setUint64(view: DataView, offset: number, value: number): void {
-  view.setUint32(offset, value % 2 ** 32, true);
-  view.setUint32(offset + 4, Math.floor(value / 2 ** 32), true);
-}
-
-/** Exact up to 2^53; anything above is Infinity, which findingInLabel refuses. */
-function getUint64(view: DataView, offset: number): number {
-  const high = view.getUint32(offset + 4, true);
-  const low = view.getUint32(offset, true);
-  if (high > 2 ** 21 || (high === 2 ** 21 && low > 0)) return Infinity;
-  return high * 2 ** 32 + low;
 }

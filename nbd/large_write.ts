@@ -30,9 +30,10 @@ export interface LargeWrite {
  *
  * @param write The write, with bytes left to take.
  * @param available Bytes that have arrived.
- * @param blockSize The smallest unit of a write, a power of two up to 64 KiB.
- * @returns Bytes: whole blocks, because the first and the last piece are; all
- *   there is if it is to be dropped; 0 to wait for more.
+ * @param blockSize What is not to be torn by a cut between two pieces, a power
+ *   of two up to 64 KiB, at least the smallest unit of a write.
+ * @returns Bytes, so that the piece ends at the end of a block of the disk;
+ *   all there is if it is to be dropped; 0 to wait for more.
  */
 export function pieceLength(
   write: LargeWrite,
@@ -43,5 +44,5 @@ export function pieceLength(
   if (write.errno !== 0) return available;
   // Many small pieces would cost more than waiting for a few large ones.
   if (available < PAYLOAD_WHOLE_MAX) return 0;
-  return available - available % blockSize;
+  return available - (write.offset + available) % blockSize;
 }

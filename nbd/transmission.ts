@@ -368,8 +368,9 @@ magic";
   /** @returns False if more of it has to arrive first. */
   #takePiece(large: LargeWrite): boolean {
     const { available } = this.#received;
-    const { minimumBlockSize } = this.#facts;
-    const length = pieceLength(large, available, minimumBlockSize);
+    const { preferredBlockSize } = this.#facts;
+    const block = Math.min(preferredBlockSize, PAYLOAD_WHOLE_MAX);
+    const length = pieceLength(large, available, block);
     if (length === 0) return false;
     const piece = this.#received.take(length);
     const { offset } = large;

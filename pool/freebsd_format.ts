@@ -13,6 +13,7 @@ import { assert, messageOf, VirstorError } from "../errors.ts";
 import {
   COMPONENT_ALLOCATED,
   COMPONENT_CURRENT,
+  COMPONENT_JOINING,
   encodeFreebsdMapEntry,
   FREEBSD_MAP_ENTRY_SIZE,
 } from "../metadata/mod.ts";
@@ -120,7 +121,7 @@ export class FreebsdFormat implements PoolFormat {
    * Adds components; the order is told in `members.ts`.
    *
    * @param added New components.
-   * @param onCommit Called after the label of component 0 is durable.
+   * @param onCommit Called when chunks may be allocated on them.
    */
   async addMembers(
     added: readonly Component[],
@@ -131,15 +132,15 @@ export class FreebsdFormat implements PoolFormat {
     after.forEach((one, index) => {
       assert(one.index === index, "components are added at the end");
     });
-    // Without flags: should it stop here, the next open sees that nothing was
-    // ever allocated there, and may wipe the label.
     for (const one of added) {
-      const label = this.#label(one, 0, after.length);
+      const label = this.#label(one, COMPONENT_JOINING, after.length);
       writeDeviceLabel(one.device, label);
       await one.device.flush();
     }
     await uncertain(async () => {
       await this.#writeLabelDurably(this.#first, after);
+      // No chunk may be mapped to a component that is joining.
+      for (const one of added) await this.#writeLabelDurably(one, after);
       this.#members = after;
       onCommit();
       for (const one of before.slice(1)) {

@@ -7,8 +7,9 @@
  * that each stop leaves labels from which the pool before or the pool after
  * follows; docs/architecture.md says why in this order:
  *
- * - `add` from N to M: the new labels (index N and up, count M); *then* the
- *   label of component 0; then the rest.
+ * - `add` from N to M: the new labels (index N and up, count M, marked as
+ *   joining); *then* the label of component 0; then the new ones without the
+ *   mark, and only now may chunks be mapped to them; then the rest.
  * - `remove` from N to M: the labels of the first component that leaves and of
  *   all behind it, which hold no chunk either (those that stay: their new
  *   index, count M; those that leave: an index of M and up, count M); *then*
@@ -20,6 +21,7 @@
 
 import { VirstorError } from "../errors.ts";
 import type { FreebsdLabel } from "../metadata/mod.ts";
+import { COMPONENT_JOINING } from "../metadata/mod.ts";
 
 /** A label, and where it was found. */
 export interface FoundLabel {
@@ -36,8 +38,8 @@ export interface MemberPlan<T extends FoundLabel> {
   /** Members whose label has to be rewritten with their index and count. */
   readonly outdated: readonly T[];
   /**
-   * Members whose index was taken from the gap that they fill. They were on
-   * the way out, so that no chunk may be mapped to them.
+   * Members that were on the way out, and whose index was taken from the gap
+   * that they fill, or that were joining. No chunk may be mapped to them.
    */
   readonly mustBeEmpty: readonly T[];
   /** No members any more: a `remove` was done, but its labels not wiped. */
@@ -61,9 +63,11 @@ export function planMembers<T extends FoundLabel>(
   const removed: T[] = [];
   const unfinished: T[] = [];
   const behind: T[] = [];
+  const joining: T[] = [];
   for (const one of found) {
     const { label } = one;
-    if (label.count < count) behind.push(one);
+    if (isJoining(label)) joining.push(one);
+    else if (label.count < count) behind.push(one);
     else if (label.index < count) claim(members, one);
     else if (label.count === count) removed.push(one);
     else unfinished.push(one);
@@ -85,9 +89,21 @@ export function planMembers<T extends FoundLabel>(
     if (gap < 0) throw duplicate(members[one.label.index] ?? one, one);
     members[gap] = one;
   }
+  for (const one of joining) {
+    // The change was done, unless the place is taken: whatever it says of
+    // itself then is long out of date.
+    const { index } = one.label;
+    if (index < count && members[index] === undefined) {
+      members[index] = one;
+      mustBeEmpty.push(one);
+    } else {
+      unfinished.push(one);
+    }
+  }
   const outdated = members.filter((one, index) =>
     one !== undefined &&
-    (one.label.index !== index || one.label.count !== count)
+    (one.label.index !== index || one.label.count !== count ||
+      isJoining(one.label))
   ) as T[];
   return { members, outdated, mustBeEmpty, removed, unfinished };
 }
@@ -100,6 +116,11 @@ function decidingCount(found: readonly FoundLabel[]): number {
   }
   if (first !== undefined) return first.label.count;
   return found.reduce((most, { label }) => Math.max(most, label.count), 1);
+}
+
+/** Exactly so: FreeBSD's `add` leaves any bits in the flags. */
+function isJoining(label: FreebsdLabel): boolean {
+  return label.flags === COMPONENT_JOINING;
 }
 
 function claim<T extends FoundLabel>(

@@ -13,6 +13,7 @@ import { Component, openFileDevice } from "./component.ts";
 import type { OpenDevice } from "./component.ts";
 import { wipeDeviceLabel } from "./component_label.ts";
 import type { Finding } from "./findings.ts";
+import { COMPONENT_JOINING } from "../metadata/mod.ts";
 import { ForwardMap } from "./forward_map.ts";
 import { FreebsdFormat } from "./freebsd_format.ts";
 import { scanFreebsdMap } from "./freebsd_map_scan.ts";
@@ -240,7 +241,7 @@ async function load(
     throw new VirstorError(
       "not-found",
       `Cannot open pool "${label.name}": component ${index} is missing, and ` +
-        `"${one.path}" was on its way out of the pool`,
+        `"${one.path}", which was leaving or joining, cannot stand in for it`,
     );
   }
   return {
@@ -286,7 +287,7 @@ async function recover(
 
 /** Whether nothing was ever allocated on a component, says its own label. */
 function isUnused({ label }: OpenComponent): boolean {
-  return label.flags === 0 && label.chunkNext === 0;
+  return label.flags === COMPONENT_JOINING;
 }
 
 /** What is open and no member is given back. */

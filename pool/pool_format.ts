@@ -63,7 +63,7 @@ export interface PoolFormat {
    * Makes components members, durably and in one atomic step.
    *
    * @param added New components, their indexes set.
-   * @param onCommit Called right after the step is done on disk.
+   * @param onCommit Called when it is done and chunks may be allocated there.
    * @throws {VirstorError} `failed` if it is unknown what is on disk; with
    *   any other code the members are as they were.
    */

@@ -26,6 +26,10 @@ async function interruptedAdd(): Promise<ServedPool> {
   await Deno.copyFile(work.path("c0"), work.path("c0.before"));
   await work.succeed(["add", "--create", "2M", "pool", "c1"]);
   await Deno.rename(work.path("c0.before"), work.path("c0"));
+  // The label of c1 was still the one of a component that is joining.
+  using file = await Deno.open(work.path("c1"), { write: true });
+  await file.seek(2 * 2 ** 20 - 512 + 90, Deno.SeekMode.Start);
+  await file.write(new Uint8Array([4, 0]));
   return pool;
 }
 

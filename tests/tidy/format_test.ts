@@ -6,10 +6,18 @@
 
 import { assertEquals } from "@std/assert";
 import {
+  CHUNK_ENTRY_OFFSET,
+  CHUNK_ENTRY_SIZE,
   FREEBSD_LABEL_OFFSET,
   FREEBSD_LABEL_SIZE,
   FREEBSD_MAP_ENTRY_OFFSET,
   FREEBSD_MAP_ENTRY_SIZE,
+  NATIVE_PAGE_SIZE,
+  SUPERBLOCK_HEADER_SIZE,
+  SUPERBLOCK_MEMBER_OFFSET,
+  SUPERBLOCK_MEMBER_SIZE,
+  SUPERBLOCK_OFFSET,
+  TABLE_PAGE_OFFSET,
 } from "../../metadata/mod.ts";
 
 /** Rows `| offset | type | name | ... |` under a heading. */
@@ -19,14 +27,14 @@ async function tableUnder(
   const text = await Deno.readTextFile(
     new URL("../../docs/format.md", import.meta.url),
   );
-  const start = text.indexOf(`\n## ${heading}\n`);
-  const section = text.slice(start + 1).split("\n## ", 1)[0] ?? "";
+  const start = text.indexOf(`\n### ${heading}\n`);
+  const section = text.slice(start + 1).split(/\n##+ /, 1)[0] ?? "";
   const rows = section.matchAll(
-    /^\| (\d+) +\| (char\[(\d+)\]|u(\d+)) +\| (\w+) +\|/gm,
+    /^\| (\d+) +\| (?:(?:char|u8)\[(\d+)\]|u(\d+)) +\| (\w+) +\|/gm,
   );
-  return [...rows].map(([, offset, , characters, bits, name = ""]) => ({
+  return [...rows].map(([, offset, bytes, bits, name = ""]) => ({
     offset: Number(offset),
-    size: characters === undefined ? Number(bits) / 8 : Number(characters),
+    size: bytes === undefined ? Number(bits) / 8 : Number(bytes),
     name,
   }));
 }
@@ -35,11 +43,16 @@ for (
   const [heading, offsets, size] of [
     ["The label", FREEBSD_LABEL_OFFSET, FREEBSD_LABEL_SIZE],
     ["The map", FREEBSD_MAP_ENTRY_OFFSET, FREEBSD_MAP_ENTRY_SIZE],
+    ["The superblock", SUPERBLOCK_OFFSET, SUPERBLOCK_HEADER_SIZE],
+    ["A member", SUPERBLOCK_MEMBER_OFFSET, SUPERBLOCK_MEMBER_SIZE],
+    ["A page of the chunk table", TABLE_PAGE_OFFSET, NATIVE_PAGE_SIZE],
+    ["An entry", CHUNK_ENTRY_OFFSET, CHUNK_ENTRY_SIZE],
   ] as const
 ) {
   Deno.test(`docs/format.md has the offsets of "${heading}" as the code has them`, async () => {
     const rows = await tableUnder(heading);
-    const documented = rows.map(({ name, offset }) => [name, offset]);
+    const documented = rows.filter(({ name }) => name !== "reserved")
+      .map(({ name, offset }) => [name, offset]);
     assertEquals(
       Object.fromEntries(documented),
       Object.fromEntries(Object.entries(offsets)),

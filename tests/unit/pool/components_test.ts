@@ -174,7 +174,7 @@ Deno.test("checkComponents() tells gaps and what a stop left behind as notices",
   ]);
   // An add of c that was stopped before it came to component 0.
   patchLabel(b, { count: 2 });
-  patchLabel(c, { count: 3 });
+  patchLabel(c, { count: 3, flags: 4 });
   assertEquals(await notices(paths), [
     `It was being added, but is no component: ${c}`,
   ]);

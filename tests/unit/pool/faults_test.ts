@@ -230,6 +230,7 @@ Deno.test("fault 12: the label of component 0 decides, and is durable only after
     "flush new",
     `write c0 ${label}`,
     "flush c0",
+    "flush new",
     `write c1 ${label}`,
     "flush c1",
   ]);
