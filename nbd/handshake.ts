@@ -131,8 +131,13 @@ are known`);
       const answerOption = OPTIONS.get(number) ?? answerUnknown;
       answer = answerOption({ number, data, exports, zeroes });
     }
-    await writeAll(stream, joined(answer.messages));
-    if (answer.then === "end") return undefined;
+    const sent = writeAll(stream, joined(answer.messages));
+    if (answer.then === "end") {
+      // A client that says goodbye need not stay for the answer.
+      await sent.catch(() => {});
+      return undefined;
+    }
+    await sent;
     if (answer.then !== undefined) {
       const served = answer.then;
       return { served, facts: factsOf(served), early: reader.rest() };

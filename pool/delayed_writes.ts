@@ -57,7 +57,7 @@ export interface DelayedOptions {
 
 /** The queue. */
 export class DelayedWrites {
-  /** How many writes have waited. */
+  /** How many writes have waited because the pool was full. */
   total = 0;
   /** How many of them nobody wanted any more. */
   cancelled = 0;
@@ -131,7 +131,6 @@ export class DelayedWrites {
       },
     };
     signal?.addEventListener("abort", write.onAbort);
-    this.total++;
     this.#writes.add(write);
     this.#arm();
     return write;

@@ -39,6 +39,8 @@ export class FirstWrites {
   #resumeTimer: ReturnType<typeof setTimeout> | undefined;
   #passed: readonly PassedMark[] = [];
   #hasFailed = false;
+  /** Whether it was said that writes wait. */
+  #saidFull = false;
   #isClosed = false;
 
   /**
@@ -213,12 +215,14 @@ export class FirstWrites {
   #beginWait(signal: AbortSignal | undefined): DelayedWrite {
     const isFull = !this.#space.willBeReady;
     if (isFull && this.#settings.onFull === "error") throw this.#fullError();
-    if (isFull && this.delayed.size === 0) {
+    if (isFull && !this.#saidFull) {
+      this.#saidFull = true;
       this.#settings.onEvent({
         kind: "delayed",
         message: "The pool is full: writes wait until a component is added",
       });
     }
+    if (isFull) this.delayed.total++;
     return this.delayed.begin(signal);
   }
 
@@ -242,6 +246,8 @@ export class FirstWrites {
       if (this.#hasFailed) return; // All that waited were told.
       throw error;
     }
+    if (!this.#saidFull) return;
+    this.#saidFull = false;
     this.#settings.onEvent({
       kind: "resumed",
       message: "No write waits for space any more",

@@ -13,14 +13,12 @@ export type { AddOptions, AddResult } from "./membership.ts";
 export { checkComponents, inspectComponents, openPool } from "./open.ts";
 export type { PoolOptions } from "./open.ts";
 export { Pool } from "./pool.ts";
-export type { PoolSettings } from "./settings.ts";
+export type { FullPolicy, PoolEvent, PoolSettings } from "./settings.ts";
 export type { FormatName } from "./pool_format.ts";
 export type {
   ComponentStatus,
   DelayedStatus,
-  FullPolicy,
   PoolCounters,
-  PoolEvent,
   PoolStatus,
 } from "./status.ts";
 export { readLabel, taste } from "./taste.ts";

@@ -20,7 +20,8 @@ import { scanFreebsdMap } from "./freebsd_map_scan.ts";
 import { closeGaps, isDense } from "./gaps.ts";
 import { withPatience } from "./patience.ts";
 import { Pool } from "./pool.ts";
-import type { FullPolicy, PoolEvent, PoolStatus } from "./status.ts";
+import type { FullPolicy, PoolEvent } from "./settings.ts";
+import type { PoolStatus } from "./status.ts";
 
 const DEFAULT_MAX_DELAYED_BYTES = 64 << 20;
 const DEFAULT_CHUNK_WATERMARK = 100;

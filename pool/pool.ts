@@ -28,8 +28,8 @@ import type { ForwardMap } from "./forward_map.ts";
 import type { AddOptions, AddResult } from "./membership.ts";
 import { addComponents, removeComponents } from "./membership.ts";
 import type { PoolFormat } from "./pool_format.ts";
-import type { PoolSettings } from "./settings.ts";
-import type { PoolCounters, PoolEvent, PoolStatus } from "./status.ts";
+import type { PoolEvent, PoolSettings } from "./settings.ts";
+import type { PoolCounters, PoolStatus } from "./status.ts";
 import { describePool, newCounters } from "./status.ts";
 
 /** A pool that is open, with its components locked. */

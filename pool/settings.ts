@@ -4,8 +4,27 @@
  * @module
  */
 
-import type { FullPolicy, PoolEvent } from "./status.ts";
 import type { Watermarks } from "./watermarks.ts";
+
+/** What a write does that needs a chunk when none is free. */
+export type FullPolicy =
+  | "delay" // wait until there is one
+  | "error"; // fail with `no-space`
+
+/** What happened to a pool, for a log. */
+export interface PoolEvent {
+  /** What kind of thing. */
+  readonly kind:
+    | "added" // components joined
+    | "delayed" // the first write waits
+    | "failed" // no more writes are taken
+    | "recovered" // a stop in the middle of something was put right
+    | "removed" // components left
+    | "resumed" // no write waits any more
+    | "watermark"; // space runs out
+  /** One line for people. */
+  readonly message: string;
+}
 
 /** What does not change while a pool is open. */
 export interface PoolSettings {

@@ -107,7 +107,7 @@ export class Space {
     component.next++;
     this.#free--;
     const left = (component.ready - component.next) * this.#chunkSize;
-    if (left < aheadBytes(component) / 2) this.#prepare(component);
+    if (left < aheadBytes(component) / 2) this.#prepareAhead(component);
   }
 
   /**
@@ -135,6 +135,16 @@ export class Space {
   /** Waits until nothing is being made ready. */
   async settle(): Promise<void> {
     for (const one of this.#format.members) await one.preparing;
+  }
+
+  /** Makes more chunks ready, also on the next component if it comes to that. */
+  #prepareAhead(component: Component): void {
+    if (component.ready < component.geometry.chunkCount) {
+      return this.#prepare(component);
+    }
+    const next = this.#format.members[component.index + 1];
+    if (next === undefined || next.fenced || next.ready > next.next) return;
+    this.#prepare(next);
   }
 
   #prepare(component: Component): void {

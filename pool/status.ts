@@ -7,28 +7,8 @@
 import type { Component } from "./component.ts";
 import type { DelayedWrites } from "./delayed_writes.ts";
 import type { FormatName, PoolFormat } from "./pool_format.ts";
-import type { PoolSettings } from "./settings.ts";
+import type { FullPolicy, PoolSettings } from "./settings.ts";
 import { passedMarks } from "./watermarks.ts";
-
-/** What a write does that needs a chunk when none is free. */
-export type FullPolicy =
-  | "delay" // wait until there is one
-  | "error"; // fail with `no-space`
-
-/** What happened to a pool, for a log. */
-export interface PoolEvent {
-  /** What kind of thing. */
-  readonly kind:
-    | "added" // components joined
-    | "delayed" // the first write waits
-    | "failed" // no more writes are taken
-    | "recovered" // a stop in the middle of something was put right
-    | "removed" // components left
-    | "resumed" // no write waits any more
-    | "watermark"; // space runs out
-  /** One line for people. */
-  readonly message: string;
-}
 
 /** One component. */
 export interface ComponentStatus {
