@@ -16,7 +16,12 @@
 
 import { parseArgs } from "@std/cli";
 import { fileURLToPath } from "node:url";
-import { formatTable, summarize } from "./fio_summary.ts";
+import {
+  formatTable,
+  type Job,
+  type Measurement,
+  summarize,
+} from "./fio_summary.ts";
 
 const MAIN = fileURLToPath(new URL("../cli/main.ts", import.meta.url));
 /** What is read and written, of a disk of 1 GiB. */
@@ -25,26 +30,6 @@ const WORKING_SET = "256M";
 const TICKS_PER_SECOND = 100;
 /** How long a server may take to listen, milliseconds. */
 const START_MS = 10_000;
-
-/** What fio does. */
-export interface Job {
-  /** fio's name of the pattern. */
-  readonly pattern: "randread" | "randwrite" | "randrw";
-  /** Requests in flight. */
-  readonly depth: number;
-}
-
-/** What came out of one job on one server. */
-export interface Measurement {
-  /** Who served. */
-  readonly server: "virstor" | "nbdkit";
-  /** What was done. */
-  readonly job: Job;
-  /** Requests a second. */
-  readonly iops: number;
-  /** Processor time of the server for a request, microseconds. */
-  readonly cpu: number;
-}
 
 interface RunningServer {
   readonly name: Measurement["server"];

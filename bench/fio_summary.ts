@@ -4,7 +4,25 @@
  * @module
  */
 
-import type { Job, Measurement } from "./fio_ratio.ts";
+/** What fio does. */
+export interface Job {
+  /** fio's name of the pattern. */
+  readonly pattern: "randread" | "randwrite" | "randrw";
+  /** Requests in flight. */
+  readonly depth: number;
+}
+
+/** What came out of one job on one server. */
+export interface Measurement {
+  /** Who served. */
+  readonly server: "virstor" | "nbdkit";
+  /** What was done. */
+  readonly job: Job;
+  /** Requests a second. */
+  readonly iops: number;
+  /** Processor time of the server for a request, microseconds. */
+  readonly cpu: number;
+}
 
 /** What came out of all rounds of one job. */
 export interface SummaryRow {

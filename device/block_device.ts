@@ -33,6 +33,16 @@ export function both(one: Completion, other: Completion): Completion {
   return Promise.all([one, other]).then(() => undefined);
 }
 
+/**
+ * Nobody waits for a completion any more, and nobody is told if it fails:
+ * another error is on its way already.
+ *
+ * @param pending What is not waited for.
+ */
+export function abandon(pending: Completion): void {
+  pending?.catch(() => {});
+}
+
 /** What a device can do; fixed while it is open. */
 export interface DeviceCapabilities {
   /** Writes, discards and zeroes are refused with code `read-only`. */

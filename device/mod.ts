@@ -4,7 +4,7 @@
  * @module
  */
 
-export { both } from "./block_device.ts";
+export { abandon, both } from "./block_device.ts";
 export type {
   BlockDevice,
   Completion,

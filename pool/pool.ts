@@ -20,11 +20,12 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "../device/mod.ts";
-import { both } from "../device/mod.ts";
+import { abandon, both } from "../device/mod.ts";
 import { assert, messageOf, VirstorError } from "../errors.ts";
 import type { Finding } from "./findings.ts";
 import { FirstWrites } from "./first_writes.ts";
 import type { ForwardMap } from "./forward_map.ts";
+import { eachMapped } from "./mapped_ranges.ts";
 import type { AddOptions, AddResult } from "./membership.ts";
 import { addComponents, removeComponents } from "./membership.ts";
 import type { PoolFormat } from "./pool_format.ts";
@@ -206,7 +207,9 @@ export class Pool implements BlockDevice {
     this.#assertRange(offset, length);
     this.#assertWritable();
     this.#counters.discards++;
-    const pending = this.#eachMapped(
+    const pending = eachMapped(
+      this.#map,
+      this.#chunkSize,
       offset,
       length,
       (device, at, count) => device.discard(at, count),
@@ -237,7 +240,9 @@ export class Pool implements BlockDevice {
       noHole: options.noHole === true,
       fastOnly: options.fastOnly === true,
     };
-    let pending = this.#eachMapped(
+    let pending = eachMapped(
+      this.#map,
+      this.#chunkSize,
       offset,
       length,
       (device, at, count) => device.writeZeroes(at, count, how),
@@ -392,27 +397,6 @@ export class Pool implements BlockDevice {
     return component.device.read(target, at);
   }
 
-  #eachMapped(
-    offset: number,
-    length: number,
-    act: (device: BlockDevice, at: number, count: number) => Completion,
-  ): Completion {
-    const chunkSize = this.#chunkSize;
-    const stop = offset + length;
-    const end = Math.ceil(stop / chunkSize);
-    let pending: Completion;
-    let chunk = this.#map.nextMapped(Math.floor(offset / chunkSize), end);
-    for (; chunk < end; chunk = this.#map.nextMapped(chunk + 1, end)) {
-      const from = Math.max(offset, chunk * chunkSize);
-      const count = Math.min(stop, (chunk + 1) * chunkSize) - from;
-      const component = this.#map.component(chunk);
-      assert(component !== undefined, "a mapped chunk has a component");
-      const at = this.#map.chunk(chunk) * chunkSize + from - chunk * chunkSize;
-      pending = both(pending, act(component.device, at, count));
-    }
-    return pending;
-  }
-
   #flushMembers(): Completion {
     let pending: Completion;
     try {
@@ -420,6 +404,7 @@ export class Pool implements BlockDevice {
         pending = both(pending, device.flush());
       }
     } catch (error) {
+      abandon(pending);
       throw this.#fail(error);
     }
     return pending?.catch((error) => {

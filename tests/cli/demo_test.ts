@@ -1,12 +1,13 @@
 /**
- * The demo: one command, and there is a disk.
+ * The demo: one command, and there is a disk. README's way to it is tested in
+ * `tests/interop/`.
  *
  * @module
  */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { BusyClient } from "../helpers/busy_client.ts";
 import { MIB, pattern } from "../helpers/scratch.ts";
 import { Workspace } from "../helpers/virstor.ts";
-import { RawClient } from "./raw_client.ts";
 
 const LISTEN = ["--listen", "127.0.0.1:0"];
 /** The demo keeps its state with its pool, unless told otherwise. */
@@ -15,12 +16,13 @@ const ENV = { VIRSTOR_STATE_DIR: "" };
 Deno.test("virstor demo makes a pool, and serves it at once", async () => {
   await using work = await Workspace.create();
   const server = await work.serve(["demo", ...LISTEN], { env: ENV });
-  await using client = await RawClient.connect(server);
+  using client = await BusyClient.open(server);
   assertEquals(client.size, 1024 * MIB);
-  assertEquals((await client.write(0, pattern(MIB, 1))).error, 0);
+  assertEquals((await client.write(0, pattern(MIB, 1))).errno, 0);
   for (
     const text of [
       `nbdinfo ${server.uri}\n`,
+      `qemu-img info ${server.uri}\n`,
       "./virstor --state-dir demo-pool/state status demo\n",
       "add --create 64M demo demo-pool/component-2.img\n",
       "Virtual size:   1 GiB",
@@ -43,7 +45,7 @@ Deno.test("virstor demo takes the pool that is there", async () => {
   await using work = await Workspace.create();
   const first = await work.serve(["demo", ...LISTEN], { env: ENV });
   {
-    await using client = await RawClient.connect(first);
+    using client = await BusyClient.open(first);
     await client.write(MIB, pattern(MIB, 7));
   }
   const second = await work.run(["demo", ...LISTEN], { env: ENV });
@@ -58,8 +60,8 @@ Deno.test("virstor demo takes the pool that is there", async () => {
       await Deno.remove(work.path("demo-pool/state"), { recursive: true });
     }
     const server = await work.serve(["demo", ...LISTEN], { env: ENV });
-    await using client = await RawClient.connect(server);
-    assertEquals((await client.read(MIB, MIB)).data, pattern(MIB, 7), lost);
+    using client = await BusyClient.open(server);
+    assertEquals((await client.read(MIB, MIB)).payload, pattern(MIB, 7), lost);
     await server.stop();
   }
 });

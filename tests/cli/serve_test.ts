@@ -4,16 +4,11 @@
  * @module
  */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { BusyClient } from "../helpers/busy_client.ts";
 import { assertFreebsd } from "../helpers/freebsd_checker.ts";
+import { NBD, NbdClient } from "../helpers/nbd_client.ts";
 import { MIB, pattern } from "../helpers/scratch.ts";
 import { type Server, Workspace } from "../helpers/virstor.ts";
-import {
-  encodeRequest,
-  ENOSPC,
-  ESHUTDOWN,
-  RawClient,
-  shakeHands,
-} from "./raw_client.ts";
 
 const CHUNK = 128 * 1024;
 /** What a delayed write writes: little enough to be one write to the pool. */
@@ -35,10 +30,10 @@ function serve(work: Workspace, ...options: string[]): Promise<Server> {
 }
 
 /** Maps all chunks that there are. */
-async function fill(client: RawClient, chunks = FIRST_CHUNKS): Promise<void> {
+async function fill(client: BusyClient, chunks = FIRST_CHUNKS): Promise<void> {
   for (let chunk = 0; chunk < chunks; chunk++) {
     const reply = await client.write(chunk * CHUNK, pattern(CHUNK, chunk));
-    assertEquals(reply.error, 0);
+    assertEquals(reply.errno, 0);
   }
 }
 
@@ -85,7 +80,7 @@ Deno.test("virstor serve prints the URI, and stops on SIGINT", async () => {
   const server = await serve(work);
   assertMatch(server.stdout, /^nbd:\/\/localhost:\d+\/demo\n$/);
   {
-    await using client = await RawClient.connect(server);
+    using client = await BusyClient.open(server);
     assertEquals(client.size, 64 * MIB);
     await fill(client, 2);
   }
@@ -109,9 +104,9 @@ Deno.test("virstor serve ends at once on a second signal", async () => {
   await using work = await makeSmallPool();
   const server = await serve(work);
   // Replies that nobody reads hold up the end.
-  const { connection } = await shakeHands(server);
-  for (let cookie = 0; cookie < 32; cookie++) {
-    await connection.write(encodeRequest("read", cookie, 0, 16 * MIB));
+  using client = await NbdClient.open(server);
+  for (let i = 0; i < 32; i++) {
+    await client.send({ command: NBD.CMD_READ, length: 16 * MIB });
   }
   await untilStatus(work, ({ server }) => server?.counters.reads !== 0);
   server.signal("SIGINT");
@@ -120,14 +115,13 @@ Deno.test("virstor serve ends at once on a second signal", async () => {
   server.signal("SIGTERM");
   assertEquals((await server.ended()).code, 128 + 15);
   assertEquals(performance.now() - begin < 5000, true);
-  connection.close();
   assertEquals((await statusOf(work)).server, null);
 });
 
 Deno.test("virstor status shows a served pool from elsewhere", async () => {
   await using work = await makeSmallPool();
   const server = await serve(work, "--full-timeout", "90");
-  await using client = await RawClient.connect(server);
+  using client = await BusyClient.open(server);
   await fill(client);
   const { pool, server: shown } = await statusOf(work);
   assertEquals(shown?.pid, server.pid);
@@ -150,7 +144,7 @@ Deno.test("virstor status shows a served pool from elsewhere", async () => {
 Deno.test("virstor add lets a delayed write go on", async () => {
   await using work = await makeSmallPool();
   const server = await serve(work);
-  await using client = await RawClient.connect(server);
+  using client = await BusyClient.open(server);
   await fill(client);
   const late = client.write(10 * CHUNK, pattern(BLOCK, 10));
   const { pool } = await untilDelayed(work);
@@ -158,9 +152,9 @@ Deno.test("virstor add lets a delayed write go on", async () => {
   const text = await work.succeed(["status", "demo"]);
   assertMatch(text, /\nDelayed writes: +1 \(4 KiB of 64 MiB\), the oldest /);
   // Everything that needs no new chunk goes on.
-  assertEquals((await client.write(0, pattern(CHUNK, 20))).error, 0);
-  assertEquals((await client.read(0, CHUNK)).data, pattern(CHUNK, 20));
-  assertEquals((await client.flush()).error, 0);
+  assertEquals((await client.write(0, pattern(CHUNK, 20))).errno, 0);
+  assertEquals((await client.read(0, CHUNK)).payload, pattern(CHUNK, 20));
+  assertEquals((await client.flush()).errno, 0);
   assertEquals(
     await work.succeed(["check", "demo"]),
     'Pool "demo" is sound\n',
@@ -170,9 +164,9 @@ Deno.test("virstor add lets a delayed write go on", async () => {
     'Added 1 component to pool "demo"\n' +
       `1: ${work.path("b")}, 1 MiB, 7 chunks\n`,
   );
-  assertEquals((await late).error, 0);
+  assertEquals((await late).errno, 0);
   assertEquals(
-    (await client.read(10 * CHUNK, BLOCK)).data,
+    (await client.read(10 * CHUNK, BLOCK)).payload,
     pattern(BLOCK, 10),
   );
   assertMatch(server.stderr, / full: .*\n(.*\n)*.* resumed: /);
@@ -186,20 +180,20 @@ Deno.test("virstor add lets a delayed write go on", async () => {
 Deno.test("virstor serve --on-full error fails writes at once", async () => {
   await using work = await makeSmallPool();
   const server = await serve(work, "--on-full", "error");
-  await using client = await RawClient.connect(server);
+  using client = await BusyClient.open(server);
   await fill(client);
   const reply = await client.write(10 * CHUNK, pattern(BLOCK, 10));
-  assertEquals(reply.error, ENOSPC);
+  assertEquals(reply.errno, NBD.ENOSPC);
 });
 
 Deno.test("virstor serve --full-timeout fails writes after it", async () => {
   await using work = await makeSmallPool();
   const server = await serve(work, "--full-timeout", "0.3");
-  await using client = await RawClient.connect(server);
+  using client = await BusyClient.open(server);
   await fill(client);
   const begin = performance.now();
   const reply = await client.write(10 * CHUNK, pattern(BLOCK, 10));
-  assertEquals(reply.error, ENOSPC);
+  assertEquals(reply.errno, NBD.ENOSPC);
   assertEquals(performance.now() - begin >= 250, true);
   assertEquals((await statusOf(work)).pool.delayed.timedOut, 1);
 });
@@ -207,7 +201,7 @@ Deno.test("virstor serve --full-timeout fails writes after it", async () => {
 Deno.test("virstor stop refuses a pool with clients, -f does not", async () => {
   await using work = await makeSmallPool();
   const server = await serve(work);
-  await using client = await RawClient.connect(server);
+  using client = await BusyClient.open(server);
   await fill(client);
   const late = client.write(10 * CHUNK, pattern(BLOCK, 10));
   await untilDelayed(work);
@@ -221,15 +215,15 @@ Deno.test("virstor stop refuses a pool with clients, -f does not", async () => {
     await work.succeed(["destroy", "-fv", "demo"]),
     'Stopped pool "demo"\n',
   );
-  assertEquals((await late).error, ESHUTDOWN);
-  await client.ended();
+  assertEquals((await late).errno, NBD.ESHUTDOWN);
+  await client.gone();
   assertEquals((await server.ended()).code, 0);
   assertEquals((await statusOf(work)).server, null);
   assertFreebsd([work.path("a")]);
   // It can be served again at once, and nothing is lost.
   const again = await serve(work);
-  await using reader = await RawClient.connect(again);
-  assertEquals((await reader.read(CHUNK, CHUNK)).data, pattern(CHUNK, 1));
+  using reader = await BusyClient.open(again);
+  assertEquals((await reader.read(CHUNK, CHUNK)).payload, pattern(CHUNK, 1));
 });
 
 Deno.test("virstor stop of an idle pool needs no force", async () => {
@@ -243,7 +237,7 @@ Deno.test("virstor remove takes an empty component out, live", async () => {
   await using work = await makeSmallPool();
   await work.succeed(["add", "--create", "1M", "demo", "b", "c"]);
   const server = await serve(work);
-  await using client = await RawClient.connect(server);
+  using client = await BusyClient.open(server);
   await fill(client, FIRST_CHUNKS + 1);
   assertEquals(
     await work.succeed(["remove", "-v", "demo", "c"]),
@@ -317,7 +311,7 @@ Deno.test("virstor serve replaces what a killed server left", async () => {
   assertEquals((await work.run(["stop", "demo"])).code, 3);
   const server = await work.serve(["serve", ...socket, "demo"]);
   assertEquals((await statusOf(work)).server?.pid, server.pid);
-  await using client = await RawClient.connect({ path: work.path("nbd.sock") });
+  using client = await BusyClient.open({ path: work.path("nbd.sock") });
   assertEquals(client.size, 64 * MIB);
 });
 
@@ -328,7 +322,7 @@ Deno.test("virstor serve --socket listens on a Unix socket", async () => {
     server.uri,
     `nbd+unix:///demo?socket=${work.path("my%20nbd")}`,
   );
-  await using client = await RawClient.connect({ path: work.path("my nbd") });
+  using client = await BusyClient.open({ path: work.path("my nbd") });
   await fill(client, 1);
   assertMatch(server.stderr, / connected: 1 \(unix\): /);
   assertEquals((await server.stop()).code, 0);
@@ -375,10 +369,10 @@ Deno.test("virstor serve --read-only changes nothing", async () => {
   await using work = await makeSmallPool();
   const before = await Deno.readFile(work.path("a"));
   const server = await serve(work, "--read-only");
-  await using client = await RawClient.connect(server);
-  assertEquals((await client.write(0, pattern(CHUNK, 1))).error, 1);
+  using client = await BusyClient.open(server);
+  assertEquals((await client.write(0, pattern(CHUNK, 1))).errno, 1);
   assertEquals(
-    (await client.read(0, CHUNK)).data,
+    (await client.read(0, CHUNK)).payload,
     new Uint8Array(CHUNK),
   );
   assertEquals((await statusOf(work)).pool.readOnly, true);
@@ -413,7 +407,7 @@ Deno.test("virstor check of a served pool finds damage", async () => {
   await using work = await makeSmallPool();
   const server = await serve(work);
   {
-    await using client = await RawClient.connect(server);
+    using client = await BusyClient.open(server);
     await fill(client, 2);
   }
   await damageMap(work.path("a"));
@@ -461,7 +455,7 @@ Deno.test("virstor serve logs watermarks and clients with the time", async () =>
   await using work = await makeSmallPool();
   const server = await serve(work, "--chunk-watermark", "3");
   {
-    await using client = await RawClient.connect(server);
+    using client = await BusyClient.open(server);
     await fill(client, 3);
   }
   await server.said(/disconnected: 1 /);

@@ -1,10 +1,11 @@
 /**
- * README's first command, on a clean copy of the checkout.
+ * README's first command, on a clean copy of the checkout. What the demo does
+ * besides is tested in `tests/cli/`.
  *
  * @module
  */
 
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { assertFreebsd } from "../helpers/freebsd_checker.ts";
@@ -76,38 +77,25 @@ async function killDemo(server: Server): Promise<void> {
 }
 
 peerTest(
-  "deno task demo answers nbdinfo within seconds, keeps its pool, and ends with Ctrl-C",
+  "deno task demo answers nbdinfo within seconds, and ends with Ctrl-C",
   ["git", "setsid", "nbdinfo", "qemu-io"],
   async () => {
     await using work = await Workspace.create();
     const copy = await copyCheckout(work);
     const start = performance.now();
-    const first = await startDemo(work, copy);
+    const server = await startDemo(work, copy);
     try {
-      const size = await peerSucceeds("nbdinfo", ["--size", first.uri]);
+      const size = await peerSucceeds("nbdinfo", ["--size", server.uri]);
       assert(performance.now() - start < ANSWER_MS, "It took long");
       assertEquals(size, `${1024 ** 3}\n`);
-      assertStringIncludes(first.stdout, "qemu-img info nbd://localhost:");
       await peerSucceeds("qemu-io", [
-        ...["-f", "raw", "-c", "write -P 9 0 1M", first.uri],
+        ...["-f", "raw", "-c", "write -P 9 0 1M", server.uri],
       ]);
-      pressControlC(first);
-      const ended = await first.ended();
+      pressControlC(server);
+      const ended = await server.ended();
       assertEquals(ended.code, 0, ended.stderr);
     } finally {
-      await killDemo(first);
-    }
-    const second = await startDemo(work, copy);
-    try {
-      const output = await peerSucceeds("qemu-io", [
-        ...["-f", "raw", "-c", "read -P 9 0 1M", second.uri],
-      ]);
-      assert(!output.includes("failed"), output);
-      pressControlC(second);
-      const ended = await second.ended();
-      assertEquals(ended.code, 0, ended.stderr);
-    } finally {
-      await killDemo(second);
+      await killDemo(server);
     }
     assertFreebsd(
       [0, 1].map((i) => `${copy}/demo-pool/component-${i}.img`),

@@ -8,7 +8,7 @@
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { NBD } from "../helpers/nbd_client.ts";
-import type { BusyClient, Reply } from "./busy_client.ts";
+import type { BusyClient, Reply } from "../helpers/busy_client.ts";
 import { CHUNK, KIB, MIB, ServedPool, stampedBytes } from "./served_pool.ts";
 
 /** The chunks for data of the usual pool. */

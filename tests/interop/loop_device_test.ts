@@ -12,7 +12,7 @@ import { assertFreebsd } from "../helpers/freebsd_checker.ts";
 import { NBD } from "../helpers/nbd_client.ts";
 import { peerPath, testUnless } from "../helpers/peers.ts";
 import { Server, Workspace } from "../helpers/virstor.ts";
-import { BusyClient } from "./busy_client.ts";
+import { BusyClient } from "../helpers/busy_client.ts";
 import { CHUNK, MIB, peerSucceeds, stampedBytes } from "./served_pool.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../virstor", import.meta.url));

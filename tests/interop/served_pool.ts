@@ -13,7 +13,7 @@ import {
   type Server,
   Workspace,
 } from "../helpers/virstor.ts";
-import { BusyClient } from "./busy_client.ts";
+import { BusyClient } from "../helpers/busy_client.ts";
 
 /** 1 KiB. */
 export const KIB = 1024;

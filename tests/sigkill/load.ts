@@ -7,7 +7,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { NBD } from "../helpers/nbd_client.ts";
-import { type BusyClient, LOST, type Reply } from "../interop/busy_client.ts";
+import { type BusyClient, LOST, type Reply } from "../helpers/busy_client.ts";
 import { BLOCK, type StampedDisk } from "./stamped_disk.ts";
 
 /** Requests in flight. */

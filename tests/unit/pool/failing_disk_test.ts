@@ -7,8 +7,8 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { VirstorError } from "../../../errors.ts";
-import { labelPool, openPool } from "../../../pool/mod.ts";
+import { messageOf, VirstorError } from "../../../errors.ts";
+import { labelPool, openPool, type Pool } from "../../../pool/mod.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
 import { testUnless } from "../../helpers/peers.ts";
 import {
@@ -17,29 +17,55 @@ import {
   openSmallPool,
   pattern,
   readBytes,
+  type Scratch,
   SMALL_CHUNK,
 } from "../../helpers/scratch.ts";
 
-/** Mounts a file system of 2 MiB. */
-async function mountTiny(path: string): Promise<boolean> {
+/** Mounts a file system of 2 MiB, until it is disposed of. */
+async function mountTiny(path: string): Promise<Scratch> {
   await Deno.mkdir(path);
-  const { success } = await new Deno.Command("mount", {
+  const { success, stderr } = await new Deno.Command("mount", {
     args: ["-t", "tmpfs", "-o", "size=2m", "tmpfs", path],
-    stderr: "null",
   }).output();
-  return success;
-}
-
-async function unmount(path: string): Promise<void> {
-  await new Deno.Command("umount", { args: ["-l", path] }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr).trim());
+  return {
+    path,
+    file: (name) => `${path}/${name}`,
+    async [Symbol.asyncDispose](): Promise<void> {
+      // Lazily: a test that failed may have left files open.
+      await new Deno.Command("umount", { args: ["-l", path] }).output();
+    },
+  };
 }
 
 async function whyNoMount(): Promise<string | undefined> {
   await using scratch = await makeScratch();
-  const path = scratch.file("tiny");
-  if (!await mountTiny(path)) return "file systems cannot be mounted here";
-  await unmount(path);
-  return undefined;
+  try {
+    await using _tiny = await mountTiny(scratch.file("tiny"));
+    return undefined;
+  } catch (error) {
+    return `file systems cannot be mounted here: ${messageOf(error)}`;
+  }
+}
+
+/** Opens a new pool, the first virtual chunks of which are written to. */
+async function openWrittenPool(
+  paths: readonly string[],
+  virtualSize: number,
+  chunks: number,
+): Promise<Pool> {
+  await labelPool({
+    name: "small",
+    paths,
+    createSize: MIB,
+    chunkSize: SMALL_CHUNK,
+    virtualSize,
+  });
+  const pool = await openPool(paths);
+  for (let i = 0; i < chunks; i++) {
+    await pool.write(pattern(100, i), i * SMALL_CHUNK);
+  }
+  return pool;
 }
 
 /** Uses up what a file system has left. */
@@ -61,37 +87,21 @@ testUnless(
   reason,
   async () => {
     await using scratch = await makeScratch();
-    const tiny = scratch.file("tiny");
-    await mountTiny(tiny);
-    try {
-      const paths = [scratch.file("a"), `${tiny}/b`];
-      await labelPool({
-        name: "small",
-        paths,
-        createSize: MIB,
-        chunkSize: SMALL_CHUNK,
-        virtualSize: 64 * MIB,
-      });
-      const pool = await openPool(paths);
-      for (let i = 0; i < 5; i++) {
-        await pool.write(pattern(100, i), i * SMALL_CHUNK);
-      }
-      await fill(`${tiny}/filler`);
-      const act = async () =>
-        await pool.write(pattern(100, 5), 5 * SMALL_CHUNK);
-      const error = await assertRejects(act, VirstorError, "No space left");
-      assertEquals(error.code, "no-space");
-      // Nothing was mapped, nothing is in doubt.
-      assertEquals(pool.status().mappedChunks, 5);
-      await pool.write(pattern(100, 9), 0);
-      await Deno.remove(`${tiny}/filler`);
-      await act();
-      assertEquals(pool.status().state, "open");
-      await pool.close();
-      assertFreebsd(paths);
-    } finally {
-      await unmount(tiny);
-    }
+    await using tiny = await mountTiny(scratch.file("tiny"));
+    const paths = [scratch.file("a"), tiny.file("b")];
+    const pool = await openWrittenPool(paths, 64 * MIB, 5);
+    await fill(tiny.file("filler"));
+    const act = async () => await pool.write(pattern(100, 5), 5 * SMALL_CHUNK);
+    const error = await assertRejects(act, VirstorError, "No space left");
+    assertEquals(error.code, "no-space");
+    // Nothing was mapped, nothing is in doubt.
+    assertEquals(pool.status().mappedChunks, 5);
+    await pool.write(pattern(100, 9), 0);
+    await Deno.remove(tiny.file("filler"));
+    await act();
+    assertEquals(pool.status().state, "open");
+    await pool.close();
+    assertFreebsd(paths);
   },
 );
 
@@ -100,46 +110,27 @@ testUnless(
   reason,
   async () => {
     await using scratch = await makeScratch();
-    const tiny = scratch.file("tiny");
-    await mountTiny(tiny);
-    try {
-      const paths = [`${tiny}/a`, scratch.file("b")];
-      await labelPool({
-        name: "small",
-        paths,
-        createSize: MIB,
-        chunkSize: SMALL_CHUNK,
-        // The map has more than one page, the second of which is a hole.
-        virtualSize: 128 * MIB,
-      });
-      const pool = await openPool(paths);
-      for (let i = 0; i < 6; i++) {
-        await pool.write(pattern(100, i), i * SMALL_CHUNK);
-      }
-      await fill(`${tiny}/filler`);
-      const act = async () =>
-        await pool.write(pattern(9, 9), 600 * SMALL_CHUNK);
-      const first = await assertRejects(act, VirstorError, "No space left");
-      assertEquals(first.code, "failed");
-      await Deno.remove(`${tiny}/filler`);
-      const later = assertThrows(() => pool.write(pattern(9, 9), 0));
-      assert(later instanceof VirstorError && later.code === "failed");
-      assertThrows(() => pool.flush(), VirstorError, "No space left");
-      assertEquals(pool.status().state, "failed");
-      assert(pool.status().reason.includes(`${tiny}/a`));
-      assertEquals(
-        await readBytes(pool, 5 * SMALL_CHUNK, 100),
-        pattern(100, 5),
-      );
-      await pool.close();
-      const again = await openPool(paths);
-      assertEquals(again.status().mappedChunks, 6);
-      assertEquals(await again.check(), []);
-      await again.close();
-      assertFreebsd(paths);
-    } finally {
-      await unmount(tiny);
-    }
+    await using tiny = await mountTiny(scratch.file("tiny"));
+    const paths = [tiny.file("a"), scratch.file("b")];
+    // The map has more than one page, the second of which is a hole.
+    const pool = await openWrittenPool(paths, 128 * MIB, 6);
+    await fill(tiny.file("filler"));
+    const act = async () => await pool.write(pattern(9, 9), 600 * SMALL_CHUNK);
+    const first = await assertRejects(act, VirstorError, "No space left");
+    assertEquals(first.code, "failed");
+    await Deno.remove(tiny.file("filler"));
+    const later = assertThrows(() => pool.write(pattern(9, 9), 0));
+    assert(later instanceof VirstorError && later.code === "failed");
+    assertThrows(() => pool.flush(), VirstorError, "No space left");
+    assertEquals(pool.status().state, "failed");
+    assert(pool.status().reason.includes(tiny.file("a")));
+    assertEquals(await readBytes(pool, 5 * SMALL_CHUNK, 100), pattern(100, 5));
+    await pool.close();
+    const again = await openPool(paths);
+    assertEquals(again.status().mappedChunks, 6);
+    assertEquals(await again.check(), []);
+    await again.close();
+    assertFreebsd(paths);
   },
 );
 

@@ -290,6 +290,32 @@ Deno.test("Pool shows nothing of a first write that failed half way in the chunk
   assertFreebsd(paths);
 });
 
+Deno.test("Pool.flush() that fails on several components fails once, and leaves no rejection behind", async () => {
+  await using scratch = await makeScratch();
+  let broken = false;
+  const failure = new VirstorError("io", "Cannot flush: no spindle turns");
+  const { pool } = await openSmallPool(scratch, 2, {
+    openDevice: (path, options) => {
+      const device = new FileDevice(path, options);
+      const flush = device.flush.bind(device);
+      device.flush = () => {
+        if (!broken) return flush();
+        // The first one later, the second one at once.
+        if (path.endsWith("0")) return Promise.reject(failure);
+        throw failure;
+      };
+      return device;
+    },
+  });
+  await pool.write(pattern(10, 1), 0);
+  broken = true;
+  assertThrows(() => pool.flush(), VirstorError, "no spindle turns");
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assertEquals(pool.status().state, "failed");
+  broken = false;
+  await pool.close();
+});
+
 function withoutHoles(
   path: string,
   options: FileDeviceOptions,

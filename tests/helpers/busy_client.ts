@@ -7,11 +7,12 @@
 
 import {
   encodeRequest,
+  type ExportInfo,
   NBD,
   type NbdAddress,
   NbdClient,
   type RawRequest,
-} from "../helpers/nbd_client.ts";
+} from "./nbd_client.ts";
 
 /** The error value of a request that the connection did not outlive. */
 export const LOST = -1;
@@ -28,6 +29,8 @@ const LOST_REPLY: Reply = { errno: LOST, payload: new Uint8Array(0) };
 
 /** A connection to an NBD server. No request ever rejects. */
 export class BusyClient implements Disposable {
+  /** Bytes of the export. */
+  readonly size: number;
   /** The transmission flags of the export. */
   readonly flags: number;
   readonly #client: NbdClient;
@@ -37,9 +40,10 @@ export class BusyClient implements Disposable {
   #cookie = 0n;
   #lost = false;
 
-  private constructor(client: NbdClient, flags: number) {
+  private constructor(client: NbdClient, info: ExportInfo) {
     this.#client = client;
-    this.flags = flags;
+    this.size = Number(info.size);
+    this.flags = info.flags;
     this.#receiving = this.#receive();
   }
 
@@ -47,14 +51,13 @@ export class BusyClient implements Disposable {
    * Connects and uses an export.
    *
    * @param address Where the server listens.
-   * @param name The export.
+   * @param name The export; the default one if left out.
    * @returns The client, ready for requests.
    */
-  static async open(address: NbdAddress, name: string): Promise<BusyClient> {
+  static async open(address: NbdAddress, name = ""): Promise<BusyClient> {
     const client = await NbdClient.connect(address);
     await client.greet();
-    const { flags } = await client.go(name);
-    return new BusyClient(client, flags);
+    return new BusyClient(client, await client.go(name));
   }
 
   /** How many requests have no answer yet. */
