@@ -50,6 +50,12 @@ export class FreebsdFormat implements PoolFormat {
   readonly #entry = new Uint8Array(FREEBSD_MAP_ENTRY_SIZE);
   readonly #entryView = new DataView(this.#entry.buffer);
   #members: readonly Component[];
+  /**
+   * The count that labels are written with. It changes at the very moment in
+   * which the label of component 0 does: a step to the next component in the
+   * middle of a change must not write the old one again.
+   */
+  #count: number;
 
   /**
    * Takes over a pool whose labels are already read.
@@ -60,6 +66,7 @@ export class FreebsdFormat implements PoolFormat {
   constructor(pool: PoolIdentity, members: readonly Component[]) {
     this.#pool = pool;
     this.#members = members;
+    this.#count = members.length;
   }
 
   /** The components, in their order on disk. */
@@ -133,11 +140,12 @@ export class FreebsdFormat implements PoolFormat {
       assert(one.index === index, "components are added at the end");
     });
     for (const one of added) {
-      const label = this.#label(one, COMPONENT_JOINING, after.length);
-      writeDeviceLabel(one.device, label);
+      const label = this.#label(one, COMPONENT_JOINING);
+      writeDeviceLabel(one.device, { ...label, count: after.length });
       await one.device.flush();
     }
     await uncertain(async () => {
+      this.#count = after.length;
       await this.#writeLabelDurably(this.#first, after);
       // No chunk may be mapped to a component that is joining.
       for (const one of added) await this.#writeLabelDurably(one, after);
@@ -161,6 +169,7 @@ export class FreebsdFormat implements PoolFormat {
   ): Promise<void> {
     const before = this.#members;
     const stay = before.filter((one) => !removed.includes(one));
+    const count = stay.length;
     const start = Math.min(...removed.map((one) => one.index));
     const moved = stay.filter((one) => one.index > start);
     assert(start > 0, "component 0 stays");
@@ -172,8 +181,10 @@ export class FreebsdFormat implements PoolFormat {
     await uncertain(async () => {
       await this.#wipeLeftovers();
       for (const one of [...moved, ...removed]) {
-        await this.#writeLabelDurably(one, stay);
+        writeDeviceLabel(one.device, { ...this.#label(one, 0), count });
+        await one.device.flush();
       }
+      this.#count = count;
       await this.#writeLabelDurably(this.#first, stay);
       this.#members = stay;
       onCommit();
@@ -237,18 +248,14 @@ export class FreebsdFormat implements PoolFormat {
     return first;
   }
 
-  #label(
-    component: Component,
-    flags: number,
-    count = this.#members.length,
-  ): FreebsdLabel {
+  #label(component: Component, flags: number): FreebsdLabel {
     const { geometry } = component;
     return {
       name: this.#pool.name,
       id: this.#pool.id,
       virtualSize: this.#pool.virtualSize,
       chunkSize: this.#pool.chunkSize,
-      count,
+      count: this.#count,
       index: component.index,
       hardcodedName: geometry.hardcodedName,
       componentSize: geometry.size,
@@ -267,9 +274,7 @@ export class FreebsdFormat implements PoolFormat {
     component: Component,
     members: readonly Component[],
   ): Promise<void> {
-    const flags = flagsOf(component, currentOf(members));
-    const label = this.#label(component, flags, members.length);
-    writeDeviceLabel(component.device, label);
+    this.#writeLabel(component, flagsOf(component, currentOf(members)));
     await component.device.flush();
   }
 }

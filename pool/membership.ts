@@ -204,10 +204,15 @@ function checkRemovable(
   pool: PoolFacts,
   component: Component,
 ): void {
+  const behind = format.members.find(({ index, used }) =>
+    index > component.index && used > 0
+  );
   const reason = format.reasonToKeep(component) ||
     (component.used > 0
       ? `${component.used} of its chunks are in use, and format 1 cannot ` +
         "move them"
+      : behind !== undefined
+      ? `chunks of "${behind.device.path}" behind it are in use`
       : "");
   if (reason === "") return;
   throw new VirstorError(

@@ -128,9 +128,9 @@ export class World {
         await this.#running.flush();
         return this.model.flush();
       case "add":
-        return await this.#add();
+        return await this.#whileWriting(this.#add(), first, random);
       case "remove":
-        return await this.#remove();
+        return await this.#whileWriting(this.#remove(), first, random);
     }
   }
 
@@ -239,6 +239,26 @@ export class World {
     await this.#running[how](first * BLOCK, count * BLOCK);
     // A discard is an indication: what was there may be there still.
     if (how === "writeZeroes") this.model.write(first, count, 0, true);
+  }
+
+  /** Now and then a write comes in the middle of a change. */
+  async #whileWriting(
+    change: Promise<void>,
+    first: number,
+    random: Random,
+  ): Promise<void> {
+    const both = [change];
+    if (random.chance(70)) both.push(this.#writeSoon(first, random));
+    for (const result of await Promise.allSettled(both)) {
+      if (result.status === "rejected") throw result.reason;
+    }
+  }
+
+  async #writeSoon(first: number, random: Random): Promise<void> {
+    for (let turns = random.below(40); turns > 0; turns--) {
+      await Promise.resolve();
+    }
+    await this.#write(first, random.pick([1, BLOCKS_PER_CHUNK + 1]), random);
   }
 
   async #add(): Promise<void> {

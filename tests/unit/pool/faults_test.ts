@@ -249,6 +249,51 @@ Deno.test("fault 12: the label of component 0 decides, and is durable only after
   await pool.close();
 });
 
+for (const change of ["add", "remove"] as const) {
+  Deno.test(`fault 12: a step to the next component in the middle of ${change} does not take it back`, async () => {
+    await using scratch = await makeScratch();
+    const committed = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
+    const target = change === "add" ? 4 : 2;
+    let isWatching = false;
+    const { pool, paths } = await openSmallPool(scratch, 3, {
+      openDevice: (path, options) => {
+        const device = new FileDevice(path, options);
+        const flush = device.flush.bind(device);
+        device.flush = () => {
+          const decides = isWatching && path.endsWith("c0") &&
+            readLabel(path).count === target;
+          if (!decides) return flush();
+          committed.resolve();
+          return release.promise.then(() => flush());
+        };
+        return device;
+      },
+    });
+    for (let i = 0; i < 5; i++) {
+      await pool.write(pattern(100, i), i * SMALL_CHUNK);
+    }
+    isWatching = true;
+    // The deciding label is written, and being made durable.
+    const done = change === "add"
+      ? pool.add([scratch.file("new")], { createSize: MIB })
+      : pool.remove([scratch.file("c2")]);
+    await committed.promise;
+    // Meanwhile a write needs the first chunk of the next component.
+    const write = pool.write(pattern(100, 5), 5 * SMALL_CHUNK);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    assertEquals(readLabel(paths[0] ?? "").count, target);
+    release.resolve();
+    await done;
+    await write;
+    assertEquals(readLabel(paths[0] ?? "").count, target);
+    await pool.close();
+    assertFreebsd(
+      change === "add" ? [...paths, scratch.file("new")] : paths.slice(0, 2),
+    );
+  });
+}
+
 Deno.test("fault 13: Pool.flush() makes data and map durable on every component touched", async () => {
   await using scratch = await makeScratch();
   const log: string[] = [];
