@@ -9,7 +9,7 @@
  * @module
  */
 
-import { messageOf, VirstorError } from "../errors.ts";
+import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
 import { createCounters, type NbdCounters } from "./counters.ts";
 import type { NbdExport } from "./export.ts";
 import { negotiate, type Negotiated } from "./handshake.ts";
@@ -25,8 +25,14 @@ export interface NbdEvent {
    * - `refused`: a connection ended before or during the handshake
    * - `accept-failed`: the operating system gave no connection; the server
    *   goes on
+   * - `error`: the device failed a request; told once a second at most
    */
-  readonly kind: "connected" | "disconnected" | "refused" | "accept-failed";
+  readonly kind:
+    | "connected"
+    | "disconnected"
+    | "refused"
+    | "accept-failed"
+    | "error";
   /** Number of the connection, from 1; 0 if there is none. */
   readonly client: number;
   /** Where it came from, or an empty string. */
@@ -69,6 +75,16 @@ export interface NbdCloseOptions {
 const CANCEL_MS = 500;
 /** How long to wait after a failed accept, milliseconds. */
 const ACCEPT_RETRY_MS = 100;
+/** How long to wait before another error of a device is told, milliseconds. */
+const ERROR_PAUSE_MS = 1000;
+/** What a client does, or the end of the server, and no fault of a device. */
+const EXPECTED_ERRORS: ReadonlySet<ErrorCode> = new Set([
+  "cancelled",
+  "invalid",
+  "read-only",
+  "shutdown",
+  "unsupported",
+]);
 
 interface Client {
   readonly id: number;
@@ -96,6 +112,8 @@ export class NbdServer {
   readonly #clients = new Set<Client>();
   readonly #finish = Promise.withResolvers<void>();
   #clientCount = 0;
+  #errorsUntold = 0;
+  #quietUntil = 0;
   #closing: Promise<void> | undefined = undefined;
 
   /**
@@ -240,12 +258,25 @@ export class NbdServer {
     client.exportName = name;
     client.transmission = new Transmission(connection, negotiated, {
       counters: this.counters,
+      onError: (error) => this.#reportError(client, error),
       onPanic: this.#finish.reject,
     });
     const message = `Uses export "${name}"`;
     this.#log({ kind: "connected", client: id, peer, message });
     const reason = await client.transmission.run();
     this.#log({ kind: "disconnected", client: id, peer, message: reason });
+  }
+
+  /** A client sees a number only; somebody should see the reason. */
+  #reportError({ id, peer }: Client, error: VirstorError): void {
+    if (EXPECTED_ERRORS.has(error.code)) return;
+    this.#errorsUntold++;
+    if (performance.now() < this.#quietUntil) return;
+    const more = this.#errorsUntold - 1;
+    const message = error.message + (more > 0 ? ` (and ${more} more)` : "");
+    this.#errorsUntold = 0;
+    this.#quietUntil = performance.now() + ERROR_PAUSE_MS;
+    this.#log({ kind: "error", client: id, peer, message });
   }
 
   async #negotiate(client: Client): Promise<Negotiated | undefined> {

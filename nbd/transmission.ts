@@ -52,14 +52,7 @@ import { type ReplyPlace, ReplyQueue } from "./reply_queue.ts";
 import { createRequest, decodeRequest } from "./request.ts";
 import { checkRequest } from "./request_gate.ts";
 import { type ByteStream, closeQuietly } from "./stream.ts";
-
-/** What a transmission reports to. */
-export interface TransmissionOwner {
-  /** Where requests are counted. */
-  readonly counters: NbdCounters;
-  /** Told of an error that must stop the process. */
-  readonly onPanic: (error: unknown) => void;
-}
+import type { TransmissionOwner } from "./transmission_owner.ts";
 
 /** One connection after its handshake. */
 export class Transmission {
@@ -67,7 +60,7 @@ export class Transmission {
   readonly #device: BlockDevice;
   readonly #facts: ExportFacts;
   readonly #counters: NbdCounters;
-  readonly #onPanic: (error: unknown) => void;
+  readonly #owner: TransmissionOwner;
   readonly #replies: ReplyQueue;
   readonly #abort = new AbortController();
   // Made once, so that a write allocates nothing.
@@ -108,7 +101,7 @@ export class Transmission {
     this.#device = negotiated.served.device;
     this.#facts = negotiated.facts;
     this.#counters = owner.counters;
-    this.#onPanic = owner.onPanic;
+    this.#owner = owner;
     this.#replies = new ReplyQueue(stream, () => {
       if (this.#wakeWhenSent || this.#replies.failed) this.#changed();
     });
@@ -491,10 +484,13 @@ magic";
   }
 
   #errnoOf(error: unknown, fast: boolean): number {
-    if (error instanceof VirstorError) return errnoOf(error, fast);
+    if (error instanceof VirstorError) {
+      this.#owner.onError(error);
+      return errnoOf(error, fast);
+    }
     this.#reason = "the server failed";
     this.destroy();
-    this.#onPanic(error);
+    this.#owner.onPanic(error);
     return EIO;
   }
 }

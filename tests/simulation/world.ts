@@ -273,7 +273,15 @@ export class World {
   async #remove(): Promise<void> {
     const { components } = this.#running.status();
     const empty = components.find(({ index, used }) => index > 0 && used === 0);
-    if (empty !== undefined) await this.#running.remove([empty.path]);
+    if (empty === undefined) return;
+    try {
+      await this.#running.remove([empty.path]);
+    } catch (error) {
+      // A write that came before it has taken the first chunk of it.
+      const isRefused = error instanceof VirstorError &&
+        error.code === "invalid";
+      if (!isRefused) throw error;
+    }
   }
 
   /** Reads the whole disk and holds it against what is promised. */

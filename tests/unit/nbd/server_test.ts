@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
+import { MemoryDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { NBD, NbdClient } from "../../helpers/nbd_client.ts";
 import { HeldDevice } from "./held_device.ts";
@@ -170,4 +171,27 @@ Deno.test("one client's nonsense does not reach another", async () => {
   for (let i = 0; i < 20; i++) {
     assertEquals(await good.read(i * 512, 512), pattern(512, i));
   }
+});
+
+Deno.test("NbdServer tells of a failing device, but not of each request", async () => {
+  const device = new MemoryDevice(1024 * 1024);
+  device.write = () => {
+    throw new VirstorError("io", "Cannot write: the disk is on fire");
+  };
+  await using serving = await serve({ device });
+  const client = await serving.open();
+  const request = { command: NBD.CMD_WRITE, payload: new Uint8Array(512) };
+  for (let i = 0; i < 5; i++) {
+    assertEquals((await client.call(request)).errno, NBD.EIO);
+  }
+  // What the client does wrong is its own business.
+  assertEquals(
+    (await client.call({ ...request, offset: 2 ** 40 })).errno,
+    NBD.ENOSPC,
+  );
+  await client.disconnect();
+  const told = serving.events.filter(({ kind }) => kind === "error");
+  assertEquals(told.map(({ message }) => message), [
+    "Cannot write: the disk is on fire",
+  ]);
 });
