@@ -71,7 +71,11 @@ export class FileDevice implements BlockDevice {
   #capabilities: DeviceCapabilities | undefined;
   #descriptor: number;
   #locked: Deno.FsFile | undefined;
-  #dirty = false;
+  /**
+   * Whether there may be something to make durable. At first there may be: what
+   * a process that was killed has written is in the page cache only.
+   */
+  #dirty: boolean;
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
   #syncFailure: VirstorError | undefined;
@@ -89,6 +93,7 @@ export class FileDevice implements BlockDevice {
     this.path = path;
     this.#native = options.native ?? true;
     this.#readOnly = readOnly;
+    this.#dirty = !readOnly;
     // A look before the open: opening a FIFO would wait for ever.
     assertIsDisk(path, attempt(path, () => fs.statSync(path)));
     this.#descriptor = attempt(

@@ -5,8 +5,9 @@
  * it. A chunk is handed out only once it is known to read as zeroes *durably*:
  * then data and map need no order between them on disk, for after a crash a
  * mapped chunk holds zeroes or its own data, never another's. So free chunks
- * are made ready ahead of their use, some at a time: holes where the file
- * system can punch them, written zeroes elsewhere.
+ * are made ready ahead of their use, some at a time: what is a hole is ready;
+ * else holes are punched where the file system can, and zeroes written
+ * elsewhere.
  *
  * @module
  */
@@ -93,9 +94,8 @@ export class Space {
       component = next;
     }
     if (component === undefined || component.fenced) return undefined;
-    if (component.next < component.ready) return component;
-    this.#prepare(component);
-    return undefined;
+    if (component.next >= component.ready) this.#prepare(component);
+    return component.next < component.ready ? component : undefined;
   }
 
   /**
@@ -156,8 +156,12 @@ export class Space {
       Math.floor(aheadBytes(component) / this.#chunkSize),
     );
     const end = Math.min(chunkCount, start + ahead);
-    this.#preparing++;
     component.spoiled = false;
+    if (this.#isHole(component, start, end)) {
+      component.ready = end;
+      return;
+    }
+    this.#preparing++;
     component.preparing = this.#makeReady(component, start, end).then(
       (error) => {
         component.preparing = undefined;
@@ -166,6 +170,17 @@ export class Space {
         else this.#observer.unready(error);
       },
     );
+  }
+
+  /**
+   * Whether chunks have never been written, or were punched: then they read as
+   * zeroes. Durably, too, because everything was flushed when the pool was
+   * opened, and nobody has touched free chunks since.
+   */
+  #isHole(component: Component, start: number, end: number): boolean {
+    const size = this.#chunkSize;
+    return component.device.extents(start * size, (end - start) * size)
+      .every(({ kind }) => kind === "hole");
   }
 
   async #makeReady(

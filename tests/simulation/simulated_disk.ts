@@ -152,8 +152,8 @@ export class SimulatedDisk {
   }
 
   /**
-   * What is on the disks once the power is back. All devices that were open
-   * are dead.
+   * What is on the disks once the machine is up again, or after the process
+   * was killed. All devices that were open are dead.
    *
    * @param survivors What is left of what was not flushed.
    * @param random Decides what survives by chance.
@@ -162,6 +162,8 @@ export class SimulatedDisk {
     this.#epoch++;
     this.#crashAt = Infinity;
     this.#fault = undefined;
+    // A killed process leaves the cache as it is, and no more durable.
+    if (survivors === "all") return;
     for (const file of this.#files.values()) {
       for (const change of file.pending) {
         keep(file.durable, change, survivors, random);
@@ -225,7 +227,7 @@ function keep(
   const end = offset + bytes.length;
   for (let at = offset; at < end;) {
     const stop = Math.min(end, (Math.floor(at / SECTOR) + 1) * SECTOR);
-    if (survivors === "all" || random.chance(50)) {
+    if (random.chance(50)) {
       durable.set(bytes.subarray(at - offset, stop - offset), at);
     }
     at = stop;
@@ -299,8 +301,11 @@ class SimulatedDevice implements ComponentDevice {
     this.write(new Uint8Array(length), offset);
   }
 
-  extents(_offset: number, length: number): Extent[] {
-    return [{ length, kind: "data" }];
+  /** As file systems: a hole is what reads as zeroes now, durably or not. */
+  extents(offset: number, length: number): Extent[] {
+    const bytes = this.#file.current.subarray(offset, offset + length);
+    const isHole = this.#disk.punches && bytes.every((byte) => byte === 0);
+    return [{ length, kind: isHole ? "hole" : "data" }];
   }
 
   close(): undefined {

@@ -87,6 +87,24 @@ Deno.test("FileDevice.writeZeroes() with noHole keeps space", async () => {
   await device.close();
 });
 
+Deno.test("FileDevice.flush() makes durable what an earlier process wrote", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, MIB);
+  const before = new FileDevice(path);
+  before.write(pattern(10, 1), 0);
+  await before.close(); // As a kill would: nothing was flushed.
+  const device = new FileDevice(path);
+  const flush = device.flush();
+  assert(flush !== undefined, "nobody has asked the system to make it durable");
+  await flush;
+  assertEquals(device.flush(), undefined);
+  await device.close();
+  const reader = new FileDevice(path, { readOnly: true });
+  assertEquals(reader.flush(), undefined);
+  await reader.close();
+});
+
 Deno.test("FileDevice.flush() covers writes made while another flush runs", async () => {
   await using scratch = await makeScratch();
   const path = scratch.file("disk");
