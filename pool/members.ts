@@ -72,22 +72,30 @@ export function planMembers<T extends FoundLabel>(
     else if (label.count === count) removed.push(one);
     else unfinished.push(one);
   }
-  const mustBeEmpty: T[] = [];
+  const displaced: T[] = [];
   for (const one of behind) {
     const { index } = one.label;
     // Behind after an `add` that was done: the place is the same.
     if (index < one.label.count && members[index] === undefined) {
       members[index] = one;
     } else {
-      mustBeEmpty.push(one);
+      displaced.push(one);
     }
   }
-  // On the way out by a `remove` that was not done: back into the gap.
-  mustBeEmpty.sort((a, b) => a.label.index - b.label.index);
-  for (const one of mustBeEmpty) {
+  const mustBeEmpty: T[] = [];
+  displaced.sort((a, b) => a.label.index - b.label.index);
+  for (const one of displaced) {
     const gap = members.indexOf(undefined);
-    if (gap < 0) throw duplicate(members[one.label.index] ?? one, one);
-    members[gap] = one;
+    if (gap >= 0) {
+      // On the way out by a `remove` that was not done: back into the gap.
+      members[gap] = one;
+      mustBeEmpty.push(one);
+    } else if (one.label.index >= one.label.count) {
+      // It left long ago, and the wiping of its label did not last.
+      removed.push(one);
+    } else {
+      throw duplicate(members[one.label.index] ?? one, one);
+    }
   }
   for (const one of joining) {
     // The change was done, unless the place is taken: whatever it says of

@@ -5,4 +5,9 @@
  */
 
 /** The seeds. */
-export const FAILED_SEEDS: readonly number[] = [1010, 5000, 90_792];
+export const FAILED_SEEDS: readonly number[] = [
+  1010,
+  5000,
+  90_792,
+  2_107_939_093,
+];
