@@ -259,6 +259,9 @@ async function recover(
   onEvent: (event: PoolEvent) => void,
 ): Promise<void> {
   const { assembly, format, map, mapped } = loaded;
+  // What was read may be in the page cache only, from a process that was
+  // killed. Nothing is concluded from it before it cannot go away any more.
+  for (const { device } of assembly.opened) await device.flush();
   const say = (message: string) => onEvent({ kind: "recovered", message });
   for (const one of assembly.outdated) {
     say(`The label of "${one.path}" is brought up to date`);
