@@ -69,7 +69,10 @@ export class FirstWrites {
     });
     this.#space = new Space(format, settings.chunkSize, {
       ready: () => this.#resume(),
-      unready: (error) => this.delayed.failAll(error),
+      unready: (error) => {
+        if (error.code === "failed") this.#failed(error);
+        else this.delayed.failAll(error);
+      },
     });
     this.#watch();
   }

@@ -12,7 +12,7 @@
  * @module
  */
 
-import { messageOf, VirstorError } from "../errors.ts";
+import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { PoolFormat } from "./pool_format.ts";
 
@@ -25,7 +25,10 @@ const ZERO_AHEAD_BYTES = 16 << 20;
 export interface SpaceObserver {
   /** Free chunks have been made ready. */
   ready(): void;
-  /** Free chunks could not be made ready. */
+  /**
+   * Free chunks could not be made ready. `failed`: nobody knows any more
+   * whether they are; `io`: they are not, another try may succeed.
+   */
   unready(error: VirstorError): void;
 }
 
@@ -190,14 +193,17 @@ export class Space {
   ): Promise<VirstorError | undefined> {
     const { device } = component;
     const size = this.#chunkSize;
+    let code: ErrorCode = "io";
     try {
       await device.writeZeroes(start * size, (end - start) * size);
+      // From here on they look like holes, durable or not.
+      code = "failed";
       await device.flush();
       if (!component.spoiled) component.ready = end;
       return undefined;
     } catch (error) {
       return new VirstorError(
-        "io",
+        code,
         `Cannot make chunks ready on "${device.path}": ${messageOf(error)}`,
         { cause: error },
       );

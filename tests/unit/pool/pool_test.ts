@@ -316,6 +316,42 @@ Deno.test("Pool.flush() that fails on several components fails once, and leaves 
   await pool.close();
 });
 
+Deno.test("Pool takes no writes when the zeroes of free chunks could not be made durable", async () => {
+  await using scratch = await makeScratch();
+  const { pool, paths } = await openSmallPool(scratch, 1);
+  await pool.close();
+  // The free chunks hold what a lost chunk left behind.
+  const [path = ""] = paths;
+  const file = await Deno.open(path, { write: true });
+  await file.seek(2 * SMALL_CHUNK, Deno.SeekMode.Start);
+  await file.write(new Uint8Array(SMALL_CHUNK).fill(0xee));
+  file.close();
+  let punched = false;
+  const again = await openPool(paths, {
+    openDevice: (path, options) => {
+      const device = new FileDevice(path, options);
+      const writeZeroes = device.writeZeroes.bind(device);
+      device.writeZeroes = (...args) => {
+        punched = true;
+        return writeZeroes(...args);
+      };
+      const flush = device.flush.bind(device);
+      device.flush = () => {
+        if (!punched) return flush();
+        throw new VirstorError("io", "Cannot flush: no spindle turns");
+      };
+      return device;
+    },
+  });
+  assert(punched);
+  // Holes by now, but a power cut may bring back what was there.
+  const write = () => again.write(pattern(10, 1), 0);
+  const error = assertThrows(write, VirstorError, "no spindle turns");
+  assertEquals(error.code, "failed");
+  assertEquals(again.status().state, "failed");
+  await again.close();
+});
+
 function withoutHoles(
   path: string,
   options: FileDeviceOptions,
