@@ -170,9 +170,11 @@ export interface BlockDevice {
    *
    * @param offset The first byte.
    * @param length How many.
-   * @returns At least one run; together they are `length` long.
+   * @param limit Runs that are wanted at most; there may be more.
+   * @returns At least one run; together they are `length` long, unless the
+   *   limit cut them off.
    */
-  extents(offset: number, length: number): Extent[];
+  extents(offset: number, length: number, limit?: number): Extent[];
 
   /** Gives everything back. May be called again; all else fails afterwards. */
   close(): Completion;

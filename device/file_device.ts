@@ -23,6 +23,7 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
+import { assertIsDisk, attempt, identityOf } from "./files.ts";
 import { lockHolder } from "./lock_holder.ts";
 import {
   blockDeviceSize,
@@ -55,6 +56,17 @@ export interface FileDeviceOptions {
   readonly native?: boolean;
 }
 
+/**
+ * Told when what was written becomes durable: for whoever keeps a durable
+ * version of something and must not overwrite it before the next one is.
+ */
+export interface FlushObserver {
+  /** A flush begins: it covers what was written so far, and nothing later. */
+  flushBegins(): void;
+  /** It is done. Not called if it failed: none will succeed after that. */
+  flushEnds(): void;
+}
+
 /** A file or a block device, open. */
 export class FileDevice implements BlockDevice {
   /** Where it was found. */
@@ -65,6 +77,8 @@ export class FileDevice implements BlockDevice {
   readonly blockSize: number;
   /** The same for two paths if and only if they lead to the same file. */
   readonly identity: string;
+  /** Told of each `fdatasync`. */
+  observer: FlushObserver | undefined;
 
   readonly #native: boolean;
   readonly #readOnly: boolean;
@@ -211,12 +225,14 @@ export class FileDevice implements BlockDevice {
    */
   flush(): Completion {
     if (this.#syncFailure !== undefined) throw this.#syncFailure;
+    // Also when the running one has just ended and this one is about to begin.
+    if (this.#nextSync !== undefined) return this.#nextSync;
     if (this.#syncing === undefined) {
       return this.#dirty ? this.#sync() : undefined;
     }
     // The running one covers only what was written before it began.
     if (!this.#dirty) return this.#syncing;
-    this.#nextSync ??= this.#syncing.then(() => {
+    this.#nextSync = this.#syncing.then(() => {
       this.#nextSync = undefined;
       return this.#sync();
     });
@@ -278,22 +294,37 @@ export class FileDevice implements BlockDevice {
   }
 
   /**
+   * The next byte that is in no hole, where the system tells.
+   *
+   * @param offset Where to look from.
+   * @returns Its offset; the size if there is none, `offset` if unknown.
+   */
+  nextData(offset: number): number {
+    if (!this.#native) return offset;
+    const data = nextData(this.#descriptor, offset);
+    if (data >= 0) return data;
+    // No data up to the end, or no way to know.
+    return nextHole(this.#descriptor, offset) < 0 ? offset : this.size;
+  }
+
+  /**
    * Tells data and holes apart, where the system does.
    *
    * @param offset The first byte.
    * @param length How many.
+   * @param limit Runs that are wanted at most.
    * @returns `hole` and `data` in turn; all `data` where nothing is known.
    */
-  extents(offset: number, length: number): Extent[] {
+  extents(offset: number, length: number, limit = Infinity): Extent[] {
     const runs: Extent[] = [];
     const end = offset + length;
-    for (let at = offset; at < end;) {
-      const data = this.#native ? nextData(this.#descriptor, at) : -1;
-      const stop = data < 0 ? at : Math.min(data, end);
+    for (let at = offset; at < end && runs.length < limit;) {
+      const stop = Math.min(this.nextData(at), end);
       if (stop > at) runs.push({ length: stop - at, kind: "hole" });
       if (stop === end) break;
-      const hole = data < 0 ? -1 : nextHole(this.#descriptor, stop);
-      at = hole < 0 ? end : Math.min(hole, end);
+      const hole = this.#native ? nextHole(this.#descriptor, stop) : -1;
+      // Where nothing is known, what was taken for data may be a hole.
+      at = hole <= stop ? end : Math.min(hole, end);
       runs.push({ length: at - stop, kind: "data" });
     }
     return runs;
@@ -348,11 +379,15 @@ export class FileDevice implements BlockDevice {
   #sync(): Promise<void> {
     assert(this.#syncing === undefined, "one fdatasync at a time");
     this.#dirty = false;
+    this.observer?.flushBegins();
     const syncing = new Promise<void>((resolve, reject) => {
       fs.fdatasync(this.#descriptor, (error) => {
         this.#syncing = undefined;
         const reason = error ? messageOf(error) : this.#lossOfFile();
-        if (reason === "") return resolve();
+        if (reason === "") {
+          this.observer?.flushEnds();
+          return resolve();
+        }
         this.#syncFailure = new VirstorError(
           "io",
           `Cannot make "${this.path}" durable: ${reason}`,
@@ -410,90 +445,4 @@ export class FileDevice implements BlockDevice {
       { cause },
     );
   }
-}
-
-/**
- * Tells files apart whatever they are called.
- *
- * @param path Where a file or a block device is.
- * @returns The `identity` that a {@linkcode FileDevice} on it has.
- * @throws {VirstorError} `not-found`, `io`.
- */
-export function fileIdentity(path: string): string {
-  return identityOf(attempt(path, () => fs.statSync(path)));
-}
-
-/**
- * Makes a sparse file, durably: the file and its directory entry.
- *
- * @param path Where; nothing may be there.
- * @param size Bytes.
- * @throws {VirstorError} `exists`, `not-found`, `io`.
- */
-export function createSparseFile(path: string, size: number): void {
-  const descriptor = attempt(path, () => fs.openSync(path, "wx"));
-  try {
-    attempt(path, () => {
-      fs.ftruncateSync(descriptor, size);
-      fs.fsyncSync(descriptor);
-    });
-  } finally {
-    fs.closeSync(descriptor);
-  }
-  const slash = path.lastIndexOf("/");
-  const directory = slash < 0 ? "." : path.slice(0, slash) || "/";
-  const parent = attempt(directory, () => fs.openSync(directory, "r"));
-  try {
-    attempt(directory, () => fs.fsyncSync(parent));
-  } finally {
-    fs.closeSync(parent);
-  }
-}
-
-function identityOf(stat: fs.Stats): string {
-  return stat.isBlockDevice()
-    ? `device ${stat.rdev}`
-    : `file ${stat.dev}:${stat.ino}`;
-}
-
-function assertIsDisk(path: string, stat: fs.Stats): void {
-  if (stat.isFile() || stat.isBlockDevice()) return;
-  throw new VirstorError(
-    "invalid",
-    `Cannot use "${path}": it is ${
-      stat.isDirectory() ? "a directory" : "neither a file nor a block device"
-    }`,
-  );
-}
-
-/** Runs a call of the system and says in one line what it was about. */
-function attempt<T>(path: string, call: () => T): T {
-  try {
-    return call();
-  } catch (error) {
-    throw translate(path, error);
-  }
-}
-
-function translate(path: string, error: unknown): VirstorError {
-  const options = { cause: error };
-  if (error instanceof Deno.errors.NotCapable) {
-    return new VirstorError(
-      "unsupported",
-      `Cannot open "${path}": Deno allows it only to a program with all ` +
-        "rights, run virstor with VIRSTOR_ALLOW_ALL=1",
-      options,
-    );
-  }
-  const code = error instanceof Error && "code" in error ? error.code : "";
-  if (code === "ENOENT" || code === "ENOTDIR") {
-    const message = `Cannot open "${path}": there is no such file`;
-    return new VirstorError("not-found", message, options);
-  }
-  if (code === "EEXIST") {
-    const message = `Cannot create "${path}": it exists already`;
-    return new VirstorError("exists", message, options);
-  }
-  const message = `Cannot open "${path}": ${messageOf(error)}`;
-  return new VirstorError("io", message, options);
 }

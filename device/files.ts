@@ -1,0 +1,115 @@
+/**
+ * Files of the operating system by name: telling them apart, making them, and
+ * errors in one line.
+ *
+ * @module
+ */
+
+import fs from "node:fs";
+import { messageOf, VirstorError } from "../errors.ts";
+
+/**
+ * Tells files apart whatever they are called.
+ *
+ * @param path Where a file or a block device is.
+ * @returns The `identity` that a {@linkcode FileDevice} on it has.
+ * @throws {VirstorError} `not-found`, `io`.
+ */
+export function fileIdentity(path: string): string {
+  return identityOf(attempt(path, () => fs.statSync(path)));
+}
+
+/**
+ * Makes a sparse file, durably: the file and its directory entry.
+ *
+ * @param path Where; nothing may be there.
+ * @param size Bytes.
+ * @throws {VirstorError} `exists`, `not-found`, `io`.
+ */
+export function createSparseFile(path: string, size: number): void {
+  const descriptor = attempt(path, () => fs.openSync(path, "wx"));
+  try {
+    attempt(path, () => {
+      fs.ftruncateSync(descriptor, size);
+      fs.fsyncSync(descriptor);
+    });
+  } finally {
+    fs.closeSync(descriptor);
+  }
+  const slash = path.lastIndexOf("/");
+  const directory = slash < 0 ? "." : path.slice(0, slash) || "/";
+  const parent = attempt(directory, () => fs.openSync(directory, "r"));
+  try {
+    attempt(directory, () => fs.fsyncSync(parent));
+  } finally {
+    fs.closeSync(parent);
+  }
+}
+
+/**
+ * Tells files apart by what the system says of them.
+ *
+ * @param stat What it says.
+ * @returns The same for two files if and only if they are the same.
+ */
+export function identityOf(stat: fs.Stats): string {
+  return stat.isBlockDevice()
+    ? `device ${stat.rdev}`
+    : `file ${stat.dev}:${stat.ino}`;
+}
+
+/**
+ * Refuses what cannot be a disk.
+ *
+ * @param path Where it is.
+ * @param stat What the system says of it.
+ * @throws {VirstorError} `invalid` if it is neither a file nor a block device.
+ */
+export function assertIsDisk(path: string, stat: fs.Stats): void {
+  if (stat.isFile() || stat.isBlockDevice()) return;
+  throw new VirstorError(
+    "invalid",
+    `Cannot use "${path}": it is ${
+      stat.isDirectory() ? "a directory" : "neither a file nor a block device"
+    }`,
+  );
+}
+
+/**
+ * Runs a call of the system and says in one line what it was about.
+ *
+ * @param path The file.
+ * @param call What to do.
+ * @returns What it returns.
+ * @throws {VirstorError} `not-found`, `exists`, `unsupported`, `io`.
+ */
+export function attempt<T>(path: string, call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw translate(path, error);
+  }
+}
+
+function translate(path: string, error: unknown): VirstorError {
+  const options = { cause: error };
+  if (error instanceof Deno.errors.NotCapable) {
+    return new VirstorError(
+      "unsupported",
+      `Cannot open "${path}": Deno allows it only to a program with all ` +
+        "rights, run virstor with VIRSTOR_ALLOW_ALL=1",
+      options,
+    );
+  }
+  const code = error instanceof Error && "code" in error ? error.code : "";
+  if (code === "ENOENT" || code === "ENOTDIR") {
+    const message = `Cannot open "${path}": there is no such file`;
+    return new VirstorError("not-found", message, options);
+  }
+  if (code === "EEXIST") {
+    const message = `Cannot create "${path}": it exists already`;
+    return new VirstorError("exists", message, options);
+  }
+  const message = `Cannot open "${path}": ${messageOf(error)}`;
+  return new VirstorError("io", message, options);
+}
