@@ -7,11 +7,13 @@
  * and how old it is (generation), so that a page that is torn, damaged or in
  * the wrong place is told from a sound one by itself. That a slot is not sound
  * is nothing unusual, a power cut does it: so {@linkcode checkPage} does not
- * throw. Nothing here is allocated for each entry.
+ * throw. Opening a pool looks at millions of entries, so nothing is allocated
+ * for each of them.
  *
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
 import { assert } from "../errors.ts";
 import {
@@ -72,6 +74,9 @@ const RESERVED_WORD = 28;
 /** Where the last entry ends. */
 const ENTRIES_END = TABLE_PAGE_OFFSET.entries +
   TABLE_PAGE_ENTRIES * CHUNK_ENTRY_SIZE;
+
+/** A slot that was never written. */
+const BLANK_PAGE = new Uint8Array(NATIVE_PAGE_SIZE);
 
 /** What {@linkcode checkPage} says of a slot that holds only zeroes. */
 export const NEVER_WRITTEN = "it was never written";
@@ -157,6 +162,28 @@ export function entrySequence(page: DataView, index: number): number {
 }
 
 /**
+ * Makes the entries of a page those of another one.
+ *
+ * @param from 4096 bytes.
+ * @param to 4096 bytes, not sealed afterwards; may be the same page.
+ */
+export function copyEntries(from: Uint8Array, to: Uint8Array): void {
+  assert(to.length === NATIVE_PAGE_SIZE, "a page has 4096 bytes");
+  to.set(entriesOf(from), TABLE_PAGE_OFFSET.entries);
+}
+
+/**
+ * Whether two pages have the same entries, whatever else they say.
+ *
+ * @param a 4096 bytes.
+ * @param b 4096 bytes.
+ * @returns Whether they have.
+ */
+export function sameEntries(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(entriesOf(a), entriesOf(b)) === 0;
+}
+
+/**
  * Makes a page ready to be written: all but its entries. A change after this
  * needs another seal.
  *
@@ -227,7 +254,9 @@ export function checkPage(
   const at = TABLE_PAGE_OFFSET;
   const page = viewOf(bytes);
   if (page.getUint32(at.magic, true) !== MAGIC) {
-    return isBlank(page) ? NEVER_WRITTEN : "it holds no page of a chunk table";
+    return Buffer.compare(bytes, BLANK_PAGE) === 0
+      ? NEVER_WRITTEN
+      : "it holds no page of a chunk table";
   }
   if (page.getUint32(at.checksum, true) !== checksumOf(bytes, at.checksum)) {
     return "its checksum is wrong";
@@ -269,53 +298,60 @@ export function pickSlot(
   componentUuid: Uint8Array,
 ): number {
   assert(bytes.length === TABLE_SLOTS_SIZE, "a page has three slots");
-  let picked = -1;
-  let newest = 0;
-  for (let slot = 0; slot < TABLE_SLOTS; slot++) {
-    const start = slot * NATIVE_PAGE_SIZE;
+  const view = viewOf(bytes);
+  const refused = [false, false, false];
+  // Only the newest one needs a check, unless it is not sound.
+  for (;;) {
+    let picked = -1;
+    let newest = 0;
+    for (let slot = 0; slot < TABLE_SLOTS; slot++) {
+      const at = slot * NATIVE_PAGE_SIZE + TABLE_PAGE_OFFSET.generation;
+      const generation = getUint64(view, at);
+      // A slot that was never written needs no check at all.
+      if (generation <= newest || refused[slot]) continue;
+      picked = slot;
+      newest = generation;
+    }
+    if (picked === -1) return picked;
+    const start = picked * NATIVE_PAGE_SIZE;
     const page = bytes.subarray(start, start + NATIVE_PAGE_SIZE);
-    const generation = pageGeneration(viewOf(page));
-    // A slot that cannot win, say one that was never written, needs no check.
-    if (generation <= newest) continue;
     const home = position + start;
-    if (checkPage(page, home, pageIndex, componentUuid) !== "") continue;
-    picked = slot;
-    newest = generation;
+    if (checkPage(page, home, pageIndex, componentUuid) === "") return picked;
+    refused[picked] = true;
   }
-  return picked;
 }
 
 /** What is wrong with the entries of a page, each taken by itself. */
 function findingInEntries(page: DataView): string {
+  const at = CHUNK_ENTRY_OFFSET;
+  let start = TABLE_PAGE_OFFSET.entries;
   for (let index = 0; index < TABLE_PAGE_ENTRIES; index++) {
-    const start = entryOffset(index);
-    const flags = page.getUint32(start + CHUNK_ENTRY_OFFSET.flags, true);
-    const sequenceLow = page.getUint32(start, true);
-    const sequenceHigh = page.getUint32(start + 4, true);
-    const volume = page.getUint16(start + CHUNK_ENTRY_OFFSET.volume, true);
-    const birth = page.getUint32(start + CHUNK_ENTRY_OFFSET.birthEpoch, true);
-    if (flags === 0) {
-      const chunk = entryVirtualChunk(page, index);
-      if ((sequenceLow | sequenceHigh | volume | birth) === 0 && chunk === 0) {
-        continue;
+    const flags = page.getUint32(start + at.flags, true);
+    const sequenceLow = page.getUint32(start + at.sequence, true);
+    const sequenceHigh = page.getUint32(start + at.sequence + 4, true);
+    const volume = page.getUint16(start + at.volume, true);
+    const birth = page.getUint32(start + at.birthEpoch, true);
+    if (flags === OWNED) {
+      if ((volume | birth) !== 0) return `entry ${index} is not of volume 0`;
+      if ((sequenceLow | sequenceHigh) === 0 || sequenceHigh >= 2 ** 21) {
+        return `the sequence number of entry ${index} is out of range`;
       }
-      return `entry ${index} is nobody's and not zero`;
+    } else {
+      if (flags !== 0) return `entry ${index} has unknown flags`;
+      const chunk = page.getUint32(start + at.virtualChunk, true) |
+        page.getUint16(start + at.virtualChunk + 4, true);
+      if ((sequenceLow | sequenceHigh | chunk | volume | birth) !== 0) {
+        return `entry ${index} is nobody's and not zero`;
+      }
     }
-    if (flags !== OWNED) return `entry ${index} has unknown flags`;
-    if ((volume | birth) !== 0) return `entry ${index} is not of volume 0`;
-    if ((sequenceLow | sequenceHigh) === 0 || sequenceHigh >= 2 ** 21) {
-      return `the sequence number of entry ${index} is out of range`;
-    }
+    start += CHUNK_ENTRY_SIZE;
   }
   return "";
 }
 
-/** Whether there are only zeroes; four times as fast as byte by byte. */
-function isBlank(page: DataView): boolean {
-  for (let at = 0; at < NATIVE_PAGE_SIZE; at += 4) {
-    if (page.getUint32(at, true) !== 0) return false;
-  }
-  return true;
+function entriesOf(page: Uint8Array): Uint8Array {
+  assert(page.length === NATIVE_PAGE_SIZE, "a page has 4096 bytes");
+  return page.subarray(TABLE_PAGE_OFFSET.entries, ENTRIES_END);
 }
 
 function entryOffset(index: number): number {

@@ -9,12 +9,14 @@ export {
   CHUNK_ENTRY_OFFSET,
   CHUNK_ENTRY_SIZE,
   clearEntry,
+  copyEntries,
   entrySequence,
   entryVirtualChunk,
   isOwned,
   NEVER_WRITTEN,
   pageGeneration,
   pickSlot,
+  sameEntries,
   sealPage,
   setEntry,
   TABLE_PAGE_OFFSET,
@@ -71,6 +73,7 @@ export {
   isSuperblock,
   SUPERBLOCK_MEMBER_OFFSET,
   SUPERBLOCK_OFFSET,
+  superblockWriteSize,
 } from "./superblock.ts";
 export type { DecodedSuperblock } from "./superblock.ts";
 export {

@@ -31,7 +31,11 @@ export const TABLE_SLOTS = 3;
 export const TABLE_SLOTS_SIZE: number = TABLE_SLOTS * NATIVE_PAGE_SIZE;
 /** Chunks that a page of the chunk table describes. */
 export const TABLE_PAGE_ENTRIES = 168;
-/** The smallest chunk, bytes. */
+/**
+ * The smallest chunk that new pools get, bytes. Pools with smaller ones, down
+ * to a page, are sound as well; tests use them. They are not made because each
+ * chunk costs an entry of the table, and memory while the pool is open.
+ */
 export const NATIVE_CHUNK_SIZE_MIN = 65_536;
 /** The largest chunk, bytes. */
 export const NATIVE_CHUNK_SIZE_MAX: number = 2 ** 30;
@@ -53,13 +57,14 @@ export interface NativeGeometry {
 }
 
 /**
- * Whether format 2 has chunks of a size: a power of two, 64 KiB to 1 GiB.
+ * Whether format 2 has chunks of a size: a power of two, 4 KiB (a page) to
+ * 1 GiB. New pools get no less than {@linkcode NATIVE_CHUNK_SIZE_MIN}.
  *
  * @param chunkSize Bytes, any number.
  * @returns Whether it has.
  */
 export function isNativeChunkSize(chunkSize: number): boolean {
-  return chunkSize >= NATIVE_CHUNK_SIZE_MIN &&
+  return chunkSize >= NATIVE_PAGE_SIZE &&
     chunkSize <= NATIVE_CHUNK_SIZE_MAX &&
     Number.isInteger(chunkSize) && (chunkSize & (chunkSize - 1)) === 0;
 }

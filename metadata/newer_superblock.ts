@@ -34,6 +34,7 @@ export interface NewerSuperblock {
  * @returns The sound one of the higher generation (slot 0 if they are alike),
  *   and what is wrong with the other one.
  * @throws {VirstorError} As {@linkcode decodeSuperblock} if neither is sound;
+ *   `corrupt` also if they are of two components;
  *   `unsupported` also if the newer one is of a version or has features that
  *   cannot be used: going on with the older one would undo what they did.
  */
@@ -56,6 +57,7 @@ export function newerSuperblock(
     refuseNewer(second, slots, 1, first);
     return { superblock: first, slot: 0, otherFault: second };
   }
+  refuseStranger(first, second, path);
   return second.generation > first.generation
     ? { superblock: second, slot: 1, otherFault: undefined }
     : { superblock: first, slot: 0, otherFault: undefined };
@@ -85,6 +87,22 @@ function tryDecode(
     if (error instanceof VirstorError) return error;
     throw error;
   }
+}
+
+/** A write that went to the wrong disk: which of the two did is a guess. */
+function refuseStranger(
+  first: DecodedSuperblock,
+  second: DecodedSuperblock,
+  path: string,
+): void {
+  const isOne = first.poolUuid === second.poolUuid &&
+    first.componentUuid === second.componentUuid;
+  if (isOne) return;
+  throw new VirstorError(
+    "corrupt",
+    `Cannot use the superblocks of "${path}": they are of two components, ` +
+      `${first.componentUuid} and ${second.componentUuid}`,
+  );
 }
 
 /** Of two faults the one that tells more. */

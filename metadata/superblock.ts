@@ -6,8 +6,8 @@
  *
  * Little-endian. A superblock has a checksum over all of its own bytes and
  * knows its position, so that one that is torn, damaged or in the wrong place
- * is told from a sound one by itself. The rest of its slot is written as
- * zeroes and not looked at: damage there harms nobody.
+ * is told from a sound one by itself. The rest of its slot is not looked at, so
+ * {@linkcode superblockWriteSize} bytes of it are enough to write.
  *
  * @module
  */
@@ -22,6 +22,7 @@ import {
   viewOf,
 } from "./bytes.ts";
 import {
+  NATIVE_PAGE_SIZE,
   nativeGeometry,
   SUPERBLOCK_SLOT_SIZE,
   superblockPosition,
@@ -31,6 +32,7 @@ import {
   NATIVE_NAME_SIZE_MAX,
   SUPERBLOCK_HEADER_SIZE,
   SUPERBLOCK_MEMBER_SIZE,
+  SUPERBLOCK_MEMBERS_MAX,
 } from "./superblock_content.ts";
 import type { Superblock, SuperblockMember } from "./superblock_content.ts";
 import { decodeUuid, encodeUuid } from "./uuid.ts";
@@ -61,6 +63,7 @@ export const SUPERBLOCK_OFFSET: Readonly<
     | "tablePages"
     | "memberCount"
     | "nameSize"
+    | "clean"
     | "name",
     number
   >
@@ -84,6 +87,7 @@ export const SUPERBLOCK_OFFSET: Readonly<
   tablePages: 124,
   memberCount: 128,
   nameSize: 130,
+  clean: 132,
   name: 144,
 };
 /** Where each field of a member starts, bytes from its start. */
@@ -92,7 +96,7 @@ export const SUPERBLOCK_MEMBER_OFFSET: Readonly<
 > = { uuid: 0, state: 16, chunkCount: 20 };
 
 /** Reserved stretches: first byte, and the byte after the last. */
-const RESERVED = [[132, 144], [400, 512]] as const;
+const RESERVED = [[133, 144], [400, 512]] as const;
 const RESERVED_IN_MEMBER = [[17, 20], [24, 32]] as const;
 /** Bytes of the name's field; one less fits. */
 const NAME_FIELD_SIZE = NATIVE_NAME_SIZE_MAX + 1;
@@ -117,11 +121,27 @@ export interface DecodedSuperblock extends Superblock {
 }
 
 /**
+ * How much of a slot needs to be written.
+ *
+ * @param memberCount Members of the pool, 1 to 2032.
+ * @returns Bytes from the slot's start: the used ones, in whole pages.
+ */
+export function superblockWriteSize(memberCount: number): number {
+  assert(
+    Number.isInteger(memberCount) && memberCount >= 1 &&
+      memberCount <= SUPERBLOCK_MEMBERS_MAX,
+    "a pool has 1 to 2032 members",
+  );
+  return Math.ceil(usedSizeOf(memberCount) / NATIVE_PAGE_SIZE) *
+    NATIVE_PAGE_SIZE;
+}
+
+/**
  * Writes a superblock into a slot.
  *
  * @param superblock What to write.
  * @param position Where the slot is, bytes from the component's start.
- * @param slot 65,536 bytes, all of which are overwritten.
+ * @param slot 65,536 bytes, all of which are overwritten: zeroes follow.
  */
 export function encodeSuperblock(
   superblock: Superblock,
@@ -156,6 +176,7 @@ export function encodeSuperblock(
   view.setUint32(at.chunkCount, geometry.chunkCount, true);
   view.setUint32(at.tablePages, geometry.tablePages, true);
   view.setUint16(at.memberCount, members.length, true);
+  view.setUint8(at.clean, superblock.clean ? 1 : 0);
   const nameField = slot.subarray(at.name, at.name + NAME_FIELD_SIZE);
   const { written } = ENCODER.encodeInto(superblock.name, nameField);
   view.setUint16(at.nameSize, written, true);
@@ -282,6 +303,8 @@ function findingInBytes(slot: Uint8Array, view: DataView): string {
   if (!areZeroes(slot, nameEnd, at.name + NAME_FIELD_SIZE)) {
     return "the name does not end where it should";
   }
+  const clean = view.getUint8(at.clean);
+  if (clean > 1) return `its mark of a clean stop is ${clean}`;
   for (const [start, end] of RESERVED) {
     if (!areZeroes(slot, start, end)) return `byte ${start} on is not zero`;
   }
@@ -329,6 +352,7 @@ function decodeFields(slot: Uint8Array, view: DataView): DecodedSuperblock {
     poolUuid: decodeUuid(slot, at.poolUuid),
     componentUuid: decodeUuid(slot, at.componentUuid),
     generation: getUint64(view, at.generation),
+    clean: view.getUint8(at.clean) === 1,
     compat: view.getUint32(at.compat, true),
     readOnlyCompat: view.getUint32(at.readOnlyCompat, true),
     virtualSize: getUint64(view, at.virtualSize),

@@ -53,8 +53,13 @@ export interface Superblock {
   readonly poolUuid: string;
   /** This component; it is among the members. */
   readonly componentUuid: string;
-  /** How often the pool changed, 1 to 2^53-1: the highest is the truth. */
+  /**
+   * 1 to 2^53-1: the highest is the truth. Each open for writing, clean stop
+   * and change of the pool has a higher one.
+   */
   readonly generation: number;
+  /** Whether the pool was stopped cleanly; not so while it is in use. */
+  readonly clean: boolean;
   /** Features that whoever does not know them may ignore, u32, and keeps. */
   readonly compat: number;
   /** Features that only a writer has to know, u32. */

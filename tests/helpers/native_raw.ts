@@ -34,7 +34,8 @@ export const SUPERBLOCK_TABLE: Readonly<Record<string, RawField>> = {
   tablePages: [124, "u32"],
   memberCount: [128, "u16"],
   nameSize: [130, "u16"],
-  reserved132: [132, "u8[12]"],
+  clean: [132, "u8"],
+  reserved133: [133, "u8[11]"],
   name: [144, "char[256]"],
   reserved400: [400, "u8[112]"],
 };

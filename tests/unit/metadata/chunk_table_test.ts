@@ -11,6 +11,7 @@ import {
   checkPage,
   CHUNK_ENTRY_SIZE,
   clearEntry,
+  copyEntries,
   entrySequence,
   entryVirtualChunk,
   isOwned,
@@ -18,6 +19,7 @@ import {
   NEVER_WRITTEN,
   pageGeneration,
   pickSlot,
+  sameEntries,
   sealPage,
   setEntry,
   TABLE_PAGE_ENTRIES,
@@ -143,6 +145,43 @@ Deno.test("clearEntry() leaves zeroes, and setEntry() nothing of what was there"
   putRaw(wanted, ENTRY_TABLE, { virtualChunk: 1, sequence: 2, flags: 1 });
   assertEquals(bytes.subarray(48 + 96, 48 + 120), wanted);
   assertEquals(bytes[48 + 120], 0xff);
+});
+
+Deno.test("copyEntries() leaves the rest of a page as it was", () => {
+  const page = new Uint8Array(PAGE_BYTES).fill(0xee);
+  copyEntries(sealed(), page);
+  const wanted = new Uint8Array(PAGE_BYTES).fill(0xee);
+  wanted.set(rawPage().subarray(48, 4080), 48);
+  assertEquals(page, wanted);
+  // A copy has all that a seal needs.
+  const copy = new Uint8Array(PAGE_BYTES);
+  copyEntries(page, copy);
+  sealPage(viewOf(copy), POSITION, INDEX, UUID, GENERATION);
+  assertEquals(copy, rawPage());
+});
+
+Deno.test("sameEntries() looks at all the entries and at nothing else", () => {
+  const page = sealed();
+  assert(sameEntries(page, page));
+  for (let byte = 0; byte < PAGE_BYTES; byte++) {
+    const other = withFlippedBit(page, byte * 8 + byte % 8);
+    const isEntry = byte >= 48 && byte < 4080;
+    assertEquals(sameEntries(page, other), !isEntry, `byte ${byte}`);
+    assertEquals(sameEntries(other, page), !isEntry, `byte ${byte}`);
+  }
+  // Two slots of a page: seals differ.
+  assert(sameEntries(page, sealed(GENERATION - 1, POSITION + 4096)));
+});
+
+Deno.test("copyEntries() and sameEntries() take whole pages only", () => {
+  const page = new Uint8Array(PAGE_BYTES);
+  for (const size of [0, 4080, PAGE_BYTES - 1, TABLE_SLOTS_SIZE]) {
+    const other = new Uint8Array(size);
+    assertThrows(() => copyEntries(page, other), AssertionError);
+    assertThrows(() => copyEntries(other, page), AssertionError);
+    assertThrows(() => sameEntries(page, other), AssertionError);
+    assertThrows(() => sameEntries(other, page), AssertionError);
+  }
 });
 
 Deno.test("setEntry() and sealPage() do not write what has no room", () => {
@@ -309,6 +348,27 @@ Deno.test("pickSlot() takes the highest generation, wherever it lies", () => {
       [[2 ** 53 - 1, 2 ** 53 - 2, 2 ** 53 - 3], 0],
     ] as const
   ) assertEquals(pick(slotsOf(generations)), wanted, `${generations}`);
+});
+
+Deno.test("pickSlot() takes the first sound one of slots that are alike in age", () => {
+  for (
+    const [damaged, wanted] of [
+      [[], 0],
+      [[0], 1],
+      [[1], 0],
+      [[0, 1], 2],
+      [[0, 1, 2], -1],
+    ] as const
+  ) {
+    const slots = slotsOf([4, 4, 4]);
+    for (const slot of damaged) slots[slot * PAGE_BYTES + 3000] = 1;
+    assertEquals(pick(slots), wanted, `${damaged}`);
+    // Also when the damage makes them look newer than any page can be.
+    for (const slot of damaged) {
+      slots.fill(0xff, slot * PAGE_BYTES + 8, slot * PAGE_BYTES + 16);
+    }
+    assertEquals(pick(slots), wanted, `${damaged}`);
+  }
 });
 
 Deno.test("pickSlot() passes over slots that are not sound", () => {

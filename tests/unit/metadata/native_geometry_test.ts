@@ -46,7 +46,7 @@ Deno.test("the constants of the geometry are those of the format", () => {
   assertEquals(NATIVE_CHUNKS_MAX, 0xffff_ffff);
 });
 
-Deno.test("isNativeChunkSize() takes the powers of two from 64 KiB to 1 GiB", () => {
+Deno.test("isNativeChunkSize() takes the powers of two from 4 KiB to 1 GiB", () => {
   const taken: number[] = [];
   for (let power = 0; power <= 64; power++) {
     if (isNativeChunkSize(2 ** power)) taken.push(power);
@@ -55,23 +55,7 @@ Deno.test("isNativeChunkSize() takes the powers of two from 64 KiB to 1 GiB", ()
     assert(!isNativeChunkSize(2 ** power - 1), `2^${power} - 1`);
     assert(!isNativeChunkSize(2 ** power * 3), `2^${power} * 3`);
   }
-  assertEquals(taken, [
-    16,
-    17,
-    18,
-    19,
-    20,
-    21,
-    22,
-    23,
-    24,
-    25,
-    26,
-    27,
-    28,
-    29,
-    30,
-  ]);
+  assertEquals(taken, Array.from({ length: 19 }, (_, index) => 12 + index));
   for (const size of [0, -MIB, MIB + 0.5, NaN, Infinity, 2 ** 32 + MIB]) {
     assert(!isNativeChunkSize(size), `${size}`);
   }
@@ -121,7 +105,7 @@ function checkGeometry(size: number, chunkSize: number): void {
 }
 
 Deno.test("nativeGeometry() fits as many chunks as can be, at every size around a full page", () => {
-  for (const chunkSize of [64 * KIB, MIB, GIB]) {
+  for (const chunkSize of [4 * KIB, 8 * KIB, 64 * KIB, MIB, GIB]) {
     for (const chunks of [0n, 1n, 2n, 167n, 168n, 169n, 335n, 336n, 337n]) {
       const least = Number(needed(chunks, chunkSize));
       for (const more of [-4097, -4096, -1, 0, 1, 4095, 4096, 12_288]) {
@@ -150,7 +134,7 @@ Deno.test("nativeGeometry() holds from nothing to 8 PiB", () => {
   }
   for (const size of sizes) {
     if (size > 2 ** 53) continue;
-    for (let power = 16; power <= 30; power += 2) {
+    for (let power = 12; power <= 30; power += 2) {
       checkGeometry(size, 2 ** power);
     }
   }
@@ -163,6 +147,16 @@ Deno.test("nativeGeometry() gives the figures that are told of it", () => {
     tableOffset: 64 * MIB - 131_072 - 12_288,
     tablePages: 1,
   });
+  // A full page of chunks that are as large as a page, and two chunks more.
+  const group = 168 * 4096 + 12_288;
+  assertEquals(group, 700_416);
+  const size = group + 12_288 + 2 * 4096 + 131_072;
+  assertEquals(nativeGeometry(size, 4096), {
+    componentSize: size,
+    chunkCount: 170,
+    tableOffset: 170 * 4096,
+    tablePages: 2,
+  });
   // About 1/14,000 of a component with chunks of 1 MiB is table.
   const { chunkCount, tablePages } = nativeGeometry(PIB, MIB);
   assertEquals([chunkCount, tablePages], [1_073_666_930, 6_390_875]);
@@ -173,14 +167,18 @@ Deno.test("nativeGeometry() counts no more chunks than a u32 can", () => {
   assertEquals(most.chunkCount, 0xffff_ffff);
   assertEquals(nativeGeometry(256 * TIB, 64 * KIB).chunkCount < 2 ** 32, true);
   assertEquals(nativeGeometry(257 * TIB, 64 * KIB).chunkCount, 0xffff_ffff);
+  assertEquals(nativeGeometry(16 * TIB, 4 * KIB).chunkCount < 2 ** 32, true);
+  assertEquals(nativeGeometry(17 * TIB, 4 * KIB).chunkCount, 0xffff_ffff);
 });
 
 Deno.test("nativeGeometry() of a component that is too small has no chunks", () => {
-  const least = 64 * KIB + 12_288 + 131_072;
-  assertEquals(nativeGeometry(least, 64 * KIB).chunkCount, 1);
-  for (const size of [0, 1, 4096, 131_072, least - 4096, least - 1]) {
-    const { chunkCount, tablePages } = nativeGeometry(size, 64 * KIB);
-    assertEquals([chunkCount, tablePages], [0, 0], `${size}`);
+  for (const chunkSize of [4 * KIB, 64 * KIB]) {
+    const least = chunkSize + 12_288 + 131_072;
+    assertEquals(nativeGeometry(least, chunkSize).chunkCount, 1);
+    for (const size of [0, 1, 4096, 131_072, least - 4096, least - 1]) {
+      const { chunkCount, tablePages } = nativeGeometry(size, chunkSize);
+      assertEquals([chunkCount, tablePages], [0, 0], `${size}`);
+    }
   }
   assert(superblockPosition(131_071, 0) < 0);
   assertEquals(superblockPosition(131_072, 0), 0);

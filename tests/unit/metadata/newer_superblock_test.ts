@@ -28,6 +28,7 @@ const SUPERBLOCK: Superblock = {
   poolUuid: "00112233-4455-6677-8899-aabbccddeeff",
   componentUuid: UUID,
   generation: 1,
+  clean: true,
   compat: 0,
   readOnlyCompat: 0,
   virtualSize: 2 ** 40,

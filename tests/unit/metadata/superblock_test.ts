@@ -22,6 +22,7 @@ import {
   SUPERBLOCK_MEMBER_SIZE,
   SUPERBLOCK_MEMBERS_MAX,
   SUPERBLOCK_SLOT_SIZE,
+  superblockWriteSize,
   UUID_SIZE,
 } from "../../../metadata/mod.ts";
 import {
@@ -45,6 +46,7 @@ const SUPERBLOCK: Superblock = {
   poolUuid: POOL,
   componentUuid: SECOND,
   generation: 0x1_2345_6789,
+  clean: true,
   compat: 0,
   readOnlyCompat: 0,
   virtualSize: 2 ** 40,
@@ -75,6 +77,7 @@ const RAW: RawValues = {
   tablePages: 1,
   memberCount: 3,
   nameSize: 4,
+  clean: 1,
   name: "demo",
 };
 
@@ -179,10 +182,10 @@ function withMembers(count: number): Superblock {
   };
 }
 
-/** 8 PiB in chunks of 64 KiB: as many chunks as can be counted. */
+/** 8 PiB in chunks of a page: as many chunks as can be counted. */
 const LARGEST: Superblock = {
   ...SUPERBLOCK,
-  chunkSize: 65_536,
+  chunkSize: 4096,
   virtualSize: 2 ** 53,
   componentSize: 2 ** 53,
   members: [{ uuid: SECOND, state: "active", chunkCount: 0xffff_ffff }],
@@ -204,6 +207,7 @@ Deno.test("decodeSuperblock() gives back every field that encodeSuperblock() wro
     { ...SUPERBLOCK, name: "€".repeat(85) },
     { ...SUPERBLOCK, generation: 1 },
     { ...SUPERBLOCK, generation: 2 ** 53 - 1 },
+    { ...SUPERBLOCK, clean: false },
     { ...SUPERBLOCK, virtualSize: 2 ** 20 },
     { ...SUPERBLOCK, virtualSize: 2 ** 53 },
     { ...SUPERBLOCK, compat: 0xffff_ffff },
@@ -239,6 +243,7 @@ Deno.test("encodeSuperblock() does not write what makes no sense", () => {
     { generation: 2 ** 53 },
     { compat: 2 ** 32 },
     { readOnlyCompat: 1 },
+    { chunkSize: 2 ** 11 },
     { chunkSize: 2 ** 31 },
     { virtualSize: 0 },
     { virtualSize: 2 ** 20 + 1 },
@@ -300,7 +305,7 @@ const REFUSALS: readonly [RawValues, VirstorError["code"], string][] = [
   [{ virtualSize: 2n ** 53n + 1n }, "corrupt", "above 8 PiB"],
   [{ virtualSize: 2n ** 63n }, "corrupt", "above 8 PiB"],
   [{ chunkSize: 0 }, "corrupt", "chunk size is 0"],
-  [{ chunkSize: 2 ** 15 }, "corrupt", "chunk size is 32768"],
+  [{ chunkSize: 2 ** 11 }, "corrupt", "chunk size is 2048"],
   [{ chunkSize: 3 * 2 ** 20 }, "corrupt", "chunk size is 3145728"],
   [{ chunkSize: 2 ** 31 }, "corrupt", "chunk size is 2147483648"],
   [{ chunkSize: 2 ** 32 + 2 ** 20 }, "corrupt", "chunk size is 4296015872"],
@@ -326,7 +331,9 @@ const REFUSALS: readonly [RawValues, VirstorError["code"], string][] = [
   [{ name: "de\nmo" }, "corrupt", "name"],
   [{ name: Uint8Array.of(0x64, 0xff, 0x6d, 0x6f) }, "corrupt", "not UTF-8"],
   [{ name: Uint8Array.of(0xed, 0xa0, 0x80, 0x6f) }, "corrupt", "not UTF-8"],
-  [{ reserved132: JUNK }, "corrupt", "byte 132"],
+  [{ clean: 2 }, "corrupt", "mark of a clean stop is 2"],
+  [{ clean: 255 }, "corrupt", "mark of a clean stop is 255"],
+  [{ reserved133: JUNK }, "corrupt", "byte 133"],
   [{ reserved400: JUNK }, "corrupt", "byte 400"],
 ];
 
@@ -416,6 +423,27 @@ Deno.test("decodeSuperblock() refuses a superblock that was torn at any sector",
     const front = newer.slice();
     front.set(older.subarray(torn * 512), torn * 512);
     assertEquals(refusal(front).code, "corrupt", `after sector ${torn}`);
+  }
+});
+
+Deno.test("superblockWriteSize() is the used part in whole pages", () => {
+  const sizes = [1, 112, 113, 240, 241, SUPERBLOCK_MEMBERS_MAX];
+  assertEquals(
+    sizes.map(superblockWriteSize),
+    [4096, 4096, 8192, 8192, 12_288, SLOT_BYTES],
+  );
+  for (const count of [0, -1, 1.5, NaN, SUPERBLOCK_MEMBERS_MAX + 1]) {
+    assertThrows(() => superblockWriteSize(count), AssertionError);
+  }
+});
+
+Deno.test("decodeSuperblock() reads what was written over a superblock with more members", () => {
+  for (const count of [1, 112, 113]) {
+    const slot = encoded(withMembers(SUPERBLOCK_MEMBERS_MAX));
+    const newer = { ...withMembers(count), generation: 2 ** 40, clean: false };
+    slot.set(encoded(newer).subarray(0, superblockWriteSize(count)));
+    const found = decodeSuperblock(slot, POSITION, "c1");
+    assertEquals(found, { ...newer, readOnly: false });
   }
 });
 
