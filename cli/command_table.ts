@@ -14,7 +14,7 @@ const VERBOSE: OptionSpec = {
 const HARDCODE: OptionSpec = {
   name: "hardcode",
   short: "h",
-  help: "write the file's own name into its label",
+  help: "freebsd: write the file's name into its label",
 };
 const CREATE: OptionSpec = {
   name: "create",
@@ -45,6 +45,10 @@ const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: "where a component is now; repeatable",
   },
   { name: "read-only", help: "refuse all writes" },
+  {
+    name: "degraded",
+    help: "serve what is there of a native pool, read-only",
+  },
   {
     name: "on-full",
     value: "delay|error",
@@ -94,11 +98,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: "label",
     summary: "make a pool of files",
     usage: "[-fhv] [-s VIRSIZE] [-m CHUNKSIZE] [--create SIZE]\n" +
-      "                     [--format freebsd] NAME PATH...",
+      "                     [--format native|freebsd] NAME PATH...",
     description: [
       "Make a pool of the given files, or block devices: each becomes a component,",
-      "with a label in its last sector. Nothing is written before everything was",
-      "checked. What the files held is lost.",
+      "with a label at its end. Nothing is written before everything was checked.",
+      "What the files held is lost. The chunk size is rounded up: native to a power",
+      "of two, 64K to 1G; freebsd to whole 128K.",
     ],
     options: [
       {
@@ -111,13 +116,13 @@ export const COMMANDS: readonly CommandSpec[] = [
         name: "chunksize",
         short: "m",
         value: "CHUNKSIZE",
-        help: "size of a chunk (default 4M)",
+        help: "size of a chunk (default 1M; freebsd: 4M)",
       },
       CREATE,
       {
         name: "format",
-        value: "freebsd",
-        help: "format on disk: that of FreeBSD's gvirstor",
+        value: "native|freebsd",
+        help: "format on disk: ours (default), or gvirstor's",
       },
       {
         name: "force",
@@ -191,16 +196,50 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "remove",
-    summary: "remove empty components from a pool, served or stopped",
-    usage: "[-v] NAME PATH...",
+    summary: "remove components from a pool, served or stopped",
+    usage: "[--wait | --detach | --dry-run | --cancel] [OPTION...]\n" +
+      "                      NAME PATH...",
     description: [
-      "Remove components that hold no chunk from a pool, also while it is served,",
-      "and clear their labels.",
+      "Remove components from a pool, also while it is served, and clear their",
+      "labels. Those that hold data are evacuated first: the data move to the other",
+      "components, beside everything else. Stopped in between, it goes on when the",
+      "pool is opened next. A pool of format freebsd cannot be evacuated.",
     ],
-    options: [VERBOSE],
+    options: [
+      {
+        name: "dry-run",
+        help: "tell what would move; exit code 5 if it does not fit",
+      },
+      { name: "wait", help: "wait until they are removed (default)" },
+      { name: "detach", help: "do not wait; the pool has to be served" },
+      { name: "cancel", help: "keep components that are being evacuated" },
+      {
+        name: "rate",
+        value: "SIZE",
+        help: "move so much a second (64M if served, else 0: no limit)",
+      },
+      JSON_OUTPUT,
+      VERBOSE,
+    ],
     operands: ["NAME", "PATH"],
     moreOperands: true,
     load: () => import("./commands/remove.ts"),
+  },
+  {
+    name: "resize",
+    summary: "give a pool's disk another size, served or stopped",
+    usage: "[-f] NAME SIZE",
+    description: [
+      "Give the virtual disk of a pool another size, rounded up to whole chunks.",
+      "Connected clients see it when they connect again. Nothing may be mapped where",
+      "the disk is cut off. A pool of format freebsd cannot be resized.",
+    ],
+    options: [
+      { name: "force", short: "f", help: "also make it smaller" },
+    ],
+    operands: ["NAME", "SIZE"],
+    moreOperands: false,
+    load: () => import("./commands/resize.ts"),
   },
   {
     name: "stop",
@@ -217,8 +256,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "clear the labels of components; their pool is gone then",
     usage: "[-v] PATH...",
     description: [
-      "Clear the labels of components. A pool that lacks a component cannot be",
-      "opened any more: what it holds is lost.",
+      "Clear the labels of components: what they hold is lost. A pool that lacks a",
+      "component can at best be read any more (serve --degraded).",
     ],
     options: [VERBOSE],
     operands: ["PATH"],
@@ -253,13 +292,29 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "check a pool, served or stopped",
     usage: "[--json] NAME",
     description: [
-      "Check a pool: that its labels agree, that every map entry is in range, that no",
-      "chunk is mapped twice. Changes nothing. Exit code 0: sound; 2: damaged.",
+      "Check a pool: that its labels agree, that what says where each chunk is can be",
+      "trusted. Changes nothing. Exit code 0: sound; 2: damaged.",
     ],
     options: [JSON_OUTPUT],
     operands: ["NAME"],
     moreOperands: false,
     load: () => import("./commands/check.ts"),
+  },
+  {
+    name: "repair",
+    summary: "repair what is damaged in a stopped pool",
+    usage: "[--dry-run] [--json] NAME",
+    description: [
+      "Repair what is damaged in a stopped pool, where it can be known what is right.",
+      "Exit code 0: nothing is damaged any more; 2: something cannot be repaired.",
+    ],
+    options: [
+      { name: "dry-run", help: "tell what would be repaired; change nothing" },
+      JSON_OUTPUT,
+    ],
+    operands: ["NAME"],
+    moreOperands: false,
+    load: () => import("./commands/repair.ts"),
   },
   {
     name: "demo",

@@ -9,7 +9,13 @@
 import { isAbsolute } from "node:path";
 import { VirstorError } from "../errors.ts";
 import type { NbdClientInfo, NbdCounters } from "../nbd/mod.ts";
-import type { AddResult, Finding, PoolStatus } from "../pool/mod.ts";
+import type {
+  AddResult,
+  Finding,
+  PoolStatus,
+  RemovePlan,
+  RemoveResult,
+} from "../pool/mod.ts";
 
 /** How a served pool's server does. */
 export interface ServerStatus {
@@ -45,10 +51,32 @@ export interface AddRequest {
   readonly createSize?: number;
 }
 
-/** What `remove` asks for. Paths are absolute. */
-export interface RemoveRequest {
-  /** The components to be removed. */
+/** What names components, by absolute paths. */
+export interface ComponentsRequest {
+  /** The components. */
   readonly paths: readonly string[];
+}
+
+/** What `remove` asks for. */
+export interface RemoveRequest extends ComponentsRequest {
+  /** The highest rate at which chunks are moved, bytes a second; 0, none. */
+  readonly bytesPerSecond: number;
+}
+
+/** What `resize` asks for. */
+export interface ResizeRequest {
+  /** The size that the disk is to have, bytes. */
+  readonly virtualSize: number;
+  /** It may become smaller. */
+  readonly force: boolean;
+}
+
+/** What `resize` did. */
+export interface ResizeResult {
+  /** The size that the disk had, bytes. */
+  readonly before: number;
+  /** The size that it has now, bytes. */
+  readonly virtualSize: number;
 }
 
 /** What `stop` asks for. */
@@ -63,8 +91,17 @@ export interface ControlCalls {
   readonly status: { request: null; answer: StatusReport };
   /** Adds components. */
   readonly add: { request: AddRequest; answer: AddResult };
-  /** Removes components. */
-  readonly remove: { request: RemoveRequest; answer: { removed: string[] } };
+  /** Removes components, or begins to evacuate them. */
+  readonly remove: { request: RemoveRequest; answer: RemoveResult };
+  /** Tells what removing components would take. */
+  readonly planRemove: { request: ComponentsRequest; answer: RemovePlan };
+  /** Keeps components that are being evacuated. */
+  readonly cancelRemove: {
+    request: ComponentsRequest;
+    answer: { kept: string[] };
+  };
+  /** Gives the disk another size. */
+  readonly resize: { request: ResizeRequest; answer: ResizeResult };
   /** Checks the pool. */
   readonly check: { request: null; answer: Finding[] };
   /** Stops serving; answered when the pool is closed. */
@@ -96,7 +133,16 @@ const REQUEST_CHECKS: {
     ...typeof fields["createSize"] === "number" &&
       { createSize: fields["createSize"] },
   }),
-  remove: (fields) => ({ paths: pathsOf(fields) }),
+  remove: (fields) => ({
+    paths: pathsOf(fields),
+    bytesPerSecond: numberOf(fields, "bytesPerSecond"),
+  }),
+  planRemove: (fields) => ({ paths: pathsOf(fields) }),
+  cancelRemove: (fields) => ({ paths: pathsOf(fields) }),
+  resize: (fields) => ({
+    virtualSize: numberOf(fields, "virtualSize"),
+    force: fields["force"] === true,
+  }),
   stop: (fields) => ({ force: fields["force"] === true }),
 };
 
@@ -144,4 +190,10 @@ function pathsOf(fields: Record<string, unknown>): string[] {
     return paths;
   }
   throw new VirstorError("invalid", "The request names no absolute paths");
+}
+
+function numberOf(fields: Record<string, unknown>, name: string): number {
+  const value = fields[name];
+  if (typeof value === "number" && value >= 0) return value;
+  throw new VirstorError("invalid", `The request gives no ${name}`);
 }

@@ -43,7 +43,7 @@ export const EXIT_CODE_MEANINGS: readonly (readonly [number, string])[] = [
   [EXIT_DAMAGED, "damage on disk"],
   [EXIT_CODES["not-found"], "no such pool, component or file"],
   [EXIT_CODES.exists, "it is there already"],
-  [EXIT_CODES["no-space"], "no free chunk"],
+  [EXIT_CODES["no-space"], "not enough free chunks"],
   [EXIT_CODES.failed, "read-only, or the pool stopped taking writes"],
   [EXIT_CODES.unsupported, "not to be had here"],
   [EXIT_CODES.busy, "in use by another process"],

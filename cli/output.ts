@@ -12,7 +12,14 @@ export class OutputClosedError extends Error {
   override readonly name = "OutputClosedError";
 }
 
+/** Goes to the start of the terminal's line, and empties it. */
+const START_OF_LINE = "\r\x1b[K";
+/** Where nobody looks on, progress is told again so often, seconds. */
+const QUIET_PROGRESS_SECONDS = 10;
+
 const encoder = new TextEncoder();
+/** Whether the terminal shows a line that is going to change. */
+let isLineOpen = false;
 
 function writeAll(
   stream: { writeSync(bytes: Uint8Array): number },
@@ -64,7 +71,9 @@ export function printJson(value: unknown): void {
  * @param text Without a line break at the end.
  */
 export function printError(text: string): void {
-  writeErrorText(text + "\n");
+  const start = isLineOpen ? START_OF_LINE : "";
+  isLineOpen = false;
+  writeErrorText(`${start}${text}\n`);
 }
 
 /**
@@ -102,28 +111,50 @@ export function log(kind: string, text: string): void {
 /**
  * Waits for something, and after the first second says every second on
  * standard error that it is still being done: on a terminal in one line that
- * changes, elsewhere in one line only.
+ * changes. Elsewhere it says so once, or, if there is more to tell, now and
+ * then.
  *
  * @param what What is being done, for instance `Checking pool "demo"`.
  * @param promise What to wait for.
+ * @param detail Tells how far it is.
  * @returns What it gives.
  */
 export async function withProgress<T>(
   what: string,
   promise: Promise<T>,
+  detail?: () => string,
 ): Promise<T> {
   const terminal = Deno.stderr.isTerminal();
   let seconds = 0;
   const timer = setInterval(() => {
     seconds += 1;
-    if (terminal) writeErrorText(`\r${what} ... ${seconds} s`);
-    else if (seconds === 1) printError(`${what} ...`);
+    const far = detail?.() ?? "";
+    const text = far === "" ? `${what} ...` : `${what}: ${far}`;
+    if (terminal) {
+      writeErrorText(START_OF_LINE + fitted(`${text} (${seconds} s)`));
+      isLineOpen = true;
+    } else if (
+      seconds === 1 ||
+      (far !== "" && seconds % QUIET_PROGRESS_SECONDS === 0)
+    ) {
+      printError(text);
+    }
   }, 1000);
   try {
     return await promise;
   } finally {
     clearInterval(timer);
-    if (terminal && seconds > 0) writeErrorText("\n");
+    if (isLineOpen) writeErrorText("\n");
+    isLineOpen = false;
+  }
+}
+
+/** As much of a line as the terminal shows without beginning another one. */
+function fitted(line: string): string {
+  try {
+    return line.slice(0, Deno.consoleSize().columns - 1);
+  } catch {
+    return line;
   }
 }
 

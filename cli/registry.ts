@@ -16,8 +16,8 @@ import { registryPath } from "./state_directory.ts";
 export interface RegistryEntry {
   /** The pool's name. */
   readonly name: string;
-  /** The pool's id, from its labels. */
-  readonly id: number;
+  /** The pool's id, from its labels: a UUID, or a number. */
+  readonly id: string;
   /** The paths of its components, absolute. */
   readonly components: readonly string[];
 }
@@ -89,7 +89,7 @@ export interface RegistrablePool {
   /** Its name. */
   readonly name: string;
   /** Its id. */
-  readonly id: number;
+  readonly id: string;
   /** Its components. */
   readonly components: readonly {
     /** Where it is. */
@@ -156,8 +156,8 @@ async function writeEntry(
 
 async function readEntry(path: string): Promise<RegistryEntry | undefined> {
   try {
-    const value: unknown = JSON.parse(await Deno.readTextFile(path));
-    if (isEntry(value)) return value;
+    const entry = entryOf(JSON.parse(await Deno.readTextFile(path)));
+    if (entry !== undefined) return entry;
     printError(`virstor: Ignoring "${path}": it is no entry of the registry`);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
@@ -167,10 +167,16 @@ async function readEntry(path: string): Promise<RegistryEntry | undefined> {
   return undefined;
 }
 
-function isEntry(value: unknown): value is RegistryEntry {
-  if (typeof value !== "object" || value === null) return false;
+function entryOf(value: unknown): RegistryEntry | undefined {
+  if (typeof value !== "object" || value === null) return undefined;
   const { name, id, components }: Record<string, unknown> = { ...value };
-  return typeof name === "string" && typeof id === "number" &&
-    Array.isArray(components) &&
-    components.every((path) => typeof path === "string");
+  // Before there was the native format every id was a number.
+  if (typeof id !== "string" && typeof id !== "number") return undefined;
+  if (typeof name !== "string" || !isPathList(components)) return undefined;
+  return { name, id: String(id), components };
+}
+
+function isPathList(value: unknown): value is string[] {
+  return Array.isArray(value) &&
+    value.every((path) => typeof path === "string");
 }

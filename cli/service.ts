@@ -10,32 +10,33 @@ import { NbdServer } from "../nbd/mod.ts";
 import { openPool, type Pool, type PoolOptions } from "../pool/mod.ts";
 import { type Address, isLocal, nbdUri } from "./address.ts";
 import { callServer } from "./control_client.ts";
-import { addComponents, removeComponents } from "./change_members.ts";
+import {
+  addComponents,
+  registerOpenPool,
+  removeComponents,
+  resizeDisk,
+  SERVED_EVACUATION_RATE,
+} from "./change_pool.ts";
 import type { StatusReport, StopRequest } from "./control_protocol.ts";
 import { ControlServer } from "./control_server.ts";
-import { EXIT_INTERNAL, EXIT_OK, EXIT_SIGNAL } from "./exit_code.ts";
+import { EXIT_INTERNAL, EXIT_OK } from "./exit_code.ts";
 import { openListener } from "./listener.ts";
 import {
   log,
   print,
   printError,
   printInternalError,
+  printNotices,
   withProgress,
 } from "./output.ts";
-import { registerPool } from "./registry.ts";
+import { obeySignals } from "./signals.ts";
 import { controlSocketPath } from "./state_directory.ts";
-
-/** The signals that stop a server, and their numbers. */
-const STOP_SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
 /**
  * How long requests under way and clients that read slowly may hold up the
  * end, milliseconds.
  */
 const GRACE_MS = 10_000;
-
-/** A signal that comes so soon after the first is its echo, milliseconds. */
-const SIGNAL_ECHO_MS = 1000;
 
 /** What is to be served, and where. */
 export interface ServiceOptions {
@@ -82,14 +83,20 @@ export async function servePool(options: ServiceOptions): Promise<number> {
     );
   }
   const paths = await options.findComponents();
+  let onRemoved = () => {};
   const pool = await withProgress(
     `Opening pool "${name}"`,
     openPool(paths, {
       ...options.poolOptions,
+      evacuation: { bytesPerSecond: SERVED_EVACUATION_RATE },
       name,
-      onEvent: ({ kind, message }) => log(kind, message),
+      onEvent: ({ kind, message }) => {
+        log(kind, message);
+        if (kind === "removed") onRemoved();
+      },
     }),
   );
+  onRemoved = () => void registerOpenPool(stateDirectory, pool);
   const service = new Service(pool, options);
   try {
     await service.start();
@@ -130,6 +137,9 @@ class Service {
       status: () => Promise.resolve(this.#report()),
       add: (request) => addComponents(stateDirectory, pool, request),
       remove: (request) => removeComponents(stateDirectory, pool, request),
+      planRemove: ({ paths }) => Promise.try(() => pool.planRemove(paths)),
+      cancelRemove: ({ paths }) => pool.cancelRemove(paths),
+      resize: (request) => resizeDisk(pool, request),
       check: () => pool.check(),
       stop: (request) => this.#stopOnRequest(request),
     }, (error) => this.#panic(error));
@@ -154,7 +164,7 @@ class Service {
     const listener = await openListener(address);
     try {
       await this.#control.listen(controlSocketPath(stateDirectory, name));
-      await registerPool(stateDirectory, this.#pool.status());
+      await registerOpenPool(stateDirectory, this.#pool);
     } catch (error) {
       listener.close();
       throw error;
@@ -164,8 +174,14 @@ class Service {
       ? { ...address, port: addr.port }
       : address;
     this.#uri = nbdUri(real, name);
-    this.#obeySignals();
+    obeySignals({
+      begin: (signal) =>
+        void this.#stopAndEnd(`Got ${signal}; once more ends it at once`),
+      isEnding: () => this.#stopping !== undefined,
+    });
     this.#nbd.serve(listener);
+    const { missing, warnings } = this.#pool.status();
+    if (missing.length > 0) printNotices(warnings);
     if (!isLocal(address)) {
       printError(
         "virstor: Notice: Whoever reaches this address can read and write " +
@@ -223,25 +239,6 @@ class Service {
     void this.#stopAndEnd("Asked to stop");
     await this.stop();
     return null;
-  }
-
-  /**
-   * The first signal stops, another one ends the process at once; unless it
-   * is the same one again: a terminal sends Ctrl-C to a whole group, whose
-   * members may pass it on.
-   */
-  #obeySignals(): void {
-    let first = "";
-    let quietUntil = 0;
-    for (const [signal, number] of Object.entries(STOP_SIGNALS)) {
-      Deno.addSignalListener(signal as keyof typeof STOP_SIGNALS, () => {
-        if (signal === first && performance.now() < quietUntil) return;
-        if (this.#stopping !== undefined) Deno.exit(EXIT_SIGNAL + number);
-        first = signal;
-        quietUntil = performance.now() + SIGNAL_ECHO_MS;
-        void this.#stopAndEnd(`Got ${signal}; once more ends it at once`);
-      });
-    }
   }
 
   /** A mistake in virstor itself: what is in memory cannot be trusted. */

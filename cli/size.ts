@@ -67,6 +67,16 @@ export function formatSize(bytes: number): string {
 }
 
 /**
+ * Writes a size for people, to the byte.
+ *
+ * @param bytes Bytes, at least 0.
+ * @returns For instance `4194304 bytes (4 MiB)`.
+ */
+export function exactSize(bytes: number): string {
+  return `${bytes} bytes (${formatSize(bytes)})`;
+}
+
+/**
  * Writes a span of time for people.
  *
  * @param seconds Seconds, at least 0.

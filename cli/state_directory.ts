@@ -6,12 +6,24 @@
  * @module
  */
 
+import { createHash } from "node:crypto";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { VirstorError } from "../errors.ts";
 import type { Environment } from "./command.ts";
 
 /** What a path of a Unix socket may be long, bytes; fewer on BSD systems. */
 const SOCKET_PATH_MAX = Deno.build.os === "linux" ? 107 : 103;
+
+/**
+ * What the name of a pool's file may be long, without its ending: a file system
+ * takes 255 bytes, but the path of a socket has to fit into much less. Every
+ * name of 15 characters fits when it is encoded.
+ */
+const STEM_MAX = 45;
+/** Of a name that is longer, so much is kept for people to know it by. */
+const STEM_PREFIX_MAX = 10;
+/** And so much of its hash: 128 bits, enough that no two names share it. */
+const STEM_HASH_DIGITS = 32;
 
 /**
  * Finds the state directory; does not make it.
@@ -50,15 +62,28 @@ function defaultDirectory(
 }
 
 /**
- * The path of the file that stands for a pool in the state directory. Pool
- * names may hold any character; file names here are percent-encoded.
+ * What a pool's files are called, without an ending. Pool names may hold any
+ * character, and more of them than file names: they are percent-encoded, and
+ * those that are too long then are known by their hash.
+ */
+function fileStem(name: string): string {
+  const encoded = encodeURIComponent(name);
+  if (encoded.length <= STEM_MAX) return encoded;
+  const prefix = encoded.slice(0, STEM_PREFIX_MAX).replace(/%.?$/, "");
+  const hash = createHash("sha256").update(name).digest("hex");
+  // No encoded name holds a "+".
+  return `${prefix}+${hash.slice(0, STEM_HASH_DIGITS)}`;
+}
+
+/**
+ * The path of the file that stands for a pool in the state directory.
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
  * @returns The path of the registry's file.
  */
 export function registryPath(stateDirectory: string, name: string): string {
-  return join(stateDirectory, "pools", `${encodeURIComponent(name)}.json`);
+  return join(stateDirectory, "pools", `${fileStem(name)}.json`);
 }
 
 /**
@@ -76,7 +101,7 @@ export function controlSocketPath(
   name: string,
 ): string {
   return shortSocketPath(
-    join(stateDirectory, "control", `${encodeURIComponent(name)}.sock`),
+    join(stateDirectory, "control", `${fileStem(name)}.sock`),
     "use a shorter --state-dir",
   );
 }

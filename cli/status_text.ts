@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PoolStatus } from "../pool/mod.ts";
+import type { ComponentStatus, PoolStatus } from "../pool/mod.ts";
 import type { ServerStatus, StatusReport } from "./control_protocol.ts";
 import { formatSeconds, formatSize } from "./size.ts";
 import { textPairs, textTable } from "./text_table.ts";
@@ -21,7 +21,7 @@ export function statusText({ pool, server }: StatusReport): string {
       ["Pool", pool.name],
       ["State", stateText(pool, server)],
       ...serverPairs(server),
-      ["Id", String(pool.id)],
+      ["Id", pool.id],
       ["Format", pool.format],
       [
         "Virtual size",
@@ -31,6 +31,7 @@ export function statusText({ pool, server }: StatusReport): string {
       ["Physical", physicalText(pool)],
       ["Backing", `${percent(pool.backingPercent)} of the virtual size`],
       ["Used", `${percent(pool.usedPercent)} of the physical space`],
+      ...evacuationPairs(pool, server),
       ...server === null ? [] : runPairs(pool),
     ]),
     "",
@@ -55,7 +56,10 @@ export function stateText(
 ): string {
   if (pool.state === "failed") return `failed: ${pool.reason}`;
   if (server === null) return "stopped";
-  return pool.readOnly ? "served, read-only" : "served";
+  const words = ["served"];
+  if (pool.readOnly) words.push("read-only");
+  if (pool.missing.length > 0) words.push("degraded");
+  return words.join(", ");
 }
 
 /**
@@ -81,6 +85,34 @@ function serverPairs(server: ServerStatus | null): [string, string][] {
   ];
 }
 
+/** How far components are on their way out. */
+function evacuationPairs(
+  pool: PoolStatus,
+  server: ServerStatus | null,
+): [string, string][] {
+  const { evacuation } = pool;
+  if (evacuation === null) return [];
+  const { state, reason, movedBytes, leftBytes, bytesPerSecond } = evacuation;
+  const left = `${formatSize(leftBytes)} left`;
+  if (server === null || pool.readOnly) {
+    const text = `${left}; it goes on when the pool is opened for writing`;
+    return [["Evacuation", text]];
+  }
+  const parts = [`${formatSize(movedBytes)} moved`, left];
+  if (state === "moving") {
+    parts.push(`${formatSize(bytesPerSecond)}/s`);
+    if (evacuation.secondsLeft !== null) {
+      parts.push(`${formatSeconds(evacuation.secondsLeft)} to go`);
+    }
+  }
+  const words = {
+    moving: "moving",
+    waiting: "waiting for free chunks",
+    stopped: `stopped by an error (${reason})`,
+  };
+  return [["Evacuation", `${words[state]}: ${parts.join(", ")}`]];
+}
+
 /** What there is to tell of a pool only while it is open. */
 function runPairs(pool: PoolStatus): [string, string][] {
   return [
@@ -94,7 +126,9 @@ function runPairs(pool: PoolStatus): [string, string][] {
 function physicalText(pool: PoolStatus): string {
   return `${formatSize(pool.physicalChunks * pool.chunkSize)} ` +
     `(${pool.physicalChunks} chunks: ${pool.usedChunks} used, ` +
-    `${pool.freeChunks} free, ${pool.reservedChunks} reserved)`;
+    `${pool.freeChunks} free, ` +
+    (pool.freeingChunks === 0 ? "" : `${pool.freeingChunks} being freed, `) +
+    `${pool.reservedChunks} reserved)`;
 }
 
 function policyText(pool: PoolStatus): string {
@@ -127,17 +161,46 @@ function transferText({ counters }: PoolStatus): string {
 }
 
 function componentTable(pool: PoolStatus): string {
+  const { components, missing } = pool;
+  // The column is there only if it says something.
+  const hasStates = missing.length > 0 ||
+    components.some(({ evacuating }) => evacuating);
+  const state = (word: string) => hasStates ? [word] : [];
+  const rows = [
+    ...components.map((component) => ({
+      index: component.index,
+      cells: [
+        ...figures(component),
+        ...state(component.evacuating ? "evacuating" : "in use"),
+        component.path,
+      ],
+    })),
+    ...missing.map(({ index, uuid, chunkCount }) => ({
+      index,
+      cells: [
+        ...["-", String(chunkCount), "-", "-", "-", "-"],
+        ...state("missing"),
+        uuid,
+      ],
+    })),
+  ].toSorted((a, b) => a.index - b.index);
   return textTable([
-    ["No", "Size", "Chunks", "Used", "Free", "Reserved", "Used%", "Path"],
-    ...pool.components.map((component) => [
-      String(component.index),
-      formatSize(component.size),
-      String(component.chunks),
-      String(component.used),
-      String(component.free),
-      String(component.reserved),
-      percent(component.usedPercent),
-      component.path,
-    ]),
+    [
+      ...["No", "Size", "Chunks", "Used", "Free", "Reserved", "Used%"],
+      ...state("State"),
+      "Path",
+    ],
+    ...rows.map(({ index, cells }) => [String(index), ...cells]),
   ]);
+}
+
+function figures(component: ComponentStatus): string[] {
+  return [
+    formatSize(component.size),
+    String(component.chunks),
+    String(component.used),
+    String(component.free),
+    String(component.reserved),
+    percent(component.usedPercent),
+  ];
 }

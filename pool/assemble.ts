@@ -1,33 +1,35 @@
 /**
- * From paths to a pool's components ("tasting"): open and lock the files, read
- * their labels, find out which are members. Nothing is written.
+ * From paths to the components of one pool ("tasting"): open and lock the
+ * files, read their labels, leave out what belongs to others. Nothing is
+ * written. Which of them are members is for the format to say.
  *
  * @module
  */
 
 import { fileIdentity } from "../device/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
-import type { FreebsdLabel } from "../metadata/mod.ts";
-import { freebsdMapSize } from "../metadata/mod.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
-import { readDeviceLabel } from "./component_label.ts";
-import type { FoundLabel, MemberPlan } from "./members.ts";
-import { planMembers } from "./members.ts";
+import type { ComponentLabel } from "./component_label.ts";
+import { poolIdOf, readComponentLabel } from "./component_label.ts";
 
 /** A component that is open and locked, with its label. */
-export interface OpenComponent extends FoundLabel {
+export interface OpenComponent<Label = ComponentLabel> {
+  /** Where it is. */
+  readonly path: string;
   /** What it is kept on. */
   readonly device: ComponentDevice;
+  /** Its label. */
+  readonly label: Label;
 }
 
-/** The components of one pool, complete, open and locked. */
-export interface Assembly extends MemberPlan<OpenComponent> {
-  /** All of them, by index. */
-  readonly members: readonly OpenComponent[];
-  /** The label of component 0, which decides. */
-  readonly label: FreebsdLabel;
-  /** Everything that is open, also what is not a member. */
-  readonly opened: readonly OpenComponent[];
+/** What is there of one pool, open and locked. */
+export interface Assembly {
+  /** The pool's name. */
+  readonly name: string;
+  /** Everything that carries a label of it; at least one. */
+  readonly found: readonly OpenComponent[];
+  /** What else was looked at, and why it is no component of the pool. */
+  readonly faults: readonly Fault[];
 }
 
 /** How to assemble. */
@@ -38,21 +40,26 @@ export interface AssembleOptions {
   readonly readOnly: boolean;
   /** How components are opened. */
   readonly openDevice: OpenDevice;
+  /** Do not refuse components whose labels make no sense: they are faults. */
+  readonly isTolerant?: boolean;
 }
 
-interface Fault {
+/** A path that leads to no component of the pool. */
+export interface Fault {
+  /** The path. */
   readonly path: string;
+  /** Why not. */
   readonly error: VirstorError;
 }
 
 /**
- * Opens, locks and sorts the components of a pool.
+ * Opens and locks the components of a pool.
  *
  * @param paths Where its components may be, in any order.
  * @param options How.
- * @returns The complete pool.
- * @throws {VirstorError} `not-found` if a component is missing, `corrupt`,
- *   `busy` naming the holder, `invalid`, `io`. Nothing is open then.
+ * @returns What is there of it.
+ * @throws {VirstorError} `not-found` if nothing is, `corrupt`, `busy` naming
+ *   the holder, `invalid`, `io`. Nothing is open then.
  */
 export function assemble(
   paths: readonly string[],
@@ -70,9 +77,8 @@ export function assemble(
       const message = `"${path}" is a component of pool "${label.name}"`;
       faults.push({ path, error: new VirstorError("not-found", message) });
     }
-    checkOnePool(name, mine, faults);
-    const plan = planMembers(mine);
-    return complete(name, mine, plan, faults);
+    checkOnePool(name, mine, options.isTolerant === true ? [] : faults);
+    return { name, found: mine, faults };
   } catch (error) {
     for (const { device } of found) device.close();
     throw error;
@@ -95,7 +101,7 @@ function openAll(
       identities.add(identity);
       const lock = readOnly ? "shared" : "exclusive";
       device = openDevice(path, { readOnly, lock });
-      found.push({ path, device, label: readDeviceLabel(device) });
+      found.push({ path, device, label: readComponentLabel(device) });
     } catch (error) {
       device?.close();
       if (!(error instanceof VirstorError) || error.code === "busy") {
@@ -151,69 +157,60 @@ function checkOnePool(
     );
   }
   for (const other of found) {
-    const { label } = other;
-    if (label.id !== first.label.id) {
-      throw new VirstorError(
-        "corrupt",
-        `Cannot open pool "${name}": "${first.path}" and "${other.path}" are ` +
-          `of two pools of this name (ids ${first.label.id} and ` +
-          `${label.id}), clear the stale one or give --component for each`,
-      );
-    }
-    if (
-      label.virtualSize !== first.label.virtualSize ||
-      label.chunkSize !== first.label.chunkSize
-    ) {
-      throw new VirstorError(
-        "corrupt",
-        `Cannot open pool "${name}": the labels of "${first.path}" and ` +
-          `"${other.path}" disagree on the virtual size or the chunk size`,
-      );
-    }
-  }
-}
-
-function complete(
-  name: string,
-  opened: readonly OpenComponent[],
-  plan: MemberPlan<OpenComponent>,
-  faults: readonly Fault[],
-): Assembly {
-  const members = plan.members.filter((one) => one !== undefined);
-  const first = plan.members[0];
-  if (members.length < plan.members.length || first === undefined) {
-    throw missing(name, plan.members, faults);
-  }
-  const { label } = first;
-  const mapSize = freebsdMapSize(label.virtualSize, label.chunkSize);
-  if (mapSize > label.chunkReserved * label.chunkSize) {
+    const ids = [poolIdOf(first.label), poolIdOf(other.label)] as const;
+    if (ids[0] === ids[1]) continue;
     throw new VirstorError(
       "corrupt",
-      `Cannot open pool "${name}": "${first.path}" reserves ` +
-        `${label.chunkReserved} chunks for a map of ${mapSize} bytes`,
+      `Cannot open pool "${name}": "${first.path}" and "${other.path}" are ` +
+        `of two pools of this name (ids ${ids[0]} and ${ids[1]}), clear the ` +
+        "stale one or give --component for each",
     );
   }
-  return { ...plan, members, label, opened };
 }
 
-function missing(
+/**
+ * Says which components are missing.
+ *
+ * @param name The pool's name.
+ * @param missing Each by its index, and in words if there are some for it.
+ * @param count How many components the pool has.
+ * @param faults What was looked at in vain.
+ * @returns The error to throw.
+ */
+export function missingError(
   name: string,
-  members: readonly unknown[],
+  missing: readonly (number | string)[],
+  count: number,
   faults: readonly Fault[],
 ): VirstorError {
-  const indexes = members.flatMap((one, i) => one === undefined ? [i] : []);
-  const which = indexes.length <= 5
-    ? indexes.join(", ")
-    : `${indexes.slice(0, 5).join(", ")} and ${indexes.length - 5} more`;
+  const several = missing.length > 1;
+  const which = missing.length <= 5
+    ? missing.join(", ")
+    : `${missing.slice(0, 5).join(", ")} and ${missing.length - 5} more`;
   const reasons = faults.map(({ error }) => lowerFirst(error.message));
   return new VirstorError(
     "not-found",
-    `Cannot open pool "${name}": component${indexes.length > 1 ? "s" : ""} ` +
-      `${which} of ${members.length} (counted from 0) ` +
-      `${indexes.length > 1 ? "are" : "is"} missing` +
+    `Cannot open pool "${name}": component${several ? "s" : ""} ${which} of ` +
+      `${count} (counted from 0) ${several ? "are" : "is"} missing` +
       (reasons.length === 0 ? "" : ` (${reasons.join("; ")})`) +
       ", say where with --component, or run virstor taste",
   );
+}
+
+/**
+ * Closes what is open and no member.
+ *
+ * @param assembly What is open.
+ * @param members The members.
+ */
+export async function closeOthers(
+  { found }: Assembly,
+  members: readonly { readonly device: ComponentDevice }[],
+): Promise<void> {
+  const kept = new Set(members.map(({ device }) => device));
+  for (const { device } of found) {
+    if (!kept.has(device)) await device.close();
+  }
 }
 
 function lowerFirst(text: string): string {

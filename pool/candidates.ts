@@ -7,23 +7,16 @@
 
 import { createSparseFile, fileIdentity } from "../device/mod.ts";
 import { VirstorError } from "../errors.ts";
-import {
-  FREEBSD_NAME_LENGTH_MAX,
-  freebsdChunkCount,
-  freebsdLabelOffset,
-  SECTOR_SIZE,
-} from "../metadata/mod.ts";
+import { FREEBSD_NAME_LENGTH_MAX } from "../metadata/mod.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
-import { hasLabel, readDeviceLabel } from "./component_label.ts";
-
-/** Fewer chunks than this are not worth a component, says `gvirstor`. */
-const CHUNKS_MIN = 4;
+import { hasLabel, readComponentLabel } from "./component_label.ts";
+import type { ComponentLayout } from "./component_layout.ts";
 
 /** A file that can become a component; open and locked. */
 export interface Candidate {
   /** What it is kept on. */
   readonly device: ComponentDevice;
-  /** Bytes, whole sectors. */
+  /** Bytes that are used, whole sectors or pages. */
   readonly size: number;
   /** Chunks that fit on it. */
   readonly chunkCount: number;
@@ -43,8 +36,8 @@ export interface FutureComponent {
 
 /** What is asked of candidates. */
 export interface CandidateOptions {
-  /** Bytes of a chunk. */
-  readonly chunkSize: number;
+  /** How they are divided. */
+  readonly layout: ComponentLayout;
   /** Also take files that carry a label. */
   readonly force: boolean;
   /** Make missing files, of this many bytes; undefined: they are missing. */
@@ -73,6 +66,7 @@ export function openCandidates(
   paths: readonly string[],
   options: CandidateOptions,
 ): Candidate[] {
+  const { layout } = options;
   const taken = new Map(options.taken);
   const opened: (ComponentDevice | undefined)[] = [];
   const created: string[] = [];
@@ -81,8 +75,7 @@ export function openCandidates(
     const [path] = paths;
     if (path !== undefined) {
       const size = opened[0]?.size ?? options.createSize ?? 0;
-      const chunkCount = freebsdChunkCount(size, options.chunkSize);
-      options.check?.({ path, chunkCount });
+      options.check?.({ path, chunkCount: layout.chunkCountOf(size) });
     }
     const candidates: Candidate[] = [];
     for (const [i, path] of paths.entries()) {
@@ -95,8 +88,8 @@ export function openCandidates(
       }
       candidates.push({
         device,
-        size: freebsdLabelOffset(device.size) + SECTOR_SIZE,
-        chunkCount: freebsdChunkCount(device.size, options.chunkSize),
+        size: layout.sizeOf(device.size),
+        chunkCount: layout.chunkCountOf(device.size),
         hardcodedName: options.hardcode ? baseName(path) : "",
         isNew: created.includes(path),
       });
@@ -115,7 +108,7 @@ function open(
   options: CandidateOptions,
   taken: Map<string, string>,
 ): ComponentDevice | undefined {
-  checkName(path, options.hardcode);
+  if (options.hardcode) checkName(path, options.layout);
   const identity = identityOrNone(path, options.createSize);
   const other = taken.get(identity ?? `missing ${path}`);
   if (other !== undefined) {
@@ -129,12 +122,12 @@ function open(
   }
   taken.set(identity ?? `missing ${path}`, path);
   if (identity === undefined) {
-    checkSize(path, options.createSize ?? 0, options.chunkSize);
+    checkSize(path, options.createSize ?? 0, options.layout);
     return undefined;
   }
   const device = options.openDevice(path, { lock: "exclusive" });
   try {
-    checkSize(path, device.size, options.chunkSize);
+    checkSize(path, device.size, options.layout);
     if (!options.force && hasLabel(device)) {
       throw new VirstorError(
         "exists",
@@ -169,19 +162,29 @@ function identityOrNone(
   }
 }
 
-function checkSize(path: string, size: number, chunkSize: number): void {
-  const count = freebsdChunkCount(size, chunkSize);
-  if (count >= CHUNKS_MIN) return;
-  const least = CHUNKS_MIN * chunkSize + SECTOR_SIZE;
+function checkSize(
+  path: string,
+  size: number,
+  layout: ComponentLayout,
+): void {
+  const count = layout.chunkCountOf(size);
+  if (count >= layout.chunksMin) return;
   throw new VirstorError(
     "invalid",
     `Cannot use "${path}": ${size} bytes have room for ${count} chunks of ` +
-      `${chunkSize} bytes, at least ${CHUNKS_MIN} are needed (${least} bytes)`,
+      `${layout.chunkSize} bytes, at least ${layout.chunksMin} are needed ` +
+      `(${layout.sizeMin} bytes)`,
   );
 }
 
-function checkName(path: string, hardcode: boolean): void {
-  if (!hardcode) return;
+function checkName(path: string, layout: ComponentLayout): void {
+  if (!layout.canHardcode) {
+    throw new VirstorError(
+      "invalid",
+      `Cannot tie "${path}" to its name with -h: that is for --format ` +
+        "freebsd, the native format knows its components by UUID",
+    );
+  }
   const name = baseName(path);
   if (/^[!-~]+$/.test(name) && name.length <= FREEBSD_NAME_LENGTH_MAX) return;
   throw new VirstorError(
@@ -193,7 +196,7 @@ function checkName(path: string, hardcode: boolean): void {
 
 function poolOf(device: ComponentDevice): string {
   try {
-    return ` of pool "${readDeviceLabel(device).name}"`;
+    return ` of pool "${readComponentLabel(device).name}"`;
   } catch {
     return "";
   }

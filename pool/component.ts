@@ -4,8 +4,13 @@
  * @module
  */
 
-import type { BlockDevice, FileDeviceOptions } from "../device/mod.ts";
+import type {
+  BlockDevice,
+  FileDeviceOptions,
+  FlushObserver,
+} from "../device/mod.ts";
 import { FileDevice } from "../device/mod.ts";
+import { ChunkSet } from "./chunk_set.ts";
 
 /** What a component is kept on. */
 export interface ComponentDevice extends BlockDevice {
@@ -13,7 +18,22 @@ export interface ComponentDevice extends BlockDevice {
   readonly path: string;
   /** The same for two devices if and only if they are the same file. */
   readonly identity: string;
+  /** Told when what was written becomes durable. */
+  observer: FlushObserver | undefined;
+  /**
+   * The next byte that is in no hole, where the system tells.
+   *
+   * @param offset Where to look from.
+   * @returns Its offset; the size if there is none, `offset` if unknown.
+   */
+  nextData?(offset: number): number;
 }
+
+/** What is done to chunks: each request lies inside one of them. */
+export type ChunkDevice = Pick<
+  BlockDevice,
+  "read" | "write" | "discard" | "writeZeroes"
+>;
 
 /** Opens what a component is kept on; tests put faulty devices here. */
 export type OpenDevice = (
@@ -51,6 +71,11 @@ export interface ComponentGeometry {
 export class Component {
   /** What it is kept on. */
   readonly device: ComponentDevice;
+  /**
+   * Where its chunks are read and written: the device, unless some of them are
+   * being moved.
+   */
+  data: ChunkDevice;
   /** Its fixed sizes. */
   readonly geometry: ComponentGeometry;
   /**
@@ -60,11 +85,12 @@ export class Component {
   readonly id: number;
   /** Its place among the components of the pool, from 0. */
   index: number;
-  /**
-   * The next chunk to be allocated. Chunks from `chunkReserved` up to this one
-   * are in use, the others are free: format 1 leaves no gaps.
-   */
-  next: number;
+  /** Chunks that can be handed out, or could once they are ready. */
+  readonly freeChunks: ChunkSet;
+  /** Chunks in use for data: a virtual chunk is mapped to each. */
+  used = 0;
+  /** Chunks on their way to be free. */
+  releasing = 0;
   /**
    * Free chunks below this one are known to read as zeroes, durably, and may
    * be handed out.
@@ -79,6 +105,8 @@ export class Component {
   spoiled = false;
   /** On its way out of the pool: no chunk of it is handed out. */
   fenced = false;
+  /** What is on it is to be moved to others; then it leaves. */
+  evacuating = false;
 
   /**
    * Creates a component with nothing allocated and nothing known of its free
@@ -95,21 +123,42 @@ export class Component {
     device: ComponentDevice,
     geometry: ComponentGeometry,
   ) {
+    const { chunkCount, chunkReserved } = geometry;
     this.id = id;
     this.index = index;
     this.device = device;
+    this.data = device;
     this.geometry = geometry;
-    this.next = geometry.chunkReserved;
-    this.ready = geometry.chunkReserved;
+    this.freeChunks = new ChunkSet(chunkCount, chunkReserved);
+    this.ready = chunkReserved;
   }
 
-  /** Chunks in use for data. */
-  get used(): number {
-    return this.next - this.geometry.chunkReserved;
-  }
-
-  /** Chunks that are neither in use nor reserved. */
+  /** Chunks that are free. */
   get free(): number {
-    return this.geometry.chunkCount - this.next;
+    return this.freeChunks.size;
+  }
+
+  /** The next chunk to be allocated: the lowest that is free, or none's. */
+  get next(): number {
+    return this.freeChunks.first();
+  }
+
+  /**
+   * Chunks that hold no data any more, and are not free yet: on their way, or
+   * could not be freed.
+   */
+  get freeing(): number {
+    const { chunkCount, chunkReserved } = this.geometry;
+    return chunkCount - chunkReserved - this.used - this.free;
+  }
+
+  /**
+   * Takes note that a free chunk holds data.
+   *
+   * @param chunk Its number.
+   */
+  use(chunk: number): void {
+    this.freeChunks.delete(chunk);
+    this.used++;
   }
 }

@@ -1,6 +1,7 @@
 /**
- * The label on a component: where it is read and written, whatever the format
- * is. Callers deal with devices and labels, not with sectors.
+ * The label on a component: where it is read and written. Callers deal with
+ * devices and labels, not with sectors. A label is what says of a file that it
+ * is a component: the last sector in format 1, the superblocks in format 2.
  *
  * @module
  */
@@ -12,12 +13,75 @@ import {
   freebsdLabelOffset,
   isFreebsdLabel,
   SECTOR_SIZE,
+  superblockPosition,
 } from "../metadata/mod.ts";
-import type { FreebsdLabel } from "../metadata/mod.ts";
+import type { DecodedSuperblock, FreebsdLabel } from "../metadata/mod.ts";
 import type { ComponentDevice } from "./component.ts";
+import {
+  hasSuperblock,
+  readSuperblock,
+  wipeSuperblocks,
+} from "./native_superblock.ts";
+
+/** What a component says of itself and of its pool. */
+export type ComponentLabel =
+  | FreebsdLabel & {
+    /** The format of its pool. */
+    readonly format: "freebsd";
+  }
+  | DecodedSuperblock & {
+    /** The format of its pool. */
+    readonly format: "native";
+  };
 
 /**
- * Reads the label of a component and holds it against the file it is on.
+ * Reads the label of a component, of either format.
+ *
+ * @param device The open component.
+ * @returns The label.
+ * @throws {VirstorError} `not-found` if there is none, `corrupt`,
+ *   `unsupported`, `io`.
+ */
+export function readComponentLabel(device: ComponentDevice): ComponentLabel {
+  if (!hasSuperblock(device) || isData(device)) {
+    return { format: "freebsd", ...readDeviceLabel(device) };
+  }
+  if (hasFreebsdLabel(device)) {
+    throw new VirstorError(
+      "corrupt",
+      `Cannot tell what "${device.path}" is: it carries labels of both ` +
+        "formats, clear it or label it anew",
+    );
+  }
+  return { format: "native", ...readSuperblock(device).superblock };
+}
+
+/**
+ * Whether what looks like a superblock lies in a chunk of a pool of format 1:
+ * whoever uses its disk may write there what they want.
+ */
+function isData(device: ComponentDevice): boolean {
+  if (!hasFreebsdLabel(device)) return false;
+  try {
+    const { chunkCount, chunkSize } = readDeviceLabel(device);
+    return chunkCount * chunkSize > superblockPosition(device.size, 0);
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * What tells a pool from others of its name.
+ *
+ * @param label A label of it.
+ * @returns A UUID, or a number.
+ */
+export function poolIdOf(label: ComponentLabel): string {
+  return label.format === "native" ? label.poolUuid : String(label.id);
+}
+
+/**
+ * Reads the label of format 1 of a component and holds it against the file it is on.
  *
  * @param device The open component.
  * @returns The label.
@@ -47,12 +111,16 @@ export function readDeviceLabel(device: ComponentDevice): FreebsdLabel {
 }
 
 /**
- * Whether a component carries a label, sound or not.
+ * Whether a component carries a label of any format, sound or not.
  *
  * @param device The open component.
- * @returns Whether the magic is in its last sector.
+ * @returns Whether there is the magic of one.
  */
 export function hasLabel(device: ComponentDevice): boolean {
+  return hasFreebsdLabel(device) || hasSuperblock(device);
+}
+
+function hasFreebsdLabel(device: ComponentDevice): boolean {
   return freebsdLabelOffset(device.size) >= 0 &&
     isFreebsdLabel(readLastSector(device));
 }
@@ -74,12 +142,14 @@ export function writeDeviceLabel(
 }
 
 /**
- * Takes the label off a component, durably.
+ * Takes the labels of any format off a component, durably.
  *
  * @param device The open component.
  * @throws {VirstorError} `io`.
  */
-export async function wipeDeviceLabel(device: ComponentDevice): Promise<void> {
+export async function wipeDeviceLabels(device: ComponentDevice): Promise<void> {
+  // Else there may be data.
+  if (hasSuperblock(device)) wipeSuperblocks(device);
   device.write(new Uint8Array(SECTOR_SIZE), freebsdLabelOffset(device.size));
   await device.flush();
 }

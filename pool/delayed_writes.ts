@@ -104,6 +104,16 @@ export class DelayedWrites {
     return undefined;
   }
 
+  /**
+   * Whether anything waits for a virtual chunk of a number or above.
+   *
+   * @param chunk The number.
+   * @returns Whether something does.
+   */
+  reaches(chunk: number): boolean {
+    return this.#chunks.keys().some((one) => one >= chunk);
+  }
+
   /** Set while more bytes wait than should. */
   get congestion(): Promise<void> | undefined {
     return this.#congestion?.promise;

@@ -16,7 +16,7 @@ import { DelayedWrites } from "./delayed_writes.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import type { PoolFormat } from "./pool_format.ts";
 import type { PoolSettings } from "./settings.ts";
-import { Space } from "./space.ts";
+import type { Space } from "./space.ts";
 import type { PassedMark } from "./watermarks.ts";
 import { passedMarks } from "./watermarks.ts";
 
@@ -29,6 +29,8 @@ export class FirstWrites {
   readonly delayed: DelayedWrites;
   /** Chunks mapped since the pool was opened. */
   count = 0;
+  /** Called when the last write that waited has been served. */
+  onServed: () => void = () => {};
 
   readonly #settings: PoolSettings;
   readonly #format: PoolFormat;
@@ -49,6 +51,7 @@ export class FirstWrites {
    * @param settings The pool's settings.
    * @param format Its format, with the components.
    * @param map Where each virtual chunk is.
+   * @param space Its free chunks.
    * @param fail Stops all writes for good, because what is on disk is
    *   unknown; returns the error to throw.
    */
@@ -56,6 +59,7 @@ export class FirstWrites {
     settings: PoolSettings,
     format: PoolFormat,
     map: ForwardMap,
+    space: Space,
     fail: (cause: unknown) => VirstorError,
   ) {
     this.#settings = settings;
@@ -67,39 +71,24 @@ export class FirstWrites {
       timeoutMs: settings.fullTimeout * 1000,
       now: () => performance.now(),
     });
-    this.#space = new Space(format, settings.chunkSize, {
-      ready: () => this.#resume(),
-      unready: (error) => {
-        if (error.code === "failed") this.#failed(error);
-        else this.delayed.failAll(error);
-      },
-    });
+    this.#space = space;
     this.#watch();
   }
 
-  /**
-   * Makes the first free chunks ready, where that costs nothing.
-   *
-   * @returns Done when they are.
-   */
-  prepare(): Promise<void> {
-    return this.#space.prepareFirst();
-  }
-
-  /**
-   * Waits until no chunk is being made ready.
-   *
-   * @returns Done when none is.
-   */
-  settle(): Promise<void> {
-    return this.#space.settle();
-  }
-
-  /** Takes stock after components joined or left; waiting writes go on. */
-  membersChanged(): void {
-    this.#space.recount();
+  /** Chunks became free or ready, or others are there: waiting writes go on. */
+  spaceChanged(): void {
     this.#watch();
-    this.#resume();
+    this.resume();
+  }
+
+  /**
+   * Chunks could not be made ready: nobody waits for them any more.
+   *
+   * @param error `failed`: no more writes are taken; `io`.
+   */
+  unready(error: VirstorError): void {
+    if (error.code === "failed") this.#failed(error);
+    else this.delayed.failAll(error);
   }
 
   /**
@@ -163,7 +152,7 @@ export class FirstWrites {
   ): void {
     if (piece === undefined) return;
     const at = this.#map.chunk(chunk) * this.#settings.chunkSize + within;
-    finished(component.device.write(piece, at));
+    finished(component.data.write(piece, at));
   }
 
   /** Maps a chunk and writes to it, unless none is free or others wait. */
@@ -189,7 +178,7 @@ export class FirstWrites {
     if (piece !== undefined) {
       const at = place * this.#settings.chunkSize + within;
       try {
-        finished(component.device.write(piece, at));
+        finished(component.data.write(piece, at));
       } catch (error) {
         this.#space.spoil(component);
         throw error;
@@ -198,6 +187,8 @@ export class FirstWrites {
     try {
       this.#format.recordMapping(chunk, component, place);
     } catch (error) {
+      // It has data by now, and is nobody's.
+      this.#space.spoil(component);
       throw this.#failed(error);
     }
     this.#map.set(chunk, component, place);
@@ -222,7 +213,8 @@ export class FirstWrites {
       this.#saidFull = true;
       this.#settings.onEvent({
         kind: "delayed",
-        message: "The pool is full: writes wait until a component is added",
+        message: "The pool is full: writes wait until a component is " +
+          "added or space is given back",
       });
     }
     if (isFull) this.delayed.total++;
@@ -230,7 +222,7 @@ export class FirstWrites {
   }
 
   /** Serves waiting chunks, in order, while there are free ones. */
-  #resume(): void {
+  resume(): void {
     clearTimeout(this.#resumeTimer);
     if (this.#isClosed || this.delayed.size === 0) return;
     let budget = RESUME_TURN_BYTES;
@@ -238,7 +230,7 @@ export class FirstWrites {
       let chunk = this.delayed.nextChunk;
       for (; chunk !== undefined; chunk = this.delayed.nextChunk) {
         if (budget <= 0) {
-          this.#resumeTimer = setTimeout(() => this.#resume());
+          this.#resumeTimer = setTimeout(() => this.resume());
           return;
         }
         const component = this.#fresh();
@@ -249,6 +241,7 @@ export class FirstWrites {
       if (this.#hasFailed) return; // All that waited were told.
       throw error;
     }
+    this.onServed();
     if (!this.#saidFull) return;
     this.#saidFull = false;
     this.#settings.onEvent({

@@ -18,13 +18,14 @@ const ENTRY_WORDS = 2;
 
 /** Where each virtual chunk is. */
 export class ForwardMap {
-  /** How many virtual chunks there are. */
-  readonly virtualChunks: number;
+  /** Virtual chunks that are being moved: they keep their mapping meanwhile. */
+  readonly pinned: Set<number> = new Set();
 
   readonly #pages: (Uint32Array | undefined)[] = [];
   /** The components by their number in this map; 0 is nobody's. */
   #components: readonly (Component | undefined)[] = [];
   #mapped = 0;
+  #virtualChunks: number;
 
   /**
    * Creates a map with nothing mapped.
@@ -32,12 +33,26 @@ export class ForwardMap {
    * @param virtualChunks How many virtual chunks there are.
    */
   constructor(virtualChunks: number) {
-    this.virtualChunks = virtualChunks;
+    this.#virtualChunks = virtualChunks;
+  }
+
+  /** How many virtual chunks there are. */
+  get virtualChunks(): number {
+    return this.#virtualChunks;
   }
 
   /** How many virtual chunks are mapped. */
   get mapped(): number {
     return this.#mapped;
+  }
+
+  /**
+   * Gives the disk another size.
+   *
+   * @param virtualChunks How many virtual chunks; nothing is mapped beyond.
+   */
+  resize(virtualChunks: number): void {
+    this.#virtualChunks = virtualChunks;
   }
 
   /**
@@ -83,7 +98,7 @@ export class ForwardMap {
    * @param chunk The chunk's number on it.
    */
   set(virtualChunk: number, component: Component, chunk: number): void {
-    assert(virtualChunk < this.virtualChunks, "a mapping is inside the disk");
+    assert(virtualChunk < this.#virtualChunks, "a mapping is inside the disk");
     const index = (virtualChunk / PAGE_ENTRIES) | 0;
     const page = this.#pages[index] ??= new Uint32Array(
       PAGE_ENTRIES * ENTRY_WORDS,
@@ -92,6 +107,41 @@ export class ForwardMap {
     if (page[at] === 0) this.#mapped++;
     page[at] = component.id;
     page[at + 1] = chunk;
+  }
+
+  /**
+   * Says where a virtual chunk is, unless it has a place already.
+   *
+   * @param virtualChunk The chunk.
+   * @param component The component.
+   * @param chunk The chunk's number on it.
+   * @returns Whether it had none.
+   */
+  claim(virtualChunk: number, component: Component, chunk: number): boolean {
+    const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
+    const at = (virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS;
+    if (page === undefined) this.set(virtualChunk, component, chunk);
+    else if (page[at] !== 0) return false;
+    else {
+      page[at] = component.id;
+      page[at + 1] = chunk;
+      this.#mapped++;
+    }
+    return true;
+  }
+
+  /**
+   * Says that a virtual chunk has no place any more.
+   *
+   * @param virtualChunk The chunk; mapped.
+   */
+  delete(virtualChunk: number): void {
+    const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
+    const at = (virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS;
+    assert(page !== undefined && page[at] !== 0, "what goes was mapped");
+    page[at] = 0;
+    page[at + 1] = 0;
+    this.#mapped--;
   }
 
   /**

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { assert, messageOf, VirstorError } from "../errors.ts";
+import { assert, AssertionError, messageOf, VirstorError } from "../errors.ts";
 import {
   COMPONENT_ALLOCATED,
   COMPONENT_CURRENT,
@@ -21,9 +21,11 @@ import type { FreebsdLabel } from "../metadata/mod.ts";
 import type { Component } from "./component.ts";
 import {
   readDeviceLabel,
-  wipeDeviceLabel,
+  wipeDeviceLabels,
   writeDeviceLabel,
 } from "./component_label.ts";
+import type { ComponentLayout } from "./component_layout.ts";
+import { freebsdLayout } from "./component_layout.ts";
 import type { Finding } from "./findings.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import { compareFreebsdMap, scanFreebsdMap } from "./freebsd_map_scan.ts";
@@ -45,6 +47,10 @@ export interface PoolIdentity {
 export class FreebsdFormat implements PoolFormat {
   /** Which format this is. */
   readonly name = "freebsd" as const;
+  /** It is never given a chunk back. */
+  readonly isDense = true;
+  /** What new components have to be like. */
+  readonly layout: ComponentLayout;
 
   readonly #pool: PoolIdentity;
   readonly #entry = new Uint8Array(FREEBSD_MAP_ENTRY_SIZE);
@@ -64,6 +70,7 @@ export class FreebsdFormat implements PoolFormat {
    * @param members Its components, in order.
    */
   constructor(pool: PoolIdentity, members: readonly Component[]) {
+    this.layout = freebsdLayout(pool.chunkSize);
     this.#pool = pool;
     this.#members = members;
     this.#count = members.length;
@@ -103,8 +110,13 @@ export class FreebsdFormat implements PoolFormat {
     this.#writeLabel(next, COMPONENT_ALLOCATED | COMPONENT_CURRENT);
   }
 
-  /** Writes every label that has changed. */
-  recordStop(): void {
+  /** No chunk is nobody's again here. */
+  recordRelease(): void {
+    unreachable();
+  }
+
+  /** Writes every label that has changed, durably. */
+  async stop(): Promise<void> {
     const current = currentOf(this.#members);
     for (const component of this.#members) {
       const label = this.#label(component, flagsOf(component, current));
@@ -112,16 +124,7 @@ export class FreebsdFormat implements PoolFormat {
         writeDeviceLabel(component.device, label);
       }
     }
-  }
-
-  /**
-   * Component 0 holds the map.
-   *
-   * @param component A member.
-   * @returns The reason, or "".
-   */
-  reasonToKeep(component: Component): string {
-    return component.index === 0 ? "it holds the allocation map" : "";
+    for (const { device } of this.#members) await device.flush();
   }
 
   /**
@@ -191,8 +194,18 @@ export class FreebsdFormat implements PoolFormat {
       for (const one of stay.slice(1, start)) {
         await this.#writeLabelDurably(one, stay);
       }
-      for (const one of removed) await wipeDeviceLabel(one.device);
+      for (const one of removed) await wipeDeviceLabels(one.device);
     });
+  }
+
+  /** Chunks are not moved here. */
+  setEvacuating(): Promise<void> {
+    return unreachable();
+  }
+
+  /** The map has room for so many entries and no more. */
+  resize(): Promise<void> {
+    return unreachable();
   }
 
   /**
@@ -231,6 +244,7 @@ export class FreebsdFormat implements PoolFormat {
         }
       } catch (error) {
         findings.push({
+          kind: "differs",
           severity: "damage",
           what: `The label is not as the pool has it: ${messageOf(error)}`,
           where: device.path,
@@ -277,6 +291,10 @@ export class FreebsdFormat implements PoolFormat {
     this.#writeLabel(component, flagsOf(component, currentOf(members)));
     await component.device.flush();
   }
+}
+
+function unreachable(): never {
+  throw new AssertionError("a dense format is not asked to do this");
 }
 
 /** Says of a failure that the state on disk is unknown after it. */

@@ -98,6 +98,7 @@ function scanPiece(
     const fault = faultOf(entry, components, seen);
     if (fault !== "") {
       visitor.damaged({
+        kind: "bad-entry",
         severity: "damage",
         what: `The map entry of virtual chunk ${virtualChunk} ${fault}`,
         where: `${path} at ${start + at}`,
@@ -172,6 +173,7 @@ export async function compareFreebsdMap(
           map.chunk(virtualChunk) === chunk
         ) return;
         findings.push({
+          kind: "differs",
           severity: "damage",
           what: `The map entry of virtual chunk ${virtualChunk} is not the ` +
             "one that is in use",
@@ -185,6 +187,7 @@ export async function compareFreebsdMap(
   );
   if (mapped < before) {
     findings.push({
+      kind: "differs",
       severity: "damage",
       what: `${before - mapped} entries are missing from the map`,
       where: first.device.path,

@@ -26,19 +26,14 @@ interface Place {
 /**
  * Whether the chunks in use lie without a gap.
  *
- * @param members The components in order, `next` behind the highest chunk in
- *   use.
- * @param mapped How many chunks are in use on each.
+ * @param members The components in order.
  * @returns Whether FreeBSD would count right.
  */
-export function isDense(
-  members: readonly Component[],
-  mapped: readonly number[],
-): boolean {
+export function isDense(members: readonly Component[]): boolean {
   let roomBefore = false;
-  return members.every((one, index) => {
-    const used = mapped[index] ?? 0;
-    if (used !== one.used || (roomBefore && used > 0)) return false;
+  return members.every((one) => {
+    const end = one.geometry.chunkReserved + one.used;
+    if (one.next < end || (roomBefore && one.used > 0)) return false;
     roomBefore ||= one.free > 0;
     return true;
   });
@@ -71,14 +66,11 @@ export async function closeGaps(
   for (const { from, to, virtualChunk } of moves) {
     format.recordMapping(virtualChunk, to.component, to.chunk);
     map.set(virtualChunk, to.component, to.chunk);
-    owners[from.component.index]?.delete(from.chunk);
-    owners[to.component.index]?.set(to.chunk, virtualChunk);
+    to.component.use(to.chunk);
+    from.component.used--;
+    from.component.freeChunks.add(from.chunk);
   }
   await members[0]?.device.flush();
-  for (const one of members) {
-    const used = owners[one.index]?.size ?? 0;
-    one.next = one.geometry.chunkReserved + used;
-  }
   return moves.length;
 }
 

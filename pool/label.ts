@@ -6,54 +6,40 @@
 
 import { fileIdentity } from "../device/mod.ts";
 import { VirstorError } from "../errors.ts";
-import type { FreebsdLabel } from "../metadata/mod.ts";
-import {
-  COMPONENT_ALLOCATED,
-  COMPONENT_CURRENT,
-  FREEBSD_COMPONENTS_MAX,
-  FREEBSD_MAP_GRAIN,
-  FREEBSD_NAME_LENGTH_MAX,
-  freebsdMapSize,
-  freebsdReservedChunks,
-} from "../metadata/mod.ts";
-import type { Candidate, FutureComponent } from "./candidates.ts";
 import { openCandidates } from "./candidates.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import { openFileDevice } from "./component.ts";
-import {
-  readDeviceLabel,
-  wipeDeviceLabel,
-  writeDeviceLabel,
-} from "./component_label.ts";
+import { readComponentLabel, wipeDeviceLabels } from "./component_label.ts";
+import { planFreebsdLabel } from "./label_freebsd.ts";
+import { planNativeLabel } from "./label_native.ts";
+import { checkCount } from "./new_component.ts";
 import { withPatience } from "./patience.ts";
 import type { FormatName } from "./pool_format.ts";
 
+/** 2 TiB, as `gvirstor label`. */
 const DEFAULT_VIRTUAL_SIZE = 2 * 2 ** 40;
-const DEFAULT_CHUNK_SIZE = 4 * 2 ** 20;
-/** Chunk sizes are multiples of this, as FreeBSD's MAXPHYS was: 128 KiB. */
-const CHUNK_GRAIN = 128 * 1024;
-/** The chunk size is a u32. */
-const CHUNK_SIZE_MAX = 2 ** 32 - CHUNK_GRAIN;
-/** 8 PiB: up to here every byte has an exact number in JavaScript. */
-const VIRTUAL_SIZE_MAX = 2 ** 53;
-/** The number of reserved chunks is a u16. */
-const RESERVED_MAX = 65_535;
 
 /** What a new pool is to be. */
 export interface LabelOptions {
-  /** 1 to 15 letters, digits and `. _ - : + @`. */
+  /**
+   * Native: 1 to 255 bytes of UTF-8 without control characters; FreeBSD's: 1 to
+   * 15 letters, digits and `. _ - : + @`.
+   */
   readonly name: string;
   /** Its components, in order. */
   readonly paths: readonly string[];
-  /** Bytes of the virtual disk, fitted up to whole map sectors; 2 TiB. */
+  /** Bytes of the virtual disk, fitted up to whole chunks or so; 2 TiB. */
   readonly virtualSize?: number;
-  /** Bytes of a chunk, rounded up to whole 128 KiB; 4 MiB. */
+  /**
+   * Bytes of a chunk. Native: rounded up to a power of two, 64 KiB to 1 GiB;
+   * 1 MiB. FreeBSD's: rounded up to whole 128 KiB; 4 MiB.
+   */
   readonly chunkSize?: number;
-  /** Tie each component to its file name. */
+  /** Tie each component to its file name; FreeBSD's format only. */
   readonly hardcode?: boolean;
   /** Also take files that carry a label already. */
   readonly force?: boolean;
-  /** The on-disk format. */
+  /** The on-disk format; native. */
   readonly format?: FormatName;
   /** Make missing files, sparse, of this many bytes. */
   readonly createSize?: number;
@@ -65,8 +51,8 @@ export interface LabelOptions {
 export interface LabelResult {
   /** Its name. */
   readonly name: string;
-  /** Its random number. */
-  readonly id: number;
+  /** What tells it from others of its name: a UUID, or a number. */
+  readonly id: string;
   /** Its format. */
   readonly format: FormatName;
   /** Bytes of the virtual disk. */
@@ -77,7 +63,7 @@ export interface LabelResult {
   readonly components: readonly {
     /** Where it is. */
     readonly path: string;
-    /** Bytes, whole sectors. */
+    /** Bytes that are used, whole sectors or pages. */
     readonly size: number;
     /** Chunks on it. */
     readonly chunkCount: number;
@@ -96,31 +82,28 @@ export interface LabelResult {
  * @throws {VirstorError} `invalid`, `exists`, `not-found`, `busy`, `io`.
  */
 export async function labelPool(options: LabelOptions): Promise<LabelResult> {
-  const notices: string[] = [];
-  checkPoolName(options.name);
-  checkCount(options.paths.length);
-  const chunkSize = fitChunkSize(
-    options.chunkSize ?? DEFAULT_CHUNK_SIZE,
-    notices,
-  );
-  const virtualSize = fitVirtualSize(
-    options.virtualSize ?? DEFAULT_VIRTUAL_SIZE,
-    chunkSize,
-    notices,
-  );
-  const reserved = freebsdReservedChunks(virtualSize, chunkSize);
+  const { name, paths, format = "native" } = options;
+  const makePlan = format === "native" ? planNativeLabel : planFreebsdLabel;
+  const plan = makePlan({
+    name,
+    virtualSize: options.virtualSize ?? DEFAULT_VIRTUAL_SIZE,
+    chunkSize: options.chunkSize,
+  });
+  const { layout, virtualSize } = plan;
+  checkCount(paths.length, layout);
   const candidates = await withPatience(() =>
-    openCandidates(options.paths, {
-      chunkSize,
+    openCandidates(paths, {
+      layout,
       force: options.force ?? false,
       createSize: options.createSize,
       hardcode: options.hardcode ?? false,
       taken: new Map(),
       openDevice: options.openDevice ?? openFileDevice,
-      check: (first) => checkMapFits(first, virtualSize, chunkSize, reserved),
+      check: plan.check,
     })
   );
   try {
+    const notices = [...plan.notices];
     const physical = candidates.reduce((sum, one) => sum + one.size, 0);
     if (virtualSize < physical) {
       notices.push(
@@ -128,31 +111,14 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
           `components (${physical} bytes)`,
       );
     }
-    const [id = 0] = crypto.getRandomValues(new Uint32Array(1));
-    const labels = candidates.map((one, index): FreebsdLabel => ({
-      name: options.name,
-      id,
-      virtualSize,
-      chunkSize,
-      count: candidates.length,
-      index,
-      hardcodedName: one.hardcodedName,
-      componentSize: one.size,
-      chunkCount: one.chunkCount,
-      chunkNext: index === 0 ? reserved : 0,
-      chunkReserved: index === 0 ? reserved : 0,
-      flags: index === 0 ? COMPONENT_ALLOCATED | COMPONENT_CURRENT : 0,
-    }));
-    const mapSize = freebsdMapSize(virtualSize, chunkSize);
-    await write(candidates, labels, mapSize);
+    const id = await plan.write(candidates);
     const components = candidates.map(({ device, size, chunkCount }, i) => ({
       path: device.path,
       size,
       chunkCount,
-      chunkReserved: labels[i]?.chunkReserved ?? 0,
+      chunkReserved: i === 0 ? plan.reserved : 0,
     }));
-    const { name } = options;
-    const format = "freebsd";
+    const { chunkSize } = layout;
     return { name, id, format, virtualSize, chunkSize, components, notices };
   } catch (error) {
     for (const { device, isNew } of candidates) {
@@ -191,151 +157,16 @@ export async function clearLabels(
       devices.push(device);
       cleared.push({ path, name: labelledName(device) });
     }
-    for (const device of devices) await wipeDeviceLabel(device);
+    for (const device of devices) await wipeDeviceLabels(device);
     return cleared;
   } finally {
     for (const device of devices) await device.close();
   }
 }
 
-/**
- * Refuses more components than a label can count.
- *
- * @param count How many components the pool would have.
- * @throws {VirstorError} `invalid`.
- */
-export function checkCount(count: number): void {
-  if (count < 1) {
-    throw new VirstorError("invalid", "Cannot make a pool of no components");
-  }
-  if (count > FREEBSD_COMPONENTS_MAX) {
-    throw new VirstorError(
-      "invalid",
-      `Cannot make a pool of ${count} components: ` +
-        `${FREEBSD_COMPONENTS_MAX} is the most`,
-    );
-  }
-}
-
-/**
- * Makes new components read as zeroes, as far as that costs nothing, and
- * takes away old labels, durably.
- *
- * @param device The component.
- * @param size Its bytes up to the end of the label.
- * @param mapSize Bytes at its start that must be zeroes at any cost.
- * @returns Whether all of it reads as zeroes.
- */
-export async function prepareNewComponent(
-  device: ComponentDevice,
-  size: number,
-  mapSize: number,
-): Promise<boolean> {
-  const punches = device.capabilities.discard;
-  if (punches) await device.writeZeroes(0, size);
-  else if (mapSize > 0) await device.writeZeroes(0, mapSize);
-  await wipeDeviceLabel(device);
-  return punches;
-}
-
-async function write(
-  candidates: readonly Candidate[],
-  labels: readonly FreebsdLabel[],
-  mapSize: number,
-): Promise<void> {
-  for (const [i, { device, size }] of candidates.entries()) {
-    await prepareNewComponent(device, size, i === 0 ? mapSize : 0);
-  }
-  // The label of component 0 decides, so it comes last.
-  for (let i = candidates.length - 1; i >= 0; i--) {
-    const device = candidates[i]?.device;
-    const label = labels[i];
-    if (device === undefined || label === undefined) continue;
-    writeDeviceLabel(device, label);
-    await device.flush();
-  }
-}
-
-function checkPoolName(name: string): void {
-  if (/^[\w.:+@-]+$/.test(name) && name.length <= FREEBSD_NAME_LENGTH_MAX) {
-    if (name !== "." && name !== "..") return;
-  }
-  throw new VirstorError(
-    "invalid",
-    `Cannot name a pool "${name}": a name has 1 to ` +
-      `${FREEBSD_NAME_LENGTH_MAX} letters, digits and . _ - : + @`,
-  );
-}
-
-function fitChunkSize(size: number, notices: string[]): number {
-  const fitted = Math.ceil(size / CHUNK_GRAIN) * CHUNK_GRAIN;
-  if (!(size > 0) || !(fitted <= CHUNK_SIZE_MAX)) {
-    throw new VirstorError(
-      "invalid",
-      `Cannot use a chunk size of ${size} bytes: it is 1 to ` +
-        `${CHUNK_SIZE_MAX} bytes`,
-    );
-  }
-  if (fitted !== size) {
-    notices.push(
-      `The chunk size is rounded up to a multiple of 128 KiB: ${fitted} bytes`,
-    );
-  }
-  return fitted;
-}
-
-function fitVirtualSize(
-  size: number,
-  chunkSize: number,
-  notices: string[],
-): number {
-  // As gvirstor: down to whole chunks, then up to a whole sector of the map.
-  const chunks = Math.floor(size / chunkSize);
-  const fittedChunks = Math.ceil(chunks / FREEBSD_MAP_GRAIN) *
-    FREEBSD_MAP_GRAIN;
-  const fitted = fittedChunks * chunkSize;
-  if (size > VIRTUAL_SIZE_MAX || fitted > VIRTUAL_SIZE_MAX) {
-    throw new VirstorError(
-      "invalid",
-      `Cannot make a virtual disk of ${size} bytes: ${VIRTUAL_SIZE_MAX} ` +
-        "bytes (8 PiB) is the most, rounded up to 64 chunks",
-    );
-  }
-  if (!(chunks >= 1)) {
-    throw new VirstorError(
-      "invalid",
-      `Cannot make a virtual disk of ${size} bytes: one chunk ` +
-        `(${chunkSize} bytes) is the least`,
-    );
-  }
-  if (fitted !== size) {
-    notices.push(
-      `The virtual size is fitted to whole chunks and whole map sectors: ` +
-        `${fitted} bytes`,
-    );
-  }
-  return fitted;
-}
-
-function checkMapFits(
-  first: FutureComponent,
-  virtualSize: number,
-  chunkSize: number,
-  reserved: number,
-): void {
-  if (reserved <= first.chunkCount && reserved <= RESERVED_MAX) return;
-  throw new VirstorError(
-    "invalid",
-    `Cannot put the map of a ${virtualSize}-byte disk on ` +
-      `"${first.path}": it takes ${reserved} chunks of ${chunkSize} ` +
-      `bytes, there is room for ${Math.min(first.chunkCount, RESERVED_MAX)}; ` +
-      "use larger chunks, a smaller disk, or a larger first component",
-  );
-}
-
 function labelledName(device: ComponentDevice): string {
   try {
-    return readDeviceLabel(device).name;
+    return readComponentLabel(device).name;
   } catch (error) {
     if (error instanceof VirstorError && error.code === "not-found") {
       throw new VirstorError(

@@ -10,8 +10,10 @@ import type { Candidate } from "./candidates.ts";
 import { openCandidates } from "./candidates.ts";
 import { Component, openFileDevice } from "./component.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
-import { wipeDeviceLabel } from "./component_label.ts";
-import { checkCount, prepareNewComponent } from "./label.ts";
+import { wipeDeviceLabels } from "./component_label.ts";
+import { checkRoom, roomFor } from "./evacuation.ts";
+import { checkCount, prepareNewComponent } from "./new_component.ts";
+import type { PoolParts } from "./parts.ts";
 import { withPatience } from "./patience.ts";
 import type { PoolFormat } from "./pool_format.ts";
 
@@ -21,7 +23,7 @@ export interface AddOptions {
   readonly force?: boolean;
   /** Make missing files, sparse, of this many bytes. */
   readonly createSize?: number;
-  /** Tie each to its file name. */
+  /** Tie each to its file name; format 1 only. */
   readonly hardcode?: boolean;
   /** How they are opened. */
   readonly openDevice?: OpenDevice;
@@ -42,46 +44,70 @@ export interface AddResult {
   }[];
 }
 
+/** How components are removed. */
+export interface RemoveOptions {
+  /** The highest rate at which chunks are moved, bytes a second; 0, none. */
+  readonly bytesPerSecond?: number;
+}
+
+/** What became of components that were to be removed. */
+export interface RemoveResult {
+  /** No members any more. */
+  readonly removed: readonly string[];
+  /** Being evacuated; they are removed when they are empty. */
+  readonly evacuating: readonly string[];
+}
+
+/** What removing components takes. */
+export interface RemovePlan {
+  /** The components. */
+  readonly components: readonly {
+    /** Where it is. */
+    readonly path: string;
+    /** Bytes that would move. */
+    readonly usedBytes: number;
+  }[];
+  /** Bytes that would move, in all. */
+  readonly usedBytes: number;
+  /** Bytes that are free, or will soon be, on those that stay. */
+  readonly freeBytes: number;
+  /** Whether there is room. */
+  readonly fits: boolean;
+}
+
 interface AddRequest extends AddOptions {
   readonly paths: readonly string[];
   readonly onCommit: () => void;
 }
 
-interface RemoveRequest {
-  readonly paths: readonly string[];
-  readonly settle: () => Promise<void>;
-  readonly onCommit: () => void;
-}
-
-interface PoolFacts {
-  readonly name: string;
-  readonly chunkSize: number;
+/** Who does what has to be done. */
+interface RemoveActions {
+  readonly removeNow: (empty: readonly Component[]) => Promise<void>;
+  readonly evacuate: () => void;
 }
 
 /**
  * Adds components to an open pool. Everything is checked first; then the new
  * ones are made to read as zeroes; then the format makes them members.
  *
- * @param format The pool's format.
- * @param pool What new components have to fit.
+ * @param parts The open pool.
  * @param request Which components, and who is told when they are members.
  * @returns What was added.
  * @throws {VirstorError} `failed` if it is unknown what is on disk; else
  *   nothing has changed.
  */
 export async function addComponents(
-  format: PoolFormat,
-  pool: PoolFacts,
+  { format }: PoolParts,
   request: AddRequest,
 ): Promise<AddResult> {
-  const before = format.members;
+  const { layout, members: before } = format;
   if (request.paths.length === 0) {
     throw new VirstorError("invalid", "Cannot add no components");
   }
-  checkCount(before.length + request.paths.length);
+  checkCount(before.length + request.paths.length, layout);
   const candidates = await withPatience(() =>
     openCandidates(request.paths, {
-      chunkSize: pool.chunkSize,
+      layout,
       force: request.force ?? false,
       createSize: request.createSize,
       hardcode: request.hardcode ?? false,
@@ -95,7 +121,8 @@ export async function addComponents(
     const added = makeComponents(before, candidates);
     for (const one of added) {
       const { device, geometry } = one;
-      const isZero = await prepareNewComponent(device, geometry.size, 0);
+      const metadata = layout.metadataOf(device.size);
+      const isZero = await prepareNewComponent(device, metadata, true);
       if (isZero) one.ready = geometry.chunkCount;
     }
     await format.addMembers(added, request.onCommit);
@@ -109,37 +136,170 @@ export async function addComponents(
 }
 
 /**
- * Removes components without chunks from an open pool.
+ * Removes components from an open pool: at once if they hold no chunk, else
+ * they are marked, and their evacuation begins.
  *
- * @param format The pool's format.
- * @param pool The pool's name.
- * @param request Which components, and who is told.
- * @returns The paths that are no members any more.
- * @throws {VirstorError} `invalid`, `not-found`: nothing has changed; `failed`
+ * @param parts The open pool.
+ * @param paths Which components.
+ * @param actions Who does it.
+ * @returns What became of them.
+ * @throws {VirstorError} `invalid`, `no-space`: nothing has changed; `failed`
  *   if it is unknown what is on disk.
  */
 export async function removeComponents(
-  format: PoolFormat,
-  pool: PoolFacts,
-  request: RemoveRequest,
-): Promise<{ removed: string[] }> {
+  parts: PoolParts,
+  paths: readonly string[],
+  actions: RemoveActions,
+): Promise<RemoveResult> {
+  const { format, space, settings } = parts;
+  const { members } = format;
+  const leaving = removable(parts, paths);
+  const names = leaving.map(({ device }) => device.path);
+  if (leaving.every((one) => one.used === 0 && !one.evacuating)) {
+    await actions.removeNow(leaving);
+    return { removed: names, evacuating: [] };
+  }
+  // Those on their way have taken some of the room already.
+  if (leaving.some((one) => !one.evacuating)) {
+    checkRoom(settings.name, leaving, members, settings.chunkSize);
+  }
+  // From here on nothing new is put there.
+  for (const one of leaving) one.fenced = true;
+  space.recount();
+  const all = members.filter((one) => one.evacuating || leaving.includes(one));
+  await format.setEvacuating(new Set(all));
+  actions.evacuate();
+  return { removed: [], evacuating: names };
+}
+
+/**
+ * What removing components would take; changes nothing.
+ *
+ * @param parts The open pool.
+ * @param paths Which components.
+ * @returns The plan.
+ * @throws {VirstorError} `invalid` if one is no member or has to stay.
+ */
+export function planRemoval(
+  parts: PoolParts,
+  paths: readonly string[],
+): RemovePlan {
+  const { chunkSize } = parts.settings;
+  const leaving = removable(parts, paths);
+  const { used, free } = roomFor(leaving, parts.format.members);
+  return {
+    components: leaving.map((one) => ({
+      path: one.device.path,
+      usedBytes: one.used * chunkSize,
+    })),
+    usedBytes: used * chunkSize,
+    freeBytes: free * chunkSize,
+    fits: used <= free,
+  };
+}
+
+/**
+ * Ends the membership of components that hold no chunk.
+ *
+ * @param parts The open pool.
+ * @param leaving Members.
+ * @param onCommit Told when it is done.
+ * @throws {VirstorError} `failed` if it is unknown what is on disk.
+ */
+export async function removeEmpty(
+  { format, space, releases }: PoolParts,
+  leaving: readonly Component[],
+  onCommit: () => void,
+): Promise<void> {
+  // From here on none of their chunks is handed out, nor made ready.
+  // The fence stays if this fails, for then the pool takes no more writes.
+  for (const one of leaving) one.fenced = true;
+  space.recount();
+  try {
+    await space.settle();
+    for (const one of leaving) await releases.settled(one);
+    await format.removeMembers(leaving, onCommit);
+  } finally {
+    await closeOthers(format, leaving);
+  }
+}
+
+/**
+ * Ends the evacuation of components.
+ *
+ * @param parts The open pool; nothing is being moved just now.
+ * @param paths Which components.
+ * @returns Which ones stay.
+ * @throws {VirstorError} `invalid` if one is not being evacuated; `failed`.
+ */
+export async function cancelRemoval(
+  parts: PoolParts,
+  paths: readonly string[],
+): Promise<{ kept: string[] }> {
+  const { format, settings } = parts;
+  const kept = [...new Set(paths.map((path) => memberAt("keep", parts, path)))];
+  for (const { device, evacuating } of kept) {
+    if (evacuating) continue;
+    throw new VirstorError(
+      "invalid",
+      `Cannot keep "${device.path}" in pool "${settings.name}": it is not ` +
+        "being removed",
+    );
+  }
+  const leaving = format.members.filter((one) =>
+    one.evacuating && !kept.includes(one)
+  );
+  await format.setEvacuating(new Set(leaving));
+  for (const one of kept) {
+    one.fenced = false;
+    one.data = one.device;
+  }
+  return { kept: kept.map(({ device }) => device.path) };
+}
+
+/** The members at some paths, which may all leave. */
+function removable(
+  parts: PoolParts,
+  paths: readonly string[],
+): Component[] {
+  const { name } = parts.settings;
+  const { members } = parts.format;
   const leaving = [
-    ...new Set(request.paths.map((path) => memberAt(format, pool, path))),
+    ...new Set(paths.map((path) => memberAt("remove", parts, path))),
   ];
   if (leaving.length === 0) {
     throw new VirstorError("invalid", "Cannot remove no components");
   }
-  for (const one of leaving) checkRemovable(format, pool, one);
-  // From here on none of their chunks is handed out, nor made ready.
-  // The fence stays if this fails, for then the pool takes no more writes.
-  for (const one of leaving) one.fenced = true;
-  try {
-    await request.settle();
-    await format.removeMembers(leaving, request.onCommit);
-  } finally {
-    await closeOthers(format, leaving);
+  for (const one of leaving) {
+    const reason = reasonToStay(parts.format, one);
+    if (reason === "") continue;
+    throw new VirstorError(
+      "invalid",
+      `Cannot remove "${one.device.path}" from pool "${name}": ${reason}`,
+    );
   }
-  return { removed: leaving.map(({ device }) => device.path) };
+  if (members.some((one) => !one.evacuating && !leaving.includes(one))) {
+    return leaving;
+  }
+  throw new VirstorError(
+    "invalid",
+    `Cannot remove all components of pool "${name}": one has to stay`,
+  );
+}
+
+function reasonToStay(format: PoolFormat, component: Component): string {
+  const behind = format.members.find(({ index, used }) =>
+    index > component.index && used > 0
+  );
+  if (!format.isDense) return "";
+  if (component.index === 0) return "it holds the allocation map";
+  if (component.used > 0) {
+    return `${component.used} of its chunks are in use, and format 1 cannot ` +
+      "move them";
+  }
+  return behind === undefined
+    ? ""
+    : `chunks of "${behind.device.path}" behind it are in use`;
 }
 
 /** Numbers in the forward map that nobody has, and places at the end. */
@@ -161,7 +321,7 @@ function makeComponents(
 async function wipeAll(candidates: readonly Candidate[]): Promise<void> {
   for (const { device, isNew } of candidates) {
     try {
-      await wipeDeviceLabel(device);
+      await wipeDeviceLabels(device);
       if (isNew) await Deno.remove(device.path);
     } catch {
       // It failed already; its label is one of an add that was not done.
@@ -181,8 +341,8 @@ async function closeOthers(
 }
 
 function memberAt(
-  format: PoolFormat,
-  pool: PoolFacts,
+  action: string,
+  { format, settings }: PoolParts,
   path: string,
 ): Component {
   const member = format.members.find(({ device }) => device.path === path) ??
@@ -190,36 +350,13 @@ function memberAt(
   if (member !== undefined) return member;
   throw new VirstorError(
     "invalid",
-    `Cannot remove "${path}": it is no component of pool "${pool.name}"`,
+    `Cannot ${action} "${path}": it is no component of pool "${settings.name}"`,
   );
 }
 
 function byIdentity(format: PoolFormat, path: string): Component | undefined {
   const identity = fileIdentity(path);
   return format.members.find(({ device }) => device.identity === identity);
-}
-
-function checkRemovable(
-  format: PoolFormat,
-  pool: PoolFacts,
-  component: Component,
-): void {
-  const behind = format.members.find(({ index, used }) =>
-    index > component.index && used > 0
-  );
-  const reason = format.reasonToKeep(component) ||
-    (component.used > 0
-      ? `${component.used} of its chunks are in use, and format 1 cannot ` +
-        "move them"
-      : behind !== undefined
-      ? `chunks of "${behind.device.path}" behind it are in use`
-      : "");
-  if (reason === "") return;
-  throw new VirstorError(
-    "invalid",
-    `Cannot remove "${component.device.path}" from pool "${pool.name}": ` +
-      reason,
-  );
 }
 
 function describe(component: Component): AddResult["components"][number] {

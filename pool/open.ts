@@ -7,21 +7,19 @@
 
 import type { ErrorCode } from "../errors.ts";
 import { VirstorError } from "../errors.ts";
-import type { Assembly, OpenComponent } from "./assemble.ts";
-import { assemble } from "./assemble.ts";
-import { Component, openFileDevice } from "./component.ts";
+import type { Assembly } from "./assemble.ts";
+import { assemble, closeOthers } from "./assemble.ts";
+import { openFileDevice } from "./component.ts";
 import type { OpenDevice } from "./component.ts";
-import { wipeDeviceLabel } from "./component_label.ts";
+import type { ResumeOptions } from "./evacuation.ts";
 import type { Finding } from "./findings.ts";
-import { COMPONENT_JOINING } from "../metadata/mod.ts";
-import { ForwardMap } from "./forward_map.ts";
-import { FreebsdFormat } from "./freebsd_format.ts";
-import { scanFreebsdMap } from "./freebsd_map_scan.ts";
-import { closeGaps, isDense } from "./gaps.ts";
+import { readFreebsdPool } from "./freebsd_open.ts";
+import { readNativePool } from "./native_open.ts";
 import { withPatience } from "./patience.ts";
 import { Pool } from "./pool.ts";
-import type { FullPolicy, PoolEvent } from "./settings.ts";
+import type { FullPolicy, PoolEvent, PoolSettings } from "./settings.ts";
 import type { PoolStatus } from "./status.ts";
+import type { DamageSink, StoredPool } from "./stored_pool.ts";
 
 const DEFAULT_MAX_DELAYED_BYTES = 64 << 20;
 const DEFAULT_CHUNK_WATERMARK = 100;
@@ -42,6 +40,11 @@ export interface PoolOptions {
   readonly name?: string;
   /** Refuse writes; the files are not written at all. */
   readonly readOnly?: boolean;
+  /**
+   * Open it although components are missing, read-only: what may be on them
+   * cannot be read. Not in format 1.
+   */
+  readonly degraded?: boolean;
   /** What a write does when there is no chunk for it; `delay`. */
   readonly onFull?: FullPolicy;
   /** How long it waits, seconds up to 2,147,483; 0, for ever. */
@@ -52,19 +55,12 @@ export interface PoolOptions {
   readonly chunkWatermark?: number;
   /** Warn when fewer components are unused; 1. */
   readonly componentWatermark?: number;
+  /** What becomes of an evacuation that was under way; it goes on. */
+  readonly evacuation?: ResumeOptions;
   /** Told what happens. */
   readonly onEvent?: (event: PoolEvent) => void;
   /** How components are opened. */
   readonly openDevice?: OpenDevice;
-}
-
-/** What was read of a pool, before anything is put right. */
-interface Loaded {
-  readonly assembly: Assembly;
-  readonly format: FreebsdFormat;
-  readonly map: ForwardMap;
-  /** How many chunks are mapped to each component. */
-  readonly mapped: readonly number[];
 }
 
 /**
@@ -80,7 +76,8 @@ export async function openPool(
   paths: readonly string[],
   options: PoolOptions = {},
 ): Promise<Pool> {
-  const readOnly = options.readOnly ?? false;
+  const degraded = options.degraded ?? false;
+  const readOnly = degraded || (options.readOnly ?? false);
   const fullTimeout = options.fullTimeout ?? 0;
   if (!(fullTimeout >= 0 && fullTimeout <= FULL_TIMEOUT_MAX)) {
     throw new VirstorError(
@@ -94,37 +91,73 @@ export async function openPool(
     assemble(paths, { name, readOnly, openDevice })
   );
   try {
-    const onEvent = options.onEvent ?? ignore;
-    const loaded = await load(assembly);
-    if (!readOnly) await recover(loaded, onEvent);
-    await closeOthers(assembly);
-    const { label } = assembly;
-    const pool = new Pool(
-      {
-        name: label.name,
-        id: label.id,
-        virtualSize: label.virtualSize,
-        chunkSize: label.chunkSize,
-        readOnly,
-        onFull: options.onFull ?? "delay",
-        fullTimeout,
-        maxDelayedBytes: options.maxDelayedBytes ?? DEFAULT_MAX_DELAYED_BYTES,
-        watermarks: {
-          chunks: options.chunkWatermark ?? DEFAULT_CHUNK_WATERMARK,
-          components: options.componentWatermark ??
-            DEFAULT_COMPONENT_WATERMARK,
-        },
-        onEvent,
-      },
-      loaded.format,
-      loaded.map,
-    );
-    if (!readOnly) await pool.prepare();
+    const stored = await readPool(assembly, degraded, (finding) => {
+      throw damagedError(assembly.name, finding);
+    });
+    if (!readOnly && stored.readOnlyReason !== "") {
+      throw new VirstorError("unsupported", stored.readOnlyReason);
+    }
+    const settings = settingsOf(stored, { ...options, readOnly, fullTimeout });
+    const freed = readOnly ? undefined : await stored.recover(settings.onEvent);
+    await closeOthers(assembly, stored.format.members);
+    const pool = new Pool(settings, stored.format, stored.map);
+    if (freed !== undefined) await pool.begin(freed, options.evacuation);
     return pool;
   } catch (error) {
-    for (const { device } of assembly.opened) await device.close();
+    for (const { device } of assembly.found) await device.close();
     throw error;
   }
+}
+
+function settingsOf(
+  stored: StoredPool,
+  options: PoolOptions & { readOnly: boolean; fullTimeout: number },
+): PoolSettings {
+  return {
+    name: stored.name,
+    id: stored.id,
+    chunkSize: stored.chunkSize,
+    readOnly: options.readOnly,
+    missing: stored.missing,
+    warnings: stored.warnings,
+    onFull: options.onFull ?? "delay",
+    fullTimeout: options.fullTimeout,
+    maxDelayedBytes: options.maxDelayedBytes ?? DEFAULT_MAX_DELAYED_BYTES,
+    watermarks: {
+      chunks: options.chunkWatermark ?? DEFAULT_CHUNK_WATERMARK,
+      components: options.componentWatermark ?? DEFAULT_COMPONENT_WATERMARK,
+    },
+    onEvent: options.onEvent ?? ignore,
+  };
+}
+
+/**
+ * Reads a pool of either format.
+ *
+ * @param assembly Its components.
+ * @param degraded Whether components may be missing.
+ * @param damaged Told of what cannot be used.
+ * @returns The pool.
+ * @throws {VirstorError} `not-found` if a component is missing, `corrupt`,
+ *   `unsupported`.
+ */
+export function readPool(
+  assembly: Assembly,
+  degraded: boolean,
+  damaged: DamageSink,
+): Promise<StoredPool> {
+  const formats = new Set(assembly.found.map(({ label }) => label.format));
+  if (formats.has("native")) {
+    return readNativePool(assembly, degraded, damaged);
+  }
+  if (degraded) {
+    throw new VirstorError(
+      "unsupported",
+      `Cannot open pool "${assembly.name}" degraded: only pools of the ` +
+        "native format can be",
+    );
+  }
+  return readFreebsdPool(assembly, damaged);
 }
 
 /**
@@ -170,155 +203,28 @@ export async function checkComponents(
       assemble(paths, { name: options.name, readOnly: true, openDevice })
     );
     try {
-      return { name: assembly.label.name, findings: await inspect(assembly) };
+      const findings: Finding[] = [];
+      const stored = await readPool(
+        assembly,
+        false,
+        (finding) => findings.push(finding),
+      );
+      findings.unshift(...stored.notices);
+      return { name: assembly.name, findings };
     } finally {
-      for (const { device } of assembly.opened) await device.close();
+      for (const { device } of assembly.found) await device.close();
     }
   } catch (error) {
     if (!(error instanceof VirstorError)) throw error;
     if (!DAMAGE_CODES.has(error.code)) throw error;
+    const kind = error.code === "not-found" ? "missing" : "unreadable";
     const effect = "the pool does not open";
     const what = error.message;
     return {
       name,
-      findings: [{ severity: "damage", what, where: "", effect }],
+      findings: [{ kind, severity: "damage", what, where: "", effect }],
     };
   }
-}
-
-/** Everything but that the components make up a pool. */
-async function inspect(assembly: Assembly): Promise<Finding[]> {
-  const findings = unfinishedFindings(assembly);
-  const loaded = await load(assembly, findings);
-  if (!isDense(loaded.format.members, loaded.mapped)) {
-    findings.push(notice(
-      "There are gaps in the allocation, from a power cut",
-      assembly.label.name,
-    ));
-  }
-  return findings;
-}
-
-/** Reads the map. Damage is thrown, or collected if there is a list for it. */
-async function load(
-  assembly: Assembly,
-  findings?: Finding[],
-): Promise<Loaded> {
-  const { label, members } = assembly;
-  const components = members.map(({ device, label: own }, index) =>
-    new Component(index + 1, index, device, {
-      size: own.componentSize,
-      chunkCount: own.chunkCount,
-      chunkReserved: own.chunkReserved,
-      hardcodedName: own.hardcodedName,
-    })
-  );
-  const map = new ForwardMap(label.virtualSize / label.chunkSize);
-  map.setComponents(components);
-  const mapped = components.map(() => 0);
-  const [first] = members;
-  if (first === undefined) throw new VirstorError("corrupt", "No components");
-  await scanFreebsdMap(
-    first.device,
-    label,
-    components.map((one) => one.geometry),
-    {
-      mapped(virtualChunk, index, chunk) {
-        const component = components[index];
-        if (component === undefined) return;
-        map.set(virtualChunk, component, chunk);
-        mapped[index] = (mapped[index] ?? 0) + 1;
-        component.next = Math.max(component.next, chunk + 1);
-      },
-      damaged(finding) {
-        if (findings === undefined) throw damagedError(label.name, finding);
-        findings.push(finding);
-      },
-    },
-  );
-  for (const one of assembly.mustBeEmpty) {
-    const index = members.indexOf(one);
-    if ((mapped[index] ?? 0) === 0) continue;
-    throw new VirstorError(
-      "not-found",
-      `Cannot open pool "${label.name}": component ${index} is missing, and ` +
-        `"${one.path}", which was leaving or joining, cannot stand in for it`,
-    );
-  }
-  return {
-    assembly,
-    format: new FreebsdFormat(label, components),
-    map,
-    mapped,
-  };
-}
-
-/** Finishes or takes back what a stop left half done. */
-async function recover(
-  loaded: Loaded,
-  onEvent: (event: PoolEvent) => void,
-): Promise<void> {
-  const { assembly, format, map, mapped } = loaded;
-  // What was read may be in the page cache only, from a process that was
-  // killed. Nothing is concluded from it before it cannot go away any more.
-  for (const { device } of assembly.opened) await device.flush();
-  const say = (message: string) => onEvent({ kind: "recovered", message });
-  for (const one of assembly.outdated) {
-    say(`The label of "${one.path}" is brought up to date`);
-  }
-  if (!isDense(format.members, mapped)) {
-    const moved = await closeGaps(format, map, assembly.label.chunkSize);
-    say(`${moved} chunks were moved to close gaps in the allocation`);
-  }
-  format.recordStop();
-  for (const { device } of format.members) await device.flush();
-  for (const one of assembly.removed) {
-    await wipeDeviceLabel(one.device);
-    say(`The label of "${one.path}", which was removed, is wiped`);
-  }
-  for (const one of assembly.unfinished) {
-    if (isUnused(one)) {
-      await wipeDeviceLabel(one.device);
-      say(`The label of "${one.path}", which was being added, is wiped`);
-    } else {
-      say(
-        `"${one.path}" is left out: its label is of a larger pool, clear it ` +
-          "or add it with -f",
-      );
-    }
-  }
-}
-
-/** Whether nothing was ever allocated on a component, says its own label. */
-function isUnused({ label }: OpenComponent): boolean {
-  return label.flags === COMPONENT_JOINING;
-}
-
-/** What is open and no member is given back. */
-async function closeOthers(assembly: Assembly): Promise<void> {
-  const members = new Set<OpenComponent>(assembly.members);
-  for (const one of assembly.opened) {
-    if (!members.has(one)) await one.device.close();
-  }
-}
-
-function unfinishedFindings(assembly: Assembly): Finding[] {
-  const of = (what: string, found: readonly OpenComponent[]) =>
-    found.map(({ path }) => notice(what, path));
-  return [
-    ...of("Its label is behind, from a stop during add or remove", [
-      ...assembly.outdated,
-    ]),
-    ...of("It was removed, but its label is still there", assembly.removed),
-    ...of(
-      "It was being added, but is no component",
-      assembly.unfinished.filter(isUnused),
-    ),
-    ...assembly.unfinished.filter((one) => !isUnused(one)).map(({ path }) => ({
-      ...notice("Its label is of a larger pool, but it is no component", path),
-      effect: "none; clear it, or add it again with -f",
-    })),
-  ];
 }
 
 function damagedError(name: string, finding: Finding): VirstorError {
@@ -328,11 +234,6 @@ function damagedError(name: string, finding: Finding): VirstorError {
     `Cannot open pool "${name}": ${what.charAt(0).toLowerCase()}` +
       `${what.slice(1)} ("${where}"), virstor check tells more`,
   );
-}
-
-function notice(what: string, where: string): Finding {
-  const effect = "none; the next open for writing puts it right";
-  return { severity: "notice", what, where, effect };
 }
 
 function ignore(): void {}

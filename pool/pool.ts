@@ -20,23 +20,36 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "../device/mod.ts";
-import { abandon, both } from "../device/mod.ts";
-import { assert, messageOf, VirstorError } from "../errors.ts";
+import { both } from "../device/mod.ts";
+import { assert, VirstorError } from "../errors.ts";
+import type { Component } from "./component.ts";
+import type { PoolControl } from "./control.ts";
+import { Eraser } from "./eraser.ts";
+import type { ResumeOptions } from "./evacuation.ts";
 import type { Finding } from "./findings.ts";
-import { FirstWrites } from "./first_writes.ts";
+import { flushAll } from "./flush_all.ts";
+import type { FirstWrites } from "./first_writes.ts";
 import type { ForwardMap } from "./forward_map.ts";
-import { eachMapped } from "./mapped_ranges.ts";
-import type { AddOptions, AddResult } from "./membership.ts";
-import { addComponents, removeComponents } from "./membership.ts";
+import type { Health } from "./health.ts";
+import { mappedExtents } from "./mapped_ranges.ts";
+import type {
+  AddOptions,
+  AddResult,
+  RemoveOptions,
+  RemovePlan,
+  RemoveResult,
+} from "./membership.ts";
+import { planRemoval } from "./membership.ts";
+import type { PoolParts } from "./parts.ts";
 import type { PoolFormat } from "./pool_format.ts";
-import type { PoolEvent, PoolSettings } from "./settings.ts";
+import type { ResizeOptions } from "./resize.ts";
+import type { PoolSettings } from "./settings.ts";
 import type { PoolCounters, PoolStatus } from "./status.ts";
 import { describePool, newCounters } from "./status.ts";
+import { wirePool } from "./wiring.ts";
 
 /** A pool that is open, with its components locked. */
 export class Pool implements BlockDevice {
-  /** Bytes of the virtual disk. */
-  readonly size: number;
   /** Requests may start and end at any byte. */
   readonly blockSize = 1;
   /** What it can do. */
@@ -47,12 +60,14 @@ export class Pool implements BlockDevice {
   readonly #format: PoolFormat;
   readonly #map: ForwardMap;
   readonly #firstWrites: FirstWrites;
+  readonly #parts: PoolParts;
+  readonly #eraser: Eraser;
+  readonly #control: PoolControl;
   readonly #counters: PoolCounters;
   readonly #chunkSize: number;
-  #failure: VirstorError | undefined;
+  #size: number;
+  readonly #health: Health;
   #closed: Promise<void> | undefined;
-  /** One change of membership at a time. */
-  #changing: Promise<unknown> = Promise.resolve();
 
   /**
    * Takes over what {@linkcode openPool} has read and put right.
@@ -64,31 +79,49 @@ export class Pool implements BlockDevice {
    */
   constructor(settings: PoolSettings, format: PoolFormat, map: ForwardMap) {
     this.settings = settings;
-    this.size = settings.virtualSize;
-    this.#chunkSize = settings.chunkSize;
+    const { chunkSize } = settings;
+    this.#chunkSize = chunkSize;
+    this.#size = map.virtualChunks * chunkSize;
     this.#format = format;
     this.#map = map;
     this.#counters = newCounters();
+    const { parts, health, control } = wirePool(settings, format, map, {
+      sizeChanged: (size) => this.#size = size,
+    });
+    this.#health = health;
+    this.#control = control;
+    this.#parts = parts;
+    this.#firstWrites = parts.firstWrites;
+    this.#eraser = new Eraser(parts);
     const devices = format.members.map((one) => one.device);
     this.capabilities = {
       readOnly: settings.readOnly,
-      discard: devices.some((one) => one.capabilities.discard),
+      discard: !format.isDense ||
+        devices.some((one) => one.capabilities.discard),
       fastZeroes: devices.every((one) => one.capabilities.fastZeroes),
     };
-    this.#firstWrites = new FirstWrites(
-      settings,
-      format,
-      map,
-      (cause) => this.#fail(cause),
-    );
   }
 
   /**
    * Makes the first free chunks ready, where that costs nothing, so that the
-   * first write does not wait for it.
+   * first write does not wait; goes on with what a stop left half way.
+   *
+   * @internal
+   * @param freed Chunks that are nobody's, and not free yet.
+   * @param evacuation What becomes of one that was under way.
    */
-  prepare(): Promise<void> {
-    return this.#firstWrites.prepare();
+  async begin(
+    freed: ReadonlyMap<Component, readonly number[]>,
+    { paused = false, bytesPerSecond = 0 }: ResumeOptions = {},
+  ): Promise<void> {
+    for (const [one, chunks] of freed) this.#parts.releases.add(one, chunks);
+    await this.#parts.space.prepareFirst();
+    if (!paused) this.#control.evacuation.start(bytesPerSecond);
+  }
+
+  /** Bytes of the virtual disk. */
+  get size(): number {
+    return this.#size;
   }
 
   /** Its name. */
@@ -96,12 +129,12 @@ export class Pool implements BlockDevice {
     return this.settings.name;
   }
 
-  /** Its random number. */
-  get id(): number {
+  /** What tells it from others of its name. */
+  get id(): string {
     return this.settings.id;
   }
 
-  /** Set while more bytes wait for space than should. */
+  /** Set while too many bytes wait for space. */
   get congestion(): Promise<void> | undefined {
     return this.#firstWrites.delayed.congestion;
   }
@@ -116,8 +149,8 @@ export class Pool implements BlockDevice {
    */
   read(target: Uint8Array, offset: number): Completion {
     const length = target.length;
-    this.#assertRange(offset, length);
-    if (this.#closed !== undefined) throw this.#closedError();
+    this.#checkRange(offset, length);
+    this.#health.assertOpen();
     this.#counters.reads++;
     this.#counters.readBytes += length;
     const chunkSize = this.#chunkSize;
@@ -154,8 +187,8 @@ export class Pool implements BlockDevice {
     options?: WriteOptions,
   ): Completion {
     const length = source.length;
-    this.#assertRange(offset, length);
-    this.#assertWritable();
+    this.#checkRange(offset, length);
+    this.#health.assertWritable();
     this.#counters.writes++;
     this.#counters.writtenBytes += length;
     const chunkSize = this.#chunkSize;
@@ -164,15 +197,11 @@ export class Pool implements BlockDevice {
     const component = this.#map.component(chunk);
     if (component !== undefined && within + length <= chunkSize) {
       const at = this.#map.chunk(chunk) * chunkSize + within;
-      const pending = component.device.write(source, at);
+      const pending = component.data.write(source, at);
       return options?.fua === true ? this.#thenFlush(pending) : pending;
     }
-    const pending = this.#firstWrites.write(
-      source,
-      offset,
-      length,
-      options?.signal,
-    );
+    const { signal } = options ?? {};
+    const pending = this.#firstWrites.write(source, offset, length, signal);
     return options?.fua === true ? this.#thenFlush(pending) : pending;
   }
 
@@ -184,36 +213,31 @@ export class Pool implements BlockDevice {
    * @throws {VirstorError} `failed` from the first failure on.
    */
   flush(): Completion {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#closed !== undefined) throw this.#closedError();
+    this.#health.assertSound();
     this.#counters.flushes++;
     return this.#flushMembers();
   }
 
   /**
-   * Gives back the space of a range inside mapped chunks, where the file
-   * system can. Nothing is unmapped: in format 1 a chunk stays where it is.
+   * Gives back the space of a range. Whole chunks are unmapped and become free
+   * again (not in format 1, where a chunk stays where it is); parts of chunks
+   * are given back to the file system, where it can.
    *
    * @param offset The first byte.
    * @param length How many.
    * @param options How.
-   * @returns A promise only with `fua`.
+   * @returns A promise if it takes long, or with `fua`.
+   * @throws {VirstorError} `io`, `failed`, `read-only`, `shutdown`.
    */
   discard(
     offset: number,
     length: number,
     options?: WriteOptions,
   ): Completion {
-    this.#assertRange(offset, length);
-    this.#assertWritable();
+    this.#checkRange(offset, length);
+    this.#health.assertWritable();
     this.#counters.discards++;
-    const pending = eachMapped(
-      this.#map,
-      this.#chunkSize,
-      offset,
-      length,
-      (device, at, count) => device.discard(at, count),
-    );
+    const pending = this.#eraser.discard(offset, length);
     return options?.fua === true ? this.#thenFlush(pending) : pending;
   }
 
@@ -233,20 +257,14 @@ export class Pool implements BlockDevice {
     length: number,
     options: WriteZeroesOptions = {},
   ): Completion {
-    this.#assertRange(offset, length);
-    this.#assertWritable();
+    this.#checkRange(offset, length);
+    this.#health.assertWritable();
     this.#counters.zeroes++;
     const how = {
       noHole: options.noHole === true,
       fastOnly: options.fastOnly === true,
     };
-    let pending = eachMapped(
-      this.#map,
-      this.#chunkSize,
-      offset,
-      length,
-      (device, at, count) => device.writeZeroes(at, count, how),
-    );
+    let pending = this.#eraser.zero(offset, length, how);
     if (how.noHole) {
       pending = both(
         pending,
@@ -257,28 +275,36 @@ export class Pool implements BlockDevice {
   }
 
   /**
-   * Which parts are mapped.
+   * What is known of a range.
    *
    * @param offset The first byte.
    * @param length How many.
-   * @returns `data` where a chunk is mapped, `hole` where none is.
+   * @param limit Runs that are wanted at most.
+   * @returns `hole` where no chunk is mapped; where one is, `zero` for what
+   *   its file has holes for, and `data`.
+   * @throws {VirstorError} `invalid`.
    */
-  extents(offset: number, length: number): Extent[] {
-    this.#assertRange(offset, length);
-    const runs: { length: number; kind: "data" | "hole" }[] = [];
-    const end = Math.ceil((offset + length) / this.#chunkSize);
-    for (let at = offset; at < offset + length;) {
-      const v = Math.floor(at / this.#chunkSize);
-      const isMapped = this.#map.component(v) !== undefined;
-      const next = isMapped ? v + 1 : this.#map.nextMapped(v, end);
-      const stop = Math.min(next * this.#chunkSize, offset + length);
-      const kind = isMapped ? "data" : "hole";
-      const last = runs[runs.length - 1];
-      if (last?.kind === kind) last.length += stop - at;
-      else runs.push({ length: stop - at, kind });
-      at = stop;
-    }
-    return runs;
+  extents(offset: number, length: number, limit = Infinity): Extent[] {
+    this.#checkRange(offset, length);
+    if (this.settings.missing.length > 0) return [{ length, kind: "data" }];
+    return mappedExtents(this.#map, this.#chunkSize, offset, length, limit);
+  }
+
+  /**
+   * How much of a range is known at no cost to be a hole.
+   *
+   * @param offset The first byte.
+   * @param length How many.
+   * @returns Bytes from the first one on that no chunk is mapped for.
+   */
+  leadingHole(offset: number, length: number): number {
+    const chunkSize = this.#chunkSize;
+    const first = Math.floor(offset / chunkSize);
+    if (this.#map.component(first) !== undefined) return 0;
+    if (this.settings.missing.length > 0) return 0;
+    const end = Math.ceil((offset + length) / chunkSize);
+    const mapped = this.#map.nextMapped(first, end) * chunkSize;
+    return Math.min(mapped - offset, length);
   }
 
   /**
@@ -290,15 +316,13 @@ export class Pool implements BlockDevice {
     return describePool({
       settings: this.settings,
       format: this.#format,
+      virtualSize: this.#size,
       mapped: this.#map.mapped,
+      evacuation: this.#control.evacuation.status,
       delayed: this.#firstWrites.delayed,
       counters: { ...this.#counters, firstWrites: this.#firstWrites.count },
-      state: this.#failure !== undefined
-        ? "failed"
-        : this.#closed !== undefined
-        ? "closed"
-        : "open",
-      reason: this.#failure?.message ?? "",
+      state: this.#health.state,
+      reason: this.#health.reason,
     });
   }
 
@@ -312,35 +336,65 @@ export class Pool implements BlockDevice {
    *   has changed then. `failed`: no more writes are taken.
    */
   add(paths: readonly string[], options: AddOptions = {}): Promise<AddResult> {
-    return this.#change(async () => {
-      const result = await addComponents(this.#format, this.settings, {
-        ...options,
-        paths,
-        onCommit: () => this.#membersChanged(),
-      });
-      this.#emit("added", `Added ${result.components.length} components`);
-      return result;
-    });
+    return this.#control.add(paths, options);
   }
 
   /**
-   * Removes components that hold no chunk, in one atomic step.
+   * Removes components, in one atomic step. Those that hold chunks are
+   * evacuated first, beside the requests, if need be by the next open.
+   * {@linkcode status} tells how far it is.
    *
    * @param paths Which ones.
-   * @returns Which ones were removed.
-   * @throws {VirstorError} `invalid` if one is no member, holds chunks or has
-   *   to stay: nothing has changed then. `failed`: no more writes are taken.
+   * @param options How.
+   * @returns Which ones were removed, and which ones will be.
+   * @throws {VirstorError} `invalid` if one is no member or has to stay,
+   *   `no-space` if the others have no room: nothing has changed then.
+   *   `failed`: no more writes are taken.
    */
-  remove(paths: readonly string[]): Promise<{ removed: string[] }> {
-    return this.#change(async () => {
-      const result = await removeComponents(this.#format, this.settings, {
-        paths,
-        settle: () => this.#firstWrites.settle(),
-        onCommit: () => this.#membersChanged(),
-      });
-      this.#emit("removed", `Removed ${result.removed.join(", ")}`);
-      return result;
-    });
+  remove(
+    paths: readonly string[],
+    options: RemoveOptions = {},
+  ): Promise<RemoveResult> {
+    return this.#control.remove(paths, options);
+  }
+
+  /**
+   * What {@linkcode remove} would do.
+   *
+   * @param paths Which components.
+   * @returns How much would move, and whether there is room for it.
+   * @throws {VirstorError} `invalid` if one is no member or has to stay.
+   */
+  planRemove(paths: readonly string[]): RemovePlan {
+    return planRemoval(this.#parts, paths);
+  }
+
+  /**
+   * Ends an evacuation: the components stay. What was moved stays moved.
+   *
+   * @param paths Which ones; each is on its way out.
+   * @returns Which ones stay.
+   * @throws {VirstorError} `invalid` if one is not on its way out; `failed`.
+   */
+  cancelRemove(paths: readonly string[]): Promise<{ kept: string[] }> {
+    return this.#control.cancelRemove(paths);
+  }
+
+  /**
+   * Gives the disk another size, in one atomic step. Connections that are open
+   * learn of it when they connect again.
+   *
+   * @param virtualSize Bytes, rounded up to whole chunks.
+   * @param options Whether it may become smaller.
+   * @returns Its size.
+   * @throws {VirstorError} `invalid`, `unsupported` in format 1: nothing has
+   *   changed then. `failed`: no more writes are taken.
+   */
+  resize(
+    virtualSize: number,
+    options: ResizeOptions = {},
+  ): Promise<{ virtualSize: number }> {
+    return this.#control.resize(virtualSize, options);
   }
 
   /**
@@ -349,7 +403,7 @@ export class Pool implements BlockDevice {
    * @returns What does not agree.
    */
   check(): Promise<Finding[]> {
-    return this.#change(() => this.#format.check(this.#map), { reading: true });
+    return this.#control.check();
   }
 
   /**
@@ -364,23 +418,22 @@ export class Pool implements BlockDevice {
     return this.#closed;
   }
 
-  /**
-   * Stops, at the end of an `await using` block.
-   *
-   * @returns As {@linkcode close}.
-   */
+  /** Stops, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
   async #close(): Promise<void> {
-    this.#firstWrites.end(this.#closedError());
-    await this.#changing;
-    await this.#firstWrites.settle();
+    const { space, releases } = this.#parts;
+    this.#firstWrites.end(this.#health.close());
+    releases.stop();
+    await this.#control.settle();
+    await space.settle();
+    await releases.settle();
     try {
-      if (this.#failure === undefined && !this.settings.readOnly) {
-        this.#format.recordStop();
+      if (this.#health.state !== "failed" && !this.settings.readOnly) {
         await this.#flushMembers();
+        await this.#format.stop();
       }
     } finally {
       for (const { device } of this.#format.members) await device.close();
@@ -390,93 +443,39 @@ export class Pool implements BlockDevice {
   #readPiece(target: Uint8Array, chunk: number, within: number): Completion {
     const component = this.#map.component(chunk);
     if (component === undefined) {
+      this.#health.assertComplete();
       target.fill(0);
       return undefined;
     }
     const at = this.#map.chunk(chunk) * this.#chunkSize + within;
-    return component.device.read(target, at);
+    return component.data.read(target, at);
   }
 
   #flushMembers(): Completion {
-    let pending: Completion;
+    const failed = (error: unknown) => {
+      throw this.#health.fail(error);
+    };
     try {
-      for (const { device } of this.#format.members) {
-        pending = both(pending, device.flush());
-      }
+      const devices = this.#format.members.map(({ device }) => device);
+      return flushAll(devices)?.catch(failed);
     } catch (error) {
-      abandon(pending);
-      throw this.#fail(error);
+      return failed(error);
     }
-    return pending?.catch((error) => {
-      throw this.#fail(error);
-    });
   }
 
   #thenFlush(pending: Completion): Completion {
-    return pending === undefined
-      ? this.#flushMembers()
-      : pending.then(() => this.#flushMembers());
+    if (pending === undefined) return this.#flushMembers();
+    return pending.then(() => this.#flushMembers());
   }
 
-  /** One change at a time; a failure that leaves doubt stops the writes. */
-  #change<T>(
-    change: () => Promise<T>,
-    { reading = false } = {},
-  ): Promise<T> {
-    const run = this.#changing.then(async () => {
-      if (this.#closed !== undefined) throw this.#closedError();
-      if (!reading) this.#assertWritable();
-      try {
-        return await change();
-      } catch (error) {
-        const inDoubt = error instanceof VirstorError &&
-          error.code === "failed";
-        throw inDoubt ? this.#fail(error) : error;
-      }
-    });
-    this.#changing = run.catch(() => {});
-    return run;
-  }
-
-  #membersChanged(): void {
-    this.#map.setComponents(this.#format.members);
-    this.#firstWrites.membersChanged();
-  }
-
-  #fail(cause: unknown): VirstorError {
-    if (this.#failure !== undefined) return this.#failure;
-    this.#failure = new VirstorError(
-      "failed",
-      `Pool "${this.name}" takes no more writes: ${messageOf(cause)}`,
-      { cause },
-    );
-    this.#emit("failed", this.#failure.message);
-    this.#firstWrites.delayed.failAll(this.#failure);
-    return this.#failure;
-  }
-
-  #assertWritable(): void {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#closed !== undefined) throw this.#closedError();
-    if (!this.settings.readOnly) return;
+  /** Not only asserted: the disk may have become smaller. */
+  #checkRange(offset: number, length: number): void {
+    assert(offset >= 0 && length >= 0, "a request is a range");
+    if (offset + length <= this.#size) return;
     throw new VirstorError(
-      "read-only",
-      `Cannot write to pool "${this.name}": it was opened for reading only`,
+      "invalid",
+      `Cannot reach byte ${offset + length} of pool "${this.name}": it has ` +
+        `${this.#size}`,
     );
-  }
-
-  #assertRange(offset: number, length: number): void {
-    assert(
-      offset >= 0 && length >= 0 && offset + length <= this.size,
-      "a request is inside the disk",
-    );
-  }
-
-  #closedError(): VirstorError {
-    return new VirstorError("shutdown", `Pool "${this.name}" is stopped`);
-  }
-
-  #emit(kind: PoolEvent["kind"], message: string): void {
-    this.settings.onEvent({ kind, message });
   }
 }

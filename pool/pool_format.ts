@@ -6,11 +6,14 @@
  */
 
 import type { Component } from "./component.ts";
+import type { ComponentLayout } from "./component_layout.ts";
 import type { Finding } from "./findings.ts";
 import type { ForwardMap } from "./forward_map.ts";
 
 /** The formats there are. */
-export type FormatName = "freebsd";
+export type FormatName =
+  | "native" // format 2: every component describes itself
+  | "freebsd"; // format 1: that of FreeBSD's gvirstor
 
 /** How the pool's own state reaches its components. */
 export interface PoolFormat {
@@ -18,6 +21,13 @@ export interface PoolFormat {
   readonly name: FormatName;
   /** The components, in their order on disk. */
   readonly members: readonly Component[];
+  /** What new components have to be like. */
+  readonly layout: ComponentLayout;
+  /**
+   * Whether components are filled in their order, and no chunk is ever given
+   * back. Else any free chunk will do.
+   */
+  readonly isDense: boolean;
 
   /**
    * Makes it known, in the page cache, that a virtual chunk has a place.
@@ -35,6 +45,16 @@ export interface PoolFormat {
   ): void;
 
   /**
+   * Makes it known, in the page cache, that chunks are nobody's any more. Not
+   * for dense formats.
+   *
+   * @param component Where they are.
+   * @param chunks Their numbers on it, best in ascending order.
+   * @throws {VirstorError} `io`: what is on disk is then unknown.
+   */
+  recordRelease(component: Component, chunks: readonly number[]): void;
+
+  /**
    * Makes it known, in the page cache, that from now on chunks are allocated
    * on another component. Called before the first of them.
    *
@@ -45,19 +65,12 @@ export interface PoolFormat {
   recordSwitch(full: Component, next: Component): void;
 
   /**
-   * Brings the figures on disk up to date, in the page cache, at a clean stop.
+   * Brings what is on disk up to date, durably, at a clean stop. Everything
+   * that was written before is durable already.
    *
    * @throws {VirstorError} `io`.
    */
-  recordStop(): void;
-
-  /**
-   * Whether a component may ever leave the pool.
-   *
-   * @param component A member.
-   * @returns The reason why not, or "".
-   */
-  reasonToKeep(component: Component): string;
+  stop(): Promise<void>;
 
   /**
    * Makes components members, durably and in one atomic step.
@@ -84,6 +97,25 @@ export interface PoolFormat {
     removed: readonly Component[],
     onCommit: () => void,
   ): Promise<void>;
+
+  /**
+   * Says of components, durably and in one atomic step, that they are to
+   * leave, or that they stay. Not for dense formats.
+   *
+   * @param evacuating Which members are to leave: these and no others.
+   * @throws {VirstorError} `failed` if it is unknown what is on disk.
+   */
+  setEvacuating(evacuating: ReadonlySet<Component>): Promise<void>;
+
+  /**
+   * Gives the virtual disk another size, durably and in one atomic step.
+   *
+   * @param virtualSize Bytes, checked by the caller: whole chunks, nothing
+   *   mapped beyond.
+   * @throws {VirstorError} `unsupported`; `failed` if it is unknown what is on
+   *   disk.
+   */
+  resize(virtualSize: number): Promise<void>;
 
   /**
    * Compares what is on disk with what is in memory.

@@ -17,27 +17,42 @@ export interface PoolEvent {
   readonly kind:
     | "added" // components joined
     | "delayed" // the first write waits
+    | "evacuation" // one was ended, by an error or by request
     | "failed" // no more writes are taken
     | "recovered" // a stop in the middle of something was put right
     | "removed" // components left
+    | "resized" // the disk has another size
     | "resumed" // no write waits any more
+    | "space" // chunks that were given back cannot be used yet
     | "watermark"; // space runs out
   /** One line for people. */
   readonly message: string;
+}
+
+/** A member that is not there. */
+export interface MissingMember {
+  /** Its place among the components, from 0. */
+  readonly index: number;
+  /** Its UUID. */
+  readonly uuid: string;
+  /** Chunks on it. */
+  readonly chunkCount: number;
 }
 
 /** What does not change while a pool is open. */
 export interface PoolSettings {
   /** Its name. */
   readonly name: string;
-  /** Its random number. */
-  readonly id: number;
-  /** Bytes of the virtual disk. */
-  readonly virtualSize: number;
+  /** What tells it from others of its name: a UUID, or a number. */
+  readonly id: string;
   /** Bytes of a chunk. */
   readonly chunkSize: number;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
+  /** Members that are not there; the pool is degraded, and read-only. */
+  readonly missing: readonly MissingMember[];
+  /** What is to be warned of as long as it is open, a sentence each. */
+  readonly warnings: readonly string[];
   /** What a write does when there is no chunk for it. */
   readonly onFull: FullPolicy;
   /** How long it waits, seconds; 0 for ever. */

@@ -1,13 +1,14 @@
 /**
  * The free chunks of a pool: which is next, and that it reads as zeroes.
  *
- * Chunks are allocated in order, component after component, as format 1 wants
- * it. A chunk is handed out only once it is known to read as zeroes *durably*:
- * then data and map need no order between them on disk, for after a crash a
- * mapped chunk holds zeroes or its own data, never another's. So free chunks
- * are made ready ahead of their use, some at a time: what is a hole is ready;
- * else holes are punched where the file system can, and zeroes written
- * elsewhere.
+ * Chunks are allocated in order, component after component, the lowest first:
+ * format 1 wants it so, and it keeps files short. A chunk is handed out only
+ * once it is known to read as zeroes *durably*: then data and map need no
+ * order between them on disk, for after a crash a mapped chunk holds zeroes or
+ * its own data, never another's. So free chunks are made ready ahead of their
+ * use, some at a time: what is a hole is ready; else holes are punched where
+ * the file system can, and zeroes written elsewhere. Chunks that are given back
+ * are ready before they are free (`releases.ts`).
  *
  * @module
  */
@@ -23,7 +24,7 @@ const ZERO_AHEAD_BYTES = 16 << 20;
 
 /** Who is told of changes. */
 export interface SpaceObserver {
-  /** Free chunks have been made ready. */
+  /** Chunks have become free, or free ones ready. */
   ready(): void;
   /**
    * Free chunks could not be made ready. `failed`: nobody knows any more
@@ -37,7 +38,8 @@ export class Space {
   readonly #format: PoolFormat;
   readonly #chunkSize: number;
   readonly #observer: SpaceObserver;
-  #current: number;
+  /** No component before this one has a chunk to hand out. */
+  #current = 0;
   #preparing = 0;
   #free = 0;
 
@@ -56,26 +58,30 @@ export class Space {
     this.#format = format;
     this.#chunkSize = chunkSize;
     this.#observer = observer;
-    const last = format.members.findLastIndex((one) => one.used > 0);
-    this.#current = Math.max(0, last);
     this.recount();
   }
 
-  /** Chunks that are free. */
+  /** Chunks that can be handed out, ready or not. */
   get free(): number {
     return this.#free;
   }
 
-  /** Whether waiting helps: chunks are free, and become ready by themselves. */
+  /** Whether waiting helps: chunks become ready, or free, by themselves. */
   get willBeReady(): boolean {
+    const { members, isDense } = this.#format;
     return this.#preparing > 0 ||
-      this.#format.members.some((one) => one.fenced);
+      members.some((one) =>
+        isDense ? one.fenced : !one.fenced && one.releasing > 0
+      );
   }
 
-  /** Counts again, after components joined or left. */
+  /** Counts again, after components joined, left or were fenced. */
   recount(): void {
+    const { members, isDense } = this.#format;
     this.#free = 0;
-    for (const one of this.#format.members) this.#free += one.free;
+    for (const one of members) if (!one.fenced) this.#free += one.free;
+    const last = members.findLastIndex((one) => one.used > 0);
+    this.#current = isDense ? Math.max(0, last) : 0;
   }
 
   /**
@@ -87,30 +93,48 @@ export class Space {
    * @throws {VirstorError} `io` if the labels cannot be written.
    */
   fresh(): Component | undefined {
-    const { members } = this.#format;
+    const { members, isDense } = this.#format;
     let component = members[this.#current];
-    while (component !== undefined && component.free === 0) {
+    while (
+      component !== undefined && (component.free === 0 || component.fenced)
+    ) {
       const next = members[this.#current + 1];
-      if (next === undefined || next.fenced) return undefined;
-      this.#format.recordSwitch(component, next);
+      if (next === undefined) return undefined;
+      if (isDense) {
+        if (component.fenced || next.fenced) return undefined;
+        this.#format.recordSwitch(component, next);
+      }
       this.#current++;
       component = next;
     }
-    if (component === undefined || component.fenced) return undefined;
+    if (component === undefined) return undefined;
     if (component.next >= component.ready) this.#prepare(component);
     return component.next < component.ready ? component : undefined;
   }
 
   /**
-   * Takes the chunk that {@linkcode fresh} offered.
+   * Takes the chunk that {@linkcode fresh} offered: it is in use from now on.
    *
    * @param component The component.
    */
   take(component: Component): void {
-    component.next++;
+    component.use(component.next);
     this.#free--;
     const left = (component.ready - component.next) * this.#chunkSize;
     if (left < aheadBytes(component) / 2) this.#prepareAhead(component);
+  }
+
+  /**
+   * Takes a chunk back that reads as zeroes, durably.
+   *
+   * @param component Where it is.
+   * @param chunk Its number.
+   */
+  giveBack(component: Component, chunk: number): void {
+    component.freeChunks.add(chunk);
+    if (component.fenced) return;
+    this.#free++;
+    this.#current = Math.min(this.#current, component.index);
   }
 
   /**
@@ -129,7 +153,10 @@ export class Space {
    * nothing.
    */
   async prepareFirst(): Promise<void> {
-    const component = this.#format.members[this.#current];
+    const { members } = this.#format;
+    const component = members.find((one, index) =>
+      index >= this.#current && one.free > 0 && !one.fenced
+    );
     if (component?.device.capabilities.discard !== true) return;
     this.#prepare(component);
     await component.preparing;
@@ -151,21 +178,23 @@ export class Space {
   }
 
   #prepare(component: Component): void {
-    const { chunkCount } = component.geometry;
-    const start = Math.max(component.next, component.ready);
-    if (component.preparing !== undefined || start >= chunkCount) return;
+    const { freeChunks } = component;
+    const start = freeChunks.next(Math.max(component.next, component.ready));
+    if (component.preparing !== undefined || start >= freeChunks.end) return;
     const ahead = Math.max(
       1,
       Math.floor(aheadBytes(component) / this.#chunkSize),
     );
-    const end = Math.min(chunkCount, start + ahead);
+    const end = Math.min(freeChunks.end, start + ahead);
     component.spoiled = false;
-    if (this.#isHole(component, start, end)) {
+    const unready = this.#runs(component, start, end)
+      .filter((run) => !this.#isHole(component, run));
+    if (unready.length === 0) {
       component.ready = end;
       return;
     }
     this.#preparing++;
-    component.preparing = this.#makeReady(component, start, end).then(
+    component.preparing = this.#makeReady(component, unready, end).then(
       (error) => {
         component.preparing = undefined;
         this.#preparing--;
@@ -175,31 +204,46 @@ export class Space {
     );
   }
 
+  /** The free chunks of a range, in runs: first and end. */
+  #runs(component: Component, start: number, end: number): ChunkRun[] {
+    const { freeChunks } = component;
+    const runs: ChunkRun[] = [];
+    for (let at = freeChunks.next(start); at < end;) {
+      const gap = freeChunks.nextGap(at, end);
+      runs.push([at, gap]);
+      at = freeChunks.next(gap);
+    }
+    return runs;
+  }
+
   /**
    * Whether chunks have never been written, or were punched: then they read as
    * zeroes. Durably, too, because everything was flushed when the pool was
    * opened, and nobody has touched free chunks since.
    */
-  #isHole(component: Component, start: number, end: number): boolean {
+  #isHole(component: Component, [start, end]: ChunkRun): boolean {
     const size = this.#chunkSize;
-    return component.device.extents(start * size, (end - start) * size)
-      .every(({ kind }) => kind === "hole");
+    const length = (end - start) * size;
+    const [first] = component.device.extents(start * size, length, 1);
+    return first?.kind === "hole" && first.length === length;
   }
 
   async #makeReady(
     component: Component,
-    start: number,
-    end: number,
+    runs: readonly ChunkRun[],
+    ready: number,
   ): Promise<VirstorError | undefined> {
     const { device } = component;
     const size = this.#chunkSize;
     let code: ErrorCode = "io";
     try {
-      await device.writeZeroes(start * size, (end - start) * size);
+      for (const [start, end] of runs) {
+        await device.writeZeroes(start * size, (end - start) * size);
+      }
       // From here on they look like holes, durable or not.
       code = "failed";
       await device.flush();
-      if (!component.spoiled) component.ready = end;
+      if (!component.spoiled) component.ready = ready;
       return undefined;
     } catch (error) {
       return new VirstorError(
@@ -210,6 +254,9 @@ export class Space {
     }
   }
 }
+
+/** Chunks without a gap: the first, and the one behind the last. */
+type ChunkRun = readonly [start: number, end: number];
 
 function aheadBytes(component: Component): number {
   return component.device.capabilities.discard

@@ -6,8 +6,9 @@
 
 import type { Component } from "./component.ts";
 import type { DelayedWrites } from "./delayed_writes.ts";
+import type { EvacuationStatus } from "./evacuation.ts";
 import type { FormatName, PoolFormat } from "./pool_format.ts";
-import type { FullPolicy, PoolSettings } from "./settings.ts";
+import type { FullPolicy, MissingMember, PoolSettings } from "./settings.ts";
 import { passedMarks } from "./watermarks.ts";
 
 /** One component. */
@@ -26,7 +27,11 @@ export interface ComponentStatus {
   readonly used: number;
   /** Chunks that can be allocated. */
   readonly free: number;
-  /** Used, in percent of used and free. */
+  /** Chunks that were given back and are not free yet. */
+  readonly freeing: number;
+  /** Whether it is on its way out: nothing new is put there. */
+  readonly evacuating: boolean;
+  /** Used, in percent of all but the reserved. */
   readonly usedPercent: number;
 }
 
@@ -90,8 +95,8 @@ export function newCounters(): PoolCounters {
 export interface PoolStatus {
   /** Its name. */
   readonly name: string;
-  /** Its random number. */
-  readonly id: number;
+  /** What tells it from others of its name: a UUID, or a number. */
+  readonly id: string;
   /** Its format. */
   readonly format: FormatName;
   /** Whether it takes writes. */
@@ -100,6 +105,10 @@ export interface PoolStatus {
   readonly reason: string;
   /** Whether it was opened for reading only. */
   readonly readOnly: boolean;
+  /** Members that are not there: what may be on them cannot be read. */
+  readonly missing: readonly MissingMember[];
+  /** Components that are being evacuated; null if none is. */
+  readonly evacuation: EvacuationStatus | null;
   /** Bytes of the virtual disk. */
   readonly virtualSize: number;
   /** Bytes of a chunk. */
@@ -116,9 +125,11 @@ export interface PoolStatus {
   readonly usedChunks: number;
   /** Chunks that can be allocated. */
   readonly freeChunks: number;
-  /** Used, in percent of used and free. */
+  /** Chunks that were given back and are not free yet. */
+  readonly freeingChunks: number;
+  /** Used, in percent of all but the reserved. */
   readonly usedPercent: number;
-  /** Used and free, in percent of the virtual disk. */
+  /** All but the reserved chunks, in percent of the virtual disk. */
   readonly backingPercent: number;
   /** What a write does when there is no chunk for it. */
   readonly onFull: FullPolicy;
@@ -151,6 +162,10 @@ export interface StatusSource {
   readonly settings: PoolSettings;
   /** The components. */
   readonly format: PoolFormat;
+  /** Bytes of the virtual disk. */
+  readonly virtualSize: number;
+  /** Components that are being evacuated. */
+  readonly evacuation: EvacuationStatus | undefined;
   /** Chunks that are mapped. */
   readonly mapped: number;
   /** Writes that wait. */
@@ -172,12 +187,13 @@ export interface StatusSource {
 export function describePool(source: StatusSource): PoolStatus {
   const { settings, format, delayed, reason } = source;
   const components = format.members.map(describeComponent);
-  const sum = (key: "chunks" | "reserved" | "used" | "free") =>
+  const sum = (key: "chunks" | "reserved" | "used" | "free" | "freeing") =>
     components.reduce((total, one) => total + one[key], 0);
-  const usable = sum("used") + sum("free");
-  const virtualChunks = settings.virtualSize / settings.chunkSize;
+  const usable = sum("used") + sum("free") + sum("freeing");
+  const { virtualSize } = source;
+  const virtualChunks = virtualSize / settings.chunkSize;
   const marks = passedMarks(format.members, settings.watermarks);
-  const { name, id, virtualSize, chunkSize, readOnly } = settings;
+  const { name, id, chunkSize, readOnly, missing } = settings;
   return {
     name,
     id,
@@ -185,6 +201,8 @@ export function describePool(source: StatusSource): PoolStatus {
     state: source.state,
     reason,
     readOnly,
+    missing,
+    evacuation: source.evacuation ?? null,
     virtualSize,
     chunkSize,
     virtualChunks,
@@ -193,6 +211,7 @@ export function describePool(source: StatusSource): PoolStatus {
     reservedChunks: sum("reserved"),
     usedChunks: sum("used"),
     freeChunks: sum("free"),
+    freeingChunks: sum("freeing"),
     usedPercent: percent(sum("used"), usable),
     backingPercent: percent(usable, virtualChunks),
     onFull: settings.onFull,
@@ -210,13 +229,14 @@ export function describePool(source: StatusSource): PoolStatus {
     components,
     warnings: [
       ...reason === "" ? [] : [reason],
+      ...settings.warnings,
       ...marks.map(({ message }) => message),
     ],
   };
 }
 
 function describeComponent(component: Component): ComponentStatus {
-  const { index, device, geometry, used, free } = component;
+  const { index, device, geometry, used, free, freeing } = component;
   return {
     index,
     path: device.path,
@@ -225,6 +245,8 @@ function describeComponent(component: Component): ComponentStatus {
     reserved: geometry.chunkReserved,
     used,
     free,
-    usedPercent: percent(used, used + free),
+    freeing,
+    evacuating: component.evacuating,
+    usedPercent: percent(used, used + free + freeing),
   };
 }

@@ -7,15 +7,10 @@
 
 import { FileDevice } from "../device/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
-import type { FreebsdLabel } from "../metadata/mod.ts";
-import { readDeviceLabel } from "./component_label.ts";
+import type { ComponentLabel } from "./component_label.ts";
+import { poolIdOf, readComponentLabel } from "./component_label.ts";
+import { truthAmong } from "./native_members.ts";
 import type { FormatName } from "./pool_format.ts";
-
-/** What a component says of itself and of its pool. */
-export interface ComponentLabel extends FreebsdLabel {
-  /** The format of its pool. */
-  readonly format: FormatName;
-}
 
 /** A file that carries a label. */
 export interface TastedComponent {
@@ -29,13 +24,13 @@ export interface TastedComponent {
 export interface TastedPool {
   /** Its name. */
   readonly name: string;
-  /** Its random number. */
-  readonly id: number;
+  /** What tells it from others of its name: a UUID, or a number. */
+  readonly id: string;
   /** Its format. */
   readonly format: FormatName;
   /** The components that were found, by index. */
   readonly components: readonly TastedComponent[];
-  /** How many components it has, says the label of the first one found. */
+  /** How many components it has, as far as the labels that were found say. */
   readonly count: number;
   /** The indexes of those that were not found. */
   readonly missing: readonly number[];
@@ -45,7 +40,10 @@ export interface TastedPool {
 export interface TasteReport {
   /** The pools, by name. */
   readonly pools: readonly TastedPool[];
-  /** Files with no label, or with one that makes no sense, and why. */
+  /**
+   * Files with no label, or with one that makes no sense, or of a component
+   * that has left its pool, and why.
+   */
   readonly rejected: readonly {
     /** Where it is. */
     readonly path: string;
@@ -72,7 +70,7 @@ export async function taste(paths: readonly string[]): Promise<TasteReport> {
       rejected.push({ path, reason: messageOf(error) });
     }
   }
-  return { pools: groupPools(found), rejected };
+  return { pools: groupPools(found, rejected), rejected };
 }
 
 /**
@@ -85,7 +83,7 @@ export async function taste(paths: readonly string[]): Promise<TasteReport> {
 export function readLabel(path: string): ComponentLabel {
   const device = new FileDevice(path, { readOnly: true });
   try {
-    return { format: "freebsd", ...readDeviceLabel(device) };
+    return readComponentLabel(device);
   } finally {
     device.close();
   }
@@ -119,20 +117,56 @@ async function isDirectory(path: string): Promise<boolean> {
   }
 }
 
-function groupPools(found: readonly TastedComponent[]): TastedPool[] {
+function groupPools(
+  found: readonly TastedComponent[],
+  rejected: { path: string; reason: string }[],
+): TastedPool[] {
   const groups = Map.groupBy(
     found,
-    ({ label }) => `${label.name} ${label.id}`,
+    ({ label }) => `${label.name} ${poolIdOf(label)} ${label.format}`,
   );
   const pools = [...groups.values()].flatMap((components): TastedPool[] => {
-    components.sort((a, b) => a.label.index - b.label.index);
-    const label = components[0]?.label;
-    if (label === undefined) return [];
-    const indexes = new Set(components.map((one) => one.label.index));
-    const { name, id, format, count } = label;
+    const [first] = components;
+    if (first === undefined) return [];
+    const { count, indexOf } = orderOf(components);
+    const members = components.filter((one) => indexOf(one.label) >= 0)
+      .toSorted((a, b) => indexOf(a.label) - indexOf(b.label));
+    for (const { path } of components) {
+      if (members.some((one) => one.path === path)) continue;
+      const reason =
+        `it is no component of pool "${first.label.name}" any more`;
+      rejected.push({ path, reason });
+    }
+    const indexes = new Set(members.map(({ label }) => indexOf(label)));
     const missing: number[] = [];
     for (let i = 0; i < count; i++) if (!indexes.has(i)) missing.push(i);
-    return [{ name, id, format, components, count, missing }];
+    const { name, format } = first.label;
+    const id = poolIdOf(first.label);
+    return [{ name, id, format, components: members, count, missing }];
   });
   return pools.toSorted((a, b) => a.name < b.name ? -1 : 1);
+}
+
+/** How many components a pool has, and the place of each among them. */
+function orderOf(components: readonly TastedComponent[]): {
+  count: number;
+  indexOf: (label: ComponentLabel) => number;
+} {
+  const labels = components.map(({ label }) => label);
+  const natives = labels.filter((label) => label.format === "native");
+  if (natives.length > 0) {
+    const { members } = truthAmong(natives);
+    const indexes = new Map(members.map(({ uuid }, index) => [uuid, index]));
+    return {
+      count: members.length,
+      indexOf: (label) =>
+        label.format === "native" ? indexes.get(label.componentUuid) ?? -1 : -1,
+    };
+  }
+  const lowest = labels.filter((label) => label.format === "freebsd")
+    .toSorted((a, b) => a.index - b.index);
+  return {
+    count: lowest[0]?.count ?? 0,
+    indexOf: (label) => label.format === "freebsd" ? label.index : -1,
+  };
 }

@@ -39,7 +39,10 @@ export function passedMarks(
   marks: Watermarks,
 ): PassedMark[] {
   const passed: PassedMark[] = [];
-  const free = members.reduce((sum, one) => sum + one.free, 0);
+  const free = members.reduce(
+    (sum, one) => one.fenced ? sum : sum + one.free,
+    0,
+  );
   const usable = members.reduce(
     (sum, one) => sum + one.geometry.chunkCount - one.geometry.chunkReserved,
     0,
@@ -53,7 +56,7 @@ export function passedMarks(
         : `${free} of ${usable} chunks are free, fewer than ${chunks}`,
     });
   }
-  const unused = members.filter((one) => one.used === 0).length;
+  const unused = members.filter((one) => one.used === 0 && !one.fenced).length;
   if (members.length > marks.components && unused < marks.components) {
     passed.push({
       mark: "components",

@@ -5,7 +5,7 @@
  */
 
 import { type AddResult, openPool } from "../../pool/mod.ts";
-import { addComponents } from "../change_members.ts";
+import { addComponents } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import type { AddRequest } from "../control_protocol.ts";

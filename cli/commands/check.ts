@@ -8,6 +8,7 @@ import { checkComponents, type Finding } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import { EXIT_DAMAGED, EXIT_OK } from "../exit_code.ts";
+import { findingText } from "../finding_text.ts";
 import { locateComponents } from "../locate.ts";
 import { print, printJson, withProgress } from "../output.ts";
 
@@ -32,7 +33,10 @@ export async function run(
   if (invocation.flag("json")) {
     printJson({ name, sound: !damaged, findings });
   } else {
-    findings.forEach((finding) => print(findingText(finding)));
+    for (const finding of findings) {
+      const word = finding.severity === "damage" ? "Damage" : "Notice";
+      print(findingText(word, finding));
+    }
     print(`Pool "${name}" is ${damaged ? "damaged" : "sound"}`);
   }
   return damaged ? EXIT_DAMAGED : EXIT_OK;
@@ -46,9 +50,4 @@ async function check(
   if (served !== undefined) return served.answer;
   const paths = await locateComponents(stateDirectory, name);
   return (await checkComponents(paths, { name })).findings;
-}
-
-function findingText({ severity, what, where, effect }: Finding): string {
-  const word = severity === "damage" ? "Damage" : "Notice";
-  return `${word}: ${where}: ${what}${effect === "" ? "" : `: ${effect}`}`;
 }

@@ -9,10 +9,12 @@ import { join, relative, resolve } from "node:path";
 import { labelPool, taste } from "../../pool/mod.ts";
 import { DEFAULT_ADDRESS, parseListenAddress } from "../address.ts";
 import type { Environment, Invocation } from "../command.ts";
+import type { StatusReport } from "../control_protocol.ts";
 import { locateComponents } from "../locate.ts";
 import { print, printNotices } from "../output.ts";
 import { prepareRegistry, readRegistry, registerPool } from "../registry.ts";
 import { servePool } from "../service.ts";
+import { formatSize } from "../size.ts";
 import { statusText } from "../status_text.ts";
 
 /** What the pool is called. */
@@ -56,7 +58,7 @@ export async function run(
     },
     onReady: (report) => {
       print(`\n${statusText(report)}\n`);
-      print(advice(report.server?.uri ?? "", stateDirectory));
+      print(advice(report, stateDirectory));
     },
   });
 }
@@ -83,7 +85,12 @@ async function makePool(stateDirectory: string): Promise<void> {
 }
 
 /** What to try next. */
-function advice(uri: string, stateDirectory: string): string {
+function advice(
+  { pool, server }: StatusReport,
+  stateDirectory: string,
+): string {
+  const uri = server?.uri ?? "";
+  const room = (pool.physicalChunks - pool.reservedChunks) * pool.chunkSize;
   const state = relative(Deno.cwd(), stateDirectory);
   const command = `./virstor --state-dir ${state}`;
   return [
@@ -95,7 +102,8 @@ function advice(uri: string, stateDirectory: string): string {
     `  ${command} status demo`,
     `  ${command} add --create 64M demo ${join(DIRECTORY, "component-2.img")}`,
     "",
-    "The pool holds about 112 MiB: what is written beyond that waits until",
+    `The pool holds ${formatSize(room)}: what is written beyond that waits ` +
+    "until",
     "components are added. Ctrl-C ends the demo; the pool stays in " +
     `./${DIRECTORY}.`,
   ].join("\n");

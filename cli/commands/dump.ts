@@ -8,8 +8,14 @@ import { type ComponentLabel, readLabel } from "../../pool/mod.ts";
 import type { Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
 import { print, printJson } from "../output.ts";
-import { formatSize } from "../size.ts";
+import { exactSize } from "../size.ts";
 import { textPairs } from "../text_table.ts";
+
+/** What a label of one format says. */
+type LabelOf<Format extends ComponentLabel["format"]> = Extract<
+  ComponentLabel,
+  { readonly format: Format }
+>;
 
 /**
  * Prints the labels of components: of all, or of none if one has none.
@@ -34,24 +40,52 @@ export function run(invocation: Invocation): Promise<number> {
 }
 
 function labelText(path: string, label: ComponentLabel): string {
-  return `Label on ${path}:\n` + textPairs([
-    ["Format", label.format],
-    ["Pool", label.name],
+  const pairs = label.format === "native"
+    ? nativePairs(label)
+    : freebsdPairs(label);
+  return `Label on ${path}:\n` +
+    textPairs([["Format", label.format], ["Pool", label.name], ...pairs], "  ");
+}
+
+function freebsdPairs(label: LabelOf<"freebsd">): [string, string][] {
+  return [
     ["Id", String(label.id)],
-    ["Virtual size", sizeText(label.virtualSize)],
-    ["Chunk size", sizeText(label.chunkSize)],
+    ["Virtual size", exactSize(label.virtualSize)],
+    ["Chunk size", exactSize(label.chunkSize)],
     ["Component", `${label.index} of ${label.count}`],
-    ["Component size", sizeText(label.componentSize)],
+    ["Component size", exactSize(label.componentSize)],
     ["Chunks", String(label.chunkCount)],
     ["Next chunk", String(label.chunkNext)],
     ["Reserved chunks", String(label.chunkReserved)],
     ["Flags", flagsText(label.flags)],
     ["Hardcoded name", label.hardcodedName],
-  ], "  ");
+  ];
 }
 
-function sizeText(bytes: number): string {
-  return `${bytes} (${formatSize(bytes)})`;
+function nativePairs(label: LabelOf<"native">): [string, string][] {
+  const { members, componentUuid, compat, readOnlyCompat } = label;
+  const index = members.findIndex(({ uuid }) => uuid === componentUuid);
+  return [
+    ["Id", label.poolUuid],
+    ["Generation", String(label.generation)],
+    ["Stopped cleanly", label.clean ? "yes" : "no, or it is in use"],
+    ["Virtual size", exactSize(label.virtualSize)],
+    ["Chunk size", exactSize(label.chunkSize)],
+    ["Component", `${index} of ${members.length}, ${componentUuid}`],
+    ["Component size", exactSize(label.componentSize)],
+    [
+      "Features",
+      `compat ${hex(compat)}, read-only-compat ${hex(readOnlyCompat)}`,
+    ],
+    ...members.map(({ uuid, state, chunkCount }, at): [string, string] => [
+      `Member ${at}`,
+      `${uuid}, ${state}, ${chunkCount} chunks`,
+    ]),
+  ];
+}
+
+function hex(word: number): string {
+  return `0x${word.toString(16)}`;
 }
 
 function flagsText(flags: number): string {

@@ -5,7 +5,12 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import { labelPool, type LabelResult, taste } from "../../pool/mod.ts";
+import {
+  type FormatName,
+  labelPool,
+  type LabelResult,
+  taste,
+} from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
 import { absolutePaths } from "../locate.ts";
@@ -30,13 +35,7 @@ export async function run(
   const [name = "", ...operands] = invocation.operands;
   const paths = absolutePaths(operands);
   const force = invocation.flag("force");
-  const format = invocation.value("format") ?? "freebsd";
-  if (format !== "freebsd") {
-    throw new UsageError(
-      `Unknown format "${format}"`,
-      "The only format is freebsd",
-    );
-  }
+  const format = formatOption(invocation);
   const virtualSize = sizeOption(invocation, "virsize", "virtual size");
   const chunkSize = sizeOption(invocation, "chunksize", "chunk size");
   const createSize = sizeOption(invocation, "create", "component size");
@@ -61,6 +60,15 @@ export async function run(
   print(summary(result));
   if (invocation.flag("verbose")) print(componentTable(result));
   return EXIT_OK;
+}
+
+function formatOption(invocation: Invocation): FormatName {
+  const format = invocation.value("format") ?? "native";
+  if (format === "native" || format === "freebsd") return format;
+  throw new UsageError(
+    `Unknown format "${format}"`,
+    "It is native or freebsd",
+  );
 }
 
 function sizeOption(

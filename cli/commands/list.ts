@@ -39,7 +39,7 @@ export async function run(
 /** What is listed of a pool. */
 interface PoolFacts {
   readonly name: string;
-  readonly id: number;
+  readonly id: string;
   readonly state: string;
   readonly uri: string | null;
   readonly format: string | null;
@@ -68,7 +68,7 @@ function facts({ entry, report, error }: SurveyedPool): PoolFacts {
 function poolText(pool: PoolFacts): string {
   const pairs: [string, string][] = [
     ["Pool", pool.name],
-    ["Id", String(pool.id)],
+    ["Id", pool.id],
     ["State", pool.state],
   ];
   if (pool.error !== null) pairs.push(["Reason", pool.error]);

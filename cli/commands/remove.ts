@@ -1,54 +1,260 @@
 /**
- * `virstor remove`: removes empty components from a pool.
+ * `virstor remove`: removes components from a pool, which are evacuated first
+ * if they hold data.
  *
  * @module
  */
 
-import { openPool } from "../../pool/mod.ts";
-import { removeComponents } from "../change_members.ts";
+import { VirstorError } from "../../errors.ts";
+import { openPool, type Pool, type RemovePlan } from "../../pool/mod.ts";
+import { registerOpenPool, SERVED_EVACUATION_RATE } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
-import { EXIT_OK } from "../exit_code.ts";
+import { EXIT_CODES, EXIT_OK } from "../exit_code.ts";
 import { absolutePaths, locateComponents } from "../locate.ts";
-import { print, withProgress } from "../output.ts";
+import { print, printJson, withProgress } from "../output.ts";
+import { obeySignals } from "../signals.ts";
+import { formatSize, parseSize } from "../size.ts";
+import { UsageError } from "../usage_error.ts";
+import { waitForRemoval } from "../wait_for_removal.ts";
+
+/** What is asked, and of which pool. */
+interface Removal {
+  readonly stateDirectory: string;
+  readonly name: string;
+  readonly paths: readonly string[];
+  /** Bytes a second; undefined for the usual. */
+  readonly rate: number | undefined;
+  readonly isDetached: boolean;
+}
+
+/** What became of the components. */
+interface Outcome {
+  readonly removed: readonly string[];
+  readonly evacuating: readonly string[];
+  readonly kept: readonly string[];
+}
 
 /**
- * Removes components from a pool, through its server if it is served.
+ * Removes components from a pool, through its server if it is served; or tells
+ * what that would take, or takes it back.
  *
  * @param invocation The command line.
  * @param environment Where the registry is.
  * @returns The exit code.
- * @throws {VirstorError} If it is refused; then nothing has changed.
+ * @throws {VirstorError} If it is refused, then nothing has changed; or if the
+ *   components are not removed in the end.
  */
 export async function run(
   invocation: Invocation,
   environment: Environment,
 ): Promise<number> {
   const [name = "", ...operands] = invocation.operands;
-  const { removed } = await withProgress(
-    `Removing from pool "${name}"`,
-    remove(environment.stateDirectory(), name, absolutePaths(operands)),
-  );
-  print(
-    `Removed ${removed.length} component` +
-      `${removed.length === 1 ? "" : "s"} from pool "${name}"`,
-  );
-  if (invocation.flag("verbose")) removed.forEach((path) => print(path));
+  checkOptions(invocation);
+  const rate = invocation.value("rate");
+  const removal: Removal = {
+    stateDirectory: environment.stateDirectory(),
+    name,
+    paths: absolutePaths(operands),
+    rate: rate === undefined ? undefined : parseSize(rate, "rate"),
+    isDetached: invocation.flag("detach"),
+  };
+  if (invocation.flag("dry-run")) {
+    return showPlan(invocation, name, await plan(removal));
+  }
+  const outcome = invocation.flag("cancel")
+    ? await cancel(removal)
+    : await remove(removal);
+  showOutcome(invocation, name, outcome);
   return EXIT_OK;
 }
 
-async function remove(
-  stateDirectory: string,
-  name: string,
-  paths: readonly string[],
-): Promise<{ removed: string[] }> {
-  const served = await callServer(stateDirectory, name, "remove", { paths });
+/** Refuses options that contradict one another. */
+function checkOptions(invocation: Invocation): void {
+  const modes = ["dry-run", "cancel", "wait", "detach"]
+    .filter((option) => invocation.flag(option));
+  const movesNothing = modes[0] === "dry-run" || modes[0] === "cancel";
+  const hasRate = invocation.value("rate") !== undefined;
+  if (movesNothing && hasRate) modes.push("rate");
+  const [first, second] = modes;
+  if (second === undefined) return;
+  throw new UsageError(
+    `Options --${first} and --${second} exclude one another`,
+    'Try "virstor remove --help"',
+  );
+}
+
+async function plan(
+  { stateDirectory, name, paths }: Removal,
+): Promise<RemovePlan> {
+  const served = await callServer(stateDirectory, name, "planRemove", {
+    paths,
+  });
   if (served !== undefined) return served.answer;
   const members = await locateComponents(stateDirectory, name);
-  const pool = await openPool(members, { name });
+  const pool = await openPool(members, { name, readOnly: true });
   try {
-    return await removeComponents(stateDirectory, pool, { paths });
+    return pool.planRemove(paths);
   } finally {
     await pool.close();
   }
+}
+
+async function cancel(
+  { stateDirectory, name, paths }: Removal,
+): Promise<Outcome> {
+  const served = await callServer(stateDirectory, name, "cancelRemove", {
+    paths,
+  });
+  if (served !== undefined) {
+    return { removed: [], evacuating: [], ...served.answer };
+  }
+  const members = await locateComponents(stateDirectory, name);
+  const pool = await openPool(members, { name, evacuation: { paused: true } });
+  try {
+    return { removed: [], evacuating: [], ...await pool.cancelRemove(paths) };
+  } finally {
+    await registerOpenPool(stateDirectory, pool);
+    await pool.close();
+  }
+}
+
+async function remove(removal: Removal): Promise<Outcome> {
+  const { stateDirectory, name, paths, rate, isDetached } = removal;
+  const doing = `Removing from pool "${name}"`;
+  const bytesPerSecond = rate ?? SERVED_EVACUATION_RATE;
+  const served = await withProgress(
+    doing,
+    callServer(stateDirectory, name, "remove", { paths, bytesPerSecond }),
+  );
+  if (served === undefined) return await removeFromStopped(removal, doing);
+  const { removed, evacuating } = served.answer;
+  if (isDetached || evacuating.length === 0) {
+    return { removed, evacuating, kept: [] };
+  }
+  await untilRemoved({
+    name,
+    evacuating,
+    ask: async () => {
+      const ask = () => callServer(stateDirectory, name, "status", null);
+      // A server that ends may drop a question; the second one finds nobody.
+      return (await ask().catch(ask))?.answer.pool;
+    },
+    whenInterrupted: `it goes on; "virstor status" tells how far it is, ` +
+      '"virstor remove --cancel" ends it',
+  });
+  return { removed: [...removed, ...evacuating], evacuating: [], kept: [] };
+}
+
+async function removeFromStopped(
+  { stateDirectory, name, paths, rate, isDetached }: Removal,
+  doing: string,
+): Promise<Outcome> {
+  if (isDetached) {
+    throw new UsageError(
+      `Cannot detach from the evacuation of pool "${name}": the pool is not ` +
+        "served, so nobody would go on with it",
+      "Leave --detach out, or serve the pool",
+    );
+  }
+  const members = await locateComponents(stateDirectory, name);
+  const pool = await openPool(members, { name, evacuation: { paused: true } });
+  try {
+    const { removed, evacuating } = await withProgress(
+      doing,
+      pool.remove(paths, { bytesPerSecond: rate ?? 0 }),
+    );
+    if (evacuating.length > 0) await evacuateHere(pool, name, evacuating);
+    return { removed: [...removed, ...evacuating], evacuating: [], kept: [] };
+  } finally {
+    await registerOpenPool(stateDirectory, pool);
+    await pool.close();
+  }
+}
+
+function evacuateHere(
+  pool: Pool,
+  name: string,
+  evacuating: readonly string[],
+): Promise<void> {
+  return untilRemoved({
+    name,
+    evacuating,
+    ask: () => Promise.resolve(pool.status()),
+    whenInterrupted: "the next open for writing goes on with it",
+  });
+}
+
+interface Waiting {
+  readonly name: string;
+  readonly evacuating: readonly string[];
+  ask(): ReturnType<Parameters<typeof waitForRemoval>[0]["ask"]>;
+  /** What becomes of the evacuation when nobody waits for it any more. */
+  readonly whenInterrupted: string;
+}
+
+async function untilRemoved(
+  { name, evacuating, ask, whenInterrupted }: Waiting,
+): Promise<void> {
+  const interrupt = new AbortController();
+  const disobey = obeySignals({
+    begin: (signal) =>
+      interrupt.abort(
+        new VirstorError(
+          "cancelled",
+          `Got ${signal} during the evacuation of pool "${name}": ` +
+            whenInterrupted,
+        ),
+      ),
+  });
+  try {
+    const { signal } = interrupt;
+    await waitForRemoval({ name, paths: evacuating, ask, signal });
+  } finally {
+    disobey();
+  }
+}
+
+function showPlan(
+  invocation: Invocation,
+  name: string,
+  { components, usedBytes, freeBytes, fits }: RemovePlan,
+): number {
+  if (invocation.flag("json")) {
+    printJson({ name, components, usedBytes, freeBytes, fits });
+  } else {
+    for (const { path, usedBytes: used } of components) {
+      print(`Would remove ${path}, moving ${formatSize(used)}`);
+    }
+    print(
+      `${formatSize(usedBytes)} would move, ${formatSize(freeBytes)} free ` +
+        `on the others: ${fits ? "it fits" : "it does not fit"}`,
+    );
+  }
+  return fits ? EXIT_OK : EXIT_CODES["no-space"];
+}
+
+function showOutcome(
+  invocation: Invocation,
+  name: string,
+  outcome: Outcome,
+): void {
+  if (invocation.flag("json")) return printJson({ name, ...outcome });
+  const { removed, evacuating, kept } = outcome;
+  if (removed.length > 0) {
+    print(`Removed ${counted(removed)} from pool "${name}"`);
+  }
+  if (evacuating.length > 0) {
+    print(
+      `Evacuating ${counted(evacuating)} of pool "${name}", which ` +
+        `${evacuating.length === 1 ? "is" : "are"} removed then`,
+    );
+  }
+  if (kept.length > 0) print(`Kept ${counted(kept)} in pool "${name}"`);
+  if (!invocation.flag("verbose")) return;
+  for (const path of [...removed, ...evacuating, ...kept]) print(path);
+}
+
+function counted({ length }: readonly string[]): string {
+  return `${length} component${length === 1 ? "" : "s"}`;
 }

@@ -74,6 +74,7 @@ function poolOptionsOf(invocation: Invocation): PoolOptions {
   );
   return {
     readOnly: invocation.flag("read-only"),
+    degraded: invocation.flag("degraded"),
     onFull,
     ...fullTimeout !== undefined && { fullTimeout },
     ...maxDelayed !== undefined &&

@@ -20,6 +20,9 @@ function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     status: fail,
     add: fail,
     remove: fail,
+    planRemove: fail,
+    cancelRemove: fail,
+    resize: fail,
     check: fail,
     stop: fail,
     ...given,
@@ -89,7 +92,7 @@ Deno.test("callServer() carries requests and answers", async () => {
   await withServer({
     remove: (request) => {
       asked.push(request);
-      return Promise.resolve({ removed: ["/b"] });
+      return Promise.resolve({ removed: ["/b"], evacuating: [] });
     },
     stop: (request) => {
       asked.push(request);
@@ -97,15 +100,21 @@ Deno.test("callServer() carries requests and answers", async () => {
     },
   }, async ({ path }) => {
     assertEquals(
-      await callServer(path, "demo", "remove", { paths: ["/ä b"] }),
-      { answer: { removed: ["/b"] } },
+      await callServer(path, "demo", "remove", {
+        paths: ["/ä b"],
+        bytesPerSecond: 0,
+      }),
+      { answer: { removed: ["/b"], evacuating: [] } },
     );
     assertEquals(
       await callServer(path, "demo", "stop", { force: true }),
       { answer: null },
     );
   });
-  assertEquals(asked, [{ paths: ["/ä b"] }, { force: true }]);
+  assertEquals(asked, [
+    { paths: ["/ä b"], bytesPerSecond: 0 },
+    { force: true },
+  ]);
 });
 
 Deno.test("callServer() throws what the server refused with", async () => {
@@ -146,6 +155,12 @@ Deno.test("ControlServer refuses requests that make no sense", async () => {
       ["/remove", "null", "invalid"],
       ["/remove", "{}", "invalid"],
       ["/remove", '{"paths":["relative"]}', "invalid"],
+      ["/remove", '{"paths":["/a"]}', "invalid"],
+      ["/remove", '{"paths":["/a"],"bytesPerSecond":-1}', "invalid"],
+      ["/planRemove", '{"paths":[]}', "invalid"],
+      ["/cancelRemove", "{}", "invalid"],
+      ["/resize", '{"force":true}', "invalid"],
+      ["/resize", '{"virtualSize":"1G"}', "invalid"],
       ["/add", '{"paths":["/a",1]}', "invalid"],
     ] as const;
     for (const [path, body, code] of requests) {

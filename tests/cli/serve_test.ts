@@ -8,70 +8,22 @@ import { BusyClient } from "../helpers/busy_client.ts";
 import { assertFreebsd } from "../helpers/freebsd_checker.ts";
 import { NBD, NbdClient } from "../helpers/nbd_client.ts";
 import { MIB, pattern } from "../helpers/scratch.ts";
-import { type Server, Workspace } from "../helpers/virstor.ts";
-
-const CHUNK = 128 * 1024;
-/** What a delayed write writes: little enough to be one write to the pool. */
-const BLOCK = 4096;
-/** Chunks for data on components of 1 MiB: two of the first hold the map. */
-const FIRST_CHUNKS = 5;
-
-/** A pool "demo" of one component of 1 MiB, "a", with room for five chunks. */
-async function makeSmallPool(): Promise<Workspace> {
-  const work = await Workspace.create();
-  await work.succeed(
-    ["label", "-s", "64M", "-m", "128K", "--create", "1M", "demo", "a"],
-  );
-  return work;
-}
-
-function serve(work: Workspace, ...options: string[]): Promise<Server> {
-  return work.serve(["serve", "--listen", "127.0.0.1:0", ...options, "demo"]);
-}
-
-/** Maps all chunks that there are. */
-async function fill(client: BusyClient, chunks = FIRST_CHUNKS): Promise<void> {
-  for (let chunk = 0; chunk < chunks; chunk++) {
-    const reply = await client.write(chunk * CHUNK, pattern(CHUNK, chunk));
-    assertEquals(reply.errno, 0);
-  }
-}
-
-interface Status {
-  pool: {
-    delayed: { count: number; bytes: number; timedOut: number };
-    components: { path: string; used: number }[];
-    freeChunks: number;
-    readOnly: boolean;
-    warnings: string[];
-  };
-  server: {
-    pid: number;
-    uri: string;
-    startedAt: string;
-    clients: { id: number; peer: string; exportName?: string }[];
-    counters: { connections: number; reads: number; writes: number };
-  } | null;
-}
-
-async function statusOf(work: Workspace): Promise<Status> {
-  return JSON.parse(await work.succeed(["status", "--json", "demo"]));
-}
-
-/** Asks for the status until it is as wanted. */
-async function untilStatus(
-  work: Workspace,
-  isWanted: (status: Status) => boolean,
-): Promise<Status> {
-  while (true) {
-    const status = await statusOf(work);
-    if (isWanted(status)) return status;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}
+import type { StatusReport } from "../../cli/control_protocol.ts";
+import type { Workspace } from "../helpers/virstor.ts";
+import {
+  assertSound,
+  BLOCK,
+  CHUNK,
+  COMPONENT_CHUNKS,
+  fill,
+  makeSmallPool,
+  serve,
+  statusOf,
+  untilStatus,
+} from "./served.ts";
 
 /** Waits until a write is delayed. */
-function untilDelayed(work: Workspace): Promise<Status> {
+function untilDelayed(work: Workspace): Promise<StatusReport> {
   return untilStatus(work, ({ pool }) => pool.delayed.count === 1);
 }
 
@@ -85,7 +37,7 @@ Deno.test("virstor serve prints the URI, and stops on SIGINT", async () => {
     await fill(client, 2);
   }
   assertEquals((await server.stop()).code, 0);
-  assertFreebsd([work.path("a")]);
+  await assertSound(work);
   assertEquals(Array.from(Deno.readDirSync(work.path("state/control"))), []);
 });
 
@@ -127,9 +79,9 @@ Deno.test("virstor status shows a served pool from elsewhere", async () => {
   assertEquals(shown?.pid, server.pid);
   assertEquals(shown?.uri, server.uri);
   assertEquals(shown?.clients.map(({ exportName }) => exportName), ["demo"]);
-  assertEquals(shown?.counters.writes, FIRST_CHUNKS);
+  assertEquals(shown?.counters.writes, COMPONENT_CHUNKS);
   assertEquals(pool.freeChunks, 0);
-  assertEquals(pool.components.map(({ used }) => used), [FIRST_CHUNKS]);
+  assertEquals(pool.components.map(({ used }) => used), [COMPONENT_CHUNKS]);
   assertEquals(pool.warnings.length > 0, true);
   const text = await work.succeed(["status", "demo"]);
   assertMatch(text, /\nState: +served\n/);
@@ -155,14 +107,11 @@ Deno.test("virstor add lets a delayed write go on", async () => {
   assertEquals((await client.write(0, pattern(CHUNK, 20))).errno, 0);
   assertEquals((await client.read(0, CHUNK)).payload, pattern(CHUNK, 20));
   assertEquals((await client.flush()).errno, 0);
-  assertEquals(
-    await work.succeed(["check", "demo"]),
-    'Pool "demo" is sound\n',
-  );
+  await assertSound(work);
   assertEquals(
     await work.succeed(["add", "-v", "--create", "1M", "demo", "b"]),
     'Added 1 component to pool "demo"\n' +
-      `1: ${work.path("b")}, 1 MiB, 7 chunks\n`,
+      `1: ${work.path("b")}, 1 MiB, 6 chunks\n`,
   );
   assertEquals((await late).errno, 0);
   assertEquals(
@@ -174,7 +123,24 @@ Deno.test("virstor add lets a delayed write go on", async () => {
   assertEquals((await server.stop()).code, 0);
   // The registry knows of the new component: nobody has to say where it is.
   assertEquals((await statusOf(work)).pool.components.length, 2);
-  assertFreebsd([work.path("a"), work.path("b")]);
+  await assertSound(work);
+});
+
+Deno.test("a discard lets a delayed write go on", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work);
+  using client = await BusyClient.open(server);
+  await fill(client);
+  const late = client.write(10 * CHUNK, pattern(BLOCK, 10));
+  await untilDelayed(work);
+  assertEquals((await client.trim(CHUNK, CHUNK)).errno, 0);
+  assertEquals((await late).errno, 0);
+  assertEquals(
+    (await client.read(CHUNK, CHUNK)).payload,
+    new Uint8Array(CHUNK),
+  );
+  assertMatch(server.stderr, / resumed: /);
+  await assertSound(work);
 });
 
 Deno.test("virstor serve --on-full error fails writes at once", async () => {
@@ -219,7 +185,7 @@ Deno.test("virstor stop refuses a pool with clients, -f does not", async () => {
   await client.gone();
   assertEquals((await server.ended()).code, 0);
   assertEquals((await statusOf(work)).server, null);
-  assertFreebsd([work.path("a")]);
+  await assertSound(work);
   // It can be served again at once, and nothing is lost.
   const again = await serve(work);
   using reader = await BusyClient.open(again);
@@ -233,25 +199,20 @@ Deno.test("virstor stop of an idle pool needs no force", async () => {
   assertEquals((await server.ended()).code, 0);
 });
 
-Deno.test("virstor remove takes an empty component out, live", async () => {
-  await using work = await makeSmallPool();
-  await work.succeed(["add", "--create", "1M", "demo", "b", "c"]);
+Deno.test("virstor serve writes what FreeBSD takes", async () => {
+  await using work = await makeSmallPool("freebsd");
   const server = await serve(work);
-  using client = await BusyClient.open(server);
-  await fill(client, FIRST_CHUNKS + 1);
-  assertEquals(
-    await work.succeed(["remove", "-v", "demo", "c"]),
-    `Removed 1 component from pool "demo"\n${work.path("c")}\n`,
-  );
-  const { code, stderr } = await work.run(["remove", "demo", "b"]);
-  assertEquals({ code, stderr }, {
-    code: 9,
-    stderr: `virstor: Cannot remove "${work.path("b")}" from pool "demo": ` +
-      "1 of its chunks are in use, and format 1 cannot move them\n",
-  });
-  assertEquals((await statusOf(work)).pool.components.length, 2);
-  assertEquals((await server.stop()).code, 0);
-  assertEquals((await statusOf(work)).pool.components.length, 2);
+  {
+    using client = await BusyClient.open(server);
+    assertEquals(client.size, 64 * MIB);
+    await fill(client, 5);
+    const late = client.write(10 * CHUNK, pattern(BLOCK, 10));
+    await untilDelayed(work);
+    await work.succeed(["add", "--create", "1M", "demo", "b"]);
+    assertEquals((await late).errno, 0);
+  }
+  await work.succeed(["stop", "demo"]);
+  assertFreebsd([work.path("a"), work.path("b")]);
 });
 
 Deno.test("virstor refuses a pool in use, and names the holder", async () => {
@@ -281,10 +242,7 @@ Deno.test("virstor refuses a pool in use, and names the holder", async () => {
     assertStringIncludes(stderr, `in use by process ${server.pid} (virstor`);
     assertEquals(stderr.split("\n").length, 2, stderr);
   }
-  assertEquals(
-    await work.succeed(["check", "demo"]),
-    'Pool "demo" is sound\n',
-  );
+  await assertSound(work);
 });
 
 Deno.test("virstor add to a served pool is refused as to a stopped one", async () => {
@@ -403,31 +361,44 @@ Deno.test("virstor serve --component finds what has moved", async () => {
   );
 });
 
-Deno.test("virstor check of a served pool finds damage", async () => {
-  await using work = await makeSmallPool();
-  const server = await serve(work);
-  {
-    using client = await BusyClient.open(server);
-    await fill(client, 2);
-  }
-  await damageMap(work.path("a"));
-  for (const step of ["served", "stopped"]) {
-    const { code, stdout } = await work.run(["check", "demo"]);
-    assertEquals(code, 2, step);
-    assertMatch(stdout, /^Damage: (.*\n)+Pool "demo" is damaged\n$/);
-    const json = JSON.parse(
-      (await work.run(["check", "--json", "demo"])).stdout,
-    );
-    assertEquals([json.name, json.sound], ["demo", false]);
-    assertEquals(json.findings[0].severity, "damage");
-    if (step === "served") await server.kill();
-  }
-});
+for (const format of ["native", "freebsd"]) {
+  Deno.test(`virstor check finds damage of a ${format} pool`, async () => {
+    await using work = await makeSmallPool(format);
+    const first = await serve(work);
+    {
+      using client = await BusyClient.open(first);
+      await fill(client, 2);
+    }
+    await first.stop();
+    const sound = await Deno.readFile(work.path("a"));
+    for (const isServed of [false, true]) {
+      await Deno.writeFile(work.path("a"), sound);
+      if (isServed) await serve(work);
+      await damageMap(work.path("a"), format);
+      const { code, stdout } = await work.run(["check", "demo"]);
+      assertEquals(code, 2, stdout);
+      assertMatch(stdout, /^Damage: \/(.*\n)+Pool "demo" is damaged\n$/);
+      const json = JSON.parse(
+        (await work.run(["check", "--json", "demo"])).stdout,
+      );
+      assertEquals([json.name, json.sound], ["demo", false]);
+      assertEquals(json.findings[0].severity, "damage");
+      assertMatch(json.findings[0].kind, /^[a-z-]+$/);
+    }
+  });
+}
 
-/** Makes virtual chunk 1 point to where virtual chunk 0 is. */
-async function damageMap(path: string): Promise<void> {
+/** Spoils what says where chunks are. */
+async function damageMap(path: string, format: string): Promise<void> {
   const bytes = await Deno.readFile(path);
-  bytes.copyWithin(8, 0, 8);
+  if (format === "freebsd") {
+    // Virtual chunk 1 is to be where virtual chunk 0 is.
+    bytes.copyWithin(8, 0, 8);
+  } else {
+    // All slots of the one page of the chunk table.
+    const end = bytes.length - 2 * 65_536;
+    bytes.fill(0xff, end - 3 * 4096, end);
+  }
   await Deno.writeFile(path, bytes);
 }
 
@@ -456,7 +427,7 @@ Deno.test("virstor serve logs watermarks and clients with the time", async () =>
   const server = await serve(work, "--chunk-watermark", "3");
   {
     using client = await BusyClient.open(server);
-    await fill(client, 3);
+    await fill(client, 4);
   }
   await server.said(/disconnected: 1 /);
   assertMatch(

@@ -56,8 +56,31 @@ const CASES: readonly (readonly [string[], string])[] = [
   ],
   [
     ["label", "--format", "zfs", "demo", "a"],
-    'Unknown format "zfs"\nThe only format is freebsd',
+    'Unknown format "zfs"\nIt is native or freebsd',
   ],
+  [
+    ["remove", "demo", "a", "--wait", "--detach"],
+    "Options --wait and --detach exclude one another\n",
+  ],
+  [
+    ["remove", "demo", "a", "--cancel", "--dry-run"],
+    "Options --dry-run and --cancel exclude one another\n",
+  ],
+  [
+    ["remove", "demo", "a", "--cancel", "--rate", "1M"],
+    "Options --cancel and --rate exclude one another\n",
+  ],
+  [
+    ["remove", "demo", "a", "--rate", "fast"],
+    'Cannot read rate "fast": a size is a number with an optional suffix ' +
+    "K, M, G, T or P\n",
+  ],
+  [["remove", "demo"], 'Command "remove" needs PATH\n'],
+  [
+    ["resize", "demo"],
+    'Command "resize" needs SIZE\nUsage: virstor resize [-f] NAME SIZE',
+  ],
+  [["repair"], 'Command "repair" needs NAME\n'],
   [
     ["serve", "demo", "--on-full", "panic"],
     'Option --on-full knows no "panic"\nIt is delay or error',

@@ -13,10 +13,11 @@ import {
   createSparseFile,
   FileDevice,
   MemoryDevice,
+  SliceDevice,
 } from "../../device/mod.ts";
 import { NbdServer } from "../../nbd/mod.ts";
 import { labelPool, openPool } from "../../pool/mod.ts";
-import type { Pool } from "../../pool/mod.ts";
+import type { FormatName, Pool } from "../../pool/mod.ts";
 import { NBD, NbdClient } from "../helpers/nbd_client.ts";
 import type { RawRequest } from "../helpers/nbd_client.ts";
 import type { Scratch } from "../helpers/scratch.ts";
@@ -29,10 +30,13 @@ const SIZE = 16 * MIB;
 /** A device in this process. */
 class LocalDisk implements Disk {
   readonly #device: BlockDevice;
+  readonly #below: BlockDevice | undefined;
   readonly size: number;
 
-  constructor(device: BlockDevice) {
+  /** `below` is closed, too, in the end. */
+  constructor(device: BlockDevice, below?: BlockDevice) {
     this.#device = device;
+    this.#below = below;
     this.size = device.size;
   }
 
@@ -68,6 +72,7 @@ class LocalDisk implements Disk {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#device.close();
+    await this.#below?.close();
   }
 }
 
@@ -153,10 +158,11 @@ async function overNbd(
   });
 }
 
-async function makePool(scratch: Scratch): Promise<Pool> {
+async function makePool(scratch: Scratch, format: FormatName): Promise<Pool> {
   const paths = ["a", "b", "c"].map((name) => scratch.file(name));
   await labelPool({
     name: "disk",
+    format,
     paths,
     createSize: 8 * MIB,
     chunkSize: SMALL_CHUNK,
@@ -183,14 +189,25 @@ for (const native of [true, false]) {
   });
 }
 testConformance({
-  name: "Pool of format 1",
-  make: async (scratch) => new LocalDisk(await makePool(scratch)),
+  name: "SliceDevice",
+  make: (scratch) => {
+    const file = makeFile(scratch, true);
+    // At no boundary of anything.
+    const slice = new SliceDevice(file, 1_000_001, 9_000_001);
+    return Promise.resolve(new LocalDisk(slice, file));
+  },
 });
 testConformance({
   name: "MemoryDevice over NBD",
   make: (scratch) => overNbd(scratch, new MemoryDevice(SIZE)),
 });
-testConformance({
-  name: "Pool of format 1 over NBD",
-  make: async (scratch) => await overNbd(scratch, await makePool(scratch)),
-});
+for (const [version, format] of [[1, "freebsd"], [2, "native"]] as const) {
+  testConformance({
+    name: `Pool of format ${version}`,
+    make: async (scratch) => new LocalDisk(await makePool(scratch, format)),
+  });
+  testConformance({
+    name: `Pool of format ${version} over NBD`,
+    make: async (scratch) => overNbd(scratch, await makePool(scratch, format)),
+  });
+}

@@ -14,7 +14,7 @@ import { writeChunk } from "./small_pools.ts";
 import type { Content } from "./small_pools.ts";
 import { Snapshot } from "./stopping_device.ts";
 
-/** A pool of a, b and c: a is full, b holds three chunks, c none. */
+/** A pool of format 1 of a, b and c: a is full, b holds three chunks, c none. */
 export interface Sample {
   /** Where it is. */
   readonly scratch: Scratch;
@@ -36,6 +36,7 @@ export async function makeSample(scratch: Scratch): Promise<Sample> {
   const paths = ["a", "b", "c"].map(scratch.file);
   await labelPool({
     name: "demo",
+    format: "freebsd",
     paths,
     createSize: MIB,
     chunkSize: SMALL_CHUNK,

@@ -5,6 +5,7 @@
  */
 
 import type {
+  FormatName,
   LabelOptions,
   Pool,
   PoolEvent,
@@ -16,8 +17,10 @@ import { labelPool, openPool } from "../../pool/mod.ts";
 export const KIB = 1024;
 /** 1 MiB. */
 export const MIB = 1024 * KIB;
-/** The chunk size of small pools: the smallest there is. */
+/** The chunk size of small pools: the smallest that both formats have. */
 export const SMALL_CHUNK: number = 128 * KIB;
+/** The formats, for tests of what every pool does. */
+export const FORMATS: readonly FormatName[] = ["freebsd", "native"];
 
 /** A directory that is gone after the test. */
 export interface Scratch extends AsyncDisposable {
@@ -41,6 +44,19 @@ export async function makeScratch(): Promise<Scratch> {
   };
 }
 
+/**
+ * The size of a file on which some small chunks fit, and no more.
+ *
+ * @param format The pool's format.
+ * @param chunks How many chunks.
+ * @returns Bytes.
+ */
+export function componentSize(format: FormatName, chunks: number): number {
+  // A sector for the label; or a page of the table and two superblocks.
+  const rest = format === "freebsd" ? 512 : 3 * 4096 + 2 * 64 * KIB;
+  return chunks * SMALL_CHUNK + rest;
+}
+
 /** A small pool on files. */
 export interface SmallPool {
   /** Its components. */
@@ -52,8 +68,9 @@ export interface SmallPool {
 }
 
 /**
- * Labels and opens a pool of 1 MiB components with 128 KiB chunks: the first
- * has 5 chunks for data (2 hold the map), each other one 7.
+ * Labels and opens a pool with 128 KiB chunks: the first component has 5 for
+ * data, each other one 7. Unless told otherwise it is one of format 1, on files
+ * of 1 MiB: the first component's other 2 chunks hold the map.
  *
  * @param scratch Where.
  * @param count How many components.
@@ -66,8 +83,17 @@ export async function openSmallPool(
   options: Partial<LabelOptions> & PoolOptions = {},
 ): Promise<SmallPool> {
   const paths = Array.from({ length: count }, (_, i) => scratch.file(`c${i}`));
+  if (options.format === "native" && options.createSize === undefined) {
+    for (const [i, path] of paths.entries()) {
+      // Those that are there are taken as they are.
+      using file = Deno.openSync(path, { write: true, create: true });
+      const size = componentSize("native", i === 0 ? 5 : 7);
+      if (file.statSync().size === 0) file.truncateSync(size);
+    }
+  }
   await labelPool({
     name: "small",
+    format: "freebsd",
     paths,
     createSize: MIB,
     chunkSize: SMALL_CHUNK,

@@ -9,9 +9,17 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { VirstorError } from "../../errors.ts";
 import type { ErrorCode } from "../../errors.ts";
-import type { Pool } from "../../pool/mod.ts";
+import { checkComponents } from "../../pool/mod.ts";
+import type { FormatName, Pool } from "../../pool/mod.ts";
+import { assertFreebsd } from "./freebsd_checker.ts";
 import type { Scratch } from "./scratch.ts";
-import { makeScratch, pattern, readBytes, SMALL_CHUNK } from "./scratch.ts";
+import {
+  FORMATS,
+  makeScratch,
+  pattern,
+  readBytes,
+  SMALL_CHUNK,
+} from "./scratch.ts";
 
 /** Memory as a file system, on Linux: a flush costs nothing there. */
 const MEMORY = "/dev/shm";
@@ -91,6 +99,36 @@ export async function assertContent(
   }
 }
 
+/**
+ * Fails unless a stopped pool is sound: for our own check, and for FreeBSD if
+ * it is of its format.
+ *
+ * @param format The pool's format.
+ * @param paths All its components.
+ */
+export async function assertSound(
+  format: FormatName,
+  paths: readonly string[],
+): Promise<void> {
+  assertEquals((await checkComponents(paths)).findings, []);
+  if (format === "freebsd") assertFreebsd(paths);
+}
+
+/**
+ * Registers a test of something that pools of both formats do.
+ *
+ * @param title What they do.
+ * @param test Finds out, for one format.
+ */
+export function testFormats(
+  title: string,
+  test: (format: FormatName) => Promise<void>,
+): void {
+  for (const format of FORMATS) {
+    Deno.test(`${title} (${format})`, () => test(format));
+  }
+}
+
 const patterns = new Map<number, Uint8Array>();
 
 /**
@@ -133,6 +171,18 @@ export async function assertRefused(
   assert(/^[A-Z]/.test(error.message), "a message begins with a capital");
   assert(!error.message.endsWith("."), "a message ends without a period");
   return error;
+}
+
+/**
+ * Waits until something is as it should be; fails after 10 seconds.
+ *
+ * @param isSo Whether it is.
+ */
+export async function until(isSo: () => boolean): Promise<void> {
+  for (const end = Date.now() + 10_000; !isSo();) {
+    if (Date.now() > end) throw new Error(`Still not ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
 
 /**

@@ -12,6 +12,7 @@ import type {
   Completion,
   DeviceCapabilities,
   Extent,
+  FlushObserver,
   WriteOptions,
   WriteZeroesOptions,
 } from "../../device/mod.ts";
@@ -31,7 +32,7 @@ interface Shadow {
   /** What is durable. */
   readonly durable: Uint8Array;
   /** What is not, in order; with how many there have been before. */
-  pending: Change[];
+  readonly pending: Change[];
   flushed: number;
 }
 
@@ -77,6 +78,11 @@ export class StoppingFiles {
     this.#allowed = writes;
     this.#failsOnce = false;
     this.writes = 0;
+  }
+
+  /** Refuses all changes and flushes from now on. */
+  stop(): void {
+    this.#isStopped = true;
   }
 
   /**
@@ -131,14 +137,17 @@ export class StoppingFiles {
   }
 
   /**
-   * Makes every file what a power cut would leave of it. All devices are
-   * closed.
+   * Makes every file what a power cut would leave of it. Nothing is written
+   * any more.
    *
-   * @param keeps Whether a change that was not made durable survives.
+   * @param keeps Whether a change that was not made durable survives; told
+   *   where it begins.
    */
-  powerCut(keeps: () => boolean): void {
+  powerCut(keeps: (offset: number) => boolean): void {
     for (const [path, { durable, pending }] of this.#shadows) {
-      for (const change of pending) if (keeps()) apply(durable, change);
+      for (const change of pending) {
+        if (keeps(change.offset)) apply(durable, change);
+      }
       Deno.writeFileSync(path, durable);
     }
     this.#shadows.clear();
@@ -162,6 +171,7 @@ class StoppingDevice implements ComponentDevice {
   readonly size: number;
   readonly blockSize: number;
   readonly capabilities: DeviceCapabilities;
+  observer: FlushObserver | undefined;
 
   readonly #file: FileDevice;
   readonly #files: StoppingFiles;
@@ -176,6 +186,7 @@ class StoppingDevice implements ComponentDevice {
     this.#file = file;
     this.#files = files;
     this.#shadow = shadow;
+    file.observer = this.#watchFlushes();
   }
 
   read(target: Uint8Array, offset: number): Completion {
@@ -195,20 +206,7 @@ class StoppingDevice implements ComponentDevice {
 
   flush(): Completion {
     this.#files.beforeFlush();
-    const shadow = this.#shadow;
-    const end = shadow.flushed + shadow.pending.length;
-    function done(): void {
-      const count = Math.max(0, end - shadow.flushed);
-      for (const change of shadow.pending.slice(0, count)) {
-        apply(shadow.durable, change);
-      }
-      shadow.pending = shadow.pending.slice(count);
-      shadow.flushed += count;
-    }
-    const pending = this.#file.flush();
-    if (pending !== undefined) return pending.then(done);
-    done();
-    return undefined;
+    return this.#file.flush();
   }
 
   discard(
@@ -244,6 +242,26 @@ class StoppingDevice implements ComponentDevice {
   close(): Completion {
     this.#files.closed(this);
     return this.#file.close();
+  }
+
+  /** What a flush covers is durable when it ends, and nothing later. */
+  #watchFlushes(): FlushObserver {
+    const shadow = this.#shadow;
+    let end = 0;
+    return {
+      flushBegins: () => {
+        end = shadow.flushed + shadow.pending.length;
+        this.observer?.flushBegins();
+      },
+      flushEnds: () => {
+        const count = Math.max(0, end - shadow.flushed);
+        for (const change of shadow.pending.splice(0, count)) {
+          apply(shadow.durable, change);
+        }
+        shadow.flushed += count;
+        this.observer?.flushEnds();
+      },
+    };
   }
 
   #changed(offset: number, length: number, bytes?: Uint8Array): void {

@@ -6,6 +6,7 @@
 
 import { assertEquals, assertMatch } from "@std/assert";
 import { peerTest } from "../helpers/peers.ts";
+import { FORMATS } from "../helpers/scratch.ts";
 import {
   CHUNK,
   MIB,
@@ -89,33 +90,36 @@ peerTest("nbd-client lists the pool", ["nbd-client"], async () => {
   await pool.stopAndCheck();
 });
 
-peerTest(
-  "fio verifies 64 MiB of random writes at depth 32",
-  ["fio"],
-  async () => {
-    await using pool = await ServedPool.start({
-      componentSize: "40M",
-      chunkSize: "1M",
-    });
-    const args = [
-      ...["--name=verify", "--ioengine=nbd", `--uri=${pool.uri}`],
-      ...["--rw=randwrite", "--bs=4k", "--size=64M", "--iodepth=32"],
-      ...["--verify=crc32c", "--verify_fatal=1", "--randseed=1"],
-    ];
-    await peerSucceeds("fio", args, pool.work.directory);
-    await pool.stopAndCheck();
-    // And all of it once more, after a restart.
-    await pool.restart();
-    const again = args.map((arg) =>
-      arg.startsWith("--uri=") ? `--uri=${pool.uri}` : arg
-    );
-    await peerSucceeds("fio", [
-      ...again,
-      "--verify_only=1",
-    ], pool.work.directory);
-    await pool.stopAndCheck();
-  },
-);
+for (const format of FORMATS) {
+  peerTest(
+    `fio verifies 64 MiB of random writes at depth 32 (${format})`,
+    ["fio"],
+    async () => {
+      await using pool = await ServedPool.start({
+        format,
+        componentSize: "40M",
+        chunkSize: "1M",
+      });
+      const args = [
+        ...["--name=verify", "--ioengine=nbd", `--uri=${pool.uri}`],
+        ...["--rw=randwrite", "--bs=4k", "--size=64M", "--iodepth=32"],
+        ...["--verify=crc32c", "--verify_fatal=1", "--randseed=1"],
+      ];
+      await peerSucceeds("fio", args, pool.work.directory);
+      await pool.stopAndCheck();
+      // And all of it once more, after a restart.
+      await pool.restart();
+      const again = args.map((arg) =>
+        arg.startsWith("--uri=") ? `--uri=${pool.uri}` : arg
+      );
+      await peerSucceeds("fio", [
+        ...again,
+        "--verify_only=1",
+      ], pool.work.directory);
+      await pool.stopAndCheck();
+    },
+  );
+}
 
 Deno.test("What is written and flushed on one connection is read on another", async () => {
   await using pool = await ServedPool.start();

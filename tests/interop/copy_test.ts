@@ -16,6 +16,11 @@ import {
 
 /** A disk as large as the image, on components that can hold all of it. */
 const POOL: ServedPoolOptions = { virtualSize: "48M", componentSize: "32M" };
+/** Each way with another format. */
+const WAYS = [
+  { way: "TCP", tcp: true, format: "native" },
+  { way: "a Unix socket", tcp: false, format: "freebsd" },
+] as const;
 
 /** Makes an ext4 file system of 48 MiB with a few files in it. */
 async function makeImage(work: Workspace): Promise<string> {
@@ -41,13 +46,12 @@ async function assertSameBytes(one: string, other: string): Promise<void> {
   assertEquals(differing, -1, `The first byte that differs is ${differing}`);
 }
 
-for (const tcp of [false, true]) {
-  const way = tcp ? "TCP" : "a Unix socket";
+for (const { way, tcp, format } of WAYS) {
   peerTest(
-    `nbdcopy copies an ext4 file system in and out over ${way}`,
+    `nbdcopy copies an ext4 file system in and out over ${way} (${format})`,
     ["nbdcopy", "mkfs.ext4", "e2fsck"],
     async () => {
-      await using pool = await ServedPool.start({ ...POOL, tcp });
+      await using pool = await ServedPool.start({ ...POOL, tcp, format });
       const { work, uri } = pool;
       const image = await makeImage(work);
       await peerSucceeds("nbdcopy", ["--flush", image, uri]);
@@ -66,10 +70,10 @@ for (const tcp of [false, true]) {
   );
 
   peerTest(
-    `qemu-img converts an ext4 file system in and out over ${way}`,
+    `qemu-img converts an ext4 file system in and out over ${way} (${format})`,
     ["qemu-img", "mkfs.ext4", "e2fsck"],
     async () => {
-      await using pool = await ServedPool.start({ ...POOL, tcp });
+      await using pool = await ServedPool.start({ ...POOL, tcp, format });
       const { work, uri } = pool;
       const image = await makeImage(work);
       const raw = ["-f", "raw", "-O", "raw"];

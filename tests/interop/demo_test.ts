@@ -8,7 +8,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
-import { assertFreebsd } from "../helpers/freebsd_checker.ts";
+import { checkComponents } from "../../pool/mod.ts";
 import { peerPath, peerTest } from "../helpers/peers.ts";
 import { Server, Workspace } from "../helpers/virstor.ts";
 import { peerSucceeds } from "./served_pool.ts";
@@ -97,8 +97,9 @@ peerTest(
     } finally {
       await killDemo(server);
     }
-    assertFreebsd(
+    const { findings } = await checkComponents(
       [0, 1].map((i) => `${copy}/demo-pool/component-${i}.img`),
     );
+    assertEquals(findings, []);
   },
 );

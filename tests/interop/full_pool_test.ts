@@ -9,6 +9,7 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { NBD } from "../helpers/nbd_client.ts";
 import type { BusyClient, Reply } from "../helpers/busy_client.ts";
+import { FORMATS } from "../helpers/scratch.ts";
 import { CHUNK, KIB, MIB, ServedPool, stampedBytes } from "./served_pool.ts";
 
 /** The chunks for data of the usual pool. */
@@ -102,48 +103,50 @@ async function assertAllIsThere(client: BusyClient): Promise<void> {
   await assertBytes(client, 41 * CHUNK, inside);
 }
 
-Deno.test("A write to a full pool waits, everything else goes on, and virstor add completes it", async () => {
-  await using pool = await ServedPool.start();
-  using writer = await pool.connect();
-  using other = await pool.connect();
-  await fill(writer);
-  const waiting = writeBeyondCapacity(writer);
-  const replied = waiting.map((reply) => reply.then(() => performance.now()));
-  const { pool: full, server } = await pool.statusUntil(({ pool }) =>
-    pool.delayed.count === waiting.length
-  );
-  assertEquals(full.freeChunks, 0);
-  assertEquals(full.delayed.bytes, KIB + PART + 4096);
-  assert(full.delayed.oldestSeconds > 0);
-  assertEquals(server?.clients.length, 2);
-  await assertGoesOn(writer, 2);
-  await assertGoesOn(other, 3);
-  assertEquals((await pool.work.run(["check", "pool"])).code, 0);
-  assertEquals(writer.inFlight, waiting.length);
+for (const format of FORMATS) {
+  Deno.test(`A write to a full pool waits, everything else goes on, and virstor add completes it (${format})`, async () => {
+    await using pool = await ServedPool.start({ format });
+    using writer = await pool.connect();
+    using other = await pool.connect();
+    await fill(writer);
+    const waiting = writeBeyondCapacity(writer);
+    const replied = waiting.map((reply) => reply.then(() => performance.now()));
+    const { pool: full, server } = await pool.statusUntil(({ pool }) =>
+      pool.delayed.count === waiting.length
+    );
+    assertEquals(full.freeChunks, 0);
+    assertEquals(full.delayed.bytes, KIB + PART + 4096);
+    assert(full.delayed.oldestSeconds > 0);
+    assertEquals(server?.clients.length, 2);
+    await assertGoesOn(writer, 2);
+    await assertGoesOn(other, 3);
+    assertEquals((await pool.work.run(["check", "pool"])).code, 0);
+    assertEquals(writer.inFlight, waiting.length);
 
-  const start = performance.now();
-  await pool.add();
-  const end = performance.now();
-  const replies = await Promise.all(waiting);
-  assertEquals(replies.map(({ errno }) => errno), [0, 0, 0, 0]);
-  const first = Math.min(...await Promise.all(replied));
-  // deno-lint-ignore no-console -- a measurement, for whoever reads the log
-  console.log(
-    `"virstor add" took ${(end - start).toFixed(0)} ms; the first delayed ` +
-      `write was answered ${(first - end).toFixed(1)} ms after its end`,
-  );
-  await assertAllIsThere(other);
-  const { pool: { delayed, mappedChunks } } = await pool.status();
-  assertEquals([delayed.count, delayed.bytes], [0, 0]);
-  assertEquals(mappedChunks, CAPACITY + 4);
-  await Promise.all([writer.disconnect(), other.disconnect()]);
-  await pool.stopAndCheck();
-  await pool.restart();
-  using again = await pool.connect();
-  await assertAllIsThere(again);
-  await again.disconnect();
-  await pool.stopAndCheck();
-});
+    const start = performance.now();
+    await pool.add();
+    const end = performance.now();
+    const replies = await Promise.all(waiting);
+    assertEquals(replies.map(({ errno }) => errno), [0, 0, 0, 0]);
+    const first = Math.min(...await Promise.all(replied));
+    // deno-lint-ignore no-console -- a measurement, for whoever reads the log
+    console.log(
+      `"virstor add" took ${(end - start).toFixed(0)} ms; the first delayed ` +
+        `write was answered ${(first - end).toFixed(1)} ms after its end`,
+    );
+    await assertAllIsThere(other);
+    const { pool: { delayed, mappedChunks } } = await pool.status();
+    assertEquals([delayed.count, delayed.bytes], [0, 0]);
+    assertEquals(mappedChunks, CAPACITY + 4);
+    await Promise.all([writer.disconnect(), other.disconnect()]);
+    await pool.stopAndCheck();
+    await pool.restart();
+    using again = await pool.connect();
+    await assertAllIsThere(again);
+    await again.disconnect();
+    await pool.stopAndCheck();
+  });
+}
 
 Deno.test("virstor serve --full-timeout fails a write that waited too long, and only that one", async () => {
   await using pool = await ServedPool.start({ serve: ["--full-timeout", "1"] });

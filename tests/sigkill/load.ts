@@ -63,6 +63,12 @@ export interface LoadTarget {
   readonly chunkBlocks: number;
 }
 
+/** A run of blocks. */
+interface Blocks {
+  readonly first: number;
+  readonly count: number;
+}
+
 /** A load on one server. */
 export class Load {
   /** Requests that were acknowledged. */
@@ -108,46 +114,86 @@ export class Load {
   }
 
   /** One request; resolves with its error value. */
-  async #one(): Promise<number> {
+  #one(): Promise<number> {
     const random = this.#random;
-    if (random.happens(8)) return (await this.#client.flush()).errno;
-    const count = random.happens(10)
-      ? 1 + random.below(64)
-      : 1 + random.below(4);
-    const first = this.#choose(count);
+    if (random.happens(8)) return this.#flush();
+    if (random.happens(10)) return this.#read(this.#chooseBlocks());
+    const isErasing = random.happens(25);
+    if (!isErasing) return this.#write(this.#chooseBlocks());
+    const chunks = random.happens(40) ? this.#chooseChunks() : undefined;
+    const range = chunks ?? this.#chooseBlocks();
+    return random.happens(50) ? this.#discard(range) : this.#zero(range);
+  }
+
+  async #flush(): Promise<number> {
+    return (await this.#client.flush()).errno;
+  }
+
+  async #read({ first, count }: Blocks): Promise<number> {
     const { disk } = this.#target;
-    if (random.happens(10)) {
-      disk.hold(first, count);
-      const { errno, payload } = await this.#client.read(
-        first * BLOCK,
-        count * BLOCK,
-      );
-      disk.release(first, count);
-      if (errno === 0) disk.verify(first, payload);
-      return errno;
+    disk.hold(first, count);
+    const { errno, payload } = await this.#client.read(
+      first * BLOCK,
+      count * BLOCK,
+    );
+    disk.release(first, count);
+    if (errno === 0) disk.verify(first, payload);
+    return errno;
+  }
+
+  #write(range: Blocks): Promise<number> {
+    const { first, count } = range;
+    const flags = this.#random.happens(5) ? NBD.CMD_FLAG_FUA : 0;
+    const bytes = this.#target.disk.beginWrite(first, count);
+    return this.#done(range, this.#client.write(first * BLOCK, bytes, flags));
+  }
+
+  #zero(range: Blocks): Promise<number> {
+    const { first, count } = range;
+    const flags = this.#random.happens(50) ? NBD.CMD_FLAG_NO_HOLE : 0;
+    this.#target.disk.beginZeroes(first, count);
+    return this.#done(
+      range,
+      this.#client.writeZeroes(first * BLOCK, count * BLOCK, flags),
+    );
+  }
+
+  #discard(range: Blocks): Promise<number> {
+    const { first, count } = range;
+    this.#target.disk.beginDiscard(first, count);
+    return this.#done(range, this.#client.trim(first * BLOCK, count * BLOCK));
+  }
+
+  async #done(
+    { first, count }: Blocks,
+    reply: Promise<Reply>,
+  ): Promise<number> {
+    const { errno } = await reply;
+    if (errno === 0) this.#target.disk.acknowledge(first, count);
+    return errno;
+  }
+
+  /** Whole chunks that are in use, if nothing is under way for them. */
+  #chooseChunks(): Blocks | undefined {
+    const { chunks, chunkBlocks, disk } = this.#target;
+    const used = [...chunks];
+    for (let tries = 0; tries < 20 && used.length > 0; tries++) {
+      const chunk = used[this.#random.below(used.length)] ?? 0;
+      const most = 1 + this.#random.below(3);
+      let length = 1;
+      while (length < most && chunks.has(chunk + length)) length++;
+      const range = { first: chunk * chunkBlocks, count: length * chunkBlocks };
+      if (disk.isIdle(range.first, range.count)) return range;
     }
-    let reply: Reply;
-    if (random.happens(15)) {
-      disk.beginZeroes(first, count);
-      reply = await this.#client.writeZeroes(
-        first * BLOCK,
-        count * BLOCK,
-        random.happens(50) ? NBD.CMD_FLAG_NO_HOLE : 0,
-      );
-    } else {
-      reply = await this.#client.write(
-        first * BLOCK,
-        disk.beginWrite(first, count),
-        random.happens(5) ? NBD.CMD_FLAG_FUA : 0,
-      );
-    }
-    if (reply.errno === 0) disk.acknowledge(first, count);
-    return reply.errno;
+    return undefined;
   }
 
   /** Blocks for which nothing is under way, in chunks that may be used. */
-  #choose(count: number): number {
+  #chooseBlocks(): Blocks {
     const { chunks, virtualChunks, chunkBlocks, disk } = this.#target;
+    const count = this.#random.happens(10)
+      ? 1 + this.#random.below(64)
+      : 1 + this.#random.below(4);
     for (let tries = 0; tries < 10_000; tries++) {
       const used = [...chunks];
       const chunk = this.#allowance > 0 && this.#random.happens(20) ||
@@ -163,7 +209,7 @@ export class Load {
       if (touched.length > this.#allowance) continue;
       this.#allowance -= touched.length;
       for (const c of touched) chunks.add(c);
-      return first;
+      return { first, count };
     }
     assert(false, "there are blocks to choose from");
   }

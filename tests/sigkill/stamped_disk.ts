@@ -7,6 +7,7 @@
  */
 
 import { AssertionError } from "@std/assert";
+import { Buffer } from "node:buffer";
 
 /** Bytes of a block. */
 export const BLOCK = 4096;
@@ -14,11 +15,16 @@ export const BLOCK = 4096;
 export const ZEROES = 0;
 
 interface BlockState {
-  /** The generation that was acknowledged last. */
-  acknowledged: number;
+  /** The generation that was acknowledged last; several after a discard. */
+  settled: readonly number[];
   /** The one that is under way or was lost, if any. */
   maybe: number | undefined;
+  /** What is under way is a discard: the block may stay as it is. */
+  mayStay: boolean;
 }
+
+const NEVER_WRITTEN: readonly number[] = [ZEROES];
+const ZERO_BLOCK = new Uint8Array(BLOCK);
 
 /** The generations that each block may hold. */
 export class StampedDisk {
@@ -104,6 +110,17 @@ export class StampedDisk {
   }
 
   /**
+   * Begins to discard a run of blocks: from then on each holds zeroes or what
+   * it held before.
+   *
+   * @param first The first block.
+   * @param count How many.
+   */
+  beginDiscard(first: number, count: number): void {
+    for (let i = 0; i < count; i++) this.#begin(first + i, ZEROES, true);
+  }
+
+  /**
    * What was begun for a run was acknowledged.
    *
    * @param first The first block.
@@ -113,8 +130,7 @@ export class StampedDisk {
     for (let block = first; block < first + count; block++) {
       const state = this.#blocks.get(block);
       if (state?.maybe === undefined) continue;
-      state.acknowledged = state.maybe;
-      state.maybe = undefined;
+      settle(state, state.maybe);
     }
   }
 
@@ -136,29 +152,32 @@ export class StampedDisk {
   }
 
   #verifyBlock(block: number, bytes: Uint8Array): void {
-    const state = this.#blocks.get(block) ??
-      { acknowledged: ZEROES, maybe: undefined };
+    const state = this.#blocks.get(block);
+    const settled = state?.settled ?? NEVER_WRITTEN;
     const found = this.#generationOf(bytes, block);
-    const isKnown = found === state.acknowledged || found === state.maybe;
-    if (found !== undefined && isKnown) {
-      if (state.maybe === undefined) return;
-      state.acknowledged = found;
-      state.maybe = undefined;
+    if (found !== undefined && settled.includes(found)) {
+      // Whatever was under way may be lost: nobody can tell.
+      if (state !== undefined) state.maybe = undefined;
       return;
+    }
+    if (found !== undefined && state?.maybe === found) {
+      return settle(state, found);
     }
     throw new AssertionError(
       `Block ${block} holds ${found ?? this.#describe(bytes)}; ` +
-        `generation ${state.acknowledged} was acknowledged last, ` +
-        `${state.maybe ?? "none"} was under way`,
+        `generation ${settled.join(" or ")} was acknowledged last, ` +
+        `${state?.maybe ?? "none"} was under way`,
     );
   }
 
-  #begin(block: number, generation: number): void {
+  #begin(block: number, generation: number, mayStay = false): void {
     const state = this.#blocks.get(block);
     if (state === undefined) {
-      this.#blocks.set(block, { acknowledged: ZEROES, maybe: generation });
+      const settled = NEVER_WRITTEN;
+      this.#blocks.set(block, { settled, maybe: generation, mayStay });
     } else {
       state.maybe = generation;
+      state.mayStay = mayStay;
     }
   }
 
@@ -179,14 +198,12 @@ export class StampedDisk {
 
   /** The generation of a whole block, or nothing if it is none. */
   #generationOf(bytes: Uint8Array, block: number): number | undefined {
-    if (bytes.every((byte) => byte === 0)) return ZEROES;
+    if (Buffer.compare(bytes, ZERO_BLOCK) === 0) return ZEROES;
     const generation = new DataView(bytes.buffer, bytes.byteOffset)
       .getUint32(8, true);
     const wanted = new Uint8Array(BLOCK);
     this.#stamp(wanted, block, generation);
-    return wanted.every((byte, i) => byte === bytes[i])
-      ? generation
-      : undefined;
+    return Buffer.compare(bytes, wanted) === 0 ? generation : undefined;
   }
 
   #describe(bytes: Uint8Array): string {
@@ -197,4 +214,11 @@ export class StampedDisk {
     );
     return `neither zeroes nor itself but ${ends.join(" … ")}`;
   }
+}
+
+/** What was under way is done. */
+function settle(state: BlockState, generation: number): void {
+  const before = state.mayStay ? state.settled : [];
+  state.settled = [...new Set([...before, generation])];
+  state.maybe = undefined;
 }

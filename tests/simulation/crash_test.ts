@@ -8,117 +8,157 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
-import { VirstorError } from "../../errors.ts";
-import { exhaust } from "./exhaustive.ts";
+import { assert } from "@std/assert";
+import type { FormatName } from "../../pool/mod.ts";
+import { exhaust, exhaustSequence } from "./exhaustive.ts";
+import { FAILED_SEEDS, FAILED_SEQUENCES } from "./failed_seeds.ts";
+import { inWorlds } from "./in_worlds.ts";
 import { Random } from "./random.ts";
 import { randomRun } from "./random_run.ts";
-import { FAILED_SEEDS } from "./failed_seeds.ts";
+import type { SkipsFlush } from "./simulated_disk.ts";
+import type { Step } from "./steps.ts";
 import { World } from "./world.ts";
 
-async function inScratch<T>(act: (path: string) => Promise<T>): Promise<T> {
-  const path = await Deno.makeTempDir({ prefix: "virstor-simulation-" });
+const FORMATS: readonly FormatName[] = ["freebsd", "native"];
+
+/** The message of what is thrown; "" if nothing is. */
+async function complaintOf(act: () => Promise<unknown>): Promise<string> {
   try {
-    for (const name of ["a", "b", "c", "d"]) {
-      await Deno.writeFile(`${path}/${name}`, new Uint8Array());
-    }
-    return await act(path);
-  } finally {
-    await Deno.remove(path, { recursive: true });
+    await act();
+    return "";
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
   }
 }
 
-for (const punches of [true, false]) {
-  const how = punches ? "with holes" : "without holes";
-  Deno.test(`simulation: one step, cut off anywhere, ${how}`, async () => {
-    const runs = await inScratch((directory) =>
-      exhaust({ directory, punches, steps: 1, checkRaw: true })
-    );
-    assert(runs > 100, `${runs} runs`);
+for (const format of FORMATS) {
+  for (const punches of [true, false]) {
+    const how = `${format}, ${punches ? "with" : "without"} holes`;
+    Deno.test(`simulation: up to one step, cut off anywhere, ${how}`, async () => {
+      const checkRaw = true;
+      await inWorlds(async (directory) => {
+        const options = { directory, format, punches, checkRaw };
+        const runs = await exhaust({ ...options, steps: 0 }) +
+          await exhaust({ ...options, steps: 1 });
+        assert(runs > 150, `${runs} runs`);
+      });
+    });
+
+    Deno.test(`simulation: two steps, cut off anywhere, ${how}`, async () => {
+      await inWorlds(async (directory) => {
+        const stride = punches || format === "freebsd" ? 1 : 2;
+        const options = { directory, format, punches, steps: 2, stride };
+        const runs = await exhaust(options);
+        assert(runs > 900, `${runs} runs`);
+      });
+    });
+  }
+
+  Deno.test(`simulation: random runs with cuts and faults, ${format}`, async () => {
+    await inWorlds(async (directory) => {
+      for (const failed of FAILED_SEEDS) {
+        if (failed.format !== format) continue;
+        await randomRun({ ...failed, directory, steps: 300 });
+      }
+      for (let seed = 1000; seed < 1040; seed++) {
+        await randomRun({ directory, format, seed, steps: 60 });
+      }
+    });
+  });
+
+  Deno.test(`World finds a lost write, ${format}`, async () => {
+    await inWorlds(async (directory) => {
+      const random = new Random(1);
+      const world = World.create({ directory, format, punches: true });
+      await world.open();
+      await world.take("first write", random);
+      world.model.flush(); // It was never flushed: a promise that cannot hold.
+      const found = await complaintOf(() => world.restart("none", random));
+      assert(/^Block \d+ holds 0, it may hold 1$/.test(found), found);
+    });
   });
 }
 
-Deno.test("simulation: two steps, cut off anywhere", async () => {
-  const runs = await inScratch((directory) =>
-    exhaust({ directory, punches: true, steps: 2, checkRaw: false })
-  );
-  assert(runs > 1000, `${runs} runs`);
-});
-
-Deno.test("simulation: random runs with cuts and faults", async () => {
-  const seeds = Array.from({ length: 30 }, (_, i) => 1000 + i);
-  await inScratch(async (directory) => {
-    for (const seed of FAILED_SEEDS) {
-      await randomRun({ directory, seed, steps: 300 });
-    }
-    for (const seed of seeds) await randomRun({ directory, seed, steps: 60 });
-  });
-});
-
-Deno.test("simulation: a pool whose flushes are left out is found out", async (t) => {
-  // The canary: without it nobody would know that the harness sees anything.
-  await inScratch(async (directory) => {
-    for (const [name, skips] of CANARIES) {
-      await t.step(name, async () => {
-        let found = "";
-        try {
-          await exhaust({
-            directory,
-            punches: true,
-            steps: 2,
-            checkRaw: false,
-            skipsFlush: skips,
-          });
-        } catch (error) {
-          found = error instanceof Error ? error.message : String(error);
-        }
-        assert(found !== "", "nobody noticed");
-      });
+Deno.test("simulation: sequences that once found a fault", async () => {
+  await inWorlds(async (directory) => {
+    for (const { steps, format, seed } of FAILED_SEQUENCES) {
+      const options = { directory, format, seed, punches: true };
+      await exhaustSequence(steps, { ...options, steps: steps.length });
     }
   });
 });
 
-/** Flushes that a careless pool would leave out, by their number in a run. */
-const CANARIES: readonly (readonly [string, (flush: number) => boolean])[] = [
-  ["all of them", () => true],
-  ["every second one", (flush) => flush % 2 === 1],
-  ["the first one, for chunks made ready", (flush) => flush === 0],
+/** A careless pool: which flushes it leaves out, and where that shows. */
+interface Canary {
+  readonly name: string;
+  readonly formats: readonly FormatName[];
+  readonly skips: SkipsFlush;
+  readonly steps: readonly Step[];
+}
+
+/** All that asked for a flush are in a file. */
+function askedIn(file: string): SkipsFlush {
+  return (_, askers) => askers.every((asker) => asker.includes(`/${file}`));
+}
+
+const CANARIES: readonly Canary[] = [
+  {
+    name: "all of them",
+    formats: FORMATS,
+    skips: () => true,
+    steps: ["first write"],
+  },
+  {
+    name: "every second one",
+    formats: FORMATS,
+    skips: (flush) => flush % 2 === 1,
+    steps: ["first write"],
+  },
+  {
+    name: "that of chunks that are made ready",
+    formats: FORMATS,
+    skips: askedIn("space.ts"),
+    steps: [],
+  },
+  {
+    name: "that of chunks that are given back",
+    formats: ["native"],
+    skips: askedIn("releases.ts"),
+    steps: ["discard chunks", "first write"],
+  },
+  {
+    name: "that of chunks that were moved",
+    formats: ["native"],
+    skips: askedIn("evacuation.ts"),
+    steps: ["evacuate"],
+  },
+  {
+    name: "those of superblocks",
+    formats: ["native"],
+    skips: askedIn("native_superblock.ts"),
+    steps: ["add"],
+  },
 ];
 
-Deno.test("World finds a lost write", async () => {
-  await inScratch(async (directory) => {
-    const random = new Random(1);
-    const world = World.create(directory, true);
-    await world.open();
-    await world.take("first write", random);
-    world.model.flush(); // It was never flushed: a promise that cannot hold.
-    let found = "";
-    try {
-      await world.restart("none", random);
-    } catch (error) {
-      found = error instanceof Error ? error.message : "";
-    }
-    assert(/^Block \d+ holds 0, it may hold 1$/.test(found), found);
-  });
-});
-
-Deno.test("SimulatedDisk loses what was not flushed, sector by sector", async () => {
-  await inScratch(async (directory) => {
-    const world = World.create(directory, true);
-    const path = `${directory}/a`;
-    const device = world.disk.open(path, {});
-    device.write(new Uint8Array(1024).fill(1), 0);
-    await device.flush();
-    device.write(new Uint8Array(1024).fill(2), 256);
-    world.disk.restart("none", new Random(1));
-    const bytes = world.disk.file(path).current;
-    assertEquals(bytes.subarray(0, 1024), new Uint8Array(1024).fill(1));
-    let code = "";
-    try {
-      device.read(new Uint8Array(1), 0);
-    } catch (error) {
-      code = error instanceof VirstorError ? error.code : "";
-    }
-    assertEquals(code, "io");
-  });
-});
+for (const { name, formats, skips, steps } of CANARIES) {
+  for (const format of formats) {
+    // Without it nobody would know that the harness sees anything.
+    Deno.test(`canary: a pool that leaves out flushes, ${name}, ${format}`, async () => {
+      await inWorlds(async (directory) => {
+        const found = await complaintOf(async () => {
+          for (let seed = 1; seed <= 5; seed++) {
+            await exhaustSequence(steps, {
+              directory,
+              format,
+              punches: true,
+              steps: steps.length,
+              seed,
+              skipsFlush: skips,
+            });
+          }
+        });
+        assert(/holds|open|differ|superblock/.test(found), found);
+      });
+    });
+  }
+}

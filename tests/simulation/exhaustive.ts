@@ -5,31 +5,38 @@
  */
 
 import { Random } from "./random.ts";
-import type { Survivors } from "./simulated_disk.ts";
-import type { Step } from "./world.ts";
-import { STEPS, World } from "./world.ts";
+import type { SkipsFlush, Survivors } from "./simulated_disk.ts";
+import type { Step } from "./steps.ts";
+import { FREEBSD_STEPS, NATIVE_STEPS } from "./steps.ts";
+import { World } from "./world.ts";
+import type { WorldOptions } from "./world.ts";
 
-/** How often chance decides what survives a cut. */
-const CHANCES = 3;
+/** What survives a cut; chance decides several times. */
+const FATES: readonly Survivors[] = ["all", "none", "some", "some", "some"];
+/** Something to overwrite, to lose and to keep. */
+const START: readonly Step[] = ["first write", "overwrite", "flush"];
 
 /** What to go through. */
-export interface ExhaustOptions {
-  /** Where paths are. */
-  readonly directory: string;
-  /** Whether holes can be punched. */
-  readonly punches: boolean;
+export interface ExhaustOptions extends WorldOptions {
   /** How many steps a sequence has. */
   readonly steps: number;
-  /** Whether FreeBSD's checker looks at every outcome. */
-  readonly checkRaw: boolean;
+  /** Decides what the steps touch; the same for all sequences. */
+  readonly seed?: number;
+  /** Only every so manyth sequence. */
+  readonly stride?: number;
+  /** Whether the power goes a second time, before every change while opening. */
+  readonly twice?: boolean;
+  /** Whether checkers that need files look at every outcome. */
+  readonly checkRaw?: boolean;
   /** Flushes that are left out. */
-  readonly skipsFlush?: (flush: number) => boolean;
+  readonly skipsFlush?: SkipsFlush;
   /** Told now and then how far it is. */
   readonly onProgress?: (done: number, all: number) => void;
 }
 
 /**
- * Goes through all sequences.
+ * Goes through all sequences. Cuts come during the last step and after it:
+ * those that come earlier are those of shorter sequences.
  *
  * @param options Which.
  * @returns How many runs there were.
@@ -37,7 +44,10 @@ export interface ExhaustOptions {
  */
 export async function exhaust(options: ExhaustOptions): Promise<number> {
   let runs = 0;
-  const sequences = sequencesOf(options.steps);
+  const { steps, format, stride = 1 } = options;
+  const all = format === "native" ? NATIVE_STEPS : FREEBSD_STEPS;
+  const sequences = sequencesOf(steps, all)
+    .filter((_, index) => index % stride === 0);
   for (const [done, sequence] of sequences.entries()) {
     runs += await exhaustSequence(sequence, options);
     options.onProgress?.(done + 1, sequences.length);
@@ -45,62 +55,120 @@ export async function exhaust(options: ExhaustOptions): Promise<number> {
   return runs;
 }
 
-function sequencesOf(steps: number): Step[][] {
-  if (steps === 0) return [[]];
-  return sequencesOf(steps - 1).flatMap((start) =>
-    STEPS.map((step) => [...start, step])
+function sequencesOf(count: number, all: readonly Step[]): Step[][] {
+  if (count === 0) return [[]];
+  return sequencesOf(count - 1, all).flatMap((start) =>
+    all.map((step) => [...start, step])
   );
 }
 
-async function exhaustSequence(
+/**
+ * Goes through one sequence.
+ *
+ * @param sequence The steps.
+ * @param options How.
+ * @returns How many runs there were.
+ * @throws {Error} At the first broken promise, saying how to get there.
+ */
+export async function exhaustSequence(
   sequence: readonly Step[],
   options: ExhaustOptions,
 ): Promise<number> {
-  const whole = await play(sequence, options, Infinity);
-  const last = whole.disk.changes;
+  const { seed = 1, punches } = options;
+  const steps = `"${sequence.join('", "')}" (seed ${seed}, ` +
+    `${punches ? "with" : "without"} holes)`;
+  let worlds: World[];
+  try {
+    worlds = await play(sequence, options, seed);
+  } catch (error) {
+    throw new Error(`During ${steps}: ${error}`, { cause: error });
+  }
   let runs = 0;
-  for (let cut = 0; cut <= last; cut++) {
-    const world = await play(sequence, options, cut);
-    const fates: Survivors[] = ["all", "none"];
-    for (let i = 0; i < CHANCES; i++) fates.push("some");
-    for (const [i, survivors] of fates.entries()) {
+  for (const [cut, world] of worlds.entries()) {
+    for (const [i, survivors] of FATES.entries()) {
       const random = new Random(cut * 100 + i);
-      const raw = options.checkRaw ? options.directory : undefined;
       try {
-        await world.clone().restart(survivors, random, raw);
+        runs += options.twice === true
+          ? await cutTwice(world, survivors, random, options)
+          : await cutOnce(world, survivors, random, options);
       } catch (error) {
         throw new Error(
-          `After "${sequence.join('", "')}", cut off before change ${cut} of ` +
-            `${last}, with ${survivors} surviving (${i}): ${error}`,
+          `After ${steps}, cut off before change ${cut} of the last step's ` +
+            `${worlds.length - 1}, with ${survivors} surviving (${i}): ` +
+            `${error}`,
           { cause: error },
         );
       }
-      runs++;
     }
   }
   return runs;
 }
 
-/** Plays a sequence up to a cut. Chance is the same each time. */
+async function cutOnce(
+  world: World,
+  survivors: Survivors,
+  random: Random,
+  { checkRaw, directory }: ExhaustOptions,
+): Promise<number> {
+  const raw = checkRaw === true ? directory : undefined;
+  await world.clone().restart(survivors, random, raw);
+  return 1;
+}
+
+async function cutTwice(
+  world: World,
+  survivors: Survivors,
+  random: Random,
+  options: ExhaustOptions,
+): Promise<number> {
+  const first = world.clone();
+  first.lose(survivors, random);
+  const cuts: World[] = [];
+  first.disk.beforeChange = () => cuts.push(first.clone());
+  await first.open();
+  await first.settle();
+  let runs = 0;
+  for (const [cut, second] of cuts.entries()) {
+    for (const fate of ["none", "some"] as const) {
+      try {
+        runs += await cutOnce(second, fate, random, options);
+      } catch (error) {
+        throw new Error(
+          `again before change ${cut} of the ${cuts.length} after that, with ` +
+            `${fate} surviving: ${error}`,
+          { cause: error },
+        );
+      }
+    }
+  }
+  return runs;
+}
+
+/** Plays a sequence; returns the world as a cut at each place leaves it. */
 async function play(
   sequence: readonly Step[],
   options: ExhaustOptions,
-  cut: number,
-): Promise<World> {
-  const world = World.create(options.directory, options.punches);
+  seed: number,
+): Promise<World[]> {
+  const world = World.create(options);
   const { disk } = world;
-  if (options.skipsFlush !== undefined) disk.skipsFlush = options.skipsFlush;
-  disk.crashAt(cut);
-  const random = new Random(sequence.length);
-  try {
-    await world.open();
-    // Something to overwrite, to lose and to keep.
-    await world.take("first write", random);
-    await world.take("overwrite", random);
-    await world.take("flush", random);
-    for (const step of sequence) await world.take(step, random);
-  } catch (error) {
-    if (!disk.isDown) throw error;
+  disk.skipsFlush = options.skipsFlush;
+  const cuts: World[] = [];
+  const cutFromHere = () => {
+    disk.beforeChange = () => cuts.push(world.clone());
+  };
+  const random = new Random(seed);
+  if (sequence.length === 0) cutFromHere();
+  await world.open();
+  for (const step of START) await world.take(step, random);
+  for (const [index, step] of sequence.entries()) {
+    if (index === sequence.length - 1) cutFromHere();
+    await world.take(step, random);
+    world.checkRunning();
   }
-  return world;
+  await world.settle();
+  cuts.push(world.clone());
+  disk.beforeChange = undefined;
+  await world.close();
+  return cuts;
 }

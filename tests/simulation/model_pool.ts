@@ -11,12 +11,39 @@
 /** Bytes of a block: the unit that is old or new. */
 export const BLOCK = 512;
 
+/** Numbers of writes. Never changed: copies of a model share them. */
+type Contents = ReadonlySet<number>;
+
+const ZERO: Contents = new Set([0]);
+
+/** A write that was begun, or a discard. */
+export interface ModelWrite {
+  /** Its first block. */
+  readonly first: number;
+  /** How many blocks. */
+  readonly count: number;
+  /** Its number; 0 for zeroes. */
+  readonly content: number;
+  /** What else was under way: nobody knows which of them came first. */
+  readonly rivals: Set<ModelWrite>;
+}
+
+/** A flush that was begun. */
+export interface ModelFlush {
+  /** What each block may hold after a power cut once it is done. */
+  readonly contents: Contents[];
+}
+
 /** The contents that a disk may have. */
 export class ModelPool {
   /** What each block holds as long as nothing is cut off. */
-  readonly #now: Set<number>[];
+  readonly #now: Contents[];
   /** What each block may hold after a power cut. */
-  readonly #durable: Set<number>[];
+  readonly #durable: Contents[];
+  /** How many blocks there may be; the first is how many there were. */
+  #sizes: readonly number[];
+  readonly #writes = new Set<ModelWrite>();
+  readonly #flushes = new Set<ModelFlush>();
 
   /**
    * Creates a disk of zeroes.
@@ -24,48 +51,114 @@ export class ModelPool {
    * @param blocks How many blocks.
    */
   constructor(blocks: number) {
-    this.#now = Array.from({ length: blocks }, () => new Set([0]));
-    this.#durable = this.#now.map((one) => new Set(one));
+    this.#now = new Array<Contents>(blocks).fill(ZERO);
+    this.#durable = [...this.#now];
+    this.#sizes = [blocks];
   }
 
-  /** How many blocks. */
+  /** How many blocks; while that changes, how many there were. */
   get blocks(): number {
-    return this.#now.length;
+    return this.#sizes[0] ?? 0;
   }
 
   /**
-   * A write was acknowledged, or was begun and may be done or not.
+   * A write is begun. From now on it may be seen.
    *
    * @param first Its first block.
    * @param count How many.
-   * @param content Its number; 0 for zeroes.
-   * @param acknowledged Whether it is certain.
+   * @param content Its number; 0 for zeroes, and for discards.
+   * @returns The write.
    */
-  write(
-    first: number,
-    count: number,
-    content: number,
-    acknowledged: boolean,
-  ): void {
+  begin(first: number, count: number, content: number): ModelWrite {
+    const write = { first, count, content, rivals: new Set<ModelWrite>() };
     for (let block = first; block < first + count; block++) {
-      if (acknowledged) this.#now[block] = new Set([content]);
-      else this.#now[block]?.add(content);
-      this.#durable[block]?.add(content);
+      this.#now[block] = plus(this.#now[block], content);
+      this.#durable[block] = plus(this.#durable[block], content);
+      for (const { contents } of this.#flushes) {
+        contents[block] = plus(contents[block], content);
+      }
+    }
+    for (const other of this.#writes) {
+      write.rivals.add(other);
+      other.rivals.add(write);
+    }
+    this.#writes.add(write);
+    return write;
+  }
+
+  /**
+   * A write is over.
+   *
+   * @param write The write.
+   * @param how `done`; `maybe`: a discard, or something failed in the middle;
+   *   `durable`: done, and no power cut takes it back.
+   */
+  end(write: ModelWrite, how: "done" | "maybe" | "durable"): void {
+    this.#writes.delete(write);
+    if (how === "maybe") return;
+    const { first, count, content } = write;
+    for (let block = first; block < first + count; block++) {
+      let contents: Contents = content === 0 ? ZERO : new Set([content]);
+      for (const rival of write.rivals) {
+        const isElsewhere = block < rival.first ||
+          block >= rival.first + rival.count;
+        if (!isElsewhere) contents = plus(contents, rival.content);
+      }
+      this.#now[block] = contents;
+      if (how === "durable") this.#durable[block] = contents;
     }
   }
 
-  /** A flush was acknowledged: what there is now is what there will be. */
+  /**
+   * A flush is begun: it covers what was done so far.
+   *
+   * @returns The flush.
+   */
+  beginFlush(): ModelFlush {
+    const flush = { contents: [...this.#now] };
+    this.#flushes.add(flush);
+    return flush;
+  }
+
+  /**
+   * A flush is over.
+   *
+   * @param flush The flush.
+   * @param isDone Whether it was acknowledged.
+   */
+  endFlush(flush: ModelFlush, isDone: boolean): void {
+    this.#flushes.delete(flush);
+    if (!isDone) return;
+    this.#durable.splice(0, Infinity, ...flush.contents);
+    this.#fit(this.#now.length);
+  }
+
+  /** Everything was made durable, and nothing is under way. */
   flush(): void {
-    for (const [block, contents] of this.#now.entries()) {
-      this.#durable[block] = new Set(contents);
-    }
+    this.endFlush(this.beginFlush(), true);
+  }
+
+  /**
+   * The disk is given another size, durably. Until that is acknowledged it may
+   * have either.
+   *
+   * @param blocks How many blocks it is to have.
+   * @param acknowledged Whether it is certain.
+   */
+  resize(blocks: number, acknowledged: boolean): void {
+    this.#sizes = acknowledged ? [blocks] : [...this.#sizes, blocks];
+    this.#fit(acknowledged ? blocks : Math.max(...this.#sizes));
+  }
+
+  /** The disk was not given another size: it was refused. */
+  keepSize(): void {
+    this.#sizes = [this.blocks];
+    this.#fit(this.blocks);
   }
 
   /** The power went: what was not flushed may be lost. */
   lose(): void {
-    for (const [block, contents] of this.#durable.entries()) {
-      this.#now[block] = new Set(contents);
-    }
+    this.#now.splice(0, Infinity, ...this.#durable);
   }
 
   /**
@@ -74,21 +167,26 @@ export class ModelPool {
    * @param found The content of each block.
    */
   restart(found: readonly number[]): void {
+    this.#writes.clear();
+    this.#flushes.clear();
+    this.#sizes = [found.length];
+    this.#fit(found.length);
     for (const [block, content] of found.entries()) {
-      this.#now[block] = new Set([content]);
-      this.#durable[block] = new Set([content]);
+      this.#now[block] = content === 0 ? ZERO : new Set([content]);
     }
+    this.flush();
   }
 
   /**
-   * A copy that goes its own way.
+   * A copy that goes its own way; what is under way never ends there.
    *
    * @returns The copy.
    */
   clone(): ModelPool {
     const copy = new ModelPool(0);
-    copy.#now.push(...this.#now.map((one) => new Set(one)));
-    copy.#durable.push(...this.#durable.map((one) => new Set(one)));
+    copy.#now.push(...this.#now);
+    copy.#durable.push(...this.#durable);
+    copy.#sizes = this.#sizes;
     return copy;
   }
 
@@ -101,6 +199,29 @@ export class ModelPool {
   allowed(block: number): ReadonlySet<number> {
     return this.#now[block] ?? new Set();
   }
+
+  /**
+   * Whether the disk may have a size.
+   *
+   * @param blocks How many blocks.
+   * @returns Whether it may.
+   */
+  mayHave(blocks: number): boolean {
+    return this.#sizes.includes(blocks);
+  }
+
+  /** What lies beyond the end is gone; what is new reads as zeroes. */
+  #fit(blocks: number): void {
+    for (const contents of [this.#now, this.#durable]) {
+      contents.splice(blocks);
+      while (contents.length < blocks) contents.push(ZERO);
+    }
+  }
+}
+
+function plus(contents: Contents | undefined, content: number): Contents {
+  if (contents?.has(content) === true) return contents;
+  return new Set([...contents ?? [], content]);
 }
 
 /**

@@ -5,19 +5,34 @@
  */
 
 import { VirstorError } from "../../errors.ts";
+import type { FormatName } from "../../pool/mod.ts";
 import { Random } from "./random.ts";
-import type { Fault, Survivors } from "./simulated_disk.ts";
-import type { Step } from "./world.ts";
-import { STEPS, World } from "./world.ts";
+import type { Fault, SkipsFlush, Survivors } from "./simulated_disk.ts";
+import type { Step } from "./steps.ts";
+import { World } from "./world.ts";
 
 /** What to run. */
 export interface RandomRunOptions {
-  /** Where paths are. */
+  /** Where the files of worlds are. */
   readonly directory: string;
-  /** Decides everything. */
+  /** The format of the pool. */
+  readonly format: FormatName;
+  /** Decides everything else. */
   readonly seed: number;
   /** How many steps. */
   readonly steps: number;
+  /** Flushes that are left out. */
+  readonly skipsFlush?: SkipsFlush;
+}
+
+/** A run on its way. */
+interface Run {
+  readonly world: World;
+  readonly random: Random;
+  /** How much each step is preferred. */
+  readonly weights: readonly number[];
+  /** What was done. */
+  readonly trail: string[];
 }
 
 /**
@@ -27,48 +42,49 @@ export interface RandomRunOptions {
  * @throws {Error} At the first broken promise, saying how to run it again.
  */
 export async function randomRun(options: RandomRunOptions): Promise<void> {
-  const { directory, seed, steps } = options;
+  const { directory, format, seed, steps } = options;
   const random = new Random(seed);
-  const world = World.create(directory, random.chance(70));
+  const punches = random.chance(70);
+  const world = World.create({ directory, format, punches });
+  world.disk.skipsFlush = options.skipsFlush;
   // Each run prefers some steps and does without others.
-  const weights = STEPS.map(() => random.pick([0, 1, 1, 4, 10]));
-  const trail: string[] = [];
+  const weights = world.format.steps.map(() => random.pick([0, 1, 1, 4, 10]));
+  const run: Run = { world, random, weights, trail: [] };
   try {
     await world.open();
     for (let i = 0; i < steps; i++) {
       const event = random.below(20);
-      if (event === 0) await cleanRestart(world, trail);
-      else if (event === 1) await cutAndRestart(world, weights, random, trail);
-      else if (event === 2) {
-        await faultAndRestart(world, weights, random, trail);
-      } else await step(world, pickStep(weights, random), random, trail);
+      if (event === 0) await cleanRestart(run);
+      else if (event === 1) await cutAndRestart(run);
+      else if (event === 2) await faultAndRestart(run);
+      else await step(run);
       world.checkRunning();
     }
     await world.close();
   } catch (error) {
     throw new Error(
-      `Seed ${seed}: ${error} after ${trail.join(", ")} ` +
-        `(again with: deno task simulate --seed ${seed})`,
+      `Seed ${seed}: ${error} after ${run.trail.join(", ")} (again with: ` +
+        `deno task simulate --format ${format} --seed ${seed})`,
       { cause: error },
     );
   }
 }
 
-async function cleanRestart(world: World, trail: string[]): Promise<void> {
+async function cleanRestart({ world, random, trail }: Run): Promise<void> {
+  if (random.chance(50)) {
+    trail.push("settle");
+    await world.settle();
+  }
   trail.push("stop");
   await world.close();
   await world.open();
 }
 
-async function cutAndRestart(
-  world: World,
-  weights: readonly number[],
-  random: Random,
-  trail: string[],
-): Promise<void> {
+async function cutAndRestart(run: Run): Promise<void> {
+  const { world, random, trail } = run;
   const { disk } = world;
   disk.crashAt(disk.changes + random.below(8));
-  await untilFailure(world, weights, random, trail);
+  await untilFailure(run);
   // Now and then the power goes again while the pool is being opened.
   for (;;) {
     const survivors = random.pick<Survivors>(["all", "none", "some"]);
@@ -78,9 +94,10 @@ async function cutAndRestart(
       break;
     }
     world.lose(survivors, random);
-    disk.crashAt(disk.changes + random.below(6));
+    disk.crashAt(disk.changes + random.below(12));
     try {
       await world.open();
+      await world.settle();
     } catch (error) {
       if (!disk.isDown) throw error;
     }
@@ -88,53 +105,39 @@ async function cutAndRestart(
   await world.open();
 }
 
-async function faultAndRestart(
-  world: World,
-  weights: readonly number[],
-  random: Random,
-  trail: string[],
-): Promise<void> {
-  const kind = random.pick<Fault["kind"]>(["change", "flush", "read"]);
+async function faultAndRestart(run: Run): Promise<void> {
+  const { world, random, trail } = run;
+  const kind = random.pick<Fault["kind"]>(["change", "flush", "read", "full"]);
   const fault = { kind, first: random.below(6), persistent: random.chance(50) };
   trail.push(`fault ${JSON.stringify(fault)}`);
   world.disk.setFault(fault);
-  await untilFailure(world, weights, random, trail);
-  trail.push("cut (all)");
-  await world.restart(random.chance(50) ? "all" : "some", random);
+  await untilFailure(run);
+  const survivors = random.pick<Survivors>(["all", "some"]);
+  trail.push(`cut (${survivors})`);
+  await world.restart(survivors, random);
   await world.open();
 }
 
 /** Takes steps until one fails, but not for ever. */
-async function untilFailure(
-  world: World,
-  weights: readonly number[],
-  random: Random,
-  trail: string[],
-): Promise<void> {
+async function untilFailure(run: Run): Promise<void> {
   try {
-    for (let i = 0; i < 20; i++) {
-      await step(world, pickStep(weights, random), random, trail);
-    }
+    for (let i = 0; i < 20; i++) await step(run);
   } catch (error) {
     if (!(error instanceof VirstorError)) throw error;
   }
 }
 
-async function step(
-  world: World,
-  name: Step,
-  random: Random,
-  trail: string[],
-): Promise<void> {
-  trail.push(name);
-  await world.take(name, random);
+async function step(run: Run): Promise<void> {
+  const name = pickStep(run);
+  run.trail.push(name);
+  await run.world.take(name, run.random);
 }
 
-function pickStep(weights: readonly number[], random: Random): Step {
+function pickStep({ world, weights, random }: Run): Step {
   const sum = weights.reduce((all, one) => all + one, 0);
   let at = random.below(Math.max(1, sum));
   for (const [i, weight] of weights.entries()) {
-    if (at < weight) return STEPS[i] ?? "flush";
+    if (at < weight) return world.format.steps[i] ?? "flush";
     at -= weight;
   }
   return "flush";

@@ -1,46 +1,72 @@
 /**
  * The long simulation: everything exhaustively, then random runs.
  *
- * `deno task simulate [--seed N] [--for MINUTES]`: with a seed, that run only.
+ * `deno task simulate [--format NAME] [--seed N] [--for MINUTES]`: with a seed,
+ * that run only; `--for` says how long the random runs go on.
  *
  * @module
  */
 
 import { parseArgs } from "@std/cli";
+import type { FormatName } from "../../pool/mod.ts";
 import { exhaust } from "./exhaustive.ts";
+import type { ExhaustOptions } from "./exhaustive.ts";
+import { inWorlds } from "./in_worlds.ts";
 import { randomRun } from "./random_run.ts";
 
-const { seed, ...options } = parseArgs(Deno.args, { string: ["seed", "for"] });
-const minutes = Number(options.for ?? 5);
-const directory = await Deno.makeTempDir({ prefix: "virstor-simulation-" });
-try {
-  for (const name of ["a", "b", "c", "d"]) {
-    await Deno.writeFile(`${directory}/${name}`, new Uint8Array());
+/** Steps of a random run. */
+const STEPS = 300;
+
+const args = parseArgs(Deno.args, { string: ["seed", "for", "format"] });
+const formats = formatsFrom(args.format);
+const minutes = Number(args.for ?? 5);
+await inWorlds(async (directory) => {
+  if (args.seed === undefined) return await all(directory);
+  for (const format of formats) {
+    const seed = Number(args.seed);
+    await randomRun({ directory, format, seed, steps: STEPS });
   }
-  if (seed === undefined) await all();
-  else await randomRun({ directory, seed: Number(seed), steps: 300 });
-} finally {
-  await Deno.remove(directory, { recursive: true });
+});
+
+function formatsFrom(name: string | undefined): readonly FormatName[] {
+  if (name === undefined) return ["freebsd", "native"];
+  if (name === "freebsd" || name === "native") return [name];
+  throw new Error(`There is no format "${name}": freebsd, native`);
 }
 
-async function all(): Promise<void> {
-  const end = performance.now() + minutes * 60_000;
-  for (const steps of [1, 2, 3]) {
-    for (const punches of [true, false]) {
-      const runs = await exhaust({
-        directory,
-        punches,
-        steps,
-        checkRaw: steps < 3,
-        onProgress: (done, count) => say(`${steps} steps: ${done} of ${count}`),
-      });
-      say(`${steps} steps, holes ${punches}: ${runs} runs are sound\n`);
+async function all(directory: string): Promise<void> {
+  for (const steps of [0, 1, 2, 3]) {
+    for (const format of formats) {
+      for (const punches of [true, false]) {
+        const options = { directory, format, punches, steps };
+        await allSequences(options);
+        if (steps < 2) await allSequences({ ...options, twice: true });
+      }
     }
   }
+  await randomRuns(directory);
+}
+
+async function allSequences(options: ExhaustOptions): Promise<void> {
+  const { format, punches, steps, twice } = options;
+  const name = `${format}, ${punches ? "with" : "without"} holes, ${steps} ` +
+    `steps, cut off ${twice ? "twice" : "once"}`;
+  const runs = await exhaust({
+    ...options,
+    checkRaw: steps < 3,
+    onProgress: (done, count) => say(`${name}: ${done} of ${count}`),
+  });
+  say(`${name}: ${runs} runs are sound\n`);
+}
+
+async function randomRuns(directory: string): Promise<void> {
+  const end = performance.now() + minutes * 60_000;
   const first = Date.now() % 2 ** 31;
   let run = 0;
   for (; performance.now() < end; run++) {
-    await randomRun({ directory, seed: first + run, steps: 300 });
+    for (const format of formats) {
+      await randomRun({ directory, format, seed: first + run, steps: STEPS });
+    }
     if (run % 10 === 0) say(`${run} random runs from seed ${first}`);
   }
   say(`${run} random runs from seed ${first} are sound\n`);

@@ -10,16 +10,15 @@
  * @module
  */
 
-import type {
-  Completion,
-  DeviceCapabilities,
-  Extent,
-} from "../../device/mod.ts";
 import { VirstorError } from "../../errors.ts";
-import type { ComponentDevice, OpenDevice } from "../../pool/mod.ts";
-import type { Random } from "./random.ts";
+import type { OpenDevice } from "../../pool/mod.ts";
+import { Random } from "./random.ts";
+import { SimulatedDevice } from "./simulated_device.ts";
+import { SimulatedFile } from "./simulated_file.ts";
+import { turn } from "./turns.ts";
 
-const SECTOR = 512;
+/** A flush takes up to so many steps of the microtask queue, or a turn. */
+const FLUSH_STEPS = 6;
 
 /** What is left of writes that were not flushed when the power goes. */
 export type Survivors =
@@ -29,48 +28,44 @@ export type Survivors =
 
 /** Which operations fail. */
 export interface Fault {
-  /** The kind that is counted and fails. */
-  readonly kind: "read" | "change" | "flush";
+  /** The kind that is counted and fails. `full`: a write to a hole. */
+  readonly kind: "read" | "change" | "flush" | "full";
   /** The first that fails, from 0, counted from now on. */
   readonly first: number;
   /** Whether all later ones of the kind fail, too. */
   readonly persistent: boolean;
 }
 
-/** A change that is not durable. */
-interface Change {
-  readonly offset: number;
-  /** The bytes; a copy. */
-  readonly bytes: Uint8Array;
-}
-
-/** One simulated file. */
-interface SimulatedFile {
-  readonly path: string;
-  readonly durable: Uint8Array;
-  /** What reads see. */
-  readonly current: Uint8Array;
-  /** In order. */
-  pending: Change[];
-}
+/**
+ * Whether a flush is left out.
+ *
+ * @param flush Its number in this run, from 0.
+ * @param askers The call stacks of those who asked for it.
+ */
+export type SkipsFlush = (
+  flush: number,
+  askers: readonly string[],
+) => boolean;
 
 /** All files of one machine. */
 export class SimulatedDisk {
   /** To be given to whatever opens components. */
   readonly open: OpenDevice;
+  /** Whether holes can be punched. */
+  readonly punches: boolean;
   /** Changes of files so far: a crash may come before each. */
   changes = 0;
-  /** Flushes so far. */
-  flushes = 0;
   /** Leaves out flushes, to see whether anybody notices. */
-  skipsFlush: (flush: number) => boolean = () => false;
+  skipsFlush: SkipsFlush | undefined;
+  /** Called before each change, while the power is on. */
+  beforeChange: (() => void) | undefined;
 
   readonly #files = new Map<string, SimulatedFile>();
-  readonly #punches: boolean;
+  readonly #random = new Random(1);
+  #flushes = 0;
   #crashAt = Infinity;
   #fault: Fault | undefined;
   #faultCount = 0;
-  /** Devices that were opened before the last crash are dead. */
   #epoch = 0;
 
   /**
@@ -79,13 +74,9 @@ export class SimulatedDisk {
    * @param options Whether holes can be punched.
    */
   constructor(options: { punches: boolean }) {
-    this.#punches = options.punches;
-    this.open = (path) => new SimulatedDevice(this, this.file(path), path);
-  }
-
-  /** Whether holes can be punched. */
-  get punches(): boolean {
-    return this.#punches;
+    this.punches = options.punches;
+    this.open = (path, how) =>
+      new SimulatedDevice(this, this.file(path), how.readOnly ?? false);
   }
 
   /** Tells devices apart that were opened before a crash and after it. */
@@ -93,24 +84,24 @@ export class SimulatedDisk {
     return this.#epoch;
   }
 
-  /** The paths of all files. */
-  get paths(): string[] {
-    return [...this.#files.keys()];
+  /** All files. */
+  get files(): SimulatedFile[] {
+    return [...this.#files.values()];
+  }
+
+  /** Whether operations are made to fail. */
+  get isFaulty(): boolean {
+    return this.#fault !== undefined;
   }
 
   /**
    * Makes a file with durable content.
    *
    * @param path Its path.
-   * @param content Its bytes.
+   * @param content Its bytes, whole sectors.
    */
   create(path: string, content: Uint8Array): void {
-    this.#files.set(path, {
-      path,
-      durable: content.slice(),
-      current: content.slice(),
-      pending: [],
-    });
+    this.#files.set(path, SimulatedFile.of(path, content));
   }
 
   /**
@@ -162,14 +153,11 @@ export class SimulatedDisk {
     this.#epoch++;
     this.#crashAt = Infinity;
     this.#fault = undefined;
-    // A killed process leaves the cache as it is, and no more durable.
-    if (survivors === "all") return;
     for (const file of this.#files.values()) {
-      for (const change of file.pending) {
-        keep(file.durable, change, survivors, random);
-      }
-      file.pending = [];
-      file.current.set(file.durable);
+      file.writer = undefined;
+      // A killed process leaves the cache as it is, and no more durable.
+      if (survivors === "all") continue;
+      file.lose(() => survivors === "some" && random.chance(50));
     }
   }
 
@@ -179,14 +167,9 @@ export class SimulatedDisk {
    * @returns The copy; nothing is open on it.
    */
   clone(): SimulatedDisk {
-    const other = new SimulatedDisk({ punches: this.#punches });
-    for (const file of this.#files.values()) {
-      other.#files.set(file.path, {
-        path: file.path,
-        durable: file.durable.slice(),
-        current: file.current.slice(),
-        pending: [...file.pending],
-      });
+    const other = new SimulatedDisk({ punches: this.punches });
+    for (const [path, file] of this.#files) {
+      other.#files.set(path, file.clone());
     }
     return other;
   }
@@ -196,119 +179,42 @@ export class SimulatedDisk {
    *
    * @param kind What kind.
    * @param epoch When the device was opened.
+   * @throws {VirstorError} `io`, `no-space` if it is not to be.
    */
   admit(kind: Fault["kind"], epoch: number): void {
-    if (epoch !== this.#epoch || this.isDown) {
-      throw new VirstorError("io", "The power is cut");
-    }
+    if (epoch !== this.#epoch || this.isDown) throw cutError();
     const fault = this.#fault;
     if (fault?.kind === kind) {
       const count = this.#faultCount++;
       if (count === fault.first || (count > fault.first && fault.persistent)) {
-        throw new VirstorError("io", `A simulated ${kind} failed`);
+        throw kind === "full"
+          ? new VirstorError("no-space", "The simulated file system is full")
+          : new VirstorError("io", `A simulated ${kind} failed`);
       }
     }
     if (kind !== "change") return;
+    this.beforeChange?.();
     this.changes++;
-    if (this.changes > this.#crashAt) {
-      throw new VirstorError("io", "The power is cut");
-    }
+  }
+
+  /** Takes the time that a flush takes. */
+  async flushTime(): Promise<void> {
+    const steps = this.#random.below(FLUSH_STEPS + 1);
+    if (steps === FLUSH_STEPS) return await turn();
+    for (let i = 0; i < steps; i++) await Promise.resolve();
+  }
+
+  /**
+   * Whether a flush that was admitted does nothing.
+   *
+   * @param askers The call stacks of those who asked for it.
+   * @returns Whether it is left out.
+   */
+  leavesOut(askers: readonly string[]): boolean {
+    return this.skipsFlush?.(this.#flushes++, askers) ?? false;
   }
 }
 
-function keep(
-  durable: Uint8Array,
-  change: Change,
-  survivors: Survivors,
-  random: Random,
-): void {
-  if (survivors === "none") return;
-  const { offset, bytes } = change;
-  const end = offset + bytes.length;
-  for (let at = offset; at < end;) {
-    const stop = Math.min(end, (Math.floor(at / SECTOR) + 1) * SECTOR);
-    if (random.chance(50)) {
-      durable.set(bytes.subarray(at - offset, stop - offset), at);
-    }
-    at = stop;
-  }
-}
-
-/** A simulated file, open. */
-class SimulatedDevice implements ComponentDevice {
-  readonly path: string;
-  readonly identity: string;
-  readonly size: number;
-  readonly blockSize = 1;
-  readonly capabilities: DeviceCapabilities;
-  readonly #disk: SimulatedDisk;
-  readonly #file: SimulatedFile;
-  readonly #epoch: number;
-
-  constructor(disk: SimulatedDisk, file: SimulatedFile, path: string) {
-    this.#disk = disk;
-    this.#file = file;
-    this.#epoch = disk.epoch;
-    this.path = path;
-    this.identity = path;
-    this.size = file.current.length;
-    const { punches } = disk;
-    this.capabilities = {
-      readOnly: false,
-      discard: punches,
-      fastZeroes: punches,
-    };
-  }
-
-  read(target: Uint8Array, offset: number): undefined {
-    this.#disk.admit("read", this.#epoch);
-    target.set(this.#file.current.subarray(offset, offset + target.length));
-  }
-
-  write(source: Uint8Array, offset: number): undefined {
-    try {
-      this.#disk.admit("change", this.#epoch);
-    } catch (error) {
-      // As much as there was room for, say, is written all the same.
-      if (!this.#disk.isDown) this.#put(source.slice(0, SECTOR), offset);
-      throw error;
-    }
-    this.#put(source.slice(), offset);
-  }
-
-  #put(bytes: Uint8Array, offset: number): void {
-    this.#file.current.set(bytes, offset);
-    this.#file.pending.push({ offset, bytes });
-  }
-
-  flush(): Completion {
-    const file = this.#file;
-    if (file.pending.length === 0) return undefined;
-    const covered = new Set(file.pending);
-    return Promise.resolve().then(() => {
-      this.#disk.admit("flush", this.#epoch);
-      if (this.#disk.skipsFlush(this.#disk.flushes++)) return;
-      for (const { offset, bytes } of covered) file.durable.set(bytes, offset);
-      file.pending = file.pending.filter((change) => !covered.has(change));
-    });
-  }
-
-  discard(offset: number, length: number): undefined {
-    if (this.#disk.punches) this.write(new Uint8Array(length), offset);
-  }
-
-  writeZeroes(offset: number, length: number): undefined {
-    this.write(new Uint8Array(length), offset);
-  }
-
-  /** As file systems: a hole is what reads as zeroes now, durably or not. */
-  extents(offset: number, length: number): Extent[] {
-    const bytes = this.#file.current.subarray(offset, offset + length);
-    const isHole = this.#disk.punches && bytes.every((byte) => byte === 0);
-    return [{ length, kind: isHole ? "hole" : "data" }];
-  }
-
-  close(): undefined {
-    return undefined;
-  }
+function cutError(): VirstorError {
+  return new VirstorError("io", "The power is cut");
 }

@@ -58,7 +58,12 @@ Deno.test("openPool() takes the components of the pool that is named and leaves 
   await using scratch = await makeQuickScratch();
   const { paths, content } = await makeSample(scratch);
   const other = scratch.file("other");
-  await labelPool({ name: "other", paths: [other], createSize: 64 * MIB });
+  await labelPool({
+    name: "other",
+    format: "freebsd",
+    paths: [other],
+    createSize: 64 * MIB,
+  });
   const before = new Snapshot([other]);
   const pool = await openPool([other, ...paths], { name: "demo" });
   await assertContent(pool, content);
@@ -79,6 +84,7 @@ Deno.test("openPool() opens a component that is bound to its name under that nam
   const path = scratch.file("disk.img");
   await labelPool({
     name: "demo",
+    format: "freebsd",
     paths: [path],
     createSize: 64 * MIB,
     hardcode: true,

@@ -10,15 +10,19 @@ import type { Completion } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { openPool } from "../../../pool/mod.ts";
 import type { Pool } from "../../../pool/mod.ts";
-import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
 import {
-  makeScratch,
+  componentSize,
   MIB,
   openSmallPool,
   pattern,
   readBytes,
   SMALL_CHUNK,
 } from "../../helpers/scratch.ts";
+import {
+  assertSound,
+  makeQuickScratch,
+  testFormats,
+} from "../../helpers/small_pools.ts";
 
 /** Uses up the 5 chunks of a pool of one component: virtual chunks 0 to 4. */
 async function fill(pool: Pool): Promise<void> {
@@ -39,224 +43,274 @@ async function codeOf(pending: Completion): Promise<string> {
   return error.code;
 }
 
-Deno.test("Pool.write() waits when the pool is full, and everything else goes on", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths, events } = await openSmallPool(scratch, 1);
-  await fill(pool);
-  const first = pool.write(pattern(100, 50), 10 * SMALL_CHUNK);
-  const second = pool.write(pattern(100, 51), 11 * SMALL_CHUNK);
-  assert(await waits(first) && await waits(second));
-  assertEquals(await readBytes(pool, 0, 100), pattern(100, 0));
-  assertEquals(await readBytes(pool, 10 * SMALL_CHUNK, 1), new Uint8Array(1));
-  assertEquals(pool.write(pattern(100, 60), 0), undefined);
-  await pool.flush();
-  pool.discard(SMALL_CHUNK, SMALL_CHUNK);
-  assertEquals(pool.writeZeroes(2 * SMALL_CHUNK, 10), undefined);
-  assertEquals(await pool.check(), []);
-  const { delayed } = pool.status();
-  assertEquals([delayed.count, delayed.bytes, delayed.total], [2, 200, 2]);
-  assert(delayed.oldestSeconds > 0);
-  await pool.add([scratch.file("new")], { createSize: MIB });
-  await Promise.all([first, second]);
-  assertEquals(
-    await readBytes(pool, 10 * SMALL_CHUNK, 100),
-    pattern(100, 50),
-  );
-  assertEquals(
-    await readBytes(pool, 11 * SMALL_CHUNK, 100),
-    pattern(100, 51),
-  );
-  assertEquals(pool.status().delayed.count, 0);
-  const kinds = events.map((event) => event.kind);
-  assertEquals(kinds.filter((kind) => kind === "delayed").length, 1);
-  assert(kinds.includes("resumed") && kinds.includes("added"));
-  await pool.close();
-  assertFreebsd([...paths, scratch.file("new")]);
-});
-
-Deno.test("Pool.write() over two chunks that waits at the second one completes, and both are mapped on disk", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths } = await openSmallPool(scratch, 1);
-  for (let i = 0; i < 4; i++) {
-    await pool.write(pattern(100, i), i * SMALL_CHUNK);
-  }
-  const bytes = pattern(2 * SMALL_CHUNK, 9);
-  const write = pool.write(bytes, 8 * SMALL_CHUNK);
-  assert(await waits(write));
-  assertEquals(pool.status().mappedChunks, 5);
-  assertEquals(await pool.check(), []);
-  // A later write to the part that is there is not undone by the resumption.
-  await pool.write(pattern(50, 77), 8 * SMALL_CHUNK);
-  bytes.fill(0xbb); // The source is the caller's again.
-  await pool.add([scratch.file("new")], { createSize: MIB });
-  await write;
-  const wanted = pattern(2 * SMALL_CHUNK, 9);
-  wanted.set(pattern(50, 77));
-  const read = await readBytes(pool, 8 * SMALL_CHUNK, 2 * SMALL_CHUNK);
-  assertEquals(read, wanted);
-  await pool.close();
-  assertFreebsd([...paths, scratch.file("new")]);
-  const again = await openPool([...paths, scratch.file("new")]);
-  assertEquals(
-    await readBytes(again, 8 * SMALL_CHUNK, 2 * SMALL_CHUNK),
-    wanted,
-  );
-  await again.close();
-});
-
-Deno.test("Pool.write() keeps waiting writes that overlap in order", async () => {
-  await using scratch = await makeScratch();
-  const { pool } = await openSmallPool(scratch, 1);
-  await fill(pool);
-  const order: number[] = [];
-  const pending = [1, 2, 3].map(async (i) => {
-    await pool.write(pattern(1000, i), 10 * SMALL_CHUNK + i * 100);
-    order.push(i);
-  });
-  await pool.add([scratch.file("new")], { createSize: MIB });
-  await Promise.all(pending);
-  assertEquals(order, [1, 2, 3]);
-  const wanted = new Uint8Array(1300);
-  for (const i of [1, 2, 3]) wanted.set(pattern(1000, i), i * 100);
-  assertEquals(await readBytes(pool, 10 * SMALL_CHUNK, 1300), wanted);
-  await pool.close();
-});
-
-Deno.test("Pool.write() to a mapped chunk never waits, also while earlier writes to other chunks do", async () => {
-  await using scratch = await makeScratch();
-  const { pool } = await openSmallPool(scratch, 1);
-  await fill(pool);
-  // Waits for chunk 5 only: chunk 4 is mapped and written at once.
-  const spanning = pool.write(pattern(200, 1), 5 * SMALL_CHUNK - 100);
-  assert(await waits(spanning));
-  const before = await readBytes(pool, 5 * SMALL_CHUNK - 100, 100);
-  assertEquals(before, pattern(200, 1).subarray(0, 100));
-  const again = pool.write(pattern(10, 2), 5 * SMALL_CHUNK - 100);
-  assertEquals(again, undefined);
-  const rejected = assertRejects(async () => await spanning, VirstorError);
-  await pool.close();
-  await rejected;
-});
-
-Deno.test("Pool has congestion once more bytes wait than may", async () => {
-  await using scratch = await makeScratch();
-  const { pool } = await openSmallPool(scratch, 1, { maxDelayedBytes: 1000 });
-  await fill(pool);
-  const one = pool.write(pattern(600, 1), 10 * SMALL_CHUNK);
-  assertEquals(pool.congestion, undefined);
-  const two = pool.write(pattern(600, 2), 11 * SMALL_CHUNK);
-  const { congestion } = pool;
-  assert(congestion !== undefined);
-  await pool.add([scratch.file("new")], { createSize: MIB });
-  await Promise.all([one, two, congestion]);
-  assertEquals(pool.congestion, undefined);
-  assertEquals(pool.status().delayed.bytes, 0);
-  await pool.close();
-});
-
-Deno.test("Pool.write() fails at once on a full pool with onFull error", async () => {
-  await using scratch = await makeScratch();
-  const { pool } = await openSmallPool(scratch, 1, { onFull: "error" });
-  await fill(pool);
-  const act = () => pool.write(new Uint8Array(1), 10 * SMALL_CHUNK);
-  assertEquals(assertThrows(act, VirstorError, "it is full").code, "no-space");
-  assertEquals(pool.write(new Uint8Array(1), 0), undefined);
-  assertEquals(pool.status().state, "open");
-  await pool.add([scratch.file("new")], { createSize: MIB });
-  assertEquals(act(), undefined);
-  await pool.close();
-});
-
-Deno.test("Pool.write() fails after fullTimeout, the first that came first", async () => {
-  await using scratch = await makeScratch();
-  const { pool } = await openSmallPool(scratch, 1, { fullTimeout: 0.2 });
-  await fill(pool);
-  const start = performance.now();
-  const first = codeOf(pool.write(new Uint8Array(1), 10 * SMALL_CHUNK));
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const second = codeOf(pool.write(new Uint8Array(1), 11 * SMALL_CHUNK));
-  assertEquals(await first, "no-space");
-  assertEquals(pool.status().delayed.count, 1);
-  assertEquals(await second, "no-space");
-  assert(performance.now() - start >= 290);
-  assertEquals(pool.status().delayed.timedOut, 2);
-  await pool.close();
-});
-
-Deno.test("Pool.write() gives up when the one who asked is gone", async () => {
-  await using scratch = await makeScratch();
-  const { pool } = await openSmallPool(scratch, 1);
-  await fill(pool);
-  const client = new AbortController();
-  const { signal } = client;
-  const gone = [10, 11].map((chunk) =>
-    codeOf(pool.write(pattern(10, 1), chunk * SMALL_CHUNK, { signal }))
-  );
-  const stays = pool.write(pattern(10, 2), 12 * SMALL_CHUNK);
-  client.abort();
-  assertEquals(await Promise.all(gone), ["cancelled", "cancelled"]);
-  const { delayed } = pool.status();
-  assertEquals([delayed.count, delayed.bytes, delayed.cancelled], [1, 10, 2]);
-  await pool.add([scratch.file("new")], { createSize: MIB });
-  await stays;
-  const chunk = await readBytes(pool, 10 * SMALL_CHUNK, 10);
-  assertEquals(chunk, new Uint8Array(10));
-  assertEquals(pool.status().mappedChunks, 6);
-  await pool.close();
-});
-
-Deno.test("Pool.close() ends waits with shutdown and keeps what was acknowledged", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths } = await openSmallPool(scratch, 1);
-  await fill(pool);
-  const code = codeOf(pool.write(pattern(10, 1), 10 * SMALL_CHUNK));
-  await pool.close();
-  assertEquals(await code, "shutdown");
-  const again = await openPool(paths);
-  for (let i = 0; i < 5; i++) {
+testFormats(
+  "Pool.write() waits when the pool is full, and everything else goes on",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths, events } = await openSmallPool(scratch, 1, { format });
+    await fill(pool);
+    const first = pool.write(pattern(100, 50), 10 * SMALL_CHUNK);
+    const second = pool.write(pattern(100, 51), 11 * SMALL_CHUNK);
+    assert(await waits(first) && await waits(second));
+    assertEquals(await readBytes(pool, 0, 100), pattern(100, 0));
+    assertEquals(await readBytes(pool, 10 * SMALL_CHUNK, 1), new Uint8Array(1));
+    assertEquals(pool.write(pattern(100, 60), 0), undefined);
+    await pool.flush();
+    pool.discard(SMALL_CHUNK, SMALL_CHUNK / 2);
+    assertEquals(pool.writeZeroes(2 * SMALL_CHUNK, 10), undefined);
+    assertEquals(await pool.check(), []);
+    const { delayed } = pool.status();
+    assertEquals([delayed.count, delayed.bytes, delayed.total], [2, 200, 2]);
+    assert(delayed.oldestSeconds > 0);
+    await pool.add([scratch.file("new")], { createSize: MIB });
+    await Promise.all([first, second]);
     assertEquals(
-      await readBytes(again, i * SMALL_CHUNK, 100),
-      pattern(100, i),
+      await readBytes(pool, 10 * SMALL_CHUNK, 100),
+      pattern(100, 50),
     );
-  }
-  assertEquals(again.status().mappedChunks, 5);
-  await again.close();
-  assertFreebsd(paths);
-});
+    assertEquals(
+      await readBytes(pool, 11 * SMALL_CHUNK, 100),
+      pattern(100, 51),
+    );
+    assertEquals(pool.status().delayed.count, 0);
+    const kinds = events.map((event) => event.kind);
+    assertEquals(kinds.filter((kind) => kind === "delayed").length, 1);
+    assert(kinds.includes("resumed") && kinds.includes("added"));
+    await pool.close();
+    await assertSound(format, [...paths, scratch.file("new")]);
+  },
+);
 
-Deno.test("Pool.write() with fua that waited is durable when it ends", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths } = await openSmallPool(scratch, 1);
-  await fill(pool);
-  const write = pool.write(pattern(10, 1), 10 * SMALL_CHUNK, { fua: true });
-  await pool.add([scratch.file("new")], { createSize: MIB });
-  await write;
-  assertEquals(pool.flush(), undefined); // Nothing is left to be flushed.
-  await pool.close();
-  assertFreebsd([...paths, scratch.file("new")]);
-});
+testFormats(
+  "Pool.write() over two chunks that waits at the second one completes, and both are mapped on disk",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openSmallPool(scratch, 1, { format });
+    for (let i = 0; i < 4; i++) {
+      await pool.write(pattern(100, i), i * SMALL_CHUNK);
+    }
+    const bytes = pattern(2 * SMALL_CHUNK, 9);
+    const write = pool.write(bytes, 8 * SMALL_CHUNK);
+    assert(await waits(write));
+    assertEquals(pool.status().mappedChunks, 5);
+    assertEquals(await pool.check(), []);
+    // A later write to the part that is there is not undone by the resumption.
+    await pool.write(pattern(50, 77), 8 * SMALL_CHUNK);
+    bytes.fill(0xbb); // The source is the caller's again.
+    await pool.add([scratch.file("new")], { createSize: MIB });
+    await write;
+    const wanted = pattern(2 * SMALL_CHUNK, 9);
+    wanted.set(pattern(50, 77));
+    const read = await readBytes(pool, 8 * SMALL_CHUNK, 2 * SMALL_CHUNK);
+    assertEquals(read, wanted);
+    await pool.close();
+    await assertSound(format, [...paths, scratch.file("new")]);
+    const again = await openPool([...paths, scratch.file("new")]);
+    assertEquals(
+      await readBytes(again, 8 * SMALL_CHUNK, 2 * SMALL_CHUNK),
+      wanted,
+    );
+    await again.close();
+  },
+);
 
-Deno.test("Pool resumes many waiting writes in turns, in order", async () => {
-  await using scratch = await makeScratch();
-  const { pool } = await openSmallPool(scratch, 1, { virtualSize: 128 * MIB });
-  await fill(pool);
-  const order: number[] = [];
-  const pending = Array.from({ length: 100 }, async (_, i) => {
-    await pool.write(pattern(SMALL_CHUNK, i), (100 + i) * SMALL_CHUNK);
-    order.push(i);
-  });
-  // Room for 96 of them only.
-  await pool.add([scratch.file("new")], { createSize: 97 * SMALL_CHUNK });
-  while (pool.status().delayed.count > 4) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  assertEquals(order, Array.from({ length: 96 }, (_, i) => i));
-  await pool.add([scratch.file("more")], { createSize: MIB });
-  await Promise.all(pending);
-  assertEquals(order.length, 100);
-  for (const i of [0, 50, 99]) {
-    const bytes = await readBytes(pool, (100 + i) * SMALL_CHUNK, SMALL_CHUNK);
-    assertEquals(bytes, pattern(SMALL_CHUNK, i));
-  }
-  await pool.close();
-});
+testFormats(
+  "Pool.write() keeps waiting writes that overlap in order",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool } = await openSmallPool(scratch, 1, { format });
+    await fill(pool);
+    const order: number[] = [];
+    const pending = [1, 2, 3].map(async (i) => {
+      await pool.write(pattern(1000, i), 10 * SMALL_CHUNK + i * 100);
+      order.push(i);
+    });
+    await pool.add([scratch.file("new")], { createSize: MIB });
+    await Promise.all(pending);
+    assertEquals(order, [1, 2, 3]);
+    const wanted = new Uint8Array(1300);
+    for (const i of [1, 2, 3]) wanted.set(pattern(1000, i), i * 100);
+    assertEquals(await readBytes(pool, 10 * SMALL_CHUNK, 1300), wanted);
+    await pool.close();
+  },
+);
+
+testFormats(
+  "Pool.write() to a mapped chunk never waits, also while earlier writes to other chunks do",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool } = await openSmallPool(scratch, 1, { format });
+    await fill(pool);
+    // Waits for chunk 5 only: chunk 4 is mapped and written at once.
+    const spanning = pool.write(pattern(200, 1), 5 * SMALL_CHUNK - 100);
+    assert(await waits(spanning));
+    const before = await readBytes(pool, 5 * SMALL_CHUNK - 100, 100);
+    assertEquals(before, pattern(200, 1).subarray(0, 100));
+    const again = pool.write(pattern(10, 2), 5 * SMALL_CHUNK - 100);
+    assertEquals(again, undefined);
+    const rejected = assertRejects(async () => await spanning, VirstorError);
+    await pool.close();
+    await rejected;
+  },
+);
+
+testFormats(
+  "Pool has congestion once more bytes wait than may",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool } = await openSmallPool(scratch, 1, {
+      format,
+      maxDelayedBytes: 1000,
+    });
+    await fill(pool);
+    const one = pool.write(pattern(600, 1), 10 * SMALL_CHUNK);
+    assertEquals(pool.congestion, undefined);
+    const two = pool.write(pattern(600, 2), 11 * SMALL_CHUNK);
+    const { congestion } = pool;
+    assert(congestion !== undefined);
+    await pool.add([scratch.file("new")], { createSize: MIB });
+    await Promise.all([one, two, congestion]);
+    assertEquals(pool.congestion, undefined);
+    assertEquals(pool.status().delayed.bytes, 0);
+    await pool.close();
+  },
+);
+
+testFormats(
+  "Pool.write() fails at once on a full pool with onFull error",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool } = await openSmallPool(scratch, 1, {
+      format,
+      onFull: "error",
+    });
+    await fill(pool);
+    const act = () => pool.write(new Uint8Array(1), 10 * SMALL_CHUNK);
+    assertEquals(
+      assertThrows(act, VirstorError, "it is full").code,
+      "no-space",
+    );
+    assertEquals(pool.write(new Uint8Array(1), 0), undefined);
+    assertEquals(pool.status().state, "open");
+    await pool.add([scratch.file("new")], { createSize: MIB });
+    assertEquals(act(), undefined);
+    await pool.close();
+  },
+);
+
+testFormats(
+  "Pool.write() fails after fullTimeout, the first that came first",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool } = await openSmallPool(scratch, 1, {
+      format,
+      fullTimeout: 0.2,
+    });
+    await fill(pool);
+    const start = performance.now();
+    const first = codeOf(pool.write(new Uint8Array(1), 10 * SMALL_CHUNK));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const second = codeOf(pool.write(new Uint8Array(1), 11 * SMALL_CHUNK));
+    assertEquals(await first, "no-space");
+    assertEquals(pool.status().delayed.count, 1);
+    assertEquals(await second, "no-space");
+    assert(performance.now() - start >= 290);
+    assertEquals(pool.status().delayed.timedOut, 2);
+    await pool.close();
+  },
+);
+
+testFormats(
+  "Pool.write() gives up when the one who asked is gone",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool } = await openSmallPool(scratch, 1, { format });
+    await fill(pool);
+    const client = new AbortController();
+    const { signal } = client;
+    const gone = [10, 11].map((chunk) =>
+      codeOf(pool.write(pattern(10, 1), chunk * SMALL_CHUNK, { signal }))
+    );
+    const stays = pool.write(pattern(10, 2), 12 * SMALL_CHUNK);
+    client.abort();
+    assertEquals(await Promise.all(gone), ["cancelled", "cancelled"]);
+    const { delayed } = pool.status();
+    assertEquals([delayed.count, delayed.bytes, delayed.cancelled], [1, 10, 2]);
+    await pool.add([scratch.file("new")], { createSize: MIB });
+    await stays;
+    const chunk = await readBytes(pool, 10 * SMALL_CHUNK, 10);
+    assertEquals(chunk, new Uint8Array(10));
+    assertEquals(pool.status().mappedChunks, 6);
+    await pool.close();
+  },
+);
+
+testFormats(
+  "Pool.close() ends waits with shutdown and keeps what was acknowledged",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openSmallPool(scratch, 1, { format });
+    await fill(pool);
+    const code = codeOf(pool.write(pattern(10, 1), 10 * SMALL_CHUNK));
+    await pool.close();
+    assertEquals(await code, "shutdown");
+    const again = await openPool(paths);
+    for (let i = 0; i < 5; i++) {
+      assertEquals(
+        await readBytes(again, i * SMALL_CHUNK, 100),
+        pattern(100, i),
+      );
+    }
+    assertEquals(again.status().mappedChunks, 5);
+    await again.close();
+    await assertSound(format, paths);
+  },
+);
+
+testFormats(
+  "Pool.write() with fua that waited is durable when it ends",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openSmallPool(scratch, 1, { format });
+    await fill(pool);
+    const write = pool.write(pattern(10, 1), 10 * SMALL_CHUNK, { fua: true });
+    await pool.add([scratch.file("new")], { createSize: MIB });
+    await write;
+    assertEquals(pool.flush(), undefined); // Nothing is left to be flushed.
+    await pool.close();
+    await assertSound(format, [...paths, scratch.file("new")]);
+  },
+);
+
+testFormats(
+  "Pool resumes many waiting writes in turns, in order",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool } = await openSmallPool(scratch, 1, {
+      format,
+      virtualSize: 128 * MIB,
+    });
+    await fill(pool);
+    const order: number[] = [];
+    const pending = Array.from({ length: 100 }, async (_, i) => {
+      await pool.write(pattern(SMALL_CHUNK, i), (100 + i) * SMALL_CHUNK);
+      order.push(i);
+    });
+    // Room for 96 of them only.
+    await pool.add([scratch.file("new")], {
+      createSize: componentSize(format, 96),
+    });
+    while (pool.status().delayed.count > 4) {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assertEquals(order, Array.from({ length: 96 }, (_, i) => i));
+    await pool.add([scratch.file("more")], { createSize: MIB });
+    await Promise.all(pending);
+    assertEquals(order.length, 100);
+    for (const i of [0, 50, 99]) {
+      const bytes = await readBytes(pool, (100 + i) * SMALL_CHUNK, SMALL_CHUNK);
+      assertEquals(bytes, pattern(SMALL_CHUNK, i));
+    }
+    await pool.close();
+  },
+);

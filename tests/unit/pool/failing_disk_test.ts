@@ -8,10 +8,16 @@
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { messageOf, VirstorError } from "../../../errors.ts";
-import { labelPool, openPool, type Pool } from "../../../pool/mod.ts";
-import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
+import {
+  type FormatName,
+  labelPool,
+  openPool,
+  type Pool,
+} from "../../../pool/mod.ts";
 import { testUnless } from "../../helpers/peers.ts";
 import {
+  componentSize,
+  FORMATS,
   makeScratch,
   MIB,
   openSmallPool,
@@ -20,6 +26,11 @@ import {
   type Scratch,
   SMALL_CHUNK,
 } from "../../helpers/scratch.ts";
+import {
+  assertSound,
+  makeQuickScratch,
+  testFormats,
+} from "../../helpers/small_pools.ts";
 
 /** Mounts a file system of 2 MiB, until it is disposed of. */
 async function mountTiny(path: string): Promise<Scratch> {
@@ -50,14 +61,16 @@ async function whyNoMount(): Promise<string | undefined> {
 
 /** Opens a new pool, the first virtual chunks of which are written to. */
 async function openWrittenPool(
+  format: FormatName,
   paths: readonly string[],
   virtualSize: number,
   chunks: number,
 ): Promise<Pool> {
   await labelPool({
     name: "small",
+    format,
     paths,
-    createSize: MIB,
+    createSize: componentSize(format, 7),
     chunkSize: SMALL_CHUNK,
     virtualSize,
   });
@@ -82,28 +95,33 @@ async function fill(path: string): Promise<void> {
 
 const reason = await whyNoMount();
 
-testUnless(
-  "Pool fails a write that finds the host's file system full, and goes on",
-  reason,
-  async () => {
-    await using scratch = await makeScratch();
-    await using tiny = await mountTiny(scratch.file("tiny"));
-    const paths = [scratch.file("a"), tiny.file("b")];
-    const pool = await openWrittenPool(paths, 64 * MIB, 5);
-    await fill(tiny.file("filler"));
-    const act = async () => await pool.write(pattern(100, 5), 5 * SMALL_CHUNK);
-    const error = await assertRejects(act, VirstorError, "No space left");
-    assertEquals(error.code, "no-space");
-    // Nothing was mapped, nothing is in doubt.
-    assertEquals(pool.status().mappedChunks, 5);
-    await pool.write(pattern(100, 9), 0);
-    await Deno.remove(tiny.file("filler"));
-    await act();
-    assertEquals(pool.status().state, "open");
-    await pool.close();
-    assertFreebsd(paths);
-  },
-);
+for (const format of FORMATS) {
+  testUnless(
+    `Pool fails a write that finds the host's file system full, and goes on (${format})`,
+    reason,
+    async () => {
+      await using scratch = await makeScratch();
+      await using tiny = await mountTiny(scratch.file("tiny"));
+      const paths = [scratch.file("a"), tiny.file("b")];
+      // All that there are on the first component.
+      const count = format === "freebsd" ? 5 : 7;
+      const pool = await openWrittenPool(format, paths, 64 * MIB, count);
+      await fill(tiny.file("filler"));
+      const act = async () =>
+        await pool.write(pattern(100, count), count * SMALL_CHUNK);
+      const error = await assertRejects(act, VirstorError, "No space left");
+      assertEquals(error.code, "no-space");
+      // Nothing was mapped, nothing is in doubt.
+      assertEquals(pool.status().mappedChunks, count);
+      await pool.write(pattern(100, 9), 0);
+      await Deno.remove(tiny.file("filler"));
+      await act();
+      assertEquals(pool.status().state, "open");
+      await pool.close();
+      await assertSound(format, paths);
+    },
+  );
+}
 
 testUnless(
   "Pool takes no more writes once the map finds the host's file system full",
@@ -113,7 +131,7 @@ testUnless(
     await using tiny = await mountTiny(scratch.file("tiny"));
     const paths = [tiny.file("a"), scratch.file("b")];
     // The map has more than one page, the second of which is a hole.
-    const pool = await openWrittenPool(paths, 128 * MIB, 6);
+    const pool = await openWrittenPool("freebsd", paths, 128 * MIB, 6);
     await fill(tiny.file("filler"));
     const act = async () => await pool.write(pattern(9, 9), 600 * SMALL_CHUNK);
     const first = await assertRejects(act, VirstorError, "No space left");
@@ -130,7 +148,7 @@ testUnless(
     assertEquals(again.status().mappedChunks, 6);
     assertEquals(await again.check(), []);
     await again.close();
-    assertFreebsd(paths);
+    await assertSound("freebsd", paths);
   },
 );
 
@@ -140,27 +158,32 @@ for (
     ["cut off", (path: string) => Deno.truncate(path, 1), "made it shorter"],
   ] as const
 ) {
-  Deno.test(`Pool takes no more writes once a component is found to be ${what}`, async () => {
-    await using scratch = await makeScratch();
-    const { pool, paths, events } = await openSmallPool(scratch, 2);
-    for (let i = 0; i < 6; i++) {
-      await pool.write(pattern(100, i), i * SMALL_CHUNK);
-    }
-    await pool.flush();
-    await harm(paths[1] ?? "");
-    await pool.write(pattern(100, 7), 5 * SMALL_CHUNK);
-    const flush = async () => await pool.flush();
-    const error = await assertRejects(flush, VirstorError, text);
-    assertEquals(error.code, "failed");
-    await assertRejects(flush, VirstorError, text);
-    const write = () => pool.write(pattern(100, 8), 0);
-    assertThrows(write, VirstorError, text);
-    const { state, reason, warnings } = pool.status();
-    assertEquals([state, warnings[0]], ["failed", reason]);
-    assert(reason.includes(paths[1] ?? ""));
-    assertEquals(events.at(-1), { kind: "failed", message: reason });
-    // What is on the other component can still be read.
-    assertEquals(await readBytes(pool, 0, 100), pattern(100, 0));
-    await pool.close();
-  });
+  testFormats(
+    `Pool takes no more writes once a component is found to be ${what}`,
+    async (format) => {
+      await using scratch = await makeQuickScratch();
+      const { pool, paths, events } = await openSmallPool(scratch, 2, {
+        format,
+      });
+      for (let i = 0; i < 6; i++) {
+        await pool.write(pattern(100, i), i * SMALL_CHUNK);
+      }
+      await pool.flush();
+      await harm(paths[1] ?? "");
+      await pool.write(pattern(100, 7), 5 * SMALL_CHUNK);
+      const flush = async () => await pool.flush();
+      const error = await assertRejects(flush, VirstorError, text);
+      assertEquals(error.code, "failed");
+      await assertRejects(flush, VirstorError, text);
+      const write = () => pool.write(pattern(100, 8), 0);
+      assertThrows(write, VirstorError, text);
+      const { state, reason, warnings } = pool.status();
+      assertEquals([state, warnings[0]], ["failed", reason]);
+      assert(reason.includes(paths[1] ?? ""));
+      assertEquals(events.at(-1), { kind: "failed", message: reason });
+      // What is on the other component can still be read.
+      assertEquals(await readBytes(pool, 0, 100), pattern(100, 0));
+      await pool.close();
+    },
+  );
 }

@@ -79,6 +79,7 @@ async function craft(
   );
   await labelPool({
     name: "gaps",
+    format: "freebsd",
     paths,
     chunkSize: SMALL_CHUNK,
     virtualSize: 64 * SMALL_CHUNK,
@@ -133,7 +134,7 @@ for (const { title, places } of LAYOUTS) {
         const pool = await openPool(paths, { openDevice: files.open })
           .catch(() => {});
         const isDone = pool !== undefined && !files.isStopped;
-        files.stopAfter(0);
+        files.stop();
         await pool?.close().catch(() => {});
         await files.closeAll();
         const random = randomOf(writes);

@@ -126,7 +126,7 @@ for (const junk of [0, 0xa5]) {
     });
     const before = new Snapshot(paths);
     const pool = await openPool(paths);
-    assertEquals([pool.name, pool.id], ["golden", 0xdeadbeef]);
+    assertEquals([pool.name, pool.id], ["golden", "3735928559"]);
     assertEquals(pool.size, 512 * KIB);
     const { mappedChunks, usedChunks, freeChunks } = pool.status();
     assertEquals([mappedChunks, usedChunks, freeChunks], [10, 10, 12]);
@@ -188,6 +188,7 @@ Deno.test("labelPool() writes exactly the labels of the tables and an empty map"
   });
   const { id } = await labelPool({
     name: "demo",
+    format: "freebsd",
     paths,
     chunkSize: SMALL_CHUNK,
     virtualSize: 128 * SMALL_CHUNK,
@@ -198,7 +199,7 @@ Deno.test("labelPool() writes exactly the labels of the tables and an empty map"
     name: "demo",
     virtualSize: 128 * SMALL_CHUNK,
     chunkSize: SMALL_CHUNK,
-    id,
+    id: Number(id),
     count: 3,
     hardcodedName: "",
   };
@@ -270,7 +271,7 @@ Deno.test("Pool.close() leaves exactly the labels and the map of the tables", as
     name: "small",
     virtualSize: 64 * MIB,
     chunkSize: SMALL_CHUNK,
-    id,
+    id: Number(id),
     count: 3,
     hardcodedName: "",
     index: 0,
@@ -309,6 +310,7 @@ Deno.test("labelPool() writes the file names into the labels with hardcode", asy
   );
   await labelPool({
     name: "demo",
+    format: "freebsd",
     paths,
     chunkSize: SMALL_CHUNK,
     virtualSize: 64 * SMALL_CHUNK,
@@ -339,7 +341,7 @@ Deno.test("Pool.add() writes labels with nothing left to chance", async () => {
       name: "small",
       virtualSize: 64 * MIB,
       chunkSize: SMALL_CHUNK,
-      id,
+      id: Number(id),
       count: 3,
       hardcodedName: "",
       index: 1 + i,

@@ -1,5 +1,5 @@
 /**
- * Pools that are not made, and labels that are not taken off: each refusal is
+ * Pools of format 1 that are not made, and labels that are not taken off: each refusal is
  * one line, and leaves no trace.
  *
  * @module
@@ -22,6 +22,7 @@ const PIB = 1024 * TIB;
 /** A small pool as far as it is not told otherwise. */
 const SMALL = {
   name: "demo",
+  format: "freebsd" as const,
   chunkSize: SMALL_CHUNK,
   virtualSize: 64 * SMALL_CHUNK,
 };
@@ -70,7 +71,7 @@ const REFUSALS: readonly Refusal[] = [
     title: "a disk that is above 8 PiB only once it is fitted",
     options: { virtualSize: 2 ** 53, chunkSize: 3 * GIB },
     code: "invalid",
-    parts: ["8 PiB", "64 chunks"],
+    parts: ["8 PiB", "whole chunks"],
   },
   {
     title: "a map that does not fit",

@@ -66,6 +66,7 @@ async function prepare(scratch: Scratch, change: Change): Promise<Trial> {
   for (const path of all) makeSparse(path, COMPONENT_SIZE);
   await labelPool({
     name: "small",
+    format: "freebsd",
     paths: before,
     chunkSize: SMALL_CHUNK,
     virtualSize: VIRTUAL_SIZE,
@@ -108,7 +109,7 @@ async function runStopped(
   }
   const isDone = !files.isStopped;
   // The process ends here, also if the change was done.
-  files.stopAfter(0);
+  files.stop();
   await pool.close().catch(() => {});
   await files.closeAll();
   return { files, isDone };
@@ -196,7 +197,7 @@ async function checkKill(trial: Trial): Promise<"before" | "after"> {
     const pool = await opening.catch((error) => {
       assert(files.isStopped, error);
     });
-    files.stopAfter(0);
+    files.stop();
     await pool?.close().catch(() => {});
     await files.closeAll();
     assertEquals(await assertSound(trial, contents), result);

@@ -7,16 +7,12 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { ErrorCode } from "../../../errors.ts";
-import {
-  checkComponents,
-  labelPool,
-  openPool,
-  readLabel,
-} from "../../../pool/mod.ts";
+import { checkComponents, labelPool, openPool } from "../../../pool/mod.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
 import {
   labelOffset,
   patchLabel,
+  readRawLabel,
   readSector,
   writeAt,
   writeEntry,
@@ -369,7 +365,12 @@ Deno.test("Pool.add() that is refused leaves the pool and the files as they were
   const good = makeSparse(scratch.file("good"), MIB);
   const small = makeSparse(scratch.file("small"), MIB / 2);
   const other = scratch.file("other");
-  await labelPool({ name: "other", paths: [other], createSize: 64 * MIB });
+  await labelPool({
+    name: "other",
+    format: "freebsd",
+    paths: [other],
+    createSize: 64 * MIB,
+  });
   Deno.symlinkSync(b, scratch.file("link"));
   Deno.mkdirSync(scratch.file("directory"));
   writeAt(good, 0, pattern(1000, 1));
@@ -405,5 +406,5 @@ Deno.test("Pool.add() that is refused leaves the pool and the files as they were
   await assertContent(pool, content);
   await pool.close();
   assertFreebsd(paths);
-  assertEquals(readLabel(a).count, 3);
+  assertEquals(readRawLabel(a).count, 3);
 });

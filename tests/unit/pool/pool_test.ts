@@ -20,69 +20,83 @@ import {
   readBytes,
   SMALL_CHUNK,
 } from "../../helpers/scratch.ts";
+import {
+  assertSound,
+  makeQuickScratch,
+  testFormats,
+} from "../../helpers/small_pools.ts";
 
 function isZero(bytes: Uint8Array): boolean {
   return bytes.every((byte) => byte === 0);
 }
 
-Deno.test("Pool reads zeroes where nothing was written", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths } = await openSmallPool(scratch, 2);
+testFormats("Pool reads zeroes where nothing was written", async (format) => {
+  await using scratch = await makeQuickScratch();
+  const { pool, paths } = await openSmallPool(scratch, 2, { format });
   assert(isZero(await readBytes(pool, 0, 300 * KIB)));
   assert(isZero(await readBytes(pool, pool.size - 1, 1)));
   assertEquals(pool.status().mappedChunks, 0);
   await pool.close();
-  assertFreebsd(paths);
+  await assertSound(format, paths);
 });
 
-Deno.test("Pool keeps writes of any place and length over a stop", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths } = await openSmallPool(scratch, 2);
-  const writes = [
-    { offset: 0, length: 1 },
-    { offset: SMALL_CHUNK - 1, length: 2 },
-    { offset: 5 * SMALL_CHUNK + 17, length: 3 * SMALL_CHUNK },
-    { offset: pool.size - 4096, length: 4096 },
-    { offset: 6 * SMALL_CHUNK, length: 512 },
-  ];
-  const model = new Uint8Array(pool.size);
-  for (const [i, { offset, length }] of writes.entries()) {
-    const bytes = pattern(length, i + 1);
-    await pool.write(bytes, offset);
-    model.set(bytes, offset);
-  }
-  assertEquals(await readBytes(pool, 0, pool.size), model);
-  await pool.flush();
-  await pool.close();
-  assertFreebsd(paths);
-  const again = await openPool(paths.toReversed());
-  assertEquals(await readBytes(again, 0, pool.size), model);
-  assertEquals(await again.check(), []);
-  await again.close();
-  assertFreebsd(paths);
-});
+testFormats(
+  "Pool keeps writes of any place and length over a stop",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openSmallPool(scratch, 2, { format });
+    const writes = [
+      { offset: 0, length: 1 },
+      { offset: SMALL_CHUNK - 1, length: 2 },
+      { offset: 5 * SMALL_CHUNK + 17, length: 3 * SMALL_CHUNK },
+      { offset: pool.size - 4096, length: 4096 },
+      { offset: 6 * SMALL_CHUNK, length: 512 },
+    ];
+    const model = new Uint8Array(pool.size);
+    for (const [i, { offset, length }] of writes.entries()) {
+      const bytes = pattern(length, i + 1);
+      await pool.write(bytes, offset);
+      model.set(bytes, offset);
+    }
+    assertEquals(await readBytes(pool, 0, pool.size), model);
+    await pool.flush();
+    await pool.close();
+    await assertSound(format, paths);
+    const again = await openPool(paths.toReversed());
+    assertEquals(await readBytes(again, 0, pool.size), model);
+    assertEquals(await again.check(), []);
+    await again.close();
+    await assertSound(format, paths);
+  },
+);
 
-Deno.test("Pool allocates in order, component after component", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths } = await openSmallPool(scratch, 3);
-  for (let i = 0; i < 8; i++) {
-    await pool.write(new Uint8Array([i]), (63 - i) * SMALL_CHUNK);
-  }
-  const used = pool.status().components.map((one) => one.used);
-  assertEquals(used, [5, 3, 0]);
-  await pool.close();
-  assertFreebsd(paths);
-});
+testFormats(
+  "Pool allocates in order, component after component",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openSmallPool(scratch, 3, { format });
+    for (let i = 0; i < 8; i++) {
+      await pool.write(new Uint8Array([i]), (63 - i) * SMALL_CHUNK);
+    }
+    const used = pool.status().components.map((one) => one.used);
+    assertEquals(used, [5, 3, 0]);
+    await pool.close();
+    await assertSound(format, paths);
+  },
+);
 
-Deno.test("Pool shows zeroes in the rest of a fresh chunk, whatever the component held before", async (t) => {
-  for (const holes of [true, false]) {
-    await t.step(holes ? "with holes" : "without holes", async () => {
-      await using scratch = await makeScratch();
+for (const holes of [true, false]) {
+  const how = holes ? "with" : "without";
+  testFormats(
+    `Pool shows zeroes in the rest of a fresh chunk, whatever the component held before, ${how} holes`,
+    async (format) => {
+      await using scratch = await makeQuickScratch();
       const paths = [scratch.file("c0"), scratch.file("c1")];
       for (const path of paths) {
         await Deno.writeFile(path, new Uint8Array(MIB).fill(0xee));
       }
       const { pool } = await openSmallPool(scratch, 2, {
+        format,
         ...holes ? {} : { openDevice: withoutHoles },
       });
       // Spoil the free chunks behind the pool's back, as an older pool would
@@ -100,13 +114,14 @@ Deno.test("Pool shows zeroes in the rest of a fresh chunk, whatever the componen
         );
         assert(isZero(rest), `chunk ${i} shows what the component held`);
       }
+      assertEquals(pool.status().freeChunks, 0);
       await pool.close();
-      assertFreebsd(paths);
-    });
-  }
-});
+      await assertSound(format, paths);
+    },
+  );
+}
 
-Deno.test("openPool() makes free chunks read as zeroes again after a lost map entry", async () => {
+Deno.test("openPool() makes free chunks of format 1 read as zeroes again after a lost map entry", async () => {
   await using scratch = await makeScratch();
   const { pool, paths } = await openSmallPool(scratch, 1);
   await pool.write(pattern(SMALL_CHUNK, 1), 0);
@@ -125,33 +140,36 @@ Deno.test("openPool() makes free chunks read as zeroes again after a lost map en
   assertFreebsd(paths);
 });
 
-Deno.test("Pool.writeZeroes() zeroes what is mapped and allocates nothing else", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths } = await openSmallPool(scratch, 2);
-  await pool.write(pattern(SMALL_CHUNK, 1), SMALL_CHUNK);
-  await pool.writeZeroes(0, SMALL_CHUNK + 100);
-  assertEquals(pool.status().mappedChunks, 1);
-  const chunk = await readBytes(pool, SMALL_CHUNK, SMALL_CHUNK);
-  assert(isZero(chunk.subarray(0, 100)));
-  assertEquals(chunk.subarray(100), pattern(SMALL_CHUNK, 1).subarray(100));
-  // The whole disk at once ends, too (the original looped for ever).
-  await pool.writeZeroes(0, pool.size);
-  assert(isZero(await readBytes(pool, 0, pool.size)));
-  await pool.close();
-  assertFreebsd(paths);
-});
+testFormats(
+  "Pool.writeZeroes() zeroes what is mapped and allocates nothing else",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openSmallPool(scratch, 2, { format });
+    await pool.write(pattern(SMALL_CHUNK, 1), SMALL_CHUNK);
+    await pool.writeZeroes(0, SMALL_CHUNK + 100);
+    assertEquals(pool.status().mappedChunks, 1);
+    const chunk = await readBytes(pool, SMALL_CHUNK, SMALL_CHUNK);
+    assert(isZero(chunk.subarray(0, 100)));
+    assertEquals(chunk.subarray(100), pattern(SMALL_CHUNK, 1).subarray(100));
+    // The whole disk at once ends, too (the original looped for ever).
+    await pool.writeZeroes(0, pool.size);
+    assert(isZero(await readBytes(pool, 0, pool.size)));
+    await pool.close();
+    await assertSound(format, paths);
+  },
+);
 
-Deno.test("Pool.writeZeroes() takes chunks with noHole", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths } = await openSmallPool(scratch, 2);
+testFormats("Pool.writeZeroes() takes chunks with noHole", async (format) => {
+  await using scratch = await makeQuickScratch();
+  const { pool, paths } = await openSmallPool(scratch, 2, { format });
   await pool.writeZeroes(100, 2 * SMALL_CHUNK, { noHole: true });
   assertEquals(pool.status().mappedChunks, 3);
   assert(isZero(await readBytes(pool, 0, 4 * SMALL_CHUNK)));
   await pool.close();
-  assertFreebsd(paths);
+  await assertSound(format, paths);
 });
 
-Deno.test("Pool.discard() gives host space back and unmaps nothing", async () => {
+Deno.test("Pool.discard() gives host space back and unmaps nothing in format 1", async () => {
   await using scratch = await makeScratch();
   const { pool, paths } = await openSmallPool(scratch, 1);
   await pool.write(pattern(2 * SMALL_CHUNK, 1), 0);
@@ -167,190 +185,222 @@ Deno.test("Pool.discard() gives host space back and unmaps nothing", async () =>
   assertFreebsd(paths);
 });
 
-Deno.test("Pool.extents() tells mapped and unmapped runs apart", async () => {
-  await using scratch = await makeScratch();
-  const { pool } = await openSmallPool(scratch, 2);
-  await pool.write(new Uint8Array(2 * SMALL_CHUNK), 3 * SMALL_CHUNK);
-  assertEquals(pool.extents(100, 10 * SMALL_CHUNK), [
-    { length: 3 * SMALL_CHUNK - 100, kind: "hole" },
-    { length: 2 * SMALL_CHUNK, kind: "data" },
-    { length: 5 * SMALL_CHUNK + 100, kind: "hole" },
-  ]);
-  assertEquals(pool.extents(0, 1), [{ length: 1, kind: "hole" }]);
-  await pool.close();
-});
+testFormats(
+  "Pool.extents() tells mapped and unmapped runs apart",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool } = await openSmallPool(scratch, 2, { format });
+    await pool.write(new Uint8Array(2 * SMALL_CHUNK), 3 * SMALL_CHUNK);
+    assertEquals(pool.extents(100, 10 * SMALL_CHUNK), [
+      { length: 3 * SMALL_CHUNK - 100, kind: "hole" },
+      { length: 2 * SMALL_CHUNK, kind: "data" },
+      { length: 5 * SMALL_CHUNK + 100, kind: "hole" },
+    ]);
+    assertEquals(pool.extents(0, 1), [{ length: 1, kind: "hole" }]);
+    await pool.close();
+  },
+);
 
-Deno.test("Pool refuses writes when it is read-only, and changes no byte", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths } = await openSmallPool(scratch, 1);
-  await pool.write(pattern(10, 1), 0);
-  await pool.close();
-  const before = await Deno.readFile(paths[0] ?? "");
-  const reader = await openPool(paths, { readOnly: true });
-  assertEquals(await readBytes(reader, 0, 10), pattern(10, 1));
-  for (
-    const act of [
-      () => reader.write(new Uint8Array(1), 0),
-      () => reader.discard(0, 1),
-      () => reader.writeZeroes(0, 1),
-    ]
-  ) {
-    const error = assertThrows(act, VirstorError, "for reading only");
-    assertEquals(error.code, "read-only");
-  }
-  await assertRejects(() => reader.add(paths), VirstorError, "reading only");
-  await reader.close();
-  assertEquals(await Deno.readFile(paths[0] ?? ""), before);
-});
+testFormats(
+  "Pool refuses writes when it is read-only, and changes no byte",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openSmallPool(scratch, 1, { format });
+    await pool.write(pattern(10, 1), 0);
+    await pool.close();
+    const before = await Deno.readFile(paths[0] ?? "");
+    const reader = await openPool(paths, { readOnly: true });
+    assertEquals(await readBytes(reader, 0, 10), pattern(10, 1));
+    for (
+      const act of [
+        () => reader.write(new Uint8Array(1), 0),
+        () => reader.discard(0, 1),
+        () => reader.writeZeroes(0, 1),
+      ]
+    ) {
+      const error = assertThrows(act, VirstorError, "for reading only");
+      assertEquals(error.code, "read-only");
+    }
+    await assertRejects(() => reader.add(paths), VirstorError, "reading only");
+    await reader.close();
+    assertEquals(await Deno.readFile(paths[0] ?? ""), before);
+  },
+);
 
-Deno.test("Pool fails requests after close(), which may be called again", async () => {
-  await using scratch = await makeScratch();
-  const { pool } = await openSmallPool(scratch, 1);
-  await pool.close();
-  await pool.close();
-  const act = () => pool.write(new Uint8Array(1), 0);
-  assertEquals(assertThrows(act, VirstorError).code, "shutdown");
-  assertThrows(() => pool.read(new Uint8Array(1), 0), VirstorError);
-  assertThrows(() => pool.flush(), VirstorError);
-});
+testFormats(
+  "Pool fails requests after close(), which may be called again",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool } = await openSmallPool(scratch, 1, { format });
+    await pool.close();
+    await pool.close();
+    const act = () => pool.write(new Uint8Array(1), 0);
+    assertEquals(assertThrows(act, VirstorError).code, "shutdown");
+    assertThrows(() => pool.read(new Uint8Array(1), 0), VirstorError);
+    assertThrows(() => pool.flush(), VirstorError);
+  },
+);
 
-Deno.test("openPool() locks the components and names the holder", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths } = await openSmallPool(scratch, 1);
-  const error = await assertRejects(
-    () => openPool(paths),
-    VirstorError,
-    `in use by process ${Deno.pid}`,
-  );
-  assertEquals(error.code, "busy");
-  await pool.close();
-  await (await openPool(paths)).close();
-});
+testFormats(
+  "openPool() locks the components and names the holder",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openSmallPool(scratch, 1, { format });
+    const error = await assertRejects(
+      () => openPool(paths),
+      VirstorError,
+      `in use by process ${Deno.pid}`,
+    );
+    assertEquals(error.code, "busy");
+    await pool.close();
+    await (await openPool(paths)).close();
+  },
+);
 
-Deno.test("Pool takes no more writes after a map entry could not be written", async () => {
-  await using scratch = await makeScratch();
-  let broken = false;
-  const { pool, paths, events } = await openSmallPool(scratch, 1, {
-    openDevice: (path, options) => {
-      const device = new FileDevice(path, options);
-      const write = device.write.bind(device);
-      // The map lies at the start of component 0.
-      device.write = (source, offset, how) => {
-        if (broken && offset < 2 * SMALL_CHUNK) {
-          throw new VirstorError("io", "Cannot write: the disk is on fire");
-        }
-        return write(source, offset, how);
-      };
-      return device;
-    },
-  });
-  await pool.write(pattern(10, 1), 0);
-  broken = true;
-  const first = () => pool.write(pattern(10, 2), SMALL_CHUNK);
-  assertEquals(assertThrows(first, VirstorError, "on fire").code, "failed");
-  broken = false;
-  const later = () => pool.write(pattern(10, 3), 0);
-  assertEquals(assertThrows(later, VirstorError, "on fire").code, "failed");
-  assertThrows(() => pool.flush(), VirstorError, "on fire");
-  assertEquals(await readBytes(pool, 0, 10), pattern(10, 1));
-  assertEquals(pool.status().state, "failed");
-  assert(pool.status().reason.includes("on fire"));
-  assertEquals(events.at(-1)?.kind, "failed");
-  await pool.close();
-  const again = await openPool(paths);
-  assertEquals(await readBytes(again, 0, 10), pattern(10, 1));
-  await again.close();
-  assertFreebsd(paths);
-});
+testFormats(
+  "Pool takes no more writes after a map entry could not be written",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    let broken = false;
+    const { pool, paths, events } = await openSmallPool(scratch, 1, {
+      format,
+      openDevice: (path, options) => {
+        const device = new FileDevice(path, options);
+        const write = device.write.bind(device);
+        // The map lies at the start of component 0, the table at its end.
+        const isMap = (offset: number) =>
+          format === "freebsd"
+            ? offset < 2 * SMALL_CHUNK
+            : offset >= 5 * SMALL_CHUNK;
+        device.write = (source, offset, how) => {
+          if (broken && isMap(offset)) {
+            throw new VirstorError("io", "Cannot write: the disk is on fire");
+          }
+          return write(source, offset, how);
+        };
+        return device;
+      },
+    });
+    await pool.write(pattern(10, 1), 0);
+    broken = true;
+    const first = () => pool.write(pattern(10, 2), SMALL_CHUNK);
+    assertEquals(assertThrows(first, VirstorError, "on fire").code, "failed");
+    broken = false;
+    const later = () => pool.write(pattern(10, 3), 0);
+    assertEquals(assertThrows(later, VirstorError, "on fire").code, "failed");
+    assertThrows(() => pool.flush(), VirstorError, "on fire");
+    assertEquals(await readBytes(pool, 0, 10), pattern(10, 1));
+    assertEquals(pool.status().state, "failed");
+    assert(pool.status().reason.includes("on fire"));
+    assertEquals(events.at(-1)?.kind, "failed");
+    await pool.close();
+    const again = await openPool(paths);
+    assertEquals(await readBytes(again, 0, 10), pattern(10, 1));
+    await again.close();
+    await assertSound(format, paths);
+  },
+);
 
-Deno.test("Pool shows nothing of a first write that failed half way in the chunk that is mapped next", async () => {
-  await using scratch = await makeScratch();
-  let room = Infinity;
-  const { pool, paths } = await openSmallPool(scratch, 1, {
-    openDevice: (path, options) => {
-      const device = new FileDevice(path, options);
-      const write = device.write.bind(device);
-      device.write = (source, offset, how) => {
-        if (source.length <= room) return write(source, offset, how);
-        write(source.subarray(0, room), offset, how);
-        throw new VirstorError("no-space", "Cannot write: the disk is full");
-      };
-      return device;
-    },
-  });
-  room = 5000;
-  const first = () => pool.write(pattern(20_000, 1), 0);
-  assertThrows(first, VirstorError, "the disk is full");
-  room = Infinity;
-  await pool.write(pattern(10, 2), SMALL_CHUNK);
-  const rest = await readBytes(pool, SMALL_CHUNK + 10, SMALL_CHUNK - 10);
-  assert(isZero(rest), "another chunk's bytes show");
-  assert(isZero(await readBytes(pool, 0, 20_000)));
-  await pool.close();
-  assertFreebsd(paths);
-});
+testFormats(
+  "Pool shows nothing of a first write that failed half way in the chunk that is mapped next",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    let room = Infinity;
+    const { pool, paths } = await openSmallPool(scratch, 1, {
+      format,
+      openDevice: (path, options) => {
+        const device = new FileDevice(path, options);
+        const write = device.write.bind(device);
+        device.write = (source, offset, how) => {
+          if (source.length <= room) return write(source, offset, how);
+          write(source.subarray(0, room), offset, how);
+          throw new VirstorError("no-space", "Cannot write: the disk is full");
+        };
+        return device;
+      },
+    });
+    room = 5000;
+    const first = () => pool.write(pattern(20_000, 1), 0);
+    assertThrows(first, VirstorError, "the disk is full");
+    room = Infinity;
+    await pool.write(pattern(10, 2), SMALL_CHUNK);
+    const rest = await readBytes(pool, SMALL_CHUNK + 10, SMALL_CHUNK - 10);
+    assert(isZero(rest), "another chunk's bytes show");
+    assert(isZero(await readBytes(pool, 0, 20_000)));
+    await pool.close();
+    await assertSound(format, paths);
+  },
+);
 
-Deno.test("Pool.flush() that fails on several components fails once, and leaves no rejection behind", async () => {
-  await using scratch = await makeScratch();
-  let broken = false;
-  const failure = new VirstorError("io", "Cannot flush: no spindle turns");
-  const { pool } = await openSmallPool(scratch, 2, {
-    openDevice: (path, options) => {
-      const device = new FileDevice(path, options);
-      const flush = device.flush.bind(device);
-      device.flush = () => {
-        if (!broken) return flush();
-        // The first one later, the second one at once.
-        if (path.endsWith("0")) return Promise.reject(failure);
-        throw failure;
-      };
-      return device;
-    },
-  });
-  await pool.write(pattern(10, 1), 0);
-  broken = true;
-  assertThrows(() => pool.flush(), VirstorError, "no spindle turns");
-  await new Promise((resolve) => setTimeout(resolve, 5));
-  assertEquals(pool.status().state, "failed");
-  broken = false;
-  await pool.close();
-});
+testFormats(
+  "Pool.flush() that fails on several components fails once, and leaves no rejection behind",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    let broken = false;
+    const failure = new VirstorError("io", "Cannot flush: no spindle turns");
+    const { pool } = await openSmallPool(scratch, 2, {
+      format,
+      openDevice: (path, options) => {
+        const device = new FileDevice(path, options);
+        const flush = device.flush.bind(device);
+        device.flush = () => {
+          if (!broken) return flush();
+          // The first one later, the second one at once.
+          if (path.endsWith("0")) return Promise.reject(failure);
+          throw failure;
+        };
+        return device;
+      },
+    });
+    await pool.write(pattern(10, 1), 0);
+    broken = true;
+    assertThrows(() => pool.flush(), VirstorError, "no spindle turns");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    assertEquals(pool.status().state, "failed");
+    broken = false;
+    await pool.close();
+  },
+);
 
-Deno.test("Pool takes no writes when the zeroes of free chunks could not be made durable", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths } = await openSmallPool(scratch, 1);
-  await pool.close();
-  // The free chunks hold what a lost chunk left behind.
-  const [path = ""] = paths;
-  const file = await Deno.open(path, { write: true });
-  await file.seek(2 * SMALL_CHUNK, Deno.SeekMode.Start);
-  await file.write(new Uint8Array(SMALL_CHUNK).fill(0xee));
-  file.close();
-  let punched = false;
-  const again = await openPool(paths, {
-    openDevice: (path, options) => {
-      const device = new FileDevice(path, options);
-      const writeZeroes = device.writeZeroes.bind(device);
-      device.writeZeroes = (...args) => {
-        punched = true;
-        return writeZeroes(...args);
-      };
-      const flush = device.flush.bind(device);
-      device.flush = () => {
-        if (!punched) return flush();
-        throw new VirstorError("io", "Cannot flush: no spindle turns");
-      };
-      return device;
-    },
-  });
-  assert(punched);
-  // Holes by now, but a power cut may bring back what was there.
-  const write = () => again.write(pattern(10, 1), 0);
-  const error = assertThrows(write, VirstorError, "no spindle turns");
-  assertEquals(error.code, "failed");
-  assertEquals(again.status().state, "failed");
-  await again.close();
-});
+testFormats(
+  "Pool takes no writes when the zeroes of free chunks could not be made durable",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openSmallPool(scratch, 1, { format });
+    await pool.close();
+    // The free chunks hold what a lost chunk left behind.
+    const [path = ""] = paths;
+    const file = await Deno.open(path, { write: true });
+    const first = format === "freebsd" ? 2 : 0;
+    await file.seek(first * SMALL_CHUNK, Deno.SeekMode.Start);
+    await file.write(new Uint8Array(SMALL_CHUNK).fill(0xee));
+    file.close();
+    let punched = false;
+    const again = await openPool(paths, {
+      openDevice: (path, options) => {
+        const device = new FileDevice(path, options);
+        const writeZeroes = device.writeZeroes.bind(device);
+        device.writeZeroes = (...args) => {
+          punched = true;
+          return writeZeroes(...args);
+        };
+        const flush = device.flush.bind(device);
+        device.flush = () => {
+          if (!punched) return flush();
+          throw new VirstorError("io", "Cannot flush: no spindle turns");
+        };
+        return device;
+      },
+    });
+    assert(punched);
+    // Holes by now, but a power cut may bring back what was there.
+    const write = () => again.write(pattern(10, 1), 0);
+    const error = assertThrows(write, VirstorError, "no spindle turns");
+    assertEquals(error.code, "failed");
+    assertEquals(again.status().state, "failed");
+    await again.close();
+  },
+);
 
 function withoutHoles(
   path: string,

@@ -25,7 +25,7 @@ async function passed(
     const size = chunkCount * SMALL_CHUNK + 512;
     const geometry = { size, chunkCount, chunkReserved, hardcodedName: "" };
     const component = new Component(i + 1, i, device, geometry);
-    component.next += used;
+    for (let i = 0; i < used; i++) component.use(component.next);
     return component;
   });
   device.close();

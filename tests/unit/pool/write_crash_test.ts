@@ -37,6 +37,7 @@ async function makeUsed(scratch: Scratch): Promise<string[]> {
   );
   await labelPool({
     name: "used",
+    format: "freebsd",
     paths,
     chunkSize: SMALL_CHUNK,
     virtualSize: 64 * SMALL_CHUNK,
@@ -76,7 +77,7 @@ async function fillUntilStop(
   } catch (error) {
     assert(files.isStopped && error instanceof VirstorError, String(error));
   }
-  files.stopAfter(0);
+  files.stop();
   await pool?.close().catch(() => {});
   await files.closeAll();
   return { content, last };
@@ -138,7 +139,7 @@ async function workUntilPowerCut(
     await pool.flush();
     for (const [chunk, all] of may) may.set(chunk, all.slice(-1));
   }
-  files.stopAfter(0);
+  files.stop();
   await pool.close().catch(() => {});
   await files.closeAll();
   const share = random();
@@ -188,7 +189,7 @@ Deno.test("Pool.write() with fua survives a power cut by itself", async () => {
   await pool.write(pattern(1000, 1), 50 * SMALL_CHUNK);
   await pool.write(pattern(1000, 2), 20 * SMALL_CHUNK, { fua: true });
   await pool.write(pattern(1000, 3), 30 * SMALL_CHUNK);
-  files.stopAfter(0);
+  files.stop();
   await pool.close().catch(() => {});
   await files.closeAll();
   files.powerCut(() => false);

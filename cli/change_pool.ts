@@ -1,0 +1,116 @@
+/**
+ * Changes of an open pool. The registry leads to all components also after a
+ * stop in the middle.
+ *
+ * @module
+ */
+
+import { messageOf } from "../errors.ts";
+import type { AddResult, Pool, RemoveResult } from "../pool/mod.ts";
+import type {
+  AddRequest,
+  RemoveRequest,
+  ResizeRequest,
+  ResizeResult,
+} from "./control_protocol.ts";
+import { printError } from "./output.ts";
+import { readRegistry, registerPool } from "./registry.ts";
+
+/**
+ * The rate at which a served pool is evacuated unless another is asked for,
+ * bytes a second: slow enough that clients are not starved.
+ */
+export const SERVED_EVACUATION_RATE: number = 64 * 1024 ** 2;
+
+/** One after the other, so that the last word is the latest. */
+let registering: Promise<void> = Promise.resolve();
+
+/**
+ * Adds components. They are known to the registry before they are members:
+ * whatever a stop leaves behind, the next open finds all of it.
+ *
+ * @param stateDirectory The state directory.
+ * @param pool The open pool.
+ * @param request What to add.
+ * @returns What was added.
+ * @throws {VirstorError} As `Pool.add`.
+ */
+export async function addComponents(
+  stateDirectory: string,
+  pool: Pool,
+  { paths, ...options }: AddRequest,
+): Promise<AddResult> {
+  await registerOpenPool(stateDirectory, pool, paths);
+  try {
+    return await pool.add(paths, options);
+  } finally {
+    await registerOpenPool(stateDirectory, pool);
+  }
+}
+
+/**
+ * Removes components, and forgets those that are no members any more.
+ *
+ * @param stateDirectory The state directory.
+ * @param pool The open pool.
+ * @param request What to remove.
+ * @returns What was removed, and what is being evacuated first.
+ * @throws {VirstorError} As `Pool.remove`.
+ */
+export async function removeComponents(
+  stateDirectory: string,
+  pool: Pool,
+  { paths, bytesPerSecond }: RemoveRequest,
+): Promise<RemoveResult> {
+  const result = await pool.remove(paths, { bytesPerSecond });
+  await registerOpenPool(stateDirectory, pool);
+  return result;
+}
+
+/**
+ * Gives the disk of a pool another size.
+ *
+ * @param pool The open pool.
+ * @param request Which.
+ * @returns Its size before and after.
+ * @throws {VirstorError} As `Pool.resize`.
+ */
+export async function resizeDisk(
+  pool: Pool,
+  { virtualSize, force }: ResizeRequest,
+): Promise<ResizeResult> {
+  const before = pool.size;
+  return { before, ...await pool.resize(virtualSize, { force }) };
+}
+
+/**
+ * Makes the components of an open pool known. Those that are missing stay known
+ * where they were. The registry is a hint only: that it cannot be written fails
+ * nothing.
+ *
+ * @param stateDirectory The state directory.
+ * @param pool The open pool.
+ * @param more Paths that may become components, absolute.
+ * @returns Done when it is written.
+ */
+export function registerOpenPool(
+  stateDirectory: string,
+  pool: Pool,
+  more: readonly string[] = [],
+): Promise<void> {
+  registering = registering.then(async () => {
+    try {
+      const { name, id, components, missing } = pool.status();
+      const paths = [...components.map(({ path }) => path), ...more];
+      if (missing.length > 0) {
+        const entry = await readRegistry(stateDirectory, name);
+        paths.push(...entry?.components ?? []);
+      }
+      const all = [...new Set(paths)].map((path) => ({ path }));
+      await registerPool(stateDirectory, { name, id, components: all });
+    } catch (error) {
+      printError(`virstor: Notice: ${messageOf(error)}`);
+    }
+  });
+  return registering;
+}

@@ -1,0 +1,21 @@
+/**
+ * What was found in a pool, for people.
+ *
+ * @module
+ */
+
+import type { Finding } from "../pool/mod.ts";
+
+/**
+ * A finding in one line.
+ *
+ * @param word What it is, or what became of it: `Damage`, `Repaired`.
+ * @param finding The finding.
+ * @returns The word, where it is, what it is, and what it means.
+ */
+export function findingText(
+  word: string,
+  { where, what, effect }: Finding,
+): string {
+  return [word, where, what, effect].filter((part) => part !== "").join(": ");
+}

@@ -1,0 +1,204 @@
+/**
+ * What is done to an open pool as a whole: components come and go, the disk
+ * gets another size. One change at a time; requests go on meanwhile.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../errors.ts";
+import type { Component } from "./component.ts";
+import { Evacuation } from "./evacuation.ts";
+import type { Finding } from "./findings.ts";
+import type {
+  AddOptions,
+  AddResult,
+  RemoveOptions,
+  RemoveResult,
+} from "./membership.ts";
+import {
+  addComponents,
+  cancelRemoval,
+  removeComponents,
+  removeEmpty,
+} from "./membership.ts";
+import type { PoolParts } from "./parts.ts";
+import type { ResizeOptions } from "./resize.ts";
+import { resizePool } from "./resize.ts";
+import type { PoolEvent } from "./settings.ts";
+
+/** What a change asks of the pool. */
+export interface ControlHooks {
+  /**
+   * Refuses changes of a pool that is closed, or takes no writes.
+   *
+   * @param reading Whether nothing is to be written.
+   * @throws {VirstorError} `shutdown`, `failed`, `read-only`.
+   */
+  admit(reading: boolean): void;
+  /** The components are others. */
+  membersChanged(): void;
+  /**
+   * The disk has another size; when it shrinks, before it does.
+   *
+   * @param virtualSize Bytes.
+   */
+  sizeChanged(virtualSize: number): void;
+}
+
+/** Changes of an open pool. */
+export class PoolControl {
+  /** Moves chunks off components that are to leave. */
+  readonly evacuation: Evacuation;
+
+  readonly #parts: PoolParts;
+  readonly #hooks: ControlHooks;
+  #changing: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Takes over an open pool.
+   *
+   * @param parts The pool.
+   * @param hooks What is asked of it.
+   */
+  constructor(parts: PoolParts, hooks: ControlHooks) {
+    this.#parts = parts;
+    this.#hooks = hooks;
+    this.evacuation = new Evacuation(
+      parts,
+      (empty) => this.#change(() => this.#removeNow(empty)),
+    );
+  }
+
+  /**
+   * Adds components.
+   *
+   * @param paths Where they are.
+   * @param options How.
+   * @returns What was added.
+   */
+  add(paths: readonly string[], options: AddOptions): Promise<AddResult> {
+    return this.#change(async () => {
+      const result = await addComponents(this.#parts, {
+        ...options,
+        paths,
+        onCommit: () => this.#hooks.membersChanged(),
+      });
+      this.#emit("added", `Added ${result.components.length} components`);
+      return result;
+    });
+  }
+
+  /**
+   * Removes components, or begins to.
+   *
+   * @param paths Which ones.
+   * @param options How.
+   * @returns What became of them.
+   */
+  remove(
+    paths: readonly string[],
+    options: RemoveOptions,
+  ): Promise<RemoveResult> {
+    return this.#change(() =>
+      removeComponents(this.#parts, paths, {
+        removeNow: (empty) => this.#removeNow(empty),
+        evacuate: () => this.evacuation.start(options.bytesPerSecond ?? 0),
+      })
+    );
+  }
+
+  /**
+   * Ends an evacuation: the components stay.
+   *
+   * @param paths Which ones.
+   * @returns Which ones stay.
+   */
+  async cancelRemove(paths: readonly string[]): Promise<{ kept: string[] }> {
+    // Not as a part of the change: it may be about to make one itself.
+    await this.evacuation.stop();
+    try {
+      return await this.#change(async () => {
+        const result = await cancelRemoval(this.#parts, paths);
+        this.#hooks.membersChanged();
+        this.#emit("evacuation", `Kept ${result.kept.join(", ")}`);
+        return result;
+      });
+    } finally {
+      this.evacuation.resume();
+    }
+  }
+
+  /**
+   * Gives the disk another size.
+   *
+   * @param wanted Bytes.
+   * @param options Whether it may become smaller.
+   * @returns Its size.
+   */
+  resize(
+    wanted: number,
+    options: ResizeOptions,
+  ): Promise<{ virtualSize: number }> {
+    return this.#change(async () => {
+      const sizeChanged = (size: number) => this.#hooks.sizeChanged(size);
+      const virtualSize = await resizePool(this.#parts, wanted, {
+        ...options,
+        // What lies beyond is out of reach before it is gone, not after.
+        onShrink: sizeChanged,
+      });
+      sizeChanged(virtualSize);
+      this.#emit("resized", `The disk has ${virtualSize} bytes now`);
+      return { virtualSize };
+    });
+  }
+
+  /**
+   * Holds what is on disk against what is in memory.
+   *
+   * @returns What does not agree.
+   */
+  check(): Promise<Finding[]> {
+    const { format, map } = this.#parts;
+    return this.#change(() => format.check(map), true);
+  }
+
+  /**
+   * Waits for the end of changes; nothing new is begun.
+   *
+   * @returns Done when there are none.
+   */
+  async settle(): Promise<void> {
+    await this.evacuation.end();
+    await this.#changing;
+  }
+
+  async #removeNow(empty: readonly Component[]): Promise<void> {
+    await removeEmpty(
+      this.#parts,
+      empty,
+      () => this.#hooks.membersChanged(),
+    );
+    const paths = empty.map(({ device }) => device.path);
+    this.#emit("removed", `Removed ${paths.join(", ")}`);
+  }
+
+  /** One change at a time; a failure that leaves doubt stops the writes. */
+  #change<T>(change: () => Promise<T>, reading = false): Promise<T> {
+    const run = this.#changing.then(async () => {
+      this.#hooks.admit(reading);
+      try {
+        return await change();
+      } catch (error) {
+        const inDoubt = error instanceof VirstorError &&
+          error.code === "failed";
+        throw inDoubt ? this.#parts.fail(error) : error;
+      }
+    });
+    this.#changing = run.catch(() => {});
+    return run;
+  }
+
+  #emit(kind: PoolEvent["kind"], message: string): void {
+    this.#parts.settings.onEvent({ kind, message });
+  }
+}

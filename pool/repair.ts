@@ -1,0 +1,146 @@
+/**
+ * Repairing a stopped pool: everything that can be put right without guessing,
+ * and nothing else. It needs no free space in the pool.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../errors.ts";
+import type { Assembly } from "./assemble.ts";
+import { assemble } from "./assemble.ts";
+import { openFileDevice } from "./component.ts";
+import type { OpenDevice } from "./component.ts";
+import { wipeDeviceLabels } from "./component_label.ts";
+import type { Finding } from "./findings.ts";
+import { checkComponents, readPool } from "./open.ts";
+import { withPatience } from "./patience.ts";
+import { rebuildSuperblocks } from "./rebuild_superblock.ts";
+
+/** How a pool is repaired. */
+export interface RepairOptions {
+  /** Which pool; needed only if the paths hold several. */
+  readonly name?: string;
+  /** Only say what would be done. */
+  readonly dryRun?: boolean;
+  /** How components are opened. */
+  readonly openDevice?: OpenDevice;
+}
+
+/** What was done, or would be. */
+export interface RepairReport {
+  /** The pool's name; "" if that is unknown. */
+  readonly name: string;
+  /** What was put right. */
+  readonly repaired: readonly Finding[];
+  /** What cannot be put right without guessing; then nothing was written. */
+  readonly refused: readonly Finding[];
+}
+
+/**
+ * Repairs a stopped pool. As long as there is damage that it cannot put right,
+ * it writes nothing, apart from superblocks that are lost.
+ *
+ * @param paths Where its components are.
+ * @param options How.
+ * @returns What was done.
+ * @throws {VirstorError} `busy`, `invalid`, `io`.
+ */
+export async function repairComponents(
+  paths: readonly string[],
+  options: RepairOptions = {},
+): Promise<RepairReport> {
+  const { name, dryRun = false, openDevice = openFileDevice } = options;
+  const which = name === undefined ? {} : { name };
+  const rebuilt = await rebuild(paths, { ...which, dryRun, openDevice });
+  if (dryRun && rebuilt.findings.length > 0) {
+    // What else there is shows only once these are written.
+    return { name: rebuilt.name, repaired: rebuilt.findings, refused: [] };
+  }
+  const checked = await checkComponents(paths, { ...which, openDevice });
+  const notices = checked.findings.filter(isRepairable);
+  const refused = checked.findings.filter((one) => !isRepairable(one));
+  const repaired = [...rebuilt.findings];
+  if (refused.length === 0 && notices.length > 0) {
+    const reason = await putRight(paths, { ...which, dryRun, openDevice });
+    if (reason === "") repaired.push(...notices);
+    else refused.push(readOnlyFinding(reason));
+  }
+  return { name: checked.name, repaired, refused };
+}
+
+interface Task {
+  readonly name?: string;
+  readonly dryRun: boolean;
+  readonly openDevice: OpenDevice;
+}
+
+function readOnlyFinding(what: string): Finding {
+  const effect = "what can be put right stays as it is";
+  return { kind: "unreadable", severity: "damage", what, where: "", effect };
+}
+
+function isRepairable({ severity }: Finding): boolean {
+  return severity === "notice";
+}
+
+async function rebuild(
+  paths: readonly string[],
+  task: Task,
+): Promise<{ name: string; findings: Finding[] }> {
+  let assembly: Assembly;
+  try {
+    assembly = await withPatience(() =>
+      assemble(paths, { ...task, readOnly: true, isTolerant: true })
+    );
+  } catch (error) {
+    // A check says in better words why nothing can be made of it.
+    if (error instanceof VirstorError && error.code !== "busy") {
+      return { name: task.name ?? "", findings: [] };
+    }
+    throw error;
+  }
+  try {
+    const findings = await rebuildSuperblocks(assembly, task);
+    return { name: assembly.name, findings };
+  } catch (error) {
+    // The other members contradict each other: a check says so, too.
+    if (error instanceof VirstorError && error.code === "corrupt") {
+      return { name: assembly.name, findings: [] };
+    }
+    throw error;
+  } finally {
+    for (const { device } of assembly.found) await device.close();
+  }
+}
+
+/**
+ * Does what an open for writing does, and wipes labels that are stale; gives
+ * the reason why nothing may be written, or "".
+ */
+async function putRight(
+  paths: readonly string[],
+  task: Task,
+): Promise<string> {
+  const assembly = await withPatience(() =>
+    assemble(paths, { ...task, readOnly: task.dryRun })
+  );
+  try {
+    const stored = await readPool(assembly, false, ({ what }) => {
+      throw new VirstorError("corrupt", what);
+    });
+    if (task.dryRun || stored.readOnlyReason !== "") {
+      return stored.readOnlyReason;
+    }
+    await stored.recover(() => {});
+    await stored.format.stop();
+    // In format 1 a label alone does not tell that nothing is on it.
+    if (stored.format.name === "freebsd") return "";
+    const members = new Set(stored.format.members.map(({ device }) => device));
+    for (const { device } of assembly.found) {
+      if (!members.has(device)) await wipeDeviceLabels(device);
+    }
+    return "";
+  } finally {
+    for (const { device } of assembly.found) await device.close();
+  }
+}

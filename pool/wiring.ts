@@ -1,0 +1,92 @@
+/**
+ * How the parts of an open pool are connected: who is told when space comes,
+ * and what follows when something fails.
+ *
+ * @module
+ */
+
+import { abandon } from "../device/mod.ts";
+import { PoolControl } from "./control.ts";
+import { FirstWrites } from "./first_writes.ts";
+import type { ForwardMap } from "./forward_map.ts";
+import { Health } from "./health.ts";
+import type { PoolParts } from "./parts.ts";
+import type { PoolFormat } from "./pool_format.ts";
+import { Releases } from "./releases.ts";
+import type { PoolSettings } from "./settings.ts";
+import { Space } from "./space.ts";
+
+/** What is asked of the pool. */
+export interface WiringHooks {
+  /**
+   * The disk has another size.
+   *
+   * @param virtualSize Bytes.
+   */
+  sizeChanged(virtualSize: number): void;
+}
+
+/** The parts, connected. */
+export interface PoolWiring {
+  /** What works on the pool. */
+  readonly parts: PoolParts;
+  /** Whether it takes requests. */
+  readonly health: Health;
+  /** What changes it as a whole. */
+  readonly control: PoolControl;
+}
+
+/**
+ * Makes the parts of a pool and connects them.
+ *
+ * @param settings What does not change.
+ * @param format The format, with the components.
+ * @param map Where each virtual chunk is.
+ * @param hooks What is asked of the pool.
+ * @returns The parts.
+ */
+export function wirePool(
+  settings: PoolSettings,
+  format: PoolFormat,
+  map: ForwardMap,
+  hooks: WiringHooks,
+): PoolWiring {
+  const { chunkSize, onEvent } = settings;
+  const health = new Health(settings, (failure) => {
+    onEvent({ kind: "failed", message: failure.message });
+    firstWrites.delayed.failAll(failure);
+    // Nothing is moved either: it would be written down in unknown tables.
+    abandon(control.evacuation.end());
+  });
+  const fail = (cause: unknown) => health.fail(cause);
+  // Writes that wait come before chunks that are to be moved.
+  const spaceChanged = () => {
+    firstWrites.spaceChanged();
+    control.evacuation.wake();
+  };
+  const space = new Space(format, chunkSize, {
+    ready: spaceChanged,
+    unready: (error) => firstWrites.unready(error),
+  });
+  const releases = new Releases(chunkSize, {
+    freed: (component, chunk) => space.giveBack(component, chunk),
+    done: spaceChanged,
+    failed: (error) => {
+      if (error.code === "failed") fail(error);
+      else onEvent({ kind: "space", message: error.message });
+    },
+  });
+  const firstWrites = new FirstWrites(settings, format, map, space, fail);
+  firstWrites.onServed = () => control.evacuation.wake();
+  const parts = { settings, format, map, space, releases, firstWrites, fail };
+  const control = new PoolControl(parts, {
+    admit: (reading) => reading ? health.assertOpen() : health.assertWritable(),
+    membersChanged: () => {
+      map.setComponents(format.members);
+      space.recount();
+      spaceChanged();
+    },
+    sizeChanged: hooks.sizeChanged,
+  });
+  return { parts, health, control };
+}

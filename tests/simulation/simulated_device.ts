@@ -1,0 +1,231 @@
+/**
+ * A simulated file, open. It flushes as `FileDevice` does: one flush at a time,
+ * a failed one is final, and the observer is told of each.
+ *
+ * @module
+ */
+
+import type {
+  Completion,
+  DeviceCapabilities,
+  Extent,
+  FlushObserver,
+  WriteZeroesOptions,
+} from "../../device/mod.ts";
+import { VirstorError } from "../../errors.ts";
+import type { ComponentDevice } from "../../pool/mod.ts";
+import type { SimulatedDisk } from "./simulated_disk.ts";
+import type { SimulatedFile } from "./simulated_file.ts";
+import { SECTOR } from "./simulated_file.ts";
+
+/** A simulated file, open. */
+export class SimulatedDevice implements ComponentDevice {
+  /** Where it is. */
+  readonly path: string;
+  /** Tells files apart. */
+  readonly identity: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Requests may start and end at any byte. */
+  readonly blockSize = 1;
+  /** What it can do. */
+  readonly capabilities: DeviceCapabilities;
+  /** Told of each flush. */
+  observer: FlushObserver | undefined;
+
+  readonly #disk: SimulatedDisk;
+  readonly #file: SimulatedFile;
+  /** After a crash it is dead. */
+  readonly #epoch: number;
+  #dirty: boolean;
+  #syncing: Promise<void> | undefined;
+  #nextSync: Promise<void> | undefined;
+  #syncFailure: unknown;
+  /** The call stacks of those who asked for the next flush. */
+  #askers: string[] = [];
+
+  /**
+   * Opens a file.
+   *
+   * @param disk The machine.
+   * @param file The file.
+   * @param readOnly Whether it is to be read only.
+   * @throws {VirstorError} `busy` if it is open for writing.
+   */
+  constructor(disk: SimulatedDisk, file: SimulatedFile, readOnly: boolean) {
+    if (file.writer !== undefined) {
+      throw new VirstorError("busy", `"${file.path}" was left open`);
+    }
+    if (!readOnly) file.writer = this;
+    this.#disk = disk;
+    this.#file = file;
+    this.#epoch = disk.epoch;
+    // What a process that was killed has written is in the cache only.
+    this.#dirty = !readOnly;
+    this.path = file.path;
+    this.identity = file.path;
+    this.size = file.size;
+    const punches = disk.punches && !readOnly;
+    this.capabilities = { readOnly, discard: punches, fastZeroes: punches };
+  }
+
+  /**
+   * Reads.
+   *
+   * @param target Where the bytes go.
+   * @param offset The first byte.
+   * @returns Nothing: it is done.
+   */
+  read(target: Uint8Array, offset: number): undefined {
+    this.#disk.admit("read", this.#epoch);
+    this.#file.read(target, offset);
+  }
+
+  /**
+   * Writes into the cache.
+   *
+   * @param source The bytes.
+   * @param offset The first byte.
+   * @returns Nothing: it is done.
+   */
+  write(source: Uint8Array, offset: number): undefined {
+    const { length } = source;
+    this.#change(offset, length, source, false);
+  }
+
+  /**
+   * Makes durable what is in the cache.
+   *
+   * @returns A promise if there may be anything.
+   */
+  flush(): Completion {
+    if (this.#syncFailure !== undefined) throw this.#syncFailure;
+    // It has not begun yet, also if the one before it has just ended.
+    if (this.#nextSync === undefined) {
+      if (!this.#dirty) return this.#syncing;
+      this.#nextSync = this.#syncing?.then(() => {
+        this.#nextSync = undefined;
+        return this.#startSync();
+      });
+    }
+    if (this.#disk.skipsFlush !== undefined) {
+      this.#askers.push(new Error().stack ?? "");
+    }
+    return this.#nextSync ?? this.#startSync();
+  }
+
+  /**
+   * Punches a hole, if that can be done.
+   *
+   * @param offset The first byte.
+   * @param length How many.
+   * @returns Nothing: it is done.
+   */
+  discard(offset: number, length: number): undefined {
+    if (!this.#disk.punches || length === 0) return;
+    this.#change(offset, length, undefined, true);
+  }
+
+  /**
+   * Punches a hole, or writes zeroes.
+   *
+   * @param offset The first byte.
+   * @param length How many.
+   * @param options How.
+   * @returns Nothing: it is done.
+   */
+  writeZeroes(
+    offset: number,
+    length: number,
+    options?: WriteZeroesOptions,
+  ): undefined {
+    if (length === 0) return;
+    const isPunch = this.#disk.punches && options?.noHole !== true;
+    this.#change(offset, length, undefined, isPunch);
+  }
+
+  /**
+   * Tells data and holes apart, if holes can be punched.
+   *
+   * @param offset The first byte.
+   * @param length How many.
+   * @returns The runs.
+   */
+  extents(offset: number, length: number): Extent[] {
+    if (length === 0) return [];
+    return this.#disk.punches
+      ? this.#file.extents(offset, length)
+      : [{ length, kind: "data" }];
+  }
+
+  /**
+   * Closes it. What was not flushed stays in the cache.
+   *
+   * @returns A promise while a flush runs.
+   */
+  close(): Completion {
+    const release = () => {
+      if (this.#file.writer === this) this.#file.writer = undefined;
+    };
+    const running = this.#nextSync ?? this.#syncing;
+    if (running !== undefined) return running.then(release, release);
+    release();
+    return undefined;
+  }
+
+  /** Does a change, or as much of it as there is room for, say. */
+  #change(
+    offset: number,
+    length: number,
+    source: Uint8Array | undefined,
+    isPunch: boolean,
+  ): void {
+    this.#dirty = true;
+    let refusal: unknown;
+    let done = length;
+    try {
+      this.#disk.admit("change", this.#epoch);
+    } catch (error) {
+      if (this.#epoch !== this.#disk.epoch || this.#disk.isDown) throw error;
+      refusal = error;
+      done = Math.min(length, SECTOR);
+    }
+    const room = isPunch ? done : this.#file.hole(offset, done) - offset;
+    if (room < done) {
+      try {
+        this.#disk.admit("full", this.#epoch);
+      } catch (error) {
+        refusal = error;
+        done = room;
+      }
+    }
+    if (done > 0) {
+      const bytes = source?.slice(0, done);
+      this.#file.change({ offset, length: done, bytes, isPunch });
+    }
+    if (refusal !== undefined) throw refusal;
+  }
+
+  #startSync(): Promise<void> {
+    this.#dirty = false;
+    this.observer?.flushBegins();
+    const askers = this.#askers;
+    this.#askers = [];
+    this.#syncing = this.#sync(this.#file.pending, askers);
+    return this.#syncing;
+  }
+
+  async #sync(covered: number, askers: readonly string[]): Promise<void> {
+    try {
+      await this.#disk.flushTime();
+      this.#disk.admit("flush", this.#epoch);
+      if (!this.#disk.leavesOut(askers)) this.#file.sync(covered);
+    } catch (error) {
+      this.#syncFailure = error;
+      throw error;
+    } finally {
+      this.#syncing = undefined;
+    }
+    this.observer?.flushEnds();
+  }
+}

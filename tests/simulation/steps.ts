@@ -1,0 +1,282 @@
+/**
+ * What can be done to a pool in a simulated world.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../../errors.ts";
+import type { ErrorCode } from "../../errors.ts";
+import { Random } from "./random.ts";
+import { turn } from "./turns.ts";
+import type { World } from "./world.ts";
+
+/** Virtual chunks that steps touch: few, so that they meet. */
+const TOUCHED = 8;
+/** The fewest and the most chunks that a disk is resized to. */
+const RESIZED = { fewest: 3, most: 20 } as const;
+
+/** All steps. */
+export type Step =
+  | "first write"
+  | "overwrite"
+  | "write across chunks"
+  | "discard"
+  | "discard chunks"
+  | "write zeroes"
+  | "zero chunks"
+  | "flush"
+  | "add"
+  | "remove" // of an empty component
+  | "evacuate" // and wait how it ends
+  | "cancel" // an evacuation that has just begun
+  | "grow"
+  | "shrink"
+  | "wait"; // while what goes on beside the requests goes on
+
+/** Those of format 1. */
+export const FREEBSD_STEPS: readonly Step[] = [
+  "first write",
+  "overwrite",
+  "write across chunks",
+  "discard",
+  "write zeroes",
+  "flush",
+  "add",
+  "remove",
+];
+
+/** Those of format 2. */
+export const NATIVE_STEPS: readonly Step[] = [
+  ...FREEBSD_STEPS,
+  "discard chunks",
+  "zero chunks",
+  "evacuate",
+  "cancel",
+  "grow",
+  "shrink",
+  "wait",
+];
+
+/**
+ * Takes a step.
+ *
+ * @param world Where.
+ * @param step What to do.
+ * @param random Decides the rest.
+ */
+export async function takeStep(
+  world: World,
+  step: Step,
+  random: Random,
+): Promise<void> {
+  const { chunkBlocks } = world;
+  const chunk = random.below(Math.min(TOUCHED, chunksOf(world)));
+  const within = random.below(chunkBlocks);
+  const first = chunk * chunkBlocks + within;
+  switch (step) {
+    case "first write":
+      return await world.write(first, 1, random.chance(10));
+    case "overwrite":
+      return await world.write(within, 1, random.chance(10));
+    case "write across chunks":
+      return await writeAcross(world, first, random);
+    case "discard":
+      return await world.discard(first, fit(world, first, random.below(9) + 1));
+    case "discard chunks": {
+      const [start, count] = chunksFrom(world, chunk, random);
+      return await world.discard(start, count);
+    }
+    case "write zeroes": {
+      const count = fit(world, first, random.below(9) + 1);
+      return await world.writeZeroes(first, count, random.chance(20));
+    }
+    case "zero chunks": {
+      const [start, count] = chunksFrom(world, chunk, random);
+      return await world.writeZeroes(start, count, random.chance(20));
+    }
+    case "flush":
+      return await world.flush();
+    case "add":
+      return await meanwhile(world, add(world), random);
+    case "remove":
+      return await meanwhile(world, removeEmpty(world), random);
+    case "evacuate":
+      return await meanwhile(world, evacuate(world, random), random);
+    case "cancel":
+      return await meanwhile(world, cancel(world, random), random);
+    case "grow":
+      return await meanwhile(world, grow(world, random), random);
+    case "shrink":
+      return await meanwhile(world, shrink(world, random), random);
+    case "wait":
+      return await turns(random.below(8));
+  }
+}
+
+function chunksOf({ model, chunkBlocks }: World): number {
+  return model.blocks / chunkBlocks;
+}
+
+/** As many blocks as there are before the end of the disk. */
+function fit({ model }: World, first: number, count: number): number {
+  return Math.min(count, model.blocks - first);
+}
+
+/** Some whole chunks, in blocks: the first, and how many. */
+function chunksFrom(
+  world: World,
+  chunk: number,
+  random: Random,
+): [first: number, count: number] {
+  const { chunkBlocks } = world;
+  const first = chunk * chunkBlocks;
+  return [first, fit(world, first, (random.below(3) + 1) * chunkBlocks)];
+}
+
+async function writeAcross(
+  world: World,
+  first: number,
+  random: Random,
+): Promise<void> {
+  const count = fit(world, first, world.chunkBlocks + 1);
+  await world.write(first, count, random.chance(10));
+}
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await turn();
+}
+
+/** Now and then requests come in the middle of a change. */
+async function meanwhile(
+  world: World,
+  change: Promise<void>,
+  random: Random,
+): Promise<void> {
+  const all = [change];
+  while (all.length < 4 && random.chance(60)) {
+    // Each has its own chance: they come in any order.
+    all.push(soon(world, new Random(random.below(2 ** 31))));
+  }
+  await allDone(all);
+}
+
+/** Waits for the end of all of them, also if one fails. */
+async function allDone(all: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(all)) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}
+
+async function soon(world: World, random: Random): Promise<void> {
+  if (random.chance(50)) await turns(random.below(12));
+  for (let i = random.below(40); i > 0; i--) await Promise.resolve();
+  const step = random.pick<Step>([
+    "first write",
+    "first write",
+    "write across chunks",
+    "discard",
+    "write zeroes",
+    "flush",
+    ...world.format.name === "native"
+      ? ["discard chunks", "zero chunks"] as const
+      : [],
+  ]);
+  await takeStep(world, step, random);
+}
+
+/** Does what may be refused in words; returns whether it was done. */
+async function wasDone(
+  change: Promise<unknown>,
+  ...codes: readonly ErrorCode[]
+): Promise<boolean> {
+  try {
+    await change;
+    return true;
+  } catch (error) {
+    const isRefused = error instanceof VirstorError &&
+      codes.includes(error.code);
+    if (!isRefused) throw error;
+    return false;
+  }
+}
+
+async function add({ pool, paths, disk }: World): Promise<void> {
+  const members = pool.status().components.map(({ path }) => path);
+  const path = paths.find((one) => !members.includes(one));
+  if (path === undefined) return;
+  await pool.add([path], { force: true, openDevice: disk.open });
+}
+
+async function removeEmpty({ pool, format }: World): Promise<void> {
+  const { components } = pool.status();
+  const empty = components.find(({ index, used }) =>
+    used === 0 && (index > 0 || format.name === "native")
+  );
+  if (empty === undefined) return;
+  // Writes that came before it may have taken the first chunk of it, or it
+  // may be the last one that is not on its way out.
+  await wasDone(pool.remove([empty.path]), "invalid", "no-space");
+}
+
+async function evacuate(world: World, random: Random): Promise<void> {
+  const { pool, disk } = world;
+  const { path } = random.pick(pool.status().components);
+  if (!await wasDone(pool.remove([path]), "invalid", "no-space")) return;
+  for (;;) {
+    const { evacuation, state } = pool.status();
+    if (evacuation === null || state !== "open" || disk.isDown) return;
+    if (evacuation.state === "stopped") return;
+    // Nobody makes room for it now.
+    if (evacuation.state === "waiting") return await turns(random.below(4));
+    await turn();
+  }
+}
+
+async function cancel(world: World, random: Random): Promise<void> {
+  const { pool } = world;
+  const { path } = random.pick(pool.status().components);
+  if (!await wasDone(pool.remove([path]), "invalid", "no-space")) return;
+  await turns(random.below(10));
+  // It may have left by now.
+  await wasDone(pool.cancelRemove([path]), "invalid");
+}
+
+async function grow(world: World, random: Random): Promise<void> {
+  const chunks = chunksOf(world) + 1 + random.below(3);
+  if (chunks <= RESIZED.most) await resize(world, chunks);
+}
+
+/**
+ * To where its last data are, or to somewhere behind them. Now and then right
+ * after they were discarded.
+ */
+async function shrink(world: World, random: Random): Promise<void> {
+  const { pool, model, chunkBlocks, format: { chunkSize } } = world;
+  const all: Promise<void>[] = [];
+  if (random.chance(50)) {
+    const first = (RESIZED.fewest + random.below(TOUCHED)) * chunkBlocks;
+    all.push(world.discard(first, model.blocks - first));
+  }
+  let end = 0;
+  let last = 0;
+  for (const { length, kind } of pool.extents(0, pool.size)) {
+    end += length;
+    if (kind !== "hole") last = end;
+  }
+  const fewest = Math.max(RESIZED.fewest, Math.ceil(last / chunkSize));
+  const most = chunksOf(world) - 1;
+  if (fewest <= most) {
+    const more = random.chance(60) ? 0 : random.below(most - fewest + 1);
+    all.push(resize(world, fewest + more));
+  }
+  await allDone(all);
+}
+
+async function resize(world: World, chunks: number): Promise<void> {
+  const { pool, model, format: { chunkSize }, chunkBlocks } = world;
+  const blocks = chunks * chunkBlocks;
+  model.resize(blocks, false);
+  const change = pool.resize(chunks * chunkSize, { force: true });
+  if (await wasDone(change, "invalid")) model.resize(blocks, true);
+  else model.keepSize();
+}
