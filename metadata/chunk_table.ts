@@ -67,6 +67,8 @@ export const CHUNK_ENTRY_OFFSET: Readonly<
 /** Virtual chunks are counted up to this, not included: a u48. */
 export const VIRTUAL_CHUNKS_MAX: number = 2 ** 48;
 
+/** Of the 32-bit FNV hash. */
+const FNV_PRIME = 0x0100_0193;
 /** Entry flag: the chunk holds a virtual chunk. */
 const OWNED = 1;
 /** A u32 that is reserved, after the page's index. */
@@ -181,6 +183,33 @@ export function copyEntries(from: Uint8Array, to: Uint8Array): void {
  */
 export function sameEntries(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(entriesOf(a), entriesOf(b)) === 0;
+}
+
+/**
+ * A digest of an entry: those of a whole table, together by exclusive or, tell
+ * whether it is the one that it was.
+ *
+ * FNV-1a over five words of 32 bits (chunk; virtual chunk, low and high;
+ * sequence, low and high), and a last mixing.
+ *
+ * @param chunk The chunk's number on its component.
+ * @param virtualChunk Whose it is.
+ * @param sequence Since when.
+ * @returns A u32.
+ */
+export function entryDigest(
+  chunk: number,
+  virtualChunk: number,
+  sequence: number,
+): number {
+  let h = Math.imul(0x811c_9dc5 ^ chunk, FNV_PRIME);
+  h = Math.imul(h ^ virtualChunk, FNV_PRIME);
+  h = Math.imul(h ^ (virtualChunk / 2 ** 32), FNV_PRIME);
+  h = Math.imul(h ^ sequence, FNV_PRIME);
+  h = Math.imul(h ^ (sequence / 2 ** 32), FNV_PRIME);
+  h = Math.imul(h ^ h >>> 15, 0x2c1b_3c6d);
+  h = Math.imul(h ^ h >>> 12, 0x297a_2d39);
+  return (h ^ h >>> 15) >>> 0;
 }
 
 /**

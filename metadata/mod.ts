@@ -10,6 +10,7 @@ export {
   CHUNK_ENTRY_SIZE,
   clearEntry,
   copyEntries,
+  entryDigest,
   entrySequence,
   entryVirtualChunk,
   isOwned,

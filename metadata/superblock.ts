@@ -64,6 +64,7 @@ export const SUPERBLOCK_OFFSET: Readonly<
     | "memberCount"
     | "nameSize"
     | "clean"
+    | "tableDigest"
     | "name",
     number
   >
@@ -88,6 +89,7 @@ export const SUPERBLOCK_OFFSET: Readonly<
   memberCount: 128,
   nameSize: 130,
   clean: 132,
+  tableDigest: 136,
   name: 144,
 };
 /** Where each field of a member starts, bytes from its start. */
@@ -96,7 +98,7 @@ export const SUPERBLOCK_MEMBER_OFFSET: Readonly<
 > = { uuid: 0, state: 16, chunkCount: 20 };
 
 /** Reserved stretches: first byte, and the byte after the last. */
-const RESERVED = [[133, 144], [400, 512]] as const;
+const RESERVED = [[133, 136], [140, 144], [400, 512]] as const;
 const RESERVED_IN_MEMBER = [[17, 20], [24, 32]] as const;
 /** Bytes of the name's field; one less fits. */
 const NAME_FIELD_SIZE = NATIVE_NAME_SIZE_MAX + 1;
@@ -155,6 +157,8 @@ export function encodeSuperblock(
   assert(isSlotOf(componentSize, position), "the slot is the component's");
   assert(!isReadOnly(superblock), "the pool's features are known");
   assert(superblock.compat >>> 0 === superblock.compat, "compat is a u32");
+  const { tableDigest } = superblock;
+  assert(tableDigest >>> 0 === tableDigest, "a digest is a u32");
   const at = SUPERBLOCK_OFFSET;
   const geometry = nativeGeometry(componentSize, chunkSize);
   const usedSize = usedSizeOf(members.length);
@@ -177,6 +181,7 @@ export function encodeSuperblock(
   view.setUint32(at.tablePages, geometry.tablePages, true);
   view.setUint16(at.memberCount, members.length, true);
   view.setUint8(at.clean, superblock.clean ? 1 : 0);
+  view.setUint32(at.tableDigest, superblock.tableDigest, true);
   const nameField = slot.subarray(at.name, at.name + NAME_FIELD_SIZE);
   const { written } = ENCODER.encodeInto(superblock.name, nameField);
   view.setUint16(at.nameSize, written, true);
@@ -353,6 +358,7 @@ function decodeFields(slot: Uint8Array, view: DataView): DecodedSuperblock {
     componentUuid: decodeUuid(slot, at.componentUuid),
     generation: getUint64(view, at.generation),
     clean: view.getUint8(at.clean) === 1,
+    tableDigest: view.getUint32(at.tableDigest, true),
     compat: view.getUint32(at.compat, true),
     readOnlyCompat: view.getUint32(at.readOnlyCompat, true),
     virtualSize: getUint64(view, at.virtualSize),

@@ -60,6 +60,11 @@ export interface Superblock {
   readonly generation: number;
   /** Whether the pool was stopped cleanly; not so while it is in use. */
   readonly clean: boolean;
+  /**
+   * The digests of all entries of this component's chunk table that are
+   * somebody's, together by exclusive or, u32, at a clean stop; else 0.
+   */
+  readonly tableDigest: number;
   /** Features that whoever does not know them may ignore, u32, and keeps. */
   readonly compat: number;
   /** Features that only a writer has to know, u32. */

@@ -6,7 +6,6 @@
 
 import { assert } from "../errors.ts";
 import type { Move } from "./moving_chunks.ts";
-import { turn } from "./turn.ts";
 
 /** Chunks are copied in pieces of at most this many bytes. */
 const PIECE_BYTES = 1 << 20;
@@ -46,7 +45,6 @@ export async function copyChunk(
       }
       at += piece.length;
       await spend(piece.length);
-      await turn();
     }
     skipped = end;
   }

@@ -27,6 +27,8 @@ import { turn } from "./turn.ts";
 const BATCH_BYTES = 32 << 20;
 /** And so many chunks at most. */
 const BATCH_CHUNKS = 256;
+/** So many bytes are copied before others have a turn. */
+const TURN_BYTES = 1 << 20;
 /** So many chunks are looked at before others have a turn. */
 const LOOKS_A_TURN = 65_536;
 
@@ -68,6 +70,7 @@ export class Evacuation {
   #isWaiting = false;
   #reason = "";
   #movedBytes = 0;
+  #sinceTurn = 0;
   #room = Promise.withResolvers<void>();
 
   /**
@@ -277,9 +280,18 @@ export class Evacuation {
   async #copy(moves: readonly Move[]): Promise<void> {
     const { chunkSize } = this.#parts.settings;
     for (const move of moves) {
-      await copyChunk(move, chunkSize, (bytes) => this.#rate.spend(bytes));
+      await copyChunk(move, chunkSize, (bytes) => this.#spend(bytes));
     }
     await this.#flush(moves);
+  }
+
+  /** Counts what was copied; others have a turn now and then. */
+  async #spend(bytes: number): Promise<void> {
+    await this.#rate.spend(bytes);
+    this.#sinceTurn += bytes;
+    if (this.#sinceTurn < TURN_BYTES) return;
+    this.#sinceTurn = 0;
+    await turn();
   }
 
   /** The copies are durable: from here on the new places count. */

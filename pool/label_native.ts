@@ -94,6 +94,7 @@ function superblocksFor(
     compat: 0,
     readOnlyCompat: 0,
     clean: true,
+    tableDigest: 0,
     componentSize: size,
     members,
   }));

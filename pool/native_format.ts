@@ -284,6 +284,7 @@ export class NativeFormat implements PoolFormat {
       componentUuid: this.#member(component).uuid,
       generation: this.#generation,
       clean,
+      tableDigest: clean ? this.#member(component).table.digest : 0,
       virtualSize: this.#virtualSize,
       componentSize: component.geometry.size,
       members: members.map((one) => ({

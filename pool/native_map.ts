@@ -64,9 +64,9 @@ export async function readNativeMap(
   const single: Finding[] = [];
   let highest = 0;
   const supersede = (component: Component, chunk: number) => {
-    const chunks = superseded.get(component);
-    if (chunks === undefined) superseded.set(component, [chunk]);
-    else chunks.push(chunk);
+    const chunks = superseded.get(component) ?? [];
+    superseded.set(component, chunks);
+    chunks.push(chunk);
   };
   for (const [component, { table }] of members) {
     const { path } = component.device;
@@ -91,15 +91,12 @@ export async function readNativeMap(
         });
       },
       owned(chunk, virtualChunk, sequence) {
-        const fault = chunk >= chunkCount
-          ? `there are ${chunkCount} chunks`
-          : virtualChunk >= virtualChunks
-          ? `the disk has ${virtualChunks} virtual chunks`
-          : "";
+        const fault = faultOf(chunk, chunkCount, virtualChunk, virtualChunks);
         if (fault !== "") {
           return damaged(badEntry(path, chunk, virtualChunk, fault));
         }
         if (sequence > highest) highest = sequence;
+        table.found(chunk, virtualChunk, sequence);
         component.use(chunk);
         if (map.claim(virtualChunk, component, chunk)) return;
         const other = map.component(virtualChunk);
@@ -109,8 +106,9 @@ export async function readNativeMap(
         assert(otherTable !== undefined, "a mapping names a member");
         const otherSequence = otherTable.sequenceOf(otherChunk);
         if (sequence === otherSequence) {
-          const rival = `chunk ${otherChunk} of "${other.device.path}" has ` +
-            "it since the same time";
+          const rival =
+            `so does chunk ${otherChunk} of "${other.device.path}", ` +
+            "since the same time";
           return damaged(badEntry(path, chunk, virtualChunk, rival));
         }
         if (sequence < otherSequence) return supersede(component, chunk);
@@ -143,6 +141,19 @@ function singleCopy({ device, geometry }: ChunkTable, page: number): Finding {
     effect: "none if one copy was lost; if both were, an older one counts, " +
       "and what was written anew since reads as it did then",
   };
+}
+
+/** What is wrong with an entry, or "". */
+function faultOf(
+  chunk: number,
+  chunkCount: number,
+  virtualChunk: number,
+  virtualChunks: number,
+): string {
+  if (chunk >= chunkCount) return `there are ${chunkCount} chunks`;
+  return virtualChunk >= virtualChunks
+    ? `the disk has ${virtualChunks} virtual chunks`
+    : "";
 }
 
 function badEntry(

@@ -14,6 +14,7 @@ import { wipeDeviceLabels } from "./component_label.ts";
 import type { Finding } from "./findings.ts";
 import { NativeFormat, tableOf } from "./native_format.ts";
 import type { NativeMember } from "./native_format.ts";
+import type { ChunkTable } from "./native_table.ts";
 import { readNativeMap } from "./native_map.ts";
 import type { NativeMap } from "./native_map.ts";
 import type { NativePlan } from "./native_members.ts";
@@ -157,6 +158,7 @@ function readOnlyReason(name: string, { members }: Plan): string {
 async function load(plan: Plan, damaged: DamageSink): Promise<Loaded> {
   const { truth } = plan;
   const members = new Map<Component, NativeMember>();
+  const digests = new Map<ChunkTable, number>();
   for (const [index, one] of plan.members.entries()) {
     if (one === undefined) continue;
     const { device, label, slot } = one;
@@ -172,13 +174,36 @@ async function load(plan: Plan, damaged: DamageSink): Promise<Loaded> {
     const uuid = label.componentUuid;
     const table = tableOf(device, uuid, truth.chunkSize);
     members.set(component, { uuid, table, slot });
+    // What a superblock says that is not the newest holds no more.
+    const isNewest = label.generation === truth.generation &&
+      one.otherFault === undefined;
+    if (isNewest && label.clean) digests.set(table, label.tableDigest);
   }
   const virtualChunks = truth.virtualSize / truth.chunkSize;
-  const read = await readNativeMap(members, virtualChunks, truth, damaged);
+  let isDamaged = false;
+  const read = await readNativeMap(members, virtualChunks, truth, (finding) => {
+    isDamaged = true;
+    damaged(finding);
+  });
+  for (const [table, digest] of digests) {
+    if (table.digest !== digest && !isDamaged) damaged(otherTable(table));
+  }
   const { generation, virtualSize } = truth;
   const { sequence } = read;
   const state = { generation, sequence, virtualSize, members };
   return { plan, format: new NativeFormat(truth, state), read };
+}
+
+/** A table that is not the one of which its superblock tells. */
+function otherTable({ device }: ChunkTable): Finding {
+  return {
+    kind: "lost-page",
+    severity: "damage",
+    what: "The chunk table is not as it was when the pool was stopped: pages " +
+      "of it were lost, or put back from a copy",
+    where: device.path,
+    effect: "data of this component may be missing, or be older ones",
+  };
 }
 
 /** Finishes or takes back what a stop left half done. */

@@ -16,7 +16,9 @@ import type { FlushObserver } from "../device/mod.ts";
 import {
   checkPage,
   clearEntry,
+  entryDigest,
   entrySequence,
+  entryVirtualChunk,
   isOwned,
   NATIVE_PAGE_SIZE,
   pageGeneration,
@@ -55,6 +57,8 @@ export class ChunkTable implements FlushObserver {
   #pageIndex = NONE;
   /** How often it was changed. */
   #version = 0;
+  /** The digests of all entries that are somebody's. */
+  #digest = 0;
 
   /**
    * Takes over a table: all its pages are blank, until {@linkcode loaded} says
@@ -89,6 +93,22 @@ export class ChunkTable implements FlushObserver {
     if (isSingle) this.#single.add(pageIndex);
   }
 
+  /** The digests of all entries that are somebody's, together, u32. */
+  get digest(): number {
+    return this.#digest;
+  }
+
+  /**
+   * Takes note of an entry that was found.
+   *
+   * @param chunk The chunk.
+   * @param virtualChunk Whose it is.
+   * @param sequence Since when.
+   */
+  found(chunk: number, virtualChunk: number, sequence: number): void {
+    this.#toggle(entryDigest(chunk, virtualChunk, sequence));
+  }
+
   /** How often it was changed: for whoever reads it meanwhile. */
   get version(): number {
     return this.#version;
@@ -104,8 +124,11 @@ export class ChunkTable implements FlushObserver {
    */
   own(chunk: number, virtualChunk: number, sequence: number): void {
     this.#load(Math.floor(chunk / TABLE_PAGE_ENTRIES));
-    setEntry(this.#page, chunk % TABLE_PAGE_ENTRIES, virtualChunk, sequence);
+    const index = chunk % TABLE_PAGE_ENTRIES;
+    assert(!isOwned(this.#page, index), "a chunk that is given is nobody's");
+    setEntry(this.#page, index, virtualChunk, sequence);
     this.#save();
+    this.#toggle(entryDigest(chunk, virtualChunk, sequence));
   }
 
   /**
@@ -122,7 +145,14 @@ export class ChunkTable implements FlushObserver {
       for (; i < chunks.length; i++) {
         const chunk = chunks[i] ?? 0;
         if (Math.floor(chunk / TABLE_PAGE_ENTRIES) !== page) break;
-        clearEntry(this.#page, chunk % TABLE_PAGE_ENTRIES);
+        const index = chunk % TABLE_PAGE_ENTRIES;
+        assert(isOwned(this.#page, index), "what is given back was somebody's");
+        this.#toggle(entryDigest(
+          chunk,
+          entryVirtualChunk(this.#page, index),
+          entrySequence(this.#page, index),
+        ));
+        clearEntry(this.#page, index);
       }
       this.#save();
     }
@@ -182,6 +212,10 @@ export class ChunkTable implements FlushObserver {
   flushEnds(): void {
     for (const [page, slot] of this.#flushing) this.#durable[page] = slot;
     this.#flushing.clear();
+  }
+
+  #toggle(digest: number): void {
+    this.#digest = (this.#digest ^ digest) >>> 0;
   }
 
   /** The slot of a page's newest version. */

@@ -25,7 +25,9 @@ import {
 import type { Assembly } from "./assemble.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import type { Finding } from "./findings.ts";
+import { tableOf } from "./native_format.ts";
 import { planNativeMembers } from "./native_members.ts";
+import { scanTable } from "./native_scan.ts";
 import {
   hasSuperblock,
   readSuperblock,
@@ -184,7 +186,14 @@ async function rebuild(
   componentUuid: string,
 ): Promise<void> {
   const { componentSize } = nativeGeometry(device.size, truth.chunkSize);
-  const superblock = { ...truth, componentUuid, componentSize };
+  const table = tableOf(device, componentUuid, truth.chunkSize);
+  await scanTable(table, {
+    page() {},
+    unsound() {},
+    owned: (chunk, v, sequence) => table.found(chunk, v, sequence),
+  });
+  const tableDigest = truth.clean ? table.digest : 0;
+  const superblock = { ...truth, componentUuid, componentSize, tableDigest };
   for (let slot = 0; slot < SUPERBLOCK_SLOTS; slot++) {
     writeSuperblock(device, superblock, slot);
   }

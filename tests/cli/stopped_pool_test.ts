@@ -83,6 +83,7 @@ Deno.test("virstor dump prints labels, also as JSON", async () => {
     poolUuid,
     generation: 1,
     clean: true,
+    tableDigest: 0,
     compat: 0,
     readOnlyCompat: 0,
     virtualSize: 1024 * MIB,

@@ -244,6 +244,17 @@ export function rewriteSuperblock(slot: Slot, values: RawValues): void {
 }
 
 /**
+ * Makes of a pool one that was not stopped cleanly.
+ *
+ * @param paths Its components.
+ */
+export function markInUse(paths: readonly string[]): void {
+  for (const slot of paths.flatMap(superblockSlots)) {
+    rewriteSuperblock(slot, { clean: 0, tableDigest: 0 });
+  }
+}
+
+/**
  * Writes an entry of a chunk table, sealed as the newest version, to the two
  * slots of its page that do not count, as a clean stop would.
  *

@@ -12,6 +12,7 @@ import {
   claimOf,
   flipBit,
   generationOf,
+  markInUse,
   misdirect,
   pageSlots,
   readSlot,
@@ -285,7 +286,22 @@ const CLAIMS: readonly DamageKind[] = [
   ], (sample) => claimTwice(sample, 0)),
   mended("two chunks that claim one since one time and another", [
     "superseded notice",
-  ], (sample) => claimTwice(sample, -1)),
+  ], (sample) => {
+    markInUse(sample.paths);
+    return claimTwice(sample, -1);
+  }),
+  refused("a page that is lost as if it never was", ["lost-page damage"], [
+    "corrupt",
+    "not as it was when the pool was stopped",
+  ], ({ paths: [a] }) => zeroSlots(pageSlots(a, 0))),
+  refused("a page that is as it was before", ["lost-page damage"], [
+    "corrupt",
+    "not as it was when the pool was stopped",
+  ], (sample) => {
+    for (const slot of pageSlots(sample.paths[0], 0)) {
+      writeSlot(slot, before(sample, slot));
+    }
+  }),
   refused("a newer version in a newest superblock", UNREADABLE, [
     "unsupported",
     "version is 3",

@@ -121,6 +121,7 @@ function makePool(paths: readonly string[]): void {
       componentUuid: members[i]?.uuid ?? "",
       generation: 1,
       clean: true,
+      tableDigest: 0,
       compat: 0,
       readOnlyCompat: 0,
       virtualSize: VIRTUAL_CHUNKS * CHUNK,

@@ -35,7 +35,9 @@ export const SUPERBLOCK_TABLE: Readonly<Record<string, RawField>> = {
   memberCount: [128, "u16"],
   nameSize: [130, "u16"],
   clean: [132, "u8"],
-  reserved133: [133, "u8[11]"],
+  reserved133: [133, "u8[3]"],
+  tableDigest: [136, "u32"],
+  reserved140: [140, "u8[4]"],
   name: [144, "char[256]"],
   reserved400: [400, "u8[112]"],
 };

@@ -53,6 +53,7 @@ function content(index: number): Uint8Array {
     componentUuid,
     generation: 1,
     clean: true,
+    tableDigest: 0,
     compat: 0,
     readOnlyCompat: 0,
     virtualSize: VIRTUAL_CHUNKS * CHUNK,

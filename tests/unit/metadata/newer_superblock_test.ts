@@ -29,6 +29,7 @@ const SUPERBLOCK: Superblock = {
   componentUuid: UUID,
   generation: 1,
   clean: true,
+  tableDigest: 0,
   compat: 0,
   readOnlyCompat: 0,
   virtualSize: 2 ** 40,

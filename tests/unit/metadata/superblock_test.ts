@@ -47,6 +47,7 @@ const SUPERBLOCK: Superblock = {
   componentUuid: SECOND,
   generation: 0x1_2345_6789,
   clean: true,
+  tableDigest: 0xfedc_ba98,
   compat: 0,
   readOnlyCompat: 0,
   virtualSize: 2 ** 40,
@@ -78,6 +79,7 @@ const RAW: RawValues = {
   memberCount: 3,
   nameSize: 4,
   clean: 1,
+  tableDigest: 0xfedc_ba98,
   name: "demo",
 };
 

@@ -112,7 +112,8 @@ function superblockOf(slots: Uint8Array, size: number): Superblock {
 }
 
 /** What all superblocks of a pool say, however old. */
-function factsOf({ generation: _, clean: __, ...facts }: Superblock): unknown {
+function factsOf(superblock: Superblock): unknown {
+  const { generation: _, clean: __, tableDigest: ___, ...facts } = superblock;
   return facts;
 }
 

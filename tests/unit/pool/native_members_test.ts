@@ -44,6 +44,7 @@ function found(
     componentUuid: uuidOf(own),
     generation,
     clean: false,
+    tableDigest: 0,
     compat: 0,
     readOnlyCompat: 0,
     virtualSize: 64 * MIB,

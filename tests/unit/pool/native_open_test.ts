@@ -5,6 +5,7 @@
  * @module
  */
 
+import { markInUse } from "../../helpers/damage.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { VirstorError } from "../../../errors.ts";
 import {
@@ -317,6 +318,7 @@ Deno.test("openPool() takes the newer one of two chunks that claim a virtual chu
     // Virtual chunk 2 has been moved to c2, or was there before.
     const sequence = isNewer ? 1000 : 1;
     own(c, 4, 2, sequence);
+    markInUse(paths);
     writeAt(c, 4 * SMALL_CHUNK, chunkBytes(77));
     if (isNewer) content.set(2, chunkBytes(77));
     const { findings } = await checkComponents(paths);
