@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FormatName } from "../../pool/mod.ts";
 import { Random } from "./random.ts";
 import type { SkipsFlush, Survivors } from "./simulated_disk.ts";
 import type { Step } from "./steps.ts";
@@ -14,7 +15,7 @@ import type { WorldOptions } from "./world.ts";
 /** What survives a cut; chance decides several times. */
 const FATES: readonly Survivors[] = ["all", "none", "some", "some", "some"];
 /** Something to overwrite, to lose and to keep. */
-const START: readonly Step[] = ["first write", "overwrite", "flush"];
+export const START: readonly Step[] = ["first write", "overwrite", "flush"];
 
 /** What to go through. */
 export interface ExhaustOptions extends WorldOptions {
@@ -45,14 +46,23 @@ export interface ExhaustOptions extends WorldOptions {
 export async function exhaust(options: ExhaustOptions): Promise<number> {
   let runs = 0;
   const { steps, format, stride = 1 } = options;
-  const all = format === "native" ? NATIVE_STEPS : FREEBSD_STEPS;
-  const sequences = sequencesOf(steps, all)
+  const sequences = sequencesOf(steps, stepsOf(format))
     .filter((_, index) => index % stride === 0);
   for (const [done, sequence] of sequences.entries()) {
     runs += await exhaustSequence(sequence, options);
     options.onProgress?.(done + 1, sequences.length);
   }
   return runs;
+}
+
+/**
+ * What can be done to pools of a format.
+ *
+ * @param format The format.
+ * @returns All steps.
+ */
+export function stepsOf(format: FormatName): readonly Step[] {
+  return format === "native" ? NATIVE_STEPS : FREEBSD_STEPS;
 }
 
 function sequencesOf(count: number, all: readonly Step[]): Step[][] {

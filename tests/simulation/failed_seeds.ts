@@ -22,9 +22,7 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
   { format: "freebsd", seed: 90_792 },
   { format: "freebsd", seed: 2_107_939_093 },
   // A write waited for chunks that could not be freed.
-  { format: "native", seed: 51 },
-  // An evacuation went on after the pool had failed.
-  { format: "native", seed: 11_016 },
+  { format: "native", seed: 134 },
 ];
 
 /** A sequence of steps that was cut off anywhere. */

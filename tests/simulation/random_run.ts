@@ -9,7 +9,10 @@ import type { FormatName } from "../../pool/mod.ts";
 import { Random } from "./random.ts";
 import type { Fault, SkipsFlush, Survivors } from "./simulated_disk.ts";
 import type { Step } from "./steps.ts";
+import { allDone } from "./turns.ts";
 import { World } from "./world.ts";
+
+const RESIZES: readonly Step[] = ["grow", "shrink"];
 
 /** What to run. */
 export interface RandomRunOptions {
@@ -127,10 +130,21 @@ async function untilFailure(run: Run): Promise<void> {
   }
 }
 
+/** Takes a step, or several at once. */
 async function step(run: Run): Promise<void> {
-  const name = pickStep(run);
-  run.trail.push(name);
-  await run.world.take(name, run.random);
+  const { world, random, trail } = run;
+  const names = [pickStep(run)];
+  while (names.length < 3 && random.chance(10)) {
+    const name = pickStep(run);
+    // The model knows of one new size at a time.
+    if (!RESIZES.includes(name)) names.push(name);
+  }
+  trail.push(names.join(" & "));
+  const each = names.map((name) => {
+    // Each has its own chance: they go on in any order.
+    return world.take(name, new Random(random.below(2 ** 31)));
+  });
+  await allDone(each);
 }
 
 function pickStep({ world, weights, random }: Run): Step {

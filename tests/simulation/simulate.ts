@@ -11,11 +11,14 @@ import { parseArgs } from "@std/cli";
 import type { FormatName } from "../../pool/mod.ts";
 import { exhaust } from "./exhaustive.ts";
 import type { ExhaustOptions } from "./exhaustive.ts";
+import { failEverywhere } from "./failing_operations.ts";
 import { inWorlds } from "./in_worlds.ts";
 import { randomRun } from "./random_run.ts";
 
 /** Steps of a random run. */
 const STEPS = 300;
+/** From so many seeds every operation of every step fails. */
+const FAILING_SEEDS = 8;
 
 const args = parseArgs(Deno.args, { string: ["seed", "for", "format"] });
 const formats = formatsFrom(args.format);
@@ -43,6 +46,14 @@ async function all(directory: string): Promise<void> {
         if (steps < 2) await allSequences({ ...options, twice: true });
       }
     }
+  }
+  for (const format of formats) {
+    for (let seed = 1; seed <= FAILING_SEEDS; seed++) {
+      for (const punches of [true, false]) {
+        await failEverywhere({ directory, format, punches, seed });
+      }
+    }
+    say(`${format}, every operation fails: sound\n`);
   }
   await randomRuns(directory);
 }

@@ -94,6 +94,11 @@ export class SimulatedDisk {
     return this.#fault !== undefined;
   }
 
+  /** Whether one of them did. */
+  get hasFailed(): boolean {
+    return this.#fault !== undefined && this.#faultCount > this.#fault.first;
+  }
+
   /**
    * Makes a file with durable content.
    *

@@ -7,7 +7,7 @@
 import { VirstorError } from "../../errors.ts";
 import type { ErrorCode } from "../../errors.ts";
 import { Random } from "./random.ts";
-import { turn } from "./turns.ts";
+import { allDone, turn } from "./turns.ts";
 import type { World } from "./world.ts";
 
 /** Virtual chunks that steps touch: few, so that they meet. */
@@ -160,13 +160,6 @@ async function meanwhile(
   await allDone(all);
 }
 
-/** Waits for the end of all of them, also if one fails. */
-async function allDone(all: readonly Promise<void>[]): Promise<void> {
-  for (const result of await Promise.allSettled(all)) {
-    if (result.status === "rejected") throw result.reason;
-  }
-}
-
 async function soon(world: World, random: Random): Promise<void> {
   if (random.chance(50)) await turns(random.below(12));
   for (let i = random.below(40); i > 0; i--) await Promise.resolve();
@@ -201,10 +194,13 @@ async function wasDone(
 }
 
 async function add({ pool, paths, disk }: World): Promise<void> {
-  const members = pool.status().components.map(({ path }) => path);
-  const path = paths.find((one) => !members.includes(one));
+  const isMember = (path: string) =>
+    pool.status().components.some((one) => one.path === path);
+  const path = paths.find((one) => !isMember(one));
   if (path === undefined) return;
-  await pool.add([path], { force: true, openDevice: disk.open });
+  const change = pool.add([path], { force: true, openDevice: disk.open });
+  if (await wasDone(change, "busy") || isMember(path)) return;
+  throw new Error(`"${path}" was left open, and is no member`);
 }
 
 async function removeEmpty({ pool, format }: World): Promise<void> {

@@ -80,3 +80,15 @@ export async function within<T>(
     clearTimeout(timer);
   }
 }
+
+/**
+ * Waits for the end of all of several things, also if one fails.
+ *
+ * @param all What to wait for.
+ * @throws {unknown} What the first that failed did.
+ */
+export async function allDone(all: readonly Promise<void>[]): Promise<void> {
+  for (const result of await Promise.allSettled(all)) {
+    if (result.status === "rejected") throw result.reason;
+  }
+}
