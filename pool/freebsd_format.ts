@@ -9,7 +9,7 @@
  * @module
  */
 
-import { assert, AssertionError, messageOf, VirstorError } from "../errors.ts";
+import { assert, AssertionError, messageOf } from "../errors.ts";
 import {
   COMPONENT_ALLOCATED,
   COMPONENT_CURRENT,
@@ -28,6 +28,7 @@ import type { ComponentLayout } from "./component_layout.ts";
 import { freebsdLayout } from "./component_layout.ts";
 import type { Finding } from "./findings.ts";
 import type { ForwardMap } from "./forward_map.ts";
+import { inDoubt } from "./in_doubt.ts";
 import { compareFreebsdMap, scanFreebsdMap } from "./freebsd_map_scan.ts";
 import type { PoolFormat } from "./pool_format.ts";
 
@@ -147,7 +148,7 @@ export class FreebsdFormat implements PoolFormat {
       writeDeviceLabel(one.device, { ...label, count: after.length });
       await one.device.flush();
     }
-    await uncertain(async () => {
+    await inDoubt("The labels", async () => {
       this.#count = after.length;
       await this.#writeLabelDurably(this.#first, after);
       // No chunk may be mapped to a component that is joining.
@@ -181,7 +182,7 @@ export class FreebsdFormat implements PoolFormat {
       "what leaves or is renumbered holds no chunk",
     );
     [...stay, ...removed].forEach((one, index) => one.index = index);
-    await uncertain(async () => {
+    await inDoubt("The labels", async () => {
       await this.#wipeLeftovers();
       for (const one of [...moved, ...removed]) {
         writeDeviceLabel(one.device, { ...this.#label(one, 0), count });
@@ -295,19 +296,6 @@ export class FreebsdFormat implements PoolFormat {
 
 function unreachable(): never {
   throw new AssertionError("a dense format is not asked to do this");
-}
-
-/** Says of a failure that the state on disk is unknown after it. */
-async function uncertain(step: () => Promise<void>): Promise<void> {
-  try {
-    await step();
-  } catch (error) {
-    throw new VirstorError(
-      "failed",
-      `The labels may be half written: ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
 }
 
 /** The component that the next chunk comes from, or the last one. */

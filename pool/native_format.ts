@@ -10,7 +10,7 @@
  * @module
  */
 
-import { assert, AssertionError, messageOf, VirstorError } from "../errors.ts";
+import { assert, AssertionError } from "../errors.ts";
 import type { MemberState, Superblock } from "../metadata/mod.ts";
 import { encodeUuid, nativeGeometry, UUID_SIZE } from "../metadata/mod.ts";
 import type { Component } from "./component.ts";
@@ -20,6 +20,7 @@ import { wipeDeviceLabels } from "./component_label.ts";
 import type { Finding } from "./findings.ts";
 import { flushAll } from "./flush_all.ts";
 import type { ForwardMap } from "./forward_map.ts";
+import { inDoubt } from "./in_doubt.ts";
 import { checkNativeMember } from "./native_check.ts";
 import { writeFirstSuperblock, writeSuperblock } from "./native_superblock.ts";
 import { ChunkTable } from "./native_table.ts";
@@ -188,7 +189,7 @@ export class NativeFormat implements PoolFormat {
     );
     const stay = this.#members.filter((one) => !removed.includes(one));
     await this.#change(stay, onCommit);
-    await uncertain(async () => {
+    await inDoubt("The superblocks", async () => {
       for (const one of removed) {
         this.#stored.delete(one);
         one.device.observer = undefined;
@@ -215,7 +216,7 @@ export class NativeFormat implements PoolFormat {
   async resize(virtualSize: number): Promise<void> {
     // Entries beyond a new end are cleared, but maybe not durably yet: a disk
     // must not become smaller than they say.
-    await uncertain(() => this.#flushAll(this.#members));
+    await inDoubt("The superblocks", () => this.#flushAll(this.#members));
     this.#virtualSize = virtualSize;
     await this.#change(this.#members);
   }
@@ -249,7 +250,7 @@ export class NativeFormat implements PoolFormat {
     after: readonly Component[],
     onCommit: () => void = () => {},
   ): Promise<void> {
-    await uncertain(() => this.#nextGeneration(after, false));
+    await inDoubt("The superblocks", () => this.#nextGeneration(after, false));
     this.#members = after;
     after.forEach((one, index) => one.index = index);
     onCommit();
@@ -335,17 +336,4 @@ export function tableOf(
   const bytes = new Uint8Array(UUID_SIZE);
   encodeUuid(uuid, bytes, 0);
   return new ChunkTable(device, nativeGeometry(device.size, chunkSize), bytes);
-}
-
-/** Says of a failure that the state on disk is unknown after it. */
-async function uncertain(step: () => Promise<void>): Promise<void> {
-  try {
-    await step();
-  } catch (error) {
-    throw new VirstorError(
-      "failed",
-      `The superblocks may be half written: ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
 }
