@@ -13,7 +13,7 @@ import type {
   ResizeRequest,
   ResizeResult,
 } from "./control_protocol.ts";
-import { printError } from "./output.ts";
+import { printNotices } from "./output.ts";
 import { readRegistry, registerPool } from "./registry.ts";
 
 /**
@@ -109,7 +109,7 @@ export function registerOpenPool(
       const all = [...new Set(paths)].map((path) => ({ path }));
       await registerPool(stateDirectory, { name, id, components: all });
     } catch (error) {
-      printError(`virstor: Notice: ${messageOf(error)}`);
+      printNotices([messageOf(error)]);
     }
   });
   return registering;

@@ -5,6 +5,7 @@
  */
 
 import type { CommandSpec, OptionSpec } from "./command.ts";
+import { SERVE_OPTIONS } from "./serve_option_table.ts";
 
 const VERBOSE: OptionSpec = {
   name: "verbose",
@@ -26,62 +27,12 @@ const JSON_OUTPUT: OptionSpec = {
   help: "print JSON, for scripts",
 };
 
-/** The options of `serve`. */
-const SERVE_OPTIONS: readonly OptionSpec[] = [
-  {
-    name: "listen",
-    value: "HOST:PORT",
-    help: "TCP address (default 127.0.0.1:10809)",
-  },
-  {
-    name: "socket",
-    value: "PATH",
-    help: "Unix socket to listen on instead",
-  },
-  {
-    name: "component",
-    value: "PATH",
-    repeatable: true,
-    help: "where a component is now; repeatable",
-  },
-  { name: "read-only", help: "refuse all writes" },
-  {
-    name: "degraded",
-    help: "serve what is there of a native pool, read-only",
-  },
-  {
-    name: "on-full",
-    value: "delay|error",
-    help: "a write without a chunk waits (default) or fails",
-  },
-  {
-    name: "full-timeout",
-    value: "SECONDS",
-    help: "fail delayed writes after this (default never)",
-  },
-  {
-    name: "max-delayed",
-    value: "SIZE",
-    help: "hold this much of delayed writes (default 64M)",
-  },
-  {
-    name: "chunk-watermark",
-    value: "N",
-    help: "warn when fewer chunks are free (default 100)",
-  },
-  {
-    name: "component-watermark",
-    value: "N",
-    help: "warn when fewer components are empty (default 1)",
-  },
-];
-
 const STOP_TEXT = {
   usage: "[-fv] NAME...",
   description: [
     "Stop serving pools: delayed writes fail with ESHUTDOWN, everything else is",
     "finished and made durable. The labels stay as they are. A pool with",
-    "connected clients is stopped with -f only.",
+    "connected clients is stopped with -f only. Other pools of its process go on.",
   ],
   options: [
     { name: "force", short: "f", help: "also while clients are connected" },
@@ -138,16 +89,18 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "serve",
-    summary: "serve a pool over NBD, until it is stopped",
-    usage: "[--socket PATH | --listen HOST:PORT] [OPTION...] NAME",
+    summary: "serve pools over NBD, until they are stopped",
+    usage: "[--listen HOST:PORT | --socket PATH]... [OPTION...] NAME...",
     description: [
-      "Serve a pool over NBD; print its URI when clients can connect, and events on",
-      'standard error. Port 0 stands for any free one. SIGINT, SIGTERM or "virstor',
-      'stop" end it; a second signal ends it at once.',
+      "Serve pools over NBD, each as the export of its name, the first also as the",
+      "default. Print their URIs when clients can connect, and events on standard",
+      "error. Port 0 stands for any free one. SIGINT or SIGTERM end it, a second",
+      'signal at once. "virstor stop" stops one pool; the last one ends the process.',
+      "The command of --run finds $uri, $socket and $exportname in its environment.",
     ],
     options: SERVE_OPTIONS,
     operands: ["NAME"],
-    moreOperands: false,
+    moreOperands: true,
     load: () => import("./commands/serve.ts"),
   },
   {

@@ -21,13 +21,15 @@ import type {
 export interface ServerStatus {
   /** The process that serves the pool. */
   readonly pid: number;
-  /** What clients connect to. */
+  /** What clients connect to: the first of the URIs, or an empty string. */
   readonly uri: string;
+  /** One for each address that is known. */
+  readonly uris: readonly string[];
   /** When it began, ISO 8601. */
   readonly startedAt: string;
-  /** The clients connected now. */
+  /** The clients of this pool connected now, and those that choose yet. */
   readonly clients: readonly NbdClientInfo[];
-  /** What was done for all clients since it began. */
+  /** What the process did for all clients, of all its pools, since it began. */
   readonly counters: NbdCounters;
 }
 

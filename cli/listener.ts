@@ -8,17 +8,40 @@ import { messageOf, VirstorError } from "../errors.ts";
 import type { Address } from "./address.ts";
 import { shortSocketPath } from "./state_directory.ts";
 
+/** Something that listens. */
+export interface Door {
+  /** It. */
+  readonly listener: Deno.Listener;
+  /** Where, with the real port; `undefined` if that is not known. */
+  readonly address: Address | undefined;
+}
+
 /**
  * Listens on an address. A Unix socket that nobody listens on any more, left
  * behind by a process that was killed, is replaced.
  *
  * @param address The address.
+ * @param socketMode The permissions of a Unix socket; what the umask leaves,
+ *   unless given.
  * @returns What listens; closing it removes a Unix socket.
  * @throws {VirstorError} `busy` if somebody else listens there, `exists` if
  *   the path is of something else than a socket, `io`.
  */
-export async function openListener(address: Address): Promise<Deno.Listener> {
-  if ("path" in address) return await listenOnPath(address.path);
+export async function openDoor(
+  address: Address,
+  socketMode?: number,
+): Promise<Door> {
+  if ("path" in address) {
+    return { listener: await listenOnPath(address.path, socketMode), address };
+  }
+  const listener = listenOnPort(address);
+  const { port } = listener.addr;
+  return { listener, address: { ...address, port } };
+}
+
+function listenOnPort(
+  address: { readonly hostname: string; readonly port: number },
+): Deno.TcpListener {
   const { hostname, port } = address;
   const where = `${
     hostname.includes(":") ? `[${hostname}]` : hostname
@@ -42,12 +65,20 @@ export async function openListener(address: Address): Promise<Deno.Listener> {
   }
 }
 
-async function listenOnPath(given: string): Promise<Deno.Listener> {
+async function listenOnPath(
+  given: string,
+  mode: number | undefined,
+): Promise<Deno.Listener> {
   const path = shortSocketPath(given, "use a shorter one");
   await removeStale(path);
+  let listener: Deno.Listener | undefined;
   try {
-    return Deno.listen({ transport: "unix", path });
+    listener = Deno.listen({ transport: "unix", path });
+    // At once, before anybody else has a turn to connect.
+    if (mode !== undefined) Deno.chmodSync(path, mode);
+    return listener;
   } catch (error) {
+    listener?.close();
     throw new VirstorError(
       "io",
       `Cannot listen on "${path}": ${messageOf(error)}`,

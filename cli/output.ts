@@ -7,6 +7,34 @@
 
 import { VirstorError } from "../errors.ts";
 
+/** How much a server tells: errors only, events too, or all there is. */
+export type LogLevel = "error" | "info" | "debug";
+
+/** How lines on standard error are written. */
+export interface LogStyle {
+  /** What is told. */
+  readonly level: LogLevel;
+  /** Text for people, or one JSON object a line. */
+  readonly format: "text" | "json";
+  /** Text says which pool a line is about; JSON always does. */
+  readonly showPools: boolean;
+}
+
+/** What a line of the log is about, where that is known. */
+export interface LogDetails {
+  /** How much it matters; `info` by default. */
+  readonly level?: LogLevel;
+  /** The pool, which is the export too. */
+  readonly pool?: string;
+  /** The number of the client. */
+  readonly client?: number;
+  /** Where the client came from. */
+  readonly peer?: string;
+}
+
+/** Each level tells what those before it tell. */
+const LEVELS: readonly LogLevel[] = ["error", "info", "debug"];
+
 /** Standard output is gone: whoever read it has seen enough. */
 export class OutputClosedError extends Error {
   override readonly name = "OutputClosedError";
@@ -20,6 +48,17 @@ const QUIET_PROGRESS_SECONDS = 10;
 const encoder = new TextEncoder();
 /** Whether the terminal shows a line that is going to change. */
 let isLineOpen = false;
+/** Standard error is one for the whole process, and so is its style. */
+let style: LogStyle = { level: "info", format: "text", showPools: false };
+
+/**
+ * Sets how lines on standard error are written from now on.
+ *
+ * @param wanted The style.
+ */
+export function setLogStyle(wanted: LogStyle): void {
+  style = wanted;
+}
 
 function writeAll(
   stream: { writeSync(bytes: Uint8Array): number },
@@ -71,9 +110,8 @@ export function printJson(value: unknown): void {
  * @param text Without a line break at the end.
  */
 export function printError(text: string): void {
-  const start = isLineOpen ? START_OF_LINE : "";
-  isLineOpen = false;
-  writeErrorText(`${start}${text}\n`);
+  const message = text.replace(/^virstor: /, "");
+  writeLine("failed", message, { level: "error" }, text);
 }
 
 /**
@@ -82,7 +120,9 @@ export function printError(text: string): void {
  * @param notices One line each.
  */
 export function printNotices(notices: readonly string[]): void {
-  for (const notice of notices) printError(`virstor: Notice: ${notice}`);
+  for (const notice of notices) {
+    writeLine("notice", notice, {}, `virstor: Notice: ${notice}`);
+  }
 }
 
 /**
@@ -100,12 +140,42 @@ export function printInternalError(error: unknown): void {
 /**
  * Writes an event to standard error, with the time.
  *
- * @param kind One word.
- * @param text One line.
+ * @param event One word.
+ * @param message One line.
+ * @param details What it is about.
  */
-export function log(kind: string, text: string): void {
-  const time = new Date().toISOString().replace(/\.\d+Z$/, "Z");
-  printError(`${time} ${kind}: ${text}`);
+export function log(
+  event: string,
+  message: string,
+  details: LogDetails = {},
+): void {
+  const { pool, client, peer } = details;
+  const parts = [`${timeNow()} ${event}`];
+  if (style.showPools && pool !== undefined) parts.push(`pool "${pool}"`);
+  if (client !== undefined) parts.push(`${client} (${peer ?? ""})`);
+  writeLine(event, message, details, [...parts, message].join(": "));
+}
+
+/** One line in the style that is set, if its level is told. */
+function writeLine(
+  event: string,
+  message: string,
+  details: LogDetails,
+  text: string,
+): void {
+  const { level = "info", ...about } = details;
+  if (LEVELS.indexOf(level) > LEVELS.indexOf(style.level)) return;
+  const start = isLineOpen ? START_OF_LINE : "";
+  isLineOpen = false;
+  const line = style.format === "text"
+    ? text
+    : JSON.stringify({ time: timeNow(), level, event, ...about, message });
+  writeErrorText(`${start}${line}\n`);
+}
+
+/** Now, to the second, ISO 8601. */
+function timeNow(): string {
+  return new Date().toISOString().replace(/\.\d+Z$/, "Z");
 }
 
 /**
@@ -124,7 +194,7 @@ export async function withProgress<T>(
   promise: Promise<T>,
   detail?: () => string,
 ): Promise<T> {
-  const terminal = Deno.stderr.isTerminal();
+  const terminal = style.format === "text" && Deno.stderr.isTerminal();
   let seconds = 0;
   const timer = setInterval(() => {
     seconds += 1;
@@ -137,7 +207,7 @@ export async function withProgress<T>(
       seconds === 1 ||
       (far !== "" && seconds % QUIET_PROGRESS_SECONDS === 0)
     ) {
-      printError(text);
+      writeLine("progress", text, {}, text);
     }
   }, 1000);
   try {

@@ -1,103 +1,101 @@
 /**
- * A pool that is served: its NBD server, its control socket, and what ends
- * them.
+ * Pools that are served by this process: the NBD server, the control sockets,
+ * and what ends them.
  *
  * @module
  */
 
+import { resolve as resolvePath } from "node:path";
 import { VirstorError } from "../errors.ts";
-import { NbdServer } from "../nbd/mod.ts";
-import { openPool, type Pool, type PoolOptions } from "../pool/mod.ts";
+import { type NbdEvent, NbdServer } from "../nbd/mod.ts";
+import type { PoolOptions } from "../pool/mod.ts";
 import { type Address, isLocal, nbdUri } from "./address.ts";
-import { callServer } from "./control_client.ts";
-import {
-  addComponents,
-  registerOpenPool,
-  removeComponents,
-  resizeDisk,
-  SERVED_EVACUATION_RATE,
-} from "./change_pool.ts";
+import { AllowList } from "./allow_list.ts";
 import type { StatusReport, StopRequest } from "./control_protocol.ts";
-import { ControlServer } from "./control_server.ts";
+import { Denials } from "./denials.ts";
+import { Doors } from "./doors.ts";
 import { EXIT_INTERNAL, EXIT_OK } from "./exit_code.ts";
-import { openListener } from "./listener.ts";
-import {
-  log,
-  print,
-  printError,
-  printInternalError,
-  printNotices,
-  withProgress,
-} from "./output.ts";
+import { type Door, openDoor } from "./listener.ts";
+import { log, print, printInternalError, printNotices } from "./output.ts";
+import { removePidFile, writePidFile } from "./pid_file.ts";
+import { RunningCommand } from "./run_command.ts";
+import { type PoolSource, ServedPool } from "./served_pool.ts";
 import { obeySignals } from "./signals.ts";
-import { controlSocketPath } from "./state_directory.ts";
+import { inheritDoors } from "./socket_activation.ts";
 
 /**
  * How long requests under way and clients that read slowly may hold up the
- * end, milliseconds.
+ * end unless told otherwise, milliseconds.
  */
 const GRACE_MS = 10_000;
+/**
+ * How long answers may be on their way to clients of a pool that has stopped
+ * while others go on, milliseconds.
+ */
+const FAREWELL_MS = 500;
+
+/** Where a server listens, whom it serves, and when it ends. */
+export interface Conduct {
+  /** Where to listen, beside what was inherited; may be empty. */
+  readonly addresses: readonly Address[];
+  /** Permissions of Unix sockets. */
+  readonly socketMode?: number;
+  /** Who may connect over TCP. */
+  readonly allowed: AllowList;
+  /** Clients at once. */
+  readonly maxClients?: number;
+  /** End when the last client has left. */
+  readonly exitOnLastClient: boolean;
+  /** Where to write the number of the process. */
+  readonly pidFile?: string;
+  /** How long requests under way may hold up the end, milliseconds. */
+  readonly graceMs?: number;
+  /** Run this in the shell, and end with it. */
+  readonly command?: string;
+}
 
 /** What is to be served, and where. */
 export interface ServiceOptions {
   /** The state directory. */
   readonly stateDirectory: string;
-  /** The pool's name, which is the export's name too. */
-  readonly name: string;
-  /** Where to listen. */
-  readonly address: Address;
-  /** How to open the pool. */
+  /** The pools, at least one; the first is the default export. */
+  readonly pools: readonly PoolSource[];
+  /** How to open the pools. */
   readonly poolOptions: PoolOptions;
+  /** Where to listen, and when to end. */
+  readonly conduct: Conduct;
   /**
-   * Finds the components, or makes them. Called when it is known that the
-   * pool is not served yet.
+   * Called when clients can connect, after the URIs were printed.
    *
-   * @returns Their paths.
-   */
-  findComponents(): Promise<readonly string[]>;
-  /**
-   * Called when clients can connect, after the URI was printed.
-   *
-   * @param report How the pool does; its server is there.
+   * @param report How the first pool does; its server is there.
    */
   onReady?(report: StatusReport): void;
 }
 
 /**
- * Serves a pool until a signal or `virstor stop` ends it.
+ * What a server does that was told only where to listen.
+ *
+ * @param address Where.
+ * @returns Its conduct.
+ */
+export function plainConduct(address: Address): Conduct {
+  return {
+    addresses: [address],
+    allowed: new AllowList([]),
+    exitOnLastClient: false,
+  };
+}
+
+/**
+ * Serves pools until a signal, `virstor stop` or another reason ends it.
  *
  * @param options What and where.
  * @returns The exit code.
- * @throws {VirstorError} If the pool cannot be opened, or not be served; also
+ * @throws {VirstorError} If a pool cannot be opened, or not be served; also
  *   if it could not be closed properly.
  */
-export async function servePool(options: ServiceOptions): Promise<number> {
-  const { stateDirectory, name } = options;
-  const running = await callServer(stateDirectory, name, "status", null);
-  if (running?.answer.server) {
-    const { pid, uri } = running.answer.server;
-    throw new VirstorError(
-      "busy",
-      `Cannot serve pool "${name}": process ${pid} serves it already, ` +
-        `on ${uri}`,
-    );
-  }
-  const paths = await options.findComponents();
-  let onRemoved = () => {};
-  const pool = await withProgress(
-    `Opening pool "${name}"`,
-    openPool(paths, {
-      ...options.poolOptions,
-      evacuation: { bytesPerSecond: SERVED_EVACUATION_RATE },
-      name,
-      onEvent: ({ kind, message }) => {
-        log(kind, message);
-        if (kind === "removed") onRemoved();
-      },
-    }),
-  );
-  onRemoved = () => void registerOpenPool(stateDirectory, pool);
-  const service = new Service(pool, options);
+export async function servePools(options: ServiceOptions): Promise<number> {
+  const service = new Service(options);
   try {
     await service.start();
   } catch (error) {
@@ -107,42 +105,37 @@ export async function servePool(options: ServiceOptions): Promise<number> {
   return await service.ended();
 }
 
-/** A pool, open, with everything that serves it. */
+/** Open pools, with everything that serves them. */
 class Service {
-  readonly #pool: Pool;
   readonly #options: ServiceOptions;
   readonly #nbd: NbdServer;
-  readonly #control: ControlServer;
+  readonly #pools: ServedPool[] = [];
+  /** Those that nobody has stopped yet. */
+  readonly #live = new Set<ServedPool>();
+  readonly #denials = new Denials();
   readonly #end = Promise.withResolvers<number>();
   readonly #startedAt = new Date().toISOString();
-  #uri = "";
+  #addresses: Address[] = [];
+  #hasServed = false;
+  #doors: Doors | undefined;
+  #command: RunningCommand | undefined;
+  #privateDirectory: string | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(pool: Pool, options: ServiceOptions) {
-    const { stateDirectory } = options;
-    this.#pool = pool;
+  constructor(options: ServiceOptions) {
+    const { maxClients } = options.conduct;
     this.#options = options;
     this.#nbd = new NbdServer({
-      exports: [{
-        name: pool.name,
-        description: `virstor pool ${pool.name}`,
-        device: pool,
-        readOnly: pool.capabilities.readOnly,
-      }],
-      log: ({ kind, client, peer, message }) =>
-        log(kind, client === 0 ? message : `${client} (${peer}): ${message}`),
+      // An empty name must never lead to another pool than before: the first
+      // one stays where it is, and `#onEvent` sends its clients away.
+      exports: () =>
+        this.#pools
+          .filter((pool, index) => index === 0 || this.#live.has(pool))
+          .map(({ served }) => served),
+      log: (event) => this.#onEvent(event),
+      ...maxClients !== undefined && { limits: { clients: maxClients } },
     });
     this.#nbd.finished.catch((error) => this.#panic(error));
-    this.#control = new ControlServer({
-      status: () => Promise.resolve(this.#report()),
-      add: (request) => addComponents(stateDirectory, pool, request),
-      remove: (request) => removeComponents(stateDirectory, pool, request),
-      planRemove: ({ paths }) => Promise.try(() => pool.planRemove(paths)),
-      cancelRemove: ({ paths }) => pool.cancelRemove(paths),
-      resize: (request) => resizeDisk(pool, request),
-      check: () => pool.check(),
-      stop: (request) => this.#stopOnRequest(request),
-    }, (error) => this.#panic(error));
   }
 
   /**
@@ -154,60 +147,116 @@ class Service {
     try {
       return await this.#end.promise;
     } finally {
-      await this.#control.answered();
+      await Promise.all(this.#pools.map((served) => served.answered()));
     }
   }
 
-  /** Opens the doors, and says so. */
+  /** Opens the pools and the doors, and says so. */
   async start(): Promise<void> {
-    const { stateDirectory, name, address } = this.#options;
-    const listener = await openListener(address);
-    try {
-      await this.#control.listen(controlSocketPath(stateDirectory, name));
-      await registerOpenPool(stateDirectory, this.#pool);
-    } catch (error) {
-      listener.close();
-      throw error;
+    const { stateDirectory, pools, poolOptions, conduct } = this.#options;
+    const calls = {
+      report: (served: ServedPool) => this.#report(served),
+      stop: (served: ServedPool, request: StopRequest) =>
+        this.#stopOnRequest(served, request),
+      panic: (error: unknown) => this.#panic(error),
+    };
+    for (const source of pools) {
+      const served = await ServedPool.open(
+        source,
+        stateDirectory,
+        poolOptions,
+        calls,
+      );
+      this.#pools.push(served);
+      this.#live.add(served);
     }
-    const { addr } = listener;
-    const real = "port" in addr && "port" in address
-      ? { ...address, port: addr.port }
-      : address;
-    this.#uri = nbdUri(real, name);
+    const doors = await this.#openDoors();
+    for (const served of this.#pools) await served.listen();
     obeySignals({
       begin: (signal) =>
         void this.#stopAndEnd(`Got ${signal}; once more ends it at once`),
       isEnding: () => this.#stopping !== undefined,
     });
-    this.#nbd.serve(listener);
-    const { missing, warnings } = this.#pool.status();
-    if (missing.length > 0) printNotices(warnings);
-    if (!isLocal(address)) {
-      printError(
-        "virstor: Notice: Whoever reaches this address can read and write " +
-          "the pool: there is no encryption and no password",
-      );
+    this.#nbd.serve(doors.listener);
+    if (this.#addresses.some((address) => !isLocal(address))) {
+      printNotices([
+        "Whoever reaches this address can read and write the pool: there is " +
+        "no encryption and no password",
+      ]);
     }
-    print(this.#uri);
-    this.#options.onReady?.(this.#report());
+    if (conduct.pidFile !== undefined) await writePidFile(conduct.pidFile);
+    if (conduct.command !== undefined) return this.#runCommand(conduct.command);
+    const uris = this.#pools.flatMap((served) => this.#urisOf(served));
+    if (uris.length > 0) print(uris.join("\n"));
+    const [first] = this.#pools;
+    if (first !== undefined) this.#options.onReady?.(this.#report(first));
   }
 
-  /** Closes everything; the control socket answers what it was asked. */
+  /** Closes everything; the control sockets answer what they were asked. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
   }
 
-  async #stop(): Promise<void> {
-    // The socket goes first: whoever finds the pool unlocked finds none.
-    this.#control.retire();
-    // The server finishes requests under way and refuses new ones, while the
-    // pool fails the writes that wait for space, for which that would wait.
-    const disconnected = this.#nbd.close({ graceMs: GRACE_MS });
+  async #openDoors(): Promise<Doors> {
+    const { addresses, socketMode, allowed, command } = this.#options.conduct;
+    const opened: Door[] = await inheritDoors();
     try {
-      await this.#pool.close();
-    } finally {
-      await disconnected;
+      for (const address of addresses) {
+        opened.push(await openDoor(address, socketMode));
+      }
+      if (opened.length === 0 && command !== undefined) {
+        // Nobody else has to find it.
+        this.#privateDirectory = await Deno.makeTempDir({ prefix: "virstor-" });
+        const path = `${this.#privateDirectory}/nbd.sock`;
+        opened.push(await openDoor({ path }));
+      }
+    } catch (error) {
+      for (const { listener } of opened) listener.close();
+      throw error;
+    }
+    this.#addresses = opened.flatMap(({ address }) => address ?? []);
+    this.#doors = new Doors(opened.map(({ listener }) => listener), {
+      allowed,
+      onDenied: (address) => this.#denials.count(address),
+    });
+    return this.#doors;
+  }
+
+  /** Runs what clients are wanted for, and ends with it. */
+  #runCommand(words: string): void {
+    const [first] = this.#pools;
+    const [uri = ""] = first === undefined ? [] : this.#urisOf(first);
+    const socket = this.#addresses.find((address) => "path" in address);
+    this.#command = new RunningCommand(words, {
+      uri,
+      socket: socket !== undefined && "path" in socket
+        ? resolvePath(socket.path)
+        : "",
+      exportname: first?.name ?? "",
+    });
+    void this.#command.ended.then((code) => {
+      if (this.#stopping !== undefined) return;
+      void this.#stopAndEnd(`The command ended with exit code ${code}`);
+    });
+  }
+
+  async #stop(): Promise<void> {
+    const { graceMs = GRACE_MS, pidFile } = this.#options.conduct;
+    // The server finishes requests under way and refuses new ones, while the
+    // pools fail the writes that wait for space, for which that would wait.
+    this.#doors?.close();
+    const disconnected = this.#nbd.close({ graceMs });
+    const closed = await Promise.allSettled(
+      this.#pools.map((served) => served.close()),
+    );
+    await disconnected;
+    if (pidFile !== undefined) await removePidFile(pidFile);
+    if (this.#privateDirectory !== undefined) {
+      await Deno.remove(this.#privateDirectory, { recursive: true });
+    }
+    for (const result of closed) {
+      if (result.status === "rejected") throw result.reason;
     }
   }
 
@@ -216,29 +265,77 @@ class Service {
     log("stopping", reason);
     try {
       await this.stop();
-      this.#end.resolve(EXIT_OK);
+      this.#end.resolve(await this.#command?.end() ?? EXIT_OK);
     } catch (error) {
       this.#end.reject(error);
     }
   }
 
-  async #stopOnRequest({ force }: StopRequest): Promise<null> {
-    const { name } = this.#options;
-    const clients = this.#nbd.clients.filter((client) =>
-      client.exportName !== undefined
-    );
-    if (clients.length > 0 && !force) {
+  async #stopOnRequest(
+    served: ServedPool,
+    { force }: StopRequest,
+  ): Promise<void> {
+    const { name } = served;
+    const count = this.#clientsOf(name).length;
+    if (count > 0 && !force) {
       throw new VirstorError(
         "busy",
-        `Cannot stop pool "${name}": ${clients.length} ` +
-          `client${clients.length === 1 ? " is" : "s are"} connected; ` +
+        `Cannot stop pool "${name}": ${count} ` +
+          `client${count === 1 ? " is" : "s are"} connected; ` +
           `disconnect, or use -f`,
       );
     }
+    this.#live.delete(served);
+    if (this.#live.size > 0) return await this.#stopOne(served);
     // That waits until this request is answered.
     void this.#stopAndEnd("Asked to stop");
     await this.stop();
-    return null;
+  }
+
+  /** Stops one pool; the others go on. */
+  async #stopOne(served: ServedPool): Promise<void> {
+    log("stopping", "Asked to stop", { pool: served.name });
+    try {
+      await served.close();
+    } finally {
+      const leaving = this.#clientsOf(served.name);
+      if (leaving.length > 0) {
+        await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
+      }
+      for (const { id } of leaving) this.#doors?.cut(id);
+    }
+  }
+
+  #clientsOf(name: string): { id: number }[] {
+    return this.#nbd.clients.filter(({ exportName }) => exportName === name);
+  }
+
+  #onEvent({ kind, client, peer, message }: NbdEvent): void {
+    const found = this.#nbd.clients.find(({ id }) => id === client);
+    const pool = found?.exportName;
+    log(kind, message, {
+      level: ["accept-failed", "error"].includes(kind) ? "error" : "info",
+      ...pool !== undefined && { pool },
+      ...client !== 0 && { client, peer },
+    });
+    if (kind === "connected") {
+      const isLive = [...this.#live].some(({ name }) => name === pool);
+      if (!isLive) this.#doors?.cut(client);
+    }
+    if (kind === "disconnected" || kind === "refused") this.#onLeft(client);
+  }
+
+  #onLeft(client: number): void {
+    this.#doors?.forget(client);
+    if (!this.#options.conduct.exitOnLastClient) return;
+    const isLast = this.#nbd.clients.every(({ id }) => id === client);
+    // Before the first one came there was nobody who could be the last.
+    const hasServed = this.#hasServed ||= this.#nbd.clients.some((each) =>
+      each.id === client && each.exportName !== undefined
+    );
+    if (isLast && hasServed && this.#stopping === undefined) {
+      void this.#stopAndEnd("The last client has left");
+    }
   }
 
   /** A mistake in virstor itself: what is in memory cannot be trusted. */
@@ -247,15 +344,28 @@ class Service {
     Deno.exit(EXIT_INTERNAL);
   }
 
-  #report(): StatusReport {
+  #urisOf({ name }: ServedPool): string[] {
+    return this.#addresses.map((address) => nbdUri(address, name));
+  }
+
+  #report(served: ServedPool): StatusReport {
+    const uris = this.#urisOf(served);
+    const { counters } = this.#nbd;
     return {
-      pool: this.#pool.status(),
+      pool: served.pool.status(),
       server: {
         pid: Deno.pid,
-        uri: this.#uri,
+        uri: uris[0] ?? "",
+        uris,
         startedAt: this.#startedAt,
-        clients: this.#nbd.clients,
-        counters: { ...this.#nbd.counters },
+        clients: this.#nbd.clients.filter(({ exportName }) =>
+          exportName === undefined || exportName === served.name
+        ),
+        counters: {
+          ...counters,
+          connectionsRefused: counters.connectionsRefused +
+            this.#denials.total,
+        },
       },
     };
   }

@@ -75,7 +75,7 @@ export function percent(value: number): string {
 function serverPairs(server: ServerStatus | null): [string, string][] {
   if (server === null) return [];
   return [
-    ["URI", server.uri],
+    ...server.uris.map((uri): [string, string] => ["URI", uri]),
     ["Server", `process ${server.pid}, since ${server.startedAt}`],
     [
       "Clients",

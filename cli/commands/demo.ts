@@ -13,7 +13,7 @@ import type { StatusReport } from "../control_protocol.ts";
 import { locateComponents } from "../locate.ts";
 import { print, printNotices } from "../output.ts";
 import { prepareRegistry, readRegistry, registerPool } from "../registry.ts";
-import { servePool } from "../service.ts";
+import { plainConduct, servePools } from "../service.ts";
 import { formatSize } from "../size.ts";
 import { statusText } from "../status_text.ts";
 
@@ -47,15 +47,17 @@ export async function run(
   const stateDirectory = environment.stateDirectoryGiven
     ? environment.stateDirectory()
     : resolve(DIRECTORY, "state");
-  return await servePool({
+  return await servePools({
     stateDirectory,
-    name: NAME,
-    address,
+    pools: [{
+      name: NAME,
+      findComponents: async () => {
+        await makePool(stateDirectory);
+        return await locateComponents(stateDirectory, NAME);
+      },
+    }],
     poolOptions: {},
-    findComponents: async () => {
-      await makePool(stateDirectory);
-      return await locateComponents(stateDirectory, NAME);
-    },
+    conduct: plainConduct(address),
     onReady: (report) => {
       print(`\n${statusText(report)}\n`);
       print(advice(report, stateDirectory));

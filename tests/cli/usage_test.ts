@@ -102,8 +102,36 @@ const CASES: readonly (readonly [string[], string])[] = [
     'Cannot listen on "localhost:99999": it is no HOST:PORT\n',
   ],
   [
-    ["serve", "demo", "--listen", "localhost:0", "--socket", "x"],
-    "Options --socket and --listen exclude one another\n",
+    ["serve", "demo", "--socket-mode", "999"],
+    'Option --socket-mode needs an octal number, not "999"\n',
+  ],
+  [
+    ["serve", "demo", "--allow", "10.0.0.0/33"],
+    'Option --allow knows no network "10.0.0.0/33"\n',
+  ],
+  [
+    ["serve", "demo", "--max-clients", "0"],
+    'Option --max-clients needs a number, not "0"\n',
+  ],
+  [
+    ["serve", "demo", "--grace", "soon"],
+    'Option --grace needs a number, not "soon"\n',
+  ],
+  [
+    ["serve", "demo", "--log-level", "loud"],
+    'Option --log-level knows no "loud"\nIt is info, error or debug\n',
+  ],
+  [
+    ["serve", "demo", "--log-format", "xml"],
+    'Option --log-format knows no "xml"\nIt is text or json\n',
+  ],
+  [
+    ["serve", "demo", "demo"],
+    'Pool "demo" is named twice\n',
+  ],
+  [
+    ["serve", "demo", "other", "--component", "a"],
+    "Option --component is for one pool only\n",
   ],
 ];
 

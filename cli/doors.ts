@@ -1,0 +1,133 @@
+/**
+ * All addresses of a server behind one listener.
+ *
+ * It hands connections out one by one, so that it can number them as the
+ * server does, and shut out one client by its number.
+ *
+ * @module
+ */
+
+import type { AllowList } from "./allow_list.ts";
+
+/** How long to wait after a failed accept, milliseconds. */
+const RETRY_MS = 100;
+
+/** What came to a door. */
+type Arrival = { readonly connection: Deno.Conn } | { readonly error: unknown };
+
+/** What decides who comes in. */
+export interface DoorsOptions {
+  /** Who may connect. */
+  readonly allowed: AllowList;
+  /**
+   * Told of each client that may not; it is gone already.
+   *
+   * @param address Where it came from.
+   */
+  onDenied(address: Deno.Addr): void;
+}
+
+/** Several listeners, as one. */
+export class Doors {
+  readonly #listeners: readonly Deno.Listener[];
+  readonly #options: DoorsOptions;
+  readonly #arrived: Arrival[] = [];
+  readonly #inside = new Map<number, Deno.Conn>();
+  #waiting: PromiseWithResolvers<void> | undefined;
+  #count = 0;
+  #isClosed = false;
+
+  /**
+   * Opens the doors.
+   *
+   * @param listeners Open; closed with the doors.
+   * @param options Who may come in.
+   */
+  constructor(listeners: readonly Deno.Listener[], options: DoorsOptions) {
+    this.#listeners = listeners;
+    this.#options = options;
+    for (const listener of listeners) void this.#attend(listener);
+  }
+
+  /** The doors, for a server: it accepts and closes, and does nothing else. */
+  get listener(): Deno.Listener {
+    return {
+      accept: () => this.#accept(),
+      close: () => this.close(),
+    } as Deno.Listener;
+  }
+
+  /** Closes all doors. Who is inside stays. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const listener of this.#listeners) listener.close();
+    for (const arrival of this.#arrived) {
+      if ("connection" in arrival) arrival.connection.close();
+    }
+    this.#arrived.length = 0;
+    this.#waiting?.resolve();
+  }
+
+  /**
+   * Forgets a client that has left.
+   *
+   * @param client Its number.
+   */
+  forget(client: number): void {
+    this.#inside.delete(client);
+  }
+
+  /**
+   * Ends the connection of a client, if it is still there.
+   *
+   * @param client Its number.
+   */
+  cut(client: number): void {
+    try {
+      this.#inside.get(client)?.close();
+    } catch (error) {
+      // The server has closed it already, and is about to say so.
+      if (!(error instanceof Deno.errors.BadResource)) throw error;
+    }
+    this.#inside.delete(client);
+  }
+
+  async #accept(): Promise<Deno.Conn> {
+    while (this.#arrived.length === 0 && !this.#isClosed) {
+      this.#waiting = Promise.withResolvers();
+      await this.#waiting.promise;
+    }
+    const arrival = this.#arrived.shift();
+    if (arrival === undefined) {
+      throw new Deno.errors.BadResource("The listener is closed");
+    }
+    if ("error" in arrival) throw arrival.error;
+    this.#inside.set(++this.#count, arrival.connection);
+    return arrival.connection;
+  }
+
+  async #attend(listener: Deno.Listener): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        this.#arrive(await listener.accept());
+      } catch (error) {
+        if (this.#isClosed) return;
+        this.#arrived.push({ error });
+        this.#waiting?.resolve();
+        await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  #arrive(connection: Deno.Conn): void {
+    const { remoteAddr } = connection;
+    if (this.#isClosed) return connection.close();
+    if (!this.#options.allowed.allows(remoteAddr)) {
+      connection.close();
+      return this.#options.onDenied(remoteAddr);
+    }
+    this.#arrived.push({ connection });
+    this.#waiting?.resolve();
+  }
+}

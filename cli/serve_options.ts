@@ -1,0 +1,141 @@
+/**
+ * What the options of `virstor serve` ask for.
+ *
+ * @module
+ */
+
+import type { PoolOptions } from "../pool/mod.ts";
+import {
+  type Address,
+  DEFAULT_ADDRESS,
+  parseListenAddress,
+} from "./address.ts";
+import { AllowList } from "./allow_list.ts";
+import type { Invocation } from "./command.ts";
+import type { LogStyle } from "./output.ts";
+import type { Conduct } from "./service.ts";
+import { inheritedSockets } from "./socket_activation.ts";
+import { parseSize } from "./size.ts";
+import { UsageError } from "./usage_error.ts";
+
+/** The hint for a value that makes no sense. */
+const HINT = 'Try "virstor serve --help"';
+
+/**
+ * Reads where to listen and when to end.
+ *
+ * @param invocation The command line.
+ * @returns What the server is to do.
+ * @throws {UsageError} If an option makes no sense.
+ */
+export function conductOf(invocation: Invocation): Conduct {
+  const socketMode = invocation.value("socket-mode");
+  if (socketMode !== undefined && !/^[0-7]{3,4}$/.test(socketMode)) {
+    throw new UsageError(
+      `Option --socket-mode needs an octal number, not "${socketMode}"`,
+      "For instance 660",
+    );
+  }
+  const maxClients = numberOption(invocation, "max-clients", /^[1-9]\d*$/);
+  const grace = numberOption(invocation, "grace", /^\d+(\.\d+)?$/);
+  const pidFile = invocation.value("pid-file");
+  const command = invocation.value("run");
+  return {
+    addresses: addressesOf(invocation),
+    allowed: new AllowList(invocation.values("allow")),
+    exitOnLastClient: invocation.flag("exit-on-last-client"),
+    ...socketMode !== undefined && { socketMode: parseInt(socketMode, 8) },
+    ...maxClients !== undefined && { maxClients },
+    ...grace !== undefined && { graceMs: grace * 1000 },
+    ...pidFile !== undefined && { pidFile },
+    ...command !== undefined && { command },
+  };
+}
+
+/**
+ * Reads how the pools are to be opened.
+ *
+ * @param invocation The command line.
+ * @returns The options of each pool.
+ * @throws {UsageError} If an option makes no sense.
+ */
+export function poolOptionsOf(invocation: Invocation): PoolOptions {
+  const onFull = oneOf(invocation, "on-full", ["delay", "error"]);
+  const fullTimeout = numberOption(invocation, "full-timeout", /^\d+(\.\d+)?$/);
+  const maxDelayed = invocation.value("max-delayed");
+  const chunkWatermark = numberOption(invocation, "chunk-watermark", /^\d+$/);
+  const componentWatermark = numberOption(
+    invocation,
+    "component-watermark",
+    /^\d+$/,
+  );
+  return {
+    readOnly: invocation.flag("read-only"),
+    degraded: invocation.flag("degraded"),
+    onFull,
+    ...fullTimeout !== undefined && { fullTimeout },
+    ...maxDelayed !== undefined &&
+      { maxDelayedBytes: parseSize(maxDelayed, "most delayed") },
+    ...chunkWatermark !== undefined && { chunkWatermark },
+    ...componentWatermark !== undefined && { componentWatermark },
+  };
+}
+
+/**
+ * Reads how the log is to be written.
+ *
+ * @param invocation The command line.
+ * @returns The style.
+ * @throws {UsageError} If an option makes no sense.
+ */
+export function logStyleOf(invocation: Invocation): LogStyle {
+  return {
+    level: oneOf(invocation, "log-level", ["info", "error", "debug"]),
+    format: oneOf(invocation, "log-format", ["text", "json"]),
+    showPools: invocation.operands.length > 1,
+  };
+}
+
+/** Where to listen; the default only where nothing else is said. */
+function addressesOf(invocation: Invocation): Address[] {
+  const addresses = [
+    ...invocation.values("listen").map(parseListenAddress),
+    ...invocation.values("socket").map((path) => ({ path })),
+  ];
+  const hasOther = addresses.length > 0 || inheritedSockets() > 0 ||
+    invocation.value("run") !== undefined;
+  return hasOther ? addresses : [DEFAULT_ADDRESS];
+}
+
+/** The value of an option that knows a few; the first is the default. */
+function oneOf<Value extends string>(
+  invocation: Invocation,
+  option: string,
+  values: readonly [Value, ...Value[]],
+): Value {
+  const text = invocation.value(option);
+  if (text === undefined) return values[0];
+  const known = values.find((value) => value === text);
+  if (known !== undefined) return known;
+  const last = values.length - 1;
+  throw new UsageError(
+    `Option --${option} knows no "${text}"`,
+    `It is ${values.slice(0, last).join(", ")} or ${values[last]}`,
+  );
+}
+
+function numberOption(
+  invocation: Invocation,
+  option: string,
+  pattern: RegExp,
+): number | undefined {
+  const text = invocation.value(option);
+  if (text === undefined) return undefined;
+  if (!pattern.test(text) || Number(text) > Number.MAX_SAFE_INTEGER) {
+    throw new UsageError(
+      `Option --${option} needs a number, not "${text}"`,
+      HINT,
+    );
+  }
+  return Number(text);
+}

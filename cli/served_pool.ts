@@ -1,0 +1,193 @@
+/**
+ * One pool of a server: open, with its control socket.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../errors.ts";
+import type { NbdExport } from "../nbd/mod.ts";
+import { openPool, type Pool, type PoolOptions } from "../pool/mod.ts";
+import {
+  addComponents,
+  registerOpenPool,
+  removeComponents,
+  resizeDisk,
+  SERVED_EVACUATION_RATE,
+} from "./change_pool.ts";
+import { callServer } from "./control_client.ts";
+import type { ControlCalls, ControlHandlers } from "./control_protocol.ts";
+import { ControlServer } from "./control_server.ts";
+import { log, printNotices, withProgress } from "./output.ts";
+import { controlSocketPath } from "./state_directory.ts";
+
+/** A pool that is to be served. */
+export interface PoolSource {
+  /** Its name, which is the export's name too. */
+  readonly name: string;
+  /**
+   * Finds the components, or makes them. Called when it is known that the
+   * pool is not served yet.
+   *
+   * @returns Their paths.
+   */
+  findComponents(): Promise<readonly string[]>;
+}
+
+/** What the server as a whole has to do with the control of one pool. */
+export interface ServerCalls {
+  /**
+   * Tells how the pool and the server do.
+   *
+   * @param served The pool.
+   * @returns The report.
+   */
+  report(served: ServedPool): ControlCalls["status"]["answer"];
+  /**
+   * Ends the serving of a pool.
+   *
+   * @param served The pool.
+   * @param request How.
+   */
+  stop(
+    served: ServedPool,
+    request: ControlCalls["stop"]["request"],
+  ): Promise<void>;
+  /**
+   * Told of a mistake in virstor itself.
+   *
+   * @param error What was thrown.
+   */
+  panic(error: unknown): void;
+}
+
+/** An open pool, and what its control socket answers. */
+export class ServedPool {
+  /** The pool. */
+  readonly pool: Pool;
+  /** What clients use. */
+  readonly served: NbdExport;
+  readonly #stateDirectory: string;
+  readonly #control: ControlServer;
+
+  private constructor(
+    pool: Pool,
+    stateDirectory: string,
+    calls: ServerCalls,
+  ) {
+    this.pool = pool;
+    this.served = {
+      name: pool.name,
+      description: `virstor pool ${pool.name}`,
+      device: pool,
+      readOnly: pool.capabilities.readOnly,
+    };
+    this.#stateDirectory = stateDirectory;
+    this.#control = new ControlServer(
+      told(pool.name, {
+        status: () => Promise.try(() => calls.report(this)),
+        add: (request) => addComponents(stateDirectory, pool, request),
+        remove: (request) => removeComponents(stateDirectory, pool, request),
+        planRemove: ({ paths }) => Promise.try(() => pool.planRemove(paths)),
+        cancelRemove: ({ paths }) => pool.cancelRemove(paths),
+        resize: (request) => resizeDisk(pool, request),
+        check: () => pool.check(),
+        stop: async (request) => {
+          await calls.stop(this, request);
+          return null;
+        },
+      }),
+      (error) => calls.panic(error),
+    );
+  }
+
+  /**
+   * Opens a pool that nobody serves.
+   *
+   * @param source The pool.
+   * @param stateDirectory The state directory.
+   * @param options How to open it.
+   * @param calls The server as a whole.
+   * @returns The pool; its control socket does not listen yet.
+   * @throws {VirstorError} `busy` if it is served already; as `openPool`.
+   */
+  static async open(
+    { name, findComponents }: PoolSource,
+    stateDirectory: string,
+    options: PoolOptions,
+    calls: ServerCalls,
+  ): Promise<ServedPool> {
+    const running = await callServer(stateDirectory, name, "status", null);
+    if (running?.answer.server) {
+      const { pid, uri } = running.answer.server;
+      throw new VirstorError(
+        "busy",
+        `Cannot serve pool "${name}": process ${pid} serves it already` +
+          (uri === "" ? "" : `, on ${uri}`),
+      );
+    }
+    const paths = await findComponents();
+    let onRemoved = () => {};
+    const pool = await withProgress(
+      `Opening pool "${name}"`,
+      openPool(paths, {
+        ...options,
+        evacuation: { bytesPerSecond: SERVED_EVACUATION_RATE },
+        name,
+        onEvent: ({ kind, message }) => {
+          const level = kind === "failed" ? "error" : "info";
+          log(kind, message, { level, pool: name });
+          if (kind === "removed") onRemoved();
+        },
+      }),
+    );
+    onRemoved = () => void registerOpenPool(stateDirectory, pool);
+    return new ServedPool(pool, stateDirectory, calls);
+  }
+
+  /** The pool's name. */
+  get name(): string {
+    return this.pool.name;
+  }
+
+  /**
+   * Lets commands find the pool.
+   *
+   * @throws {VirstorError} `io`, `invalid` if the control socket cannot be
+   *   made.
+   */
+  async listen(): Promise<void> {
+    const path = controlSocketPath(this.#stateDirectory, this.name);
+    await this.#control.listen(path);
+    await registerOpenPool(this.#stateDirectory, this.pool);
+    const { missing, warnings } = this.pool.status();
+    if (missing.length > 0) printNotices(warnings);
+  }
+
+  /**
+   * Closes the pool; the control socket answers what it was asked.
+   *
+   * @throws {VirstorError} If not all could be made durable.
+   */
+  async close(): Promise<void> {
+    // The socket goes first: whoever finds the pool unlocked finds none.
+    this.#control.retire();
+    await this.pool.close();
+  }
+
+  /** Waits, when it is closed, until everybody who asked was answered. */
+  answered(): Promise<void> {
+    return this.#control.answered();
+  }
+}
+
+/** Makes every call leave a line in a log that tells everything. */
+function told(name: string, handlers: ControlHandlers): ControlHandlers {
+  const entries = Object.entries(handlers).map(([call, handler]) => [
+    call,
+    (request: never) => {
+      log("control", `Asked for "${call}"`, { level: "debug", pool: name });
+      return (handler as (request: never) => unknown)(request);
+    },
+  ]);
+  return Object.fromEntries(entries);
+}

@@ -1,0 +1,72 @@
+/**
+ * What `virstor serve` writes to standard error.
+ *
+ * @module
+ */
+import { assertEquals, assertMatch } from "@std/assert";
+import { BusyClient } from "../helpers/busy_client.ts";
+import { fill, makeSmallPool, serve, statusOf } from "./served.ts";
+
+Deno.test("virstor serve --log-format json writes an object a line", async () => {
+  await using work = await makeSmallPool();
+  const server = await work.serve([
+    "serve",
+    ...["--log-format", "json", "--chunk-watermark", "3"],
+    ...["--listen", "0.0.0.0:0"],
+    "demo",
+  ]);
+  {
+    using client = await BusyClient.open(server);
+    await fill(client, 4);
+  }
+  await server.said(/"disconnected"/);
+  const { stderr } = await server.stop();
+  const lines = stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
+  assertEquals(
+    lines.map(({ event }) => event),
+    ["notice", "connected", "watermark", "disconnected", "stopping"],
+  );
+  const [, connected, watermark] = lines;
+  const { time, peer, ...rest } = connected;
+  assertMatch(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  assertMatch(peer, /^127\.0\.0\.1:\d+$/);
+  assertEquals(rest, {
+    level: "info",
+    event: "connected",
+    pool: "demo",
+    client: 1,
+    message: 'Uses export "demo"',
+  });
+  assertEquals([watermark.pool, watermark.client], ["demo", undefined]);
+});
+
+Deno.test("virstor serve --log-format json tells failures so too", async () => {
+  await using work = await makeSmallPool();
+  const { code, stderr } = await work.run(
+    ["serve", "--log-format", "json", "nobody"],
+  );
+  assertEquals(code, 3);
+  const { level, event, message } = JSON.parse(stderr);
+  assertEquals([level, event], ["error", "failed"]);
+  assertMatch(message, /^Cannot find pool "nobody": /);
+});
+
+Deno.test("virstor serve --log-level error tells no events", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work, "--log-level", "error");
+  {
+    using client = await BusyClient.open(server);
+    assertEquals((await client.flush()).errno, 0);
+  }
+  assertEquals((await server.stop()).stderr, "");
+});
+
+Deno.test("virstor serve --log-level debug tells what it is asked", async () => {
+  await using work = await makeSmallPool();
+  const quiet = await serve(work);
+  await statusOf(work);
+  assertEquals((await quiet.stop()).stderr.includes("control"), false);
+  const server = await serve(work, "--log-level", "debug");
+  await statusOf(work);
+  await server.said(/Z control: Asked for "status"\n/);
+});

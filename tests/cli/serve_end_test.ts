@@ -1,0 +1,133 @@
+/**
+ * When `virstor serve` ends, and what it leaves behind.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { exists } from "@std/fs";
+import { BusyClient } from "../helpers/busy_client.ts";
+import { NBD, NbdClient } from "../helpers/nbd_client.ts";
+import { MIB } from "../helpers/scratch.ts";
+import { makeSmallPool, serve, start, untilStatus } from "./served.ts";
+
+Deno.test("virstor serve --exit-on-last-client ends with the last one", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work, "--exit-on-last-client");
+  // Nobody has been there yet: one that only knocks does not end it.
+  (await NbdClient.connect(server)).close();
+  await server.said(/ refused: 1 /);
+  const first = await BusyClient.open(server);
+  const second = await BusyClient.open(server);
+  await first.disconnect();
+  await server.said(/ disconnected: 2 /);
+  assertEquals((await second.flush()).errno, 0);
+  await second.disconnect();
+  const { code, stderr } = await server.ended();
+  assertEquals(code, 0);
+  assertMatch(stderr, / disconnected: 3 .*\n.* stopping: The last client /);
+  assertEquals(
+    await work.succeed(["check", "demo"]),
+    'Pool "demo" is sound\n',
+  );
+});
+
+Deno.test("virstor serve --pid-file is there while clients can connect", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work, "--pid-file", "pid");
+  assertEquals(await Deno.readTextFile(work.path("pid")), `${server.pid}\n`);
+  assertEquals((await server.stop()).code, 0);
+  assertEquals(await exists(work.path("pid")), false);
+});
+
+Deno.test("virstor serve leaves the pid file of another process alone", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work, "--pid-file", "pid");
+  await Deno.writeTextFile(work.path("pid"), "1\n");
+  await server.stop();
+  assertEquals(await Deno.readTextFile(work.path("pid")), "1\n");
+});
+
+Deno.test("virstor serve does not begin if the pid file cannot be written", async () => {
+  await using work = await makeSmallPool();
+  const { code, stdout, stderr } = await work.run(
+    ["serve", "--socket", "s", "--pid-file", "none/pid", "demo"],
+  );
+  assertEquals([code, stdout], [1, ""]);
+  assertMatch(stderr, /^virstor: Cannot write the pid file "none\/pid": .*\n$/);
+  assertEquals(await exists(work.path("s")), false);
+});
+
+Deno.test("virstor serve --grace waits no longer for slow clients", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work, "--grace", "0.2");
+  // Replies that nobody reads hold up the end.
+  using client = await NbdClient.open(server);
+  for (let i = 0; i < 32; i++) {
+    await client.send({ command: NBD.CMD_READ, length: 16 * MIB });
+  }
+  await untilStatus(work, ({ server }) => server?.counters.reads !== 0);
+  const begin = performance.now();
+  assertEquals((await server.stop()).code, 0);
+  const took = performance.now() - begin;
+  assert(took > 150 && took < 5000, `${took} ms`);
+});
+
+Deno.test("virstor serve --run ends with the command, and as it does", async () => {
+  await using work = await makeSmallPool();
+  const script = 'echo "$uri|$socket|$exportname"; test -S "$socket"; exit 7';
+  const { code, stdout, stderr } = await start(
+    work,
+    ["serve", "--run", script, "demo"],
+  ).ended();
+  assertEquals(code, 7, stderr);
+  const [uri = "", socket = "", name] = stdout.trimEnd().split("|");
+  // Standard output is the command's alone.
+  assertEquals(uri, `nbd+unix:///demo?socket=${socket}`);
+  assertEquals(name, "demo");
+  assertEquals(await exists(socket), false);
+  assertMatch(stderr, / stopping: The command ended with exit code 7\n/);
+});
+
+Deno.test("virstor serve --run gives the addresses that were asked for", async () => {
+  await using work = await makeSmallPool();
+  const listen = ["--socket", "s", "--listen", "127.0.0.1:0"];
+  const { code, stdout } = await start(
+    work,
+    ["serve", ...listen, "--run", 'echo "$uri $socket"', "demo"],
+  ).ended();
+  assertEquals(code, 0);
+  assertMatch(stdout, /^nbd:\/\/localhost:\d+\/demo \/.*\/s\n$/);
+});
+
+Deno.test("virstor serve --run ends the command when it is stopped", async () => {
+  await using work = await makeSmallPool();
+  const script = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done";
+  const server = start(work, ["serve", "--run", script, "demo"]);
+  while (server.stdout === "") await new Promise((r) => setTimeout(r, 20));
+  await work.succeed(["stop", "demo"]);
+  assertEquals((await server.ended()).code, 3);
+});
+
+Deno.test("RunningCommand says what it lacks without the right to run", async () => {
+  const module = new URL("../../cli/run_command.ts", import.meta.url);
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      "eval",
+      `
+      import { RunningCommand } from "${module}";
+      await Deno.permissions.revoke({ name: "run" });
+      try {
+        new RunningCommand("true", {});
+      } catch ({ code, message }) {
+        console.log(code + ": " + message);
+      }
+    `,
+    ],
+    env: { NO_COLOR: "1" },
+  }).output();
+  assertEquals(
+    new TextDecoder().decode(stdout),
+    "unsupported: Cannot run a command: Deno allows it only to a program " +
+      "with all rights; set VIRSTOR_ALLOW_ALL=1\n",
+  );
+});
