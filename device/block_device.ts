@@ -176,6 +176,19 @@ export interface BlockDevice {
    */
   extents(offset: number, length: number, limit?: number): Extent[];
 
+  /**
+   * Whether a range starts with a hole, if that can be told at next to no
+   * cost: asked before reads, so that zeroes need not be sent. It allocates
+   * nothing, looks at no file, and never fails, also when the device is closed.
+   *
+   * @param offset The first byte.
+   * @param length How many, above 0.
+   * @returns Bytes from `offset` on that are a hole: read as zeroes, and have
+   *   no space of their own; more than `length` means all of them, 0 that they
+   *   are data or that nothing is known.
+   */
+  leadingHole?(offset: number, length: number): number;
+
   /** Gives everything back. May be called again; all else fails afterwards. */
   close(): Completion;
 }

@@ -22,6 +22,8 @@ export interface NbdCounters {
   writeZeroes: number;
   /** CACHE requests. */
   caches: number;
+  /** BLOCK_STATUS requests. */
+  blockStatuses: number;
   /** Requests answered with an error, also those refused by the gate. */
   errors: number;
   /** Bytes asked for by READ requests that passed the gate. */
@@ -45,6 +47,7 @@ export function createCounters(): NbdCounters {
     trims: 0,
     writeZeroes: 0,
     caches: 0,
+    blockStatuses: 0,
     errors: 0,
     bytesRead: 0,
     bytesWritten: 0,

@@ -1,18 +1,19 @@
 /**
- * A WRITE whose payload is larger than what is collected: it is written in
- * pieces as they arrive, and answered once, when all of them are done.
+ * A payload larger than what is collected: that of a WRITE is written in
+ * pieces as they arrive, and answered once, when all of them are done. Any
+ * other is dropped as it arrives, and so is that of a WRITE that has failed.
  *
  * @module
  */
 
+import type { Failure } from "./failure.ts";
 import { PAYLOAD_WHOLE_MAX } from "./limits.ts";
+import type { ReplyAddress } from "./request.ts";
 
 /** How far such a write is. */
 export interface LargeWrite {
-  /** First half of the request's cookie. */
-  readonly cookieHigh: number;
-  /** Second half of the request's cookie. */
-  readonly cookieLow: number;
+  /** Whom the reply answers. */
+  readonly to: ReplyAddress;
   /** Durable before the reply. */
   readonly fua: boolean;
   /** Where the next piece goes. */
@@ -21,8 +22,8 @@ export interface LargeWrite {
   rest: number;
   /** Pieces that are under way. */
   pending: number;
-  /** The first error, or 0; after one, the rest is dropped. */
-  errno: number;
+  /** The first failure; after it, the rest is dropped. */
+  failure: Failure | undefined;
 }
 
 /**
@@ -41,7 +42,7 @@ export function pieceLength(
   blockSize: number,
 ): number {
   if (available >= write.rest) return write.rest;
-  if (write.errno !== 0) return available;
+  if (write.failure !== undefined) return available;
   // Many small pieces would cost more than waiting for a few large ones.
   if (available < PAYLOAD_WHOLE_MAX) return 0;
   return available - (write.offset + available) % blockSize;

@@ -68,6 +68,32 @@ export const REPLY_BUFFER_SIZE = 2 * 1024 * 1024 + 4096;
 export const REPLY_BUFFERS_MAX = 2;
 
 /**
+ * Bytes that one chunk of a READ carries where it takes several. Two fit into
+ * a reply buffer, so one is read while the other is sent.
+ */
+export const READ_PIECE_SIZE = 1024 * 1024;
+
+/**
+ * Every so many bytes of a long READ it is asked whether a hole begins, so
+ * that it need not be sent. No chunk of a pool is smaller; asking costs next to
+ * nothing beside reading.
+ */
+export const HOLE_STEP = 64 * 1024;
+
+/**
+ * Runs in one answer to BLOCK_STATUS, all contexts together. Clients ask on
+ * where an answer ends; the protocol thinks that 2^20 are too many. They take
+ * up to 1 MiB, half a reply buffer.
+ */
+export const STATUS_RUNS_MAX = 64 * 1024;
+
+/**
+ * The longest text of an error, bytes; more is cut off. The protocol allows
+ * 4096 and recommends 256, and thousands of errors may wait to be sent.
+ */
+export const ERROR_TEXT_MAX = 256;
+
+/**
  * Requests of one connection that may be under way at once; with more, it
  * waits. Clients keep far fewer; it bounds what a delayed request costs.
  */

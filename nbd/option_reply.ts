@@ -24,6 +24,7 @@ import {
   OPTION_REPLY_MAGIC_LOW,
   PAYLOAD_SIZE_MAX,
   REPLY_INFO,
+  REPLY_META_CONTEXT,
   REPLY_SERVER,
 } from "./protocol.ts";
 
@@ -163,6 +164,26 @@ export function encodeInfoText(
   new DataView(data.buffer).setUint16(0, type);
   data.set(content, 2);
   return encodeOptionReply(option, REPLY_INFO, data);
+}
+
+/**
+ * A metadata context: u32 id, the name.
+ *
+ * @param option The option as the client sent it.
+ * @param id What it is called in BLOCK_STATUS; 0 where it was not selected.
+ * @param name Its name.
+ * @returns The message.
+ */
+export function encodeMetaContext(
+  option: number,
+  id: number,
+  name: string,
+): Uint8Array {
+  const content = ENCODER.encode(name);
+  const data = new Uint8Array(4 + content.length);
+  new DataView(data.buffer).setUint32(0, id);
+  data.set(content, 4);
+  return encodeOptionReply(option, REPLY_META_CONTEXT, data);
 }
 
 function setSize(view: DataView, at: number, size: number): void {

@@ -9,14 +9,14 @@
  * It promises: never two sends at once; bounded memory (`hasRoom` says when to
  * stop); and no rejection on a dead connection: it turns `failed` instead.
  *
- * Source of the format: NBD `doc/proto.md`, section "Simple reply message".
- *
  * @module
  */
 
 import { assert } from "../errors.ts";
+import type { Failure } from "./failure.ts";
 import { REPLY_BUFFER_SIZE, REPLY_BUFFERS_MAX } from "./limits.ts";
-import { SIMPLE_REPLY_MAGIC, SIMPLE_REPLY_SIZE } from "./protocol.ts";
+import type { ReplyForm } from "./reply_form.ts";
+import type { ReplyAddress } from "./request.ts";
 import { type ByteStream, writeAll } from "./stream.ts";
 
 /** Room for replies. */
@@ -34,19 +34,20 @@ interface Segment {
   end: number;
 }
 
-/** The place of a reply to a READ that is not complete yet. */
+/** The place of data that is not there yet. */
 export interface ReplyPlace {
   /** The buffer; not to be touched by others. */
   readonly buffer: ReplyBuffer;
-  /** Where its header starts. */
+  /** Where the header starts. */
   readonly start: number;
-  /** Where its payload goes. */
-  readonly payload: Uint8Array;
+  /** Where the data goes. */
+  readonly data: Uint8Array;
 }
 
 /** Builds replies in place and sends them. */
 export class ReplyQueue {
   readonly #stream: ByteStream;
+  readonly #form: ReplyForm;
   readonly #onSent: () => void;
   readonly #segments: Segment[] = [];
   readonly #free: ReplyBuffer[] = [];
@@ -64,10 +65,12 @@ export class ReplyQueue {
    * Creates a queue.
    *
    * @param stream Where replies go.
+   * @param form What they look like.
    * @param onSent Called when something was sent, or sending has failed.
    */
-  constructor(stream: ByteStream, onSent: () => void) {
+  constructor(stream: ByteStream, form: ReplyForm, onSent: () => void) {
     this.#stream = stream;
+    this.#form = form;
     this.#onSent = onSent;
   }
 
@@ -83,21 +86,24 @@ export class ReplyQueue {
         this.#used === this.#start);
   }
 
-  /** Whether a payload of this many bytes needs a buffer of its own. */
-  static isLarge(payload: number): boolean {
-    return payload > REPLY_BUFFER_SIZE - SIMPLE_REPLY_SIZE;
+  /**
+   * Whether a reply needs a buffer of its own.
+   *
+   * @param size Its bytes, headers included.
+   */
+  static isLarge(size: number): boolean {
+    return size > REPLY_BUFFER_SIZE;
   }
 
   /**
    * Whether a reply can be built now; makes room if it can.
    *
-   * @param payload Bytes that follow the header.
+   * @param size Its bytes, headers included.
    * @returns If false, try again after something was sent.
    */
-  hasRoom(payload: number): boolean {
-    if (ReplyQueue.isLarge(payload)) return this.#large === undefined;
-    const needed = SIMPLE_REPLY_SIZE + payload;
-    if (this.#used + needed <= this.#current.bytes.length) return true;
+  hasRoom(size: number): boolean {
+    if (ReplyQueue.isLarge(size)) return this.#large === undefined;
+    if (this.#used + size <= this.#current.bytes.length) return true;
     if (this.#free.length === 0 && this.#buffers >= REPLY_BUFFERS_MAX) {
       return false;
     }
@@ -106,98 +112,148 @@ export class ReplyQueue {
   }
 
   /**
-   * Where the payload of the next reply goes, if it is complete at once:
+   * Where the data of the next reply goes, if it is there at once:
    * {@linkcode commit} follows, or {@linkcode hold}, or nothing.
    *
-   * @param payload Bytes, for which there is room and which are not large.
+   * @param length Bytes, for which there is room and which are not large.
    * @returns The place.
    */
-  target(payload: number): Uint8Array {
-    const at = this.#used + SIMPLE_REPLY_SIZE;
-    return this.#current.bytes.subarray(at, at + payload);
+  target(length: number): Uint8Array {
+    const at = this.#used + this.#form.dataHeaderSize;
+    return this.#current.bytes.subarray(at, at + length);
   }
 
   /**
-   * Adds a successful reply whose payload is in {@linkcode target} already.
+   * Adds a reply whose data is in {@linkcode target} already.
    *
-   * @param payload Bytes.
-   * @param cookieHigh First half of the request's cookie.
-   * @param cookieLow Second half of the request's cookie.
+   * @param to Whom it answers.
+   * @param offset Where the data is on the disk.
+   * @param length Bytes.
+   * @param isLast Whether this completes the answer.
    */
-  commit(payload: number, cookieHigh: number, cookieLow: number): void {
-    setHeader(this.#current.view, this.#used, 0, cookieHigh, cookieLow);
-    this.#used += SIMPLE_REPLY_SIZE + payload;
+  commit(
+    to: ReplyAddress,
+    offset: number,
+    length: number,
+    isLast: boolean,
+  ): void {
+    const { view } = this.#current;
+    this.#form.setData(view, this.#used, to, offset, length, isLast);
+    this.#used += this.#form.dataHeaderSize + length;
   }
 
   /**
-   * Adds a reply without payload. There is always room: what is under way is
-   * bounded, and each request has one reply.
+   * Adds the reply to a request without data that succeeded. There is always
+   * room, also for failures: what is under way is bounded, and each request
+   * has one such reply.
    *
-   * @param errno 0, or the error value.
-   * @param cookieHigh First half of the request's cookie.
-   * @param cookieLow Second half of the request's cookie.
+   * @param to Whom it answers.
    */
-  reply(errno: number, cookieHigh: number, cookieLow: number): void {
+  succeed(to: ReplyAddress): void {
+    const at = this.reserve(this.#form.shortReplyMax);
+    this.advance(this.#form.setSuccess(this.#current.view, at, to));
+  }
+
+  /**
+   * Adds the reply to a request that failed.
+   *
+   * @param to Whom it answers.
+   * @param failure How it failed.
+   * @param offset Where on the disk, if known.
+   */
+  fail(to: ReplyAddress, failure: Failure, offset?: number): void {
+    const at = this.reserve(this.#form.shortReplyMax);
+    const { view } = this.#current;
+    this.advance(this.#form.setFailure(view, at, to, failure, offset));
+  }
+
+  /** The buffer that {@linkcode reserve} gives places in. */
+  get view(): DataView {
+    return this.#current.view;
+  }
+
+  /**
+   * Finds a place for a reply that the caller writes; {@linkcode advance}
+   * follows, or nothing.
+   *
+   * @param size The most bytes that it may have; not large.
+   * @returns Where it starts in {@linkcode view}.
+   */
+  reserve(size: number): number {
+    if (this.#used + size > this.#current.bytes.length) this.#changeBuffer();
+    return this.#used;
+  }
+
+  /**
+   * Adds what was written at the place that {@linkcode reserve} gave.
+   *
+   * @param size Its bytes.
+   */
+  advance(size: number): void {
     if (this.#failed) return;
-    if (this.#used + SIMPLE_REPLY_SIZE > this.#current.bytes.length) {
-      this.#changeBuffer();
-    }
-    setHeader(this.#current.view, this.#used, errno, cookieHigh, cookieLow);
-    this.#used += SIMPLE_REPLY_SIZE;
+    this.#used += size;
   }
 
   /**
-   * Keeps the place that {@linkcode target} gave until the payload is there.
+   * Keeps the place that {@linkcode target} gave until the data is there.
    *
-   * @param payload The same place.
+   * @param data The same place.
    * @returns What {@linkcode release} takes.
    */
-  hold(payload: Uint8Array): ReplyPlace {
+  hold(data: Uint8Array): ReplyPlace {
     this.#cut();
-    const place = { buffer: this.#current, start: this.#used, payload };
+    const place = { buffer: this.#current, start: this.#used, data };
     place.buffer.holds++;
-    this.#used += SIMPLE_REPLY_SIZE + payload.length;
+    this.#used += this.#form.dataHeaderSize + data.length;
     this.#start = this.#used;
     return place;
   }
 
   /**
-   * Makes a place for a large payload, of which there is one at a time.
+   * Makes a place for large data, of which there is one at a time.
    *
-   * @param payload Bytes, for which {@linkcode hasRoom} said yes.
+   * @param length Bytes, for which {@linkcode hasRoom} said yes.
    * @returns What {@linkcode release} takes.
    */
-  holdLarge(payload: number): ReplyPlace {
+  holdLarge(length: number): ReplyPlace {
     assert(this.#large === undefined, "one large reply at a time");
-    const buffer = createReplyBuffer(SIMPLE_REPLY_SIZE + payload);
+    const { dataHeaderSize } = this.#form;
+    const buffer = createReplyBuffer(dataHeaderSize + length);
     buffer.holds++;
     this.#large = buffer;
-    return {
-      buffer,
-      start: 0,
-      payload: buffer.bytes.subarray(SIMPLE_REPLY_SIZE),
-    };
+    return { buffer, start: 0, data: buffer.bytes.subarray(dataHeaderSize) };
   }
 
   /**
-   * Completes the reply in a place.
+   * Completes the reply in a place: its data is there.
    *
    * @param place What was held.
-   * @param errno 0, or the error value; then the payload is left out.
-   * @param cookieHigh First half of the request's cookie.
-   * @param cookieLow Second half of the request's cookie.
+   * @param to Whom it answers.
+   * @param offset Where the data is on the disk.
+   * @param isLast Whether this completes the answer.
    */
   release(
     place: ReplyPlace,
-    errno: number,
-    cookieHigh: number,
-    cookieLow: number,
+    to: ReplyAddress,
+    offset: number,
+    isLast: boolean,
   ): void {
     if (this.#failed) return;
-    const { buffer, start } = place;
-    setHeader(buffer.view, start, errno, cookieHigh, cookieLow);
-    const length = errno === 0 ? place.payload.length : 0;
-    this.#enqueue(buffer, start, start + SIMPLE_REPLY_SIZE + length);
+    const { buffer, start, data: { length } } = place;
+    this.#form.setData(buffer.view, start, to, offset, length, isLast);
+    const end = start + this.#form.dataHeaderSize + length;
+    // What was added before must not be sent behind: this may be the last.
+    this.#cut();
+    this.#enqueue(buffer, start, end);
+  }
+
+  /**
+   * Gives a place up: its data will not come.
+   *
+   * @param place What was held.
+   */
+  cancel(place: ReplyPlace): void {
+    if (!this.#failed) this.#giveUp(place.buffer);
   }
 
   /** Starts sending what is complete, unless sending is under way. */
@@ -256,7 +312,7 @@ export class ReplyQueue {
   }
 
   #giveUp(buffer: ReplyBuffer): void {
-    assert(buffer.holds > 0, "a reply buffer that was sent was held");
+    assert(buffer.holds > 0, "a reply buffer that is given up was held");
     buffer.holds--;
     if (buffer.holds > 0) return;
     if (buffer === this.#large) this.#large = undefined;
@@ -277,18 +333,4 @@ export class ReplyQueue {
 function createReplyBuffer(size: number): ReplyBuffer {
   const bytes = new Uint8Array(size);
   return { bytes, view: new DataView(bytes.buffer), holds: 0 };
-}
-
-/** u32 magic, u32 error, u64 cookie; big-endian. */
-function setHeader(
-  view: DataView,
-  at: number,
-  errno: number,
-  cookieHigh: number,
-  cookieLow: number,
-): void {
-  view.setUint32(at, SIMPLE_REPLY_MAGIC);
-  view.setUint32(at + 4, errno);
-  view.setInt32(at + 8, cookieHigh);
-  view.setInt32(at + 12, cookieLow);
 }

@@ -159,7 +159,8 @@ export class NbdServer {
   /**
    * Stops: no more connections, `ESHUTDOWN` for new requests; those under way
    * are finished and answered, then the connections are closed. Idle clients
-   * and handshakes are not waited for. Devices stay open.
+   * and handshakes are not waited for; their options are refused meanwhile.
+   * Devices stay open.
    *
    * @param options How long it may take.
    */
@@ -170,32 +171,21 @@ export class NbdServer {
 
   async #close(graceMs: number): Promise<void> {
     for (const listener of this.#listeners) closeQuietly(listener);
+    const serving = [...this.#clients].filter(({ transmission }) =>
+      transmission !== undefined
+    );
+    for (const { transmission } of serving) transmission?.stop();
+    if (!await allEnded(serving, graceMs)) {
+      for (const { transmission } of serving) transmission?.cancelWaiting();
+      if (!await allEnded(serving, CANCEL_MS)) {
+        for (const { transmission } of serving) transmission?.destroy();
+      }
+    }
     for (const { connection, transmission } of this.#clients) {
       if (transmission === undefined) closeQuietly(connection);
-      else transmission.stop();
     }
-    if (!await this.#allEnded(graceMs)) {
-      for (const { transmission } of this.#clients) {
-        transmission?.cancelWaiting();
-      }
-      if (!await this.#allEnded(CANCEL_MS)) {
-        for (const { transmission } of this.#clients) transmission?.destroy();
-        await this.#allEnded(CANCEL_MS);
-      }
-    }
+    await allEnded([...this.#clients], CANCEL_MS);
     this.#finish.resolve();
-  }
-
-  /** @returns Whether all connections have ended in time. */
-  async #allEnded(limitMs: number): Promise<boolean> {
-    if (this.#clients.size === 0) return true;
-    const limit = Promise.withResolvers<boolean>();
-    const timer = setTimeout(() => limit.resolve(false), limitMs);
-    const ended = [...this.#clients].map((client) => client.ended);
-    const all = Promise.all(ended).then(() => true);
-    const result = await Promise.race([all, limit.promise]);
-    clearTimeout(timer);
-    return result;
   }
 
   async #accept(listener: Deno.Listener): Promise<void> {
@@ -291,7 +281,8 @@ export class NbdServer {
       // Replies must not wait for more data on their way.
       if (isTcp(connection)) connection.setNoDelay(true);
       const exports = this.#exports();
-      return await negotiate(connection, { exports, optionsMax });
+      const isStopping = () => this.#closing !== undefined;
+      return await negotiate(connection, { exports, optionsMax, isStopping });
     } catch (error) {
       if (!isExpected(error)) throw error;
       const message = late
@@ -303,6 +294,20 @@ export class NbdServer {
       clearTimeout(timer);
     }
   }
+}
+
+/** @returns Whether all of these connections have ended in time. */
+async function allEnded(
+  clients: readonly Client[],
+  limitMs: number,
+): Promise<boolean> {
+  if (clients.length === 0) return true;
+  const limit = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => limit.resolve(false), limitMs);
+  const all = Promise.all(clients.map(({ ended }) => ended)).then(() => true);
+  const result = await Promise.race([all, limit.promise]);
+  clearTimeout(timer);
+  return result;
 }
 
 /** What a client or the network can cause. */

@@ -16,6 +16,11 @@ import { turn } from "./turn.ts";
 const TURN_BYTES = 8 << 20;
 /** Punching a hole, of any length, costs as much as so many bytes written. */
 const PUNCH_COST_BYTES = 32 << 10;
+/**
+ * Chunks whose files are asked for holes before others have a turn: about
+ * 10 ms.
+ */
+const LOOKS_MAX = 4096;
 
 /**
  * What is done to a part of a chunk. It finishes at once.
@@ -99,8 +104,9 @@ function oneTurn(
  * @param chunkSize Bytes of a chunk.
  * @param offset The first byte.
  * @param length How many.
- * @param limit Runs that are wanted at most.
- * @returns The runs.
+ * @param limit Runs that are wanted at most; unless given, all that there are.
+ * @returns The runs; with a limit, they end early also where looking further
+ *   would take long.
  */
 export function mappedExtents(
   map: ForwardMap,
@@ -112,8 +118,9 @@ export function mappedExtents(
   const runs: MutableExtent[] = [];
   const stop = offset + length;
   const end = Math.ceil(stop / chunkSize);
+  let looks = limit === Infinity ? Infinity : LOOKS_MAX;
   // One more: only what follows a run tells how long it is.
-  for (let at = offset; at < stop && runs.length <= limit;) {
+  for (let at = offset; at < stop && runs.length <= limit && looks > 0;) {
     const v = Math.floor(at / chunkSize);
     const component = map.component(v);
     if (component === undefined) {
@@ -124,10 +131,12 @@ export function mappedExtents(
     }
     const count = Math.min((v + 1) * chunkSize, stop) - at;
     const home = map.chunk(v) * chunkSize + at - v * chunkSize;
-    for (const run of component.device.extents(home, count)) {
+    looks--;
+    const most = limit - runs.length + 1;
+    for (const run of component.device.extents(home, count, most)) {
       addRun(runs, run.length, run.kind === "hole" ? "zero" : run.kind);
+      at += run.length;
     }
-    at += count;
   }
   return runs.slice(0, limit);
 }

@@ -295,9 +295,11 @@ export class Pool implements BlockDevice {
    *
    * @param offset The first byte.
    * @param length How many.
-   * @returns Bytes from the first one on that no chunk is mapped for.
+   * @returns Bytes from the first one on that no chunk is mapped for; 0 where
+   *   the disk has shrunk, so that a read is made and fails.
    */
   leadingHole(offset: number, length: number): number {
+    if (offset + length > this.size) return 0;
     const chunkSize = this.#chunkSize;
     const first = Math.floor(offset / chunkSize);
     if (this.#map.component(first) !== undefined) return 0;

@@ -6,7 +6,7 @@
  */
 
 import {
-  encodeRequest,
+  type Dialect,
   type ExportInfo,
   NBD,
   type NbdAddress,
@@ -52,11 +52,17 @@ export class BusyClient implements Disposable {
    *
    * @param address Where the server listens.
    * @param name The export; the default one if left out.
+   * @param dialect How to talk.
    * @returns The client, ready for requests.
    */
-  static async open(address: NbdAddress, name = ""): Promise<BusyClient> {
+  static async open(
+    address: NbdAddress,
+    name = "",
+    dialect: Dialect = "simple",
+  ): Promise<BusyClient> {
     const client = await NbdClient.connect(address);
     await client.greet();
+    await client.speak(dialect);
     return new BusyClient(client, await client.go(name));
   }
 
@@ -147,16 +153,8 @@ export class BusyClient implements Disposable {
   }
 
   #send(request: RawRequest): Promise<unknown> {
-    const { command, length, cookie = 0n } = request;
     this.#sending = this.#sending
-      .then(async () => {
-        if (command === NBD.CMD_READ) {
-          // It has to know how much will come.
-          await this.#client.send({ ...request, length: length ?? 0, cookie });
-        } else {
-          await this.#client.sendRaw(encodeRequest(request));
-        }
-      })
+      .then(() => this.#client.send(request))
       // The receiving side finds out too, and answers what is pending.
       .catch(() => {});
     return this.#sending;

@@ -1,6 +1,6 @@
 /**
- * A small raw NBD client for tests: every message by hand, simple replies
- * only. It checks what it reads, and it can send nonsense.
+ * A small raw NBD client for tests, in all dialects: every message by hand. It
+ * checks what it reads, and it can send nonsense.
  *
  * ```ts ignore
  * const client = await NbdClient.connect({ path: "/run/disk.sock" });
@@ -13,6 +13,9 @@
  */
 
 import {
+  type Dialect,
+  encodeContextQuery,
+  encodeExtendedRequest,
   encodeInfoData,
   encodeOption,
   encodeRequest,
@@ -23,6 +26,7 @@ import {
   type RawReply,
   type RawRequest,
 } from "./nbd_messages.ts";
+import { ReplyReader } from "./nbd_replies.ts";
 
 export * from "./nbd_messages.ts";
 
@@ -30,14 +34,19 @@ export * from "./nbd_messages.ts";
 export class NbdClient {
   /** The socket, for those who want to close half of it. */
   readonly conn: Deno.Conn;
-  /** Lengths of the READ requests that are not answered yet. */
-  readonly #reads = new Map<bigint, number>();
+  readonly #replies: ReplyReader;
   #cookie = 1n;
   #noZeroes = true;
   #closed = false;
 
   private constructor(conn: Deno.Conn) {
     this.conn = conn;
+    this.#replies = new ReplyReader((length) => this.receiveRaw(length));
+  }
+
+  /** How requests and replies look from GO on. */
+  get dialect(): Dialect {
+    return this.#replies.dialect;
   }
 
   /**
@@ -64,11 +73,17 @@ export class NbdClient {
    *
    * @param address Where.
    * @param name The export.
+   * @param dialect How to talk.
    * @returns The client, ready for requests.
    */
-  static async open(address: NbdAddress, name = ""): Promise<NbdClient> {
+  static async open(
+    address: NbdAddress,
+    name = "",
+    dialect: Dialect = "simple",
+  ): Promise<NbdClient> {
     const client = await NbdClient.connect(address);
     await client.greet();
+    await client.speak(dialect);
     await client.go(name);
     return client;
   }
@@ -181,6 +196,51 @@ export class NbdClient {
   }
 
   /**
+   * Agrees on a dialect.
+   *
+   * @param dialect Which one; nothing is sent for `simple`.
+   */
+  async speak(dialect: Dialect): Promise<void> {
+    if (dialect !== "simple") {
+      const replies = await this.option(
+        dialect === "extended"
+          ? NBD.OPT_EXTENDED_HEADERS
+          : NBD.OPT_STRUCTURED_REPLY,
+      );
+      if (replies[0]?.type !== NBD.REP_ACK) {
+        throw new Error(`The dialect is refused: ${replies[0]?.type}`);
+      }
+    }
+    this.#replies.dialect = dialect;
+  }
+
+  /**
+   * Asks for metadata contexts.
+   *
+   * @param name The export.
+   * @param queries Names and wildcards.
+   * @param option LIST_META_CONTEXT or SET_META_CONTEXT.
+   * @returns Their ids by name, in the order of the answer.
+   */
+  async contexts(
+    name: string,
+    queries: string[],
+    option: number = NBD.OPT_SET_META_CONTEXT,
+  ): Promise<Map<string, number>> {
+    const data = encodeContextQuery(name, queries);
+    const replies = await this.option(option, data);
+    const last = replies.pop();
+    if (last?.type !== NBD.REP_ACK) {
+      throw new Error(`Option ${option} failed: ${last?.type}`);
+    }
+    return new Map(replies.map(({ type, data }) => {
+      if (type !== NBD.REP_META_CONTEXT) throw new Error(`Reply is ${type}`);
+      const context = new TextDecoder().decode(data.subarray(4));
+      return [context, new DataView(data.buffer).getUint32(0)];
+    }));
+  }
+
+  /**
    * Names all exports.
    *
    * @returns Their names.
@@ -288,31 +348,29 @@ export class NbdClient {
   async sendAll(requests: RawRequest[]): Promise<bigint[]> {
     const parts = requests.map((request) => {
       const cookie = request.cookie ?? this.#cookie++;
-      if (request.command === NBD.CMD_READ) {
-        this.#reads.set(cookie, request.length ?? 0);
-      }
-      return { cookie, bytes: encodeRequest({ ...request, cookie }) };
+      this.#replies.expect(cookie, request);
+      return { cookie, bytes: this.#encode({ ...request, cookie }) };
     });
     const blob = new Blob(parts.map(({ bytes }) => bytes.slice()));
     await this.sendRaw(await blob.bytes());
     return parts.map(({ cookie }) => cookie);
   }
 
+  /** In the dialect; an extended one with a payload says so. */
+  #encode(request: RawRequest): Uint8Array {
+    if (this.dialect !== "extended") return encodeRequest(request);
+    const { flags = 0, payload } = request;
+    const more = payload === undefined ? 0 : NBD.CMD_FLAG_PAYLOAD_LEN;
+    return encodeExtendedRequest({ ...request, flags: flags | more });
+  }
+
   /**
-   * Receives the next reply, whichever request it answers.
+   * Receives the next reply that is complete, whichever request it answers.
    *
    * @returns The reply.
    */
-  async receive(): Promise<RawReply> {
-    const header = new DataView((await this.receiveRaw(16)).buffer);
-    const magic = header.getUint32(0);
-    if (magic !== 0x67446698) throw new Error(`Reply magic is ${magic}`);
-    const errno = header.getUint32(4);
-    const cookie = header.getBigUint64(8);
-    const length = this.#reads.get(cookie) ?? 0;
-    this.#reads.delete(cookie);
-    const payload = await this.receiveRaw(errno === 0 ? length : 0);
-    return { errno, cookie, payload };
+  receive(): Promise<RawReply> {
+    return this.#replies.receive();
   }
 
   /**
@@ -379,7 +437,7 @@ export class NbdClient {
 
   /** Says goodbye and waits for the end of the connection. */
   async disconnect(): Promise<void> {
-    await this.sendRaw(encodeRequest({ command: NBD.CMD_DISC }));
+    await this.sendRaw(this.#encode({ command: NBD.CMD_DISC }));
     await this.receiveEnd();
     this.close();
   }
@@ -398,6 +456,8 @@ export class NbdClient {
 }
 
 function checked(reply: RawReply, what: string): RawReply {
-  if (reply.errno !== 0) throw new Error(`${what} failed: ${reply.errno}`);
+  if (reply.errno !== 0) {
+    throw new Error(`${what} failed: ${reply.errno} ${reply.text}`);
+  }
   return reply;
 }

@@ -6,7 +6,7 @@
 
 import { assertEquals } from "@std/assert";
 import { type ErrorCode, VirstorError } from "../../../errors.ts";
-import { errnoOf } from "../../../nbd/errno.ts";
+import { errnoOf, failureOf } from "../../../nbd/errno.ts";
 
 const EXPECTED: Record<ErrorCode, number> = {
   "busy": 5,
@@ -35,4 +35,17 @@ Deno.test("errnoOf() gives ENOTSUP to a fast zero and to nothing else", () => {
   assertEquals(errnoOf(error, true), 95);
   assertEquals(errnoOf(error, false), 22);
   assertEquals(errnoOf(new VirstorError("no-space", "Cannot"), true), 28);
+});
+
+Deno.test("failureOf() tells what the client can do something about", () => {
+  const told = ["invalid", "no-space", "read-only", "unsupported"];
+  for (const [code, errno] of Object.entries(EXPECTED)) {
+    const error = new VirstorError(code as ErrorCode, "Cannot do it");
+    const text = told.includes(code)
+      ? "Cannot do it"
+      : errno === 108
+      ? "The server is stopping"
+      : "The device failed";
+    assertEquals(failureOf(error, false), { errno, text });
+  }
 });

@@ -5,8 +5,11 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
+import { MemoryDevice } from "../../../device/memory_device.ts";
 import type { ExportFacts } from "../../../nbd/export.ts";
+import { allContexts } from "../../../nbd/meta_context.ts";
+import { createRequest } from "../../../nbd/request.ts";
 import { checkRequest } from "../../../nbd/request_gate.ts";
 import { NBD } from "../../helpers/nbd_client.ts";
 
@@ -19,7 +22,24 @@ const FACTS: ExportFacts = {
   readOnly: false,
   trim: true,
   fastZero: true,
+  dialect: "simple",
+  chunked: false,
+  extended: false,
+  contexts: [],
   flags: 0,
+};
+const CONTEXTS = allContexts(new MemoryDevice(512))
+  .map((context) => ({ id: 1, context }));
+const STRUCTURED: ExportFacts = {
+  ...FACTS,
+  dialect: "structured",
+  chunked: true,
+  contexts: CONTEXTS,
+};
+const EXTENDED: ExportFacts = {
+  ...STRUCTURED,
+  dialect: "extended",
+  extended: true,
 };
 const READ_ONLY = { ...FACTS, readOnly: true, trim: false, fastZero: false };
 const PLAIN = { ...FACTS, trim: false, fastZero: false };
@@ -31,6 +51,9 @@ const F = NBD.CMD_FLUSH;
 const T = NBD.CMD_TRIM;
 const C = NBD.CMD_CACHE;
 const Z = NBD.CMD_WRITE_ZEROES;
+const S = NBD.CMD_BLOCK_STATUS;
+const { CMD_FLAG_DF: DF, CMD_FLAG_REQ_ONE: ONE, CMD_FLAG_PAYLOAD_LEN: PAY } =
+  NBD;
 
 type Row = [
   name: string,
@@ -95,23 +118,87 @@ const ROWS: Row[] = [
   ["a cache hint", FACTS, C, 0, 0, SIZE, 0],
   ["a cache hint past the end", FACTS, C, 0, 512, SIZE, EINVAL],
   ["a cache hint with NO_HOLE", FACTS, C, 2, 0, 512, EINVAL],
-  ["a block status request", FACTS, 7, 0, 0, 512, EINVAL],
+  ["a block status request", FACTS, S, 0, 0, 512, EINVAL],
+  ["a payload flag in a compact header", FACTS, T, PAY, 0, 512, EINVAL],
+  ["a write with that", FACTS, W, PAY, 0, 512, EINVAL],
+
+  ["a structured read with DF", STRUCTURED, R, DF, 0, 512, 0],
+  ["all of 32 MiB with DF", STRUCTURED, R, DF, 0, 32 * MIB, 0],
+  ["more with DF", STRUCTURED, R, DF, 0, 32 * MIB + 512, EOVERFLOW],
+  ["a write with DF", STRUCTURED, W, DF, 0, 512, EINVAL],
+  ["a structured write", STRUCTURED, W, 0, 0, 512, 0],
+  ["a payload flag without extended headers", STRUCTURED, W, PAY, 0, 8, EINVAL],
+  ["a status", STRUCTURED, S, 0, 0, SIZE, 0],
+  ["a status of one run", STRUCTURED, S, ONE, 0, 512, 0],
+  ["a status with FUA", STRUCTURED, S, 1, 0, 512, 0],
+  ["a status with DF", STRUCTURED, S, DF, 0, 512, EINVAL],
+  ["a status with a payload flag", STRUCTURED, S, PAY, 0, 512, EINVAL],
+  ["a status of nothing", STRUCTURED, S, 0, 0, 0, EINVAL],
+  ["a status past the end", STRUCTURED, S, 0, 512, SIZE, EINVAL],
+  ["a status of half a block", STRUCTURED, S, 0, 0, 256, EINVAL],
+  [
+    "a status without contexts",
+    { ...STRUCTURED, contexts: [] },
+    S,
+    0,
+    0,
+    512,
+    EINVAL,
+  ],
+  ["a read with REQ_ONE", STRUCTURED, R, ONE, 0, 512, EINVAL],
+
+  ["an extended write", EXTENDED, W, PAY, 0, 512, 0],
+  ["an extended write with FUA", EXTENDED, W, PAY | 1, 0, 512, 0],
+  ["one without its flag", EXTENDED, W, 0, 0, 512, EINVAL],
+  ["one past the end", EXTENDED, W, PAY, SIZE, 512, ENOSPC],
+  ["a read with a payload", EXTENDED, R, PAY, 0, 512, EINVAL],
+  ["a flush with a payload", EXTENDED, F, PAY, 0, 0, EINVAL],
+  ["a trim with a payload", EXTENDED, T, PAY, 0, 512, EINVAL],
+  ["a cache hint with a payload", EXTENDED, C, PAY, 0, 512, EINVAL],
+  ["zeroes with a payload", EXTENDED, Z, PAY, 0, 512, EINVAL],
+  ["a status with a payload", EXTENDED, S, PAY | ONE, 0, 512, 0],
+  ["the longest read of all", EXTENDED, R, 0, 0, 2 ** 64, EOVERFLOW],
+  ["the longest trim", EXTENDED, T, 0, 0, 2 ** 64, EINVAL],
+  ["the longest zeroes", EXTENDED, Z, 0, 0, 2 ** 64, ENOSPC],
+  ["the longest status", EXTENDED, S, 0, 512, 2 ** 64, EINVAL],
+  ["the longest cache hint", EXTENDED, C, 0, 512, 2 ** 64, EINVAL],
+  ["a flush of all", EXTENDED, F, 0, 0, 2 ** 64, EINVAL],
   ["an unknown command", FACTS, 0xffff, 0, 0, 0, EINVAL],
 ];
 
+function check(
+  facts: ExportFacts,
+  command: number,
+  flags: number,
+  offset: number,
+  length: number,
+): number {
+  const request = { ...createRequest(), command, flags, offset, length };
+  const failure = checkRequest(facts, request);
+  if (failure !== undefined) assertMatch(failure.text, /^[A-Z][^\n]*[^.]$/);
+  return failure?.errno ?? 0;
+}
+
 Deno.test("checkRequest() decides as the protocol says", () => {
   for (const [name, facts, command, flags, offset, length, errno] of ROWS) {
-    const got = checkRequest(facts, command, flags, offset, length);
+    const got = check(facts, command, flags, offset, length);
     assertEquals(`${name}: ${got}`, `${name}: ${errno}`);
   }
 });
 
 Deno.test("checkRequest() is exact around 2^32 and at 8 PiB", () => {
   for (const size of [2 ** 32, 2 ** 33, 2 ** 53 - 2 ** 22]) {
-    const facts = { ...FACTS, size };
-    assertEquals(checkRequest(facts, R, 0, size - 512, 512), 0);
-    assertEquals(checkRequest(facts, R, 0, size - 512, 1024), EINVAL);
-    assertEquals(checkRequest(facts, R, 0, size - 256, 256), EINVAL);
-    assertEquals(checkRequest(facts, T, 0, size - 2 ** 31, 2 ** 31), 0);
+    const facts = { ...EXTENDED, size };
+    assertEquals(check(facts, R, 0, size - 512, 512), 0);
+    assertEquals(check(facts, R, 0, size - 512, 1024), EINVAL);
+    assertEquals(check(facts, R, 0, size - 256, 256), EINVAL);
+    assertEquals(check(facts, T, 0, size - 2 ** 31, 2 ** 31), 0);
+    for (const command of [T, Z, S, C]) {
+      assertEquals(check(facts, command, 0, 0, size), 0);
+      assertEquals(check(facts, command, 0, 512, size - 512), 0);
+      const errno = command === Z ? ENOSPC : EINVAL;
+      assertEquals(check(facts, command, 0, 1024, size - 512), errno);
+      assertEquals(check(facts, command, 0, 0, size + 512), errno);
+    }
   }
 });

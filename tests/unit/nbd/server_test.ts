@@ -8,7 +8,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { MemoryDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
-import { NBD, NbdClient } from "../../helpers/nbd_client.ts";
+import {
+  encodeInfoData,
+  encodeOption,
+  NBD,
+  NbdClient,
+} from "../../helpers/nbd_client.ts";
 import { HeldDevice } from "./held_device.ts";
 import { exportOf, pattern, serve, until } from "./serving.ts";
 
@@ -34,6 +39,7 @@ Deno.test("NbdServer counts connections, requests and bytes", async () => {
     trims: 1,
     writeZeroes: 1,
     caches: 1,
+    blockStatuses: 0,
     errors: 1,
     bytesRead: 300,
     bytesWritten: 1000,
@@ -83,11 +89,37 @@ Deno.test("close() does not wait for idle clients and handshakes", async () => {
   const start = performance.now();
   await serving.server.close({ graceMs: 60_000 });
   assert(performance.now() - start < 5000);
+  assertEquals(serving.server.clients, []);
   assertEquals(await idle.receiveEnd(), 0);
   assertEquals(await halfway.receiveEnd(), 0);
   await silent.receiveEnd();
   await serving.server.finished;
-  assertEquals(serving.server.clients, []);
+});
+
+Deno.test("close() refuses the options of handshakes while it takes", async () => {
+  const device = new HeldDevice();
+  device.holds = (kind) => kind === "write";
+  await using serving = await serve({ device });
+  using client = await serving.open();
+  using halfway = await serving.greeted();
+  using old = await serving.greeted();
+  using leaving = await serving.greeted();
+  await client.send({ command: CMD_WRITE, payload: pattern(512) });
+  await until("it waits", () => device.held.length === 1);
+  const closing = serving.server.close({ graceMs: 60_000 });
+  for (const option of [NBD.OPT_LIST, NBD.OPT_GO, NBD.OPT_INFO, 77]) {
+    const replies = await halfway.option(option, encodeInfoData("disk"));
+    assertEquals(replies.map(({ type }) => type), [NBD.REP_ERR_SHUTDOWN]);
+  }
+  await old.sendRaw(encodeOption(NBD.OPT_EXPORT_NAME));
+  assertEquals(await old.receiveEnd(), 0);
+  const replies = await leaving.option(NBD.OPT_ABORT);
+  assertEquals(replies.map(({ type }) => type), [NBD.REP_ACK]);
+  assertEquals(await leaving.receiveEnd(), 0);
+  device.held[0]?.finish();
+  assertEquals((await client.receive()).errno, 0);
+  await closing;
+  assertEquals(await halfway.receiveEnd(), 0);
 });
 
 Deno.test("close() refuses new requests and finishes old ones", async () => {

@@ -12,7 +12,11 @@ import {
   NbdServer,
   type NbdServerOptions,
 } from "../../../nbd/mod.ts";
-import { type NbdAddress, NbdClient } from "../../helpers/nbd_client.ts";
+import {
+  type Dialect,
+  type NbdAddress,
+  NbdClient,
+} from "../../helpers/nbd_client.ts";
 
 /** A server, its socket, and what it said. */
 export interface Serving extends AsyncDisposable {
@@ -22,8 +26,23 @@ export interface Serving extends AsyncDisposable {
   address: NbdAddress;
   /** What it logged. */
   events: NbdEvent[];
-  /** Connects and uses the first export. */
-  open(): Promise<NbdClient>;
+  /**
+   * Connects and uses the first export.
+   *
+   * @param dialect How to talk; `simple` by default.
+   */
+  open(dialect?: Dialect): Promise<NbdClient>;
+  /**
+   * Connects, selects metadata contexts and uses the first export.
+   *
+   * @param dialect How to talk.
+   * @param queries The contexts.
+   * @returns The client, and the ids of the contexts by name.
+   */
+  select(
+    dialect: Dialect,
+    queries: string[],
+  ): Promise<{ client: NbdClient; ids: Map<string, number> }>;
   /** Connects and takes the greeting. */
   greeted(): Promise<NbdClient>;
 }
@@ -63,7 +82,15 @@ export async function serve(options: ServeOptions = {}): Promise<Serving> {
     server,
     address,
     events,
-    open: () => NbdClient.open(address, "disk"),
+    open: (dialect) => NbdClient.open(address, "disk", dialect),
+    async select(dialect, queries) {
+      const client = await NbdClient.connect(address);
+      await client.greet();
+      await client.speak(dialect);
+      const ids = await client.contexts("disk", queries);
+      await client.go("disk");
+      return { client, ids };
+    },
     async greeted() {
       const client = await NbdClient.connect(address);
       await client.greet();

@@ -1,0 +1,81 @@
+/**
+ * The requests of one connection that the device has not finished, and what
+ * becomes of the errors that it fails with. The slow path: here, and only
+ * here, a request costs promises and closures.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../errors.ts";
+import { DEVICE_FAILED, failureOf } from "./errno.ts";
+import type { Failure } from "./failure.ts";
+
+/** Whom to tell. */
+export interface LateRequestsOwner {
+  /** A request was finished and answered. */
+  onSettled(): void;
+  /** The device failed in a way that is to be expected of a disk. */
+  onError(error: VirstorError): void;
+  /** Something failed that must not; the process should stop. */
+  onPanic(error: unknown): void;
+}
+
+/** Keeps count of what is under way. */
+export class LateRequests {
+  readonly #owner: LateRequestsOwner;
+  #count = 0;
+
+  /**
+   * Starts with nothing under way.
+   *
+   * @param owner Whom to tell.
+   */
+  constructor(owner: LateRequestsOwner) {
+    this.#owner = owner;
+  }
+
+  /** Requests, and parts of requests, that are under way. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /**
+   * Waits for the device.
+   *
+   * @param completion What it gave.
+   * @param fastZero Whether this is a WRITE_ZEROES with FAST_ZERO.
+   * @param done Called when it has finished, or has failed as told.
+   */
+  track(
+    completion: Promise<void>,
+    fastZero: boolean,
+    done: (failure: Failure | undefined) => void,
+  ): void {
+    this.#count++;
+    const settle = (failure: Failure | undefined) => {
+      this.#count--;
+      done(failure);
+      this.#owner.onSettled();
+    };
+    completion.then(
+      () => settle(undefined),
+      (error) => settle(this.failureOf(error, fastZero)),
+    );
+  }
+
+  /**
+   * Tells what a client is told of an error, and the owner of the error.
+   *
+   * @param error What the device has thrown.
+   * @param fastZero Whether the request was a WRITE_ZEROES with FAST_ZERO.
+   * @returns The failure.
+   */
+  failureOf(error: unknown, fastZero: boolean): Failure {
+    if (error instanceof VirstorError) {
+      this.#owner.onError(error);
+      return failureOf(error, fastZero);
+    }
+    this.#owner.onPanic(error);
+    return DEVICE_FAILED;
+  }
+}

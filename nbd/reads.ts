@@ -1,0 +1,349 @@
+/**
+ * READ, with simple replies or in chunks: one interface, chosen once per
+ * connection. Data goes straight from the device into a reply buffer.
+ *
+ * A READ that is answered in chunks is answered with one, unless part of it is
+ * known to be a hole, which is told and not sent, or it does not fit into a
+ * reply buffer. Then it goes piece by piece, as there is room.
+ *
+ * Source: NBD `doc/proto.md`, section "Request types".
+ *
+ * @module
+ */
+
+import type { BlockDevice, Completion } from "../device/block_device.ts";
+import type { ChunkForm } from "./chunk_form.ts";
+import type { NbdCounters } from "./counters.ts";
+import type { Failure } from "./failure.ts";
+import type { LateRequests } from "./late_requests.ts";
+import { HOLE_STEP, READ_PIECE_SIZE } from "./limits.ts";
+import { FLAG_DF, SIMPLE_REPLY_SIZE } from "./protocol.ts";
+import { type ReplyPlace, ReplyQueue } from "./reply_queue.ts";
+import {
+  addressOf,
+  createRequest,
+  type NbdRequest,
+  type ReplyAddress,
+} from "./request.ts";
+
+/** Carries out READ requests, one after the other. */
+export interface ReadCommand {
+  /** A read was started that has to wait for room. */
+  readonly isWaiting: boolean;
+  /**
+   * Starts a read. Not while one is waiting.
+   *
+   * @param request It has passed the gate; it stays as it is while the read
+   *   is waiting.
+   */
+  start(request: NbdRequest): void;
+  /** Goes on with the read that is waiting, if there is room now. */
+  resume(): void;
+}
+
+/** What reads work with. */
+export interface ReadTools {
+  /** What is read. */
+  readonly device: BlockDevice;
+  /** Where replies go. */
+  readonly replies: ReplyQueue;
+  /** Who waits for the device. */
+  readonly late: LateRequests;
+  /** Where errors are counted. */
+  readonly counters: NbdCounters;
+}
+
+/** READ with simple replies: all data behind one header. */
+export class SimpleReads implements ReadCommand {
+  readonly #tools: ReadTools;
+  #waiting: NbdRequest | undefined = undefined;
+
+  /**
+   * Creates the command.
+   *
+   * @param tools What it works with.
+   */
+  constructor(tools: ReadTools) {
+    this.#tools = tools;
+  }
+
+  /** A read was started that has to wait for room. */
+  get isWaiting(): boolean {
+    return this.#waiting !== undefined;
+  }
+
+  /**
+   * Starts a read.
+   *
+   * @param request The request.
+   */
+  start(request: NbdRequest): void {
+    const { device, replies, late, counters } = this.#tools;
+    const { offset, length } = request;
+    if (length === 0) return replies.succeed(request);
+    const size = SIMPLE_REPLY_SIZE + length;
+    if (!replies.hasRoom(size)) {
+      this.#waiting = request;
+      return;
+    }
+    if (ReplyQueue.isLarge(size)) {
+      const place = replies.holdLarge(length);
+      const reading = later(() => device.read(place.data, offset));
+      return this.#wait(request, offset, place, reading);
+    }
+    const target = replies.target(length);
+    let completion: Completion;
+    try {
+      completion = device.read(target, offset);
+    } catch (error) {
+      counters.errors++;
+      return replies.fail(request, late.failureOf(error, false));
+    }
+    if (completion === undefined) {
+      replies.commit(request, offset, length, true);
+    } else {
+      this.#wait(request, offset, replies.hold(target), completion);
+    }
+  }
+
+  /** Goes on with the read that is waiting, if there is room now. */
+  resume(): void {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    if (waiting !== undefined) this.start(waiting);
+  }
+
+  #wait(
+    request: NbdRequest,
+    offset: number,
+    place: ReplyPlace,
+    completion: Promise<void>,
+  ): void {
+    const { replies, late, counters } = this.#tools;
+    const to = addressOf(request);
+    late.track(completion, false, (failure) => {
+      if (failure === undefined) {
+        return replies.release(place, to, offset, true);
+      }
+      counters.errors++;
+      replies.cancel(place);
+      replies.fail(to, failure);
+    });
+  }
+}
+
+/** A read with pieces that the device finishes later. */
+interface LateRead {
+  readonly to: ReplyAddress;
+  /** Pieces that are under way. */
+  pending: number;
+  /** No more pieces will come. */
+  ended: boolean;
+  /** The first failure, and where; then no more pieces are begun. */
+  failure: Failure | undefined;
+  failedAt: number;
+}
+
+/** READ in chunks, structured or extended. */
+export class ChunkedReads implements ReadCommand {
+  readonly #tools: ReadTools;
+  readonly #form: ChunkForm;
+  /** The read that is carried out, and how far it is. */
+  #request: NbdRequest = createRequest();
+  #offset = 0;
+  #rest = 0;
+  #late: LateRead | undefined = undefined;
+
+  /**
+   * Creates the command.
+   *
+   * @param tools What it works with.
+   * @param form What chunks look like.
+   */
+  constructor(tools: ReadTools, form: ChunkForm) {
+    this.#tools = tools;
+    this.#form = form;
+  }
+
+  /** A read was started that has to wait for room. */
+  get isWaiting(): boolean {
+    return this.#rest > 0;
+  }
+
+  /**
+   * Starts a read.
+   *
+   * @param request The request.
+   */
+  start(request: NbdRequest): void {
+    if (request.length === 0) return this.#end(request);
+    this.#request = request;
+    this.#offset = request.offset;
+    this.#rest = request.length;
+    this.#late = undefined;
+    this.resume();
+  }
+
+  /** Goes on with the read that is waiting, if there is room now. */
+  resume(): void {
+    while (this.#rest > 0) {
+      if (this.#late?.failure !== undefined) this.#rest = 0;
+      else if (!this.#step()) return;
+    }
+    if (this.#late === undefined) return;
+    this.#late.ended = true;
+    this.#close(this.#late);
+  }
+
+  /** @returns False if there is no room for a chunk. */
+  #step(): boolean {
+    const { device, replies } = this.#tools;
+    const rest = this.#rest;
+    const whole = (this.#request.flags & FLAG_DF) !== 0;
+    const hole = device.leadingHole?.(this.#offset, rest) ?? 0;
+    if (hole >= rest || (hole > 0 && !whole)) {
+      if (!replies.hasRoom(this.#form.holeSize)) return false;
+      this.#tellHole(Math.min(hole, rest));
+      return true;
+    }
+    const length = whole ? rest : this.#dataLength();
+    const size = this.#form.dataHeaderSize + length;
+    if (!replies.hasRoom(size)) return false;
+    if (ReplyQueue.isLarge(size)) this.#readLarge(length);
+    else this.#read(length);
+    return true;
+  }
+
+  /** How much to read for the next chunk. */
+  #dataLength(): number {
+    const { device } = this.#tools;
+    const offset = this.#offset;
+    const rest = this.#rest;
+    if (rest <= HOLE_STEP) return rest;
+    const size = this.#form.dataHeaderSize + this.#request.length;
+    const most = ReplyQueue.isLarge(size)
+      ? Math.min(rest, READ_PIECE_SIZE - offset % READ_PIECE_SIZE)
+      : rest;
+    if (device.leadingHole === undefined) return most;
+    let length = HOLE_STEP - offset % HOLE_STEP;
+    while (
+      length < most && device.leadingHole(offset + length, rest - length) === 0
+    ) length += HOLE_STEP;
+    return Math.min(length, most);
+  }
+
+  #tellHole(length: number): void {
+    const { replies } = this.#tools;
+    const { holeSize } = this.#form;
+    const at = replies.reserve(holeSize);
+    this.#form.setHole(
+      replies.view,
+      at,
+      this.#request,
+      this.#offset,
+      length,
+      this.#isLast(length),
+    );
+    replies.advance(holeSize);
+    this.#pass(length);
+  }
+
+  #read(length: number): void {
+    const { device, replies } = this.#tools;
+    const target = replies.target(length);
+    let completion: Completion;
+    try {
+      completion = device.read(target, this.#offset);
+    } catch (error) {
+      return this.#fail(error);
+    }
+    if (completion === undefined) {
+      const isLast = this.#isLast(length);
+      replies.commit(this.#request, this.#offset, length, isLast);
+      this.#pass(length);
+    } else {
+      this.#wait(replies.hold(target), completion);
+    }
+  }
+
+  #readLarge(length: number): void {
+    const { device, replies } = this.#tools;
+    const offset = this.#offset;
+    const place = replies.holdLarge(length);
+    this.#wait(place, later(() => device.read(place.data, offset)));
+  }
+
+  #wait(place: ReplyPlace, completion: Promise<void>): void {
+    const { replies, late } = this.#tools;
+    const offset = this.#offset;
+    const read = this.#late ??= {
+      to: addressOf(this.#request),
+      pending: 0,
+      ended: false,
+      failure: undefined,
+      failedAt: 0,
+    };
+    read.pending++;
+    late.track(completion, false, (failure) => {
+      read.pending--;
+      if (failure !== undefined) {
+        replies.cancel(place);
+        noteFailure(read, failure, offset);
+      } else {
+        const isLast = read.ended && read.pending === 0 &&
+          read.failure === undefined;
+        replies.release(place, read.to, offset, isLast);
+        if (isLast) return;
+      }
+      if (read.ended) this.#close(read);
+    });
+    this.#pass(place.data.length);
+  }
+
+  /** Whether so much, done at once, completes the answer. */
+  #isLast(length: number): boolean {
+    return length === this.#rest && this.#late === undefined;
+  }
+
+  #pass(length: number): void {
+    this.#offset += length;
+    this.#rest -= length;
+  }
+
+  #fail(error: unknown): void {
+    const { replies, late, counters } = this.#tools;
+    const failure = late.failureOf(error, false);
+    this.#rest = 0;
+    if (this.#late !== undefined) {
+      return noteFailure(this.#late, failure, this.#offset);
+    }
+    counters.errors++;
+    replies.fail(this.#request, failure, this.#offset);
+  }
+
+  /** Completes an answer that has ended, when nothing of it is under way. */
+  #close(read: LateRead): void {
+    const { replies, counters } = this.#tools;
+    if (read.pending > 0) return;
+    if (read.failure === undefined) return this.#end(read.to);
+    counters.errors++;
+    replies.fail(read.to, read.failure, read.failedAt);
+  }
+
+  #end(to: ReplyAddress): void {
+    const { replies } = this.#tools;
+    const at = replies.reserve(this.#form.shortReplyMax);
+    replies.advance(this.#form.setEnd(replies.view, at, to));
+  }
+}
+
+function noteFailure(read: LateRead, failure: Failure, offset: number): void {
+  if (read.failure !== undefined) return;
+  read.failure = failure;
+  read.failedAt = offset;
+}
+
+/** As a promise, whatever the device gives. */
+async function later(read: () => Completion): Promise<void> {
+  await read();
+}
