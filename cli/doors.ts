@@ -1,8 +1,7 @@
 /**
  * All addresses of a server behind one listener.
  *
- * It hands connections out one by one, so that it can number them as the
- * server does, and shut out one client by its number.
+ * Who may not come in is turned away before the server hears of it.
  *
  * @module
  */
@@ -32,9 +31,7 @@ export class Doors {
   readonly #listeners: readonly Deno.Listener[];
   readonly #options: DoorsOptions;
   readonly #arrived: Arrival[] = [];
-  readonly #inside = new Map<number, Deno.Conn>();
   #waiting: PromiseWithResolvers<void> | undefined;
-  #count = 0;
   #isClosed = false;
 
   /**
@@ -69,30 +66,6 @@ export class Doors {
     this.#waiting?.resolve();
   }
 
-  /**
-   * Forgets a client that has left.
-   *
-   * @param client Its number.
-   */
-  forget(client: number): void {
-    this.#inside.delete(client);
-  }
-
-  /**
-   * Ends the connection of a client, if it is still there.
-   *
-   * @param client Its number.
-   */
-  cut(client: number): void {
-    try {
-      this.#inside.get(client)?.close();
-    } catch (error) {
-      // The server has closed it already, and is about to say so.
-      if (!(error instanceof Deno.errors.BadResource)) throw error;
-    }
-    this.#inside.delete(client);
-  }
-
   async #accept(): Promise<Deno.Conn> {
     while (this.#arrived.length === 0 && !this.#isClosed) {
       this.#waiting = Promise.withResolvers();
@@ -103,7 +76,6 @@ export class Doors {
       throw new Deno.errors.BadResource("The listener is closed");
     }
     if ("error" in arrival) throw arrival.error;
-    this.#inside.set(++this.#count, arrival.connection);
     return arrival.connection;
   }
 

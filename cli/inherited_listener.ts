@@ -122,5 +122,6 @@ function connectionOf(socket: Socket): Deno.Conn {
     write,
     close: () => void socket.destroy(),
     setNoDelay: (noDelay?: boolean) => void socket.setNoDelay(noDelay),
+    setKeepAlive: (keepAlive?: boolean) => void socket.setKeepAlive(keepAlive),
   } as Deno.TcpConn;
 }

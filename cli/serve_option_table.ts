@@ -32,6 +32,11 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: "TCP clients of these networks only; repeatable",
   },
   { name: "max-clients", value: "N", help: "clients at once (default 128)" },
+  {
+    name: "idle-timeout",
+    value: "SECONDS",
+    help: "end idle clients after this (default never)",
+  },
   { name: "exit-on-last-client", help: "end when the last client has left" },
   {
     name: "run",

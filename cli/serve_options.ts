@@ -37,6 +37,7 @@ export function conductOf(invocation: Invocation): Conduct {
     );
   }
   const maxClients = numberOption(invocation, "max-clients", /^[1-9]\d*$/);
+  const idle = numberOption(invocation, "idle-timeout", /^\d+(\.\d+)?$/);
   const grace = numberOption(invocation, "grace", /^\d+(\.\d+)?$/);
   const pidFile = invocation.value("pid-file");
   const command = invocation.value("run");
@@ -46,6 +47,7 @@ export function conductOf(invocation: Invocation): Conduct {
     exitOnLastClient: invocation.flag("exit-on-last-client"),
     ...socketMode !== undefined && { socketMode: parseInt(socketMode, 8) },
     ...maxClients !== undefined && { maxClients },
+    ...idle !== undefined && { idleMs: idle * 1000 },
     ...grace !== undefined && { graceMs: grace * 1000 },
     ...pidFile !== undefined && { pidFile },
     ...command !== undefined && { command },

@@ -79,6 +79,7 @@ export class ServedPool {
       name: pool.name,
       description: `virstor pool ${pool.name}`,
       device: pool,
+      contexts: pool.contexts,
       readOnly: pool.capabilities.readOnly,
     };
     this.#stateDirectory = stateDirectory;

@@ -28,11 +28,6 @@ import { inheritDoors } from "./socket_activation.ts";
  * end unless told otherwise, milliseconds.
  */
 const GRACE_MS = 10_000;
-/**
- * How long answers may be on their way to clients of a pool that has stopped
- * while others go on, milliseconds.
- */
-const FAREWELL_MS = 500;
 
 /** Where a server listens, whom it serves, and when it ends. */
 export interface Conduct {
@@ -44,6 +39,8 @@ export interface Conduct {
   readonly allowed: AllowList;
   /** Clients at once. */
   readonly maxClients?: number;
+  /** End clients that do nothing for so long, milliseconds. */
+  readonly idleMs?: number;
   /** End when the last client has left. */
   readonly exitOnLastClient: boolean;
   /** Where to write the number of the process. */
@@ -123,17 +120,20 @@ class Service {
   #stopping: Promise<void> | undefined;
 
   constructor(options: ServiceOptions) {
-    const { maxClients } = options.conduct;
+    const { maxClients, idleMs } = options.conduct;
     this.#options = options;
     this.#nbd = new NbdServer({
       // An empty name must never lead to another pool than before: the first
-      // one stays where it is, and `#onEvent` sends its clients away.
+      // one stays where it is, and the server sends its clients away.
       exports: () =>
         this.#pools
           .filter((pool, index) => index === 0 || this.#live.has(pool))
           .map(({ served }) => served),
       log: (event) => this.#onEvent(event),
-      ...maxClients !== undefined && { limits: { clients: maxClients } },
+      limits: {
+        ...maxClients !== undefined && { clients: maxClients },
+        ...idleMs !== undefined && { idleMs },
+      },
     });
     this.#nbd.finished.catch((error) => this.#panic(error));
   }
@@ -294,15 +294,14 @@ class Service {
 
   /** Stops one pool; the others go on. */
   async #stopOne(served: ServedPool): Promise<void> {
-    log("stopping", "Asked to stop", { pool: served.name });
+    const { graceMs = GRACE_MS } = this.#options.conduct;
+    const { name } = served;
+    log("stopping", "Asked to stop", { pool: name });
+    const dismissed = this.#nbd.dismiss(name, { graceMs });
     try {
       await served.close();
     } finally {
-      const leaving = this.#clientsOf(served.name);
-      if (leaving.length > 0) {
-        await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
-      }
-      for (const { id } of leaving) this.#doors?.cut(id);
+      await dismissed;
     }
   }
 
@@ -318,15 +317,12 @@ class Service {
       ...pool !== undefined && { pool },
       ...client !== 0 && { client, peer },
     });
-    if (kind === "connected") {
-      const isLive = [...this.#live].some(({ name }) => name === pool);
-      if (!isLive) this.#doors?.cut(client);
+    if (["disconnected", "left", "refused"].includes(kind)) {
+      this.#onLeft(client);
     }
-    if (kind === "disconnected" || kind === "refused") this.#onLeft(client);
   }
 
   #onLeft(client: number): void {
-    this.#doors?.forget(client);
     if (!this.#options.conduct.exitOnLastClient) return;
     const isLast = this.#nbd.clients.every(({ id }) => id === client);
     // Before the first one came there was nobody who could be the last.

@@ -13,10 +13,10 @@ import { assert } from "../errors.ts";
 import type { ChunkForm } from "./chunk_form.ts";
 import type { NbdCounters } from "./counters.ts";
 import type { LateRequests } from "./late_requests.ts";
-import { STATUS_RUNS_MAX } from "./limits.ts";
+import { REPLY_BUFFER_SIZE, STATUS_RUNS_MAX } from "./limits.ts";
 import type { NbdStatusRun, SelectedContext } from "./meta_context.ts";
 import { FLAG_REQ_ONE } from "./protocol.ts";
-import { ReplyQueue } from "./reply_queue.ts";
+import type { ReplyQueue } from "./reply_queue.ts";
 import { getUint64, type NbdRequest } from "./request.ts";
 
 /** What the command works with. */
@@ -50,7 +50,7 @@ export class BlockStatusCommand {
     const { length } = tools.contexts;
     this.room = length * (form.statusHeaderSize + form.runSize) +
       STATUS_RUNS_MAX * form.runSize + form.shortReplyMax;
-    assert(!ReplyQueue.isLarge(this.room), "an answer fits a reply buffer");
+    assert(this.room <= REPLY_BUFFER_SIZE, "an answer fits a reply buffer");
   }
 
   /**

@@ -55,6 +55,8 @@ export interface CommandTools {
   readonly signal: AbortSignal;
   /** Called when the device is no longer congested. */
   readonly onDecongested: () => void;
+  /** Called when a reply cannot be completed: the connection is of no use. */
+  readonly onBroken: () => void;
 }
 
 /**
@@ -136,7 +138,9 @@ export class Commands {
    * @returns What is wrong, or nothing.
    */
   check(request: NbdRequest): Failure | undefined {
-    return this.#stopping ? STOPPING : checkRequest(this.#tools.facts, request);
+    if (this.#stopping) return STOPPING;
+    const { facts, device } = this.#tools;
+    return checkRequest(facts, request, device.size);
   }
 
   /**

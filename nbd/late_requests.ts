@@ -24,6 +24,8 @@ export interface LateRequestsOwner {
 export class LateRequests {
   readonly #owner: LateRequestsOwner;
   #count = 0;
+  /** What is to be answered when a reply that is sent in parts is complete. */
+  #held: (() => void)[] | undefined = undefined;
 
   /**
    * Starts with nothing under way.
@@ -51,12 +53,51 @@ export class LateRequests {
     fastZero: boolean,
     done: (failure: Failure | undefined) => void,
   ): void {
+    this.#track(completion, fastZero, (answer) => {
+      if (this.#held === undefined) answer();
+      else this.#held.push(answer);
+    }, done);
+  }
+
+  /**
+   * Waits for the device, for a part of a reply.
+   *
+   * @param completion What it gave.
+   * @param done Called when it has finished, or has failed as told, also
+   *   while answers are held.
+   */
+  trackPart(
+    completion: Promise<void>,
+    done: (failure: Failure | undefined) => void,
+  ): void {
+    this.#track(completion, false, (answer) => answer(), done);
+  }
+
+  /** From now on nothing is answered: a reply is being sent in parts. */
+  hold(): void {
+    this.#held = [];
+  }
+
+  /** Answers what was held, and whatever follows. */
+  letGo(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const answer of held) answer();
+  }
+
+  #track(
+    completion: Promise<void>,
+    fastZero: boolean,
+    pass: (answer: () => void) => void,
+    done: (failure: Failure | undefined) => void,
+  ): void {
     this.#count++;
-    const settle = (failure: Failure | undefined) => {
-      this.#count--;
-      done(failure);
-      this.#owner.onSettled();
-    };
+    const settle = (failure: Failure | undefined) =>
+      pass(() => {
+        this.#count--;
+        done(failure);
+        this.#owner.onSettled();
+      });
     completion.then(
       () => settle(undefined),
       (error) => settle(this.failureOf(error, fastZero)),

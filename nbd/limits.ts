@@ -6,24 +6,38 @@
 
 /** What one server, and one connection, may take. */
 export interface NbdLimits {
-  /** Connections at once; more are closed as they come. */
+  /** Clients that use an export at once; more are closed as they come. */
   readonly clients: number;
+  /**
+   * Connections in their handshake at once; with one more the oldest ends.
+   * So a flood of them shuts nobody out who gets on with it.
+   */
+  readonly handshakes: number;
   /** Time for a whole handshake, milliseconds; then the connection ends. */
   readonly handshakeMs: number;
   /** Options in one handshake; one more ends the connection. */
   readonly options: number;
+  /**
+   * Time in which a client has to send something, or take some of a reply, or
+   * have a request under way, milliseconds; then the connection ends. 0 for
+   * ever.
+   */
+  readonly idleMs: number;
 }
 
 /**
- * The limits unless others are given. A connection holds at most
- * about 4.5 MiB of buffers, and only if it asks for much at once, plus one
- * long READ. 10 s is generous for a handshake of a few
- * messages. 1024 options are enough to ask about every export of a long list.
+ * The limits unless others are given. A connection holds at most about
+ * 4.5 MiB of buffers, and only if it asks for much at once: with 128 of them
+ * not even 600 MiB. What delayed writes hold is up to the device. 10 s is
+ * generous for a handshake of a few messages. 1024 options are enough to ask
+ * about every export of a long list.
  */
 export const DEFAULT_LIMITS: NbdLimits = {
   clients: 128,
+  handshakes: 128,
   handshakeMs: 10_000,
   options: 1024,
+  idleMs: 0,
 };
 
 /**
@@ -55,8 +69,8 @@ export const PAYLOAD_WHOLE_MAX = 64 * 1024;
 
 /**
  * Bytes of a reply buffer: a READ of 2 MiB, which is what copying programs
- * ask for, and its header. A longer READ gets a buffer of its own. Memory that
- * was never written to costs nothing, so short READs never pay for it.
+ * ask for, and its header. A longer READ is sent in parts. Memory that was
+ * never written to costs nothing, so short READs never pay for it.
  */
 export const REPLY_BUFFER_SIZE = 2 * 1024 * 1024 + 4096;
 
@@ -68,8 +82,9 @@ export const REPLY_BUFFER_SIZE = 2 * 1024 * 1024 + 4096;
 export const REPLY_BUFFERS_MAX = 2;
 
 /**
- * Bytes that one chunk of a READ carries where it takes several. Two fit into
- * a reply buffer, so one is read while the other is sent.
+ * Bytes of one part of a READ that is sent in several, with headers of their
+ * own or without. Two fit into a reply buffer, so one is read while the other
+ * is sent.
  */
 export const READ_PIECE_SIZE = 1024 * 1024;
 

@@ -11,14 +11,13 @@
  * @module
  */
 
-import type { BlockDevice, Completion } from "../device/block_device.ts";
+import type { Completion } from "../device/block_device.ts";
 import type { ChunkForm } from "./chunk_form.ts";
-import type { NbdCounters } from "./counters.ts";
 import type { Failure } from "./failure.ts";
-import type { LateRequests } from "./late_requests.ts";
-import { HOLE_STEP, READ_PIECE_SIZE } from "./limits.ts";
+import { HOLE_STEP, READ_PIECE_SIZE, REPLY_BUFFER_SIZE } from "./limits.ts";
 import { FLAG_DF, SIMPLE_REPLY_SIZE } from "./protocol.ts";
-import { type ReplyPlace, ReplyQueue } from "./reply_queue.ts";
+import { LongRead, type ReadTools } from "./long_read.ts";
+import type { ReplyPlace } from "./reply_queue.ts";
 import {
   addressOf,
   createRequest,
@@ -41,21 +40,15 @@ export interface ReadCommand {
   resume(): void;
 }
 
-/** What reads work with. */
-export interface ReadTools {
-  /** What is read. */
-  readonly device: BlockDevice;
-  /** Where replies go. */
-  readonly replies: ReplyQueue;
-  /** Who waits for the device. */
-  readonly late: LateRequests;
-  /** Where errors are counted. */
-  readonly counters: NbdCounters;
+/** Whether a reply has to be sent in parts. */
+function isLong(size: number): boolean {
+  return size > REPLY_BUFFER_SIZE;
 }
 
 /** READ with simple replies: all data behind one header. */
 export class SimpleReads implements ReadCommand {
   readonly #tools: ReadTools;
+  readonly #long: LongRead;
   #waiting: NbdRequest | undefined = undefined;
 
   /**
@@ -65,11 +58,12 @@ export class SimpleReads implements ReadCommand {
    */
   constructor(tools: ReadTools) {
     this.#tools = tools;
+    this.#long = new LongRead(tools);
   }
 
   /** A read was started that has to wait for room. */
   get isWaiting(): boolean {
-    return this.#waiting !== undefined;
+    return this.#waiting !== undefined || this.#long.isUnderWay;
   }
 
   /**
@@ -81,15 +75,10 @@ export class SimpleReads implements ReadCommand {
     const { device, replies, late, counters } = this.#tools;
     const { offset, length } = request;
     if (length === 0) return replies.succeed(request);
-    const size = SIMPLE_REPLY_SIZE + length;
-    if (!replies.hasRoom(size)) {
+    if (isLong(SIMPLE_REPLY_SIZE + length)) return this.#long.start(request);
+    if (!replies.hasRoom(SIMPLE_REPLY_SIZE + length)) {
       this.#waiting = request;
       return;
-    }
-    if (ReplyQueue.isLarge(size)) {
-      const place = replies.holdLarge(length);
-      const reading = later(() => device.read(place.data, offset));
-      return this.#wait(request, offset, place, reading);
     }
     const target = replies.target(length);
     let completion: Completion;
@@ -111,6 +100,7 @@ export class SimpleReads implements ReadCommand {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting !== undefined) this.start(waiting);
+    else if (this.#long.isUnderWay) this.#long.resume();
   }
 
   #wait(
@@ -148,6 +138,7 @@ interface LateRead {
 export class ChunkedReads implements ReadCommand {
   readonly #tools: ReadTools;
   readonly #form: ChunkForm;
+  readonly #long: LongRead;
   /** The read that is carried out, and how far it is. */
   #request: NbdRequest = createRequest();
   #offset = 0;
@@ -163,11 +154,12 @@ export class ChunkedReads implements ReadCommand {
   constructor(tools: ReadTools, form: ChunkForm) {
     this.#tools = tools;
     this.#form = form;
+    this.#long = new LongRead(tools);
   }
 
   /** A read was started that has to wait for room. */
   get isWaiting(): boolean {
-    return this.#rest > 0;
+    return this.#rest > 0 || this.#long.isUnderWay;
   }
 
   /**
@@ -186,6 +178,7 @@ export class ChunkedReads implements ReadCommand {
 
   /** Goes on with the read that is waiting, if there is room now. */
   resume(): void {
+    if (this.#long.isUnderWay) return this.#long.resume();
     while (this.#rest > 0) {
       if (this.#late?.failure !== undefined) this.#rest = 0;
       else if (!this.#step()) return;
@@ -208,9 +201,12 @@ export class ChunkedReads implements ReadCommand {
     }
     const length = whole ? rest : this.#dataLength();
     const size = this.#form.dataHeaderSize + length;
-    if (!replies.hasRoom(size)) return false;
-    if (ReplyQueue.isLarge(size)) this.#readLarge(length);
-    else this.#read(length);
+    if (isLong(size)) {
+      this.#rest = 0;
+      this.#long.start(this.#request);
+    } else if (replies.hasRoom(size)) {
+      this.#read(length);
+    } else return false;
     return true;
   }
 
@@ -221,7 +217,7 @@ export class ChunkedReads implements ReadCommand {
     const rest = this.#rest;
     if (rest <= HOLE_STEP) return rest;
     const size = this.#form.dataHeaderSize + this.#request.length;
-    const most = ReplyQueue.isLarge(size)
+    const most = isLong(size)
       ? Math.min(rest, READ_PIECE_SIZE - offset % READ_PIECE_SIZE)
       : rest;
     if (device.leadingHole === undefined) return most;
@@ -264,13 +260,6 @@ export class ChunkedReads implements ReadCommand {
     } else {
       this.#wait(replies.hold(target), completion);
     }
-  }
-
-  #readLarge(length: number): void {
-    const { device, replies } = this.#tools;
-    const offset = this.#offset;
-    const place = replies.holdLarge(length);
-    this.#wait(place, later(() => device.read(place.data, offset)));
   }
 
   #wait(place: ReplyPlace, completion: Promise<void>): void {
@@ -341,9 +330,4 @@ function noteFailure(read: LateRead, failure: Failure, offset: number): void {
   if (read.failure !== undefined) return;
   read.failure = failure;
   read.failedAt = offset;
-}
-
-/** As a promise, whatever the device gives. */
-async function later(read: () => Completion): Promise<void> {
-  await read();
 }

@@ -51,13 +51,14 @@ export class ReplyQueue {
   readonly #onSent: () => void;
   readonly #segments: Segment[] = [];
   readonly #free: ReplyBuffer[] = [];
-  #current: ReplyBuffer = createReplyBuffer(REPLY_BUFFER_SIZE);
+  #current: ReplyBuffer = createReplyBuffer();
   /** In the current buffer: what follows is complete and in no segment. */
   #start = 0;
   /** In the current buffer: what follows is free. */
   #used = 0;
   #buffers = 1;
-  #large: ReplyBuffer | undefined = undefined;
+  /** Places that wait for their data. */
+  #places = 0;
   #sending = false;
   #failed = false;
 
@@ -86,23 +87,19 @@ export class ReplyQueue {
         this.#used === this.#start);
   }
 
-  /**
-   * Whether a reply needs a buffer of its own.
-   *
-   * @param size Its bytes, headers included.
-   */
-  static isLarge(size: number): boolean {
-    return size > REPLY_BUFFER_SIZE;
+  /** Some data is not there yet. */
+  get hasPlaces(): boolean {
+    return this.#places > 0;
   }
 
   /**
    * Whether a reply can be built now; makes room if it can.
    *
-   * @param size Its bytes, headers included.
+   * @param size Its bytes, headers included; a buffer's at most.
    * @returns If false, try again after something was sent.
    */
   hasRoom(size: number): boolean {
-    if (ReplyQueue.isLarge(size)) return this.#large === undefined;
+    assert(size <= REPLY_BUFFER_SIZE, "a reply fits a buffer");
     if (this.#used + size <= this.#current.bytes.length) return true;
     if (this.#free.length === 0 && this.#buffers >= REPLY_BUFFERS_MAX) {
       return false;
@@ -115,7 +112,7 @@ export class ReplyQueue {
    * Where the data of the next reply goes, if it is there at once:
    * {@linkcode commit} follows, or {@linkcode hold}, or nothing.
    *
-   * @param length Bytes, for which there is room and which are not large.
+   * @param length Bytes, for which there is room.
    * @returns The place.
    */
   target(length: number): Uint8Array {
@@ -172,11 +169,16 @@ export class ReplyQueue {
     return this.#current.view;
   }
 
+  /** The same buffer, for data. */
+  get bytes(): Uint8Array {
+    return this.#current.bytes;
+  }
+
   /**
    * Finds a place for a reply that the caller writes; {@linkcode advance}
    * follows, or nothing.
    *
-   * @param size The most bytes that it may have; not large.
+   * @param size The most bytes that it may have, for which there is room.
    * @returns Where it starts in {@linkcode view}.
    */
   reserve(size: number): number {
@@ -202,26 +204,35 @@ export class ReplyQueue {
    */
   hold(data: Uint8Array): ReplyPlace {
     this.#cut();
-    const place = { buffer: this.#current, start: this.#used, data };
-    place.buffer.holds++;
-    this.#used += this.#form.dataHeaderSize + data.length;
-    this.#start = this.#used;
-    return place;
+    const start = this.#used;
+    const end = start + this.#form.dataHeaderSize + data.length;
+    return this.#keep(start, end, data);
   }
 
   /**
-   * Makes a place for large data, of which there is one at a time.
+   * Keeps a place that {@linkcode reserve} gave until its data is there.
    *
-   * @param length Bytes, for which {@linkcode hasRoom} said yes.
-   * @returns What {@linkcode release} takes.
+   * @param at Where it starts.
+   * @param size Its bytes.
+   * @returns What {@linkcode releasePart} takes.
    */
-  holdLarge(length: number): ReplyPlace {
-    assert(this.#large === undefined, "one large reply at a time");
-    const { dataHeaderSize } = this.#form;
-    const buffer = createReplyBuffer(dataHeaderSize + length);
-    buffer.holds++;
-    this.#large = buffer;
-    return { buffer, start: 0, data: buffer.bytes.subarray(dataHeaderSize) };
+  holdPart(at: number, size: number): ReplyPlace {
+    this.#cut();
+    const data = this.#current.bytes.subarray(at, at + size);
+    return this.#keep(at, at + size, data);
+  }
+
+  /**
+   * Completes a part of a reply, whatever header it has: its data is there.
+   *
+   * @param place What was held.
+   */
+  releasePart(place: ReplyPlace): void {
+    this.#places--;
+    if (this.#failed) return;
+    const { buffer, start, data: { length } } = place;
+    this.#cut();
+    this.#enqueue(buffer, start, start + length);
   }
 
   /**
@@ -238,6 +249,7 @@ export class ReplyQueue {
     offset: number,
     isLast: boolean,
   ): void {
+    this.#places--;
     if (this.#failed) return;
     const { buffer, start, data: { length } } = place;
     this.#form.setData(buffer.view, start, to, offset, length, isLast);
@@ -253,6 +265,7 @@ export class ReplyQueue {
    * @param place What was held.
    */
   cancel(place: ReplyPlace): void {
+    this.#places--;
     if (!this.#failed) this.#giveUp(place.buffer);
   }
 
@@ -311,12 +324,19 @@ export class ReplyQueue {
     }
   }
 
+  #keep(start: number, end: number, data: Uint8Array): ReplyPlace {
+    const buffer = this.#current;
+    buffer.holds++;
+    this.#places++;
+    this.#start = this.#used = end;
+    return { buffer, start, data };
+  }
+
   #giveUp(buffer: ReplyBuffer): void {
     assert(buffer.holds > 0, "a reply buffer that is given up was held");
     buffer.holds--;
     if (buffer.holds > 0) return;
-    if (buffer === this.#large) this.#large = undefined;
-    else if (buffer !== this.#current) this.#free.push(buffer);
+    if (buffer !== this.#current) this.#free.push(buffer);
     // Starting over keeps the bytes that are in use in the nearest cache.
     else if (this.#used === this.#start) this.#start = this.#used = 0;
   }
@@ -325,12 +345,12 @@ export class ReplyQueue {
     this.#cut();
     const next = this.#free.pop();
     if (next === undefined) this.#buffers++;
-    this.#current = next ?? createReplyBuffer(REPLY_BUFFER_SIZE);
+    this.#current = next ?? createReplyBuffer();
     this.#start = this.#used = 0;
   }
 }
 
-function createReplyBuffer(size: number): ReplyBuffer {
-  const bytes = new Uint8Array(size);
+function createReplyBuffer(): ReplyBuffer {
+  const bytes = new Uint8Array(REPLY_BUFFER_SIZE);
   return { bytes, view: new DataView(bytes.buffer), holds: 0 };
 }

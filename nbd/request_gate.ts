@@ -98,11 +98,14 @@ export const BAD_STATUS_PAYLOAD: Failure = {
  * @param facts The export's.
  * @param request The request as received, except DISC, which has no reply; of
  *   a BLOCK_STATUS with a payload, with the length that is in the payload.
+ * @param size Bytes that the device has now. What the client was told is the
+ *   limit too, so a device that grows changes nothing for it.
  * @returns Nothing if it passes, or what is wrong.
  */
 export function checkRequest(
   facts: ExportFacts,
   request: NbdRequest,
+  size: number,
 ): Failure | undefined {
   const { flags, length } = request;
   switch (request.command) {
@@ -111,13 +114,13 @@ export function checkRequest(
         return UNKNOWN_FLAG;
       }
       if (length > PAYLOAD_SIZE_MAX) return TOO_LONG_TO_READ;
-      return checkRange(facts, request, BEHIND_END);
+      return checkRange(facts, request, size, BEHIND_END);
     case COMMAND_WRITE:
       if ((flags & ~(FLAG_FUA | payloadFlag(facts))) !== 0) return UNKNOWN_FLAG;
       if (facts.extended && (flags & FLAG_PAYLOAD_LEN) === 0) return NO_PAYLOAD;
       if (facts.readOnly) return READ_ONLY;
       if (length > PAYLOAD_SIZE_MAX) return TOO_LONG_TO_WRITE;
-      return checkRange(facts, request, NO_SPACE_BEHIND_END);
+      return checkRange(facts, request, size, NO_SPACE_BEHIND_END);
     case COMMAND_FLUSH:
       if ((flags & ~FLAG_FUA) !== 0) return UNKNOWN_FLAG;
       return request.offset === 0 && length === 0 ? undefined : NOT_ZERO;
@@ -125,19 +128,19 @@ export function checkRequest(
       if ((flags & ~FLAG_FUA) !== 0) return UNKNOWN_FLAG;
       if (facts.readOnly) return READ_ONLY;
       if (!facts.trim) return NOT_OFFERED;
-      return checkRange(facts, request, BEHIND_END);
+      return checkRange(facts, request, size, BEHIND_END);
     case COMMAND_CACHE:
       if ((flags & ~FLAG_FUA) !== 0) return UNKNOWN_FLAG;
-      return checkRange(facts, request, BEHIND_END);
+      return checkRange(facts, request, size, BEHIND_END);
     case COMMAND_WRITE_ZEROES:
       if ((flags & ~(FLAG_FUA | FLAG_NO_HOLE | FLAG_FAST_ZERO)) !== 0) {
         return UNKNOWN_FLAG;
       }
       if (facts.readOnly) return READ_ONLY;
       if ((flags & FLAG_FAST_ZERO) !== 0 && !facts.fastZero) return NOT_OFFERED;
-      return checkRange(facts, request, NO_SPACE_BEHIND_END);
+      return checkRange(facts, request, size, NO_SPACE_BEHIND_END);
     case COMMAND_BLOCK_STATUS:
-      return checkStatus(facts, request);
+      return checkStatus(facts, request, size);
     default:
       return UNKNOWN_COMMAND;
   }
@@ -146,12 +149,13 @@ export function checkRequest(
 function checkStatus(
   facts: ExportFacts,
   request: NbdRequest,
+  size: number,
 ): Failure | undefined {
   const known = FLAG_FUA | FLAG_REQ_ONE | payloadFlag(facts);
   if (facts.contexts.length === 0) return NO_CONTEXT;
   if ((request.flags & ~known) !== 0) return UNKNOWN_FLAG;
   if (request.length === 0) return NO_LENGTH;
-  return checkRange(facts, request, BEHIND_END);
+  return checkRange(facts, request, size, BEHIND_END);
 }
 
 function payloadFlag(facts: ExportFacts): number {
@@ -161,10 +165,12 @@ function payloadFlag(facts: ExportFacts): number {
 function checkRange(
   facts: ExportFacts,
   request: NbdRequest,
+  size: number,
   beyond: Failure,
 ): Failure | undefined {
   const { offset, length } = request;
-  if (offset > facts.size || length > facts.size - offset) return beyond;
+  const end = size < facts.size ? size : facts.size;
+  if (offset > end || length > end - offset) return beyond;
   const rest = facts.minimumBlockSize - 1;
   // Block sizes are powers of two up to 64 KiB, so the low 32 bits decide.
   return ((offset | length) & rest) === 0 ? undefined : UNALIGNED;

@@ -22,7 +22,9 @@ export interface NbdEvent {
   /**
    * - `connected`: a client has chosen an export
    * - `disconnected`: a client that had chosen one has left
-   * - `refused`: a connection ended before or during the handshake
+   * - `left`: a client has left without choosing one, as those do that only
+   *   ask what there is
+   * - `refused`: the server ended a connection before an export was used
    * - `accept-failed`: the operating system gave no connection; the server
    *   goes on
    * - `error`: the device failed a request; told once a second at most
@@ -30,6 +32,7 @@ export interface NbdEvent {
   readonly kind:
     | "connected"
     | "disconnected"
+    | "left"
     | "refused"
     | "accept-failed"
     | "error";
@@ -71,6 +74,8 @@ export interface NbdCloseOptions {
   readonly graceMs?: number;
 }
 
+/** How long requests under way may take unless told otherwise. */
+const GRACE_MS = 5000;
 /** How long cancelled requests may take to be answered, milliseconds. */
 const CANCEL_MS = 500;
 /** How long to wait after a failed accept, milliseconds. */
@@ -93,6 +98,8 @@ interface Client {
   readonly ended: Promise<void>;
   transmission: Transmission | undefined;
   exportName: string | undefined;
+  /** Why the server has ended the handshake. */
+  cutBecause: string | undefined;
 }
 
 /** Serves block devices to NBD clients. */
@@ -110,6 +117,8 @@ export class NbdServer {
   readonly #limits: NbdLimits;
   readonly #listeners = new Set<Deno.Listener>();
   readonly #clients = new Set<Client>();
+  /** Exports that are not served any more. */
+  readonly #dismissed = new Set<string>();
   readonly #finish = Promise.withResolvers<void>();
   #clientCount = 0;
   #errorsUntold = 0;
@@ -165,22 +174,31 @@ export class NbdServer {
    * @param options How long it may take.
    */
   close(options: NbdCloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#close(options.graceMs ?? 5000);
+    this.#closing ??= this.#close(options.graceMs ?? GRACE_MS);
     return this.#closing;
+  }
+
+  /**
+   * Stops to serve one export, as {@linkcode close} does for all: its clients
+   * are ended, and whoever chooses it later.
+   *
+   * @param exportName Its name.
+   * @param options How long it may take.
+   */
+  async dismiss(
+    exportName: string,
+    options: NbdCloseOptions = {},
+  ): Promise<void> {
+    this.#dismissed.add(exportName);
+    const leaving = [...this.#clients].filter((client) =>
+      client.exportName === exportName
+    );
+    await endAll(leaving, options.graceMs ?? GRACE_MS);
   }
 
   async #close(graceMs: number): Promise<void> {
     for (const listener of this.#listeners) closeQuietly(listener);
-    const serving = [...this.#clients].filter(({ transmission }) =>
-      transmission !== undefined
-    );
-    for (const { transmission } of serving) transmission?.stop();
-    if (!await allEnded(serving, graceMs)) {
-      for (const { transmission } of serving) transmission?.cancelWaiting();
-      if (!await allEnded(serving, CANCEL_MS)) {
-        for (const { transmission } of serving) transmission?.destroy();
-      }
-    }
+    await endAll([...this.#clients], graceMs);
     for (const { connection, transmission } of this.#clients) {
       if (transmission === undefined) closeQuietly(connection);
     }
@@ -211,12 +229,12 @@ export class NbdServer {
     const id = ++this.#clientCount;
     const peer = peerOf(connection.remoteAddr);
     if (this.#closing !== undefined) return closeQuietly(connection);
-    if (this.#clients.size >= this.#limits.clients) {
+    if (this.#isFull()) {
       this.counters.connectionsRefused++;
       closeQuietly(connection);
-      const message = `There are ${this.#clients.size} connections already`;
-      return this.#log({ kind: "refused", client: id, peer, message });
+      return this.#refuse({ id, peer }, this.#fullMessage());
     }
+    this.#limitHandshakes();
     this.counters.connections++;
     const end = Promise.withResolvers<void>();
     const client: Client = {
@@ -226,6 +244,7 @@ export class NbdServer {
       ended: end.promise,
       transmission: undefined,
       exportName: undefined,
+      cutBecause: undefined,
     };
     this.#clients.add(client);
     this.#attend(client)
@@ -237,23 +256,69 @@ export class NbdServer {
       });
   }
 
+  #isFull(): boolean {
+    let serving = 0;
+    for (const { transmission } of this.#clients) {
+      if (transmission !== undefined) serving++;
+    }
+    return serving >= this.#limits.clients;
+  }
+
+  #fullMessage(): string {
+    return `There are ${this.#limits.clients} clients already`;
+  }
+
+  /** Makes room for one more handshake. */
+  #limitHandshakes(): void {
+    const { handshakes } = this.#limits;
+    const shaking = [...this.#clients].filter(({ transmission, cutBecause }) =>
+      transmission === undefined && cutBecause === undefined
+    );
+    const [oldest] = shaking;
+    if (oldest === undefined || shaking.length < handshakes) return;
+    this.#cut(oldest, `It was the oldest of ${handshakes} handshakes`);
+  }
+
+  #cut(client: Client, reason: string): void {
+    client.cutBecause ??= reason;
+    closeQuietly(client.connection);
+  }
+
+  #refuse({ id, peer }: Pick<Client, "id" | "peer">, message: string): void {
+    this.#log({ kind: "refused", client: id, peer, message });
+  }
+
   /** Serves one client. Rejects only with errors that are not expected. */
   async #attend(client: Client): Promise<void> {
     const { id, peer, connection } = client;
     const negotiated = await this.#negotiate(client);
     if (negotiated === undefined) return;
-    // The server may have been closed while the last message was sent.
-    if (this.#closing !== undefined) return;
-    const { name } = negotiated.served;
+    const { served: { name }, facts } = negotiated;
+    // Things may have changed since the export was looked up.
+    if (this.#closing !== undefined || this.#dismissed.has(name)) {
+      return this.#refuse(client, `Export "${name}" is not served any more`);
+    }
+    if (this.#isFull()) {
+      this.counters.connectionsRefused++;
+      return this.#refuse(client, this.#fullMessage());
+    }
     client.exportName = name;
-    client.transmission = new Transmission(connection, negotiated, {
+    const transmission = new Transmission(connection, negotiated, {
       counters: this.counters,
       onError: (error) => this.#reportError(client, error),
       onPanic: this.#finish.reject,
     });
-    const message = `Uses export "${name}"`;
+    client.transmission = transmission;
+    const contexts = facts.contexts.map(({ context }) => ` ${context.name}`);
+    const message = `Uses export "${name}", ${facts.dialect} replies` +
+      (contexts.length === 0 ? "" : `, contexts${contexts.join("")}`);
     this.#log({ kind: "connected", client: id, peer, message });
-    const reason = await client.transmission.run();
+    const { idleMs } = this.#limits;
+    const timer = idleMs === 0
+      ? undefined
+      : setInterval(() => transmission.endIfIdle(), delay(idleMs / 2));
+    const reason = await transmission.run();
+    clearInterval(timer);
     this.#log({ kind: "disconnected", client: id, peer, message: reason });
   }
 
@@ -272,28 +337,58 @@ export class NbdServer {
   async #negotiate(client: Client): Promise<Negotiated | undefined> {
     const { id, peer, connection } = client;
     const { handshakeMs, options: optionsMax } = this.#limits;
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      closeQuietly(connection);
-    }, handshakeMs);
+    const timer = setTimeout(
+      () => this.#cut(client, `The handshake took more than ${handshakeMs} ms`),
+      handshakeMs,
+    );
     try {
-      // Replies must not wait for more data on their way.
-      if (isTcp(connection)) connection.setNoDelay(true);
+      if (isTcp(connection)) {
+        // Replies must not wait for more data on their way.
+        connection.setNoDelay(true);
+        // A machine that has vanished must not keep its place for ever.
+        connection.setKeepAlive(true);
+      }
       const exports = this.#exports();
       const isStopping = () => this.#closing !== undefined;
-      return await negotiate(connection, { exports, optionsMax, isStopping });
+      const context = { exports, optionsMax, isStopping };
+      const negotiated = await negotiate(connection, context);
+      if (negotiated === undefined) {
+        const message = "Left without choosing an export";
+        this.#log({ kind: "left", client: id, peer, message });
+      }
+      return negotiated;
     } catch (error) {
       if (!isExpected(error)) throw error;
-      const message = late
-        ? `The handshake took more than ${handshakeMs} ms`
-        : messageOf(error);
-      this.#log({ kind: "refused", client: id, peer, message });
+      this.#refuse(client, client.cutBecause ?? messageOf(error));
       return undefined;
     } finally {
       clearTimeout(timer);
     }
   }
+}
+
+/**
+ * Ends connections that use an export: what is under way is finished, then
+ * cancelled, then cut off.
+ */
+async function endAll(
+  clients: readonly Client[],
+  graceMs: number,
+): Promise<void> {
+  const serving = clients.filter(({ transmission }) =>
+    transmission !== undefined
+  );
+  for (const { transmission } of serving) transmission?.stop();
+  if (await allEnded(serving, graceMs)) return;
+  for (const { transmission } of serving) transmission?.cancelWaiting();
+  if (await allEnded(serving, CANCEL_MS)) return;
+  for (const { transmission } of serving) transmission?.destroy();
+  await allEnded(serving, CANCEL_MS);
+}
+
+/** As long as a timer can wait; a longer time would pass at once. */
+function delay(ms: number): number {
+  return Math.min(ms, 0x7fff_ffff);
 }
 
 /** @returns Whether all of these connections have ended in time. */
@@ -303,7 +398,7 @@ async function allEnded(
 ): Promise<boolean> {
   if (clients.length === 0) return true;
   const limit = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => limit.resolve(false), limitMs);
+  const timer = setTimeout(() => limit.resolve(false), delay(limitMs));
   const all = Promise.all(clients.map(({ ended }) => ended)).then(() => true);
   const result = await Promise.race([all, limit.promise]);
   clearTimeout(timer);

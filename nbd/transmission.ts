@@ -69,6 +69,8 @@ export class Transmission {
   #destroyed = false;
   #wake: (() => void) | undefined = undefined;
   #wakeWhenSent = false;
+  /** How often in a row {@linkcode endIfIdle} has found nothing new. */
+  #quietTimes = 0;
   #reason = "the client left";
 
   /**
@@ -89,6 +91,7 @@ export class Transmission {
     this.#facts = facts;
     this.#requestSize = facts.extended ? EXTENDED_REQUEST_SIZE : REQUEST_SIZE;
     this.#replies = new ReplyQueue(stream, form, () => {
+      this.#quietTimes = 0;
       if (this.#wakeWhenSent || this.#replies.failed) this.#changed();
     });
     this.#late = new LateRequests({
@@ -112,6 +115,10 @@ export class Transmission {
       counters: owner.counters,
       signal: this.#abort.signal,
       onDecongested: () => this.#changed(),
+      onBroken: () => {
+        this.#reason = "the device failed in the middle of a reply";
+        this.destroy();
+      },
     });
     this.#received = new ReceiveBuffer(early);
   }
@@ -159,6 +166,18 @@ export class Transmission {
     this.#changed();
   }
 
+  /**
+   * Ends the connection if nothing is under way, and nothing has come or gone
+   * since the call before the last.
+   */
+  endIfIdle(): void {
+    if (this.#late.count > 0) this.#quietTimes = 0;
+    else if (++this.#quietTimes > 2) {
+      this.#reason = "the client was idle for too long";
+      this.destroy();
+    }
+  }
+
   #changed(): void {
     const wake = this.#wake;
     this.#wake = undefined;
@@ -183,6 +202,7 @@ export class Transmission {
 
   readonly #onReceived = (count: number | null): void => {
     this.#receiving = false;
+    this.#quietTimes = 0;
     if (count === null) this.#leave();
     else this.#received.received(count);
     this.#changed();
@@ -204,12 +224,13 @@ export class Transmission {
     const commands = this.#commands;
     if (this.#replies.failed && !this.#ended) this.#leave();
     while (!this.#deaf && !this.#destroyed && !this.#replies.failed) {
-      if (this.#mustWait()) return true;
+      // First: others may wait to be answered until its answer is complete.
       if (commands.isWaiting) {
         commands.resume();
         if (commands.isWaiting) return true;
         continue;
       }
+      if (this.#mustWait()) return true;
       if (this.#large !== undefined) {
         if (!this.#takePiece(this.#large)) return false;
         continue;

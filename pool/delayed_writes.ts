@@ -114,6 +114,20 @@ export class DelayedWrites {
     return this.#chunks.keys().some((one) => one >= chunk);
   }
 
+  /**
+   * The virtual chunks of a range that something waits for.
+   *
+   * @param from The first of the range.
+   * @param end What follows its last.
+   * @returns Their numbers, ascending.
+   */
+  chunksBetween(from: number, end: number): number[] {
+    return this.#chunks.keys()
+      .filter((chunk) => chunk >= from && chunk < end)
+      .toArray()
+      .sort((a, b) => a - b);
+  }
+
   /** Set while more bytes wait than should. */
   get congestion(): Promise<void> | undefined {
     return this.#congestion?.promise;

@@ -37,6 +37,18 @@ export type {
   PoolCounters,
   PoolStatus,
 } from "./status.ts";
+export {
+  CHUNK_COMPONENT_SHIFT,
+  CHUNK_DELAYED,
+  CHUNK_MAPPED,
+  CHUNK_UNKNOWN,
+  PRESSURE_DELAYED,
+  PRESSURE_FREE_SHIFT,
+  PRESSURE_FULL,
+  PRESSURE_LOW,
+  PRESSURE_STOPPED,
+} from "./status_contexts.ts";
+export type { StatusContext, StatusRun } from "./status_contexts.ts";
 export { readLabel, taste } from "./taste.ts";
 export type { TastedComponent, TastedPool, TasteReport } from "./taste.ts";
 export type { Watermarks } from "./watermarks.ts";

@@ -44,6 +44,7 @@ import type { PoolParts } from "./parts.ts";
 import type { PoolFormat } from "./pool_format.ts";
 import type { ResizeOptions } from "./resize.ts";
 import type { PoolSettings } from "./settings.ts";
+import { type StatusContext, statusContexts } from "./status_contexts.ts";
 import type { PoolCounters, PoolStatus } from "./status.ts";
 import { describePool, newCounters } from "./status.ts";
 import { wirePool } from "./wiring.ts";
@@ -122,6 +123,18 @@ export class Pool implements BlockDevice {
   /** Bytes of the virtual disk. */
   get size(): number {
     return this.#size;
+  }
+
+  /** What clients can ask of ranges, for an export's metadata contexts. */
+  get contexts(): readonly StatusContext[] {
+    return statusContexts({
+      settings: this.settings,
+      format: this.#format,
+      map: this.#map,
+      delayed: this.#firstWrites.delayed,
+      isWritable: () =>
+        !this.settings.readOnly && this.#health.state === "open",
+    });
   }
 
   /** Its name. */

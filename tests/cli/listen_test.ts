@@ -111,12 +111,19 @@ Deno.test("virstor serve --max-clients turns others away", async () => {
     using _client = await BusyClient.open(server);
     assertEquals(await isShutOut("127.0.0.1", server.port), true);
     await server.said(
-      /Z refused: 2 \(127.0.0.1:\d+\): There are 1 connections/,
+      /Z refused: 2 \(127.0.0.1:\d+\): There are 1 clients already/,
     );
   }
   await server.said(/disconnected: 1 /);
   using again = await BusyClient.open(server);
   assertEquals((await again.flush()).errno, 0);
+});
+
+Deno.test("virstor serve --idle-timeout ends clients that do nothing", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work, "--idle-timeout", "0.2");
+  using _client = await BusyClient.open(server);
+  await server.said(/disconnected: 1 .*: the client was idle for too long/);
 });
 
 Deno.test("AllowList knows networks of both families", () => {

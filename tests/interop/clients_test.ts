@@ -43,7 +43,7 @@ peerTest(
       can_multi_conn: true,
       can_trim: true,
       can_zero: true,
-      contexts: ["base:allocation"],
+      contexts: ["base:allocation", "virstor:chunk", "virstor:pressure"],
       block_size_minimum: 1,
       block_size_preferred: 4096,
       block_size_maximum: 32 * MIB,

@@ -101,6 +101,11 @@ Deno.test("docs/nbd.md has the limits as the code has them", () => {
   for (const [name, value] of documented) {
     assertEquals([name, sizeOf(value)], [name, known[name]]);
   }
+  const defaults = tableUnder("Limits of a server");
+  assertEquals(
+    Object.fromEntries(defaults.entries().map(([k, v]) => [k, sizeOf(v)])),
+    { ...limits.DEFAULT_LIMITS },
+  );
   const buffers = [
     "RECEIVE_BUFFER_SIZE",
     "REPLY_BUFFERS_MAX",

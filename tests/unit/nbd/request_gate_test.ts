@@ -174,7 +174,7 @@ function check(
   length: number,
 ): number {
   const request = { ...createRequest(), command, flags, offset, length };
-  const failure = checkRequest(facts, request);
+  const failure = checkRequest(facts, request, facts.size);
   if (failure !== undefined) assertMatch(failure.text, /^[A-Z][^\n]*[^.]$/);
   return failure?.errno ?? 0;
 }
@@ -201,4 +201,17 @@ Deno.test("checkRequest() is exact around 2^32 and at 8 PiB", () => {
       assertEquals(check(facts, command, 0, 0, size + 512), errno);
     }
   }
+});
+
+Deno.test("checkRequest() knows a device that has shrunk or grown", () => {
+  const request = { ...createRequest(), offset: SIZE - 1024, length: 1024 };
+  const errnoAt = (command: number, size: number) =>
+    checkRequest(FACTS, { ...request, command }, size)?.errno;
+  for (const command of [R, W, T, C, Z]) {
+    const beyond = command === W || command === Z ? ENOSPC : EINVAL;
+    assertEquals(errnoAt(command, SIZE - 512), beyond);
+    assertEquals(errnoAt(command, 2 * SIZE), undefined);
+  }
+  const more = { ...request, command: R, length: 2048 };
+  assertEquals(checkRequest(FACTS, more, 2 * SIZE)?.errno, EINVAL);
 });

@@ -80,6 +80,96 @@ Deno.test("NbdServer closes connections above its limit", async () => {
   assertEquals((await four.read(0, 1)).length, 1);
 });
 
+Deno.test("NbdServer ends the oldest handshake when there are too many", async () => {
+  await using serving = await serve({ limits: { handshakes: 3 } });
+  using _user = await serving.open();
+  using oldest = await serving.greeted();
+  using second = await serving.greeted();
+  using third = await serving.greeted();
+  // Whoever gets on with it gets in, however many others hang about.
+  using good = await serving.open();
+  assertEquals((await good.read(0, 1)).length, 1);
+  assertEquals(await oldest.receiveEnd(), 0);
+  await second.go("disk");
+  await third.go("disk");
+  assertEquals(serving.server.clients.length, 4);
+  const refused = serving.events.filter(({ kind }) => kind === "refused");
+  assertEquals(refused.map(({ message }) => message), [
+    "It was the oldest of 3 handshakes",
+  ]);
+});
+
+Deno.test("NbdServer refuses who is one too many only after the handshake", async () => {
+  await using serving = await serve({ limits: { clients: 1 } });
+  using slow = await serving.greeted();
+  using quick = await serving.open();
+  await slow.go("disk");
+  assertEquals(await slow.receiveEnd(), 0);
+  assertEquals((await quick.read(0, 1)).length, 1);
+  assertEquals(serving.server.counters.connectionsRefused, 1);
+});
+
+Deno.test("NbdServer ends clients that are idle, if it is told to", async () => {
+  const device = new HeldDevice();
+  device.holds = (kind) => kind === "write";
+  await using serving = await serve({ device, limits: { idleMs: 100 } });
+  using idle = await serving.open();
+  using waiting = await serving.open();
+  await waiting.send({ command: CMD_WRITE, payload: pattern(512) });
+  using busy = await serving.open();
+  const start = performance.now();
+  let ended = false;
+  const end = idle.receiveEnd().then(() => ended = true);
+  while (!ended || performance.now() - start < 500) {
+    await busy.read(0, 1);
+    await new Promise((done) => setTimeout(done, 5));
+    assert(performance.now() - start < 30_000, "it does not end");
+  }
+  await end;
+  assertEquals(serving.server.clients.map(({ id }) => id), [2, 3]);
+  const reasons = serving.events.filter(({ kind }) => kind === "disconnected");
+  assertEquals(reasons.map(({ message }) => message), [
+    "the client was idle for too long",
+  ]);
+  device.held[0]?.finish();
+  assertEquals((await waiting.receive()).errno, 0);
+});
+
+Deno.test("NbdServer tells of clients that only look around", async () => {
+  await using serving = await serve();
+  using client = await serving.greeted();
+  await client.option(NBD.OPT_ABORT);
+  await until("it has left", () => serving.events.length > 0);
+  assertEquals(serving.events.map(({ kind }) => kind), ["left"]);
+});
+
+Deno.test("dismiss() ends the clients of one export, the others stay", async () => {
+  const devices = [new HeldDevice(), new HeldDevice()];
+  for (const device of devices) device.holds = (kind) => kind === "write";
+  await using serving = await serve({
+    exports: devices.map((device, i) => exportOf(device, { name: `disk${i}` })),
+  });
+  using leaving = await NbdClient.open(serving.address, "disk0");
+  using halfway = await serving.greeted();
+  using staying = await NbdClient.open(serving.address, "disk1");
+  const write = { command: CMD_WRITE, payload: pattern(512) };
+  await leaving.send(write);
+  await staying.send(write);
+  await until("they wait", () => devices.every(({ held }) => held.length > 0));
+  const dismissed = serving.server.dismiss("disk0");
+  await leaving.send({ command: NBD.CMD_FLUSH });
+  assertEquals((await leaving.receive()).errno, NBD.ESHUTDOWN);
+  devices[0]?.held[0]?.finish();
+  assertEquals((await leaving.receive()).errno, 0);
+  assertEquals(await leaving.receiveEnd(), 0);
+  await dismissed;
+  await halfway.go("disk0");
+  assertEquals(await halfway.receiveEnd(), 0);
+  devices[1]?.held[0]?.finish();
+  assertEquals((await staying.receive()).errno, 0);
+  assertEquals(serving.server.clients.length, 1);
+});
+
 Deno.test("close() does not wait for idle clients and handshakes", async () => {
   await using serving = await serve({ tcp: true });
   using idle = await serving.open();
