@@ -6,6 +6,7 @@
 
 import { resolve } from "node:path";
 import { VirstorError } from "../errors.ts";
+import { readLabel } from "../pool/mod.ts";
 import { readRegistry } from "./registry.ts";
 
 /**
@@ -43,4 +44,34 @@ export async function locateComponents(
     );
   }
   return [...new Set([...given, ...entry?.components ?? []])];
+}
+
+/**
+ * Finds out which pool each component is of, by its label. With one pool only
+ * there is nothing to find out: whatever is wrong with one is for the open to
+ * tell.
+ *
+ * @param names The pools that there are.
+ * @param paths Paths that the user gave, absolute.
+ * @returns Paths by the name of their pool.
+ * @throws {VirstorError} `invalid` if one is of another pool, `not-found`,
+ *   `corrupt`, `unsupported`, `io`.
+ */
+export function assignComponents(
+  names: readonly string[],
+  paths: readonly string[],
+): ReadonlyMap<string, string[]> {
+  const [only] = names;
+  if (names.length === 1 && only !== undefined) {
+    return new Map([[only, [...paths]]]);
+  }
+  return Map.groupBy(paths, (path) => {
+    const { name } = readLabel(path);
+    if (names.includes(name)) return name;
+    throw new VirstorError(
+      "invalid",
+      `Cannot use component "${path}": it is of pool "${name}", which is not ` +
+        "to be served; name that too, or leave it out",
+    );
+  });
 }

@@ -5,7 +5,11 @@
  */
 
 import type { Environment, Invocation } from "../command.ts";
-import { absolutePaths, locateComponents } from "../locate.ts";
+import {
+  absolutePaths,
+  assignComponents,
+  locateComponents,
+} from "../locate.ts";
 import { setLogStyle } from "../output.ts";
 import { conductOf, logStyleOf, poolOptionsOf } from "../serve_options.ts";
 import { servePools } from "../service.ts";
@@ -28,23 +32,20 @@ export async function run(
   if (twice !== undefined) {
     throw new UsageError(`Pool "${twice}" is named twice`);
   }
-  const components = invocation.values("component");
-  if (components.length > 0 && names.length > 1) {
-    throw new UsageError(
-      "Option --component is for one pool only",
-      'Look for the components with "virstor taste" first',
-    );
-  }
   const conduct = conductOf(invocation);
   const poolOptions = poolOptionsOf(invocation);
   setLogStyle(logStyleOf(invocation));
   const stateDirectory = environment.stateDirectory();
+  const given = assignComponents(
+    names,
+    absolutePaths(invocation.values("component")),
+  );
   return await servePools({
     stateDirectory,
     pools: names.map((name) => ({
       name,
       findComponents: () =>
-        locateComponents(stateDirectory, name, absolutePaths(components)),
+        locateComponents(stateDirectory, name, given.get(name)),
     })),
     poolOptions,
     conduct,

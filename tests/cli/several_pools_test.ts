@@ -163,3 +163,22 @@ Deno.test("virstor serve of several pools closes all at a signal", async () => {
     );
   }
 });
+
+Deno.test("virstor serve of several pools gives each its components", async () => {
+  await using work = await makeTwoPools();
+  const given: string[] = [];
+  for (const file of ["a", "b"]) {
+    await Deno.rename(work.path(file), work.path(`${file}.moved`));
+    given.push("--component", `${file}.moved`);
+  }
+  const server = await serveBoth(work, ...given);
+  assertEquals(server.stdout.match(/nbd\+unix/g)?.length, 2);
+  await server.stop();
+  const args = ["serve", "--socket", "nbd.sock", "demo", "third"];
+  const { code, stderr } = await work.run([...args, ...given]);
+  assertEquals(code, 9);
+  assertMatch(
+    stderr,
+    /^virstor: Cannot use component ".*b.moved": it is of pool "other", which is not to be served; name that too, or leave it out\n$/,
+  );
+});

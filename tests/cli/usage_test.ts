@@ -129,10 +129,6 @@ const CASES: readonly (readonly [string[], string])[] = [
     ["serve", "demo", "demo"],
     'Pool "demo" is named twice\n',
   ],
-  [
-    ["serve", "demo", "other", "--component", "a"],
-    "Option --component is for one pool only\n",
-  ],
 ];
 
 for (const [args, expected] of CASES) {
