@@ -1,0 +1,345 @@
+/**
+ * The table of cases: what is measured, on which disk, on which servers.
+ *
+ * @module
+ */
+
+import type { FioJob } from "./fio.ts";
+import {
+  coldRate,
+  copy,
+  discard,
+  fairness,
+  type MeasureFunction,
+  memory,
+  openTime,
+  requestRate,
+  resumeTime,
+  throughput,
+} from "./measures.ts";
+import {
+  type Disk,
+  GIB,
+  KIB,
+  MIB,
+  PIB,
+  type ServerName,
+  TIB,
+} from "./servers.ts";
+
+/** A case. */
+export interface Case {
+  /** Short, without spaces: for `--only`. */
+  readonly name: string;
+  /** For people, one line. */
+  readonly title: string;
+  /** What its figure is: `IOPS`, `MiB/s`, `ms`, ... */
+  readonly unit: string;
+  /** Which figures are the better ones. */
+  readonly better: "higher" | "lower";
+  /** What the server's processor time is told for: a `request` or a `MiB`. */
+  readonly work: string;
+  /** What is served. Cases of the same disk share it, one after the other. */
+  readonly disk: Disk;
+  /** The disk is made anew for every measurement. */
+  readonly fresh: boolean;
+  /** On whom. */
+  readonly servers: readonly ServerName[];
+  /** How. */
+  readonly measure: MeasureFunction;
+}
+
+/** How much is done. */
+export interface Scale {
+  /** How long a load lasts, seconds. */
+  readonly seconds: number;
+  /** What is read and written in warm cases, bytes. */
+  readonly workingSet: number;
+  /** What is read in cold cases, bytes. */
+  readonly coldSet: number;
+  /** What is copied, bytes. */
+  readonly image: number;
+  /** Chunks that are mapped. */
+  readonly firstWrites: number;
+}
+
+/** What a full run does. */
+export const FULL: Scale = {
+  seconds: 4,
+  workingSet: 256 * MIB,
+  coldSet: 2 * GIB,
+  image: GIB,
+  firstWrites: 64 * KIB,
+};
+/** What a quick run does. */
+export const QUICK: Scale = {
+  seconds: 0.3,
+  workingSet: 32 * MIB,
+  coldSet: 256 * MIB,
+  image: 128 * MIB,
+  firstWrites: 8 * KIB,
+};
+
+/** Everybody who could be somebody's choice, and the yardstick. */
+const RIVALS: readonly ServerName[] = [
+  "virstor",
+  "nbdkit",
+  "qcow2",
+  "raw",
+  "yardstick",
+];
+/** And what the pool costs. */
+const WITH_FLAT: readonly ServerName[] = [...RIVALS, "flat"];
+/** And what a large disk costs. */
+const WITH_ALL: readonly ServerName[] = [...WITH_FLAT, "virstor-1P"];
+
+/** All of fio, for one connection at depth 32, warm; the usual. */
+const USUAL = {
+  blockSize: 4 * KIB,
+  depth: 32,
+  connections: 1,
+  once: false,
+} as const;
+
+/**
+ * All cases.
+ *
+ * @param scale How much each does.
+ * @param image A file to be copied, of as many bytes as the scale says.
+ * @returns The cases, those of one disk together.
+ */
+export function allCases(scale: Scale, image: string): Case[] {
+  return [
+    ...warmCases(scale),
+    ...specialCases(scale),
+    coldCase(scale),
+    ...firstWriteCases(scale),
+    ...copyCases(scale, image),
+    discardCase(scale),
+    ...openCases(scale),
+    resumeCase(),
+  ];
+}
+
+/** Cases on mapped chunks in the page cache. */
+function warmCases(scale: Scale): Case[] {
+  const { seconds, workingSet: size } = scale;
+  const disk = warmDisk(scale);
+  const rate = (
+    name: string,
+    title: string,
+    job: Partial<FioJob> & { pattern: string },
+    servers: readonly ServerName[],
+  ): Case => ({
+    ...inIops(name, title, disk, servers),
+    measure: requestRate({ ...USUAL, size, seconds, ...job }),
+  });
+  const megabytes = (name: string, title: string, pattern: string): Case => {
+    const job = { ...USUAL, size, seconds, pattern, blockSize: MIB, depth: 8 };
+    const measure = throughput(job);
+    return { ...inIops(name, title, disk, WITH_FLAT), unit: "MiB/s", measure };
+  };
+  const [read, write] = [{ pattern: "randread" }, { pattern: "randwrite" }];
+  const mixed = { pattern: "randrw", options: ["--rwmixread=70"] };
+  const [one, four] = [{ depth: 1 }, { connections: 4 }];
+  return [
+    rate("read-4k-d1", "random read 4 KiB, depth 1", {
+      ...read,
+      ...one,
+    }, WITH_FLAT),
+    rate("write-4k-d1", "random write 4 KiB, depth 1", {
+      ...write,
+      ...one,
+    }, WITH_FLAT),
+    rate("read-4k-d32", "random read 4 KiB, depth 32", read, WITH_ALL),
+    rate("write-4k-d32", "random write 4 KiB, depth 32", write, WITH_ALL),
+    rate("mixed-4k-d32", "mixed 70/30 4 KiB, depth 32", mixed, WITH_ALL),
+    rate("seqread-4k-d32", "sequential read 4 KiB, depth 32", {
+      pattern: "read",
+    }, WITH_FLAT),
+    rate("seqwrite-4k-d32", "sequential write 4 KiB, depth 32", {
+      pattern: "write",
+    }, WITH_FLAT),
+    megabytes("seqread-1m-d8", "sequential read 1 MiB, depth 8", "read"),
+    megabytes("seqwrite-1m-d8", "sequential write 1 MiB, depth 8", "write"),
+    rate("read-4k-c4", "random read 4 KiB, 4 connections of depth 32", {
+      ...read,
+      ...four,
+    }, WITH_FLAT),
+    rate("write-4k-c4", "random write 4 KiB, 4 connections of depth 32", {
+      ...write,
+      ...four,
+    }, WITH_FLAT),
+    rate("mixed-4k-c4", "mixed 70/30 4 KiB, 4 connections of depth 32", {
+      ...mixed,
+      ...four,
+    }, WITH_FLAT),
+    rate("flush-16", "random write 4 KiB, depth 16, a flush after every 16", {
+      ...write,
+      depth: 16,
+      options: ["--fsync=16"],
+    }, WITH_FLAT),
+  ];
+}
+
+/** Cases on the same disk that are about more than one client. */
+function specialCases(scale: Scale): Case[] {
+  const { seconds, workingSet: size } = scale;
+  const disk = warmDisk(scale);
+  const reader = {
+    ...USUAL,
+    ...{ pattern: "randread", depth: 1, size, seconds },
+  };
+  const stream = {
+    ...USUAL,
+    ...{ pattern: "write", blockSize: MIB, depth: 8, size, seconds },
+  };
+  return [{
+    ...inIops(
+      "fairness",
+      "p99 of reads at depth 1 beside a stream of 1 MiB writes, over alone",
+      disk,
+      WITH_FLAT,
+    ),
+    unit: "x",
+    better: "lower",
+    measure: fairness(reader, stream),
+  }, {
+    ...inIops(
+      "memory-64x32m",
+      "peak RSS under 64 connections, each with a write of 32 MiB in flight",
+      disk,
+      WITH_FLAT,
+    ),
+    unit: "MiB",
+    better: "lower",
+    measure: memory({
+      ...stream,
+      ...{ blockSize: 32 * MIB, depth: 1, connections: 64 },
+    }),
+  }];
+}
+
+function coldCase({ seconds, coldSet: size }: Scale): Case {
+  const disk = {
+    virtualSize: size,
+    chunkSize: MIB,
+    space: size,
+    filled: size,
+  };
+  const title = "random read 4 KiB, depth 32, nothing in the page cache";
+  const job = { ...USUAL, pattern: "randread", size, seconds, once: true };
+  return {
+    ...inIops("cold-read-4k-d32", title, disk, WITH_FLAT),
+    measure: coldRate(job),
+  };
+}
+
+/** Every request maps a chunk. */
+function firstWriteCases({ seconds, firstWrites }: Scale): Case[] {
+  return [64 * KIB, MIB].map((chunkSize) => {
+    const size = firstWrites * chunkSize;
+    const disk = { virtualSize: size, chunkSize, space: size, filled: 0 };
+    const kib = chunkSize / KIB;
+    const title = `first writes: 4 KiB into each ${kib} KiB, depth 32`;
+    return {
+      ...inIops(`first-write-${kib}k`, title, disk, RIVALS),
+      fresh: true,
+      measure: requestRate({
+        ...USUAL,
+        ...{ size, seconds, once: true },
+        // After each request fio passes over the rest of the chunk.
+        pattern: `write:${kib - 4}k`,
+        options: [`--number_ios=${firstWrites}`],
+      }),
+    };
+  });
+}
+
+function copyCases({ image: size }: Scale, image: string): Case[] {
+  const disk = { virtualSize: size, chunkSize: MIB, space: size, filled: 0 };
+  const usual = { unit: "MiB/s", work: "MiB" };
+  const title = `nbdcopy of ${size / MIB} MiB`;
+  return [{
+    ...inIops("copy-in", `${title} into an empty disk`, disk, RIVALS),
+    ...usual,
+    fresh: true,
+    measure: copy(size, (uri) => [image, uri]),
+  }, {
+    ...inIops("copy-out", `${title} out of a full disk`, {
+      ...disk,
+      filled: size,
+    }, RIVALS),
+    ...usual,
+    measure: copy(size, (uri) => [uri, "null:"]),
+  }];
+}
+
+function discardCase({ image }: Scale): Case {
+  const disk = {
+    virtualSize: TIB,
+    chunkSize: MIB,
+    space: image,
+    filled: image,
+  };
+  const title = `discard of 1 TiB, 1 GiB at a time, ${image / MIB} MiB mapped`;
+  return {
+    ...inIops("discard-1t", title, disk, RIVALS),
+    ...{ unit: "ms", better: "lower", fresh: true },
+    measure: discard(TIB),
+  };
+}
+
+function openCases(scale: Scale): Case[] {
+  const sizes = [["1g", "GiB", GIB], ["1t", "TiB", TIB], ["1p", "PiB", PIB]];
+  return (sizes as [string, string, number][]).map(
+    ([name, unit, virtualSize]) => {
+      const disk = { ...warmDisk(scale), virtualSize };
+      const title = `from the start of a server to its greeting, 1 ${unit}`;
+      return {
+        ...inIops(`open-${name}`, title, disk, RIVALS),
+        ...{ unit: "ms", better: "lower", work: "start" },
+        measure: openTime(),
+      };
+    },
+  );
+}
+
+function resumeCase(): Case {
+  const disk = {
+    virtualSize: GIB,
+    chunkSize: MIB,
+    space: 64 * MIB,
+    filled: 0,
+  };
+  const title =
+    "full pool: from the return of add to the delayed write's reply";
+  return {
+    ...inIops("resume", title, disk, ["virstor"]),
+    ...{ unit: "ms", better: "lower", fresh: true },
+    measure: resumeTime(),
+  };
+}
+
+/** A disk of 1 GiB whose beginning, which is used, is mapped. */
+function warmDisk({ workingSet }: Scale): Disk {
+  return {
+    virtualSize: GIB,
+    chunkSize: MIB,
+    space: workingSet,
+    filled: workingSet,
+  };
+}
+
+/** What most cases have in common. */
+function inIops(
+  name: string,
+  title: string,
+  disk: Disk,
+  servers: readonly ServerName[],
+): Omit<Case, "measure"> {
+  return {
+    ...{ name, title, disk, servers },
+    ...{ unit: "IOPS", better: "higher", work: "request", fresh: false },
+  };
+}

@@ -1,0 +1,256 @@
+/**
+ * The servers that are compared: how each makes an empty disk, and how it is
+ * started on it. All listen on Unix sockets and keep their data in files of
+ * one directory.
+ *
+ * @module
+ */
+
+import { fileURLToPath } from "node:url";
+import { hasPeer } from "../tests/helpers/peers.ts";
+import { run } from "./processes.ts";
+
+/** 1 KiB, bytes. */
+export const KIB = 1024;
+/** 1 MiB, bytes. */
+export const MIB: number = 1024 * KIB;
+/** 1 GiB, bytes. */
+export const GIB: number = 1024 * MIB;
+/** 1 TiB, bytes. */
+export const TIB: number = 1024 * GIB;
+/** 1 PiB, bytes. */
+export const PIB: number = 1024 * TIB;
+
+/** What is served, the same for all. */
+export interface Disk {
+  /** What clients see, bytes. */
+  readonly virtualSize: number;
+  /** The unit of allocation of pools and of qcow2, bytes. */
+  readonly chunkSize: number;
+  /** The most that will ever be allocated, bytes. */
+  readonly space: number;
+  /** How much is written, from its beginning, before anything is measured. */
+  readonly filled: number;
+}
+
+/** A disk and where it is. */
+export interface Place {
+  /** The disk. */
+  readonly disk: Disk;
+  /** A directory of this disk and this server. */
+  readonly directory: string;
+  /** The C yardstick's program. */
+  readonly yardstick: string;
+  /** Where this project's servers write CPU profiles, if they shall. */
+  readonly profile: string | undefined;
+}
+
+/** The servers by name, in the order of the tables. */
+export const SERVER_NAMES = [
+  "virstor",
+  "virstor-1P",
+  "flat",
+  "nbdkit",
+  "qcow2",
+  "raw",
+  "yardstick",
+] as const;
+/** A server. */
+export type ServerName = typeof SERVER_NAMES[number];
+
+/** One of the servers. */
+export interface ServerKind {
+  /** What it is, for the heading of a report. */
+  readonly title: string;
+  /** The programs that it needs. */
+  readonly needs: readonly string[];
+  /**
+   * Makes an empty disk.
+   *
+   * @param place Where.
+   */
+  create(place: Place): Promise<void>;
+  /**
+   * How it is started.
+   *
+   * @param place Where its disk is.
+   * @returns The program and its arguments.
+   */
+  command(place: Place): string[];
+  /** The export. */
+  readonly exportName: string;
+}
+
+const MAIN = fileURLToPath(new URL("../cli/main.ts", import.meta.url));
+const FLAT = fileURLToPath(new URL("flat_server.ts", import.meta.url));
+const YARDSTICK = fileURLToPath(new URL("yardstick.c", import.meta.url));
+const CONFIG = fileURLToPath(new URL("../deno.json", import.meta.url));
+/** The name of the pool, and of its export. */
+const POOL = "bench";
+/** Room on a component for what is not data, in parts of its data. */
+const OVERHEAD = 1 / 8;
+/** The least of it, bytes. */
+const OVERHEAD_MIN: number = 8 * MIB;
+
+/**
+ * Where the server of a disk listens.
+ *
+ * @param place The disk.
+ * @returns The path of the socket.
+ */
+export function socketOf(place: Place): string {
+  return `${place.directory}/socket`;
+}
+
+/** How Deno is started for a program of ours, with the launcher's rights. */
+function denoCommand(place: Place, ...args: string[]): string[] {
+  const profile = place.profile === undefined
+    ? []
+    : ["--cpu-prof", `--cpu-prof-dir=${place.profile}`];
+  return [
+    ...[Deno.execPath(), "run", "--quiet", "--no-prompt", ...profile],
+    ...["--config", CONFIG],
+    ...["--allow-read", "--allow-write", "--allow-net", "--allow-ffi"],
+    "--allow-env=HOME,VIRSTOR_STATE_DIR,XDG_STATE_HOME",
+    ...args,
+  ];
+}
+
+/**
+ * The command `virstor` with a state directory of its own.
+ *
+ * @param place The disk.
+ * @param args The words after `virstor`.
+ * @returns The program and its arguments.
+ */
+export function virstorCommand(place: Place, ...args: string[]): string[] {
+  const state = ["--state-dir", `${place.directory}/state`];
+  return denoCommand(place, MAIN, ...state, ...args);
+}
+
+async function createPool(place: Place): Promise<void> {
+  const { virtualSize, chunkSize, space } = place.disk;
+  // Two components, so that finding the one of a chunk is part of it.
+  const size = Math.ceil(Math.max(space * OVERHEAD, OVERHEAD_MIN) + space / 2);
+  const [program = "", ...args] = virstorCommand(
+    // A profile of this would only be in the way.
+    { ...place, profile: undefined },
+    ...["label", "-s", String(virtualSize), "-m", String(chunkSize)],
+    ...["--create", String(size), POOL],
+    ...[`${place.directory}/c0`, `${place.directory}/c1`],
+  );
+  await run(program, args);
+}
+
+/** Makes a flat, sparse file. */
+async function createFile(place: Place): Promise<void> {
+  await Deno.writeFile(fileOf(place), new Uint8Array(0));
+  try {
+    await Deno.truncate(fileOf(place), place.disk.virtualSize);
+  } catch (cause) {
+    const tib = place.disk.virtualSize / TIB;
+    throw new Error(`the file system takes no file of ${tib} TiB`, { cause });
+  }
+}
+
+function fileOf(place: Place): string {
+  return `${place.directory}/disk`;
+}
+
+function serveCommand(place: Place): string[] {
+  return virstorCommand(place, "serve", "--socket", socketOf(place), POOL);
+}
+
+/** qemu-nbd, kept for many clients and many connections. */
+function qemuCommand(place: Place, format: string): string[] {
+  return [
+    ...["qemu-nbd", "--persistent", "--shared=128", `--format=${format}`],
+    ...["--cache=writeback", "--discard=unmap"],
+    `--socket=${socketOf(place)}`,
+    fileOf(place),
+  ];
+}
+
+/** All servers. */
+export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
+  virstor: {
+    title: "virstor, format 2, two components",
+    needs: [],
+    create: createPool,
+    command: serveCommand,
+    exportName: POOL,
+  },
+  "virstor-1P": {
+    title: "virstor, the same with a virtual size of 1 PiB",
+    needs: [],
+    create: (place) =>
+      createPool({ ...place, disk: { ...place.disk, virtualSize: PIB } }),
+    command: serveCommand,
+    exportName: POOL,
+  },
+  flat: {
+    title: "virstor's NBD server on a flat file, without a pool",
+    needs: [],
+    create: createFile,
+    command: (place) =>
+      denoCommand(place, FLAT, socketOf(place), fileOf(place)),
+    exportName: POOL,
+  },
+  nbdkit: {
+    title: "nbdkit, file plugin",
+    needs: ["nbdkit"],
+    create: createFile,
+    command: (
+      place,
+    ) => ["nbdkit", "-f", "-U", socketOf(place), "file", fileOf(place)],
+    exportName: "",
+  },
+  qcow2: {
+    title: "qemu-nbd, qcow2 with clusters of the chunk size",
+    needs: ["qemu-nbd", "qemu-img"],
+    create: async (place) => {
+      const { virtualSize, chunkSize } = place.disk;
+      const clusters = `cluster_size=${chunkSize}`;
+      const args = ["create", "-q", "-f", "qcow2", "-o", clusters];
+      await run("qemu-img", [...args, fileOf(place), String(virtualSize)]);
+    },
+    command: (place) => qemuCommand(place, "qcow2"),
+    exportName: "",
+  },
+  raw: {
+    title: "qemu-nbd, raw file",
+    needs: ["qemu-nbd"],
+    create: createFile,
+    command: (place) => qemuCommand(place, "raw"),
+    exportName: "",
+  },
+  yardstick: {
+    title: "C yardstick on a flat file (bench/yardstick.c)",
+    needs: ["cc"],
+    create: createFile,
+    command: (place) => [place.yardstick, socketOf(place), fileOf(place)],
+    exportName: "",
+  },
+};
+
+/**
+ * Why a server cannot be run here.
+ *
+ * @param name The server.
+ * @returns One line, or `undefined` if it can.
+ */
+export function whyNot(name: ServerName): string | undefined {
+  const missing = SERVERS[name].needs.filter((program) => !hasPeer(program));
+  return missing.length === 0
+    ? undefined
+    : `${missing.join(", ")} not installed`;
+}
+
+/**
+ * Builds the C yardstick.
+ *
+ * @param program Where the program goes.
+ */
+export async function buildYardstick(program: string): Promise<void> {
+  await run("cc", ["-O2", "-pthread", "-o", program, YARDSTICK]);
+}

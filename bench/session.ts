@@ -1,0 +1,133 @@
+/**
+ * One server on one disk: made, filled, started, loaded, removed.
+ *
+ * @module
+ */
+
+import { fio } from "./fio.ts";
+import { run, ServerProcess } from "./processes.ts";
+import {
+  MIB,
+  type Place,
+  type ServerKind,
+  type ServerName,
+  SERVERS,
+  socketOf,
+} from "./servers.ts";
+
+/** How much of a file may be left in the cache that was dropped. */
+const RESIDENT_MAX = 0.02;
+
+/** A server on a disk of its own. */
+export class Session {
+  /** Which server. */
+  readonly name: ServerName;
+  /** Where its disk is. */
+  readonly place: Place;
+  readonly #kind: ServerKind;
+  #process: ServerProcess | undefined = undefined;
+
+  private constructor(name: ServerName, place: Place) {
+    this.name = name;
+    this.place = place;
+    this.#kind = SERVERS[name];
+  }
+
+  /**
+   * Makes a disk, starts its server, and writes what the disk is filled with.
+   *
+   * @param name The server.
+   * @param place Where; the directory is made.
+   * @returns The session.
+   */
+  static async open(name: ServerName, place: Place): Promise<Session> {
+    const session = new Session(name, place);
+    await Deno.mkdir(place.directory, { recursive: true });
+    try {
+      await session.#kind.create(place);
+      await session.start();
+      await session.#fill();
+    } catch (error) {
+      await session.close();
+      throw error;
+    }
+    return session;
+  }
+
+  /** The server. */
+  get process(): ServerProcess {
+    if (this.#process === undefined) throw new Error("No server is running");
+    return this.#process;
+  }
+
+  /** Where clients connect. */
+  get uri(): string {
+    const socket = socketOf(this.place);
+    return `nbd+unix:///${this.#kind.exportName}?socket=${socket}`;
+  }
+
+  /** Starts the server. */
+  async start(): Promise<void> {
+    const socket = socketOf(this.place);
+    // Not all servers remove it when they end.
+    await Deno.remove(socket).catch(() => {});
+    const command = this.#kind.command(this.place);
+    this.#process = await ServerProcess.start(command, socket);
+  }
+
+  /** Stops the server. */
+  async stop(): Promise<void> {
+    await this.#process?.stop();
+    this.#process = undefined;
+  }
+
+  /** Stops the server and removes the disk. */
+  async close(): Promise<void> {
+    await this.stop();
+    await Deno.remove(this.place.directory, { recursive: true });
+  }
+
+  /** Writes back what is dirty, so that the next one is not disturbed. */
+  async settle(): Promise<void> {
+    await run("sync", ["--file-system", this.place.directory]);
+  }
+
+  /**
+   * Has the system forget the cached pages of the disk.
+   *
+   * @throws {Error} If it does not.
+   */
+  async dropCache(): Promise<void> {
+    await this.settle();
+    for await (const entry of Deno.readDir(this.place.directory)) {
+      if (!entry.isFile) continue;
+      const file = `${this.place.directory}/${entry.name}`;
+      // With a count of 0 it is about the whole file. Needs no rights.
+      await run("dd", [`if=${file}`, "iflag=nocache", "count=0"]);
+      await assertCold(file);
+    }
+  }
+
+  async #fill(): Promise<void> {
+    const { filled } = this.place.disk;
+    if (filled === 0) return;
+    await fio(this.uri, [{
+      pattern: "write",
+      blockSize: MIB,
+      depth: 4,
+      connections: 1,
+      size: filled,
+      seconds: 3600,
+      once: true,
+    }]);
+  }
+}
+
+async function assertCold(file: string): Promise<void> {
+  const columns = ["--bytes", "--noheadings", "--output", "RES"];
+  const resident = Number(await run("fincore", [...columns, file]));
+  const { blocks } = await Deno.stat(file);
+  if (resident > RESIDENT_MAX * (blocks ?? 0) * 512) {
+    throw new Error(`${resident} bytes of the disk stay in the page cache`);
+  }
+}

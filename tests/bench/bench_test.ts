@@ -1,0 +1,149 @@
+/**
+ * The benchmark: that it measures all servers and says so, not how fast they
+ * are; and that the C yardstick is a disk.
+ *
+ * @module
+ */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { fileURLToPath } from "node:url";
+import { allCases, QUICK } from "../../bench/cases.ts";
+import { run } from "../../bench/processes.ts";
+import {
+  type CaseReport,
+  medianOf,
+  type Report,
+  reportCase,
+} from "../../bench/report.ts";
+import { buildYardstick, MIB, type ServerName } from "../../bench/servers.ts";
+import { Session } from "../../bench/session.ts";
+import { peerTest } from "../helpers/peers.ts";
+import { makeScratch, pattern } from "../helpers/scratch.ts";
+
+const MAIN = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
+const PEERS = ["fio", "nbdcopy", "nbdkit", "qemu-nbd", "qemu-img", "cc"];
+
+interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function bench(...args: string[]): Promise<Result> {
+  const result = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", "--no-check", "-A", MAIN, ...args],
+    env: { NO_COLOR: "1" },
+  }).output();
+  const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+  return {
+    code: result.code,
+    stdout: decode(result.stdout),
+    stderr: decode(result.stderr),
+  };
+}
+
+/** Where files are after a run: none may be. */
+function namesIn(directory: string): string[] {
+  return Array.from(Deno.readDirSync(directory), ({ name }) => name);
+}
+
+function assertMeasured(result: CaseReport | undefined): void {
+  assertEquals(result?.leftOut, []);
+  const expected: ServerName[] = [
+    ...["virstor", "nbdkit", "qcow2", "raw", "yardstick", "flat"] as const,
+  ];
+  assertEquals(result?.servers.map(({ server }) => server), expected);
+  for (const one of result?.servers ?? []) {
+    assertEquals(one.values.length, 1, one.server);
+    assert(one.value > 0 && one.rss > 0, one.server);
+    assert(one.p50 !== null && one.p50 <= (one.p99 ?? 0), one.server);
+    assertEquals(one.ratio === null, one.server === "virstor");
+  }
+}
+
+peerTest(
+  "bench measures every server, and leaves nothing behind",
+  PEERS,
+  async () => {
+    await using scratch = await makeScratch();
+    const { code, stdout, stderr } = await bench(
+      ...["--quick", "--json", "--only", "write-4k-d1"],
+      ...["--directory", scratch.path],
+    );
+    assertEquals(code, 0, stderr);
+    const report: Report = JSON.parse(stdout);
+    assertEquals(report.cases.map(({ name }) => name), ["write-4k-d1"]);
+    assertMeasured(report.cases[0]);
+    assert(report.machine.cores > 0);
+    assertMatch(report.machine.programs["fio"] ?? "", /^\d/);
+    assertEquals(namesIn(scratch.path), []);
+  },
+);
+
+peerTest("the C yardstick keeps what is written", PEERS, async () => {
+  await using scratch = await makeScratch();
+  const yardstick = scratch.file("yardstick");
+  await buildYardstick(yardstick);
+  const size = 8 * MIB;
+  const session = await Session.open("yardstick", {
+    disk: { virtualSize: size, chunkSize: MIB, space: size, filled: 0 },
+    directory: scratch.file("disk"),
+    yardstick,
+    profile: undefined,
+  });
+  try {
+    const [image, back] = [scratch.file("image"), scratch.file("back")];
+    await Deno.writeFile(image, pattern(size, 1));
+    await run("nbdcopy", ["--flush", image, session.uri]);
+    await run("nbdcopy", [session.uri, back]);
+    assertEquals(await Deno.readFile(back), await Deno.readFile(image));
+  } finally {
+    await session.close();
+  }
+});
+
+Deno.test("reportCase() gives medians, and how many times better we are", () => {
+  const [first] = allCases(QUICK, "").filter(({ name }) => name === "open-1g");
+  assert(first !== undefined);
+  const samples = (...values: number[]) =>
+    values.map((value) => ({ value, work: 1, cpu: 2, rss: MIB }));
+  const report = reportCase({
+    case: first,
+    outcomes: [
+      { server: "virstor", samples: samples(9, 1, 2), leftOut: undefined },
+      { server: "nbdkit", samples: samples(4, 6), leftOut: undefined },
+      { server: "raw", samples: samples(1), leftOut: "it broke" },
+    ],
+  });
+  assertEquals(report.leftOut, [{ server: "raw", reason: "it broke" }]);
+  // Milliseconds: the lower, the better.
+  assertEquals(
+    report.servers.map(({ value, values, ratio, p50, rss }) => (
+      { value, values, ratio, p50, rss }
+    )),
+    [
+      { value: 2, values: [9, 1, 2], ratio: null, p50: null, rss: 1 },
+      { value: 5, values: [4, 6], ratio: 2.5, p50: null, rss: 1 },
+    ],
+  );
+  assertEquals(medianOf([]), null);
+});
+
+Deno.test("bench refuses what it does not know", async () => {
+  const refusals = [
+    [["--servers", "nobody"], /"nobody" is no server, see --list/],
+    [["--only", "nothing"], /no case fits, see --list/],
+    [["--rounds", "0"], /the rounds or seconds are none, give numbers/],
+    [["--fast"], /"--fast" is unknown, see --help/],
+  ] as const;
+  for (const [args, message] of refusals) {
+    const { code, stdout, stderr } = await bench(...args, "--list");
+    assertEquals({ code, stdout }, { code: 1, stdout: "" });
+    assertMatch(stderr, /^Cannot run the benchmark: .*\n$/);
+    assertMatch(stderr, message);
+  }
+});
+
+Deno.test("the names of cases differ", () => {
+  const names = allCases(QUICK, "").map(({ name }) => name);
+  assertEquals(names.length, new Set(names).size);
+});
