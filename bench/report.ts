@@ -16,6 +16,8 @@ export interface ServerReport {
   readonly value: number;
   /** The same of each round, in order. */
   readonly values: readonly number[];
+  /** From the least to the most of them, in percents of the median. */
+  readonly spread: number | null;
   /**
    * How many times as good virstor is: above 1 it is the better one. Missing
    * where there is no ratio to be had.
@@ -94,7 +96,8 @@ function reportServer(
   own: number | null,
   better: "higher" | "lower",
 ): ServerReport {
-  const value = median(samples, "value") ?? NaN;
+  const values = samples.map((sample) => sample.value);
+  const value = medianOf(values) ?? NaN;
   const times = (own ?? NaN) / value;
   const ratio = better === "higher" ? times : 1 / times;
   const clientCpu = samples.map((sample) =>
@@ -103,7 +106,10 @@ function reportServer(
   return {
     server,
     value: round(value),
-    values: samples.map((sample) => round(sample.value)),
+    values: values.map(round),
+    spread: values.length < 2
+      ? null
+      : round(100 * (Math.max(...values) - Math.min(...values)) / value),
     ratio: server === "virstor" || !Number.isFinite(ratio)
       ? null
       : Math.round(ratio * 100) / 100,
@@ -175,6 +181,7 @@ function formatCase(result: CaseReport): string[] {
   const rows = result.servers.map((one) => [
     one.server,
     number(one.value),
+    number(one.spread),
     one.ratio === null ? "" : `${one.ratio.toFixed(2)}x`,
     number(one.p50),
     number(one.p99),
@@ -185,6 +192,7 @@ function formatCase(result: CaseReport): string[] {
   const head = [
     "server",
     unit,
+    "spread %",
     "virstor is",
     "p50 µs",
     "p99 µs",
