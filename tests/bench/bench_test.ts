@@ -5,6 +5,7 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { exists } from "@std/fs";
 import { fileURLToPath } from "node:url";
 import { allCases, QUICK } from "../../bench/cases.ts";
 import { run } from "../../bench/processes.ts";
@@ -16,7 +17,7 @@ import {
 } from "../../bench/report.ts";
 import { buildYardstick, MIB, type ServerName } from "../../bench/servers.ts";
 import { Session } from "../../bench/session.ts";
-import { peerTest } from "../helpers/peers.ts";
+import { peerPath, peerTest } from "../helpers/peers.ts";
 import { makeScratch, pattern } from "../helpers/scratch.ts";
 
 const MAIN = fileURLToPath(new URL("../../bench/main.ts", import.meta.url));
@@ -28,10 +29,13 @@ interface Result {
   readonly stderr: string;
 }
 
-async function bench(...args: string[]): Promise<Result> {
+async function bench(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Result> {
   const result = await new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--no-check", "-A", MAIN, ...args],
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
   }).output();
   const decode = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
   return {
@@ -66,10 +70,10 @@ peerTest(
   PEERS,
   async () => {
     await using scratch = await makeScratch();
-    const { code, stdout, stderr } = await bench(
+    const { code, stdout, stderr } = await bench([
       ...["--quick", "--json", "--only", "write-4k-d1"],
       ...["--directory", scratch.path],
-    );
+    ]);
     assertEquals(code, 0, stderr);
     const report: Report = JSON.parse(stdout);
     assertEquals(report.cases.map(({ name }) => name), ["write-4k-d1"]);
@@ -79,6 +83,29 @@ peerTest(
     assertEquals(namesIn(scratch.path), []);
   },
 );
+
+peerTest("bench names the servers that are missing", PEERS, async () => {
+  // Where these are is searched whatever PATH says.
+  if (await exists("/usr/sbin/nbdkit") || await exists("/usr/sbin/cc")) return;
+  await using scratch = await makeScratch();
+  for (const program of ["fio", "nbdcopy", "sync", "stat"]) {
+    await Deno.symlink(peerPath(program) ?? "", scratch.file(program));
+  }
+  const { code, stdout, stderr } = await bench([
+    ...["--quick", "--json", "--only", "read-4k-d1"],
+    ...["--servers", "virstor,nbdkit,yardstick"],
+  ], { PATH: scratch.path });
+  assertEquals(code, 0, stderr);
+  const report: Report = JSON.parse(stdout);
+  assertEquals(report.cases[0]?.servers.map(({ server }) => server), [
+    "virstor",
+  ]);
+  assertEquals(report.cases[0]?.leftOut, [
+    { server: "nbdkit", reason: "nbdkit not installed" },
+    { server: "yardstick", reason: "cc not installed" },
+  ]);
+  assertMatch(report.machine.programs["nbdkit"] ?? "", /not installed/);
+});
 
 peerTest("the C yardstick keeps what is written", PEERS, async () => {
   await using scratch = await makeScratch();
@@ -137,7 +164,7 @@ Deno.test("bench refuses what it does not know", async () => {
     [["--fast"], /"--fast" is unknown, see --help/],
   ] as const;
   for (const [args, message] of refusals) {
-    const { code, stdout, stderr } = await bench(...args, "--list");
+    const { code, stdout, stderr } = await bench([...args, "--list"]);
     assertEquals({ code, stdout }, { code: 1, stdout: "" });
     assertMatch(stderr, /^Cannot run the benchmark: .*\n$/);
     assertMatch(stderr, message);
