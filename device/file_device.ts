@@ -4,8 +4,8 @@
  * file.
  *
  * Reads and writes are positional, synchronous and go through the page cache:
- * about a microsecond each when the page is there. Only `fdatasync`, and
- * zeroes written at length, leave the event loop.
+ * about a microsecond each when the page is there. Only `fdatasync`, zeroes
+ * written at length, and `readCold` leave the event loop.
  *
  * A failed `fdatasync` is final: the kernel may have marked the lost pages
  * clean, so that a second one would succeed and mean nothing.
@@ -23,13 +23,21 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
-import { assertIsDisk, attempt, identityOf } from "./files.ts";
+import { CacheWatch } from "./cache_watch.ts";
+import {
+  assertIsDisk,
+  attempt,
+  identityOf,
+  lossOf,
+  transferError,
+} from "./files.ts";
 import { lockHolder } from "./lock_holder.ts";
 import {
   blockDeviceSize,
   nextData,
   nextHole,
   punchHole,
+  readNoWait,
   zeroRange,
 } from "./native_linux.ts";
 
@@ -93,6 +101,10 @@ export class FileDevice implements BlockDevice {
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
   #syncFailure: VirstorError | undefined;
+  readonly #watch = new CacheWatch();
+  /** Calls of {@linkcode readCold} that are under way. */
+  #coldReads = 0;
+  #onLastRead: () => void = () => {};
 
   /**
    * Opens a file or a block device.
@@ -180,6 +192,60 @@ export class FileDevice implements BlockDevice {
     } catch (error) {
       throw this.#failure("read", length, offset, error);
     }
+  }
+
+  /**
+   * Fills the beginning of `target` with what is in the page cache. It may
+   * wait for the disk all the same: where the system does not tell, and at
+   * times, after many reads that did not have to.
+   *
+   * @param target Where the bytes go; not empty.
+   * @param offset The first byte.
+   * @returns Bytes; the rest is for {@linkcode readCold}.
+   * @throws {VirstorError} `io`.
+   */
+  readCached(target: Uint8Array, offset: number): number {
+    if (!this.#native || !this.#watch.isToLook()) {
+      this.read(target, offset);
+      return target.length;
+    }
+    const count = readNoWait(this.#descriptor, target, offset);
+    if (count < target.length) this.#watch.missed();
+    return Math.max(0, count);
+  }
+
+  /**
+   * Fills `target`, off the event loop. {@linkcode close} waits for it.
+   *
+   * @param target Where the bytes go; nobody else's until then.
+   * @param offset The first byte.
+   * @returns Rejected with `io`.
+   */
+  readCold(target: Uint8Array, offset: number): Promise<void> {
+    const { length } = target;
+    this.#coldReads++;
+    return new Promise((resolve, reject) => {
+      let done = 0;
+      const ended = (error: Error | null, count: number) => {
+        if (error === null && count > 0) {
+          done += count;
+          if (done < length) return next();
+        }
+        if (--this.#coldReads === 0) this.#onLastRead();
+        if (done === length) {
+          const first = target.subarray(0, 1);
+          this.#watch.wasRead(readNoWait(this.#descriptor, first, offset) > 0);
+          return resolve();
+        }
+        const cause = error ?? "the file ends before";
+        reject(this.#failure("read", length, offset, cause));
+      };
+      const next = () => {
+        const rest = length - done;
+        fs.read(this.#descriptor, target, done, rest, offset + done, ended);
+      };
+      next();
+    });
   }
 
   /**
@@ -334,16 +400,17 @@ export class FileDevice implements BlockDevice {
    * Closes and unlocks. What was written but not flushed stays in the page
    * cache.
    *
-   * @returns A promise while an `fdatasync` runs.
+   * @returns A promise while an `fdatasync` or a cold read runs.
    */
   close(): Completion {
-    const running = this.#nextSync ?? this.#syncing;
-    if (running === undefined) {
+    const syncing = this.#nextSync ?? this.#syncing;
+    if (syncing === undefined && this.#coldReads === 0) {
       this.#release();
       return undefined;
     }
-    const release = () => this.#release();
-    return running.then(release, release);
+    const reading = this.#coldReads > 0 &&
+      new Promise<void>((resolve) => this.#onLastRead = resolve);
+    return Promise.allSettled([syncing, reading]).then(() => this.#release());
   }
 
   #lock(lock: FileLock, readOnly: boolean, stat: fs.Stats): void {
@@ -383,7 +450,8 @@ export class FileDevice implements BlockDevice {
     const syncing = new Promise<void>((resolve, reject) => {
       fs.fdatasync(this.#descriptor, (error) => {
         this.#syncing = undefined;
-        const reason = error ? messageOf(error) : this.#lossOfFile();
+        const loss = lossOf(this.#descriptor, this.size);
+        const reason = error ? messageOf(error) : loss;
         if (reason === "") {
           this.observer?.flushEnds();
           return resolve();
@@ -398,17 +466,6 @@ export class FileDevice implements BlockDevice {
     });
     this.#syncing = syncing;
     return syncing;
-  }
-
-  /**
-   * What somebody did to the file meanwhile: what was written to a file that
-   * is deleted, or cut off, is in no safe place however durable.
-   */
-  #lossOfFile(): string {
-    const { size, nlink } = fs.fstatSync(this.#descriptor);
-    if (nlink === 0) return "somebody has deleted it";
-    const isCut = this.identity.startsWith("file") && size < this.size;
-    return isCut ? "somebody has made it shorter" : "";
   }
 
   #writeZeroPieces(offset: number, length: number): void {
@@ -437,12 +494,7 @@ export class FileDevice implements BlockDevice {
     offset: number,
     cause: unknown,
   ): VirstorError {
-    const code = cause instanceof Error && "code" in cause ? cause.code : "";
-    return new VirstorError(
-      code === "ENOSPC" || code === "EDQUOT" ? "no-space" : "io",
-      `Cannot ${action} ${length} bytes at ${offset} of "${this.path}": ` +
-        (this.#descriptor < 0 ? "it is closed" : messageOf(cause)),
-      { cause },
-    );
+    const what = `${action} ${length} bytes at ${offset} of "${this.path}"`;
+    return transferError(what, this.#descriptor < 0, cause);
   }
 }

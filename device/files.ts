@@ -113,3 +113,39 @@ function translate(path: string, error: unknown): VirstorError {
   const message = `Cannot open "${path}": ${messageOf(error)}`;
   return new VirstorError("io", message, options);
 }
+
+/**
+ * What a failed read or write is told as.
+ *
+ * @param what What could not be done.
+ * @param isClosed Whether the file is closed.
+ * @param cause What the system said.
+ * @returns `no-space` if the file system is full, else `io`.
+ */
+export function transferError(
+  what: string,
+  isClosed: boolean,
+  cause: unknown,
+): VirstorError {
+  const code = cause instanceof Error && "code" in cause ? cause.code : "";
+  return new VirstorError(
+    code === "ENOSPC" || code === "EDQUOT" ? "no-space" : "io",
+    `Cannot ${what}: ${isClosed ? "it is closed" : messageOf(cause)}`,
+    { cause },
+  );
+}
+
+/**
+ * What somebody did to an open file meanwhile: what was written to one that is
+ * deleted, or cut off, is in no safe place however durable.
+ *
+ * @param descriptor The file, or a block device.
+ * @param size Its bytes when it was opened.
+ * @returns What was done, or "".
+ */
+export function lossOf(descriptor: number, size: number): string {
+  const stat = fs.fstatSync(descriptor);
+  if (stat.nlink === 0) return "somebody has deleted it";
+  const isCut = stat.isFile() && stat.size < size;
+  return isCut ? "somebody has made it shorter" : "";
+}

@@ -27,6 +27,22 @@ export interface ComponentDevice extends BlockDevice {
    * @returns Its offset; the size if there is none, `offset` if unknown.
    */
   nextData?(offset: number): number;
+  /**
+   * Fills the beginning of `target` with what is there without waiting.
+   *
+   * @param target Where the bytes go; not empty.
+   * @param offset The first byte.
+   * @returns Bytes; the rest is for `readCold`, which is there too then.
+   */
+  readCached?(target: Uint8Array, offset: number): number;
+  /**
+   * Fills `target`, while others go on. `close` waits for it.
+   *
+   * @param target Where the bytes go.
+   * @param offset The first byte.
+   * @returns Rejected with `io`.
+   */
+  readCold?(target: Uint8Array, offset: number): Promise<void>;
 }
 
 /** What is done to chunks: each request lies inside one of them. */
@@ -91,6 +107,11 @@ export class Component {
   used = 0;
   /** Chunks on their way to be free. */
   releasing = 0;
+  /**
+   * How often chunks were given back: what was read of a chunk meanwhile may
+   * be another's by now.
+   */
+  givenBack = 0;
   /**
    * Free chunks below this one are known to read as zeroes, durably, and may
    * be handed out.

@@ -42,6 +42,7 @@ import type {
 import { planRemoval } from "./membership.ts";
 import type { PoolParts } from "./parts.ts";
 import type { PoolFormat } from "./pool_format.ts";
+import { Reads } from "./reads.ts";
 import type { ResizeOptions } from "./resize.ts";
 import type { PoolSettings } from "./settings.ts";
 import { type StatusContext, statusContexts } from "./status_contexts.ts";
@@ -60,6 +61,7 @@ export class Pool implements BlockDevice {
 
   readonly #format: PoolFormat;
   readonly #map: ForwardMap;
+  readonly #reads: Reads;
   readonly #firstWrites: FirstWrites;
   readonly #parts: PoolParts;
   readonly #eraser: Eraser;
@@ -93,6 +95,7 @@ export class Pool implements BlockDevice {
     this.#control = control;
     this.#parts = parts;
     this.#firstWrites = parts.firstWrites;
+    this.#reads = new Reads(map, chunkSize, () => health.assertComplete());
     this.#eraser = new Eraser(parts);
     const devices = format.members.map((one) => one.device);
     this.capabilities = {
@@ -157,7 +160,7 @@ export class Pool implements BlockDevice {
    *
    * @param target Where the bytes go.
    * @param offset The first byte.
-   * @returns A promise only if a component needs one.
+   * @returns A promise if something is not in the page cache.
    * @throws {VirstorError} `io`, `shutdown`.
    */
   read(target: Uint8Array, offset: number): Completion {
@@ -166,21 +169,7 @@ export class Pool implements BlockDevice {
     this.#health.assertOpen();
     this.#counters.reads++;
     this.#counters.readBytes += length;
-    const chunkSize = this.#chunkSize;
-    const chunk = Math.floor(offset / chunkSize);
-    const within = offset - chunk * chunkSize;
-    if (within + length <= chunkSize) {
-      return this.#readPiece(target, chunk, within);
-    }
-    const head = chunkSize - within;
-    const pending = this.#readPiece(target.subarray(0, head), chunk, within);
-    let rest: Completion;
-    let v = chunk;
-    for (let done = head; done < length; done += chunkSize) {
-      const piece = target.subarray(done, done + chunkSize);
-      rest = both(rest, this.#readPiece(piece, ++v, 0));
-    }
-    return both(pending, rest);
+    return this.#reads.read(target, offset);
   }
 
   /**
@@ -453,17 +442,6 @@ export class Pool implements BlockDevice {
     } finally {
       for (const { device } of this.#format.members) await device.close();
     }
-  }
-
-  #readPiece(target: Uint8Array, chunk: number, within: number): Completion {
-    const component = this.#map.component(chunk);
-    if (component === undefined) {
-      this.#health.assertComplete();
-      target.fill(0);
-      return undefined;
-    }
-    const at = this.#map.chunk(chunk) * this.#chunkSize + within;
-    return component.data.read(target, at);
   }
 
   #flushMembers(): Completion {

@@ -68,6 +68,7 @@ export class Releases {
   add(component: Component, chunks: readonly number[]): void {
     component.used -= chunks.length;
     component.releasing += chunks.length;
+    component.givenBack++;
     const waiting = this.#waiting.get(component);
     if (waiting === undefined) this.#waiting.set(component, [...chunks]);
     else for (const chunk of chunks) waiting.push(chunk);

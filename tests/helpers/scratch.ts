@@ -142,3 +142,16 @@ export async function readBytes(
   await device.read(target, offset);
   return target;
 }
+
+/**
+ * Takes a file out of the page cache. What is not durable stays in it.
+ *
+ * @param path The file.
+ */
+export async function dropCache(path: string): Promise<void> {
+  const { success } = await new Deno.Command("dd", {
+    args: [`of=${path}`, "oflag=nocache", "conv=notrunc", "count=0"],
+    stderr: "null",
+  }).output();
+  if (!success) throw new Error(`Cannot drop the cache of ${path}`);
+}

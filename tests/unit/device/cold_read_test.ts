@@ -1,0 +1,112 @@
+/**
+ * Reads that have to wait for the disk: they are told from those that have
+ * not, and are waited for while others go on.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { CacheWatch } from "../../../device/cache_watch.ts";
+import { createSparseFile, FileDevice } from "../../../device/mod.ts";
+import { VirstorError } from "../../../errors.ts";
+import {
+  dropCache,
+  KIB,
+  makeScratch,
+  MIB,
+  pattern,
+} from "../../helpers/scratch.ts";
+
+/** A device with a mebibyte of data on it, on the disk and nowhere else. */
+async function coldDevice(path: string): Promise<FileDevice> {
+  createSparseFile(path, 2 * MIB);
+  const device = new FileDevice(path);
+  device.write(pattern(MIB, 1), 0);
+  await device.flush();
+  await dropCache(path);
+  return device;
+}
+
+Deno.test("FileDevice tells what is in the page cache, and waits for the rest", async () => {
+  await using scratch = await makeScratch();
+  const device = await coldDevice(scratch.file("disk"));
+  const target = new Uint8Array(8 * KIB);
+  const view = target.subarray(1);
+  assertEquals(device.readCached(view, 512 * KIB), 0);
+  await device.readCold(view, 512 * KIB);
+  assertEquals(view, pattern(MIB, 1).subarray(512 * KIB).subarray(0, 8191));
+  assertEquals(target[0], 0);
+  view.fill(0);
+  assertEquals(device.readCached(view, 512 * KIB), 8191);
+  assertEquals(view, pattern(MIB, 1).subarray(512 * KIB).subarray(0, 8191));
+  await device.close();
+});
+
+Deno.test("FileDevice.close() waits for reads that are under way", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  const device = await coldDevice(path);
+  const targets = Array.from({ length: 50 }, () => new Uint8Array(MIB));
+  const reads = targets.map((target) => device.readCold(target, 0));
+  const closing = device.close();
+  // Descriptors that are free are used again at once.
+  const others = Array.from({ length: 5 }, () => new FileDevice(path));
+  await Promise.all(reads);
+  await closing;
+  for (const target of targets) {
+    assertEquals(target.findIndex((byte, i) => byte !== pattern1[i]), -1);
+  }
+  for (const other of others) other.close();
+});
+
+const pattern1 = pattern(MIB, 1);
+
+Deno.test("FileDevice.readCold() fails behind the end of the file", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  const device = await coldDevice(path);
+  await Deno.truncate(path, 5000);
+  const error = await assertRejects(
+    () => device.readCold(new Uint8Array(4 * KIB), 4 * KIB),
+    VirstorError,
+    "the file ends before",
+  );
+  assertEquals(error.code, "io");
+  await device.close();
+});
+
+Deno.test("FileDevice reads everything at once where nothing is known", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  (await coldDevice(path)).close();
+  const device = new FileDevice(path, { native: false });
+  const target = new Uint8Array(4 * KIB);
+  assertEquals(device.readCached(target, 0), 4 * KIB);
+  assertEquals(target, pattern(4 * KIB, 1));
+  device.close();
+});
+
+Deno.test("CacheWatch looks at each read after a miss, then now and then", () => {
+  const watch = new CacheWatch();
+  const looks = (reads: number) => {
+    let count = 0;
+    for (let i = 0; i < reads; i++) if (watch.isToLook()) count++;
+    return count;
+  };
+  assertEquals(looks(1024), 1024);
+  assertEquals(looks(800), 100);
+  watch.missed();
+  assertEquals(looks(1024), 1024);
+  assertEquals(looks(800), 100);
+});
+
+Deno.test("CacheWatch gives up where the system never tells", () => {
+  const watch = new CacheWatch();
+  for (let i = 0; i < 16; i++) watch.wasRead(false);
+  assert(watch.isToLook());
+  watch.wasRead(true);
+  for (let i = 0; i < 16; i++) watch.wasRead(false);
+  assert(watch.isToLook());
+  watch.wasRead(false);
+  assertEquals(watch.isToLook(), false);
+});
