@@ -7,12 +7,13 @@
  *
  * It promises to hold no more than one small buffer whatever the client
  * announces, to answer each option with one send, and never to use a name for
- * anything but a comparison.
+ * anything but a comparison. Nothing that came, or was agreed on, before TLS
+ * counts after it.
  *
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { assert, VirstorError } from "../errors.ts";
 import { assertExport, type NbdExport } from "./export.ts";
 import { HandshakeReader } from "./handshake_reader.ts";
 import { OPTION_DATA_MAX, OPTION_DRAIN_MAX } from "./limits.ts";
@@ -22,6 +23,7 @@ import {
   type Choice,
   type Option,
   refusal,
+  type Security,
   type Session,
 } from "./option_answers.ts";
 import { encodeGreeting } from "./option_reply.ts";
@@ -36,6 +38,7 @@ import {
   REPLY_ERROR_SHUTDOWN,
 } from "./protocol.ts";
 import { type ByteStream, writeAll } from "./stream.ts";
+import { type NbdTls, startTls } from "./tls.ts";
 
 /** What a handshake needs to know. */
 export interface HandshakeOptions {
@@ -45,6 +48,14 @@ export interface HandshakeOptions {
   readonly optionsMax: number;
   /** Whether the server is stopping now; then options are refused. */
   readonly isStopping: () => boolean;
+  /** Whether and how to encrypt; STARTTLS is refused without it. */
+  readonly tls: NbdTls | undefined;
+  /**
+   * Called when the connection is encrypted.
+   *
+   * @param inside What stands for the connection from then on, and ends it.
+   */
+  readonly onEncrypted: (inside: ByteStream) => void;
 }
 
 /** What a client has chosen. */
@@ -68,42 +79,84 @@ export async function negotiate(
   stream: ByteStream,
   options: HandshakeOptions,
 ): Promise<Negotiated | undefined> {
-  const { exports, optionsMax, isStopping } = options;
-  for (const served of exports) assertExport(served);
-  const reader = new HandshakeReader(
-    stream,
-    OPTION_HEADER_SIZE + OPTION_DATA_MAX,
-  );
-  await writeAll(stream, encodeGreeting());
-  const clientFlags = viewOf(await reader.take(4)).getUint32(0);
-  if ((clientFlags & ~CLIENT_FLAGS_KNOWN) !== 0) {
-    throw violation(`client flags are ${hex(clientFlags)}, only bits 0 and 1 \
-are known`);
-  }
-  const session: Session = {
-    exports,
-    zeroes: (clientFlags & HANDSHAKE_NO_ZEROES) === 0,
-    dialect: "simple",
-    selection: undefined,
-    nextContextId: 1,
-  };
+  const { optionsMax, isStopping } = options;
+  for (const served of options.exports) assertExport(served);
+  let inside = stream;
+  let reader = readerOf(inside);
+  await writeAll(inside, encodeGreeting());
+  let session = startSession(await takeFlags(reader), options);
   for (let count = 0; count < optionsMax; count++) {
     const option = await takeOption(reader);
     const answer = isStopping() && option.number !== OPTION_ABORT
       ? refuseStopping(option)
       : answerOption(option, session);
-    const sent = writeAll(stream, joined(answer.messages));
+    if (answer.then === "encrypt") assertSilence(reader);
+    const sent = writeAll(inside, joined(answer.messages));
     if (answer.then === "end") {
       // A client that says goodbye need not stay for the answer.
       await sent.catch(() => {});
       return undefined;
     }
     await sent;
-    if (answer.then !== undefined) {
+    if (answer.then === "encrypt") {
+      inside = await encrypt(stream, options);
+      reader = readerOf(inside);
+      session = startSession(session.zeroes, options, "encrypted");
+    } else if (answer.then !== undefined) {
       return { ...answer.then, early: reader.rest() };
     }
   }
   throw violation(`more than ${optionsMax} options were sent`);
+}
+
+function readerOf(stream: ByteStream): HandshakeReader {
+  return new HandshakeReader(stream, OPTION_HEADER_SIZE + OPTION_DATA_MAX);
+}
+
+/** @returns Whether the client wants zeroes after the answer to EXPORT_NAME. */
+async function takeFlags(reader: HandshakeReader): Promise<boolean> {
+  const flags = viewOf(await reader.take(4)).getUint32(0);
+  if ((flags & ~CLIENT_FLAGS_KNOWN) !== 0) {
+    throw violation(`client flags are ${hex(flags)}, only bits 0 and 1 \
+are known`);
+  }
+  return (flags & HANDSHAKE_NO_ZEROES) === 0;
+}
+
+/** Nothing is agreed on yet, or any more. */
+function startSession(
+  zeroes: boolean,
+  { exports, tls }: HandshakeOptions,
+  security?: Security,
+): Session {
+  const unencrypted = tls?.required === true ? "required" : "optional";
+  return {
+    exports,
+    zeroes,
+    security: security ?? (tls === undefined ? "plain" : unencrypted),
+    dialect: "simple",
+    selection: undefined,
+    nextContextId: 1,
+  };
+}
+
+/**
+ * What came behind STARTTLS may be from somebody else than the one who will
+ * then prove who he is. What is still on its way is taken for TLS, and fails.
+ */
+function assertSilence(reader: HandshakeReader): void {
+  const { length } = reader.rest();
+  if (length > 0) throw violation(`${length} bytes came behind STARTTLS`);
+}
+
+async function encrypt(
+  stream: ByteStream,
+  { tls, onEncrypted }: HandshakeOptions,
+): Promise<ByteStream> {
+  assert(tls !== undefined, "TLS is agreed on only where it is configured");
+  const inside = await startTls(stream, tls.identity());
+  onEncrypted(inside);
+  return inside;
 }
 
 async function takeOption(reader: HandshakeReader): Promise<Option> {

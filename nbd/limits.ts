@@ -113,3 +113,15 @@ export const ERROR_TEXT_MAX = 256;
  * waits. Clients keep far fewer; it bounds what a delayed request costs.
  */
 export const REQUESTS_PENDING_MAX = 4096;
+
+/**
+ * Bytes that are taken from an encrypted connection at once. What they hold in
+ * the clear is kept until it is asked for, so this bounds it.
+ */
+export const TLS_RECEIVE_SIZE = 64 * 1024;
+
+/**
+ * Bytes that are encrypted at once; the next ones when those have left. More
+ * gains nothing, and costs memory of a client that does not read.
+ */
+export const TLS_PIECE_SIZE = 256 * 1024;

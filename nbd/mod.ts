@@ -15,3 +15,4 @@ export {
   NbdServer,
   type NbdServerOptions,
 } from "./server.ts";
+export type { NbdTls, NbdTlsIdentity } from "./tls.ts";

@@ -45,17 +45,32 @@ import {
   OPTION_LIST,
   OPTION_LIST_META_CONTEXT,
   OPTION_SET_META_CONTEXT,
+  OPTION_STARTTLS,
   OPTION_STRUCTURED_REPLY,
   REPLY_ACK,
   REPLY_ERROR_EXTENDED_HEADERS_REQUIRED,
   REPLY_ERROR_INVALID,
+  REPLY_ERROR_POLICY,
+  REPLY_ERROR_TLS_REQUIRED,
   REPLY_ERROR_TOO_BIG,
   REPLY_ERROR_UNKNOWN,
   REPLY_ERROR_UNSUPPORTED,
 } from "./protocol.ts";
 
+/**
+ * How safe the way to the client is:
+ *
+ * - `plain`: it is not encrypted, and cannot be
+ * - `optional`: not encrypted, the client may ask for it
+ * - `required`: not encrypted, and the client has to ask for it
+ * - `encrypted`: it is
+ */
+export type Security = "plain" | "optional" | "required" | "encrypted";
+
 /** What was agreed on so far. */
 export interface Session {
+  /** How safe the way to the client is. */
+  readonly security: Security;
   /** All exports; the first is the default one. */
   readonly exports: readonly NbdExport[];
   /** The client wants zeroes after the answer to EXPORT_NAME. */
@@ -92,8 +107,8 @@ export interface Choice {
 export interface Answer {
   /** What is sent, in order. */
   readonly messages: readonly Uint8Array[];
-  /** The end of the connection, or the start of the transmission. */
-  readonly then?: "end" | Choice;
+  /** The end of the connection, encryption, or the start of the transmission. */
+  readonly then?: "end" | "encrypt" | Choice;
 }
 
 type Answering = (option: Option, session: Session) => Answer;
@@ -102,12 +117,19 @@ const ANSWERS: ReadonlyMap<number, Answering> = new Map([
   [OPTION_EXPORT_NAME, answerExportName],
   [OPTION_ABORT, answerAbort],
   [OPTION_LIST, answerList],
+  [OPTION_STARTTLS, answerStartTls],
   [OPTION_INFO, answerInfo],
   [OPTION_GO, answerInfo],
   [OPTION_STRUCTURED_REPLY, answerStructuredReply],
   [OPTION_LIST_META_CONTEXT, answerMetaContext],
   [OPTION_SET_META_CONTEXT, answerMetaContext],
   [OPTION_EXTENDED_HEADERS, answerExtendedHeaders],
+]);
+
+/** What is answered where encryption is required, and not there yet. */
+const BEFORE_TLS: ReadonlySet<number> = new Set([
+  OPTION_ABORT,
+  OPTION_STARTTLS,
 ]);
 
 /** The options whose data is looked at. */
@@ -128,6 +150,9 @@ const WITH_DATA: ReadonlySet<number> = new Set([
  * @throws {VirstorError} `not-found`, `invalid`, if there is no way to answer.
  */
 export function answerOption(option: Option, session: Session): Answer {
+  if (session.security === "required" && !BEFORE_TLS.has(option.number)) {
+    return refuseUnencrypted(option);
+  }
   // A selection does not outlive the attempt to replace it.
   if (option.number === OPTION_SET_META_CONTEXT) session.selection = undefined;
   const answer = ANSWERS.get(option.number);
@@ -158,6 +183,29 @@ export function answerOption(option: Option, session: Session): Answer {
  */
 export function refusal(option: Option, type: number, text: string): Answer {
   return { messages: [encodeOptionReply(option.number, type, text)] };
+}
+
+function refuseUnencrypted(option: Option): Answer {
+  const text = "This server talks over TLS only";
+  if (option.number === OPTION_EXPORT_NAME) {
+    throw new VirstorError("invalid", `Cannot negotiate: ${text}`);
+  }
+  return refusal(option, REPLY_ERROR_TLS_REQUIRED, text);
+}
+
+function answerStartTls(option: Option, { security }: Session): Answer {
+  if (option.length !== 0) return refuseData(option);
+  if (security === "plain") {
+    return refusal(option, REPLY_ERROR_POLICY, "TLS is not configured");
+  }
+  if (security === "encrypted") {
+    const text = "The connection is encrypted already";
+    return refusal(option, REPLY_ERROR_INVALID, text);
+  }
+  return {
+    messages: [encodeOptionReply(option.number, REPLY_ACK)],
+    then: "encrypt",
+  };
 }
 
 function answerExportName(option: Option, session: Session): Answer {

@@ -97,6 +97,8 @@ export const OPTION_EXPORT_NAME = 1;
 export const OPTION_ABORT = 2;
 /** "Option types": name the exports. */
 export const OPTION_LIST = 3;
+/** "Option types": encrypt the connection. */
+export const OPTION_STARTTLS = 5;
 /** "Option types": tell about an export. */
 export const OPTION_INFO = 6;
 /** "Option types": tell about an export and start. */
@@ -120,8 +122,12 @@ export const REPLY_INFO = 3;
 export const REPLY_META_CONTEXT = 4;
 /** "Option reply types": the option is not known here. */
 export const REPLY_ERROR_UNSUPPORTED = 0x80000001;
+/** "Option reply types": the server was told not to. */
+export const REPLY_ERROR_POLICY = 0x80000002;
 /** "Option reply types": the option's data makes no sense. */
 export const REPLY_ERROR_INVALID = 0x80000003;
+/** "Option reply types": the connection has to be encrypted first. */
+export const REPLY_ERROR_TLS_REQUIRED = 0x80000005;
 /** "Option reply types": there is no such export. */
 export const REPLY_ERROR_UNKNOWN = 0x80000006;
 /** "Option reply types": the server is stopping. */

@@ -14,7 +14,8 @@ import { createCounters, type NbdCounters } from "./counters.ts";
 import type { NbdExport } from "./export.ts";
 import { negotiate, type Negotiated } from "./handshake.ts";
 import { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
-import { closeQuietly } from "./stream.ts";
+import { type ByteStream, closeQuietly } from "./stream.ts";
+import type { NbdTls } from "./tls.ts";
 import { Transmission } from "./transmission.ts";
 
 /** Something worth a line in a log. */
@@ -58,6 +59,8 @@ export interface NbdClientInfo {
 export interface NbdServerOptions {
   /** What is served, or a function that tells it anew for each handshake. */
   readonly exports: readonly NbdExport[] | (() => readonly NbdExport[]);
+  /** Whether and how connections are encrypted; never, unless given. */
+  readonly tls?: NbdTls;
   /** Told of what happens. */
   readonly log?: (event: NbdEvent) => void;
   /** Limits other than the {@linkcode DEFAULT_LIMITS}. */
@@ -95,6 +98,8 @@ interface Client {
   readonly id: number;
   readonly peer: string;
   readonly connection: Deno.Conn;
+  /** The connection, or what is inside its TLS. */
+  stream: ByteStream;
   readonly ended: Promise<void>;
   transmission: Transmission | undefined;
   exportName: string | undefined;
@@ -115,6 +120,7 @@ export class NbdServer {
   readonly #exports: () => readonly NbdExport[];
   readonly #log: (event: NbdEvent) => void;
   readonly #limits: NbdLimits;
+  readonly #tls: NbdTls | undefined;
   readonly #listeners = new Set<Deno.Listener>();
   readonly #clients = new Set<Client>();
   /** Exports that are not served any more. */
@@ -135,6 +141,7 @@ export class NbdServer {
     this.#exports = typeof exports === "function" ? exports : () => exports;
     this.#log = options.log ?? (() => {});
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    this.#tls = options.tls;
     this.finished = this.#finish.promise;
   }
 
@@ -241,6 +248,7 @@ export class NbdServer {
       id,
       peer,
       connection,
+      stream: connection,
       ended: end.promise,
       transmission: undefined,
       exportName: undefined,
@@ -250,7 +258,7 @@ export class NbdServer {
     this.#attend(client)
       .catch((error) => this.#finish.reject(error))
       .finally(() => {
-        closeQuietly(connection);
+        closeQuietly(client.stream);
         this.#clients.delete(client);
         end.resolve();
       });
@@ -290,7 +298,7 @@ export class NbdServer {
 
   /** Serves one client. Rejects only with errors that are not expected. */
   async #attend(client: Client): Promise<void> {
-    const { id, peer, connection } = client;
+    const { id, peer } = client;
     const negotiated = await this.#negotiate(client);
     if (negotiated === undefined) return;
     const { served: { name }, facts } = negotiated;
@@ -303,7 +311,7 @@ export class NbdServer {
       return this.#refuse(client, this.#fullMessage());
     }
     client.exportName = name;
-    const transmission = new Transmission(connection, negotiated, {
+    const transmission = new Transmission(client.stream, negotiated, {
       counters: this.counters,
       onError: (error) => this.#reportError(client, error),
       onPanic: this.#finish.reject,
@@ -350,8 +358,13 @@ export class NbdServer {
       }
       const exports = this.#exports();
       const isStopping = () => this.#closing !== undefined;
-      const context = { exports, optionsMax, isStopping };
-      const negotiated = await negotiate(connection, context);
+      const negotiated = await negotiate(connection, {
+        exports,
+        optionsMax,
+        isStopping,
+        tls: this.#tls,
+        onEncrypted: (inside) => client.stream = inside,
+      });
       if (negotiated === undefined) {
         const message = "Left without choosing an export";
         this.#log({ kind: "left", client: id, peer, message });

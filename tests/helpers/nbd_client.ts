@@ -69,6 +69,16 @@ export class NbdClient {
   }
 
   /**
+   * Talks over a connection of another kind.
+   *
+   * @param conn It: bytes in, bytes out, and an end.
+   * @returns The client.
+   */
+  static over(conn: Pick<Deno.Conn, "read" | "write" | "close">): NbdClient {
+    return new NbdClient(conn as Deno.Conn);
+  }
+
+  /**
    * Connects and uses an export.
    *
    * @param address Where.

@@ -54,6 +54,7 @@ function numbersOf(prefix: RegExp): Record<string, number> {
 /** Where the protocol shortens a word, the code does not. */
 const SHORTER: readonly [RegExp, string][] = [
   [/^ERROR_EXTENDED_HEADERS_REQUIRED$/, "ERR_EXT_HEADER_REQD"],
+  [/^ERROR_TLS_REQUIRED$/, "ERR_TLS_REQD"],
   [/^ERROR_UNSUPPORTED$/, "ERR_UNSUP"],
   [/^ERROR_(?!OFFSET)/, "ERR_"],
   [/^DISCONNECT$/, "DISC"],

@@ -169,7 +169,7 @@ Deno.test("ABORT is acknowledged, also with data", async () => {
 Deno.test("options that are not known are refused politely", async () => {
   await using serving = await serve();
   using client = await serving.greeted();
-  for (const option of [0, 4, 5, 12, 13, 0xffffffff]) {
+  for (const option of [0, 4, 12, 13, 0xffffffff]) {
     for (const length of [0, 1, 500, 16384, 16385, 65536]) {
       const replies = await client.option(option, new Uint8Array(length));
       assertEquals(replies.map(({ type }) => type), [NBD.REP_ERR_UNSUP]);

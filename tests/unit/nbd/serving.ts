@@ -76,6 +76,7 @@ export async function serve(options: ServeOptions = {}): Promise<Serving> {
     exports: options.exports ?? [exportOf(device)],
     log: (event) => events.push(event),
     ...(options.limits === undefined ? {} : { limits: options.limits }),
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
   });
   server.serve(listener);
   return {
