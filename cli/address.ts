@@ -41,15 +41,23 @@ export function parseListenAddress(text: string): Address {
  *
  * @param address Where it is served, with the real port.
  * @param name The pool's name.
+ * @param options Whether clients have to encrypt; they do not by default.
  * @returns For instance `nbd://localhost:10809/demo`.
  */
-export function nbdUri(address: Address, name: string): string {
+export function nbdUri(
+  address: Address,
+  name: string,
+  options: { readonly encrypted?: boolean } = {},
+): string {
+  const scheme = options.encrypted === true ? "nbds" : "nbd";
   const exportName = encodeURIComponent(name);
   if ("path" in address) {
     const path = resolve(address.path).split("/").map(encodeURIComponent);
-    return `nbd+unix:///${exportName}?socket=${path.join("/")}`;
+    return `${scheme}+unix:///${exportName}?socket=${path.join("/")}`;
   }
-  return `nbd://${uriHost(address.hostname)}:${address.port}/${exportName}`;
+  return `${scheme}://${
+    uriHost(address.hostname)
+  }:${address.port}/${exportName}`;
 }
 
 function uriHost(hostname: string): string {

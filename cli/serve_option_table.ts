@@ -31,6 +31,25 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     repeatable: true,
     help: "TCP clients of these networks only; repeatable",
   },
+  {
+    name: "tls",
+    value: "MODE",
+    help: "off, optional, or required (default with DIR)",
+  },
+  {
+    name: "tls-certs",
+    value: "DIR",
+    help: "where server-cert.pem and server-key.pem are",
+  },
+  {
+    name: "tls-verify",
+    help: "clients must show a certificate, too",
+  },
+  {
+    name: "tls-ca",
+    value: "FILE",
+    help: "who has signed it (default DIR/ca-cert.pem)",
+  },
   { name: "max-clients", value: "N", help: "clients at once (default 128)" },
   {
     name: "idle-timeout",

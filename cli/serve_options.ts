@@ -16,17 +16,19 @@ import type { LogStyle } from "./output.ts";
 import type { Conduct } from "./service.ts";
 import { inheritedSockets } from "./socket_activation.ts";
 import { parseSize } from "./size.ts";
+import { tlsOf } from "./tls_options.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** The hint for a value that makes no sense. */
 const HINT = 'Try "virstor serve --help"';
 
 /**
- * Reads where to listen and when to end.
+ * Reads where to listen, how, and when to end.
  *
  * @param invocation The command line.
  * @returns What the server is to do.
  * @throws {UsageError} If an option makes no sense.
+ * @throws {VirstorError} `not-found`, `io`, `invalid`, of files for TLS.
  */
 export function conductOf(invocation: Invocation): Conduct {
   const socketMode = invocation.value("socket-mode");
@@ -41,11 +43,13 @@ export function conductOf(invocation: Invocation): Conduct {
   const grace = numberOption(invocation, "grace", /^\d+(\.\d+)?$/);
   const pidFile = invocation.value("pid-file");
   const command = invocation.value("run");
+  const tls = tlsOf(invocation);
   return {
     addresses: addressesOf(invocation),
     allowed: new AllowList(invocation.values("allow")),
     exitOnLastClient: invocation.flag("exit-on-last-client"),
     ...socketMode !== undefined && { socketMode: parseInt(socketMode, 8) },
+    ...tls !== undefined && { tls },
     ...maxClients !== undefined && { maxClients },
     ...idle !== undefined && { idleMs: idle * 1000 },
     ...grace !== undefined && { graceMs: grace * 1000 },

@@ -22,6 +22,8 @@ import { RunningCommand } from "./run_command.ts";
 import { type PoolSource, ServedPool } from "./served_pool.ts";
 import { obeySignals } from "./signals.ts";
 import { inheritDoors } from "./socket_activation.ts";
+import type { TlsFiles } from "./tls_files.ts";
+import { exposureNotice } from "./tls_options.ts";
 
 /**
  * How long requests under way and clients that read slowly may hold up the
@@ -37,6 +39,8 @@ export interface Conduct {
   readonly socketMode?: number;
   /** Who may connect over TCP. */
   readonly allowed: AllowList;
+  /** Whether and how clients encrypt; they do not, unless given. */
+  readonly tls?: TlsFiles;
   /** Clients at once. */
   readonly maxClients?: number;
   /** End clients that do nothing for so long, milliseconds. */
@@ -120,7 +124,7 @@ class Service {
   #stopping: Promise<void> | undefined;
 
   constructor(options: ServiceOptions) {
-    const { maxClients, idleMs } = options.conduct;
+    const { maxClients, idleMs, tls } = options.conduct;
     this.#options = options;
     this.#nbd = new NbdServer({
       // An empty name must never lead to another pool than before: the first
@@ -130,6 +134,7 @@ class Service {
           .filter((pool, index) => index === 0 || this.#live.has(pool))
           .map(({ served }) => served),
       log: (event) => this.#onEvent(event),
+      ...tls !== undefined && { tls },
       limits: {
         ...maxClients !== undefined && { clients: maxClients },
         ...idleMs !== undefined && { idleMs },
@@ -178,12 +183,11 @@ class Service {
       isEnding: () => this.#stopping !== undefined,
     });
     this.#nbd.serve(doors.listener);
-    if (this.#addresses.some((address) => !isLocal(address))) {
-      printNotices([
-        "Whoever reaches this address can read and write the pool: there is " +
-        "no encryption and no password",
-      ]);
-    }
+    const exposure = exposureNotice(conduct.tls);
+    if (
+      exposure !== undefined &&
+      this.#addresses.some((address) => !isLocal(address))
+    ) printNotices([exposure]);
     if (conduct.pidFile !== undefined) await writePidFile(conduct.pidFile);
     if (conduct.command !== undefined) return this.#runCommand(conduct.command);
     const uris = this.#pools.flatMap((served) => this.#urisOf(served));
@@ -341,7 +345,10 @@ class Service {
   }
 
   #urisOf({ name }: ServedPool): string[] {
-    return this.#addresses.map((address) => nbdUri(address, name));
+    const encrypted = this.#options.conduct.tls?.required ?? false;
+    return this.#addresses.map((address) =>
+      nbdUri(address, name, { encrypted })
+    );
   }
 
   #report(served: ServedPool): StatusReport {
