@@ -76,10 +76,11 @@ export async function startTls(
   }
   if (inside !== undefined && wire.failure === undefined) return inside;
   wire.destroy();
+  const cause = wire.failure?.cause ?? wire.failure;
   throw new VirstorError(
     "invalid",
-    `Cannot negotiate TLS: ${messageOf(wire.failure)}`,
-    { cause: wire.failure },
+    `Cannot negotiate TLS: ${messageOf(cause)}`,
+    { cause },
   );
 }
 
@@ -95,6 +96,9 @@ function createEncryption(identity: NbdTlsIdentity): Server {
       requestCert: verifies,
       rejectUnauthorized: verifies,
       minVersion: "TLSv1.2",
+      // The whole handshake has a limit of its own. That of the runtime would
+      // hold on to connections that have failed, for two minutes.
+      handshakeTimeout: -1,
       // The end of what a client sends is not the end of what it reads.
       allowHalfOpen: true,
     });

@@ -79,8 +79,9 @@ export class TlsStream implements ByteStream {
     const piece = source.subarray(0, TLS_PIECE_SIZE);
     this.#failWrite = reject;
     this.#inside.write(piece, (error) => {
-      if (error) reject(error);
-      else resolve(piece.length);
+      if (!error) return resolve(piece.length);
+      this.#wire.fail(error);
+      reject(this.#wire.failure);
     });
     return promise;
   }

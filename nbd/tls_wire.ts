@@ -6,7 +6,7 @@
  */
 
 import { Duplex } from "node:stream";
-import { VirstorError } from "../errors.ts";
+import { messageOf, VirstorError } from "../errors.ts";
 import { TLS_RECEIVE_SIZE } from "./limits.ts";
 import { type ByteStream, closeQuietly, writeAll } from "./stream.ts";
 
@@ -16,7 +16,7 @@ export class TlsWire extends Duplex {
   #buffer = new Uint8Array(TLS_RECEIVE_SIZE);
   #reading = false;
   #ended = false;
-  #failure: unknown;
+  #failure: VirstorError | undefined;
   #wake: (() => void) | undefined;
 
   /**
@@ -31,7 +31,7 @@ export class TlsWire extends Duplex {
   }
 
   /** Why nothing more comes or goes; `undefined` while all is well. */
-  get failure(): unknown {
+  get failure(): VirstorError | undefined {
     return this.#failure;
   }
 
@@ -43,10 +43,15 @@ export class TlsWire extends Duplex {
   /**
    * Notes that it is over, and wakes who waits.
    *
-   * @param error Why; the first one counts.
+   * @param error Why; the first one counts. Whatever the runtime says of TLS
+   *   or of a socket, a client or the network has caused it.
    */
   fail(error: unknown): void {
-    this.#failure ??= error;
+    this.#failure ??= error instanceof VirstorError ? error : new VirstorError(
+      "invalid",
+      `Cannot go on with TLS: ${messageOf(error)}`,
+      { cause: error },
+    );
     this.notify();
   }
 

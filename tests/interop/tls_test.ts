@@ -157,6 +157,19 @@ peerTest("qemu-nbd --list lists over TLS", ["qemu-nbd"], async () => {
   await pool.stopAndCheck();
 });
 
+peerTest("nbd-client -l lists over TLS", ["nbd-client"], async () => {
+  await using pool = await start(true);
+  const { port } = new URL(pool.uri);
+  const listed = await peerSucceeds("nbd-client", [
+    ...["-l", "localhost", port, "-enable-tls", "-tlshostname", "localhost"],
+    ...["-cacertfile", `${GOOD}/ca-cert.pem`],
+    ...["-certfile", `${GOOD}/client-cert.pem`],
+    ...["-keyfile", `${GOOD}/client-key.pem`],
+  ]);
+  assertStringIncludes(listed, "\npool: virstor pool pool\n");
+  await pool.stopAndCheck();
+});
+
 peerTest(
   "nbdinfo is refused in the clear, and without a certificate",
   ["nbdinfo"],

@@ -14,6 +14,8 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "@std/assert";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { NbdTls } from "../../../nbd/mod.ts";
 import { encodeOption, NBD, type NbdClient } from "../../helpers/nbd_client.ts";
 import {
@@ -303,6 +305,25 @@ Deno.test("a client that leaves in the middle of the handshake is gone", async (
   assertMatch(serving.events[0]?.message ?? "", /^Cannot negotiate TLS: /);
 });
 
+Deno.test("handshakes that fail leave nothing behind", async () => {
+  await using serving = await serve({ tls: tls() });
+  const before = Deno.memoryUsage().external;
+  const count = 400;
+  for (let i = 0; i < count; i++) {
+    using client = await serving.greeted();
+    assertEquals(await replyTo(client, NBD.OPT_STARTTLS), NBD.REP_ACK);
+    if (i % 2 === 0) await client.sendRaw(new Uint8Array(100));
+  }
+  await until("all are gone", () => serving.events.length === count);
+  // Each had a receive buffer of 64 KiB.
+  setFlagsFromString("--expose-gc");
+  const collect: () => void = runInNewContext("gc");
+  await until("the memory is back", () => {
+    collect();
+    return Deno.memoryUsage().external < before + count * 16 * 1024;
+  });
+});
+
 for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
   Deno.test(`a client has to show a certificate that is believed, ${maxVersion}`, async () => {
     await using serving = await serve({ tls: tls({ verifies: true }) });
@@ -427,19 +448,37 @@ Deno.test("an encrypted client that shuts its way out gets its replies", async (
   assertEquals(await client.receiveEnd(), 0);
 });
 
-Deno.test("bytes that are not of the encrypted stream end it", async () => {
-  await using serving = await serve({ tls: tls() });
-  using outside = await TlsClient.greeted(serving.address);
-  assertEquals(await replyTo(outside.plain, NBD.OPT_STARTTLS), NBD.REP_ACK);
-  using inside = await outside.encrypt();
-  await inside.go("disk");
-  await inside.write(0, pattern(512));
-  await outside.plain.conn.write(new Uint8Array([0x17, 3, 3, 0, 40]));
-  await outside.plain.conn.write(pattern(40)).catch(() => {});
-  await until("it is gone", () => serving.server.clients.length === 0);
-  assertEquals(serving.server.counters.writes, 1);
-  assertEquals(serving.events.at(-1)?.kind, "disconnected");
-});
+/** What a record may hold that nobody has encrypted. */
+const FORGED: Readonly<Record<string, Uint8Array>> = {
+  "data": new Uint8Array([0x17, 3, 3, 0, 40, ...pattern(40)]),
+  "an alert": new Uint8Array([0x15, 3, 3, 0, 2, 2, 40]),
+  "an empty alert": new Uint8Array([0x15, 3, 3, 0, 0]),
+  "a new handshake": oldHello(3),
+  "a long record": new Uint8Array([0x17, 3, 3, 0xff, 0xff, ...pattern(70_000)]),
+  "an option": encodeOption(NBD.OPT_LIST),
+};
+
+for (const [what, bytes] of Object.entries(FORGED)) {
+  Deno.test(`${what} that nobody has encrypted ends the connection`, async () => {
+    await using serving = await serve({ tls: tls() });
+    for (const isServed of [false, true]) {
+      const outside = await TlsClient.greeted(serving.address);
+      assertEquals(await replyTo(outside.plain, NBD.OPT_STARTTLS), NBD.REP_ACK);
+      using inside = await outside.encrypt();
+      if (isServed) await inside.go("disk");
+      else assertEquals(await inside.list(), ["disk"]);
+      await outside.plain.conn.write(bytes).catch(() => {});
+      await until("it is gone", () => serving.server.clients.length === 0);
+    }
+    assertEquals(serving.events.map(({ kind }) => kind), [
+      "refused",
+      "connected",
+      "disconnected",
+    ]);
+    using good = await TlsClient.encrypted(serving.address);
+    assertEquals(await good.list(), ["disk"]);
+  });
+}
 
 Deno.test("close() ends encrypted clients, also in the handshake", async () => {
   const serving = await serve({ tls: tls(), tcp: true });
