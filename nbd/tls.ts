@@ -58,6 +58,7 @@ export async function startTls(
   const server = createEncryption(identity);
   const wire = new TlsWire(stream);
   let inside: TlsStream | undefined;
+  let refusal: unknown;
   server.on("secureConnection", (socket) => {
     inside = new TlsStream(socket, wire);
     // The runtime looked already; too much depends on it to look once.
@@ -68,7 +69,10 @@ export async function startTls(
     }
     wire.notify();
   });
-  server.on("tlsClientError", (error) => wire.fail(error));
+  server.on("tlsClientError", (error, { authorizationError }) => {
+    refusal = authorizationError ?? error;
+    wire.fail(error);
+  });
   server.emit("connection", wire);
   while (inside === undefined && wire.failure === undefined) {
     if (wire.ended) wire.fail(new VirstorError("cancelled", "The client left"));
@@ -76,7 +80,9 @@ export async function startTls(
   }
   if (inside !== undefined && wire.failure === undefined) return inside;
   wire.destroy();
-  const cause = wire.failure?.cause ?? wire.failure;
+  // The runtime hangs up first, and then says why.
+  await new Promise((resolve) => setTimeout(resolve));
+  const cause = refusal ?? wire.failure?.cause ?? wire.failure;
   throw new VirstorError(
     "invalid",
     `Cannot negotiate TLS: ${messageOf(cause)}`,

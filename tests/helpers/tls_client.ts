@@ -8,7 +8,7 @@
 import { connect as connectNet, type Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { connect as connectTls, type SecureVersion } from "node:tls";
-import type { NbdTlsIdentity } from "../../nbd/mod.ts";
+import type { NbdTls, NbdTlsIdentity } from "../../nbd/mod.ts";
 import { NBD, type NbdAddress, NbdClient } from "./nbd_client.ts";
 
 /** Where the certificates are; `make.sh` there made them. */
@@ -38,6 +38,51 @@ export function goodIdentity(verifies = false): NbdTlsIdentity {
     key: pem("good/server-key.pem"),
     ...verifies && { clientAuthority: pem("good/ca-cert.pem") },
   };
+}
+
+/**
+ * How a server in tests encrypts.
+ *
+ * @param changes What is not as usual: required, and no client verified.
+ * @returns What `NbdServer` takes.
+ */
+export function tls(
+  changes: Partial<NbdTls> & { verifies?: boolean } = {},
+): NbdTls {
+  const { verifies, ...others } = changes;
+  return { required: true, identity: () => goodIdentity(verifies), ...others };
+}
+
+/**
+ * Sends an option.
+ *
+ * @param client Who.
+ * @param option Which.
+ * @param data What belongs to it.
+ * @returns The type of the last reply to it.
+ */
+export async function replyTo(
+  client: NbdClient,
+  option: number,
+  data?: Uint8Array,
+): Promise<number | undefined> {
+  return (await client.option(option, data)).at(-1)?.type;
+}
+
+/**
+ * A complete ClientHello of long ago.
+ *
+ * @param minor Its version: 0 is SSL 3.0, 1 to 3 are TLS 1.0 to 1.2.
+ * @returns One record.
+ */
+export function oldHello(minor: number): Uint8Array {
+  const body = [
+    ...[3, minor],
+    ...new Uint8Array(32).fill(7),
+    ...[0, 0, 4, 0xc0, 0x13, 0, 0x2f, 1, 0],
+  ];
+  const message = [1, 0, 0, body.length, ...body];
+  return new Uint8Array([0x16, 3, 1, 0, message.length, ...message]);
 }
 
 /** How a client encrypts. */

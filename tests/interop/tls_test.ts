@@ -54,6 +54,7 @@ async function assertSameFiles(a: string, b: string): Promise<void> {
 function qemuArgs(
   pool: ServedPool,
   directory = GOOD,
+  more = "",
 ): { object: string[]; image: string } {
   const { hostname, port } = new URL(pool.uri);
   const where = port === ""
@@ -62,7 +63,7 @@ function qemuArgs(
   return {
     object: [
       "--object",
-      `tls-creds-x509,id=tls0,endpoint=client,dir=${directory}`,
+      `tls-creds-x509,id=tls0,endpoint=client,dir=${directory}${more}`,
     ],
     image: `driver=nbd,${where},export=pool,tls-creds=tls0`,
   };
@@ -210,6 +211,26 @@ peerTest(
     await pool.stopAndCheck();
   },
 );
+
+peerTest("qemu-img is taken from TLS 1.2 on", ["qemu-img"], async () => {
+  await using pool = await start(true);
+  for (
+    const [version, wanted] of [
+      ["1.1", 1],
+      ["1.2", 0],
+      ["1.3", 0],
+    ] as const
+  ) {
+    const priority = `,priority=NORMAL:-VERS-ALL:+VERS-TLS${version}`;
+    const { object, image } = qemuArgs(pool, GOOD, priority);
+    const { code, stderr } = await runPeer("qemu-img", [
+      ...["info", ...object, "--image-opts", image],
+    ]);
+    assertEquals(code, wanted, `TLS ${version}: ${stderr}`);
+  }
+  await pool.server.said(/refused: .*: Cannot negotiate TLS: peer is incompat/);
+  await pool.stopAndCheck();
+});
 
 peerTest("libnbd takes TLS where it is offered", ["nbdinfo"], async () => {
   const options = ["--tls-certs", GOOD, "--tls", "optional"];
