@@ -12,6 +12,7 @@ import { BusyClient } from "../helpers/busy_client.ts";
 import { NBD, type NbdAddress, NbdClient } from "../helpers/nbd_client.ts";
 import { peerTest } from "../helpers/peers.ts";
 import { MIB, pattern } from "../helpers/scratch.ts";
+import { CERTIFICATES, TlsClient } from "../helpers/tls_client.ts";
 import { Server, type Workspace } from "../helpers/virstor.ts";
 import { CHUNK, makeSmallPool, statusOf, untilStatus } from "./served.ts";
 
@@ -131,6 +132,26 @@ peerTest(
     client.close();
     await server.said(/ disconnected: 1 /);
     await exercise({ path });
+    assertEquals((await server.stop()).code, 0);
+  },
+);
+
+peerTest(
+  "virstor serve encrypts on sockets of systemd",
+  ["systemd-socket-activate"],
+  async () => {
+    await using work = await makeSmallPool();
+    const path = work.path("nbd.sock");
+    const certificates = ["--tls-certs", `${CERTIFICATES}good`];
+    const server = activate(work, [path], ...certificates);
+    await server.said(/Listening on /);
+    using client = await TlsClient.encrypted({ path });
+    await client.go("demo");
+    const data = pattern(5 * CHUNK, 3);
+    await client.write(0, data);
+    assertEquals(await client.read(0, data.length), data);
+    await client.disconnect();
+    assertEquals(server.uri, `nbds+unix:///demo?socket=${path}`);
     assertEquals((await server.stop()).code, 0);
   },
 );
