@@ -318,7 +318,8 @@ export class NbdServer {
     });
     client.transmission = transmission;
     const contexts = facts.contexts.map(({ context }) => ` ${context.name}`);
-    const message = `Uses export "${name}", ${facts.dialect} replies` +
+    const over = client.stream === client.connection ? "" : " over TLS";
+    const message = `Uses export "${name}"${over}, ${facts.dialect} replies` +
       (contexts.length === 0 ? "" : `, contexts${contexts.join("")}`);
     this.#log({ kind: "connected", client: id, peer, message });
     const { idleMs } = this.#limits;

@@ -53,7 +53,7 @@ for (const tcp of [true, false]) {
       await client.disconnect();
       await until("it is gone", () => serving.server.clients.length === 0);
       assertEquals(serving.events.map(({ message }) => message), [
-        'Uses export "disk"',
+        'Uses export "disk" over TLS, structured replies',
         "the client said goodbye",
       ]);
     });
@@ -94,8 +94,9 @@ Deno.test("where TLS is required nothing else is answered before it", async () =
   await old.sendRaw(encodeOption(NBD.OPT_EXPORT_NAME, new Uint8Array(0)));
   assertEquals(await old.receiveEnd(), 0);
   assertEquals(serving.server.counters.reads, 0);
-  assertEquals(serving.events.map(({ message }) => message), [
-    "Cannot negotiate: This server talks over TLS only",
+  assertEquals(serving.events.map(({ kind, message }) => [kind, message]), [
+    ["left", "Left without choosing an export"],
+    ["refused", "Cannot negotiate: This server talks over TLS only"],
   ]);
 });
 
