@@ -1,0 +1,530 @@
+/**
+ * Goal: what has harmed servers when a disk was in use harms nobody here, in
+ * any dialect. Method: the messages of each attack, over real sockets, against
+ * a server with a pool behind it that serves good clients at the same time.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { VirstorError } from "../../errors.ts";
+import {
+  encodeExtendedRequest,
+  encodeRequest,
+  encodeStatusFilter,
+  NBD,
+  type NbdClient,
+  type RawRequest,
+} from "../helpers/nbd_client.ts";
+import { KIB, MIB, pattern } from "../helpers/scratch.ts";
+import { until } from "../helpers/small_pools.ts";
+import { HeldDevice } from "../unit/nbd/held_device.ts";
+import { serve } from "../unit/nbd/serving.ts";
+import {
+  assertBytes,
+  type Attack,
+  DIALECTS,
+  DISK_SIZE,
+  joined,
+  type Target,
+  testAttacks,
+} from "./target.ts";
+
+const {
+  CMD_READ,
+  CMD_WRITE,
+  CMD_DISC,
+  CMD_FLUSH,
+  CMD_TRIM,
+  CMD_CACHE,
+  CMD_WRITE_ZEROES,
+  CMD_BLOCK_STATUS,
+} = NBD;
+
+/** The longest payload, bytes. */
+const PAYLOAD_MAX = 32 * MIB;
+/** Where a number of 64 bits stops being exact, or changes its sign. */
+const STRANGE_OFFSETS = [
+  BigInt(DISK_SIZE) + 1n,
+  2n ** 53n - 1n,
+  2n ** 53n,
+  2n ** 53n + 1n,
+  2n ** 63n - 1n,
+  2n ** 63n,
+  2n ** 63n + 1n,
+  2n ** 64n - 4096n,
+  2n ** 64n - 1n,
+];
+
+/** A request in the client's dialect, whatever it is. */
+function encode(client: NbdClient, request: RawRequest): Uint8Array {
+  return client.dialect === "extended"
+    ? encodeExtendedRequest(request)
+    : encodeRequest(request);
+}
+
+/** Sends requests that all must be refused, with this error. */
+async function assertRefused(
+  client: NbdClient,
+  requests: RawRequest[],
+  errno: number,
+): Promise<void> {
+  const cookies = await client.sendAll(requests);
+  const replies = await client.receiveAll(requests.length);
+  for (const [i, { command, offset, length }] of requests.entries()) {
+    const what = `${client.dialect}: ${command}, ${offset}+${length}`;
+    assertEquals(replies.get(cookies[i] ?? 0n)?.errno, errno, what);
+  }
+}
+
+/** The flags that a write needs. */
+function writeFlags(client: NbdClient): number {
+  return client.dialect === "extended" ? NBD.CMD_FLAG_PAYLOAD_LEN : 0;
+}
+
+const leaving: Attack[] = [
+  {
+    name: "CVE-2017-10664: clients that are gone before their replies",
+    target: { tcp: true },
+    async run(target) {
+      for (let i = 0; i < 30; i++) {
+        for (const dialect of DIALECTS) {
+          using client = await target.open(dialect);
+          const length = i % 2 > 0 ? 4 * MIB : 64 * KIB;
+          await client.sendAll(
+            Array.from({ length: 4 }, () => ({ command: CMD_READ, length })),
+          );
+          // Not everything is read, so closing sends a reset.
+          if (i % 3 > 0) await client.receiveRaw(16);
+        }
+      }
+    },
+  },
+  {
+    name: "payloads that are cut off",
+    async run(target) {
+      for (const dialect of DIALECTS) {
+        for (const length of [1, 4096, 64 * KIB + 1, 8 * MIB, PAYLOAD_MAX]) {
+          for (const sent of [0, 1, Math.floor(length / 2), length - 1]) {
+            using client = await target.open(dialect);
+            const flags = writeFlags(client);
+            const request = { command: CMD_WRITE, length, flags };
+            const payload = new Uint8Array(Math.min(sent, 300_000));
+            await client.sendRaw(encode(client, { ...request, payload }));
+          }
+        }
+      }
+    },
+  },
+  {
+    name: "nbdkit 1.32 and 1.33: DISC right behind writes",
+    async run(target) {
+      for (const dialect of DIALECTS) {
+        const client = await target.open(dialect);
+        const payload = pattern(200_000, DIALECTS.indexOf(dialect));
+        const writes = Array.from({ length: 16 }, (_, i) => ({
+          command: CMD_WRITE,
+          offset: i * 256 * KIB,
+          payload,
+        }));
+        await client.sendAll(writes);
+        const disconnected = client.sendRaw(
+          encode(client, { command: CMD_DISC }),
+        );
+        const replies = await client.receiveAll(writes.length);
+        await disconnected;
+        assertEquals(
+          [...replies.values()].filter(({ errno }) => errno > 0),
+          [],
+        );
+        // It does not wait for the client to close.
+        assertEquals(await client.receiveEnd(), 0);
+        client.close();
+        using other = await target.open(dialect);
+        for (const { offset } of writes) {
+          assertBytes(await other.read(offset, payload.length), payload);
+        }
+      }
+    },
+  },
+  {
+    name: "nbd-server 3.24: DISC with flags, a range or a payload",
+    async run(target) {
+      const odd: Partial<RawRequest>[] = [
+        { flags: NBD.CMD_FLAG_FUA },
+        { flags: 0xffff },
+        { offset: 2n ** 64n - 1n, length: 2 ** 32 - 1 },
+        { flags: NBD.CMD_FLAG_PAYLOAD_LEN, payload: pattern(5000, 1) },
+      ];
+      for (const dialect of DIALECTS) {
+        for (const changes of odd) {
+          using client = await target.open(dialect);
+          const request = { command: CMD_DISC, ...changes };
+          await client.sendRaw(encode(client, request));
+          assertEquals(await client.receiveEnd(), 0);
+        }
+      }
+    },
+  },
+  {
+    name: "qemu 7.2: half a connection closed, with replies to come",
+    async run(target) {
+      for (const dialect of DIALECTS) {
+        using client = await target.open(dialect);
+        const reads = Array.from({ length: 20 }, (_, i) => ({
+          command: CMD_READ,
+          offset: i * MIB,
+          length: i % 4 > 0 ? MIB : 5 * MIB,
+        }));
+        await client.sendAll(reads);
+        await client.conn.closeWrite();
+        const replies = await client.receiveAll(reads.length);
+        assertEquals(
+          [...replies.values()].filter(({ errno }) => errno > 0),
+          [],
+        );
+        assertEquals(await client.receiveEnd(), 0);
+      }
+    },
+  },
+  {
+    name: "requests of another dialect, or of none",
+    async run(target) {
+      const extended = encodeExtendedRequest({ command: CMD_FLUSH });
+      const compact = encodeRequest({ command: CMD_FLUSH });
+      for (const dialect of DIALECTS) {
+        const foreign = dialect === "extended" ? compact : extended;
+        for (const bytes of [foreign, new Uint8Array(64), pattern(64, 9)]) {
+          using client = await target.open(dialect);
+          const good = { command: CMD_READ, length: 3 * MIB };
+          await client.send(good);
+          await client.sendRaw(joined([bytes, bytes])).catch(() => {});
+          assertEquals((await client.receive()).errno, 0);
+          assertEquals(await client.receiveEnd(), 0);
+        }
+      }
+    },
+  },
+];
+
+const ranges: Attack[] = [
+  {
+    name: "2^53, 2^63 and their like as offsets",
+    async run(target) {
+      for (const dialect of DIALECTS) {
+        using client = await target.open(dialect);
+        const at = STRANGE_OFFSETS.map((offset) => ({ offset, length: 4096 }));
+        const of = (command: number) =>
+          at.map((range) => ({ command, ...range }));
+        const inside = [CMD_READ, CMD_TRIM, CMD_CACHE, CMD_BLOCK_STATUS];
+        for (const command of inside) {
+          await assertRefused(client, of(command), NBD.EINVAL);
+        }
+        await assertRefused(client, of(CMD_WRITE_ZEROES), NBD.ENOSPC);
+        const writes = STRANGE_OFFSETS.map((offset) => ({
+          command: CMD_WRITE,
+          offset,
+          payload: pattern(4096, 1),
+        }));
+        await assertRefused(client, writes, NBD.ENOSPC);
+        await client.disconnect();
+      }
+    },
+  },
+  {
+    name: "ranges whose end is too large for a number",
+    async run(target) {
+      const lengths = [2 ** 32 - 1, 2 ** 32 - 4096, 2 ** 31];
+      for (const dialect of DIALECTS) {
+        using client = await target.open(dialect);
+        const ends: { offset: bigint; length: number | bigint }[] = lengths
+          .map((length) => ({ offset: BigInt(DISK_SIZE) - 4096n, length }));
+        if (dialect === "extended") {
+          for (const offset of [0n, 512n, BigInt(DISK_SIZE)]) {
+            for (const length of STRANGE_OFFSETS) ends.push({ offset, length });
+          }
+        }
+        for (const command of [CMD_TRIM, CMD_CACHE, CMD_BLOCK_STATUS]) {
+          const requests = ends.map((range) => ({ command, ...range }));
+          await assertRefused(client, requests, NBD.EINVAL);
+        }
+        const zeroes = ends.map((range) => ({
+          command: CMD_WRITE_ZEROES,
+          ...range,
+        }));
+        await assertRefused(client, zeroes, NBD.ENOSPC);
+        const reads = ends.map((range) => ({ command: CMD_READ, ...range }));
+        await assertRefused(client, reads, NBD.EOVERFLOW);
+        await client.disconnect();
+      }
+    },
+  },
+  {
+    name:
+      "CVE-2025-47711, CVE-2025-47712: BLOCK_STATUS of huge and of no ranges",
+    async run(target) {
+      for (const dialect of ["structured", "extended"] as const) {
+        using client = await target.open(dialect);
+        await client.write(0, pattern(512, 1));
+        await client.write(2 ** 32, pattern(512, 1));
+        const offsets = [0, 1, 128 * KIB, 2 ** 31, 2 ** 32 - 1, 2 ** 32];
+        const lengths = [1, 511, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1];
+        if (dialect === "extended") lengths.push(2 ** 32, DISK_SIZE);
+        for (const offset of offsets) {
+          for (const length of lengths) {
+            for (const flags of [0, NBD.CMD_FLAG_REQ_ONE]) {
+              const request = { command: CMD_BLOCK_STATUS, flags };
+              const range = {
+                offset,
+                length: Math.min(length, DISK_SIZE - offset),
+              };
+              // The client fails if a run is empty or goes beyond.
+              const reply = await client.call({ ...request, ...range });
+              assertEquals([reply.errno, reply.status.size], [0, 1]);
+            }
+          }
+        }
+        const none = [0, DISK_SIZE].map((offset) => ({
+          command: CMD_BLOCK_STATUS,
+          offset,
+          length: 0,
+        }));
+        await assertRefused(client, none, NBD.EINVAL);
+        await client.disconnect();
+      }
+    },
+  },
+  {
+    name: "BLOCK_STATUS with a payload that makes no sense",
+    async run(target) {
+      using client = await target.open("extended");
+      const ids = Array.from({ length: 5000 }, (_, i) => i);
+      const bad = [
+        ...[[], [0], [2], [1, 1], [2 ** 32 - 1], ids].map((ids) =>
+          encodeStatusFilter(4096, ids)
+        ),
+        ...[2n ** 63n, 2n ** 64n - 1n, 0n].map((length) =>
+          encodeStatusFilter(length, [1])
+        ),
+        ...[1, 7, 8, 11, 13, 64 * KIB + 1, 8 * MIB].map((length) =>
+          new Uint8Array(length)
+        ),
+      ];
+      const requests = bad.map((payload) => ({
+        command: CMD_BLOCK_STATUS,
+        payload,
+      }));
+      for (const request of requests) {
+        await assertRefused(client, [request], NBD.EINVAL);
+      }
+      await client.disconnect();
+    },
+  },
+  {
+    name: "nbd-server 3.24: WRITE_ZEROES of 256 MiB, and of 4 GiB",
+    async run(target) {
+      for (const dialect of DIALECTS) {
+        using client = await target.open(dialect);
+        for (const length of [256 * MIB, 2 ** 32 - 4096]) {
+          const places = [0, 63, 64, 65, 128, 192, 255].map((mib) => mib * MIB);
+          places.push(length - 4096, length);
+          for (const at of places) await client.write(at, pattern(4096, 5));
+          const command = CMD_WRITE_ZEROES;
+          const { errno } = await client.call({ command, offset: 0, length });
+          assertEquals(errno, 0);
+          for (const at of places.filter((at) => at < length)) {
+            assertBytes(await client.read(at, 4096), new Uint8Array(4096));
+          }
+          assertBytes(await client.read(length, 4096), pattern(4096, 5));
+        }
+        await client.disconnect();
+      }
+    },
+  },
+  {
+    name: "nbd-server #64: TRIM of odd lengths leaves its neighbours alone",
+    async run(target) {
+      for (const dialect of DIALECTS) {
+        using client = await target.open(dialect);
+        const bytes = pattern(MIB, 3);
+        for (const [offset, end] of [[1, 2], [511, 70_000], [4096, 900_000]]) {
+          if (offset === undefined || end === undefined) continue;
+          await client.write(0, bytes);
+          const length = end - offset;
+          const trim = { command: CMD_TRIM, offset, length };
+          assertEquals((await client.call(trim)).errno, 0);
+          const now = await client.read(0, MIB);
+          assertBytes(now.subarray(0, offset), bytes.subarray(0, offset));
+          assertBytes(now.subarray(end), bytes.subarray(end));
+        }
+        const offset = 2 * MIB;
+        await client.write(offset + 3 * 2 ** 30, bytes);
+        const trim = { command: CMD_TRIM, offset, length: 3 * 2 ** 30 };
+        assertEquals((await client.call(trim)).errno, 0);
+        assertBytes(await client.read(offset + 3 * 2 ** 30, MIB), bytes);
+        await client.disconnect();
+      }
+    },
+  },
+];
+
+const payloads: Attack[] = [
+  {
+    name: "xapi #107: a refused write whose payload is still to come",
+    async run(target) {
+      for (const dialect of DIALECTS) {
+        using client = await target.open(dialect, "locked");
+        for (const length of [1, 4096, 70_000, MIB, PAYLOAD_MAX]) {
+          // Every few bytes of it are a request, should they be taken for one.
+          const fake = encode(client, { command: CMD_DISC });
+          const payload = new Uint8Array(length);
+          for (let at = 0; at + fake.length < length; at += fake.length) {
+            payload.set(fake, at);
+          }
+          const request = { command: CMD_WRITE, payload };
+          await assertRefused(client, [request], NBD.EPERM);
+        }
+        assertEquals((await client.read(0, 4096)).length, 4096);
+        await client.disconnect();
+      }
+    },
+  },
+  {
+    name: "payloads longer than anybody may send",
+    async run(target) {
+      for (const dialect of DIALECTS) {
+        using client = await target.open(dialect);
+        const length = PAYLOAD_MAX + 1;
+        const request = { command: CMD_WRITE, payload: new Uint8Array(length) };
+        if (dialect === "extended") {
+          await client.send(request).catch(() => {});
+          assertEquals(await client.receiveEnd(), 0);
+        } else {
+          await assertRefused(client, [request], NBD.EINVAL);
+          assertEquals((await client.read(0, 4096)).length, 4096);
+        }
+      }
+    },
+  },
+  {
+    name: "payloads of requests that have none",
+    async run(target) {
+      using client = await target.open("extended");
+      const flags = NBD.CMD_FLAG_PAYLOAD_LEN;
+      for (const command of [0, 3, 4, 5, 6, 8, 9, 0xffff]) {
+        for (const length of [1, 4096, 100_000, PAYLOAD_MAX]) {
+          const payload = new Uint8Array(length);
+          const request = { command, flags, payload };
+          await assertRefused(client, [request], NBD.EINVAL);
+        }
+      }
+      await client.disconnect();
+    },
+  },
+  {
+    name: "commands and flags that do not exist",
+    async run(target) {
+      for (const dialect of DIALECTS) {
+        using client = await target.open(dialect);
+        const unknown: RawRequest[] = [8, 9, 255, 256, 0xffff].map(
+          (command) => ({ command, length: 2 ** 32 - 1 }),
+        );
+        for (const command of [0, 3, 4, 5, 6, 7]) {
+          for (const bit of [6, 7, 8, 14, 15]) {
+            unknown.push({ command, flags: 1 << bit });
+          }
+        }
+        await assertRefused(client, unknown, NBD.EINVAL);
+        await client.disconnect();
+      }
+    },
+  },
+  {
+    name: "many requests with one cookie",
+    async run(target) {
+      for (const dialect of DIALECTS) {
+        using client = await target.open(dialect);
+        const request = encode(client, { command: CMD_FLUSH, cookie: 7n });
+        await client.sendRaw(
+          joined(Array.from({ length: 999 }, () => request)),
+        );
+        await client.conn.closeWrite();
+        const size = dialect === "extended" ? 32 : 16;
+        assertEquals(await client.receiveEnd(), 999 * size);
+      }
+    },
+  },
+];
+
+/** Bytes that all delayed writes may hold before clients are slowed. */
+const DELAYED_MAX = 64 * MIB;
+
+const leaks: Attack[] = [
+  {
+    name: "error paths that keep something: refused, delayed and lost requests",
+    async run(target) {
+      for (let round = 0; round < 3; round++) {
+        for (const dialect of DIALECTS) await fillAndLeave(target, dialect);
+      }
+      const { delayed } = target.pool.status();
+      assert(delayed.cancelled > 0, "no write was cancelled");
+      // What the attackers took is given back, so that there is room again.
+      using client = await target.open("extended");
+      const length = DISK_SIZE / 2;
+      const trim = { command: CMD_TRIM, offset: 0, length };
+      assertEquals((await client.call(trim)).errno, 0);
+      await client.disconnect();
+    },
+  },
+];
+
+/** Fills the pool, so that writes wait, and leaves while they do. */
+async function fillAndLeave(
+  target: Target,
+  dialect: "simple" | "structured" | "extended",
+): Promise<void> {
+  using client = await target.open(dialect);
+  const writes = Array.from({ length: 48 }, (_, i) => ({
+    command: CMD_WRITE,
+    offset: i * MIB,
+    payload: new Uint8Array(MIB).fill(i + 1),
+  }));
+  const sending = client.sendAll([
+    ...writes,
+    { command: CMD_READ, offset: 0, length: 20 * MIB },
+  ]).catch(() => {});
+  // Some are answered; the others wait for space, and others go on.
+  await until(() => target.pool.status().delayed.count > 0);
+  await target.assertGood();
+  assert(target.pool.status().delayed.bytes <= DELAYED_MAX, "too much waits");
+  await client.conn.closeWrite().catch(() => {});
+  client.close();
+  await sending;
+  await until(() => target.server.clients.length === target.goodCount);
+}
+
+testAttacks([...leaving, ...ranges, ...payloads, ...leaks]);
+
+for (const dialect of DIALECTS) {
+  Deno.test(`attack: reads that fail late keep no buffer, ${dialect}`, async () => {
+    const device = new HeldDevice(16 * MIB);
+    await using serving = await serve({ device });
+    using client = await serving.open(dialect);
+    device.holds = (kind) => kind === "read";
+    const error = new VirstorError("io", "Cannot read: a bad sector");
+    for (let i = 0; i < 20; i++) {
+      const flags = dialect === "simple" || i % 2 > 0 ? 0 : NBD.CMD_FLAG_DF;
+      const length = [512, MIB, 2 * MIB, 3 * MIB, 16 * MIB][i % 5] ?? 0;
+      await client.send({ command: CMD_READ, length, flags });
+      let answered = false;
+      const receiving = client.receive().finally(() => answered = true);
+      while (!answered) {
+        for (const operation of [...device.held]) operation.fail(error);
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      }
+      assertEquals((await receiving).errno, NBD.EIO);
+    }
+    device.holds = () => false;
+    assertEquals((await client.read(0, 16 * MIB)).length, 16 * MIB);
+  });
+}
