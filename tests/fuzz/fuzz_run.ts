@@ -86,6 +86,8 @@ class Run {
   readonly #slots = Array.from({ length: WORKERS }, (_, i) => new Slot(i));
   readonly #end = Promise.withResolvers<void>();
   readonly #lingering: Promise<void>[] = [];
+  /** Conversations that are going on. */
+  readonly #underWay = new Set<number>();
   #conversations = 0;
   #kept = 0;
   #judged = 0;
@@ -145,15 +147,21 @@ class Run {
     const slot = this.#slots[number % WORKERS];
     if (slot === undefined) return;
     const plan = planConversation(number, slot, this.#victim.addresses);
-    const judging = this.#judge(plan, slot).catch((error) => {
-      this.#failure ??= new Error(
-        `Conversation ${number}: ${messageOf(error)}; again with ` +
-          `deno task fuzz --seed ${number}`,
-        { cause: error },
-      );
-    });
+    this.#underWay.add(number);
+    const judging = this.#judge(plan, slot)
+      .catch((error) => this.#fail(number, error))
+      .finally(() => this.#underWay.delete(number));
     if (plan.delivery.ending === "linger") this.#lingering.push(judging);
     else await judging;
+  }
+
+  #fail(number: number, error: unknown): void {
+    this.#failure ??= new Error(
+      `Conversation ${number}: ${messageOf(error)}; again with ` +
+        `deno task fuzz --seed ${number}; under way were also ` +
+        [...this.#underWay].filter((each) => each !== number).join(" "),
+      { cause: error },
+    );
   }
 
   async #judge(

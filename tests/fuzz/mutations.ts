@@ -11,7 +11,9 @@ import {
   encodeMessages,
   type Field,
   type Message,
+  number,
   type NumberField,
+  raw,
   sizeOf,
 } from "./messages.ts";
 import { HOSTILE_SIZE, PAYLOAD_MAX } from "./world.ts";
@@ -39,6 +41,9 @@ const MUTATIONS: readonly Mutation[] = [
   exchange,
   replaceBytes,
   growOrShrink,
+  growInside,
+  growInside,
+  moveToEnd,
 ];
 
 /**
@@ -148,6 +153,51 @@ function growOrShrink(random: Random, messages: Message[]): Message[] {
       ? { ...field, bytes: bytes.subarray(0, random.below(bytes.length + 1)) }
       : { ...field, bytes: new Uint8Array([...bytes, ...more]) };
   });
+}
+
+/** The data of an option is longer or shorter, and its header knows. */
+function growInside(random: Random, messages: Message[]): Message[] {
+  const lengths = messages.flatMap(({ name, fields }, index) =>
+    name.startsWith("option") && fields.length > 3 ? [index] : []
+  );
+  if (lengths.length === 0) return messages;
+  const at = random.pick(lengths);
+  const message = messages[at];
+  if (message === undefined) return messages;
+  const [magic, option, , ...data] = message.fields;
+  if (magic === undefined || option === undefined) return messages;
+  const changed = random.chance(50)
+    ? [...data, raw("more", pattern(random.pick([1, 2, 4, 16, 300]), 5))]
+    : data.slice(0, random.below(data.length));
+  const length = number("length", 4, sizeOf(changed));
+  const fields = [magic, option, length, ...changed];
+  return messages.with(at, { ...message, fields });
+}
+
+/** A request reaches up to the end of the disk, or just behind it. */
+function moveToEnd(random: Random, messages: Message[]): Message[] {
+  const requests = messages.flatMap(({ name }, index) =>
+    name.startsWith("command") ? [index] : []
+  );
+  if (requests.length === 0) return messages;
+  const at = random.pick(requests);
+  const message = messages[at];
+  if (message === undefined) return messages;
+  const length = numberIn(message, "length");
+  const end = HOSTILE_SIZE + random.pick([-1, 0, 0, 1, 1, 512]);
+  const fields = message.fields.map((field) =>
+    field.kind === "number" && field.name === "offset"
+      ? { ...field, value: BigInt.asUintN(64, BigInt(end) - length) }
+      : field
+  );
+  return messages.with(at, { ...message, fields });
+}
+
+function numberIn({ fields }: Message, name: string): bigint {
+  for (const field of fields) {
+    if (field.kind === "number" && field.name === name) return field.value;
+  }
+  return 0n;
 }
 
 function changeNumber(
