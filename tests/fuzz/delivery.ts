@@ -93,12 +93,15 @@ export async function deliver(
       await Promise.race([sending, wait(UNREAD_MS)]);
     } else if (ending === "linger") await untilEnd;
     else {
-      const sent = sending.then(() => conn.closeWrite()).catch(() => {});
+      const sent = sending.then(async (all) => {
+        if (all) await conn.closeWrite();
+        return all;
+      }).catch(() => false);
       const end = await atMost(receiving, END_MS);
-      await sent;
-      // A reset over TCP may have overtaken what was on its way.
-      const complete = end === "end" ||
-        (end === "reset" && "path" in delivery.address);
+      // Over TCP, a reset may overtake what is on its way; who is told of it,
+      // who reads or who writes, is up to chance.
+      const complete = "path" in delivery.address ||
+        (await sent && end === "end");
       return { sent: bytes, received: Buffer.concat(parts), complete };
     }
     return { sent: bytes, received: Buffer.concat(parts), complete: false };
@@ -119,23 +122,25 @@ async function connect(address: NbdAddress): Promise<Deno.Conn> {
   return conn;
 }
 
-/** Never rejects: the server may end the connection at any byte. */
+/** @returns Whether it was all sent; the server may end it at any byte. */
 async function send(
   conn: Deno.Conn,
   bytes: Uint8Array,
   { pieces, slow }: Delivery,
-): Promise<void> {
+): Promise<boolean> {
   try {
     let at = 0;
     for (const size of [...pieces, bytes.length]) {
       const end = Math.min(at + size, bytes.length);
       while (at < end) at += await conn.write(bytes.subarray(at, end));
-      if (at === bytes.length) return;
+      if (at === bytes.length) return true;
       if (slow) await wait(1);
     }
   } catch {
     // What it has received and answered is seen by who reads.
+    return false;
   }
+  return true;
 }
 
 /** @returns How the connection ended. */
