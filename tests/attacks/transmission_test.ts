@@ -175,6 +175,9 @@ const payloads: Attack[] = [
     name: "xapi #107: a refused write whose payload is still to come",
     async run(target) {
       for (const dialect of DIALECTS) {
+        using owner = await target.open(dialect);
+        const content = pattern(MIB, 8);
+        await owner.write(0, content);
         using client = await target.open(dialect, "locked");
         for (const length of [1, 4096, 70_000, MIB, PAYLOAD_MAX]) {
           // Every few bytes of it are a request, should they be taken for one.
@@ -186,7 +189,7 @@ const payloads: Attack[] = [
           const request = { command: CMD_WRITE, payload };
           await assertRefused(client, [request], NBD.EPERM);
         }
-        assertEquals((await client.read(0, 4096)).length, 4096);
+        assertBytes(await client.read(0, MIB), content);
         await client.disconnect();
       }
     },

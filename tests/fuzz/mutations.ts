@@ -44,6 +44,7 @@ const MUTATIONS: readonly Mutation[] = [
   growInside,
   growInside,
   moveToEnd,
+  stretch,
 ];
 
 /**
@@ -176,6 +177,27 @@ function growInside(random: Random, messages: Message[]): Message[] {
 
 /** A request reaches up to the end of the disk, or just behind it. */
 function moveToEnd(random: Random, messages: Message[]): Message[] {
+  const end = BigInt(HOSTILE_SIZE + random.pick([-1, 0, 0, 1, 1, 512]));
+  return changeRequest(random, messages, "offset", (message) => {
+    return end - numberIn(message, "length");
+  });
+}
+
+/** A request is as long as one may be, or longer. */
+function stretch(random: Random, messages: Message[]): Message[] {
+  const length = random.pick([
+    ...[0n, BigInt(PAYLOAD_MAX) + 1n, 2n ** 31n, 2n ** 32n - 1n, 2n ** 33n],
+    BigInt(random.below(8 * 1024 * 1024)),
+  ]);
+  return changeRequest(random, messages, "length", () => length);
+}
+
+function changeRequest(
+  random: Random,
+  messages: Message[],
+  name: string,
+  change: (message: Message) => bigint,
+): Message[] {
   const requests = messages.flatMap(({ name }, index) =>
     name.startsWith("command") ? [index] : []
   );
@@ -183,11 +205,9 @@ function moveToEnd(random: Random, messages: Message[]): Message[] {
   const at = random.pick(requests);
   const message = messages[at];
   if (message === undefined) return messages;
-  const length = numberIn(message, "length");
-  const end = HOSTILE_SIZE + random.pick([-1, 0, 0, 1, 1, 512]);
   const fields = message.fields.map((field) =>
-    field.kind === "number" && field.name === "offset"
-      ? { ...field, value: BigInt.asUintN(64, BigInt(end) - length) }
+    field.kind === "number" && field.name === name
+      ? { ...field, value: BigInt.asUintN(8 * field.size, change(message)) }
       : field
   );
   return messages.with(at, { ...message, fields });
