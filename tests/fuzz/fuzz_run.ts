@@ -53,7 +53,7 @@ const LINGER_EVERY = 199;
 /** Conversations before memory is measured first. */
 const WARM_UP = 60;
 /** What live memory may grow by, bytes: caches of the runtime, no leak. */
-const GROWTH_MAX = 6 * MIB;
+const GROWTH_MAX = 3 * MIB;
 /** One good client speaks each. */
 const DIALECTS: readonly Dialect[] = ["simple", "structured", "extended"];
 /** What mutated conversations end like; most are judged. */
@@ -84,8 +84,6 @@ class Run {
   readonly #victim: Victim;
   readonly #options: FuzzOptions;
   readonly #slots = Array.from({ length: WORKERS }, (_, i) => new Slot(i));
-  readonly #end = Promise.withResolvers<void>();
-  readonly #lingering: Promise<void>[] = [];
   /** Conversations that are going on. */
   readonly #underWay = new Set<number>();
   #conversations = 0;
@@ -100,20 +98,15 @@ class Run {
 
   async all(): Promise<FuzzResult> {
     const { goesOn } = this.#options;
+    await this.#work(0, (count) => count < WARM_UP && goesOn(count));
+    const before = await this.#victim.settled();
     const steady = await openSteady(this.#victim.addresses);
     const working = Promise.all(steady.map((client) => client.work()));
     working.catch((error) => this.#failure ??= error);
-    await this.#work(0, (count) => count < WARM_UP && goesOn(count));
-    const before = await this.#victim.settled(
-      steady.length + this.#lingering.length,
-    );
     await this.#work(WARM_UP, goesOn);
-    this.#end.resolve();
-    await Promise.all(this.#lingering);
     for (const client of steady) client.stop();
     await working;
-    if (this.#failure !== undefined) throw this.#failure;
-    const after = await this.#victim.settled(0);
+    const after = await this.#victim.settled();
     this.#assertSettled(before, after, steady.length);
     await this.#victim.stop();
     return {
@@ -129,30 +122,38 @@ class Run {
     from: number,
     goesOn: (count: number) => boolean,
   ): Promise<void> {
+    const end = Promise.withResolvers<void>();
+    const lingering: Promise<void>[] = [];
     const workers = this.#slots.map(async (_, worker) => {
       for (let i = from + worker; goesOn(i); i += WORKERS) {
         if (this.#failure !== undefined) return;
-        await this.#converse(this.#options.seed + i);
+        const number = this.#options.seed + i;
+        const { lingers, judged } = this.#converse(number, end.promise);
+        if (lingers) lingering.push(judged);
+        else await judged;
         if (i % 100 === 0) this.#options.onProgress?.(this.#conversations);
       }
     });
     await Promise.all(workers);
+    end.resolve();
+    await Promise.all(lingering);
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** Has one conversation, or lets it begin if it is one that lingers. */
-  async #converse(number: number): Promise<void> {
+  /** Has one conversation; one that lingers ends at the end. */
+  #converse(
+    number: number,
+    end: Promise<void>,
+  ): { lingers: boolean; judged: Promise<void> } {
     this.#conversations++;
     // No other conversation of this slot is under way.
-    const slot = this.#slots[number % WORKERS];
-    if (slot === undefined) return;
+    const slot = this.#slots[number % WORKERS] ?? new Slot(0);
     const plan = planConversation(number, slot, this.#victim.addresses);
     this.#underWay.add(number);
-    const judging = this.#judge(plan, slot)
+    const judged = this.#judge(plan, slot, end)
       .catch((error) => this.#fail(number, error))
       .finally(() => this.#underWay.delete(number));
-    if (plan.delivery.ending === "linger") this.#lingering.push(judging);
-    else await judging;
+    return { lingers: plan.delivery.ending === "linger", judged };
   }
 
   #fail(number: number, error: unknown): void {
@@ -167,8 +168,9 @@ class Run {
   async #judge(
     { bytes, delivery, isKept }: ConversationOnItsWay,
     slot: Slot,
+    end: Promise<void>,
   ): Promise<void> {
-    const transcript = await deliver(bytes, delivery, this.#end.promise);
+    const transcript = await deliver(bytes, delivery, end);
     const exchanges = await judge(transcript);
     this.#judged += exchanges.length;
     if (!isKept) return;
