@@ -222,7 +222,11 @@ export class Transmission {
     const request = this.#request;
     const received = this.#received;
     const commands = this.#commands;
-    if (this.#replies.failed && !this.#ended) this.#leave();
+    if (this.#replies.failed) {
+      if (!this.#ended) this.#leave();
+      // A long read that they wait behind will not go on.
+      this.#late.letGo();
+    }
     while (!this.#deaf && !this.#destroyed && !this.#replies.failed) {
       // First: others may wait to be answered until its answer is complete.
       if (commands.isWaiting) {

@@ -333,3 +333,15 @@ for (const dialect of DIALECTS) {
     assertEquals((await client.read(0, 16 * MIB)).length, 16 * MIB);
   });
 }
+
+Deno.test("attack: leaving a long read while a write waits", async () => {
+  const device = new HeldDevice(32 * MIB);
+  device.holds = (kind) => kind === "write";
+  await using serving = await serve({ device });
+  const client = await serving.open();
+  await client.send({ command: CMD_WRITE, payload: new Uint8Array(512) });
+  await client.send({ command: CMD_READ, length: PAYLOAD_MAX });
+  await client.receiveRaw(16);
+  client.close();
+  await until(() => serving.server.clients.length === 0);
+});
