@@ -40,8 +40,10 @@ export interface Transcript {
 
 /** How long a server may take to end a conversation, milliseconds. */
 const END_MS = 60_000;
-/** How long one that reads nothing stays, milliseconds. */
-const UNREAD_MS = 100;
+/** How long one that leaves goes on sending, milliseconds. */
+const LEAVE_MS = 200;
+/** How long one that reads nothing stays after that, milliseconds. */
+const UNREAD_MS = 50;
 
 /**
  * Chooses how to send bytes.
@@ -88,9 +90,10 @@ export async function deliver(
     const reads = ending === "finish" || ending === "linger";
     const receiving = reads ? receive(conn, parts) : Promise.resolve("left");
     const sending = send(conn, bytes, delivery);
-    if (ending === "leave") await sending;
-    else if (ending === "unread") {
-      await Promise.race([sending, wait(UNREAD_MS)]);
+    if (ending === "leave" || ending === "unread") {
+      // A server whose replies nobody reads does not read either.
+      await Promise.race([sending, wait(LEAVE_MS)]);
+      if (ending === "unread") await wait(UNREAD_MS);
     } else if (ending === "linger") await untilEnd;
     else {
       const sent = sending.then(async (all) => {

@@ -16,7 +16,7 @@ export interface VictimReport {
   readonly delayed: number;
   /** Bytes of live objects and buffers. */
   readonly memory: number;
-  /** Open descriptors; 0 where they cannot be counted. */
+  /** Open files and sockets; 0 where they cannot be counted. */
   readonly descriptors: number;
   /** What the server counts. */
   readonly counters: NbdCounters;
