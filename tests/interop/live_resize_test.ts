@@ -8,13 +8,14 @@
  * @module
  */
 
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import {
   type Dialect,
   NBD,
   NbdClient,
   type RawRequest,
 } from "../helpers/nbd_client.ts";
+import { BusyClient } from "../helpers/busy_client.ts";
 import { nbdShell } from "../helpers/nbd_shell.ts";
 import { peerTest } from "../helpers/peers.ts";
 import { CHUNK, MIB, ServedPool, stampedBytes } from "./served_pool.ts";
@@ -159,5 +160,27 @@ tell(resize("128M"), h.get_size() // M, attempt(h.pread, 4, 48 * M),
     [32, "EINVAL", "ENOSPC", "kept"],
     [128, 64, "00000000", "EINVAL"],
   ]);
+  await pool.stopAndCheck();
+});
+
+Deno.test("The place of a write that waits for space is not taken away", async () => {
+  await using pool = await ServedPool.start({ format: "native" });
+  using client = await BusyClient.open({ path: pool.socket }, "pool");
+  for (let chunk = 0; chunk < 28; chunk++) {
+    await client.write(chunk * CHUNK, stampedBytes(4096, chunk));
+  }
+  const inside = client.write(30 * CHUNK, stampedBytes(512, 30));
+  const gone = client.write(48 * MIB, stampedBytes(512, 48));
+  const edge = client.write(NEW_SIZE - 256, stampedBytes(512, 49));
+  await pool.statusUntil(({ pool }) => pool.delayed.count === 3);
+  const resized = await pool.work.run(["resize", "-f", "pool", `${NEW_SIZE}`]);
+  await pool.add();
+  const replies = await Promise.all([inside, gone, edge]);
+  assertEquals([resized.code, resized.stdout], [9, ""]);
+  assertMatch(resized.stderr, /writes beyond byte 33554432 wait for space/);
+  assertEquals(replies.map(({ errno }) => errno), [0, 0, 0]);
+  const { payload } = await client.read(48 * MIB, 512);
+  assertEquals(payload, stampedBytes(512, 48));
+  await client.disconnect();
   await pool.stopAndCheck();
 });
