@@ -41,7 +41,7 @@ print(json.dumps(told, default=lambda value: bytes(value).hex()))
 /**
  * Runs a script, which must succeed.
  *
- * @param uri Where the server listens: a Unix socket.
+ * @param uri Where the server listens.
  * @param script Python, not indented.
  * @returns The arguments of each `tell` of the script; bytes are hexadecimal.
  */
