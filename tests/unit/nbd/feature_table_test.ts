@@ -134,3 +134,64 @@ Deno.test("the server knows the options of docs/nbd.md, and no others", async ()
   }
   assertEquals(known, documented);
 });
+
+/** Short names of several programs. */
+const FAMILIES: Readonly<Record<string, readonly string[]>> = {
+  libnbd: ["nbdsh", "nbdinfo", "nbdcopy"],
+  qemu: ["qemu-img", "qemu-io"],
+};
+
+/** The last column of the table under a heading, by name. */
+function testedWith(heading: string): [name: string, programs: string[]][] {
+  const start = TEXT.search(new RegExp(`^##+ ${heading}$`, "m"));
+  const section = TEXT.slice(start + 3).split(/^##+ /m, 1)[0] ?? "";
+  const rows = section.matchAll(/^\| `(\w+)` .*\| ([^|]+?) +\|$/gm);
+  return [...rows].map(([, name = "", cell = ""]) => [name, cell.split(", ")]);
+}
+
+async function textOfTests(directories: readonly string[]): Promise<string> {
+  const texts: string[] = [];
+  for (const directory of directories) {
+    const url = new URL(`../../${directory}/`, import.meta.url);
+    for await (const { name } of Deno.readDir(url)) {
+      // Not this one, which names everything.
+      if (!name.endsWith(".ts") || import.meta.url.endsWith(name)) continue;
+      texts.push(await Deno.readTextFile(new URL(name, url)));
+    }
+  }
+  return texts.join("\n");
+}
+
+for (
+  const [heading, prefix] of [
+    ["Options", "OPT_"],
+    ["Commands", "CMD_"],
+    ["Command flags", "CMD_FLAG_"],
+    ["Transmission flags", "FLAG_"],
+  ] as const
+) {
+  Deno.test(`docs/nbd.md names only clients that try "${heading}"`, async () => {
+    const interop = await textOfTests(["interop"]);
+    const own = await textOfTests(["interop", "unit/nbd"]);
+    const rows = testedWith(heading);
+    assertEquals(rows.length, tableUnder(heading).size);
+    for (const [name, programs] of rows) {
+      for (const program of programs) {
+        const isTried = program === "own"
+          ? new RegExp(`\\b${prefix}${name}\\b`).test(own)
+          : (FAMILIES[program] ?? [program]).every((one) =>
+            interop.includes(`"${one}"`)
+          );
+        assert(isTried, `nobody tries ${name} with ${program}`);
+      }
+    }
+  });
+}
+
+Deno.test("docs/nbd.md tells since which version, one that there is", async () => {
+  const [, version = ""] = /since version\s+(\d+\.\d+\.\d+)/.exec(TEXT) ?? [];
+  const changes = await Deno.readTextFile(
+    new URL("../../../CHANGELOG.md", import.meta.url),
+  );
+  assert(changes.includes(`\n## ${version} `), `version "${version}"`);
+});
