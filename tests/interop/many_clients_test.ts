@@ -32,7 +32,7 @@ const REGION = 4 * CHUNK + 24 * KIB;
 /** Requests that are under way together have a lane each. */
 const LANES = 4;
 const LANE = REGION / LANES;
-const ROUNDS = 24;
+const ROUNDS = 16;
 const DIALECTS: readonly Dialect[] = ["simple", "structured", "extended"];
 
 /** Repeats itself for the same seed (xorshift). */

@@ -15,6 +15,8 @@ import {
   stampedBytes,
 } from "./served_pool.ts";
 
+const POOL = { virtualSize: "16M" };
+
 /** Runs a shell command with nbdkit in front of a pool, at `$uri`. */
 function behindNbdkit(
   pool: ServedPool,
@@ -28,12 +30,12 @@ function behindNbdkit(
   ]);
 }
 
-/** 64 MiB with data in 20 chunks of the disk. */
+/** 16 MiB with data in 20 chunks of the disk. */
 async function makeImage(pool: ServedPool): Promise<string> {
   const path = pool.work.path("image");
-  const bytes = new Uint8Array(64 * MIB);
+  const bytes = new Uint8Array(16 * MIB);
   for (let chunk = 0; chunk < 20; chunk++) {
-    bytes.set(stampedBytes(CHUNK, chunk), chunk * 25 * CHUNK);
+    bytes.set(stampedBytes(CHUNK, chunk), chunk * 5 * CHUNK);
   }
   await Deno.writeFile(path, bytes);
   return path;
@@ -67,7 +69,7 @@ peerTest("nbdkit's cow filter leaves the pool alone", [
   "qemu-io",
   "nbdcopy",
 ], async () => {
-  await using pool = await ServedPool.start({ componentSize: "4M" });
+  await using pool = await ServedPool.start({ ...POOL, componentSize: "4M" });
   const image = await makeImage(pool);
   await peerSucceeds("nbdcopy", ["--flush", image, pool.uri]);
   const writes = async () => (await pool.status()).server?.counters.writes;
@@ -89,7 +91,7 @@ peerTest("nbdkit's checkwrite filter finds in a pool what was copied", [
   "nbdkit",
   "nbdcopy",
 ], async () => {
-  await using pool = await ServedPool.start({ componentSize: "4M" });
+  await using pool = await ServedPool.start({ ...POOL, componentSize: "4M" });
   const image = await makeImage(pool);
   // The filter fails every write of something else than is there.
   await peerSucceeds("nbdcopy", ["--flush", image, pool.uri]);
@@ -110,7 +112,10 @@ for (
     } filter keeps what is written`,
     ["nbdkit", "nbdcopy", "qemu-io"],
     async () => {
-      await using pool = await ServedPool.start({ componentSize: "40M" });
+      await using pool = await ServedPool.start({
+        ...POOL,
+        componentSize: "16M",
+      });
       const image = await makeImage(pool);
       const out = pool.work.path("out");
       await behindNbdkit(
