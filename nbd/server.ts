@@ -21,6 +21,7 @@ import { Transmission } from "./transmission.ts";
 /** Something worth a line in a log. */
 export interface NbdEvent {
   /**
+   * - `accepted`: a connection has come, and negotiates
    * - `connected`: a client has chosen an export
    * - `disconnected`: a client that had chosen one has left
    * - `left`: a client has left without choosing one, as those do that only
@@ -31,6 +32,7 @@ export interface NbdEvent {
    * - `error`: the device failed a request; told once a second at most
    */
   readonly kind:
+    | "accepted"
     | "connected"
     | "disconnected"
     | "left"
@@ -255,6 +257,7 @@ export class NbdServer {
       cutBecause: undefined,
     };
     this.#clients.add(client);
+    this.#log({ kind: "accepted", client: id, peer, message: "Negotiates" });
     this.#attend(client)
       .catch((error) => this.#finish.reject(error))
       .finally(() => {

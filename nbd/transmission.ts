@@ -46,6 +46,9 @@ import {
 import { type ByteStream, closeQuietly } from "./stream.ts";
 import type { TransmissionOwner } from "./transmission_owner.ts";
 
+/** How often it is looked for requests on their way at the end, milliseconds. */
+const STOP_LOOK_MS = 25;
+
 /** One connection after its handshake. */
 export class Transmission {
   readonly #stream: ByteStream;
@@ -66,6 +69,11 @@ export class Transmission {
   /** The client sends no more. */
   #ended = false;
   #stopping = false;
+  /** While it stops: nothing has come since the last look. */
+  #isQuiet = false;
+  /** While it stops: the client has sent what it had to send. */
+  #isSilent = false;
+  #looks: ReturnType<typeof setInterval> | undefined = undefined;
   #destroyed = false;
   #wake: (() => void) | undefined = undefined;
   #wakeWhenSent = false;
@@ -138,6 +146,7 @@ export class Transmission {
         this.#stopping || this.#replies.failed;
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
+    clearInterval(this.#looks);
     this.#abort.abort();
     this.#replies.drop();
     closeQuietly(this.#stream);
@@ -146,13 +155,20 @@ export class Transmission {
 
   /**
    * From now on requests are answered `ESHUTDOWN`, and the connection ends
-   * when those under way are done and answered.
+   * when those under way are done and answered, and no more have come for a
+   * moment: what the client sent before it heard of the end is on its way.
    */
   stop(): void {
+    if (this.#stopping) return;
     this.#stopping = true;
     this.#commands.stop();
     this.#reason = "the server stops";
     this.#changed();
+    this.#looks = setInterval(() => {
+      if (this.#isQuiet) this.#isSilent = true;
+      this.#isQuiet = true;
+      this.#changed();
+    }, STOP_LOOK_MS);
   }
 
   /** Cancels writes that wait for space. */
@@ -186,7 +202,7 @@ export class Transmission {
 
   #isFinished(stalled: boolean): boolean {
     if (this.#destroyed) return true;
-    const last = this.#deaf || this.#stopping || (this.#ended && !stalled) ||
+    const last = this.#deaf || this.#isSilent || (this.#ended && !stalled) ||
       this.#replies.failed;
     return last && this.#late.count === 0 && this.#replies.idle;
   }
@@ -203,6 +219,7 @@ export class Transmission {
   readonly #onReceived = (count: number | null): void => {
     this.#receiving = false;
     this.#quietTimes = 0;
+    this.#isQuiet = false;
     if (count === null) this.#leave();
     else this.#received.received(count);
     this.#changed();

@@ -59,9 +59,9 @@ export interface DelayedOptions {
 export class DelayedWrites {
   /** How many writes have waited because the pool was full. */
   total = 0;
-  /** How many of them nobody wanted any more. */
+  /** How many that waited, for whatever chunk, nobody wanted any more. */
   cancelled = 0;
-  /** How many of them waited too long. */
+  /** How many that waited did so for too long. */
   timedOut = 0;
 
   readonly #options: DelayedOptions;

@@ -47,9 +47,9 @@ export interface DelayedStatus {
   readonly oldestSeconds: number;
   /** How many have waited since the pool was opened. */
   readonly total: number;
-  /** How many of them waited too long. */
+  /** How many that waited did so for too long. */
   readonly timedOut: number;
-  /** How many of them nobody wanted any more. */
+  /** How many that waited, for whatever chunk, nobody wanted any more. */
   readonly cancelled: number;
 }
 

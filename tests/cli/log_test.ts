@@ -24,9 +24,13 @@ Deno.test("virstor serve --log-format json writes an object a line", async () =>
   const lines = stderr.trimEnd().split("\n").map((line) => JSON.parse(line));
   assertEquals(
     lines.map(({ event }) => event),
-    ["notice", "connected", "watermark", "disconnected", "stopping"],
+    [
+      ...["notice", "accepted", "connected", "watermark"],
+      ...["disconnected", "stopping"],
+    ],
   );
-  const [, connected, watermark] = lines;
+  const [, accepted, connected, watermark] = lines;
+  assertEquals([accepted.peer, accepted.client], [connected.peer, 1]);
   const { time, peer, ...rest } = connected;
   assertMatch(time, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
   assertMatch(peer, /^127\.0\.0\.1:\d+$/);

@@ -94,6 +94,7 @@ for (
       assert(codes.includes(code), `exit code ${code}`);
       assert(acknowledged.length >= 2000, `${acknowledged.length} writes`);
       assertEquals(end?.[1], true);
+      if (signals === 1) assertEquals(end?.slice(2), ["ESHUTDOWN"]);
       await pool.assertSound();
       await pool.restart();
       const lost = await nbdShell(

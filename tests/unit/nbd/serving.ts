@@ -24,7 +24,7 @@ export interface Serving extends AsyncDisposable {
   server: NbdServer;
   /** Where it listens. */
   address: NbdAddress;
-  /** What it logged. */
+  /** What it logged, but for who has just come. */
   events: NbdEvent[];
   /**
    * Connects and uses the first export.
@@ -74,7 +74,9 @@ export async function serve(options: ServeOptions = {}): Promise<Serving> {
   const device = options.device ?? new MemoryDevice(1024 * 1024);
   const server = new NbdServer({
     exports: options.exports ?? [exportOf(device)],
-    log: (event) => events.push(event),
+    log: (event) => {
+      if (event.kind !== "accepted") events.push(event);
+    },
     ...(options.limits === undefined ? {} : { limits: options.limits }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),
   });
