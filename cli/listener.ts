@@ -6,6 +6,7 @@
 
 import { messageOf, VirstorError } from "../errors.ts";
 import type { Address } from "./address.ts";
+import type { Owner } from "./owner.ts";
 import { shortSocketPath } from "./state_directory.ts";
 
 /** Something that listens. */
@@ -16,23 +17,30 @@ export interface Door {
   readonly address: Address | undefined;
 }
 
+/** Who may use a Unix socket; where nothing is said, the umask decides. */
+export interface SocketRights {
+  /** Its permissions. */
+  readonly socketMode?: number;
+  /** Who owns it. */
+  readonly socketOwner?: Owner;
+}
+
 /**
  * Listens on an address. A Unix socket that nobody listens on any more, left
  * behind by a process that was killed, is replaced.
  *
  * @param address The address.
- * @param socketMode The permissions of a Unix socket; what the umask leaves,
- *   unless given.
+ * @param rights Those of a Unix socket.
  * @returns What listens; closing it removes a Unix socket.
  * @throws {VirstorError} `busy` if somebody else listens there, `exists` if
  *   the path is of something else than a socket, `io`.
  */
 export async function openDoor(
   address: Address,
-  socketMode?: number,
+  rights: SocketRights = {},
 ): Promise<Door> {
   if ("path" in address) {
-    return { listener: await listenOnPath(address.path, socketMode), address };
+    return { listener: await listenOnPath(address.path, rights), address };
   }
   const listener = listenOnPort(address);
   const { port } = listener.addr;
@@ -67,7 +75,7 @@ function listenOnPort(
 
 async function listenOnPath(
   given: string,
-  mode: number | undefined,
+  { socketMode, socketOwner }: SocketRights,
 ): Promise<Deno.Listener> {
   const path = shortSocketPath(given, "use a shorter one");
   await removeStale(path);
@@ -75,7 +83,10 @@ async function listenOnPath(
   try {
     listener = Deno.listen({ transport: "unix", path });
     // At once, before anybody else has a turn to connect.
-    if (mode !== undefined) Deno.chmodSync(path, mode);
+    if (socketMode !== undefined) Deno.chmodSync(path, socketMode);
+    if (socketOwner !== undefined) {
+      Deno.chownSync(path, socketOwner.uid, socketOwner.gid);
+    }
     return listener;
   } catch (error) {
     listener?.close();

@@ -26,6 +26,11 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: "its permissions, octal (default: the umask)",
   },
   {
+    name: "socket-owner",
+    value: "OWNER",
+    help: "its USER[:GROUP], names or numbers",
+  },
+  {
     name: "allow",
     value: "CIDR",
     repeatable: true,

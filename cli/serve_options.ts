@@ -14,6 +14,7 @@ import { AllowList } from "./allow_list.ts";
 import type { Invocation } from "./command.ts";
 import type { LogStyle } from "./output.ts";
 import type { Conduct } from "./service.ts";
+import { parseOwner } from "./owner.ts";
 import { inheritedSockets } from "./socket_activation.ts";
 import { parseSize } from "./size.ts";
 import { tlsOf } from "./tls_options.ts";
@@ -38,6 +39,7 @@ export function conductOf(invocation: Invocation): Conduct {
       "For instance 660",
     );
   }
+  const owner = invocation.value("socket-owner");
   const maxClients = numberOption(invocation, "max-clients", /^[1-9]\d*$/);
   const idle = numberOption(invocation, "idle-timeout", /^\d+(\.\d+)?$/);
   const grace = numberOption(invocation, "grace", /^\d+(\.\d+)?$/);
@@ -50,6 +52,8 @@ export function conductOf(invocation: Invocation): Conduct {
     exitOnLastClient: invocation.flag("exit-on-last-client"),
     ...socketMode !== undefined && { socketMode: parseInt(socketMode, 8) },
     ...tls !== undefined && { tls },
+    ...owner !== undefined &&
+      { socketOwner: parseOwner("socket-owner", owner) },
     ...maxClients !== undefined && { maxClients },
     ...idle !== undefined && { idleMs: idle * 1000 },
     ...grace !== undefined && { graceMs: grace * 1000 },

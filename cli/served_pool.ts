@@ -80,6 +80,7 @@ export class ServedPool {
       description: `virstor pool ${pool.name}`,
       device: pool,
       contexts: pool.contexts,
+      rotational: pool.rotational,
       readOnly: pool.capabilities.readOnly,
     };
     this.#stateDirectory = stateDirectory;

@@ -15,7 +15,7 @@ import type { StatusReport, StopRequest } from "./control_protocol.ts";
 import { Denials } from "./denials.ts";
 import { Doors } from "./doors.ts";
 import { EXIT_INTERNAL, EXIT_OK } from "./exit_code.ts";
-import { type Door, openDoor } from "./listener.ts";
+import { type Door, openDoor, type SocketRights } from "./listener.ts";
 import { log, print, printInternalError, printNotices } from "./output.ts";
 import { removePidFile, writePidFile } from "./pid_file.ts";
 import { RunningCommand } from "./run_command.ts";
@@ -32,11 +32,9 @@ import { exposureNotice } from "./tls_options.ts";
 const GRACE_MS = 10_000;
 
 /** Where a server listens, whom it serves, and when it ends. */
-export interface Conduct {
+export interface Conduct extends SocketRights {
   /** Where to listen, beside what was inherited; may be empty. */
   readonly addresses: readonly Address[];
-  /** Permissions of Unix sockets. */
-  readonly socketMode?: number;
   /** Who may connect over TCP. */
   readonly allowed: AllowList;
   /** Whether and how clients encrypt; they do not, unless given. */
@@ -203,11 +201,12 @@ class Service {
   }
 
   async #openDoors(): Promise<Doors> {
-    const { addresses, socketMode, allowed, command } = this.#options.conduct;
+    const { conduct } = this.#options;
+    const { addresses, allowed, command } = conduct;
     const opened: Door[] = await inheritDoors();
     try {
       for (const address of addresses) {
-        opened.push(await openDoor(address, socketMode));
+        opened.push(await openDoor(address, conduct));
       }
       if (opened.length === 0 && command !== undefined) {
         // Nobody else has to find it.

@@ -27,11 +27,13 @@ import { CacheWatch } from "./cache_watch.ts";
 import {
   assertIsDisk,
   attempt,
+  type FileLock,
   identityOf,
+  isRotational,
+  lockFile,
   lossOf,
   transferError,
 } from "./files.ts";
-import { lockHolder } from "./lock_holder.ts";
 import {
   blockDeviceSize,
   nextData,
@@ -47,12 +49,6 @@ const ZERO_PIECE_BYTES = 1 << 20;
 const ZERO_TURN_BYTES = 8 << 20;
 
 const zeroes = new Uint8Array(ZERO_PIECE_BYTES);
-
-/** What others may do with the file meanwhile. */
-export type FileLock =
-  | "exclusive" // nobody else may have it locked
-  | "shared" // others may have it locked as shared
-  | "none";
 
 /** How a file is opened. */
 export interface FileDeviceOptions {
@@ -85,6 +81,8 @@ export class FileDevice implements BlockDevice {
   readonly blockSize: number;
   /** The same for two paths if and only if they lead to the same file. */
   readonly identity: string;
+  /** Whether it is on a disk that turns; false where that is not known. */
+  readonly rotational: boolean;
   /** Told of each `fdatasync`. */
   observer: FlushObserver | undefined;
 
@@ -131,7 +129,8 @@ export class FileDevice implements BlockDevice {
       assertIsDisk(path, stat);
       const isFile = stat.isFile();
       this.identity = identityOf(stat);
-      this.#lock(options.lock ?? "none", readOnly, stat);
+      this.rotational = this.#native && isRotational(stat);
+      this.#locked = lockFile(path, options.lock ?? "none", readOnly, stat);
       this.size = isFile ? stat.size : blockDeviceSize(this.#descriptor);
       if (this.size < 0) {
         throw new VirstorError(
@@ -411,23 +410,6 @@ export class FileDevice implements BlockDevice {
     const reading = this.#coldReads > 0 &&
       new Promise<void>((resolve) => this.#onLastRead = resolve);
     return Promise.allSettled([syncing, reading]).then(() => this.#release());
-  }
-
-  #lock(lock: FileLock, readOnly: boolean, stat: fs.Stats): void {
-    if (lock === "none") return;
-    const file = attempt(
-      this.path,
-      () => Deno.openSync(this.path, { read: true, write: !readOnly }),
-    );
-    if (!file.tryLockSync(lock === "exclusive")) {
-      file.close();
-      throw new VirstorError(
-        "busy",
-        `Cannot open "${this.path}": it is in use by ` +
-          lockHolder(stat.dev, stat.ino),
-      );
-    }
-    this.#locked = file;
   }
 
   #release(): void {

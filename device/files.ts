@@ -7,6 +7,14 @@
 
 import fs from "node:fs";
 import { messageOf, VirstorError } from "../errors.ts";
+import { lockHolder } from "./lock_holder.ts";
+import { readSmallFile } from "./native_linux.ts";
+
+/** What others may do with the file meanwhile. */
+export type FileLock =
+  | "exclusive" // nobody else may have it locked
+  | "shared" // others may have it locked as shared
+  | "none";
 
 /**
  * Tells files apart whatever they are called.
@@ -148,4 +156,53 @@ export function lossOf(descriptor: number, size: number): string {
   if (stat.nlink === 0) return "somebody has deleted it";
   const isCut = stat.isFile() && stat.size < size;
   return isCut ? "somebody has made it shorter" : "";
+}
+
+/**
+ * Whether a file is on a disk that turns, as Linux has it.
+ *
+ * @param stat What the system says of the file, or the block device.
+ * @returns False also where that is not known.
+ */
+export function isRotational(stat: fs.Stats): boolean {
+  const device = stat.isBlockDevice() ? stat.rdev : stat.dev;
+  // As `gnu_dev_major` and `gnu_dev_minor` take a number apart.
+  const high = Math.floor(device / 2 ** 32);
+  const major = ((device >>> 8) & 0xfff) | (high & ~0xfff);
+  const minor = (device & 0xff) | ((device >>> 12) & ~0xff);
+  const directory = `/sys/dev/block/${major}:${minor}`;
+  // A partition is in the directory of its disk.
+  return [`${directory}/queue`, `${directory}/../queue`].some((queue) =>
+    readSmallFile(`${queue}/rotational`).startsWith("1")
+  );
+}
+
+/**
+ * Locks a file, at once or not at all. The lock is its own open file's, so it
+ * ends when that is closed.
+ *
+ * @param path Where it is.
+ * @param lock How.
+ * @param readOnly Whether it may be opened for reading only.
+ * @param stat What the system says of it, to find out who has it.
+ * @returns What holds the lock, if one was asked for.
+ * @throws {VirstorError} `busy`, naming the holder; `io`.
+ */
+export function lockFile(
+  path: string,
+  lock: FileLock,
+  readOnly: boolean,
+  stat: fs.Stats,
+): Deno.FsFile | undefined {
+  if (lock === "none") return undefined;
+  const file = attempt(
+    path,
+    () => Deno.openSync(path, { read: true, write: !readOnly }),
+  );
+  if (file.tryLockSync(lock === "exclusive")) return file;
+  file.close();
+  throw new VirstorError(
+    "busy",
+    `Cannot open "${path}": it is in use by ${lockHolder(stat.dev, stat.ino)}`,
+  );
 }

@@ -15,12 +15,9 @@ export type {
   WriteZeroesOptions,
 } from "./block_device.ts";
 export { FileDevice } from "./file_device.ts";
-export type {
-  FileDeviceOptions,
-  FileLock,
-  FlushObserver,
-} from "./file_device.ts";
+export type { FileDeviceOptions, FlushObserver } from "./file_device.ts";
 export { createSparseFile, fileIdentity } from "./files.ts";
+export type { FileLock } from "./files.ts";
 export { MemoryDevice } from "./memory_device.ts";
 export type { MemoryDeviceOptions } from "./memory_device.ts";
 export { SliceDevice } from "./slice_device.ts";

@@ -18,6 +18,8 @@ export interface ComponentDevice extends BlockDevice {
   readonly path: string;
   /** The same for two devices if and only if they are the same file. */
   readonly identity: string;
+  /** Whether it is on a disk that turns, if that is known. */
+  readonly rotational?: boolean;
   /** Told when what was written becomes durable. */
   observer: FlushObserver | undefined;
   /**

@@ -128,6 +128,11 @@ export class Pool implements BlockDevice {
     return this.#size;
   }
 
+  /** Whether any of it is on a disk that turns, as far as is known. */
+  get rotational(): boolean {
+    return this.#format.members.some(({ device }) => device.rotational);
+  }
+
   /** What clients can ask of ranges, for an export's metadata contexts. */
   get contexts(): readonly StatusContext[] {
     return statusContexts({

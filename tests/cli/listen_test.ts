@@ -83,6 +83,19 @@ Deno.test("virstor serve --socket-mode sets the permissions", async () => {
   assertEquals((mode ?? 0) & 0o777, 0o660);
 });
 
+Deno.test({
+  name: "virstor serve --socket-owner gives the socket to another",
+  // Only root may give files away.
+  ignore: Deno.uid() !== 0,
+  async fn() {
+    await using work = await makeSmallPool();
+    const args = ["serve", "--socket", "nbd.sock", "--socket-mode", "600"];
+    await work.serve([...args, "--socket-owner", "daemon:12345", "demo"]);
+    const { uid, gid, mode } = await Deno.stat(work.path("nbd.sock"));
+    assertEquals([uid, gid, (mode ?? 0) & 0o777], [1, 12_345, 0o600]);
+  },
+});
+
 Deno.test("virstor serve --allow shuts others out, and counts them", async () => {
   await using work = await makeSmallPool();
   const options = ["--allow", "10.0.0.0/8", "--allow", "::1"];

@@ -110,6 +110,16 @@ const CASES: readonly (readonly [string[], string])[] = [
     'Option --allow knows no network "10.0.0.0/33"\n',
   ],
   [
+    ["serve", "demo", "--socket-owner", ":"],
+    'Option --socket-owner needs USER, USER:GROUP or :GROUP, not ":"\n' +
+    "Names or numbers\n",
+  ],
+  [
+    ["serve", "demo", "--socket-owner", "root:no-such-group"],
+    'Option --socket-owner knows no group "no-such-group"\n' +
+    "It is not in /etc/group; a number is taken as it is\n",
+  ],
+  [
     ["serve", "demo", "--max-clients", "0"],
     'Option --max-clients needs a number, not "0"\n',
   ],

@@ -5,6 +5,7 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { FileDevice } from "../../device/mod.ts";
 import { peerTest } from "../helpers/peers.ts";
 import { FORMATS } from "../helpers/scratch.ts";
 import {
@@ -28,12 +29,15 @@ peerTest(
     );
     assertEquals(info.protocol, "newstyle-fixed");
     const [first] = info.exports;
-    const { content: _, uri, ...facts } = first;
+    const { content: _, uri, is_rotational, ...facts } = first;
+    // That depends on the machine.
+    const device = new FileDevice(pool.work.path("c0"));
+    assertEquals(is_rotational, device.rotational);
+    await device.close();
     assertMatch(uri, /^nbd\+unix:\/\/\/pool\?socket=/);
     assertEquals(facts, {
       "export-name": "pool",
       description: "virstor pool pool",
-      is_rotational: false,
       is_read_only: false,
       can_cache: true,
       can_df: true,

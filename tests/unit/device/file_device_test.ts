@@ -260,3 +260,26 @@ Deno.test("FileDevice works without the permission for native calls", async () =
     `Cannot open "${path}": it is in use by another process\nfalse 10 7\n`,
   );
 });
+
+Deno.test("FileDevice knows whether the disk turns, as the system has it", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, 4096);
+  const device = new FileDevice(path);
+  const { stdout } = await new Deno.Command("findmnt", {
+    args: ["--noheadings", "--output", "MAJ:MIN", "--target", path],
+  }).output();
+  const number = new TextDecoder().decode(stdout).trim();
+  const { stdout: flag } = await new Deno.Command("sh", {
+    args: [
+      "-c",
+      `cat /sys/dev/block/${number}/queue/rotational \
+        /sys/dev/block/${number}/../queue/rotational 2>/dev/null`,
+    ],
+  }).output();
+  assertEquals(device.rotational, new TextDecoder().decode(flag)[0] === "1");
+  await device.close();
+  const plain = new FileDevice(path, { native: false });
+  assertEquals(plain.rotational, false);
+  await plain.close();
+});
