@@ -23,7 +23,7 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
-import { CacheWatch } from "./cache_watch.ts";
+import { ColdReads } from "./cold_reads.ts";
 import {
   assertIsDisk,
   attempt,
@@ -99,10 +99,7 @@ export class FileDevice implements BlockDevice {
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
   #syncFailure: VirstorError | undefined;
-  readonly #watch = new CacheWatch();
-  /** Calls of {@linkcode readCold} that are under way. */
-  #coldReads = 0;
-  #onLastRead: () => void = () => {};
+  readonly #coldReads: ColdReads;
 
   /**
    * Opens a file or a block device.
@@ -116,6 +113,10 @@ export class FileDevice implements BlockDevice {
     const readOnly = options.readOnly ?? false;
     this.path = path;
     this.#native = options.native ?? true;
+    this.#coldReads = new ColdReads(
+      this.#native,
+      (length, offset, cause) => this.#failure("read", length, offset, cause),
+    );
     this.#readOnly = readOnly;
     this.#dirty = !readOnly;
     // A look before the open: opening a FIFO would wait for ever.
@@ -204,12 +205,12 @@ export class FileDevice implements BlockDevice {
    * @throws {VirstorError} `io`.
    */
   readCached(target: Uint8Array, offset: number): number {
-    if (!this.#native || !this.#watch.isToLook()) {
+    if (!this.#native || !this.#coldReads.watch.isToLook()) {
       this.read(target, offset);
       return target.length;
     }
     const count = readNoWait(this.#descriptor, target, offset);
-    if (count < target.length) this.#watch.missed();
+    if (count < target.length) this.#coldReads.watch.missed();
     return Math.max(0, count);
   }
 
@@ -221,30 +222,7 @@ export class FileDevice implements BlockDevice {
    * @returns Rejected with `io`.
    */
   readCold(target: Uint8Array, offset: number): Promise<void> {
-    const { length } = target;
-    this.#coldReads++;
-    return new Promise((resolve, reject) => {
-      let done = 0;
-      const ended = (error: Error | null, count: number) => {
-        if (error === null && count > 0) {
-          done += count;
-          if (done < length) return next();
-        }
-        if (--this.#coldReads === 0) this.#onLastRead();
-        if (done === length) {
-          const first = target.subarray(0, 1);
-          this.#watch.wasRead(readNoWait(this.#descriptor, first, offset) > 0);
-          return resolve();
-        }
-        const cause = error ?? "the file ends before";
-        reject(this.#failure("read", length, offset, cause));
-      };
-      const next = () => {
-        const rest = length - done;
-        fs.read(this.#descriptor, target, done, rest, offset + done, ended);
-      };
-      next();
-    });
+    return this.#coldReads.read(this.#descriptor, target, offset);
   }
 
   /**
@@ -403,12 +381,11 @@ export class FileDevice implements BlockDevice {
    */
   close(): Completion {
     const syncing = this.#nextSync ?? this.#syncing;
-    if (syncing === undefined && this.#coldReads === 0) {
+    if (syncing === undefined && this.#coldReads.count === 0) {
       this.#release();
       return undefined;
     }
-    const reading = this.#coldReads > 0 &&
-      new Promise<void>((resolve) => this.#onLastRead = resolve);
+    const reading = this.#coldReads.settle();
     return Promise.allSettled([syncing, reading]).then(() => this.#release());
   }
 

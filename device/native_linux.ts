@@ -13,6 +13,7 @@
 const SYMBOLS = {
   fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
+  posix_fadvise: { parameters: ["i32", "i64", "i64", "i32"], result: "i32" },
   preadv2: {
     parameters: ["i32", "buffer", "i32", "i64", "i32"],
     result: "i32",
@@ -30,6 +31,8 @@ const FALLOC_FL_PUNCH_HOLE = 0x02;
 const FALLOC_FL_ZERO_RANGE = 0x10;
 /** From `linux/fs.h`: fail instead of waiting for a disk. */
 const RWF_NOWAIT = 0x08;
+/** From `linux/fadvise.h`: begin to read it. */
+const POSIX_FADV_WILLNEED = 3;
 const SEEK_END = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
@@ -137,6 +140,14 @@ function seek(descriptor: number, offset: number, whence: number): number {
   return Number(symbols?.lseek(descriptor, BigInt(offset), whence) ?? -1);
 }
 
+/**
+ * A 64-bit argument for which nothing is allocated: the runtime takes numbers
+ * as well, which its types do not know.
+ */
+function plain(value: number): bigint {
+  return value as unknown as bigint;
+}
+
 // A `struct iovec`, used by one call at a time: u64 address, u64 length.
 const vector = new Uint8Array(16);
 const vectorView = new DataView(vector.buffer);
@@ -175,9 +186,24 @@ export function readNoWait(
   vectorView.setUint32(0, address >>> 0, true);
   vectorView.setUint32(4, Math.floor(address / 2 ** 32), true);
   vectorView.setUint32(8, target.length, true);
-  // The runtime takes a number as well, for which nothing is allocated.
-  const position = offset as unknown as bigint;
-  return symbols.preadv2(descriptor, vector, 1, position, RWF_NOWAIT);
+  return symbols.preadv2(descriptor, vector, 1, plain(offset), RWF_NOWAIT);
+}
+
+/**
+ * Begins to read a range into the page cache, and waits for nothing.
+ *
+ * @param descriptor An open descriptor.
+ * @param offset The first byte.
+ * @param length Bytes, above 0.
+ */
+export function readAhead(
+  descriptor: number,
+  offset: number,
+  length: number,
+): void {
+  const advice = POSIX_FADV_WILLNEED;
+  const [start, bytes] = [plain(offset), plain(length)];
+  libc()?.symbols.posix_fadvise(descriptor, start, bytes, advice);
 }
 
 /**

@@ -85,34 +85,41 @@ export class Reads {
     return this.#readCold(target, chunk, within, component, done);
   }
 
-  async #readCold(
+  /**
+   * Waits for the rest of a piece.
+   *
+   * @param done Bytes that are there, of `component`.
+   * @param tries So often it was waited for.
+   */
+  #readCold(
     target: Uint8Array,
     chunk: number,
     within: number,
-    first: Component,
-    cached: number,
-  ): Promise<void> {
-    let component: Component | undefined = first;
-    for (let tries = 0; component !== undefined; tries++) {
-      const { givenBack, device } = component;
-      const place = this.#map.chunk(chunk);
-      const at = place * this.#chunkSize + within;
-      if (device.readCold === undefined || tries === COLD_TRIES) {
-        return device.read(target, at);
-      }
-      // What was there at first may be another's at the second try.
-      const done = tries === 0 ? cached : 0;
-      let failure: unknown;
-      await device.readCold(target.subarray(done), at + done)
-        .catch((error) => failure = error);
+    component: Component,
+    done: number,
+    tries = 0,
+  ): Completion {
+    const { givenBack, device } = component;
+    const place = this.#map.chunk(chunk);
+    const at = place * this.#chunkSize + within;
+    if (device.readCold === undefined || tries === COLD_TRIES) {
+      return device.read(target, at);
+    }
+    const ended = (failure: unknown): Completion => {
       const now = this.#map.component(chunk);
       if (now === component && this.#map.chunk(chunk) === place) {
         if (failure !== undefined) throw failure;
-        if (component.givenBack === givenBack) return;
+        if (component.givenBack === givenBack) return undefined;
       }
-      component = now;
-    }
-    this.#assertComplete();
-    target.fill(0);
+      if (now === undefined) {
+        this.#assertComplete();
+        target.fill(0);
+        return undefined;
+      }
+      // Also what was there at first may be another's by now.
+      return this.#readCold(target, chunk, within, now, 0, tries + 1);
+    };
+    return device.readCold(target.subarray(done), at + done)
+      .then(() => ended(undefined), ended);
   }
 }
