@@ -10,18 +10,11 @@
 const WARY_READS = 1024;
 /** After that, every so many reads one is. */
 const LOOK_EVERY = 8;
-/**
- * So often in a row may data that was just read not be in the page cache;
- * then the file system cannot tell, and it is asked no more.
- */
-const RIDDLES_MAX = 16;
-
 /** What was learnt of one file. */
 export class CacheWatch {
   /** Reads until it is believed that all is in the page cache. */
   #wary = WARY_READS;
   #sinceLook = 0;
-  #riddles = 0;
 
   /**
    * Called before each read.
@@ -29,7 +22,6 @@ export class CacheWatch {
    * @returns Whether to try first.
    */
   isToLook(): boolean {
-    if (this.#riddles > RIDDLES_MAX) return false;
     if (this.#wary > 0) {
       this.#wary--;
       return true;
@@ -42,14 +34,5 @@ export class CacheWatch {
   /** Something was not in the page cache. */
   missed(): void {
     this.#wary = WARY_READS;
-  }
-
-  /**
-   * Something was read from the disk.
-   *
-   * @param isCached Whether it is in the page cache now.
-   */
-  wasRead(isCached: boolean): void {
-    this.#riddles = isCached ? 0 : this.#riddles + 1;
   }
 }

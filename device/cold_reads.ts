@@ -10,7 +10,6 @@
  */
 
 import fs from "node:fs";
-import { CacheWatch } from "./cache_watch.ts";
 import { readAhead, readNoWait } from "./native_linux.ts";
 
 /** Threads that wait for the oldest reads. */
@@ -44,8 +43,6 @@ export type ErrorOf = (
 
 /** The cold reads of one file. */
 export class ColdReads {
-  /** What was learnt of the page cache. */
-  readonly watch: CacheWatch = new CacheWatch();
   readonly #native: boolean;
   /** Those that no thread waits for, in the order in which they came. */
   readonly #waiting: ColdRead[] = [];
@@ -107,8 +104,6 @@ export class ColdReads {
       }
       this.#waiters--;
       if (read.done === target.length) {
-        const first = target.subarray(0, 1);
-        this.watch.wasRead(readNoWait(descriptor, first, offset) > 0);
         this.#end(read);
         this.#takeAlong(descriptor);
       } else this.#end(read, error ?? "the file ends before");

@@ -23,6 +23,7 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
+import { CacheWatch } from "./cache_watch.ts";
 import { ColdReads } from "./cold_reads.ts";
 import {
   assertIsDisk,
@@ -47,6 +48,9 @@ import {
 const ZERO_PIECE_BYTES = 1 << 20;
 /** After this many zero bytes the event loop gets a turn. */
 const ZERO_TURN_BYTES = 8 << 20;
+
+/** So often it is tried to find out whether the system tells what is cached. */
+const TELL_TRIES = 3;
 
 const zeroes = new Uint8Array(ZERO_PIECE_BYTES);
 
@@ -100,6 +104,9 @@ export class FileDevice implements BlockDevice {
   #nextSync: Promise<void> | undefined;
   #syncFailure: VirstorError | undefined;
   readonly #coldReads: ColdReads;
+  readonly #watch = new CacheWatch();
+  /** Whether it can be told what is in the page cache, once that is known. */
+  #tellsCached: boolean | undefined;
 
   /**
    * Opens a file or a block device.
@@ -113,6 +120,7 @@ export class FileDevice implements BlockDevice {
     const readOnly = options.readOnly ?? false;
     this.path = path;
     this.#native = options.native ?? true;
+    this.#tellsCached = this.#native ? undefined : false;
     this.#coldReads = new ColdReads(
       this.#native,
       (length, offset, cause) => this.#failure("read", length, offset, cause),
@@ -205,13 +213,30 @@ export class FileDevice implements BlockDevice {
    * @throws {VirstorError} `io`.
    */
   readCached(target: Uint8Array, offset: number): number {
-    if (!this.#native || !this.#coldReads.watch.isToLook()) {
+    if (this.#tellsCached === false || !this.#watch.isToLook()) {
       this.read(target, offset);
       return target.length;
     }
     const count = readNoWait(this.#descriptor, target, offset);
-    if (count < target.length) this.#coldReads.watch.missed();
+    if (count < target.length) {
+      this.#tellsCached ??= this.#findOutTells(offset);
+      if (!this.#tellsCached) return this.readCached(target, offset);
+      this.#watch.missed();
+    }
     return Math.max(0, count);
+  }
+
+  /**
+   * Whether the file system tells what is in the page cache: what was just read
+   * is there, unless it was dropped at once.
+   */
+  #findOutTells(offset: number): boolean {
+    const byte = new Uint8Array(1);
+    for (let tries = 0; tries < TELL_TRIES; tries++) {
+      this.read(byte, offset);
+      if (readNoWait(this.#descriptor, byte, offset) > 0) return true;
+    }
+    return false;
   }
 
   /**
