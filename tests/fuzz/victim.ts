@@ -127,17 +127,31 @@ function report(): VictimReport {
   };
 }
 
-/** Of files and sockets: the runtime opens others for itself at any time. */
+/**
+ * Of files and connections. The runtime opens others for itself at any time:
+ * pairs of sockets without a name among them, which no client's is.
+ */
 function countDescriptors(): number {
   const directory = "/proc/self/fd";
+  const unnamed = unnamedSockets();
   return [...Deno.readDirSync(directory)].filter(({ name }) => {
     try {
       const target = Deno.readLinkSync(`${directory}/${name}`);
-      return /^(socket:|\/(?!proc|dev))/.test(target);
+      return /^(socket:|\/(?!proc|dev))/.test(target) && !unnamed.has(target);
     } catch {
       return false; // The one of the directory itself.
     }
   }).length;
+}
+
+/** Lines of Unix sockets end with the inode, and the name if there is one. */
+function unnamedSockets(): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const line of Deno.readTextFileSync("/proc/net/unix").split("\n")) {
+    const [inode] = /(?<= )\d+$/.exec(line.trimEnd()) ?? [];
+    if (inode !== undefined) found.add(`socket:[${inode}]`);
+  }
+  return found;
 }
 
 /** Twice, because what the first round has finalized goes with the second. */
