@@ -44,13 +44,12 @@ export type ErrorOf = (
 /** The cold reads of one file. */
 export class ColdReads {
   readonly #native: boolean;
+  readonly #errorOf: ErrorOf;
   /** Those that no thread waits for, in the order in which they came. */
   readonly #waiting: ColdRead[] = [];
   #waiters = 0;
   #count = 0;
   #onLast: () => void = () => {};
-
-  readonly #errorOf: ErrorOf;
 
   /**
    * Creates an empty queue.
@@ -87,7 +86,7 @@ export class ColdReads {
     });
   }
 
-  /** Waits until nothing is under way. */
+  /** Waits until nothing is under way. Once; nothing is begun after that. */
   settle(): Promise<void> {
     if (this.#count === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onLast = resolve);

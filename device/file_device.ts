@@ -104,6 +104,8 @@ export class FileDevice implements BlockDevice {
   #nextSync: Promise<void> | undefined;
   #syncFailure: VirstorError | undefined;
   readonly #coldReads: ColdReads;
+  /** Set while it waits for what is under way, and then releases all. */
+  #closing: Promise<void> | undefined;
   readonly #watch = new CacheWatch();
   /** Whether it can be told what is in the page cache, once that is known. */
   #tellsCached: boolean | undefined;
@@ -247,6 +249,13 @@ export class FileDevice implements BlockDevice {
    * @returns Rejected with `io`.
    */
   readCold(target: Uint8Array, offset: number): Promise<void> {
+    // A read that began now could outlive its descriptor.
+    if (this.#closing !== undefined || this.#descriptor < 0) {
+      const { length } = target;
+      return Promise.reject(
+        this.#failure("read", length, offset, "it is closed"),
+      );
+    }
     return this.#coldReads.read(this.#descriptor, target, offset);
   }
 
@@ -405,13 +414,15 @@ export class FileDevice implements BlockDevice {
    * @returns A promise while an `fdatasync` or a cold read runs.
    */
   close(): Completion {
+    if (this.#closing !== undefined) return this.#closing;
     const syncing = this.#nextSync ?? this.#syncing;
     if (syncing === undefined && this.#coldReads.count === 0) {
       this.#release();
       return undefined;
     }
-    const reading = this.#coldReads.settle();
-    return Promise.allSettled([syncing, reading]).then(() => this.#release());
+    const pending = [syncing, this.#coldReads.settle()];
+    this.#closing = Promise.allSettled(pending).then(() => this.#release());
+    return this.#closing;
   }
 
   #release(): void {

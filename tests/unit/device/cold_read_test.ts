@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CacheWatch } from "../../../device/cache_watch.ts";
 import { createSparseFile, FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
@@ -61,6 +61,71 @@ Deno.test("FileDevice.close() waits for reads that are under way", async () => {
 });
 
 const pattern1 = pattern(MIB, 1);
+
+Deno.test("FileDevice.close() may be repeated while reads are under way", async () => {
+  await using scratch = await makeScratch();
+  const device = await coldDevice(scratch.file("disk"));
+  const read = device.readCold(new Uint8Array(MIB), 0);
+  await Promise.all([device.close(), device.close(), read]);
+  await device.close();
+});
+
+Deno.test("FileDevice begins no read once it is being closed", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  const device = await coldDevice(path);
+  const target = new Uint8Array(4 * KIB);
+  const late: Promise<void>[] = [];
+  const again = device.readCold(new Uint8Array(MIB), 0)
+    .then(() => void late.push(device.readCold(target, 0)));
+  const closed = device.close();
+  await again;
+  await assertRejects(
+    () => late[0] ?? Promise.resolve(),
+    VirstorError,
+    "it is closed",
+  );
+  await closed;
+  // The number of its descriptor may be another file's by now.
+  await using other = await coldOther(scratch.file("other"));
+  await assertRejects(() => device.readCold(target, 0), VirstorError);
+  assertThrows(() => device.readCached(target, 0), VirstorError, "is closed");
+  assertEquals(target, new Uint8Array(4 * KIB));
+  assertEquals(other.device.size, 2 * MIB);
+});
+
+async function coldOther(
+  path: string,
+): Promise<{ device: FileDevice } & AsyncDisposable> {
+  const device = await coldDevice(path);
+  return {
+    device,
+    async [Symbol.asyncDispose]() {
+      await device.close();
+    },
+  };
+}
+
+Deno.test("FileDevice finds data at any offset without waiting", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, 2 ** 42);
+  const device = new FileDevice(path);
+  const offsets = [2 ** 31, 2 ** 32, 5 * 2 ** 30 + 4096, 2 ** 42 - 4096];
+  for (const [i, offset] of offsets.entries()) {
+    device.write(pattern(4096, i + 1), offset);
+  }
+  const target = new Uint8Array(4096);
+  // Often enough for the compiler to choose another way to call.
+  for (let round = 0; round < 20_000; round++) {
+    const i = round % offsets.length;
+    assertEquals(device.readCached(target, offsets[i] ?? 0), 4096);
+    const [first] = pattern(1, i + 1);
+    if (target[0] !== first) throw new Error(`Wrong data at ${offsets[i]}`);
+    target[0] = 0;
+  }
+  await device.close();
+});
 
 Deno.test("FileDevice.readCold() fails behind the end of the file", async () => {
   await using scratch = await makeScratch();
