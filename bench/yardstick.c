@@ -2,8 +2,10 @@
  * The yardstick: the least that an NBD server for one file can do, to know
  * what the machine allows. One thread for each connection; it receives what
  * there is, does all complete requests with pread and pwrite, and sends all
- * replies with one call. No checks beyond what keeps it from crashing, no
- * structured replies, no TLS. Nobody should keep data on it.
+ * replies with one call. Replies are structured where the client wants them,
+ * as those of all the others are: they cost the client more to read, and it has
+ * to be the same for all. No checks beyond what keeps it from crashing, no TLS.
+ * Nobody should keep data on it.
  *
  * Usage: yardstick SOCKET FILE
  *
@@ -29,8 +31,17 @@
 #define OPTION_REPLY_MAGIC 0x3e889045565a9ULL
 #define REQUEST_MAGIC 0x25609513U
 #define REPLY_MAGIC 0x67446698U
+#define CHUNK_MAGIC 0x668e33efU
 
-enum { OPT_EXPORT_NAME = 1, OPT_ABORT = 2, OPT_INFO = 6, OPT_GO = 7 };
+enum {
+  OPT_EXPORT_NAME = 1,
+  OPT_ABORT = 2,
+  OPT_INFO = 6,
+  OPT_GO = 7,
+  OPT_STRUCTURED = 8
+};
+/* Of a chunk: the only flag, and the types that are used. */
+enum { CHUNK_DONE = 1, CHUNK_DATA = 1, CHUNK_ERROR = 0x8001 };
 enum { REP_ACK = 1, REP_INFO = 3 };
 #define REP_ERR_UNSUP 0x80000001U
 enum { CMD_READ, CMD_WRITE, CMD_DISC, CMD_FLUSH, CMD_TRIM, CMD_ZEROES = 6 };
@@ -42,6 +53,9 @@ enum { CMD_READ, CMD_WRITE, CMD_DISC, CMD_FLUSH, CMD_TRIM, CMD_ZEROES = 6 };
 #define PAYLOAD_MAX (32u << 20)
 #define REQUEST_SIZE 28
 #define REPLY_SIZE 16
+#define CHUNK_SIZE 20
+/* The most that comes before data: a chunk's header and the offset. */
+#define HEADER_MAX 28
 /* What is asked of the socket at once beyond a request that is incomplete. */
 #define RECEIVE_SIZE (256u << 10)
 /* Replies are sent when there is no more request, or at this many bytes. */
@@ -51,6 +65,7 @@ enum { CMD_READ, CMD_WRITE, CMD_DISC, CMD_FLUSH, CMD_TRIM, CMD_ZEROES = 6 };
 
 struct connection {
   int socket;
+  int structured; /* READ is answered with a chunk. */
   char *in;      /* Received and not done: from done to got. */
   size_t done, got;
   char *out;     /* Replies not sent. */
@@ -141,7 +156,8 @@ static int answer_info(int socket, uint32_t option) {
 }
 
 /* Returns 0 when requests follow. */
-static int shake_hands(int socket) {
+static int shake_hands(struct connection *c) {
+  int socket = c->socket;
   char greeting[18], flags[4];
   char data[OPTION_MAX], head[16];
   put64(greeting, GREETING_MAGIC);
@@ -159,6 +175,10 @@ static int shake_hands(int socket) {
       return answer_export_name(socket, get32(flags) & 2);
     case OPT_GO:
       return answer_info(socket, option);
+    case OPT_STRUCTURED:
+      c->structured = 1;
+      if (reply_to_option(socket, option, REP_ACK, NULL, 0) != 0) return -1;
+      break;
     case OPT_INFO:
       if (answer_info(socket, option) != 0) return -1;
       break;
@@ -236,28 +256,59 @@ static uint32_t change(uint16_t command, uint16_t flags, uint64_t offset,
   return error;
 }
 
+static void put_chunk(char *at, uint16_t type, const char *cookie,
+                      uint32_t length) {
+  put32(at, CHUNK_MAGIC);
+  put16(at + 4, CHUNK_DONE);
+  put16(at + 6, type);
+  memcpy(at + 8, cookie, 8);
+  put32(at + 16, length);
+}
+
+static size_t put_reply(char *at, const char *cookie, uint32_t error) {
+  put32(at, REPLY_MAGIC);
+  put32(at + 4, error);
+  memcpy(at + 8, cookie, 8);
+  return REPLY_SIZE;
+}
+
+/* Returns how long the answer is. */
+static size_t answer_read(struct connection *c, char *reply,
+                          const char *request) {
+  const char *cookie = request + 8;
+  uint64_t offset = get64(request + 16);
+  uint32_t length = get32(request + 24), error = EINVAL;
+  size_t header = c->structured ? HEADER_MAX : REPLY_SIZE;
+  if (offset <= file_size && length <= file_size - offset)
+    error = read_file(reply + header, length, offset);
+  if (!c->structured)
+    return put_reply(reply, cookie, error) + (error == 0 ? length : 0);
+  if (error == 0) {
+    put_chunk(reply, CHUNK_DATA, cookie, 8 + length);
+    put64(reply + CHUNK_SIZE, offset);
+    return header + length;
+  }
+  put_chunk(reply, CHUNK_ERROR, cookie, 6);
+  put32(reply + CHUNK_SIZE, error);
+  put16(reply + CHUNK_SIZE + 4, 0); /* No text. */
+  return CHUNK_SIZE + 6;
+}
+
 /* Does one complete request. Returns -1 when the connection is to end. */
 static int do_request(struct connection *c, const char *request) {
   uint16_t flags = get16(request + 4), command = get16(request + 6);
   uint64_t offset = get64(request + 16);
-  uint32_t length = get32(request + 24), error, sent = 0;
+  uint32_t length = get32(request + 24);
   if (command == CMD_DISC) return -1;
-  size_t room = REPLY_SIZE + (command == CMD_READ ? length : 0);
+  size_t room = HEADER_MAX + (command == CMD_READ ? length : 0);
   if (c->filled > 0 && c->filled + room > SEND_SIZE && flush_replies(c) != 0)
     return -1;
   char *reply = c->out + c->filled;
-  if (command == CMD_READ) {
-    error = offset > file_size || length > file_size - offset
-                ? EINVAL
-                : read_file(reply + REPLY_SIZE, length, offset);
-    if (error == 0) sent = length;
-  } else {
-    error = change(command, flags, offset, length, request + REQUEST_SIZE);
-  }
-  put32(reply, REPLY_MAGIC);
-  put32(reply + 4, error);
-  memcpy(reply + 8, request + 8, 8); /* The cookie, as it came. */
-  c->filled += REPLY_SIZE + sent;
+  c->filled += command == CMD_READ
+                   ? answer_read(c, reply, request)
+                   : put_reply(reply, request + 8,
+                               change(command, flags, offset, length,
+                                      request + REQUEST_SIZE));
   return 0;
 }
 
@@ -301,7 +352,7 @@ static void *serve(void *argument) {
   struct connection c = {.socket = (int)(intptr_t)argument};
   c.in = malloc(BUFFER_SIZE);
   c.out = malloc(BUFFER_SIZE);
-  if (c.in != NULL && c.out != NULL && shake_hands(c.socket) == 0)
+  if (c.in != NULL && c.out != NULL && shake_hands(&c) == 0)
     transmit(&c);
   free(c.in);
   free(c.out);
