@@ -17,6 +17,8 @@
  * @module
  */
 
+import type { Leases } from "./leases.ts";
+
 /** Done already, or done when the promise is. */
 export type Completion = undefined | Promise<void>;
 
@@ -188,6 +190,9 @@ export interface BlockDevice {
    *   are data or that nothing is known.
    */
   leadingHole?(offset: number, length: number): number;
+
+  /** What other threads may do by themselves, if that can be. */
+  readonly leases?: Leases | undefined;
 
   /** Gives everything back. May be called again; all else fails afterwards. */
   close(): Completion;

@@ -25,6 +25,7 @@ import type {
 } from "./block_device.ts";
 import { CacheWatch } from "./cache_watch.ts";
 import { ColdReads } from "./cold_reads.ts";
+import { runsOf } from "./file_runs.ts";
 import {
   assertIsDisk,
   attempt,
@@ -35,6 +36,7 @@ import {
   lossOf,
   transferError,
 } from "./files.ts";
+import type { LentDescriptor } from "./leases.ts";
 import {
   blockDeviceSize,
   nextData,
@@ -51,7 +53,6 @@ const ZERO_TURN_BYTES = 8 << 20;
 
 /** So often it is tried to find out whether the system tells what is cached. */
 const TELL_TRIES = 3;
-
 const zeroes = new Uint8Array(ZERO_PIECE_BYTES);
 
 /** How a file is opened. */
@@ -81,8 +82,8 @@ export class FileDevice implements BlockDevice {
   readonly path: string;
   /** Bytes at the time of opening. */
   readonly size: number;
-  /** 1 for a file; a sector for a block device. */
-  readonly blockSize: number;
+  /** Requests may start and end at any byte. */
+  readonly blockSize = 1;
   /** The same for two paths if and only if they lead to the same file. */
   readonly identity: string;
   /** Whether it is on a disk that turns; false where that is not known. */
@@ -150,7 +151,6 @@ export class FileDevice implements BlockDevice {
             "Linux with --allow-ffi only",
         );
       }
-      this.blockSize = 1;
     } catch (error) {
       this.#release();
       throw error;
@@ -169,6 +169,23 @@ export class FileDevice implements BlockDevice {
       this.#capabilities = { readOnly, discard: punches, fastZeroes: punches };
     }
     return this.#capabilities;
+  }
+
+  /**
+   * Lends the descriptor to other threads, until it is closed.
+   *
+   * @returns It, or undefined where there are no native calls.
+   */
+  lend(): LentDescriptor | undefined {
+    const descriptor = this.#descriptor;
+    // Also unknown counts as told: a miss is asked of this thread then.
+    const tellsCached = this.#tellsCached !== false;
+    return this.#native ? { descriptor, tellsCached } : undefined;
+  }
+
+  /** Others have written to what was lent. */
+  touched(): void {
+    this.#dirty = true;
   }
 
   /** Nothing holds writes back here. */
@@ -393,18 +410,10 @@ export class FileDevice implements BlockDevice {
    * @returns `hole` and `data` in turn; all `data` where nothing is known.
    */
   extents(offset: number, length: number, limit = Infinity): Extent[] {
-    const runs: Extent[] = [];
-    const end = offset + length;
-    for (let at = offset; at < end && runs.length < limit;) {
-      const stop = Math.min(this.nextData(at), end);
-      if (stop > at) runs.push({ length: stop - at, kind: "hole" });
-      if (stop === end) break;
-      const hole = this.#native ? nextHole(this.#descriptor, stop) : -1;
-      // Where nothing is known, what was taken for data may be a hole.
-      at = hole <= stop ? end : Math.min(hole, end);
-      runs.push({ length: at - stop, kind: "data" });
-    }
-    return runs;
+    return runsOf(offset, offset + length, limit, {
+      nextData: (at) => this.nextData(at),
+      nextHole: (at) => this.#native ? nextHole(this.#descriptor, at) : -1,
+    });
   }
 
   /**
@@ -417,15 +426,14 @@ export class FileDevice implements BlockDevice {
     if (this.#closing !== undefined) return this.#closing;
     const syncing = this.#nextSync ?? this.#syncing;
     if (syncing === undefined && this.#coldReads.count === 0) {
-      this.#release();
-      return undefined;
+      return this.#release();
     }
     const pending = [syncing, this.#coldReads.settle()];
     this.#closing = Promise.allSettled(pending).then(() => this.#release());
     return this.#closing;
   }
 
-  #release(): void {
+  #release(): undefined {
     if (this.#descriptor < 0) return;
     fs.closeSync(this.#descriptor);
     // A stale number could be another file's by now.
@@ -447,10 +455,7 @@ export class FileDevice implements BlockDevice {
         this.#syncing = undefined;
         const loss = lossOf(this.#descriptor, this.size);
         const reason = error ? messageOf(error) : loss;
-        if (reason === "") {
-          this.observer?.flushEnds();
-          return resolve();
-        }
+        if (reason === "") return resolve(this.observer?.flushEnds());
         this.#syncFailure = new VirstorError(
           "io",
           `Cannot make "${this.path}" durable: ${reason}`,

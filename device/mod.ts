@@ -18,6 +18,16 @@ export { FileDevice } from "./file_device.ts";
 export type { FileDeviceOptions, FlushObserver } from "./file_device.ts";
 export { createSparseFile, fileIdentity } from "./files.ts";
 export type { FileLock } from "./files.ts";
+export { LeasedDisk } from "./leased_disk.ts";
+export { LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
+export type {
+  LeasedWork,
+  LeaseMemory,
+  Leases,
+  LentDescriptor,
+} from "./leases.ts";
 export { MemoryDevice } from "./memory_device.ts";
 export type { MemoryDeviceOptions } from "./memory_device.ts";
+export { NativeBuffer } from "./native_io.ts";
+export { type AcceptedConnection, NativeSockets } from "./native_sockets.ts";
 export { SliceDevice } from "./slice_device.ts";

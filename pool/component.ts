@@ -8,6 +8,7 @@ import type {
   BlockDevice,
   FileDeviceOptions,
   FlushObserver,
+  LentDescriptor,
 } from "../device/mod.ts";
 import { FileDevice } from "../device/mod.ts";
 import { ChunkSet } from "./chunk_set.ts";
@@ -45,6 +46,15 @@ export interface ComponentDevice extends BlockDevice {
    * @returns Rejected with `io`.
    */
   readCold?(target: Uint8Array, offset: number): Promise<void>;
+  /**
+   * Lends its descriptor to other threads, who use it as long as they have
+   * leases.
+   *
+   * @returns It, if there is one.
+   */
+  lend?(): LentDescriptor | undefined;
+  /** Others have written to what was lent: there is something to flush. */
+  touched?(): void;
 }
 
 /** What is done to chunks: each request lies inside one of them. */

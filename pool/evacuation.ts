@@ -265,7 +265,7 @@ export class Evacuation {
     space.take(target);
     const from = map.chunk(virtualChunk);
     const move = { virtualChunk, source, from, target, to, fault: undefined };
-    map.pinned.add(virtualChunk);
+    map.pin(virtualChunk);
     movingChunks(source).begin(move);
     return move;
   }
@@ -316,7 +316,7 @@ export class Evacuation {
     } catch (error) {
       throw fail(error);
     }
-    for (const { virtualChunk } of sound) map.pinned.delete(virtualChunk);
+    for (const { virtualChunk } of sound) map.unpin(virtualChunk);
     this.#movedBytes += sound.length * this.#parts.settings.chunkSize;
   }
 
@@ -324,7 +324,7 @@ export class Evacuation {
   #undo(move: Move): void {
     const { map, releases } = this.#parts;
     movingChunks(move.source).end(move);
-    map.pinned.delete(move.virtualChunk);
+    map.unpin(move.virtualChunk);
     releases.add(move.target, [move.to]);
   }
 

@@ -8,6 +8,7 @@
  * @module
  */
 
+import type { LeaseTable } from "../device/mod.ts";
 import { assert } from "../errors.ts";
 import type { Component } from "./component.ts";
 
@@ -19,8 +20,11 @@ const ENTRY_WORDS = 2;
 /** Where each virtual chunk is. */
 export class ForwardMap {
   /** Virtual chunks that are being moved: they keep their mapping meanwhile. */
-  readonly pinned: Set<number> = new Set();
+  readonly pinned: ReadonlySet<number>;
+  /** Which chunks other threads use; withdrawn before a mapping changes. */
+  leases: LeaseTable | undefined = undefined;
 
+  readonly #pinned = new Set<number>();
   readonly #pages: (Uint32Array | undefined)[] = [];
   /** The components by their number in this map; 0 is nobody's. */
   #components: readonly (Component | undefined)[] = [];
@@ -34,6 +38,7 @@ export class ForwardMap {
    */
   constructor(virtualChunks: number) {
     this.#virtualChunks = virtualChunks;
+    this.pinned = this.#pinned;
   }
 
   /** How many virtual chunks there are. */
@@ -44,6 +49,25 @@ export class ForwardMap {
   /** How many virtual chunks are mapped. */
   get mapped(): number {
     return this.#mapped;
+  }
+
+  /**
+   * Says that a virtual chunk is being moved; nobody else uses it any more.
+   *
+   * @param virtualChunk The chunk; mapped.
+   */
+  pin(virtualChunk: number): void {
+    this.#pinned.add(virtualChunk);
+    this.leases?.withdraw(virtualChunk);
+  }
+
+  /**
+   * Says that a virtual chunk is being moved no more.
+   *
+   * @param virtualChunk The chunk.
+   */
+  unpin(virtualChunk: number): void {
+    this.#pinned.delete(virtualChunk);
   }
 
   /**
@@ -105,6 +129,7 @@ export class ForwardMap {
     );
     const at = (virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS;
     if (page[at] === 0) this.#mapped++;
+    else this.leases?.withdraw(virtualChunk);
     page[at] = component.id;
     page[at + 1] = chunk;
   }
@@ -139,6 +164,7 @@ export class ForwardMap {
     const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
     const at = (virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS;
     assert(page !== undefined && page[at] !== 0, "what goes was mapped");
+    this.leases?.withdraw(virtualChunk);
     page[at] = 0;
     page[at + 1] = 0;
     this.#mapped--;

@@ -17,6 +17,7 @@ import type {
   Completion,
   DeviceCapabilities,
   Extent,
+  Leases,
   WriteOptions,
   WriteZeroesOptions,
 } from "../device/mod.ts";
@@ -42,6 +43,7 @@ import type {
 import { planRemoval } from "./membership.ts";
 import type { PoolParts } from "./parts.ts";
 import type { PoolFormat } from "./pool_format.ts";
+import { PoolLeases } from "./pool_leases.ts";
 import { Reads } from "./reads.ts";
 import type { ResizeOptions } from "./resize.ts";
 import type { PoolSettings } from "./settings.ts";
@@ -71,6 +73,7 @@ export class Pool implements BlockDevice {
   #size: number;
   readonly #health: Health;
   #closed: Promise<void> | undefined;
+  #leases: PoolLeases | undefined;
 
   /**
    * Takes over what {@linkcode openPool} has read and put right.
@@ -143,6 +146,12 @@ export class Pool implements BlockDevice {
       isWritable: () =>
         !this.settings.readOnly && this.#health.state === "open",
     });
+  }
+
+  /** Chunks that other threads may read and write by themselves. */
+  get leases(): Leases {
+    this.#leases ??= new PoolLeases(this.#map, this.settings, this.#health);
+    return this.#leases;
   }
 
   /** Its name. */
@@ -322,6 +331,9 @@ export class Pool implements BlockDevice {
    * @returns A snapshot.
    */
   status(): PoolStatus {
+    const { count: firstWrites } = this.#firstWrites;
+    const counters = { ...this.#counters, firstWrites };
+    this.#leases?.addWork(counters);
     return describePool({
       settings: this.settings,
       format: this.#format,
@@ -329,7 +341,7 @@ export class Pool implements BlockDevice {
       mapped: this.#map.mapped,
       evacuation: this.#control.evacuation.status,
       delayed: this.#firstWrites.delayed,
-      counters: { ...this.#counters, firstWrites: this.#firstWrites.count },
+      counters,
       state: this.#health.state,
       reason: this.#health.reason,
     });
@@ -435,6 +447,7 @@ export class Pool implements BlockDevice {
   async #close(): Promise<void> {
     const { space, releases } = this.#parts;
     this.#firstWrites.end(this.#health.close());
+    this.#leases?.end();
     releases.stop();
     await this.#control.settle();
     await space.settle();
@@ -454,6 +467,7 @@ export class Pool implements BlockDevice {
       throw this.#health.fail(error);
     };
     try {
+      this.#leases?.settleWrites(this.#format.members);
       const devices = this.#format.members.map(({ device }) => device);
       return flushAll(devices)?.catch(failed);
     } catch (error) {

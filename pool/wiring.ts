@@ -54,6 +54,7 @@ export function wirePool(
   const { chunkSize, onEvent } = settings;
   const health = new Health(settings, (failure) => {
     onEvent({ kind: "failed", message: failure.message });
+    map.leases?.forbidWrites();
     firstWrites.delayed.failAll(failure);
     // Nothing is moved either: it would be written down in unknown tables.
     abandon(control.evacuation.end());

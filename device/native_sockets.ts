@@ -1,0 +1,310 @@
+/**
+ * Sockets by their descriptors, from the C library of Linux through Deno's
+ * FFI: for threads that wait for one connection each, which the runtime's own
+ * calls cannot do.
+ *
+ * Which descriptor a connection has the runtime does not tell. So after each
+ * accept it is looked which socket of the listener is new.
+ *
+ * @module
+ */
+
+import { plain } from "./native_io.ts";
+
+const SYMBOLS = {
+  recv: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
+  send: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
+  sendBytes: {
+    name: "send",
+    parameters: ["i32", "buffer", "usize", "i32"],
+    result: "i32",
+  },
+  poll: {
+    parameters: ["buffer", "usize", "i32"],
+    result: "i32",
+    nonblocking: true,
+  },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  epoll_ctl: { parameters: ["i32", "i32", "i32", "usize"], result: "i32" },
+  getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  getsockopt: {
+    parameters: ["i32", "i32", "i32", "buffer", "buffer"],
+    result: "i32",
+  },
+  open: { parameters: ["buffer", "i32"], result: "i32" },
+  getdents64: { parameters: ["i32", "buffer", "usize"], result: "i32" },
+  readlink: { parameters: ["buffer", "buffer", "usize"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+} as const;
+
+// From the headers of Linux: `asm-generic/socket.h`, `fcntl.h`,
+// `sys/epoll.h`, `poll.h`, `sys/socket.h`; the same on x86-64 and arm64.
+const SOL_SOCKET = 1;
+const SO_ACCEPTCONN = 30;
+const SO_COOKIE = 57;
+const AF_UNIX = 1;
+const AF_INET = 2;
+const AF_INET6 = 10;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+const SHUT_RDWR = 2;
+const F_GETFL = 3;
+const F_SETFL = 4;
+const O_NONBLOCK = 0o4000;
+const EPOLL_CTL_DEL = 2;
+const POLLOUT = 0x04;
+const POLLERR_OR_HUP = 0x18;
+
+/** Bytes of the longest socket address. */
+const ADDRESS_SIZE = 128;
+/** Bytes of a batch of directory entries, which is a thousand of them. */
+const ENTRIES_SIZE = 32 * 1024;
+/** What a descriptor for waiting is, as a link. */
+const EVENT_POLL = "anon_inode:[eventpoll]";
+/**
+ * A call that a signal has interrupted is made again; one that fails so often
+ * in a row fails for good.
+ */
+const TRIES = 3;
+
+/** A connection that was just accepted. */
+export interface AcceptedConnection {
+  /** Where its listener listens: a path, or a port. */
+  readonly local: string | number;
+  /** The port at the other end, if it has one. */
+  readonly remotePort: number | undefined;
+}
+
+/** Sockets by their descriptors. */
+export class NativeSockets {
+  readonly #libc: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
+  /** Cookies of the connections that were found and are still there. */
+  #found = new Set<bigint>();
+
+  /** Opens the C library; throws where there is none to be had. */
+  constructor() {
+    this.#libc = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+  }
+
+  /**
+   * Waits for bytes.
+   *
+   * @param descriptor A connection that waits.
+   * @param address Where they go.
+   * @param length How many at most, above 0.
+   * @returns How many came; 0 at the end, also of a broken connection.
+   */
+  receive(descriptor: number, address: number, length: number): number {
+    const { recv } = this.#libc;
+    for (let tries = 0; tries < TRIES; tries++) {
+      const count = recv(descriptor, plain(address), plain(length), 0);
+      if (count >= 0) return count;
+    }
+    return 0;
+  }
+
+  /**
+   * Sends bytes, and waits until all are taken.
+   *
+   * @param descriptor A connection that waits.
+   * @param address Where they are.
+   * @param length How many.
+   * @returns False if the connection takes no more.
+   */
+  send(descriptor: number, address: number, length: number): boolean {
+    const { send } = this.#libc;
+    let sent = 0;
+    let tries = 0;
+    while (sent < length) {
+      const count = send(
+        descriptor,
+        plain(address + sent),
+        plain(length - sent),
+        MSG_NOSIGNAL,
+      );
+      if (count > 0) {
+        sent += count;
+        tries = 0;
+      } else if (++tries === TRIES) return false;
+    }
+    return true;
+  }
+
+  /**
+   * Sends what is taken without waiting.
+   *
+   * @param descriptor A connection.
+   * @param source The bytes.
+   * @returns How many were taken; -1 if none, for whatever reason.
+   */
+  sendNow(descriptor: number, source: Uint8Array<ArrayBuffer>): number {
+    const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    const length = plain(source.length);
+    return this.#libc.sendBytes(descriptor, source, length, flags);
+  }
+
+  /**
+   * Waits until a connection takes bytes, or is broken. Others go on.
+   *
+   * @param descriptor The connection.
+   * @returns False if it is broken.
+   */
+  async writable(descriptor: number): Promise<boolean> {
+    // A `struct pollfd`: i32 descriptor, i16 events, i16 what happened.
+    const about = new Uint8Array(8);
+    const view = new DataView(about.buffer);
+    view.setInt32(0, descriptor, true);
+    view.setInt16(4, POLLOUT, true);
+    await this.#libc.poll(about, plain(1), -1);
+    return (view.getInt16(6, true) & POLLERR_OR_HUP) === 0;
+  }
+
+  /**
+   * Ends a connection in both directions: whoever waits for it is woken.
+   *
+   * @param descriptor The connection; it stays open.
+   */
+  shutdown(descriptor: number): void {
+    this.#libc.shutdown(descriptor, SHUT_RDWR);
+  }
+
+  /**
+   * Finds the descriptors of the connections of a listener that were not there
+   * the last time. If this is called for every connection of a listener, before
+   * the next one is accepted, it is one.
+   *
+   * @param accepted What is known of the one that was just accepted.
+   * @returns Descriptors.
+   */
+  findNew(accepted: AcceptedConnection): number[] {
+    const seen = new Set<bigint>();
+    const found: number[] = [];
+    for (const descriptor of this.#descriptors()) {
+      const cookie = this.#cookie(descriptor);
+      if (cookie === undefined) continue;
+      if (this.#found.has(cookie)) seen.add(cookie);
+      else if (this.#isOf(descriptor, accepted)) {
+        seen.add(cookie);
+        found.push(descriptor);
+      }
+    }
+    this.#found = seen;
+    return found;
+  }
+
+  /**
+   * Takes a connection away from the runtime: it is not told any more what
+   * happens to it, and must do nothing with it but close it, which it still
+   * has to. From now on calls wait.
+   *
+   * @param descriptor The connection.
+   * @returns Whether it could be done; if not, nothing has changed.
+   */
+  takeAway(descriptor: number): boolean {
+    const { epoll_ctl, fcntl } = this.#libc;
+    const isForgotten = this.#descriptors().some((one) =>
+      this.#link(one) === EVENT_POLL &&
+      epoll_ctl(one, EPOLL_CTL_DEL, descriptor, plain(0)) === 0
+    );
+    if (!isForgotten) return false;
+    const flags = fcntl(descriptor, F_GETFL, 0);
+    fcntl(descriptor, F_SETFL, flags & ~O_NONBLOCK);
+    return true;
+  }
+
+  /** All descriptors of this process. */
+  #descriptors(): number[] {
+    const { open, getdents64, close } = this.#libc;
+    const directory = open(cString("/proc/self/fd"), 0);
+    if (directory < 0) return [];
+    const found: number[] = [];
+    const entries = new Uint8Array(ENTRIES_SIZE);
+    const view = new DataView(entries.buffer);
+    for (;;) {
+      const count = getdents64(directory, entries, plain(entries.length));
+      if (count <= 0) break;
+      // A `struct linux_dirent64`: u16 length at 16, the name at 19.
+      for (let at = 0; at < count; at += view.getUint16(at + 16, true)) {
+        const name = textOf(entries.subarray(at + 19));
+        if (/^\d+$/.test(name)) found.push(Number(name));
+      }
+    }
+    close(directory);
+    return found.filter((descriptor) => descriptor !== directory);
+  }
+
+  /** What tells a socket from all others there ever were. */
+  #cookie(descriptor: number): bigint | undefined {
+    const value = this.#option(descriptor, SO_COOKIE, 8);
+    return value?.getBigUint64(0, true);
+  }
+
+  #isOf(descriptor: number, accepted: AcceptedConnection): boolean {
+    const listens = this.#option(descriptor, SO_ACCEPTCONN, 4);
+    if (listens === undefined || listens.getInt32(0, true) !== 0) return false;
+    const { getsockname, getpeername } = this.#libc;
+    if (this.#address(descriptor, getsockname) !== accepted.local) return false;
+    return accepted.remotePort === undefined ||
+      this.#address(descriptor, getpeername) === accepted.remotePort;
+  }
+
+  #option(
+    descriptor: number,
+    name: number,
+    size: number,
+  ): DataView | undefined {
+    const value = new Uint8Array(size);
+    const length = lengthOf(size);
+    const { getsockopt } = this.#libc;
+    return getsockopt(descriptor, SOL_SOCKET, name, value, length) === 0
+      ? new DataView(value.buffer)
+      : undefined;
+  }
+
+  /** The path or the port of one end of a socket. */
+  #address(
+    descriptor: number,
+    get: (
+      descriptor: number,
+      address: Uint8Array<ArrayBuffer>,
+      length: Uint8Array<ArrayBuffer>,
+    ) => number,
+  ): string | number | undefined {
+    const address = new Uint8Array(ADDRESS_SIZE);
+    if (get(descriptor, address, lengthOf(ADDRESS_SIZE)) !== 0) return;
+    const view = new DataView(address.buffer);
+    switch (view.getUint16(0, true)) {
+      case AF_UNIX:
+        return textOf(address.subarray(2));
+      case AF_INET:
+      case AF_INET6:
+        return view.getUint16(2);
+    }
+  }
+
+  #link(descriptor: number): string {
+    const target = new Uint8Array(64);
+    const path = cString(`/proc/self/fd/${descriptor}`);
+    this.#libc.readlink(path, target, plain(target.length - 1));
+    return textOf(target);
+  }
+}
+
+function cString(text: string): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(text + "\0");
+}
+
+/** The text up to the first NUL. */
+function textOf(bytes: Uint8Array): string {
+  const end = bytes.indexOf(0);
+  return new TextDecoder().decode(end < 0 ? bytes : bytes.subarray(0, end));
+}
+
+/** A `socklen_t`. */
+function lengthOf(size: number): Uint8Array<ArrayBuffer> {
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, size, true);
+  return length;
+}
