@@ -57,6 +57,11 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   },
   { name: "max-clients", value: "N", help: "clients at once (default 128)" },
   {
+    name: "threads",
+    value: "N",
+    help: "threads for clients beside the first (default 4)",
+  },
+  {
     name: "idle-timeout",
     value: "SECONDS",
     help: "end idle clients after this (default never)",

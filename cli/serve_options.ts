@@ -41,6 +41,11 @@ export function conductOf(invocation: Invocation): Conduct {
   }
   const owner = invocation.value("socket-owner");
   const maxClients = numberOption(invocation, "max-clients", /^[1-9]\d*$/);
+  const threads = numberOption(
+    invocation,
+    "threads",
+    /^([0-9]|[1-5][0-9]|6[0-4])$/,
+  );
   const idle = numberOption(invocation, "idle-timeout", /^\d+(\.\d+)?$/);
   const grace = numberOption(invocation, "grace", /^\d+(\.\d+)?$/);
   const pidFile = invocation.value("pid-file");
@@ -55,6 +60,7 @@ export function conductOf(invocation: Invocation): Conduct {
     ...owner !== undefined &&
       { socketOwner: parseOwner("socket-owner", owner) },
     ...maxClients !== undefined && { maxClients },
+    ...threads !== undefined && { threads },
     ...idle !== undefined && { idleMs: idle * 1000 },
     ...grace !== undefined && { graceMs: grace * 1000 },
     ...pidFile !== undefined && { pidFile },

@@ -7,7 +7,7 @@
 
 import { resolve as resolvePath } from "node:path";
 import { VirstorError } from "../errors.ts";
-import { type NbdEvent, NbdServer } from "../nbd/mod.ts";
+import { type NbdEvent, NbdServer, trackDescriptors } from "../nbd/mod.ts";
 import type { PoolOptions } from "../pool/mod.ts";
 import { type Address, isLocal, nbdUri } from "./address.ts";
 import { AllowList } from "./allow_list.ts";
@@ -30,6 +30,8 @@ import { exposureNotice } from "./tls_options.ts";
  * end unless told otherwise, milliseconds.
  */
 const GRACE_MS = 10_000;
+/** Threads for clients beside the first, unless told otherwise. */
+const THREADS = 4;
 
 /** Where a server listens, whom it serves, and when it ends. */
 export interface Conduct extends SocketRights {
@@ -41,6 +43,8 @@ export interface Conduct extends SocketRights {
   readonly tls?: TlsFiles;
   /** Clients at once. */
   readonly maxClients?: number;
+  /** Threads for clients beside the first, 0 to 64. */
+  readonly threads?: number;
   /** End clients that do nothing for so long, milliseconds. */
   readonly idleMs?: number;
   /** End when the last client has left. */
@@ -122,7 +126,7 @@ class Service {
   #stopping: Promise<void> | undefined;
 
   constructor(options: ServiceOptions) {
-    const { maxClients, idleMs, tls } = options.conduct;
+    const { maxClients, idleMs, tls, threads = THREADS } = options.conduct;
     this.#options = options;
     this.#nbd = new NbdServer({
       // An empty name must never lead to another pool than before: the first
@@ -132,6 +136,7 @@ class Service {
           .filter((pool, index) => index === 0 || this.#live.has(pool))
           .map(({ served }) => served),
       log: (event) => this.#onEvent(event),
+      threads,
       ...tls !== undefined && { tls },
       limits: {
         ...maxClients !== undefined && { clients: maxClients },
@@ -219,7 +224,14 @@ class Service {
       throw error;
     }
     this.#addresses = opened.flatMap(({ address }) => address ?? []);
-    this.#doors = new Doors(opened.map(({ listener }) => listener), {
+    const { threads = THREADS } = this.#options.conduct;
+    // What was inherited says nothing of its sockets.
+    const listeners = opened.map(({ listener }) =>
+      threads > 0 && listener.addr !== undefined
+        ? trackDescriptors(listener)
+        : listener
+    );
+    this.#doors = new Doors(listeners, {
       allowed,
       onDenied: (address) => this.#denials.count(address),
     });

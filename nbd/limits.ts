@@ -125,3 +125,18 @@ export const TLS_RECEIVE_SIZE = 64 * 1024;
  * gains nothing, and costs memory of a client that does not read.
  */
 export const TLS_PIECE_SIZE = 256 * 1024;
+
+/**
+ * The longest READ that the thread of a lane answers by itself, bytes, which
+ * is what copying programs ask for. Two fit into its reply buffer.
+ */
+export const LANE_READ_MAX = 256 * 1024;
+
+/**
+ * Bytes that the thread of a lane hands over before it waits for the server to
+ * take some: as much as a connection without a lane would hold.
+ */
+export const LANE_BACKLOG_MAX = 256 * 1024;
+
+/** Chunks that the thread of a lane asks for at once. */
+export const LANE_WANTS_MAX = 64;

@@ -5,6 +5,7 @@
  */
 
 export type { NbdCounters } from "./counters.ts";
+export { trackDescriptors } from "./descriptors.ts";
 export type { NbdExport } from "./export.ts";
 export type { NbdContext, NbdStatusRun } from "./meta_context.ts";
 export { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";

@@ -13,6 +13,8 @@ import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
 import { createCounters, type NbdCounters } from "./counters.ts";
 import type { NbdExport } from "./export.ts";
 import { negotiate, type Negotiated } from "./handshake.ts";
+import { LaneStream } from "./lane_stream.ts";
+import { Lanes } from "./lanes.ts";
 import { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
 import { type ByteStream, closeQuietly } from "./stream.ts";
 import type { NbdTls } from "./tls.ts";
@@ -67,6 +69,12 @@ export interface NbdServerOptions {
   readonly log?: (event: NbdEvent) => void;
   /** Limits other than the {@linkcode DEFAULT_LIMITS}. */
   readonly limits?: Partial<NbdLimits>;
+  /**
+   * Threads that may serve connections beside the event loop, one each, 0 by
+   * default: those of listeners that went through
+   * {@linkcode trackDescriptors}.
+   */
+  readonly threads?: number;
 }
 
 /** How to stop. */
@@ -111,14 +119,14 @@ interface Client {
 
 /** Serves block devices to NBD clients. */
 export class NbdServer {
-  /** What was done so far. */
-  readonly counters: NbdCounters = createCounters();
   /**
    * Fulfilled when the server is closed; rejected with an error that was not
    * expected, after which the process should stop.
    */
   readonly finished: Promise<void>;
 
+  readonly #counters: NbdCounters = createCounters();
+  readonly #lanes: Lanes;
   readonly #exports: () => readonly NbdExport[];
   readonly #log: (event: NbdEvent) => void;
   readonly #limits: NbdLimits;
@@ -145,6 +153,15 @@ export class NbdServer {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#tls = options.tls;
     this.finished = this.#finish.promise;
+    const { threads = 0 } = options;
+    this.#lanes = new Lanes(threads, this.#counters, this.#finish.reject);
+  }
+
+  /** What was done so far. */
+  get counters(): Readonly<NbdCounters> {
+    const counters = { ...this.#counters };
+    this.#lanes.addCounts(counters);
+    return counters;
   }
 
   /** The connections, in the order of arrival. */
@@ -212,6 +229,7 @@ export class NbdServer {
       if (transmission === undefined) closeQuietly(connection);
     }
     await allEnded([...this.#clients], CANCEL_MS);
+    await this.#lanes.close();
     this.#finish.resolve();
   }
 
@@ -239,12 +257,12 @@ export class NbdServer {
     const peer = peerOf(connection.remoteAddr);
     if (this.#closing !== undefined) return closeQuietly(connection);
     if (this.#isFull()) {
-      this.counters.connectionsRefused++;
+      this.#counters.connectionsRefused++;
       closeQuietly(connection);
       return this.#refuse({ id, peer }, this.#fullMessage());
     }
     this.#limitHandshakes();
-    this.counters.connections++;
+    this.#counters.connections++;
     const end = Promise.withResolvers<void>();
     const client: Client = {
       id,
@@ -268,11 +286,15 @@ export class NbdServer {
   }
 
   #isFull(): boolean {
+    return this.#serving() >= this.#limits.clients;
+  }
+
+  #serving(): number {
     let serving = 0;
     for (const { transmission } of this.#clients) {
       if (transmission !== undefined) serving++;
     }
-    return serving >= this.#limits.clients;
+    return serving;
   }
 
   #fullMessage(): string {
@@ -302,26 +324,31 @@ export class NbdServer {
   /** Serves one client. Rejects only with errors that are not expected. */
   async #attend(client: Client): Promise<void> {
     const { id, peer } = client;
-    const negotiated = await this.#negotiate(client);
-    if (negotiated === undefined) return;
+    const agreed = await this.#negotiate(client);
+    if (agreed === undefined) return;
+    const negotiated = this.#giveLane(client, agreed);
     const { served: { name }, facts } = negotiated;
     // Things may have changed since the export was looked up.
     if (this.#closing !== undefined || this.#dismissed.has(name)) {
       return this.#refuse(client, `Export "${name}" is not served any more`);
     }
     if (this.#isFull()) {
-      this.counters.connectionsRefused++;
+      this.#counters.connectionsRefused++;
       return this.#refuse(client, this.#fullMessage());
     }
     client.exportName = name;
     const transmission = new Transmission(client.stream, negotiated, {
-      counters: this.counters,
+      counters: this.#counters,
       onError: (error) => this.#reportError(client, error),
       onPanic: this.#finish.reject,
     });
     client.transmission = transmission;
     const contexts = facts.contexts.map(({ context }) => ` ${context.name}`);
-    const over = client.stream === client.connection ? "" : " over TLS";
+    const over = client.stream === client.connection
+      ? ""
+      : client.stream instanceof LaneStream
+      ? " on a thread of its own"
+      : " over TLS";
     const message = `Uses export "${name}"${over}, ${facts.dialect} replies` +
       (contexts.length === 0 ? "" : `, contexts${contexts.join("")}`);
     this.#log({ kind: "connected", client: id, peer, message });
@@ -332,6 +359,19 @@ export class NbdServer {
     const reason = await transmission.run();
     clearInterval(timer);
     this.#log({ kind: "disconnected", client: id, peer, message: reason });
+  }
+
+  /** The event loop serves one; the others may have threads of their own. */
+  #giveLane(client: Client, negotiated: Negotiated): Negotiated {
+    const isAlone = ![...this.#clients].some(({ transmission, stream }) =>
+      transmission !== undefined && !(stream instanceof LaneStream)
+    );
+    // Encrypted connections stay here, too.
+    if (isAlone || client.stream !== client.connection) return negotiated;
+    const stream = this.#lanes.take(client.connection, negotiated);
+    if (stream === undefined) return negotiated;
+    client.stream = stream;
+    return { ...negotiated, early: new Uint8Array() };
   }
 
   /** A client sees a number only; somebody should see the reason. */

@@ -24,6 +24,13 @@ export interface ByteStream {
   write(source: Uint8Array): Promise<number>;
   /** Ends the connection; what waits in `read` or `write` then fails. */
   close(): void;
+  /**
+   * Changes when something comes that is dealt with before it could be read
+   * here.
+   */
+  readonly activity?: number;
+  /** From now on everything that comes can be read here. */
+  divert?(): void;
 }
 
 /**

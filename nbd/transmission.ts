@@ -79,6 +79,7 @@ export class Transmission {
   #wakeWhenSent = false;
   /** How often in a row {@linkcode endIfIdle} has found nothing new. */
   #quietTimes = 0;
+  #activity: number | undefined = undefined;
   #reason = "the client left";
 
   /**
@@ -161,6 +162,7 @@ export class Transmission {
   stop(): void {
     if (this.#stopping) return;
     this.#stopping = true;
+    this.#stream.divert?.();
     this.#commands.stop();
     this.#reason = "the server stops";
     this.#changed();
@@ -187,8 +189,11 @@ export class Transmission {
    * since the call before the last.
    */
   endIfIdle(): void {
-    if (this.#late.count > 0) this.#quietTimes = 0;
-    else if (++this.#quietTimes > 2) {
+    const { activity } = this.#stream;
+    if (this.#late.count > 0 || activity !== this.#activity) {
+      this.#quietTimes = 0;
+      this.#activity = activity;
+    } else if (++this.#quietTimes > 2) {
       this.#reason = "the client was idle for too long";
       this.destroy();
     }

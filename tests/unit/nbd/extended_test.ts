@@ -168,12 +168,11 @@ Deno.test("every extended reply carries the offset of its request", async () => 
     const sending = client.sendAll(requests);
     const replies = client.receiveAll(requests.length);
     await sending;
-    const { counters } = serving.server;
     const [errors, trims] = held ? [6, 2] : [3, 1];
-    await until(
-      "all begun",
-      () => counters.errors === errors && counters.trims === trims,
-    );
+    await until("all begun", () => {
+      const { counters } = serving.server;
+      return counters.errors === errors && counters.trims === trims;
+    });
     while (device.held.length > 0) device.held.at(-1)?.finish();
     assertEquals(
       [...(await replies).values()].map(({ errno }) => errno).sort(),

@@ -1,0 +1,362 @@
+/**
+ * One connection, served by a thread of its own: what can be read and written
+ * at once is, and everything else is handed over to the server as it came,
+ * which answers it on the same connection.
+ *
+ * The thread waits in one system call for what comes, executes all complete
+ * requests, and sends their replies with another one: no event loop, no
+ * promise. What it needs is a lease of the chunk (`device/leases.ts`). Without
+ * one it asks for it as it hands the request over.
+ *
+ * A request that is handed over may be carried out after one that came later:
+ * clients may not rely on an order of requests that are under way at once.
+ *
+ * @module
+ */
+
+import { LeasedDisk, NativeBuffer, NativeSockets } from "../device/mod.ts";
+import { ChunkForm } from "./chunk_form.ts";
+import { LaneControl, type LaneJob, type LaneReport } from "./lane_control.ts";
+import {
+  LANE_BACKLOG_MAX,
+  LANE_READ_MAX,
+  LANE_WANTS_MAX,
+  PAYLOAD_WHOLE_MAX,
+  RECEIVE_BUFFER_SIZE,
+  REPLY_BUFFER_SIZE,
+} from "./limits.ts";
+import {
+  COMMAND_DISCONNECT,
+  COMMAND_READ,
+  COMMAND_WRITE,
+  EXTENDED_REQUEST_SIZE,
+  FLAG_PAYLOAD_LEN,
+  REQUEST_MAGIC,
+  REQUEST_SIZE,
+} from "./protocol.ts";
+import { type ReplyForm, SimpleForm } from "./reply_form.ts";
+import {
+  addressOf,
+  createRequest,
+  decodeExtendedRequest,
+  decodeRequest,
+  type NbdRequest,
+  type ReplyAddress,
+} from "./request.ts";
+
+/** A write that is taken in pieces as they come. */
+interface TakenWrite {
+  readonly to: ReplyAddress;
+  offset: number;
+  rest: number;
+}
+
+/** Serves connections, one after the other. */
+export class Lane {
+  readonly #report: (report: LaneReport) => void;
+  readonly #sockets = new NativeSockets();
+  readonly #received = new NativeBuffer(RECEIVE_BUFFER_SIZE);
+  readonly #replies = new NativeBuffer(2 * LANE_READ_MAX);
+
+  /**
+   * Takes its buffers.
+   *
+   * @param report Where to tell what happens.
+   */
+  constructor(report: (report: LaneReport) => void) {
+    this.#report = report;
+  }
+
+  /**
+   * Serves a connection until it has ended.
+   *
+   * @param job Which one, and how.
+   */
+  serve(job: LaneJob): void {
+    const [received, replies] = [this.#received, this.#replies];
+    const buffers = { received, replies };
+    const connection = new LaneConnection(
+      job,
+      buffers,
+      this.#sockets,
+      this.#report,
+    );
+    // One call for each batch, so that the engine has something to compile.
+    while (connection.turn());
+    this.#report({ kind: "ended" });
+  }
+}
+
+/** One connection on its lane. */
+class LaneConnection {
+  readonly #descriptor: number;
+  readonly #extended: boolean;
+  readonly #readOnly: boolean;
+  readonly #requestSize: number;
+  readonly #blockSize: number;
+  readonly #chunkSize: number;
+  readonly #form: ReplyForm;
+  readonly #disk: LeasedDisk;
+  readonly #control: LaneControl;
+  readonly #sockets: NativeSockets;
+  readonly #report: (report: LaneReport) => void;
+  readonly #received: NativeBuffer;
+  readonly #replies: NativeBuffer;
+  readonly #request = createRequest();
+
+  /** In the receive buffer: what has come and is not dealt with. */
+  #start = 0;
+  #end = 0;
+  /** In the receive buffer: what is to be handed over. */
+  #handStart = 0;
+  #handEnd = 0;
+  /** Bytes that are to be handed over, whatever they are. */
+  #toHand = 0;
+  #large: TakenWrite | undefined = undefined;
+  #wants: number[] = [];
+  /** Bytes of replies that wait to be sent. */
+  #used = 0;
+  #isGone = false;
+
+  constructor(
+    job: LaneJob,
+    buffers: { received: NativeBuffer; replies: NativeBuffer },
+    sockets: NativeSockets,
+    report: (report: LaneReport) => void,
+  ) {
+    const { early, extended, chunked, leases } = job;
+    this.#descriptor = job.descriptor;
+    this.#extended = extended;
+    this.#readOnly = job.readOnly;
+    this.#requestSize = extended ? EXTENDED_REQUEST_SIZE : REQUEST_SIZE;
+    this.#blockSize = Math.min(job.blockSize, PAYLOAD_WHOLE_MAX);
+    this.#chunkSize = leases.chunkSize;
+    this.#form = chunked ? new ChunkForm(extended) : new SimpleForm();
+    this.#disk = new LeasedDisk(leases, job.thread);
+    this.#control = new LaneControl(job.control);
+    this.#sockets = sockets;
+    this.#report = report;
+    this.#received = buffers.received;
+    this.#replies = buffers.replies;
+    this.#received.bytes.set(early);
+    this.#end = early.length;
+  }
+
+  /**
+   * Executes what has come, and waits for more.
+   *
+   * @returns Whether there was any.
+   */
+  turn(): boolean {
+    while (this.#step());
+    this.#send();
+    this.#handOver();
+    if (this.#isGone) return false;
+    this.#control.awaitBacklog(LANE_BACKLOG_MAX);
+    return this.#receive();
+  }
+
+  #receive(): boolean {
+    const { bytes, address } = this.#received;
+    if (this.#start > 0) {
+      bytes.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    const room = bytes.length - this.#end;
+    const at = address + this.#end;
+    const count = this.#sockets.receive(this.#descriptor, at, room);
+    this.#end += count;
+    this.#control.noteActivity();
+    return count > 0;
+  }
+
+  /** @returns False if more has to come first. */
+  #step(): boolean {
+    const available = this.#end - this.#start;
+    if (available === 0 || this.#isGone) return false;
+    if (this.#toHand > 0) {
+      const length = Math.min(available, this.#toHand);
+      this.#toHand -= length;
+      this.#hand(length);
+      return true;
+    }
+    if (this.#large !== undefined) return this.#takePiece(this.#large);
+    if (available < this.#requestSize) return false;
+    const request = this.#request;
+    if (
+      this.#control.isDiverted || !this.#decode(request) ||
+      request.command === COMMAND_DISCONNECT || this.#isLong(request)
+    ) {
+      this.#toHand = Infinity;
+      return true;
+    }
+    const { length, flags } = request;
+    const taken = this.#extended ? FLAG_PAYLOAD_LEN : 0;
+    if (request.command === COMMAND_READ) {
+      if (flags === 0 && this.#read(request)) return true;
+    } else if (
+      request.command === COMMAND_WRITE && flags === taken && length > 0 &&
+      !this.#readOnly
+    ) {
+      if (length <= PAYLOAD_WHOLE_MAX) {
+        if (available < this.#requestSize + length) return false;
+        if (this.#write(request)) return true;
+      } else if (!this.#extended) {
+        this.#start += this.#requestSize;
+        const { offset } = request;
+        this.#large = { to: addressOf(request), offset, rest: length };
+        return true;
+      }
+    }
+    this.#toHand = this.#requestSize;
+    if (this.#hasPayload(request)) this.#toHand += length;
+    return true;
+  }
+
+  #decode(request: NbdRequest): boolean {
+    const { view } = this.#received;
+    return this.#extended
+      ? decodeExtendedRequest(view, this.#start, request)
+      : decodeRequest(view, this.#start, request);
+  }
+
+  #hasPayload({ command, flags }: NbdRequest): boolean {
+    return this.#extended
+      ? (flags & FLAG_PAYLOAD_LEN) !== 0
+      : command === COMMAND_WRITE;
+  }
+
+  /**
+   * Whether the answer may go in parts that nothing may come between: from
+   * then on the server answers everything.
+   */
+  #isLong({ command, length }: NbdRequest): boolean {
+    return command === COMMAND_READ &&
+      this.#form.dataHeaderSize + length > REPLY_BUFFER_SIZE;
+  }
+
+  /** @returns False if it is the server's to read. */
+  #read(request: NbdRequest): boolean {
+    const { offset, length } = request;
+    const { dataHeaderSize } = this.#form;
+    if (length === 0 || length > LANE_READ_MAX) return false;
+    const { view, address } = this.#replies;
+    if (this.#used + dataHeaderSize + length > view.byteLength) this.#send();
+    const at = this.#used;
+    if (!this.#disk.read(address + at + dataHeaderSize, length, offset)) {
+      this.#want(offset);
+      return false;
+    }
+    this.#form.setData(view, at, request, offset, length, true);
+    this.#control.countRead(length);
+    this.#used = at + dataHeaderSize + length;
+    this.#start += this.#requestSize;
+    return true;
+  }
+
+  /** @returns False if it is the server's to write. */
+  #write(request: NbdRequest): boolean {
+    const { offset, length } = request;
+    const at = this.#received.address + this.#start + this.#requestSize;
+    if (!this.#disk.write(at, length, offset)) {
+      this.#want(offset);
+      return false;
+    }
+    this.#start += this.#requestSize + length;
+    this.#control.countWrites(1, length);
+    this.#succeed(request);
+    return true;
+  }
+
+  /** @returns False if more of it has to come first. */
+  #takePiece(large: TakenWrite): boolean {
+    const { offset, rest } = large;
+    const available = this.#end - this.#start;
+    const whole = Math.min(rest, this.#disk.reach(offset));
+    let length = whole;
+    if (available < whole) {
+      if (available < PAYLOAD_WHOLE_MAX) return false;
+      length = available - (offset + available) % this.#blockSize;
+    }
+    const at = this.#received.address + this.#start;
+    if (!this.#disk.write(at, length, offset)) {
+      this.#want(offset);
+      this.#handRest(large);
+      return true;
+    }
+    this.#start += length;
+    large.offset += length;
+    large.rest -= length;
+    // What is left at the end may be another request, which counts itself.
+    this.#control.countWrites(large.rest === 0 ? 1 : 0, length);
+    if (large.rest === 0) {
+      this.#large = undefined;
+      this.#succeed(large.to);
+    }
+    return true;
+  }
+
+  #succeed(to: ReplyAddress): void {
+    const { view } = this.#replies;
+    if (this.#used + this.#form.shortReplyMax > view.byteLength) this.#send();
+    this.#used += this.#form.setSuccess(view, this.#used, to);
+  }
+
+  /** What is left of a write becomes a request of its own, with its cookie. */
+  #handRest({ to, offset, rest }: TakenWrite): void {
+    this.#large = undefined;
+    this.#handOver();
+    const bytes = new Uint8Array(REQUEST_SIZE);
+    const view = new DataView(bytes.buffer);
+    view.setUint32(0, REQUEST_MAGIC);
+    view.setUint16(6, COMMAND_WRITE);
+    view.setInt32(8, to.cookieHigh);
+    view.setInt32(12, to.cookieLow);
+    view.setUint32(16, Math.floor(offset / 2 ** 32));
+    view.setUint32(20, offset % 2 ** 32);
+    view.setUint32(24, rest);
+    this.#tell(bytes);
+    this.#toHand = rest;
+  }
+
+  #want(offset: number): void {
+    const wants = this.#wants;
+    const chunk = Math.floor(offset / this.#chunkSize);
+    const last = Math.floor((wants.at(-1) ?? -1) / this.#chunkSize);
+    if (chunk !== last && wants.length < LANE_WANTS_MAX) wants.push(offset);
+  }
+
+  /** The next bytes are the server's. */
+  #hand(length: number): void {
+    if (this.#handEnd !== this.#start) {
+      this.#handOver();
+      this.#handStart = this.#start;
+    }
+    this.#start += length;
+    this.#handEnd = this.#start;
+  }
+
+  #handOver(): void {
+    const [start, end] = [this.#handStart, this.#handEnd];
+    // What comes next in the buffer may be other bytes at the same place.
+    this.#handStart = this.#handEnd = -1;
+    if (end > start) this.#tell(this.#received.bytes.slice(start, end));
+  }
+
+  #tell(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#control.addBacklog(bytes.length);
+    this.#report({ kind: "bytes", bytes, wants: this.#wants });
+    this.#wants = [];
+  }
+
+  #send(): void {
+    if (this.#used === 0) return;
+    const { address } = this.#replies;
+    this.#control.lock();
+    const done = this.#sockets.send(this.#descriptor, address, this.#used);
+    this.#control.unlock();
+    this.#used = 0;
+    if (!done) this.#isGone = true;
+  }
+}

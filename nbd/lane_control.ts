@@ -1,0 +1,215 @@
+/**
+ * What the server and the thread of a lane share about one connection, and
+ * what they tell each other.
+ *
+ * @module
+ */
+
+import type { LeaseMemory } from "../device/mod.ts";
+import type { NbdCounters } from "./counters.ts";
+
+/** Words of the control block: each in a cache line of its own. */
+const LOCK = 0;
+const DIVERTED = 16;
+const BACKLOG = 32;
+const ACTIVITY = 48;
+const WORDS = 64;
+/** Behind the words, in numbers of 64 bits: what the thread counts. */
+const COUNTS_AT: number = WORDS * Int32Array.BYTES_PER_ELEMENT;
+const COUNTS = 4;
+/** The states of the lock (after Ulrich Drepper, "Futexes Are Tricky"). */
+const FREE = 0;
+const HELD = 1;
+const WANTED = 2;
+/** A backlog that no thread waits for. */
+const NO_BACKLOG = -(2 ** 30);
+
+/** What a thread has to know of a connection to serve it. */
+export interface LaneJob {
+  /** The connection, which waits. */
+  readonly descriptor: number;
+  /** Bytes that came with the handshake. */
+  readonly early: Uint8Array;
+  /** Requests have extended headers. */
+  readonly extended: boolean;
+  /** Replies are chunks. */
+  readonly chunked: boolean;
+  /** Writes are refused. */
+  readonly readOnly: boolean;
+  /** What is not to be torn by a cut of a write, bytes. */
+  readonly blockSize: number;
+  /** Which chunks are leased. */
+  readonly leases: LeaseMemory;
+  /** The thread's number in `leases`. */
+  readonly thread: number;
+  /** The control block. */
+  readonly control: SharedArrayBuffer;
+}
+
+/** What a thread tells. */
+export type LaneReport =
+  /** Bytes of the connection that are the server's to deal with. */
+  | {
+    readonly kind: "bytes";
+    readonly bytes: Uint8Array<ArrayBuffer>;
+    /** Bytes of the disk whose chunks should be leased. */
+    readonly wants: readonly number[];
+  }
+  /** Nothing more comes, and the thread uses the connection no more. */
+  | { readonly kind: "ended" };
+
+/** The control block of one connection, as both sides see it. */
+export class LaneControl {
+  /** What is shared. */
+  readonly memory: SharedArrayBuffer;
+  readonly #words: Int32Array;
+  readonly #counts: Float64Array;
+
+  /**
+   * Makes one, or takes part in one.
+   *
+   * @param memory What is shared.
+   */
+  constructor(
+    memory: SharedArrayBuffer = new SharedArrayBuffer(
+      COUNTS_AT + COUNTS * Float64Array.BYTES_PER_ELEMENT,
+    ),
+  ) {
+    this.memory = memory;
+    this.#words = new Int32Array(memory, 0, WORDS);
+    this.#counts = new Float64Array(memory, COUNTS_AT, COUNTS);
+  }
+
+  /**
+   * How many times something came: it tells whether the client is idle.
+   *
+   * @returns A number that changes.
+   */
+  get activity(): number {
+    return Atomics.load(this.#words, ACTIVITY);
+  }
+
+  /** Something came. */
+  noteActivity(): void {
+    Atomics.add(this.#words, ACTIVITY, 1);
+  }
+
+  /**
+   * The thread has answered a READ.
+   *
+   * @param length Bytes.
+   */
+  countRead(length: number): void {
+    const counts = this.#counts;
+    counts[0] = (counts[0] ?? 0) + 1;
+    counts[1] = (counts[1] ?? 0) + length;
+  }
+
+  /**
+   * The thread has taken bytes of WRITEs.
+   *
+   * @param requests How many it has answered.
+   * @param length Bytes.
+   */
+  countWrites(requests: number, length: number): void {
+    const counts = this.#counts;
+    counts[2] = (counts[2] ?? 0) + requests;
+    counts[3] = (counts[3] ?? 0) + length;
+  }
+
+  /**
+   * Adds what the thread has done.
+   *
+   * @param counters Where to.
+   */
+  addCounts(counters: NbdCounters): void {
+    const [reads = 0, bytesRead = 0, writes = 0, bytesWritten = 0] =
+      this.#counts;
+    counters.reads += reads;
+    counters.bytesRead += bytesRead;
+    counters.writes += writes;
+    counters.bytesWritten += bytesWritten;
+  }
+
+  /** The thread carries out nothing more: everything is the server's. */
+  get isDiverted(): boolean {
+    return Atomics.load(this.#words, DIVERTED) !== 0;
+  }
+
+  /** From now on everything is the server's. */
+  divert(): void {
+    Atomics.store(this.#words, DIVERTED, 1);
+  }
+
+  /** Waits until nobody else sends, and keeps others from it. */
+  lock(): void {
+    const words = this.#words;
+    if (this.lockNow()) return;
+    while (Atomics.exchange(words, LOCK, WANTED) !== FREE) {
+      Atomics.wait(words, LOCK, WANTED);
+    }
+  }
+
+  /** The same, while others go on. */
+  async lockLater(): Promise<void> {
+    const words = this.#words;
+    while (Atomics.exchange(words, LOCK, WANTED) !== FREE) {
+      await Atomics.waitAsync(words, LOCK, WANTED).value;
+    }
+  }
+
+  /**
+   * The same, if nobody sends.
+   *
+   * @returns Whether it was done.
+   */
+  lockNow(): boolean {
+    return Atomics.compareExchange(this.#words, LOCK, FREE, HELD) === FREE;
+  }
+
+  /** Others may send. */
+  unlock(): void {
+    if (Atomics.exchange(this.#words, LOCK, FREE) === WANTED) {
+      Atomics.notify(this.#words, LOCK, 1);
+    }
+  }
+
+  /**
+   * Bytes were handed over to the server.
+   *
+   * @param length How many.
+   */
+  addBacklog(length: number): void {
+    Atomics.add(this.#words, BACKLOG, length);
+  }
+
+  /**
+   * The server has taken bytes.
+   *
+   * @param length How many.
+   */
+  takeBacklog(length: number): void {
+    Atomics.sub(this.#words, BACKLOG, length);
+    Atomics.notify(this.#words, BACKLOG);
+  }
+
+  /** The server takes nothing more; nobody has to wait for it. */
+  dropBacklog(): void {
+    Atomics.store(this.#words, BACKLOG, NO_BACKLOG);
+    Atomics.notify(this.#words, BACKLOG);
+  }
+
+  /**
+   * Waits until the server has taken enough.
+   *
+   * @param most Bytes that it may have to take yet.
+   */
+  awaitBacklog(most: number): void {
+    const words = this.#words;
+    for (;;) {
+      const backlog = Atomics.load(words, BACKLOG);
+      if (backlog <= most) return;
+      Atomics.wait(words, BACKLOG, backlog);
+    }
+  }
+}

@@ -1,0 +1,171 @@
+/**
+ * The lanes of a server: threads that serve connections beside its event loop,
+ * one each. A thread is started when a connection needs it, and kept for the
+ * next one.
+ *
+ * One client alone is served by the event loop, which is as fast for it. With
+ * several, the loop is what they would wait for.
+ *
+ * A connection gets a lane if the device leases chunks, it is not encrypted,
+ * there are native calls, and its descriptor is known. Else it is served as
+ * any other.
+ *
+ * @module
+ */
+
+import type { Leases, NativeSockets } from "../device/mod.ts";
+import type { NbdCounters } from "./counters.ts";
+import { descriptorOf, nativeSockets } from "./descriptors.ts";
+import { LaneControl, type LaneJob, type LaneReport } from "./lane_control.ts";
+import { LaneStream } from "./lane_stream.ts";
+import type { Negotiated } from "./handshake.ts";
+import { closeQuietly } from "./stream.ts";
+
+/** What runs in a thread. */
+const THREAD: URL = new URL("./lane_thread.ts", import.meta.url);
+/** How long the threads may take to end, milliseconds. */
+const END_MS = 500;
+
+/** A thread, and what it does. */
+interface LaneThread {
+  readonly worker: Worker;
+  /** The connection that it serves. */
+  stream: LaneStream | undefined;
+}
+
+/** Threads that serve one connection each. */
+export class Lanes {
+  readonly #most: number;
+  readonly #counters: NbdCounters;
+  readonly #onPanic: (error: unknown) => void;
+  readonly #sockets: NativeSockets | null;
+  readonly #threads = new Set<LaneThread>();
+
+  /**
+   * Begins without any.
+   *
+   * @param most How many there may be, from 0.
+   * @param counters Where it is counted what they did, when they are done.
+   * @param onPanic Told of an error in a thread.
+   */
+  constructor(
+    most: number,
+    counters: NbdCounters,
+    onPanic: (error: unknown) => void,
+  ) {
+    this.#most = most;
+    this.#counters = counters;
+    this.#onPanic = onPanic;
+    // The runtime lets a thread start from a file that may be read.
+    this.#sockets = most > 0 && isReadable(THREAD) ? nativeSockets() : null;
+  }
+
+  /**
+   * Adds what the threads have done for connections that are open.
+   *
+   * @param counters Where to.
+   */
+  addCounts(counters: NbdCounters): void {
+    for (const { stream } of this.#threads) stream?.addCounts(counters);
+  }
+
+  /**
+   * Gives a connection a lane. The runtime's connection is closed when the
+   * lane has ended; until then nobody may use it.
+   *
+   * @param connection The connection, after its handshake; nothing is under
+   *   way on it.
+   * @param negotiated What was agreed on.
+   * @returns What to use instead, or undefined if it gets none.
+   */
+  take(
+    connection: Deno.Conn,
+    negotiated: Negotiated,
+  ): LaneStream | undefined {
+    const { leases } = negotiated.served.device;
+    const descriptor = descriptorOf(connection);
+    const sockets = this.#sockets;
+    if (
+      leases === undefined || descriptor === undefined || sockets === null
+    ) return undefined;
+    const thread = this.#freeThread();
+    const number = thread && leases.join();
+    if (thread === undefined || number === undefined) return undefined;
+    if (!sockets.takeAway(descriptor)) {
+      leases.leave(number);
+      return undefined;
+    }
+    const control = new LaneControl();
+    const stream = new LaneStream({ descriptor, sockets, control, leases });
+    thread.stream = stream;
+    // A thread that is still starting takes it when it has started.
+    thread.worker.postMessage(
+      {
+        ...jobOf(negotiated, leases),
+        descriptor,
+        thread: number,
+        control: control.memory,
+      } satisfies LaneJob,
+    );
+    void stream.finished.then(() => {
+      closeQuietly(connection);
+      leases.leave(number);
+      stream.addCounts(this.#counters);
+      thread.stream = undefined;
+    });
+    return stream;
+  }
+
+  /** Ends all threads; their connections are closed already. */
+  async close(): Promise<void> {
+    const ends = [...this.#threads].map(({ stream }) => stream?.finished);
+    const limit = Promise.withResolvers<void>();
+    const timer = setTimeout(limit.resolve, END_MS);
+    await Promise.race([Promise.all(ends), limit.promise]);
+    clearTimeout(timer);
+    for (const { worker } of this.#threads) worker.terminate();
+    this.#threads.clear();
+  }
+
+  #freeThread(): LaneThread | undefined {
+    for (const thread of this.#threads) {
+      if (thread.stream === undefined) return thread;
+    }
+    return this.#threads.size < this.#most ? this.#start() : undefined;
+  }
+
+  #start(): LaneThread {
+    const worker = new Worker(THREAD, { type: "module", name: "virstor lane" });
+    const thread: LaneThread = { worker, stream: undefined };
+    worker.onmessage = ({ data }: MessageEvent<LaneReport>) => {
+      thread.stream?.take(data);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      this.#onPanic(new Error(`A thread of the server: ${event.message}`));
+    };
+    this.#threads.add(thread);
+    return thread;
+  }
+}
+
+function jobOf(
+  { facts, early }: Negotiated,
+  { memory }: Leases,
+): Omit<LaneJob, "descriptor" | "thread" | "control"> {
+  const { extended, chunked, readOnly, preferredBlockSize } = facts;
+  return {
+    early,
+    extended,
+    chunked,
+    readOnly,
+    blockSize: preferredBlockSize,
+    leases: memory,
+  };
+}
+
+function isReadable(module: URL): boolean {
+  if (module.protocol !== "file:") return true;
+  const query = { name: "read", path: module } as const;
+  return Deno.permissions.querySync(query).state === "granted";
+}
