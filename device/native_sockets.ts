@@ -81,7 +81,13 @@ export interface AcceptedConnection {
 export class NativeSockets {
   readonly #libc: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
   /** Cookies of the connections that were found and are still there. */
-  #found = new Set<bigint>();
+  #found = new Set<number>();
+  // Looked into after each accept, at every descriptor there is.
+  readonly #entries = new Uint8Array(ENTRIES_SIZE);
+  readonly #entriesView: DataView = new DataView(this.#entries.buffer);
+  readonly #value = new Uint8Array(8);
+  readonly #valueView: DataView = new DataView(this.#value.buffer);
+  readonly #valueLength = new Uint32Array(1);
 
   /** Opens the C library; throws where there is none to be had. */
   constructor() {
@@ -179,7 +185,7 @@ export class NativeSockets {
    * @returns Descriptors.
    */
   findNew(accepted: AcceptedConnection): number[] {
-    const seen = new Set<bigint>();
+    const seen = new Set<number>();
     const found: number[] = [];
     for (const descriptor of this.#descriptors()) {
       const cookie = this.#cookie(descriptor);
@@ -220,47 +226,44 @@ export class NativeSockets {
     const directory = open(cString("/proc/self/fd"), 0);
     if (directory < 0) return [];
     const found: number[] = [];
-    const entries = new Uint8Array(ENTRIES_SIZE);
-    const view = new DataView(entries.buffer);
+    const entries = this.#entries;
+    const length = plain(entries.length);
     for (;;) {
-      const count = getdents64(directory, entries, plain(entries.length));
+      const count = getdents64(directory, entries, length);
       if (count <= 0) break;
       // A `struct linux_dirent64`: u16 length at 16, the name at 19.
-      for (let at = 0; at < count; at += view.getUint16(at + 16, true)) {
-        const name = textOf(entries.subarray(at + 19));
-        if (/^\d+$/.test(name)) found.push(Number(name));
+      for (let at = 0; at < count;) {
+        const descriptor = numberAt(entries, at + 19);
+        if (descriptor >= 0) found.push(descriptor);
+        at += this.#entriesView.getUint16(at + 16, true);
       }
     }
     close(directory);
     return found.filter((descriptor) => descriptor !== directory);
   }
 
-  /** What tells a socket from all others there ever were. */
-  #cookie(descriptor: number): bigint | undefined {
-    const value = this.#option(descriptor, SO_COOKIE, 8);
-    return value?.getBigUint64(0, true);
+  /** What tells a socket from all others there ever were: they are counted. */
+  #cookie(descriptor: number): number | undefined {
+    if (!this.#option(descriptor, SO_COOKIE, 8)) return undefined;
+    const view = this.#valueView;
+    return view.getUint32(0, true) + view.getUint32(4, true) * 2 ** 32;
   }
 
   #isOf(descriptor: number, accepted: AcceptedConnection): boolean {
-    const listens = this.#option(descriptor, SO_ACCEPTCONN, 4);
-    if (listens === undefined || listens.getInt32(0, true) !== 0) return false;
+    if (!this.#option(descriptor, SO_ACCEPTCONN, 4)) return false;
+    if (this.#valueView.getInt32(0, true) !== 0) return false;
     const { getsockname, getpeername } = this.#libc;
     if (this.#address(descriptor, getsockname) !== accepted.local) return false;
     return accepted.remotePort === undefined ||
       this.#address(descriptor, getpeername) === accepted.remotePort;
   }
 
-  #option(
-    descriptor: number,
-    name: number,
-    size: number,
-  ): DataView | undefined {
-    const value = new Uint8Array(size);
-    const length = lengthOf(size);
+  /** Whether it is a socket that has this option, whose value is then known. */
+  #option(descriptor: number, name: number, size: number): boolean {
     const { getsockopt } = this.#libc;
-    return getsockopt(descriptor, SOL_SOCKET, name, value, length) === 0
-      ? new DataView(value.buffer)
-      : undefined;
+    const [value, length] = [this.#value, this.#valueLength];
+    length[0] = size;
+    return getsockopt(descriptor, SOL_SOCKET, name, value, length) === 0;
   }
 
   /** The path or the port of one end of a socket. */
@@ -289,6 +292,18 @@ export class NativeSockets {
     const path = cString(`/proc/self/fd/${descriptor}`);
     this.#libc.readlink(path, target, plain(target.length - 1));
     return textOf(target);
+  }
+}
+
+/** The number that is written there, or -1. */
+function numberAt(bytes: Uint8Array, start: number): number {
+  let number = 0;
+  for (let at = start;; at++) {
+    const digit = (bytes[at] ?? 0) - 0x30;
+    if (digit < 0 || digit > 9) {
+      return at > start && bytes[at] === 0 ? number : -1;
+    }
+    number = number * 10 + digit;
   }
 }
 

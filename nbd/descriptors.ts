@@ -5,11 +5,17 @@
  * listener is new, if nobody has accepted the next one yet. Should there ever
  * be another number of them, somebody has, and nothing that is found later can
  * be trusted: from then on nothing is told of this listener's connections.
+ * Clients that come in floods are not looked at, nor is the next one then.
  *
  * @module
  */
 
 import { NativeSockets } from "../device/mod.ts";
+
+/** So many connections in a row are looked at, */
+const LOOKS_MAX = 64;
+/** and then one in so many milliseconds. */
+const LOOK_EVERY_MS = 50;
 
 const descriptors = new WeakMap<Deno.Conn, number>();
 let sockets: NativeSockets | null | undefined;
@@ -41,10 +47,10 @@ export function nativeSockets(): NativeSockets | null {
 export function trackDescriptors(listener: Deno.Listener): Deno.Listener {
   const native = nativeSockets();
   if (native === null) return listener;
-  let isTrusted = true;
+  const watch = new Watch(native);
   const accept = async () => {
     const connection = await listener.accept();
-    if (isTrusted) isTrusted = note(native, connection);
+    watch.accepted(connection);
     return connection;
   };
   const close = () => listener.close();
@@ -61,14 +67,44 @@ export function descriptorOf(connection: Deno.Conn): number | undefined {
   return descriptors.get(connection);
 }
 
-/** Returns false if it is not sure. */
-function note(native: NativeSockets, connection: Deno.Conn): boolean {
-  const { localAddr: local, remoteAddr: remote } = connection;
-  const [descriptor, ...others] = native.findNew({
-    local: "path" in local ? local.path : local.port,
-    remotePort: "path" in remote ? undefined : remote.port,
-  });
-  if (descriptor === undefined || others.length > 0) return false;
-  descriptors.set(connection, descriptor);
-  return true;
+/** What is known of a listener's connections. */
+class Watch {
+  readonly #native: NativeSockets;
+  /** Somebody accepts ahead: nothing can be told any more. */
+  #isLost = false;
+  /** There were connections that nobody has looked at. */
+  #isBehind = false;
+  #looks = LOOKS_MAX;
+  #countedAt = performance.now();
+
+  constructor(native: NativeSockets) {
+    this.#native = native;
+  }
+
+  accepted(connection: Deno.Conn): void {
+    if (this.#isLost) return;
+    if (!this.#mayLook()) {
+      this.#isBehind = true;
+      return;
+    }
+    const { localAddr: local, remoteAddr: remote } = connection;
+    const [descriptor, ...others] = this.#native.findNew({
+      local: "path" in local ? local.path : local.port,
+      remotePort: "path" in remote ? undefined : remote.port,
+    });
+    if (this.#isBehind) this.#isBehind = false;
+    else if (descriptor === undefined || others.length > 0) this.#isLost = true;
+    else descriptors.set(connection, descriptor);
+  }
+
+  /** A look takes up to a millisecond: a flood of clients must not cost it. */
+  #mayLook(): boolean {
+    const now = performance.now();
+    const earned = (now - this.#countedAt) / LOOK_EVERY_MS;
+    this.#looks = Math.min(LOOKS_MAX, this.#looks + earned);
+    this.#countedAt = now;
+    if (this.#looks < 1) return false;
+    this.#looks--;
+    return true;
+  }
 }
