@@ -14,7 +14,11 @@
 
 import { assert } from "../errors.ts";
 import type { Failure } from "./failure.ts";
-import { REPLY_BUFFER_SIZE, REPLY_BUFFERS_MAX } from "./limits.ts";
+import {
+  REPLY_BATCH_SIZE,
+  REPLY_BUFFER_SIZE,
+  REPLY_BUFFERS_MAX,
+} from "./limits.ts";
 import type { ReplyForm } from "./reply_form.ts";
 import type { ReplyAddress } from "./request.ts";
 import { type ByteStream, writeAll } from "./stream.ts";
@@ -100,7 +104,9 @@ export class ReplyQueue {
    */
   hasRoom(size: number): boolean {
     assert(size <= REPLY_BUFFER_SIZE, "a reply fits a buffer");
-    if (this.#used + size <= this.#current.bytes.length) return true;
+    // Where data is waited for, all of the buffer is used: there is time.
+    const isFull = this.#used >= REPLY_BATCH_SIZE && this.#places === 0;
+    if (!isFull && this.#used + size <= this.#current.bytes.length) return true;
     if (this.#free.length === 0 && this.#buffers >= REPLY_BUFFERS_MAX) {
       return false;
     }
