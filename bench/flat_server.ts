@@ -12,7 +12,7 @@
  */
 
 import { FileDevice } from "../device/mod.ts";
-import { NbdServer } from "../nbd/mod.ts";
+import { NbdServer, trackDescriptors } from "../nbd/mod.ts";
 
 /** Serves a file until SIGTERM. */
 async function main(): Promise<void> {
@@ -24,7 +24,8 @@ async function main(): Promise<void> {
   Deno.addSignalListener("SIGTERM", () => {
     server.close().then(() => device.close()).then(() => Deno.exit(0));
   });
-  server.serve(Deno.listen({ transport: "unix", path: socket }));
+  const listener = Deno.listen({ transport: "unix", path: socket });
+  server.serve(trackDescriptors(listener));
   await server.finished;
 }
 

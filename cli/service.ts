@@ -224,12 +224,9 @@ class Service {
       throw error;
     }
     this.#addresses = opened.flatMap(({ address }) => address ?? []);
-    const { threads = THREADS } = this.#options.conduct;
     // What was inherited says nothing of its sockets.
     const listeners = opened.map(({ listener }) =>
-      threads > 0 && listener.addr !== undefined
-        ? trackDescriptors(listener)
-        : listener
+      listener.addr === undefined ? listener : trackDescriptors(listener)
     );
     this.#doors = new Doors(listeners, {
       allowed,

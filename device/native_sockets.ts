@@ -25,6 +25,10 @@ const SYMBOLS = {
     nonblocking: true,
   },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
+  setsockopt: {
+    parameters: ["i32", "i32", "i32", "buffer", "i32"],
+    result: "i32",
+  },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
   epoll_ctl: { parameters: ["i32", "i32", "i32", "usize"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
@@ -42,6 +46,7 @@ const SYMBOLS = {
 // From the headers of Linux: `asm-generic/socket.h`, `fcntl.h`,
 // `sys/epoll.h`, `poll.h`, `sys/socket.h`; the same on x86-64 and arm64.
 const SOL_SOCKET = 1;
+const SO_SNDBUF = 7;
 const SO_ACCEPTCONN = 30;
 const SO_COOKIE = 57;
 const AF_UNIX = 1;
@@ -174,6 +179,18 @@ export class NativeSockets {
    */
   shutdown(descriptor: number): void {
     this.#libc.shutdown(descriptor, SHUT_RDWR);
+  }
+
+  /**
+   * Lets the system hold more of what was sent and not read yet.
+   *
+   * @param descriptor The connection.
+   * @param size Bytes; the system may allow less, and takes twice as many for
+   *   its own use.
+   */
+  setSendBuffer(descriptor: number, size: number): void {
+    const value = new Int32Array([size]);
+    this.#libc.setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, value, 4);
   }
 
   /**

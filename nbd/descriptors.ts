@@ -11,6 +11,7 @@
  */
 
 import { NativeSockets } from "../device/mod.ts";
+import { SEND_BUFFER_SIZE } from "./limits.ts";
 
 /** So many connections in a row are looked at, */
 const LOOKS_MAX = 64;
@@ -39,7 +40,8 @@ export function nativeSockets(): NativeSockets | null {
 
 /**
  * Finds out the descriptors of all connections of a listener from now on, so
- * that they can be served by threads of their own.
+ * that they can be served by threads of their own, and more of what is sent on
+ * a Unix socket leaves at once.
  *
  * @param listener What the runtime gave, with nothing in between.
  * @returns What to use instead of it.
@@ -94,7 +96,11 @@ class Watch {
     });
     if (this.#isBehind) this.#isBehind = false;
     else if (descriptor === undefined || others.length > 0) this.#isLost = true;
-    else descriptors.set(connection, descriptor);
+    else {
+      descriptors.set(connection, descriptor);
+      if (!("path" in local)) return;
+      this.#native.setSendBuffer(descriptor, SEND_BUFFER_SIZE);
+    }
   }
 
   /** A look takes up to a millisecond: a flood of clients must not cost it. */

@@ -90,6 +90,14 @@ export const REPLY_BATCH_SIZE = 512 * 1024;
 export const REPLY_BUFFERS_MAX = 2;
 
 /**
+ * What the system may hold of what was sent on a Unix socket, bytes, as far as
+ * it allows. By default it takes about 208 KiB, so that answers to long READs
+ * wait for the client piece by piece, and for a turn of the event loop each
+ * time. That of TCP it manages by itself.
+ */
+export const SEND_BUFFER_SIZE = 512 * 1024;
+
+/**
  * Bytes of one part of a READ that is sent in several, with headers of their
  * own or without. Two fit into a reply buffer, so one is read while the other
  * is sent.
