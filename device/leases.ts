@@ -89,6 +89,14 @@ export interface Leases {
    * @param offset Any byte of it, also beyond the device.
    */
   grant(offset: number): void;
+  /**
+   * Gives a chunk that is about to be written to a place, and leases it, if
+   * both can be done at once.
+   *
+   * @param offset Any byte of it, also beyond the device.
+   * @returns Whether it has a place.
+   */
+  prepare(offset: number): boolean;
 }
 
 /** What was read and written under leases. */

@@ -18,6 +18,7 @@ import { LeasedDisk, NativeBuffer, NativeSockets } from "../device/mod.ts";
 import { ChunkForm } from "./chunk_form.ts";
 import { LaneControl, type LaneJob, type LaneReport } from "./lane_control.ts";
 import {
+  LANE_ANSWER_MS,
   LANE_BACKLOG_MAX,
   LANE_READ_MAX,
   LANE_WANTS_MAX,
@@ -280,7 +281,10 @@ class LaneConnection {
       length = available - (offset + available) % this.#blockSize;
     }
     const at = this.#received.address + this.#start;
-    if (!this.#disk.write(at, length, offset)) {
+    if (
+      !this.#disk.write(at, length, offset) &&
+      !(this.#prepare(offset) && this.#disk.write(at, length, offset))
+    ) {
       this.#want(offset);
       this.#handRest(large);
       return true;
@@ -295,6 +299,14 @@ class LaneConnection {
       this.#succeed(large.to);
     }
     return true;
+  }
+
+  /** To wait for a place costs less than to hand so many bytes over. */
+  #prepare(offset: number): boolean {
+    // Others may wait for these meanwhile.
+    this.#send();
+    const ask = () => this.#report({ kind: "prepare", offset });
+    return this.#control.ask(ask, LANE_ANSWER_MS);
   }
 
   #succeed(to: ReplyAddress): void {

@@ -13,7 +13,8 @@ const LOCK = 0;
 const DIVERTED = 16;
 const BACKLOG = 32;
 const ACTIVITY = 48;
-const WORDS = 64;
+const ANSWER = 64;
+const WORDS = 80;
 /** Behind the words, in numbers of 64 bits: what the thread counts. */
 const COUNTS_AT: number = WORDS * Int32Array.BYTES_PER_ELEMENT;
 const COUNTS = 4;
@@ -21,6 +22,10 @@ const COUNTS = 4;
 const FREE = 0;
 const HELD = 1;
 const WANTED = 2;
+/** Answers of the server. */
+const PENDING = 0;
+const YES = 1;
+const NO = 2;
 /** A backlog that no thread waits for. */
 const NO_BACKLOG = -(2 ** 30);
 
@@ -54,6 +59,12 @@ export type LaneReport =
     readonly bytes: Uint8Array<ArrayBuffer>;
     /** Bytes of the disk whose chunks should be leased. */
     readonly wants: readonly number[];
+  }
+  /** A chunk is about to be written to; the thread waits for an answer. */
+  | {
+    readonly kind: "prepare";
+    /** A byte of the disk. */
+    readonly offset: number;
   }
   /** Nothing more comes, and the thread uses the connection no more. */
   | { readonly kind: "ended" };
@@ -211,5 +222,31 @@ export class LaneControl {
       if (backlog <= most) return;
       Atomics.wait(words, BACKLOG, backlog);
     }
+  }
+
+  /**
+   * Asks the server, and waits for its answer.
+   *
+   * @param ask Sends what is asked.
+   * @param limitMs How long to wait, milliseconds.
+   * @returns Whether it said yes. One that came too late may be taken for that
+   *   of the next question.
+   */
+  ask(ask: () => void, limitMs: number): boolean {
+    const words = this.#words;
+    Atomics.store(words, ANSWER, PENDING);
+    ask();
+    Atomics.wait(words, ANSWER, PENDING, limitMs);
+    return Atomics.load(words, ANSWER) === YES;
+  }
+
+  /**
+   * Answers what the thread has asked.
+   *
+   * @param isYes Whether it is so.
+   */
+  answer(isYes: boolean): void {
+    Atomics.store(this.#words, ANSWER, isYes ? YES : NO);
+    Atomics.notify(this.#words, ANSWER);
   }
 }

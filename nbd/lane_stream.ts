@@ -76,8 +76,11 @@ export class LaneStream implements ByteStream {
    * @param report What it tells.
    */
   take(report: LaneReport): void {
+    const { control, leases } = this.#parts;
     if (report.kind === "ended") this.#ended = true;
-    else if (this.#closed) return;
+    else if (report.kind === "prepare") {
+      return control.answer(!this.#closed && leases.prepare(report.offset));
+    } else if (this.#closed) return;
     else {
       this.#grant(report.wants);
       this.#wants = report.wants;

@@ -156,3 +156,10 @@ export const LANE_BACKLOG_MAX = 256 * 1024;
 
 /** Chunks that the thread of a lane asks for at once. */
 export const LANE_WANTS_MAX = 64;
+
+/**
+ * How long the thread of a lane waits for a chunk that a long WRITE needs,
+ * milliseconds; then it hands the WRITE over. A server that is busy takes
+ * longer, and one that is full says so.
+ */
+export const LANE_ANSWER_MS = 5;

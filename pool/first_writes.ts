@@ -144,6 +144,18 @@ export class FirstWrites {
     return waiting?.promise;
   }
 
+  /**
+   * Maps a chunk that is about to be written to, unless that would take time.
+   *
+   * @param chunk The virtual chunk.
+   * @returns Whether it is mapped now.
+   * @throws {VirstorError} `failed`.
+   */
+  mapNow(chunk: number): boolean {
+    return this.#map.component(chunk) !== undefined ||
+      this.#writeNow(chunk, undefined, 0);
+  }
+
   #overwrite(
     component: Component,
     chunk: number,

@@ -150,7 +150,7 @@ export class Pool implements BlockDevice {
 
   /** Chunks that other threads may read and write by themselves. */
   get leases(): Leases {
-    this.#leases ??= new PoolLeases(this.#map, this.settings, this.#health);
+    this.#leases ??= new PoolLeases(this.#parts, this.#health);
     return this.#leases;
   }
 

@@ -7,27 +7,32 @@
  */
 
 import { type LeaseMemory, type Leases, LeaseTable } from "../device/mod.ts";
+import { VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import type { Health } from "./health.ts";
-import type { PoolSettings } from "./settings.ts";
+import type { FirstWrites } from "./first_writes.ts";
+import type { PoolParts } from "./parts.ts";
 import type { PoolCounters } from "./status.ts";
 
 /** What a pool lends. */
 export class PoolLeases implements Leases {
   readonly #map: ForwardMap;
   readonly #chunkSize: number;
+  readonly #health: Health;
+  readonly #firstWrites: FirstWrites;
   readonly #table: LeaseTable;
 
   /**
    * Begins with no lease.
    *
-   * @param map Where each virtual chunk is.
-   * @param settings What does not change of the pool.
+   * @param parts The open pool.
    * @param health Whether it takes requests.
    */
-  constructor(map: ForwardMap, settings: PoolSettings, health: Health) {
-    const { chunkSize, readOnly } = settings;
+  constructor(parts: PoolParts, health: Health) {
+    const { map, firstWrites, settings: { chunkSize, readOnly } } = parts;
+    this.#health = health;
+    this.#firstWrites = firstWrites;
     this.#map = map;
     this.#chunkSize = chunkSize;
     const isWritable = !readOnly && health.state === "open";
@@ -88,6 +93,28 @@ export class PoolLeases implements Leases {
     const lent = component.device.lend?.();
     if (lent === undefined) return;
     this.#table.grant(chunk, component.id, lent, map.chunk(chunk));
+  }
+
+  /**
+   * Maps a chunk that is about to be written to, and leases it, if both can be
+   * done at once. Until it is written to it reads as zeroes.
+   *
+   * @param offset Any byte of it, also beyond the disk.
+   * @returns Whether it is mapped.
+   */
+  prepare(offset: number): boolean {
+    const chunk = Math.floor(offset / this.#chunkSize);
+    if (chunk >= this.#map.virtualChunks) return false;
+    try {
+      this.#health.assertWritable();
+      if (!this.#firstWrites.mapNow(chunk)) return false;
+    } catch (error) {
+      // The write itself will fail, and say why.
+      if (error instanceof VirstorError) return false;
+      throw error;
+    }
+    this.grant(offset);
+    return true;
   }
 
   /**
