@@ -53,6 +53,8 @@ export interface LaneJob {
 
 /** What a thread tells. */
 export type LaneReport =
+  /** The thread has started. */
+  | { readonly kind: "ready" }
   /** Bytes of the connection that are the server's to deal with. */
   | {
     readonly kind: "bytes";

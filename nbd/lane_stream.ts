@@ -73,9 +73,9 @@ export class LaneStream implements ByteStream {
   /**
    * Takes what the thread tells.
    *
-   * @param report What it tells.
+   * @param report What it tells, once it has started.
    */
-  take(report: LaneReport): void {
+  take(report: Exclude<LaneReport, { kind: "ready" }>): void {
     const { control, leases } = this.#parts;
     if (report.kind === "ended") this.#ended = true;
     else if (report.kind === "prepare") {

@@ -20,3 +20,4 @@ const lane = new Lane((report) => {
   thread.postMessage(report, isData ? [report.bytes.buffer] : []);
 });
 thread.onmessage = ({ data }) => lane.serve(data);
+thread.postMessage({ kind: "ready" });

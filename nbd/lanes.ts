@@ -35,7 +35,7 @@ interface LaneThread {
 
 /** Threads that serve one connection each. */
 export class Lanes {
-  readonly #most: number;
+  #most: number;
   readonly #counters: NbdCounters;
   readonly #onPanic: (error: unknown) => void;
   readonly #sockets: NativeSockets | null;
@@ -137,12 +137,21 @@ export class Lanes {
   #start(): LaneThread {
     const worker = new Worker(THREAD, { type: "module", name: "virstor lane" });
     const thread: LaneThread = { worker, stream: undefined };
+    let isReady = false;
     worker.onmessage = ({ data }: MessageEvent<LaneReport>) => {
-      thread.stream?.take(data);
+      if (data.kind === "ready") isReady = true;
+      else thread.stream?.take(data);
     };
     worker.onerror = (event) => {
       event.preventDefault();
-      this.#onPanic(new Error(`A thread of the server: ${event.message}`));
+      if (isReady) {
+        this.#onPanic(new Error(`A thread of the server: ${event.message}`));
+      } else {
+        // No thread can start here. Its client comes back, to the event loop.
+        this.#most = 0;
+        this.#threads.delete(thread);
+        thread.stream?.take({ kind: "ended" });
+      }
     };
     this.#threads.add(thread);
     return thread;
