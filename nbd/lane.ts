@@ -14,7 +14,10 @@
  * @module
  */
 
-import { LeasedDisk, NativeBuffer, NativeSockets } from "../device/mod.ts";
+// One by one: a thread loads no more than it needs.
+import { LeasedDisk } from "../device/leased_disk.ts";
+import { NativeBuffer } from "../device/native_io.ts";
+import { NativeSockets } from "../device/native_sockets.ts";
 import { ChunkForm } from "./chunk_form.ts";
 import { LaneControl, type LaneJob, type LaneReport } from "./lane_control.ts";
 import {

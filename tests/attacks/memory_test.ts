@@ -29,6 +29,10 @@ const AGAIN_MAX = 128 * MIB;
 const TIMES = 50;
 /** How many clients attack together. */
 const MANY = 100;
+/** Threads for clients beside the first. */
+const THREADS = 4;
+/** What they may cost together, bytes. */
+const THREADS_MAX = 64 * MIB;
 /** What the server may grow by without an attack: garbage, bytes. */
 const GARBAGE_MAX = 32 * MIB;
 /** The longest read, bytes. */
@@ -51,6 +55,8 @@ class Measured implements AsyncDisposable {
   readonly #served: ServedPool;
   readonly #good: BusyClient;
   #round = 0;
+  /** What the threads for clients beside the first have cost, bytes. */
+  threadsGrowth = 0;
 
   private constructor(served: ServedPool, good: BusyClient) {
     this.#served = served;
@@ -70,7 +76,22 @@ class Measured implements AsyncDisposable {
       assertEquals(errno, 0);
     }
     await measured.work(2 * ROUNDS);
+    measured.threadsGrowth = await measured.growthDuring(async () => {
+      // They stay for the clients to come: what they take is no attacker's.
+      const clients: NbdClient[] = [];
+      for (let i = 0; i < THREADS; i++) {
+        const client = await measured.open("simple");
+        await client.send({ command: NBD.CMD_READ, length: 512 });
+        clients.push(client);
+      }
+      return clients;
+    });
     return measured;
+  }
+
+  /** What the server has said. */
+  get log(): string {
+    return this.#served.server.stderr;
   }
 
   /** Connects a client that has its export. */
@@ -179,6 +200,17 @@ for (const dialect of DIALECTS) {
     },
   });
 }
+
+Deno.test({
+  name: "threads for clients beside the first cost little",
+  ignore: IGNORED,
+  async fn() {
+    await using measured = await Measured.start();
+    assertAtMost(measured.threadsGrowth, THREADS_MAX);
+    const connected = measured.log.matchAll(/ on a thread of its own/g);
+    assertEquals([...connected].length, THREADS);
+  },
+});
 
 Deno.test({
   name: "attack: a hundred half-open handshakes",
