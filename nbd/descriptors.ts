@@ -94,7 +94,10 @@ class Watch {
       local: "path" in local ? local.path : local.port,
       remotePort: "path" in remote ? undefined : remote.port,
     });
+    // Whose client has gone has no port at the other end any more.
+    const isGone = descriptor === undefined && !("path" in remote);
     if (this.#isBehind) this.#isBehind = false;
+    else if (isGone) return;
     else if (descriptor === undefined || others.length > 0) this.#isLost = true;
     else {
       descriptors.set(connection, descriptor);
