@@ -12,7 +12,7 @@ import { NativeIo } from "./native_io.ts";
 
 /** What is leased of a device. */
 export class LeasedDisk {
-  readonly #io = new NativeIo();
+  readonly #io: NativeIo;
   readonly #leases: LeaseReader;
   readonly #watch = new CacheWatch();
 
@@ -21,8 +21,14 @@ export class LeasedDisk {
    *
    * @param memory Which chunks are leased.
    * @param thread The number of this thread.
+   * @param io What reads and writes, for several of these in one thread.
    */
-  constructor(memory: LeaseMemory, thread: number) {
+  constructor(
+    memory: LeaseMemory,
+    thread: number,
+    io: NativeIo = new NativeIo(),
+  ) {
+    this.#io = io;
     this.#leases = new LeaseReader(memory, thread);
   }
 

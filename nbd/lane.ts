@@ -16,9 +16,10 @@
 
 // One by one: a thread loads no more than it needs.
 import { LeasedDisk } from "../device/leased_disk.ts";
-import { NativeBuffer } from "../device/native_io.ts";
+import { NativeBuffer, NativeIo } from "../device/native_io.ts";
 import { NativeSockets } from "../device/native_sockets.ts";
 import { ChunkForm } from "./chunk_form.ts";
+import type { ExportFacts } from "./export.ts";
 import { LaneControl, type LaneJob, type LaneReport } from "./lane_control.ts";
 import {
   LANE_ANSWER_MS,
@@ -47,6 +48,7 @@ import {
   type NbdRequest,
   type ReplyAddress,
 } from "./request.ts";
+import { checkRequest } from "./request_gate.ts";
 
 /** A write that is taken in pieces as they come. */
 interface TakenWrite {
@@ -58,7 +60,7 @@ interface TakenWrite {
 /** Serves connections, one after the other. */
 export class Lane {
   readonly #report: (report: LaneReport) => void;
-  readonly #sockets = new NativeSockets();
+  readonly #native = { sockets: new NativeSockets(), io: new NativeIo() };
   readonly #received = new NativeBuffer(RECEIVE_BUFFER_SIZE);
   readonly #replies = new NativeBuffer(2 * LANE_READ_MAX);
 
@@ -82,7 +84,7 @@ export class Lane {
     const connection = new LaneConnection(
       job,
       buffers,
-      this.#sockets,
+      this.#native,
       this.#report,
     );
     // One call for each batch, so that the engine has something to compile.
@@ -94,8 +96,8 @@ export class Lane {
 /** One connection on its lane. */
 class LaneConnection {
   readonly #descriptor: number;
+  readonly #facts: ExportFacts;
   readonly #extended: boolean;
-  readonly #readOnly: boolean;
   readonly #requestSize: number;
   readonly #blockSize: number;
   readonly #chunkSize: number;
@@ -125,18 +127,22 @@ class LaneConnection {
   constructor(
     job: LaneJob,
     buffers: { received: NativeBuffer; replies: NativeBuffer },
-    sockets: NativeSockets,
+    { sockets, io }: { sockets: NativeSockets; io: NativeIo },
     report: (report: LaneReport) => void,
   ) {
-    const { early, extended, chunked, leases } = job;
+    const { early, facts, leases } = job;
+    const { chunked, extended } = facts;
     this.#descriptor = job.descriptor;
+    this.#facts = facts;
     this.#extended = extended;
-    this.#readOnly = job.readOnly;
     this.#requestSize = extended ? EXTENDED_REQUEST_SIZE : REQUEST_SIZE;
-    this.#blockSize = Math.min(job.blockSize, PAYLOAD_WHOLE_MAX);
+    this.#blockSize = Math.min(
+      facts.preferredBlockSize,
+      PAYLOAD_WHOLE_MAX,
+    );
     this.#chunkSize = leases.chunkSize;
     this.#form = chunked ? new ChunkForm(extended) : new SimpleForm();
-    this.#disk = new LeasedDisk(leases, job.thread);
+    this.#disk = new LeasedDisk(leases, job.thread, io);
     this.#control = new LaneControl(job.control);
     this.#sockets = sockets;
     this.#report = report;
@@ -169,7 +175,9 @@ class LaneConnection {
     }
     const room = bytes.length - this.#end;
     const at = address + this.#end;
+    this.#control.rest(true);
     const count = this.#sockets.receive(this.#descriptor, at, room);
+    this.#control.rest(false);
     this.#end += count;
     this.#control.noteActivity();
     return count > 0;
@@ -198,10 +206,12 @@ class LaneConnection {
     const { length, flags } = request;
     const taken = this.#extended ? FLAG_PAYLOAD_LEN : 0;
     if (request.command === COMMAND_READ) {
-      if (flags === 0 && this.#read(request)) return true;
+      if (flags === 0 && this.#passes(request) && this.#read(request)) {
+        return true;
+      }
     } else if (
       request.command === COMMAND_WRITE && flags === taken && length > 0 &&
-      !this.#readOnly
+      this.#passes(request)
     ) {
       if (length <= PAYLOAD_WHOLE_MAX) {
         if (available < this.#requestSize + length) return false;
@@ -223,6 +233,12 @@ class LaneConnection {
     return this.#extended
       ? decodeExtendedRequest(view, this.#start, request)
       : decodeRequest(view, this.#start, request);
+  }
+
+  /** The server refuses what does not. */
+  #passes(request: NbdRequest): boolean {
+    const facts = this.#facts;
+    return checkRequest(facts, request, facts.size) === undefined;
   }
 
   #hasPayload({ command, flags }: NbdRequest): boolean {

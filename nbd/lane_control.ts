@@ -7,6 +7,7 @@
 
 import type { LeaseMemory } from "../device/mod.ts";
 import type { NbdCounters } from "./counters.ts";
+import type { ExportFacts } from "./export.ts";
 
 /** Words of the control block: each in a cache line of its own. */
 const LOCK = 0;
@@ -14,7 +15,9 @@ const DIVERTED = 16;
 const BACKLOG = 32;
 const ACTIVITY = 48;
 const ANSWER = 64;
-const WORDS = 80;
+const RESTING = 80;
+const SERVER_WAITS = 96;
+const WORDS = 112;
 /** Behind the words, in numbers of 64 bits: what the thread counts. */
 const COUNTS_AT: number = WORDS * Int32Array.BYTES_PER_ELEMENT;
 const COUNTS = 4;
@@ -35,14 +38,8 @@ export interface LaneJob {
   readonly descriptor: number;
   /** Bytes that came with the handshake. */
   readonly early: Uint8Array;
-  /** Requests have extended headers. */
-  readonly extended: boolean;
-  /** Replies are chunks. */
-  readonly chunked: boolean;
-  /** Writes are refused. */
-  readonly readOnly: boolean;
-  /** What is not to be torn by a cut of a write, bytes. */
-  readonly blockSize: number;
+  /** What was agreed on, but for the metadata contexts. */
+  readonly facts: ExportFacts;
   /** Which chunks are leased. */
   readonly leases: LeaseMemory;
   /** The thread's number in `leases`. */
@@ -107,6 +104,21 @@ export class LaneControl {
     Atomics.add(this.#words, ACTIVITY, 1);
   }
 
+  /** Whether something has come that the thread is not done with. */
+  get isBusy(): boolean {
+    return Atomics.load(this.#words, RESTING) === 0;
+  }
+
+  /**
+   * Says that the thread waits for more, and has sent all replies, or that it
+   * waits no more.
+   *
+   * @param isResting Which of the two; busy at first.
+   */
+  rest(isResting: boolean): void {
+    Atomics.store(this.#words, RESTING, isResting ? 1 : 0);
+  }
+
   /**
    * The thread has answered a READ.
    *
@@ -154,25 +166,34 @@ export class LaneControl {
     Atomics.store(this.#words, DIVERTED, 1);
   }
 
-  /** Waits until nobody else sends, and keeps others from it. */
+  /**
+   * Waits until the server does not send, and keeps it from it. The server goes
+   * first: while it wakes up, the thread could send again and again.
+   */
   lock(): void {
     const words = this.#words;
+    while (Atomics.load(words, SERVER_WAITS) !== 0) {
+      Atomics.wait(words, SERVER_WAITS, 1);
+    }
     if (this.lockNow()) return;
     while (Atomics.exchange(words, LOCK, WANTED) !== FREE) {
       Atomics.wait(words, LOCK, WANTED);
     }
   }
 
-  /** The same, while others go on. */
+  /** The same for the server, while others go on. */
   async lockLater(): Promise<void> {
     const words = this.#words;
+    Atomics.store(words, SERVER_WAITS, 1);
     while (Atomics.exchange(words, LOCK, WANTED) !== FREE) {
       await Atomics.waitAsync(words, LOCK, WANTED).value;
     }
+    Atomics.store(words, SERVER_WAITS, 0);
+    Atomics.notify(words, SERVER_WAITS);
   }
 
   /**
-   * The same, if nobody sends.
+   * The same, for both, if nobody sends.
    *
    * @returns Whether it was done.
    */

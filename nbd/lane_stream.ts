@@ -56,6 +56,11 @@ export class LaneStream implements ByteStream {
     return this.#parts.control.activity;
   }
 
+  /** Whether something has come that the thread is not done with. */
+  get isBusy(): boolean {
+    return !this.#ended && this.#parts.control.isBusy;
+  }
+
   /**
    * Adds what the thread has done.
    *

@@ -82,12 +82,12 @@ export class Lanes {
     connection: Deno.Conn,
     negotiated: Negotiated,
   ): LaneStream | undefined {
-    const { leases } = negotiated.served.device;
     const descriptor = descriptorOf(connection);
     const sockets = this.#sockets;
-    if (
-      leases === undefined || descriptor === undefined || sockets === null
-    ) return undefined;
+    if (descriptor === undefined || sockets === null) return undefined;
+    // Last, since a device makes its table when it is first asked for it.
+    const { leases } = negotiated.served.device;
+    if (leases === undefined) return undefined;
     const thread = this.#freeThread();
     const number = thread && leases.join();
     if (thread === undefined || number === undefined) return undefined;
@@ -116,14 +116,21 @@ export class Lanes {
     return stream;
   }
 
-  /** Ends all threads; their connections are closed already. */
+  /**
+   * Ends all threads; their connections are closed already. One that does not
+   * end in time ends later.
+   */
   async close(): Promise<void> {
     const ends = [...this.#threads].map(({ stream }) => stream?.finished);
     const limit = Promise.withResolvers<void>();
     const timer = setTimeout(limit.resolve, END_MS);
     await Promise.race([Promise.all(ends), limit.promise]);
     clearTimeout(timer);
-    for (const { worker } of this.#threads) worker.terminate();
+    for (const { worker, stream } of this.#threads) {
+      // One that waits for a disk uses a lease, which nobody else gives back.
+      if (stream === undefined) worker.terminate();
+      else void stream.finished.then(() => worker.terminate());
+    }
     this.#threads.clear();
   }
 
@@ -162,15 +169,8 @@ function jobOf(
   { facts, early }: Negotiated,
   { memory }: Leases,
 ): Omit<LaneJob, "descriptor" | "thread" | "control"> {
-  const { extended, chunked, readOnly, preferredBlockSize } = facts;
-  return {
-    early,
-    extended,
-    chunked,
-    readOnly,
-    blockSize: preferredBlockSize,
-    leases: memory,
-  };
+  // Contexts are not the thread's to tell, and cannot be sent.
+  return { early, facts: { ...facts, contexts: [] }, leases: memory };
 }
 
 function isReadable(module: URL): boolean {

@@ -326,8 +326,7 @@ export class NbdServer {
     const { id, peer } = client;
     const agreed = await this.#negotiate(client);
     if (agreed === undefined) return;
-    const negotiated = this.#giveLane(client, agreed);
-    const { served: { name }, facts } = negotiated;
+    const { served: { name }, facts } = agreed;
     // Things may have changed since the export was looked up.
     if (this.#closing !== undefined || this.#dismissed.has(name)) {
       return this.#refuse(client, `Export "${name}" is not served any more`);
@@ -337,6 +336,7 @@ export class NbdServer {
       return this.#refuse(client, this.#fullMessage());
     }
     client.exportName = name;
+    const negotiated = this.#giveLane(client, agreed);
     const transmission = new Transmission(client.stream, negotiated, {
       counters: this.#counters,
       onError: (error) => this.#reportError(client, error),

@@ -29,6 +29,8 @@ export interface ByteStream {
    * here.
    */
   readonly activity?: number;
+  /** Whether some of that is not dealt with, or not answered. */
+  readonly isBusy?: boolean;
   /** From now on everything that comes can be read here. */
   divert?(): void;
 }

@@ -166,7 +166,11 @@ export class Transmission {
     this.#commands.stop();
     this.#reason = "the server stops";
     this.#changed();
+    let seen = this.#stream.activity;
     this.#looks = setInterval(() => {
+      const { activity, isBusy } = this.#stream;
+      if (isBusy === true || activity !== seen) this.#isQuiet = false;
+      seen = activity;
       if (this.#isQuiet) this.#isSilent = true;
       this.#isQuiet = true;
       this.#changed();
