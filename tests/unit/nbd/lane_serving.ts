@@ -1,0 +1,176 @@
+/**
+ * Serves a real pool over a real socket so that every client but the first has
+ * a thread of its own, for the length of a test.
+ *
+ * @module
+ */
+
+import { assert } from "@std/assert";
+import {
+  type NbdEvent,
+  NbdServer,
+  type NbdServerOptions,
+  trackDescriptors,
+} from "../../../nbd/mod.ts";
+import { nativeSockets } from "../../../nbd/descriptors.ts";
+import type { LabelOptions, PoolOptions } from "../../../pool/mod.ts";
+import { PoolLeases } from "../../../pool/pool_leases.ts";
+import { newCounters, type PoolCounters } from "../../../pool/status.ts";
+import {
+  type Dialect,
+  type NbdAddress,
+  NbdClient,
+} from "../../helpers/nbd_client.ts";
+import {
+  componentSize,
+  makeScratch,
+  openSmallPool,
+  type SmallPool,
+} from "../../helpers/scratch.ts";
+import { exportOf, until } from "./serving.ts";
+
+// The C library stays open for ever: not from within a test.
+nativeSockets();
+
+/** What says that a client has a thread. */
+const OWN_THREAD = "on a thread of its own";
+
+/** How to serve. */
+export interface LaneServeOptions extends Partial<NbdServerOptions> {
+  /** How the pool is labelled and opened. */
+  pool?: Partial<LabelOptions> & PoolOptions;
+  /** Components; 2 by default. */
+  count?: number;
+  /** Chunks of each component; 64 by default. */
+  chunks?: number;
+  /** The export refuses writes. */
+  readOnly?: boolean;
+  /** A TCP socket in place of a Unix socket. */
+  tcp?: boolean;
+  /** No client on the event loop: the first one is not served by a thread. */
+  isAlone?: boolean;
+}
+
+/** A pool, its server, and what they said. */
+export interface LaneServing extends AsyncDisposable, SmallPool {
+  /** The server. */
+  server: NbdServer;
+  /** Where it listens. */
+  address: NbdAddress;
+  /** What it logged. */
+  log: NbdEvent[];
+  /** The client that the event loop serves. */
+  first: NbdClient | undefined;
+  /**
+   * Connects, uses the export, and fails unless a thread serves it.
+   *
+   * @param dialect How to talk; `simple` by default.
+   */
+  open(dialect?: Dialect): Promise<NbdClient>;
+  /** The same, if it may be the event loop that serves it. */
+  openAny(
+    dialect?: Dialect,
+  ): Promise<{ client: NbdClient; hasThread: boolean }>;
+  /** What the threads have done for the pool. */
+  leased(): PoolCounters;
+  /** A path in a directory that is gone after the test. */
+  file(name: string): string;
+}
+
+/**
+ * Makes a pool and serves it.
+ *
+ * @param options What and how.
+ * @returns It; disposing stops the server and the pool.
+ */
+export async function serveOnLanes(
+  options: LaneServeOptions = {},
+): Promise<LaneServing> {
+  const { count = 2, chunks = 64, readOnly = false, isAlone = false } = options;
+  const scratch = await makeScratch();
+  const small = await openSmallPool(scratch, count, {
+    format: "native",
+    createSize: componentSize("native", chunks),
+    ...options.pool,
+  });
+  const { pool } = small;
+  const path = scratch.file("nbd.sock");
+  const listener = options.tcp === true
+    ? Deno.listen({ hostname: "127.0.0.1", port: 0 })
+    : Deno.listen({ transport: "unix", path });
+  const address: NbdAddress = listener.addr.transport === "tcp"
+    ? { port: listener.addr.port }
+    : { path };
+  const log: NbdEvent[] = [];
+  const server = new NbdServer({
+    threads: 2,
+    ...options,
+    exports: options.exports ?? [exportOf(pool, { readOnly })],
+    log: (event) => log.push(event),
+  });
+  server.serve(trackDescriptors(listener));
+  const connected = () => log.filter(({ kind }) => kind === "connected");
+  let clients = 0;
+  const openAny = async (dialect?: Dialect) => {
+    const client = await NbdClient.open(address, "disk", dialect);
+    clients++;
+    await until("connected", () => connected().length === clients);
+    const hasThread = connected().at(-1)?.message.includes(OWN_THREAD) === true;
+    return { client, hasThread };
+  };
+  let first: NbdClient | undefined;
+  if (!isAlone) {
+    const opened = await openAny();
+    assert(!opened.hasThread, "the event loop serves the first client");
+    first = opened.client;
+  }
+  return {
+    ...small,
+    server,
+    address,
+    log,
+    first,
+    openAny,
+    file: scratch.file,
+    async open(dialect) {
+      const { client, hasThread } = await openAny(dialect);
+      assert(hasThread, "a thread serves this client");
+      return client;
+    },
+    leased() {
+      const counters = newCounters();
+      assert(pool.leases instanceof PoolLeases);
+      pool.leases.addWork(counters);
+      return counters;
+    },
+    async [Symbol.asyncDispose]() {
+      first?.close();
+      await server.close({ graceMs: 0 });
+      await pool.close();
+      await scratch[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/**
+ * Makes sure that chunks are leased: writes to each until a thread has done it
+ * by itself.
+ *
+ * @param serving What serves them.
+ * @param client One that has a thread.
+ * @param offsets A byte of each chunk; each becomes zero.
+ */
+export async function lease(
+  serving: LaneServing,
+  client: NbdClient,
+  offsets: readonly number[],
+): Promise<void> {
+  for (const offset of offsets) {
+    const { writes } = serving.leased();
+    const deadline = performance.now() + 10_000;
+    while (serving.leased().writes === writes) {
+      assert(performance.now() < deadline, `no lease of byte ${offset}`);
+      await client.write(offset, new Uint8Array(1));
+    }
+  }
+}
