@@ -24,7 +24,7 @@ import { type LaneServing, lease, serveOnLanes } from "./lane_serving.ts";
 import { exportOf, until } from "./serving.ts";
 
 const { CMD_READ, CMD_WRITE, CMD_FLUSH, CMD_TRIM, CMD_WRITE_ZEROES } = NBD;
-const { CMD_FLAG_FUA, CMD_FLAG_NO_HOLE, EIO, EPERM } = NBD;
+const { CMD_FLAG_FUA, CMD_FLAG_NO_HOLE, EIO, EPERM, ESHUTDOWN } = NBD;
 const DIALECTS: readonly Dialect[] = ["simple", "structured", "extended"];
 
 function assertSame(actual: Uint8Array, wanted: Uint8Array): void {
@@ -363,6 +363,40 @@ Deno.test("a client that sends more than is taken loses nothing", async () => {
   for (const { errno } of (await replying).values()) assertEquals(errno, 0);
   for (const { offset, payload } of requests) {
     assertSame(await client.read(offset, payload.length), payload);
+  }
+});
+
+Deno.test("a pool is closed under threads that are at work", async () => {
+  await using serving = await serveOnLanes();
+  const clients = [await serving.open(), await serving.open("extended")];
+  const answered = [0, 0];
+  const working = clients.map(async (client, i) => {
+    const offset = i * SMALL_CHUNK;
+    for (let k = 0;; k++) {
+      const payload = pattern(20_000, k);
+      const { errno } = await client.call({
+        command: CMD_WRITE,
+        offset,
+        payload,
+      });
+      if (errno === ESHUTDOWN) return k - 1;
+      assertEquals(errno, 0);
+      answered[i] = k;
+    }
+  });
+  await until("they are at work", () => answered.every((k) => k > 100));
+  assert(serving.leased().writes > 0);
+  await serving.pool.close();
+  const last = await Promise.all(working);
+  for (const client of clients) {
+    const read = { command: CMD_READ, length: 10 };
+    assertEquals((await client.call(read)).errno, ESHUTDOWN);
+    await client.disconnect();
+  }
+  await using again = await openPool(serving.paths);
+  for (const [i, k] of last.entries()) {
+    const bytes = await readBytes(again, i * SMALL_CHUNK, 20_000);
+    assertSame(bytes, pattern(20_000, k));
   }
 });
 

@@ -15,6 +15,7 @@ import {
 } from "../../helpers/nbd_client.ts";
 import {
   componentSize,
+  FORMATS,
   KIB,
   MIB,
   pattern,
@@ -24,7 +25,7 @@ import {
 import { randomOf } from "../../helpers/small_pools.ts";
 import { type LaneServing, lease, serveOnLanes } from "./lane_serving.ts";
 
-const { CMD_READ, CMD_WRITE, CMD_FLUSH, CMD_FLAG_FUA } = NBD;
+const { CMD_READ, CMD_WRITE, CMD_WRITE_ZEROES, CMD_FLUSH, CMD_FLAG_FUA } = NBD;
 const { EINVAL, ENOSPC, EOVERFLOW } = NBD;
 const DIALECTS: readonly Dialect[] = ["simple", "structured", "extended"];
 const SIZE = 64 * MIB;
@@ -72,49 +73,61 @@ testDialects("a thread writes and reads chunks by itself", async (dialect) => {
   assert(after.reads > before.reads, "some reads are the thread's");
 });
 
-testDialects("random requests leave what they should", async (dialect) => {
-  await using serving = await serveOnLanes(ROOMY);
-  using client = await serving.open(dialect);
-  const random = randomOf(DIALECTS.indexOf(dialect));
-  const below = (end: number) => Math.floor(random() * end);
-  const size = 20 * SMALL_CHUNK;
-  const wanted = new Uint8Array(size);
-  for (let round = 0; round < 60; round++) {
-    // Ranges of one batch do not overlap: they may be done in any order.
-    const requests: RawRequest[] = [];
-    let at = below(1000);
-    for (;;) {
-      const length = 1 + below(below(8) === 0 ? 3 * SMALL_CHUNK : 9000);
-      if (at + length > size) break;
-      if (below(3) > 0) {
-        requests.push({ command: CMD_READ, offset: at, length });
-      } else {
-        const flags = below(6) === 0 ? CMD_FLAG_FUA : 0;
-        const payload = pattern(length, round);
-        requests.push({ command: CMD_WRITE, offset: at, payload, flags });
-      }
-      at += length + below(2 * SMALL_CHUNK);
+/** Requests whose ranges do not overlap: they may be done in any order. */
+function makeBatch(
+  below: (end: number) => number,
+  size: number,
+  seed: number,
+): RawRequest[] {
+  const requests: RawRequest[] = [];
+  for (let at = below(1000);; at += below(2 * SMALL_CHUNK)) {
+    const length = 1 + below(below(8) === 0 ? 3 * SMALL_CHUNK : 9000);
+    if (at + length > size) return requests;
+    const flags = below(6) === 0 ? CMD_FLAG_FUA : 0;
+    const what = below(9);
+    const range = { offset: at, length };
+    if (what < 3) requests.push({ command: CMD_READ, ...range });
+    else if (what === 3) {
+      requests.push({ command: CMD_WRITE_ZEROES, ...range, flags });
+    } else {
+      const payload = pattern(length, seed);
+      requests.push({ command: CMD_WRITE, offset: at, payload, flags });
     }
-    const sending = client.sendAll(requests);
-    const replies = await client.receiveAll(requests.length);
-    for (const [i, cookie] of (await sending).entries()) {
-      const { offset, payload, length } = requests[i] ?? { offset: 0 };
-      const start = Number(offset);
-      const reply = replies.get(cookie);
-      assertEquals(reply?.errno, 0);
-      if (payload !== undefined) wanted.set(payload, start);
-      else {
-        const end = start + Number(length);
-        assertSame(
-          reply?.payload ?? new Uint8Array(),
-          wanted.subarray(start, end),
-        );
-      }
-    }
+    at += length;
   }
-  assertSame(await onDisk(serving, 0, size), wanted);
-  assert(serving.leased().writes > 0, "some writes are the thread's");
-});
+}
+
+for (const format of FORMATS) {
+  testDialects(`random requests, format ${format}`, async (dialect) => {
+    await using serving = await serveOnLanes({
+      pool: { format, createSize: 32 * MIB },
+    });
+    using client = await serving.open(dialect);
+    const random = randomOf(DIALECTS.indexOf(dialect));
+    const below = (end: number) => Math.floor(random() * end);
+    const wanted = new Uint8Array(20 * SMALL_CHUNK);
+    for (let round = 0; round < 60; round++) {
+      const requests = makeBatch(below, wanted.length, round);
+      const sending = client.sendAll(requests);
+      const replies = await client.receiveAll(requests.length);
+      for (const [i, cookie] of (await sending).entries()) {
+        const request = requests[i] ?? { command: CMD_READ };
+        const { command, offset, payload, length } = request;
+        const start = Number(offset);
+        const end = start + Number(length ?? payload?.length);
+        const reply = replies.get(cookie);
+        assertEquals(reply?.errno, 0);
+        if (command === CMD_READ) {
+          const bytes = reply?.payload ?? new Uint8Array();
+          assertSame(bytes, wanted.subarray(start, end));
+        } else if (payload !== undefined) wanted.set(payload, start);
+        else wanted.fill(0, start, end);
+      }
+    }
+    assertSame(await onDisk(serving, 0, wanted.length), wanted);
+    assert(serving.leased().writes > 0, "some writes are the thread's");
+  });
+}
 
 for (const length of [4 * MIB, 32 * MIB]) {
   testDialects(`a WRITE of ${length / MIB} MiB is one`, async (dialect) => {
