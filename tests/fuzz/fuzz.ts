@@ -19,14 +19,15 @@ if (!Number.isSafeInteger(seed) || seed < 0 || !(minutes > 0)) {
 }
 const once = args.seed !== undefined && args.for === undefined;
 const end = performance.now() + minutes * 60_000;
-const { conversations, kept, judged, steady } = await fuzz({
+const { conversations, kept, judged, steady, lanes } = await fuzz({
   seed,
   goesOn: (count) => once ? count === 0 : performance.now() < end,
   onProgress: (count) => say(`${count} conversations from ${seed}`),
 });
 say(
   `${conversations} conversations from ${seed}, ${kept} of them not mutated: ` +
-    `${judged} answers were right, and ${steady} of the good clients\n`,
+    `${judged} answers were right, and ${steady} of the good clients; ` +
+    `${lanes} connections had threads\n`,
 );
 
 function say(text: string): void {

@@ -44,6 +44,8 @@ export interface FuzzResult {
   readonly judged: number;
   /** Requests of the good clients. */
   readonly steady: number;
+  /** Connections that had a thread. */
+  readonly lanes: number;
 }
 
 /** How many of 100 conversations are not mutated. */
@@ -114,6 +116,7 @@ class Run {
       kept: this.#kept,
       judged: this.#judged,
       steady: steady.reduce((sum, { answered }) => sum + answered, 0),
+      lanes: after.events["lane"] ?? 0,
     };
   }
 

@@ -5,16 +5,20 @@
  *
  * `victim.ts DIRECTORY`, where the pools and the Unix socket go.
  *
+ * A connection of its own is the one that the event loop serves, so that others
+ * get threads, as long as there are some.
+ *
  * @module
  */
 
-import { NbdServer } from "../../nbd/mod.ts";
+import { NbdServer, trackDescriptors } from "../../nbd/mod.ts";
 import {
   checkComponents,
   labelPool,
   openPool,
   type Pool,
 } from "../../pool/mod.ts";
+import { NbdClient } from "../helpers/nbd_client.ts";
 import { SMALL_CHUNK } from "../helpers/scratch.ts";
 import type { VictimReport } from "./victim_process.ts";
 import {
@@ -33,6 +37,9 @@ import {
 const EXIT_PANIC = 70;
 /** Exit code if a pool is not sound in the end. */
 const EXIT_UNSOUND = 71;
+
+/** Threads for clients: fewer than there are at once. */
+const THREADS = 8;
 
 /** A pool, and where it is. */
 interface Disk {
@@ -56,8 +63,10 @@ const server = new NbdServer({
     handshakeMs: HANDSHAKE_MS,
     options: OPTIONS_MAX,
   },
+  threads: THREADS,
   log: ({ kind, message }) => {
-    events.set(kind, (events.get(kind) ?? 0) + 1);
+    count(kind);
+    if (message.includes("on a thread of its own")) count("lane");
     if (kind === "error") say(Deno.stderr, message);
   },
 });
@@ -67,12 +76,18 @@ server.finished.catch((error) => {
 });
 const tcp = Deno.listen({ hostname: "127.0.0.1", port: 0 });
 const path = `${directory}/socket`;
-server.serve(tcp);
-server.serve(Deno.listen({ transport: "unix", path }));
+const unix = Deno.listen({ transport: "unix", path });
+for (const listener of [tcp, unix]) server.serve(trackDescriptors(listener));
+const own = await NbdClient.open({ path }, KEPT);
 say(Deno.stdout, `ready ${tcp.addr.port}`);
 await answerReports();
+await own.disconnect();
 await server.close();
 Deno.exit(await closeDisks());
+
+function count(event: string): void {
+  events.set(event, (events.get(event) ?? 0) + 1);
+}
 
 async function makeDisk(
   name: string,
@@ -117,12 +132,13 @@ async function answerReports(): Promise<void> {
 function report(): VictimReport {
   collectGarbage();
   const { heapUsed, external } = Deno.memoryUsage();
+  const { connections, ...counters } = server.counters;
   return {
-    clients: server.clients.length,
+    clients: server.clients.length - 1,
     delayed: hostile.pool.status().delayed.count,
     memory: heapUsed + external,
     descriptors: Deno.build.os === "linux" ? countDescriptors() : 0,
-    counters: { ...server.counters },
+    counters: { ...counters, connections: connections - 1 },
     events: Object.fromEntries(events),
   };
 }

@@ -10,7 +10,7 @@ import type { NbdAddress } from "../helpers/nbd_messages.ts";
 
 /** How the process does. */
 export interface VictimReport {
-  /** Connections. */
+  /** Connections, but for its own. */
   readonly clients: number;
   /** Writes that wait for space. */
   readonly delayed: number;
@@ -20,7 +20,7 @@ export interface VictimReport {
   readonly descriptors: number;
   /** What the server counts. */
   readonly counters: NbdCounters;
-  /** How often each kind of event was logged. */
+  /** How often each kind of event was logged; `lane`: a thread was given. */
   readonly events: Readonly<Record<string, number>>;
 }
 
