@@ -28,6 +28,6 @@ export type {
 } from "./leases.ts";
 export { MemoryDevice } from "./memory_device.ts";
 export type { MemoryDeviceOptions } from "./memory_device.ts";
-export { NativeBuffer, NativeIo } from "./native_io.ts";
+export { NativeBuffer } from "./native_io.ts";
 export { type AcceptedConnection, NativeSockets } from "./native_sockets.ts";
 export { SliceDevice } from "./slice_device.ts";
