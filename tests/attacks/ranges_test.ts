@@ -15,6 +15,7 @@ import {
   DIALECTS,
   DISK_SIZE,
   testAttacks,
+  testAttacksOnThreads,
 } from "./target.ts";
 
 const {
@@ -198,6 +199,44 @@ const ranges: Attack[] = [
       }
     },
   },
+  {
+    name: "a WRITE that reaches behind the end changes nothing before it",
+    async run(target) {
+      const length = 100_000;
+      const offset = DISK_SIZE - length / 2;
+      for (const dialect of DIALECTS) {
+        using client = await target.open(dialect);
+        const bytes = pattern(length / 2, 6);
+        // Twice: the second one finds it mapped.
+        for (let i = 0; i < 2; i++) await client.write(offset, bytes);
+        const payload = pattern(length, 7);
+        const request = { command: CMD_WRITE, offset, payload };
+        await assertRefused(client, [request], NBD.ENOSPC);
+        assertBytes(await client.read(offset, length / 2), bytes);
+        await client.disconnect();
+      }
+    },
+  },
+  {
+    name: "a disk that has grown ends where its old clients were told",
+    async run(target) {
+      const payload = pattern(4096, 8);
+      for (const [i, dialect] of DIALECTS.entries()) {
+        const offset = target.pool.size;
+        const read = { command: CMD_READ, offset, length: 4096 };
+        const write = { command: CMD_WRITE, offset, payload };
+        using old = await target.open(dialect);
+        await target.pool.resize(DISK_SIZE + (i + 1) * MIB);
+        using client = await target.open(dialect);
+        for (let k = 0; k < 2; k++) await client.write(offset, payload);
+        await assertRefused(old, [read], NBD.EINVAL);
+        await assertRefused(old, [write], NBD.ENOSPC);
+        await old.disconnect();
+        await client.disconnect();
+      }
+    },
+  },
 ];
 
 testAttacks(ranges);
+testAttacksOnThreads(ranges);

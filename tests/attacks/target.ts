@@ -7,7 +7,12 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { type NbdEvent, type NbdLimits, NbdServer } from "../../nbd/mod.ts";
+import {
+  type NbdEvent,
+  type NbdLimits,
+  NbdServer,
+  trackDescriptors,
+} from "../../nbd/mod.ts";
 import { labelPool, openPool, type Pool } from "../../pool/mod.ts";
 import {
   type Dialect,
@@ -31,6 +36,8 @@ export const DIALECTS: readonly Dialect[] = [
 
 /** Bytes of each component. */
 const COMPONENT_SIZE = 16 * MIB;
+/** Threads for clients beside the first: the other good ones, and attackers. */
+const THREADS = 6;
 /** What a good client writes and reads, bytes. */
 const GOOD_LENGTH = 100_000;
 
@@ -40,6 +47,8 @@ export interface TargetOptions {
   readonly limits?: Partial<NbdLimits>;
   /** A TCP socket in place of a Unix socket. */
   readonly tcp?: boolean;
+  /** Clients have threads, but for the first one. */
+  readonly threads?: boolean;
 }
 
 /** The server. To be used with `await using`. */
@@ -78,10 +87,13 @@ export class Target implements AsyncDisposable {
         { ...disk, name: "locked", readOnly: true },
       ],
       log: (event) => this.events.push(event),
+      threads: options.threads === true ? THREADS : 0,
       ...options.limits !== undefined && { limits: options.limits },
     });
     this.server.finished.catch((error) => this.#panic = error);
-    this.server.serve(listener);
+    this.server.serve(
+      options.threads === true ? trackDescriptors(listener) : listener,
+    );
   }
 
   /**
@@ -109,6 +121,13 @@ export class Target implements AsyncDisposable {
     await target.#clients[0]?.write(GOOD_OFFSET, new Uint8Array(4 * MIB));
     await target.assertGood();
     return target;
+  }
+
+  /** How many connections had a thread so far. */
+  get laneCount(): number {
+    return this.events.filter(({ message }) =>
+      message.includes("on a thread of its own")
+    ).length;
   }
 
   /** How many connections the good clients have. */
@@ -212,6 +231,25 @@ export function testAttacks(attacks: readonly Attack[]): void {
     Deno.test(`attack: ${name}`, async () => {
       await using target = await Target.start(options);
       await run(target);
+      await target.assertUnharmed();
+    });
+  }
+}
+
+/**
+ * Registers the same tests, but the event loop has a good client to serve, so
+ * that attackers get threads.
+ *
+ * @param attacks The attacks.
+ */
+export function testAttacksOnThreads(attacks: readonly Attack[]): void {
+  for (const { name, target: options, run } of attacks) {
+    Deno.test(`attack on a thread: ${name}`, async () => {
+      await using target = await Target.start({ ...options, threads: true });
+      const good = target.laneCount;
+      assertEquals(good, target.goodCount - 1);
+      await run(target);
+      assert(target.laneCount > good, "attackers had threads");
       await target.assertUnharmed();
     });
   }

@@ -28,6 +28,7 @@ import {
   joined,
   type Target,
   testAttacks,
+  testAttacksOnThreads,
 } from "./target.ts";
 
 const {
@@ -309,6 +310,7 @@ async function fillAndLeave(
 }
 
 testAttacks([...leaving, ...payloads, ...leaks]);
+testAttacksOnThreads([...leaving, ...payloads, ...leaks]);
 
 for (const dialect of DIALECTS) {
   Deno.test(`attack: reads that fail late keep no buffer, ${dialect}`, async () => {
