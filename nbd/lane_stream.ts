@@ -154,13 +154,15 @@ export class LaneStream implements ByteStream {
   }
 
   async #sendAll(source: Uint8Array<ArrayBuffer>): Promise<void> {
-    const { sockets, descriptor } = this.#parts;
+    const { sockets, descriptor, control } = this.#parts;
     let tries = 0;
     for (let sent = 0; sent < source.length;) {
       const count = sockets.sendNow(descriptor, source.subarray(sent));
       if (count > 0) {
         sent += count;
         tries = 0;
+        // Who takes replies, however slowly, is not idle.
+        control.noteActivity();
       } else if (
         !await sockets.writable(descriptor) || this.#closed ||
         ++tries === TRIES
