@@ -4,6 +4,7 @@
  * @module
  */
 
+import { assertEquals } from "@std/assert";
 import type {
   BlockDevice,
   WriteOptions,
@@ -15,7 +16,7 @@ import {
   MemoryDevice,
   SliceDevice,
 } from "../../device/mod.ts";
-import { NbdServer } from "../../nbd/mod.ts";
+import { NbdServer, trackDescriptors } from "../../nbd/mod.ts";
 import { labelPool, openPool } from "../../pool/mod.ts";
 import type { FormatName, Pool } from "../../pool/mod.ts";
 import { NBD, NbdClient } from "../helpers/nbd_client.ts";
@@ -142,17 +143,28 @@ class NbdDisk implements Disk {
   }
 }
 
+/** With threads there is another client, which the event loop serves. */
 async function overNbd(
   scratch: Scratch,
   device: BlockDevice,
+  threads = 0,
 ): Promise<Disk> {
   const path = scratch.file("nbd.sock");
+  let lanes = 0;
   const server = new NbdServer({
     exports: [{ name: "disk", description: "", device, readOnly: false }],
+    threads,
+    log: ({ message }) => {
+      if (message.includes("on a thread of its own")) lanes++;
+    },
   });
-  server.serve(Deno.listen({ transport: "unix", path }));
+  const listener = Deno.listen({ transport: "unix", path });
+  server.serve(threads > 0 ? trackDescriptors(listener) : listener);
+  const other = threads > 0 ? await NbdClient.open({ path }, "disk") : null;
   const client = await NbdClient.open({ path }, "disk");
+  assertEquals(lanes, threads);
   return new NbdDisk(device.size, client, async () => {
+    other?.close();
     await server.close();
     await device.close();
   });
@@ -209,5 +221,10 @@ for (const [version, format] of [[1, "freebsd"], [2, "native"]] as const) {
   testConformance({
     name: `Pool of format ${version} over NBD`,
     make: async (scratch) => overNbd(scratch, await makePool(scratch, format)),
+  });
+  testConformance({
+    name: `Pool of format ${version} over NBD, on a thread`,
+    make: async (scratch) =>
+      overNbd(scratch, await makePool(scratch, format), 1),
   });
 }

@@ -38,8 +38,8 @@ const EXIT_PANIC = 70;
 /** Exit code if a pool is not sound in the end. */
 const EXIT_UNSOUND = 71;
 
-/** Threads for clients: fewer than there are at once. */
-const THREADS = 8;
+/** Threads for clients; those that linger use them up in the end. */
+const THREADS = 16;
 
 /** A pool, and where it is. */
 interface Disk {
