@@ -191,10 +191,11 @@ export class Load {
   /** Blocks for which nothing is under way, in chunks that may be used. */
   #chooseBlocks(): Blocks {
     const { chunks, virtualChunks, chunkBlocks, disk } = this.#target;
-    const count = this.#random.happens(10)
-      ? 1 + this.#random.below(64)
-      : 1 + this.#random.below(4);
     for (let tries = 0; tries < 10_000; tries++) {
+      // Another one each time: there may be no place for a long run.
+      const count = this.#random.happens(10)
+        ? 1 + this.#random.below(64)
+        : 1 + this.#random.below(4);
       const used = [...chunks];
       const chunk = this.#allowance > 0 && this.#random.happens(20) ||
           used.length === 0
