@@ -79,6 +79,9 @@ export function askedMeanwhile<T>(asked: Promise<T>): Promise<T> {
   return asked;
 }
 
+/** What the server logs of a client whose requests a thread executes. */
+const ON_THREAD = "on a thread of its own";
+
 /** A pool, the client's idea of it, and chance. */
 export class Victim implements AsyncDisposable {
   /** Requests acknowledged in all rounds. */
@@ -91,6 +94,7 @@ export class Victim implements AsyncDisposable {
   readonly files: string[];
   readonly #format: FormatName;
   readonly #target: LoadTarget;
+  #kills = 0;
 
   private constructor(format: FormatName, pool: ServedPool, seed: number) {
     this.#format = format;
@@ -178,7 +182,8 @@ export class Victim implements AsyncDisposable {
   }
 
   /**
-   * Loads the server, and kills it.
+   * Loads the server, and kills it. Every other time another client is there
+   * first, so that the load is on a thread.
    *
    * @param options How much.
    * @param act What is done meanwhile; the kill comes when it is done.
@@ -190,7 +195,11 @@ export class Victim implements AsyncDisposable {
     const { physicalChunks, reservedChunks } = await this.status();
     const capacity = physicalChunks - reservedChunks;
     const limit = (options.chunks ?? capacity) + (options.overcommit ?? 0);
+    const isOnThread = ++this.#kills % 2 === 0;
+    using _first = isOnThread ? await this.pool.connect() : null;
     using client = await this.pool.connect();
+    // The thread has started when it has handed this over.
+    await client.flush();
     const load = new Load(
       client,
       this.#target,
@@ -208,6 +217,7 @@ export class Victim implements AsyncDisposable {
         cause: loaded.reason,
       });
     }
+    assertEquals(server.stderr.includes(ON_THREAD), isOnThread);
     this.acknowledged += load.acknowledged;
   }
 
