@@ -10,6 +10,8 @@
  * @module
  */
 
+import { plain } from "./native_io.ts";
+
 const SYMBOLS = {
   fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
@@ -138,14 +140,6 @@ export function nextHole(descriptor: number, offset: number): number {
 function seek(descriptor: number, offset: number, whence: number): number {
   const symbols = libc()?.symbols;
   return Number(symbols?.lseek(descriptor, BigInt(offset), whence) ?? -1);
-}
-
-/**
- * A 64-bit argument for which nothing is allocated: the runtime takes numbers
- * as well, which its types do not know.
- */
-function plain(value: number): bigint {
-  return value as unknown as bigint;
 }
 
 // A `struct iovec`, used by one call at a time: u64 address, u64 length.
