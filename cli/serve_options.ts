@@ -4,6 +4,7 @@
  * @module
  */
 
+import { LEASE_THREADS_MAX } from "../device/mod.ts";
 import type { PoolOptions } from "../pool/mod.ts";
 import {
   type Address,
@@ -41,11 +42,13 @@ export function conductOf(invocation: Invocation): Conduct {
   }
   const owner = invocation.value("socket-owner");
   const maxClients = numberOption(invocation, "max-clients", /^[1-9]\d*$/);
-  const threads = numberOption(
-    invocation,
-    "threads",
-    /^([0-9]|[1-5][0-9]|6[0-4])$/,
-  );
+  const threads = numberOption(invocation, "threads", /^\d+$/);
+  if (threads !== undefined && threads > LEASE_THREADS_MAX) {
+    throw new UsageError(
+      `Option --threads takes 0 to ${LEASE_THREADS_MAX}, not ${threads}`,
+      HINT,
+    );
+  }
   const idle = numberOption(invocation, "idle-timeout", /^\d+(\.\d+)?$/);
   const grace = numberOption(invocation, "grace", /^\d+(\.\d+)?$/);
   const pidFile = invocation.value("pid-file");

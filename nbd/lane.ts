@@ -20,6 +20,7 @@ import { NativeBuffer, NativeIo } from "../device/native_io.ts";
 import { NativeSockets } from "../device/native_sockets.ts";
 import { ChunkForm } from "./chunk_form.ts";
 import type { ExportFacts } from "./export.ts";
+import { pieceLength } from "./large_write.ts";
 import { LaneControl, type LaneJob, type LaneReport } from "./lane_control.ts";
 import {
   LANE_ANSWER_MS,
@@ -45,6 +46,7 @@ import {
   createRequest,
   decodeExtendedRequest,
   decodeRequest,
+  hasPayload,
   type NbdRequest,
   type ReplyAddress,
 } from "./request.ts";
@@ -224,7 +226,7 @@ class LaneConnection {
       }
     }
     this.#toHand = this.#requestSize;
-    if (this.#hasPayload(request)) this.#toHand += length;
+    if (hasPayload(request, this.#extended)) this.#toHand += length;
     return true;
   }
 
@@ -239,12 +241,6 @@ class LaneConnection {
   #passes(request: NbdRequest): boolean {
     const facts = this.#facts;
     return checkRequest(facts, request, facts.size) === undefined;
-  }
-
-  #hasPayload({ command, flags }: NbdRequest): boolean {
-    return this.#extended
-      ? (flags & FLAG_PAYLOAD_LEN) !== 0
-      : command === COMMAND_WRITE;
   }
 
   /**
@@ -293,12 +289,10 @@ class LaneConnection {
   #takePiece(large: TakenWrite): boolean {
     const { offset, rest } = large;
     const available = this.#end - this.#start;
-    const whole = Math.min(rest, this.#disk.reach(offset));
-    let length = whole;
-    if (available < whole) {
-      if (available < PAYLOAD_WHOLE_MAX) return false;
-      length = available - (offset + available) % this.#blockSize;
-    }
+    const inChunk = Math.min(rest, this.#disk.reach(offset));
+    const part = { offset, rest: inChunk, failure: undefined };
+    const length = pieceLength(part, available, this.#blockSize);
+    if (length === 0) return false;
     const at = this.#received.address + this.#start;
     if (
       !this.#disk.write(at, length, offset) &&

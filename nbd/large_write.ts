@@ -37,7 +37,7 @@ export interface LargeWrite {
  *   all there is if it is to be dropped; 0 to wait for more.
  */
 export function pieceLength(
-  write: LargeWrite,
+  write: Pick<LargeWrite, "offset" | "rest" | "failure">,
   available: number,
   blockSize: number,
 ): number {

@@ -9,7 +9,12 @@
  * @module
  */
 
-import { EXTENDED_REQUEST_MAGIC, REQUEST_MAGIC } from "./protocol.ts";
+import {
+  COMMAND_WRITE,
+  EXTENDED_REQUEST_MAGIC,
+  FLAG_PAYLOAD_LEN,
+  REQUEST_MAGIC,
+} from "./protocol.ts";
 
 /**
  * What a reply carries of its request: signed halves of 64-bit numbers, which
@@ -106,6 +111,20 @@ export function decodeExtendedRequest(
   decodeStart(view, at, request);
   request.length = getUint64(view, at + 24);
   return true;
+}
+
+/**
+ * Whether a payload of `length` bytes follows a header.
+ *
+ * @param request What was decoded.
+ * @param extended Whether the header is extended.
+ * @returns False also if it has no bytes.
+ */
+export function hasPayload(request: NbdRequest, extended: boolean): boolean {
+  return request.length > 0 &&
+    (extended
+      ? (request.flags & FLAG_PAYLOAD_LEN) !== 0
+      : request.command === COMMAND_WRITE);
 }
 
 /**

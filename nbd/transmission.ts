@@ -29,9 +29,7 @@ import { LateRequests } from "./late_requests.ts";
 import { PAYLOAD_WHOLE_MAX, REQUESTS_PENDING_MAX } from "./limits.ts";
 import {
   COMMAND_DISCONNECT,
-  COMMAND_WRITE,
   EXTENDED_REQUEST_SIZE,
-  FLAG_PAYLOAD_LEN,
   PAYLOAD_SIZE_MAX,
   REQUEST_SIZE,
 } from "./protocol.ts";
@@ -41,6 +39,7 @@ import {
   createRequest,
   decodeExtendedRequest,
   decodeRequest,
+  hasPayload,
   type NbdRequest,
 } from "./request.ts";
 import { type ByteStream, closeQuietly } from "./stream.ts";
@@ -268,7 +267,7 @@ export class Transmission {
       if (received.available < this.#requestSize) return false;
       if (!this.#decode(request)) break;
       if (!this.#replies.hasRoom(commands.roomFor(request))) return true;
-      if (this.#hasPayload(request)) {
+      if (hasPayload(request, this.#facts.extended)) {
         if (!this.#takePayload(request)) return false;
       } else {
         received.skip(this.#requestSize);
@@ -298,7 +297,7 @@ export class Transmission {
       this.#deaf = true;
       this.#reason = "the client said goodbye";
     } else if (
-      this.#facts.extended && this.#hasPayload(request) &&
+      this.#facts.extended && hasPayload(request, true) &&
       request.length > PAYLOAD_SIZE_MAX
     ) {
       this.#hangUp(`a payload has ${request.length} bytes`);
@@ -310,14 +309,6 @@ export class Transmission {
     this.#deaf = true;
     this.#reason = `the client broke the protocol: ${what}`;
     this.#abort.abort();
-  }
-
-  /** Whether `length` bytes follow, and more than none. */
-  #hasPayload(request: NbdRequest): boolean {
-    return request.length > 0 &&
-      (this.#facts.extended
-        ? (request.flags & FLAG_PAYLOAD_LEN) !== 0
-        : request.command === COMMAND_WRITE);
   }
 
   /** @returns False if more of it has to arrive first. */

@@ -124,6 +124,10 @@ const CASES: readonly (readonly [string[], string])[] = [
     'Option --max-clients needs a number, not "0"\n',
   ],
   [
+    ["serve", "demo", "--threads", "65"],
+    "Option --threads takes 0 to 64, not 65\n",
+  ],
+  [
     ["serve", "demo", "--grace", "soon"],
     'Option --grace needs a number, not "soon"\n',
   ],
