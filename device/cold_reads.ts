@@ -10,7 +10,8 @@
  */
 
 import fs from "node:fs";
-import { readAhead, readNoWait } from "./native_linux.ts";
+import { readNoWait } from "./native_io.ts";
+import { readAhead } from "./native_linux.ts";
 
 /** Threads that wait for the oldest reads. */
 const WAITERS_MAX = 2;

@@ -37,12 +37,12 @@ import {
   transferError,
 } from "./files.ts";
 import type { LentDescriptor } from "./leases.ts";
+import { readNoWait, writeNatively } from "./native_io.ts";
 import {
   blockDeviceSize,
   nextData,
   nextHole,
   punchHole,
-  readNoWait,
   zeroRange,
 } from "./native_linux.ts";
 
@@ -293,6 +293,10 @@ export class FileDevice implements BlockDevice {
     const length = source.length;
     let done = 0;
     this.#dirty = true;
+    // Costs less; if it does not write all, the other way tells why.
+    const written = length > 0 && this.#native &&
+      writeNatively(this.#descriptor, source, offset);
+    if (written) done = length;
     try {
       while (done < length) {
         done += fs.writeSync(

@@ -58,7 +58,8 @@ export class LeasedDisk {
       const { descriptor, tellsCached, at } = leases.lease;
       let done: boolean;
       if (tellsCached && this.#watch.isToLook()) {
-        done = this.#io.readNoWait(descriptor, address, length, at);
+        const count = this.#io.readNoWait(descriptor, address, length, at);
+        done = count === length;
         if (!done) this.#watch.missed();
       } else {
         done = this.#io.read(descriptor, address, length, at);

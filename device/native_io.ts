@@ -1,10 +1,13 @@
 /**
- * Reads and writes of descriptors that another thread has opened, from the C
- * library of Linux through Deno's FFI: Node's calls know only descriptors of
- * their own thread. Nothing is allocated by a call.
+ * Reads and writes of descriptors, from the C library of Linux through Deno's
+ * FFI: of the page cache only; of what another thread has opened, since Node's
+ * calls know only descriptors of their own thread; and at less cost than those.
+ * Nothing is allocated by a call.
  *
  * @module
  */
+
+import { NativeWords } from "./native_words.ts";
 
 const SYMBOLS = {
   // Counts stay below 2^31; a longer type would come back as a BigInt.
@@ -18,17 +21,6 @@ const SYMBOLS = {
 
 /** From `linux/fs.h`: fail instead of waiting for a disk. */
 const RWF_NOWAIT = 0x08;
-
-/**
- * A 64-bit argument for which nothing is allocated: the runtime takes numbers
- * as well, which its types do not know.
- *
- * @param value A whole number below 2^53.
- * @returns The same number.
- */
-export function plain(value: number): bigint {
-  return value as unknown as bigint;
-}
 
 /** Memory whose address is known. */
 export class NativeBuffer {
@@ -53,12 +45,14 @@ export class NativeBuffer {
   }
 }
 
-/** Reads and writes of any descriptor, whole or not at all. */
+/** Reads and writes of any descriptor. */
 export class NativeIo {
   readonly #libc: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
-  // A `struct iovec`: u64 address, u64 length.
-  readonly #vector = new Uint8Array(16);
-  readonly #vectorView: DataView = new DataView(this.#vector.buffer);
+  /** The arguments address, length and offset. */
+  readonly #args = new NativeWords(3);
+  /** A `struct iovec`: u64 address, u64 length. */
+  readonly #vector = new NativeWords(2);
+  readonly #vectorBytes = new Uint8Array(this.#vector.words.buffer);
 
   /** Opens the C library; throws where there is none to be had. */
   constructor() {
@@ -81,14 +75,11 @@ export class NativeIo {
     offset: number,
   ): boolean {
     const { pread } = this.#libc;
+    const { words, signed } = this.#args;
     let done = 0;
     while (done < length) {
-      const count = pread(
-        descriptor,
-        plain(address + done),
-        plain(length - done),
-        plain(offset + done),
-      );
+      this.#set(address + done, length - done, offset + done);
+      const count = pread(descriptor, words[0]!, words[1]!, signed[2]!);
       if (count <= 0) return false;
       done += count;
     }
@@ -96,28 +87,27 @@ export class NativeIo {
   }
 
   /**
-   * Reads what is in the page cache, or nothing.
+   * Reads what needs no waiting for a disk.
    *
    * @param descriptor Whose.
    * @param address Where the bytes go.
    * @param length How many.
    * @param offset The first byte.
-   * @returns Whether all of them are there.
+   * @returns Bytes, from the first one on; or -1 if not even that one is in
+   *   the page cache, or the system does not tell.
    */
   readNoWait(
     descriptor: number,
     address: number,
     length: number,
     offset: number,
-  ): boolean {
-    const view = this.#vectorView;
-    view.setUint32(0, address >>> 0, true);
-    view.setUint32(4, Math.floor(address / 2 ** 32), true);
-    view.setUint32(8, length, true);
-    const at = plain(offset);
+  ): number {
+    this.#vector.set(0, address);
+    this.#vector.set(1, length);
+    this.#args.set(2, offset);
     const { preadv2 } = this.#libc;
-    const count = preadv2(descriptor, this.#vector, 1, at, RWF_NOWAIT);
-    return count === length;
+    const at = this.#args.signed[2]!;
+    return preadv2(descriptor, this.#vectorBytes, 1, at, RWF_NOWAIT);
   }
 
   /**
@@ -136,17 +126,87 @@ export class NativeIo {
     offset: number,
   ): boolean {
     const { pwrite } = this.#libc;
+    const { words, signed } = this.#args;
     let done = 0;
     while (done < length) {
-      const count = pwrite(
-        descriptor,
-        plain(address + done),
-        plain(length - done),
-        plain(offset + done),
-      );
+      this.#set(address + done, length - done, offset + done);
+      const count = pwrite(descriptor, words[0]!, words[1]!, signed[2]!);
       if (count <= 0) return false;
       done += count;
     }
     return true;
   }
+
+  #set(address: number, length: number, offset: number): void {
+    this.#args.set(0, address);
+    this.#args.set(1, length);
+    this.#args.set(2, offset);
+  }
+}
+
+/** For this thread, made at the first use; null if there is none to be had. */
+let ownIo: NativeIo | null | undefined;
+
+function native(): NativeIo | null {
+  if (ownIo !== undefined) return ownIo;
+  ownIo = null;
+  try {
+    if (Deno.build.os === "linux") ownIo = new NativeIo();
+  } catch {
+    // Not permitted, or another C library: the portable ways remain.
+  }
+  return ownIo;
+}
+
+/** The memory that was used last, and its address. */
+let lastMemory: ArrayBufferLike | undefined;
+let lastAddress = 0;
+
+/** Where memory is. It does not move as long as it is in use. */
+function addressOf({ buffer, byteOffset }: Uint8Array): number {
+  if (buffer !== lastMemory) {
+    const pointer = Deno.UnsafePointer.of(new Uint8Array(buffer));
+    // At most 2^57 on any system there is, in steps of 16: exact.
+    lastAddress = Number(Deno.UnsafePointer.value(pointer));
+    lastMemory = buffer;
+  }
+  return lastAddress + byteOffset;
+}
+
+/**
+ * Reads what needs no waiting for a disk.
+ *
+ * @param descriptor An open descriptor.
+ * @param target Where the bytes go; not empty.
+ * @param offset The first byte.
+ * @returns Bytes, from the first one on; or -1 if not even that one is in the
+ *   page cache, or it cannot be found out.
+ */
+export function readNoWait(
+  descriptor: number,
+  target: Uint8Array,
+  offset: number,
+): number {
+  const io = native();
+  if (io === null) return -1;
+  return io.readNoWait(descriptor, addressOf(target), target.length, offset);
+}
+
+/**
+ * Writes.
+ *
+ * @param descriptor An open descriptor.
+ * @param source The bytes; not empty.
+ * @param offset The first byte.
+ * @returns Whether all of them are written; if not, some may be, and another
+ *   try tells why.
+ */
+export function writeNatively(
+  descriptor: number,
+  source: Uint8Array,
+  offset: number,
+): boolean {
+  const io = native();
+  if (io === null) return false;
+  return io.write(descriptor, addressOf(source), source.length, offset);
 }

@@ -1,7 +1,7 @@
 /**
  * What the runtime lacks, from the C library of Linux through Deno's FFI:
- * punching and finding holes, reading what is in the page cache only, the size
- * of a block device, and small files that Deno keeps to itself (`/proc`).
+ * punching and finding holes, reading ahead, the size of a block device, and
+ * small files that Deno keeps to itself (`/proc`).
  *
  * Everything here is an improvement, never a need: without `--allow-ffi`, or
  * on another system, each function says that it could not, and the caller
@@ -10,16 +10,12 @@
  * @module
  */
 
-import { plain } from "./native_io.ts";
+import { NativeWords } from "./native_words.ts";
 
 const SYMBOLS = {
   fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
   posix_fadvise: { parameters: ["i32", "i64", "i64", "i32"], result: "i32" },
-  preadv2: {
-    parameters: ["i32", "buffer", "i32", "i64", "i32"],
-    result: "i32",
-  },
   open: { parameters: ["buffer", "i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
@@ -31,8 +27,6 @@ const FALLOC_FL_KEEP_SIZE = 0x01;
 const FALLOC_FL_PUNCH_HOLE = 0x02;
 /** From `linux/falloc.h`: the range reads as zeroes and keeps its space. */
 const FALLOC_FL_ZERO_RANGE = 0x10;
-/** From `linux/fs.h`: fail instead of waiting for a disk. */
-const RWF_NOWAIT = 0x08;
 /** From `linux/fadvise.h`: begin to read it. */
 const POSIX_FADV_WILLNEED = 3;
 const SEEK_END = 2;
@@ -142,46 +136,8 @@ function seek(descriptor: number, offset: number, whence: number): number {
   return Number(symbols?.lseek(descriptor, BigInt(offset), whence) ?? -1);
 }
 
-// A `struct iovec`, used by one call at a time: u64 address, u64 length.
-const vector = new Uint8Array(16);
-const vectorView = new DataView(vector.buffer);
-/** The memory that was read into last, and its address. */
-let lastMemory: ArrayBufferLike | undefined;
-let lastAddress = 0;
-
-/** Where memory is. It does not move as long as it is in use. */
-function addressOf(memory: ArrayBufferLike): number {
-  if (memory !== lastMemory) {
-    const pointer = Deno.UnsafePointer.of(new Uint8Array(memory));
-    // At most 2^57 on any system there is, in steps of 16: exact.
-    lastAddress = Number(Deno.UnsafePointer.value(pointer));
-    lastMemory = memory;
-  }
-  return lastAddress;
-}
-
-/**
- * Reads what needs no waiting for a disk.
- *
- * @param descriptor An open descriptor.
- * @param target Where the bytes go; not empty.
- * @param offset The first byte.
- * @returns Bytes, from the first one on; or -1 if not even that one is in the
- *   page cache, or it cannot be found out.
- */
-export function readNoWait(
-  descriptor: number,
-  target: Uint8Array,
-  offset: number,
-): number {
-  const symbols = libc()?.symbols;
-  if (symbols === undefined) return -1;
-  const address = addressOf(target.buffer) + target.byteOffset;
-  vectorView.setUint32(0, address >>> 0, true);
-  vectorView.setUint32(4, Math.floor(address / 2 ** 32), true);
-  vectorView.setUint32(8, target.length, true);
-  return symbols.preadv2(descriptor, vector, 1, plain(offset), RWF_NOWAIT);
-}
+/** The arguments offset and length. */
+const range = new NativeWords(2);
 
 /**
  * Begins to read a range into the page cache, and waits for nothing.
@@ -195,9 +151,11 @@ export function readAhead(
   offset: number,
   length: number,
 ): void {
+  const { signed } = range;
+  range.set(0, offset);
+  range.set(1, length);
   const advice = POSIX_FADV_WILLNEED;
-  const [start, bytes] = [plain(offset), plain(length)];
-  libc()?.symbols.posix_fadvise(descriptor, start, bytes, advice);
+  libc()?.symbols.posix_fadvise(descriptor, signed[0]!, signed[1]!, advice);
 }
 
 /**

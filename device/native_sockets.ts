@@ -9,7 +9,7 @@
  * @module
  */
 
-import { plain } from "./native_io.ts";
+import { NativeWords } from "./native_words.ts";
 
 const SYMBOLS = {
   recv: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
@@ -93,6 +93,8 @@ export class NativeSockets {
   readonly #value = new Uint8Array(8);
   readonly #valueView: DataView = new DataView(this.#value.buffer);
   readonly #valueLength = new Uint32Array(1);
+  /** The arguments address and length. */
+  readonly #args = new NativeWords(2);
 
   /** Opens the C library; throws where there is none to be had. */
   constructor() {
@@ -109,8 +111,11 @@ export class NativeSockets {
    */
   receive(descriptor: number, address: number, length: number): number {
     const { recv } = this.#libc;
+    const { words } = this.#args;
+    this.#args.set(0, address);
+    this.#args.set(1, length);
     for (let tries = 0; tries < TRIES; tries++) {
-      const count = recv(descriptor, plain(address), plain(length), 0);
+      const count = recv(descriptor, words[0]!, words[1]!, 0);
       if (count >= 0) return count;
     }
     return 0;
@@ -126,15 +131,13 @@ export class NativeSockets {
    */
   send(descriptor: number, address: number, length: number): boolean {
     const { send } = this.#libc;
+    const { words } = this.#args;
     let sent = 0;
     let tries = 0;
     while (sent < length) {
-      const count = send(
-        descriptor,
-        plain(address + sent),
-        plain(length - sent),
-        MSG_NOSIGNAL,
-      );
+      this.#args.set(0, address + sent);
+      this.#args.set(1, length - sent);
+      const count = send(descriptor, words[0]!, words[1]!, MSG_NOSIGNAL);
       if (count > 0) {
         sent += count;
         tries = 0;
@@ -151,9 +154,10 @@ export class NativeSockets {
    * @returns How many were taken; -1 if none, for whatever reason.
    */
   sendNow(descriptor: number, source: Uint8Array<ArrayBuffer>): number {
+    const { words } = this.#args;
+    this.#args.set(1, source.length);
     const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    const length = plain(source.length);
-    return this.#libc.sendBytes(descriptor, source, length, flags);
+    return this.#libc.sendBytes(descriptor, source, words[1]!, flags);
   }
 
   /**
@@ -168,7 +172,7 @@ export class NativeSockets {
     const view = new DataView(about.buffer);
     view.setInt32(0, descriptor, true);
     view.setInt16(4, POLLOUT, true);
-    await this.#libc.poll(about, plain(1), -1);
+    await this.#libc.poll(about, 1n, -1);
     return (view.getInt16(6, true) & POLLERR_OR_HUP) === 0;
   }
 
@@ -229,7 +233,7 @@ export class NativeSockets {
     const { epoll_ctl, fcntl } = this.#libc;
     const isForgotten = this.#descriptors().some((one) =>
       this.#link(one) === EVENT_POLL &&
-      epoll_ctl(one, EPOLL_CTL_DEL, descriptor, plain(0)) === 0
+      epoll_ctl(one, EPOLL_CTL_DEL, descriptor, 0n) === 0
     );
     if (!isForgotten) return false;
     const flags = fcntl(descriptor, F_GETFL, 0);
@@ -244,7 +248,7 @@ export class NativeSockets {
     if (directory < 0) return [];
     const found: number[] = [];
     const entries = this.#entries;
-    const length = plain(entries.length);
+    const length = BigInt(entries.length);
     for (;;) {
       const count = getdents64(directory, entries, length);
       if (count <= 0) break;
@@ -307,7 +311,7 @@ export class NativeSockets {
   #link(descriptor: number): string {
     const target = new Uint8Array(64);
     const path = cString(`/proc/self/fd/${descriptor}`);
-    this.#libc.readlink(path, target, plain(target.length - 1));
+    this.#libc.readlink(path, target, BigInt(target.length - 1));
     return textOf(target);
   }
 }
