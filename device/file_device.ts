@@ -37,7 +37,7 @@ import {
   transferError,
 } from "./files.ts";
 import type { LentDescriptor } from "./leases.ts";
-import { readNoWait, writeNatively } from "./native_io.ts";
+import { readNoWait } from "./native_io.ts";
 import {
   blockDeviceSize,
   nextData,
@@ -45,6 +45,7 @@ import {
   punchHole,
   zeroRange,
 } from "./native_linux.ts";
+import { readWhole, writeWhole } from "./transfers.ts";
 
 /** Zeroes are written in pieces of this many bytes. */
 const ZERO_PIECE_BYTES = 1 << 20;
@@ -202,22 +203,10 @@ export class FileDevice implements BlockDevice {
    * @throws {VirstorError} `io`, also if the file has become shorter.
    */
   read(target: Uint8Array, offset: number): undefined {
-    const length = target.length;
-    let done = 0;
     try {
-      while (done < length) {
-        const count = fs.readSync(
-          this.#descriptor,
-          target,
-          done,
-          length - done,
-          offset + done,
-        );
-        if (count === 0) throw new Error("the file ends before");
-        done += count;
-      }
+      readWhole(this.#descriptor, target, offset, this.#native);
     } catch (error) {
-      throw this.#failure("read", length, offset, error);
+      throw this.#failure("read", target.length, offset, error);
     }
   }
 
@@ -290,25 +279,11 @@ export class FileDevice implements BlockDevice {
     offset: number,
     options?: WriteOptions,
   ): Completion {
-    const length = source.length;
-    let done = 0;
     this.#dirty = true;
-    // Costs less; if it does not write all, the other way tells why.
-    const written = length > 0 && this.#native &&
-      writeNatively(this.#descriptor, source, offset);
-    if (written) done = length;
     try {
-      while (done < length) {
-        done += fs.writeSync(
-          this.#descriptor,
-          source,
-          done,
-          length - done,
-          offset + done,
-        );
-      }
+      writeWhole(this.#descriptor, source, offset, this.#native);
     } catch (error) {
-      throw this.#failure("write", length, offset, error);
+      throw this.#failure("write", source.length, offset, error);
     }
     return options?.fua === true ? this.flush() : undefined;
   }

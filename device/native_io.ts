@@ -52,7 +52,6 @@ export class NativeIo {
   readonly #args = new NativeWords(3);
   /** A `struct iovec`: u64 address, u64 length. */
   readonly #vector = new NativeWords(2);
-  readonly #vectorBytes = new Uint8Array(this.#vector.words.buffer);
 
   /** Opens the C library; throws where there is none to be had. */
   constructor() {
@@ -75,11 +74,15 @@ export class NativeIo {
     offset: number,
   ): boolean {
     const { pread } = this.#libc;
-    const { words, signed } = this.#args;
+    const args = this.#args;
     let done = 0;
     while (done < length) {
-      this.#set(address + done, length - done, offset + done);
-      const count = pread(descriptor, words[0]!, words[1]!, signed[2]!);
+      const count = pread(
+        descriptor,
+        args.unsigned(0, address + done),
+        args.unsigned(1, length - done),
+        args.signed(2, offset + done),
+      );
       if (count <= 0) return false;
       done += count;
     }
@@ -102,12 +105,11 @@ export class NativeIo {
     length: number,
     offset: number,
   ): number {
-    this.#vector.set(0, address);
-    this.#vector.set(1, length);
-    this.#args.set(2, offset);
-    const { preadv2 } = this.#libc;
-    const at = this.#args.signed[2]!;
-    return preadv2(descriptor, this.#vectorBytes, 1, at, RWF_NOWAIT);
+    const vector = this.#vector;
+    vector.unsigned(0, address);
+    vector.unsigned(1, length);
+    const at = this.#args.signed(2, offset);
+    return this.#libc.preadv2(descriptor, vector.bytes, 1, at, RWF_NOWAIT);
   }
 
   /**
@@ -126,21 +128,19 @@ export class NativeIo {
     offset: number,
   ): boolean {
     const { pwrite } = this.#libc;
-    const { words, signed } = this.#args;
+    const args = this.#args;
     let done = 0;
     while (done < length) {
-      this.#set(address + done, length - done, offset + done);
-      const count = pwrite(descriptor, words[0]!, words[1]!, signed[2]!);
+      const count = pwrite(
+        descriptor,
+        args.unsigned(0, address + done),
+        args.unsigned(1, length - done),
+        args.signed(2, offset + done),
+      );
       if (count <= 0) return false;
       done += count;
     }
     return true;
-  }
-
-  #set(address: number, length: number, offset: number): void {
-    this.#args.set(0, address);
-    this.#args.set(1, length);
-    this.#args.set(2, offset);
   }
 }
 
@@ -193,13 +193,31 @@ export function readNoWait(
 }
 
 /**
+ * Reads.
+ *
+ * @param descriptor An open descriptor.
+ * @param target Where the bytes go; not empty.
+ * @param offset The first byte.
+ * @returns Whether all of them are there; if not, another way tells why.
+ */
+export function readNatively(
+  descriptor: number,
+  target: Uint8Array,
+  offset: number,
+): boolean {
+  const io = native();
+  if (io === null) return false;
+  return io.read(descriptor, addressOf(target), target.length, offset);
+}
+
+/**
  * Writes.
  *
  * @param descriptor An open descriptor.
  * @param source The bytes; not empty.
  * @param offset The first byte.
  * @returns Whether all of them are written; if not, some may be, and another
- *   try tells why.
+ *   way tells why.
  */
 export function writeNatively(
   descriptor: number,

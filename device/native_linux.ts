@@ -151,11 +151,8 @@ export function readAhead(
   offset: number,
   length: number,
 ): void {
-  const { signed } = range;
-  range.set(0, offset);
-  range.set(1, length);
-  const advice = POSIX_FADV_WILLNEED;
-  libc()?.symbols.posix_fadvise(descriptor, signed[0]!, signed[1]!, advice);
+  const [start, bytes] = [range.signed(0, offset), range.signed(1, length)];
+  libc()?.symbols.posix_fadvise(descriptor, start, bytes, POSIX_FADV_WILLNEED);
 }
 
 /**

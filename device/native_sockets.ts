@@ -111,11 +111,10 @@ export class NativeSockets {
    */
   receive(descriptor: number, address: number, length: number): number {
     const { recv } = this.#libc;
-    const { words } = this.#args;
-    this.#args.set(0, address);
-    this.#args.set(1, length);
+    const args = this.#args;
     for (let tries = 0; tries < TRIES; tries++) {
-      const count = recv(descriptor, words[0]!, words[1]!, 0);
+      const at = args.unsigned(0, address);
+      const count = recv(descriptor, at, args.unsigned(1, length), 0);
       if (count >= 0) return count;
     }
     return 0;
@@ -131,13 +130,13 @@ export class NativeSockets {
    */
   send(descriptor: number, address: number, length: number): boolean {
     const { send } = this.#libc;
-    const { words } = this.#args;
+    const args = this.#args;
     let sent = 0;
     let tries = 0;
     while (sent < length) {
-      this.#args.set(0, address + sent);
-      this.#args.set(1, length - sent);
-      const count = send(descriptor, words[0]!, words[1]!, MSG_NOSIGNAL);
+      const at = args.unsigned(0, address + sent);
+      const rest = args.unsigned(1, length - sent);
+      const count = send(descriptor, at, rest, MSG_NOSIGNAL);
       if (count > 0) {
         sent += count;
         tries = 0;
@@ -154,10 +153,9 @@ export class NativeSockets {
    * @returns How many were taken; -1 if none, for whatever reason.
    */
   sendNow(descriptor: number, source: Uint8Array<ArrayBuffer>): number {
-    const { words } = this.#args;
-    this.#args.set(1, source.length);
+    const length = this.#args.unsigned(1, source.length);
     const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    return this.#libc.sendBytes(descriptor, source, words[1]!, flags);
+    return this.#libc.sendBytes(descriptor, source, length, flags);
   }
 
   /**

@@ -13,12 +13,12 @@ const HALF = 2 ** 32;
 
 /** Words that are arguments of one call at a time. */
 export class NativeWords {
-  /** What {@linkcode set} has put there, to be handed to a call at once. */
-  readonly words: BigUint64Array;
-  /** The same, for arguments that are signed. */
-  readonly signed: BigInt64Array;
+  /** All of them, as they are in memory. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
   // The low half comes first on all systems that the runtime is made for.
   readonly #halves: Uint32Array;
+  readonly #unsigned: BigUint64Array;
+  readonly #signed: BigInt64Array;
 
   /**
    * Begins with zeroes.
@@ -26,9 +26,11 @@ export class NativeWords {
    * @param count How many words.
    */
   constructor(count: number) {
-    this.words = new BigUint64Array(count);
-    this.signed = new BigInt64Array(this.words.buffer);
-    this.#halves = new Uint32Array(this.words.buffer);
+    const memory = new ArrayBuffer(8 * count);
+    this.bytes = new Uint8Array(memory);
+    this.#halves = new Uint32Array(memory);
+    this.#unsigned = new BigUint64Array(memory);
+    this.#signed = new BigInt64Array(memory);
   }
 
   /**
@@ -36,8 +38,26 @@ export class NativeWords {
    *
    * @param index Which, from 0.
    * @param value A whole number from 0 to 2^53 - 1.
+   * @returns It, to be handed to a call at once.
    */
-  set(index: number, value: number): void {
+  unsigned(index: number, value: number): bigint {
+    this.#set(index, value);
+    return this.#unsigned[index] ?? 0n;
+  }
+
+  /**
+   * The same, for an argument that is signed.
+   *
+   * @param index Which, from 0.
+   * @param value A whole number from 0 to 2^53 - 1.
+   * @returns It, to be handed to a call at once.
+   */
+  signed(index: number, value: number): bigint {
+    this.#set(index, value);
+    return this.#signed[index] ?? 0n;
+  }
+
+  #set(index: number, value: number): void {
     const halves = this.#halves;
     halves[2 * index] = value;
     halves[2 * index + 1] = value / HALF;
