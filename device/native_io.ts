@@ -39,9 +39,7 @@ export class NativeBuffer {
   constructor(size: number) {
     this.bytes = new Uint8Array(size);
     this.view = new DataView(this.bytes.buffer);
-    const pointer = Deno.UnsafePointer.of(this.bytes);
-    // At most 2^57 on any system there is, in steps of 16: exact.
-    this.address = Number(Deno.UnsafePointer.value(pointer));
+    this.address = addressOf(this.bytes);
   }
 }
 
@@ -158,19 +156,24 @@ function native(): NativeIo | null {
   return ownIo;
 }
 
-/** The memory that was used last, and its address. */
-let lastMemory: ArrayBufferLike | undefined;
-let lastAddress = 0;
+/** Where memory is, for the little of it that is used for transfers. */
+const addresses = new WeakMap<ArrayBufferLike, number>();
 
-/** Where memory is. It does not move as long as it is in use. */
-function addressOf({ buffer, byteOffset }: Uint8Array): number {
-  if (buffer !== lastMemory) {
+/**
+ * Where bytes are. They do not move as long as they are in use.
+ *
+ * @param bytes The bytes.
+ * @returns The address of the first one.
+ */
+export function addressOf({ buffer, byteOffset }: Uint8Array): number {
+  let address = addresses.get(buffer);
+  if (address === undefined) {
     const pointer = Deno.UnsafePointer.of(new Uint8Array(buffer));
     // At most 2^57 on any system there is, in steps of 16: exact.
-    lastAddress = Number(Deno.UnsafePointer.value(pointer));
-    lastMemory = buffer;
+    address = Number(Deno.UnsafePointer.value(pointer));
+    addresses.set(buffer, address);
   }
-  return lastAddress + byteOffset;
+  return address + byteOffset;
 }
 
 /**

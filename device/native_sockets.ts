@@ -9,16 +9,12 @@
  * @module
  */
 
+import { addressOf } from "./native_io.ts";
 import { NativeWords } from "./native_words.ts";
 
 const SYMBOLS = {
   recv: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
   send: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
-  sendBytes: {
-    name: "send",
-    parameters: ["i32", "buffer", "usize", "i32"],
-    result: "i32",
-  },
   poll: {
     parameters: ["buffer", "usize", "i32"],
     result: "i32",
@@ -146,16 +142,68 @@ export class NativeSockets {
   }
 
   /**
+   * Receives what is there, and waits for nothing.
+   *
+   * @param descriptor A connection.
+   * @param memory Where the bytes go,
+   * @param start from here,
+   * @param end to here at most; behind `start`.
+   * @returns How many came; 0 at the end; -1 if none, for whatever reason.
+   */
+  receiveNow(
+    descriptor: number,
+    memory: Uint8Array,
+    start: number,
+    end: number,
+  ): number {
+    const at = this.#args.unsigned(0, addressOf(memory) + start);
+    const length = this.#args.unsigned(1, end - start);
+    return this.#libc.recv(descriptor, at, length, MSG_DONTWAIT);
+  }
+
+  /**
+   * The same, and asks again and again for a moment.
+   *
+   * @param descriptor A connection.
+   * @param memory Where the bytes go,
+   * @param start from here,
+   * @param end to here at most; behind `start`.
+   * @param ms How long, milliseconds; also less than one.
+   * @returns As {@linkcode receiveNow}.
+   */
+  receiveSoon(
+    descriptor: number,
+    memory: Uint8Array,
+    start: number,
+    end: number,
+    ms: number,
+  ): number {
+    const until = performance.now() + ms;
+    for (;;) {
+      const count = this.receiveNow(descriptor, memory, start, end);
+      if (count >= 0 || performance.now() >= until) return count;
+    }
+  }
+
+  /**
    * Sends what is taken without waiting.
    *
    * @param descriptor A connection.
-   * @param source The bytes.
+   * @param memory Where the bytes are,
+   * @param start from here,
+   * @param end to here.
    * @returns How many were taken; -1 if none, for whatever reason.
    */
-  sendNow(descriptor: number, source: Uint8Array<ArrayBuffer>): number {
-    const length = this.#args.unsigned(1, source.length);
+  sendNow(
+    descriptor: number,
+    memory: Uint8Array,
+    start: number,
+    end: number,
+  ): number {
+    const at = this.#args.unsigned(0, addressOf(memory) + start);
+    const length = this.#args.unsigned(1, end - start);
     const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
-    return this.#libc.sendBytes(descriptor, source, length, flags);
+    return this.#libc.send(descriptor, at, length, flags);
   }
 
   /**

@@ -28,6 +28,7 @@ import {
   LANE_READ_MAX,
   LANE_WANTS_MAX,
   PAYLOAD_WHOLE_MAX,
+  POLL_US,
   RECEIVE_BUFFER_SIZE,
   REPLY_BUFFER_SIZE,
 } from "./limits.ts";
@@ -40,6 +41,7 @@ import {
   REQUEST_MAGIC,
   REQUEST_SIZE,
 } from "./protocol.ts";
+import { Polling } from "./polling.ts";
 import { type ReplyForm, SimpleForm } from "./reply_form.ts";
 import {
   addressOf,
@@ -125,6 +127,9 @@ class LaneConnection {
   /** Bytes of replies that wait to be sent. */
   #used = 0;
   #isGone = false;
+  readonly #polling = new Polling();
+  /** Requests that came since it was last waited for more. */
+  #batch = 0;
 
   constructor(
     job: LaneJob,
@@ -175,14 +180,34 @@ class LaneConnection {
       this.#end -= this.#start;
       this.#start = 0;
     }
-    const room = bytes.length - this.#end;
-    const at = address + this.#end;
     this.#control.rest(true);
-    const count = this.#sockets.receive(this.#descriptor, at, room);
+    let count = this.#receiveSoon();
+    if (count < 0) {
+      const room = bytes.length - this.#end;
+      const at = address + this.#end;
+      count = this.#sockets.receive(this.#descriptor, at, room);
+    }
     this.#control.rest(false);
     this.#end += count;
     this.#control.noteActivity();
     return count > 0;
+  }
+
+  /** @returns -1 if it has to be waited. */
+  #receiveSoon(): number {
+    const isWorthIt = this.#polling.isWorthIt(this.#batch);
+    this.#batch = 0;
+    if (!isWorthIt || !this.#control.isAlone) return -1;
+    const { bytes } = this.#received;
+    const count = this.#sockets.receiveSoon(
+      this.#descriptor,
+      bytes,
+      this.#end,
+      bytes.length,
+      POLL_US / 1000,
+    );
+    this.#polling.ended(count < 0);
+    return count;
   }
 
   /** @returns False if more has to come first. */
@@ -205,6 +230,7 @@ class LaneConnection {
       this.#toHand = Infinity;
       return true;
     }
+    this.#batch++;
     const { length, flags } = request;
     const taken = this.#extended ? FLAG_PAYLOAD_LEN : 0;
     if (request.command === COMMAND_READ) {

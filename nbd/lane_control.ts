@@ -17,7 +17,8 @@ const ACTIVITY = 48;
 const ANSWER = 64;
 const RESTING = 80;
 const SERVER_WAITS = 96;
-const WORDS = 112;
+const ALONE = 112;
+const WORDS = 128;
 /** Behind the words, in numbers of 64 bits: what the thread counts. */
 const COUNTS_AT: number = WORDS * Int32Array.BYTES_PER_ELEMENT;
 const COUNTS = 4;
@@ -154,6 +155,15 @@ export class LaneControl {
     counters.bytesRead += bytesRead;
     counters.writes += writes;
     counters.bytesWritten += bytesWritten;
+  }
+
+  /** Whether there is no other client, who needs the processor, too. */
+  get isAlone(): boolean {
+    return Atomics.load(this.#words, ALONE) !== 0;
+  }
+
+  set isAlone(isAlone: boolean) {
+    Atomics.store(this.#words, ALONE, isAlone ? 1 : 0);
   }
 
   /** The thread carries out nothing more: everything is the server's. */

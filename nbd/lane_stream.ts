@@ -70,6 +70,15 @@ export class LaneStream implements ByteStream {
     this.#parts.control.addCounts(counters);
   }
 
+  /**
+   * Says whether there is no other client.
+   *
+   * @param isAlone Whether that is so.
+   */
+  setAlone(isAlone: boolean): void {
+    this.#parts.control.isAlone = isAlone;
+  }
+
   /** From now on everything that comes can be read here. */
   divert(): void {
     this.#parts.control.divert();
@@ -157,7 +166,8 @@ export class LaneStream implements ByteStream {
     const { sockets, descriptor, control } = this.#parts;
     let tries = 0;
     for (let sent = 0; sent < source.length;) {
-      const count = sockets.sendNow(descriptor, source.subarray(sent));
+      const { length } = source;
+      const count = sockets.sendNow(descriptor, source, sent, length);
       if (count > 0) {
         sent += count;
         tries = 0;

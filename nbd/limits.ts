@@ -98,6 +98,36 @@ export const REPLY_BUFFERS_MAX = 2;
 export const SEND_BUFFER_SIZE = 512 * 1024;
 
 /**
+ * How long a connection is asked again and again before going to sleep,
+ * microseconds. To wake an idle core takes about as long.
+ */
+export const POLL_US = 50;
+
+/** Requests in a row that came alone before that is done. */
+export const POLL_AFTER = 64;
+
+/**
+ * Requests after one that was waited for so in vain until it is tried again;
+ * twice as many each time, up to the second of them. So a client that is slower
+ * costs a thousandth of its time.
+ */
+export const POLL_PAUSE_MIN = 16;
+/** See {@linkcode POLL_PAUSE_MIN}. */
+export const POLL_PAUSE_MAX = 1024;
+
+/**
+ * READs that came together with others before a client gets a thread although
+ * it is alone: to start one for a few would cost more than it saves.
+ */
+export const BUSY_AFTER = 16_384;
+
+/**
+ * So often a connection may go on without a turn of the event loop, while
+ * there is something to do. Others wait for so long.
+ */
+export const ROUNDS_MAX = 32;
+
+/**
  * Bytes of one part of a READ that is sent in several, with headers of their
  * own or without. Two fit into a reply buffer, so one is read while the other
  * is sent.

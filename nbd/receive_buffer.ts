@@ -32,6 +32,16 @@ export class ReceiveBuffer {
     return this.#start;
   }
 
+  /** All of it, as {@linkcode view}. */
+  get memory(): Uint8Array {
+    return this.#bytes;
+  }
+
+  /** Where the next byte goes, in {@linkcode memory}. */
+  get end(): number {
+    return this.#end;
+  }
+
   /** How many unused bytes there are. */
   get available(): number {
     return this.#end - this.#start;
@@ -41,19 +51,20 @@ export class ReceiveBuffer {
    * Room at the end, made as large as can be: what is left is moved to the
    * start, which is part of one request, or what a stall leaves behind.
    *
-   * @returns Where bytes may come, until {@linkcode received}; may be empty.
+   * @returns Whether there is any, from {@linkcode end} to the end of
+   *   {@linkcode memory}, until {@linkcode received}.
    */
-  room(): Uint8Array {
+  makeRoom(): boolean {
     if (this.#start > 0) {
       this.#bytes.copyWithin(0, this.#start, this.#end);
       this.#end -= this.#start;
       this.#start = 0;
     }
-    return this.#bytes.subarray(this.#end);
+    return this.#end < this.#bytes.length;
   }
 
   /**
-   * Adds what has come into {@linkcode room}.
+   * Adds what has come into the room.
    *
    * @param count How many bytes.
    */
@@ -66,12 +77,17 @@ export class ReceiveBuffer {
    * Uses bytes.
    *
    * @param length How many of those that are available.
-   * @returns The bytes, valid until {@linkcode room} is called.
+   * @returns The bytes, valid until {@linkcode makeRoom} is called.
    */
   take(length: number): Uint8Array {
     const start = this.#start;
     this.#start += length;
     return this.#bytes.subarray(start, this.#start);
+  }
+
+  /** @returns A copy of the unused bytes. */
+  unused(): Uint8Array {
+    return this.#bytes.slice(this.#start, this.#end);
   }
 
   /**

@@ -34,7 +34,7 @@ interface ReplyBuffer {
 /** Complete replies, next to each other in one buffer. */
 interface Segment {
   readonly buffer: ReplyBuffer;
-  readonly start: number;
+  start: number;
   end: number;
 }
 
@@ -50,7 +50,7 @@ export interface ReplyPlace {
 
 /** Builds replies in place and sends them. */
 export class ReplyQueue {
-  readonly #stream: ByteStream;
+  #stream: ByteStream;
   readonly #form: ReplyForm;
   readonly #onSent: () => void;
   readonly #segments: Segment[] = [];
@@ -275,11 +275,31 @@ export class ReplyQueue {
     if (!this.#failed) this.#giveUp(place.buffer);
   }
 
-  /** Starts sending what is complete, unless sending is under way. */
-  send(): void {
-    if (this.#sending || this.idle) return;
+  /**
+   * Starts sending what is complete, unless sending is under way.
+   *
+   * @param now Whether to send at once what the connection takes at once.
+   * @returns Whether there was something, and it is sent.
+   */
+  send(now: boolean): boolean {
+    if (this.#sending || this.idle) return false;
+    if (now && this.#sendNow()) {
+      this.#onSent();
+      return true;
+    }
     this.#sending = true;
     void this.#sendAll();
+    return false;
+  }
+
+  /**
+   * Sends elsewhere from now on. Not while anything is to be sent.
+   *
+   * @param stream Where to.
+   */
+  change(stream: ByteStream): void {
+    assert(this.idle, "replies change their stream when there are none");
+    this.#stream = stream;
   }
 
   /** Drops everything, now and from now on. */
@@ -288,6 +308,23 @@ export class ReplyQueue {
     this.#segments.length = 0;
     this.#free.length = 0;
     this.#start = this.#used = 0;
+  }
+
+  /** @returns Whether everything is sent. */
+  #sendNow(): boolean {
+    const stream = this.#stream;
+    if (stream.writeNow === undefined) return false;
+    this.#cut();
+    const segments = this.#segments;
+    for (;;) {
+      const [segment] = segments;
+      if (segment === undefined) return true;
+      const { buffer, start, end } = segment;
+      segment.start += stream.writeNow(buffer.bytes, start, end);
+      if (segment.start < end) return false;
+      segments.shift();
+      this.#giveUp(buffer);
+    }
   }
 
   /** Never rejects. */

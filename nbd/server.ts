@@ -11,13 +11,17 @@
 
 import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
 import { createCounters, type NbdCounters } from "./counters.ts";
+import { allEnded, CANCEL_MS, delay, endAll } from "./ending.ts";
 import type { NbdExport } from "./export.ts";
 import { negotiate, type Negotiated } from "./handshake.ts";
+import { descriptorOf, nativeSockets } from "./descriptors.ts";
 import { LaneStream } from "./lane_stream.ts";
 import { Lanes } from "./lanes.ts";
 import { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
+import { NativeStream } from "./native_stream.ts";
 import { type ByteStream, closeQuietly } from "./stream.ts";
 import type { NbdTls } from "./tls.ts";
+import { TlsStream } from "./tls_stream.ts";
 import { Transmission } from "./transmission.ts";
 
 /** Something worth a line in a log. */
@@ -25,6 +29,7 @@ export interface NbdEvent {
   /**
    * - `accepted`: a connection has come, and negotiates
    * - `connected`: a client has chosen an export
+   * - `moved`: it has a thread of its own from now on
    * - `disconnected`: a client that had chosen one has left
    * - `left`: a client has left without choosing one, as those do that only
    *   ask what there is
@@ -36,6 +41,7 @@ export interface NbdEvent {
   readonly kind:
     | "accepted"
     | "connected"
+    | "moved"
     | "disconnected"
     | "left"
     | "refused"
@@ -70,8 +76,8 @@ export interface NbdServerOptions {
   /** Limits other than the {@linkcode DEFAULT_LIMITS}. */
   readonly limits?: Partial<NbdLimits>;
   /**
-   * Threads that may serve connections beside the event loop, one each, 0 by
-   * default: those of listeners that went through
+   * Threads that may serve connections, one each, as soon as there are several
+   * or one reads much at once; 0 by default. For connections of listeners that went through
    * {@linkcode trackDescriptors}.
    */
   readonly threads?: number;
@@ -89,8 +95,6 @@ export interface NbdCloseOptions {
 
 /** How long requests under way may take unless told otherwise. */
 const GRACE_MS = 5000;
-/** How long cancelled requests may take to be answered, milliseconds. */
-const CANCEL_MS = 500;
 /** How long to wait after a failed accept, milliseconds. */
 const ACCEPT_RETRY_MS = 100;
 /** How long to wait before another error of a device is told, milliseconds. */
@@ -275,14 +279,23 @@ export class NbdServer {
       cutBecause: undefined,
     };
     this.#clients.add(client);
+    this.#tellAlone();
     this.#log({ kind: "accepted", client: id, peer, message: "Negotiates" });
     this.#attend(client)
       .catch((error) => this.#finish.reject(error))
       .finally(() => {
         closeQuietly(client.stream);
         this.#clients.delete(client);
+        this.#tellAlone();
         end.resolve();
       });
+  }
+
+  #tellAlone(): void {
+    const isAlone = this.#clients.size === 1;
+    for (const { stream } of this.#clients) {
+      if (stream instanceof LaneStream) stream.setAlone(isAlone);
+    }
   }
 
   #isFull(): boolean {
@@ -336,19 +349,20 @@ export class NbdServer {
       return this.#refuse(client, this.#fullMessage());
     }
     client.exportName = name;
-    const negotiated = this.#giveLane(client, agreed);
+    const negotiated = this.#chooseStream(client, agreed);
     const transmission = new Transmission(client.stream, negotiated, {
       counters: this.#counters,
       onError: (error) => this.#reportError(client, error),
+      onChange: (early) => this.#move(client, { ...agreed, early }),
       onPanic: this.#finish.reject,
     });
     client.transmission = transmission;
     const contexts = facts.contexts.map(({ context }) => ` ${context.name}`);
-    const over = client.stream === client.connection
-      ? ""
-      : client.stream instanceof LaneStream
+    const over = client.stream instanceof LaneStream
       ? " on a thread of its own"
-      : " over TLS";
+      : client.stream instanceof TlsStream
+      ? " over TLS"
+      : "";
     const message = `Uses export "${name}"${over}, ${facts.dialect} replies` +
       (contexts.length === 0 ? "" : `, contexts${contexts.join("")}`);
     this.#log({ kind: "connected", client: id, peer, message });
@@ -361,17 +375,45 @@ export class NbdServer {
     this.#log({ kind: "disconnected", client: id, peer, message: reason });
   }
 
-  /** The event loop serves one; the others may have threads of their own. */
-  #giveLane(client: Client, negotiated: Negotiated): Negotiated {
-    const isAlone = ![...this.#clients].some(({ transmission, stream }) =>
-      transmission !== undefined && !(stream instanceof LaneStream)
-    );
-    // Encrypted connections stay here, too.
-    if (isAlone || client.stream !== client.connection) return negotiated;
-    const stream = this.#lanes.take(client.connection, negotiated);
-    if (stream === undefined) return negotiated;
-    client.stream = stream;
-    return { ...negotiated, early: new Uint8Array() };
+  /**
+   * The event loop serves a client that is alone, unless it reads much at once.
+   * As soon as there are others, all of them get threads of their own, as far
+   * as there are.
+   */
+  #chooseStream(client: Client, negotiated: Negotiated): Negotiated {
+    const { connection } = client;
+    // Encrypted connections stay here.
+    if (client.stream !== connection) return negotiated;
+    if (this.#serving() > 0) {
+      for (const { transmission } of this.#clients) transmission?.change();
+      const lane = this.#takeLane(client, negotiated);
+      if (lane !== undefined) return { ...negotiated, early: new Uint8Array() };
+    }
+    const [descriptor, sockets] = [descriptorOf(connection), nativeSockets()];
+    if (descriptor !== undefined && sockets !== null) {
+      const isAlone = () => this.#clients.size === 1;
+      const parts = { connection, descriptor, sockets, isAlone };
+      client.stream = new NativeStream(parts);
+    }
+    return negotiated;
+  }
+
+  #move(client: Client, negotiated: Negotiated): LaneStream | undefined {
+    if (!(client.stream instanceof NativeStream)) return undefined;
+    const lane = this.#takeLane(client, negotiated);
+    if (lane === undefined) return undefined;
+    const message = "Has a thread of its own now";
+    const { id, peer } = client;
+    this.#log({ kind: "moved", client: id, peer, message });
+    return lane;
+  }
+
+  #takeLane(client: Client, negotiated: Negotiated): LaneStream | undefined {
+    const lane = this.#lanes.take(client.connection, negotiated);
+    if (lane === undefined) return undefined;
+    client.stream = lane;
+    this.#tellAlone();
+    return lane;
   }
 
   /** A client sees a number only; somebody should see the reason. */
@@ -422,44 +464,6 @@ export class NbdServer {
       clearTimeout(timer);
     }
   }
-}
-
-/**
- * Ends connections that use an export: what is under way is finished, then
- * cancelled, then cut off.
- */
-async function endAll(
-  clients: readonly Client[],
-  graceMs: number,
-): Promise<void> {
-  const serving = clients.filter(({ transmission }) =>
-    transmission !== undefined
-  );
-  for (const { transmission } of serving) transmission?.stop();
-  if (await allEnded(serving, graceMs)) return;
-  for (const { transmission } of serving) transmission?.cancelWaiting();
-  if (await allEnded(serving, CANCEL_MS)) return;
-  for (const { transmission } of serving) transmission?.destroy();
-  await allEnded(serving, CANCEL_MS);
-}
-
-/** As long as a timer can wait; a longer time would pass at once. */
-function delay(ms: number): number {
-  return Math.min(ms, 0x7fff_ffff);
-}
-
-/** @returns Whether all of these connections have ended in time. */
-async function allEnded(
-  clients: readonly Client[],
-  limitMs: number,
-): Promise<boolean> {
-  if (clients.length === 0) return true;
-  const limit = Promise.withResolvers<boolean>();
-  const timer = setTimeout(() => limit.resolve(false), delay(limitMs));
-  const all = Promise.all(clients.map(({ ended }) => ended)).then(() => true);
-  const result = await Promise.race([all, limit.promise]);
-  clearTimeout(timer);
-  return result;
 }
 
 /** What a client or the network can cause. */

@@ -22,6 +22,24 @@ export interface ByteStream {
    * @returns How many were taken.
    */
   write(source: Uint8Array): Promise<number>;
+  /**
+   * As {@linkcode read}, but waits for a moment at most.
+   *
+   * @param memory Where the bytes go,
+   * @param start from here,
+   * @param end to here at most; behind `start`.
+   * @returns How many came; 0 if `read` has to be asked.
+   */
+  readSoon?(memory: Uint8Array, start: number, end: number): number;
+  /**
+   * As {@linkcode write}, but waits for nothing.
+   *
+   * @param memory Where the bytes are,
+   * @param start from here,
+   * @param end to here; behind `start`.
+   * @returns How many were taken; if not all, `write` has to be asked.
+   */
+  writeNow?(memory: Uint8Array, start: number, end: number): number;
   /** Ends the connection; what waits in `read` or `write` then fails. */
   close(): void;
   /**

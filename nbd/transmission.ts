@@ -26,13 +26,20 @@ import { chooseForm, Commands } from "./commands.ts";
 import type { Negotiated } from "./handshake.ts";
 import { type LargeWrite, pieceLength } from "./large_write.ts";
 import { LateRequests } from "./late_requests.ts";
-import { PAYLOAD_WHOLE_MAX, REQUESTS_PENDING_MAX } from "./limits.ts";
+import {
+  BUSY_AFTER,
+  PAYLOAD_WHOLE_MAX,
+  REQUESTS_PENDING_MAX,
+  ROUNDS_MAX,
+} from "./limits.ts";
 import {
   COMMAND_DISCONNECT,
+  COMMAND_READ,
   EXTENDED_REQUEST_SIZE,
   PAYLOAD_SIZE_MAX,
   REQUEST_SIZE,
 } from "./protocol.ts";
+import { Polling } from "./polling.ts";
 import { ReceiveBuffer } from "./receive_buffer.ts";
 import { ReplyQueue } from "./reply_queue.ts";
 import {
@@ -50,7 +57,7 @@ const STOP_LOOK_MS = 25;
 
 /** One connection after its handshake. */
 export class Transmission {
-  readonly #stream: ByteStream;
+  #stream: ByteStream;
   readonly #facts: ExportFacts;
   readonly #replies: ReplyQueue;
   readonly #late: LateRequests;
@@ -62,6 +69,10 @@ export class Transmission {
   readonly #requestSize: number;
   #large: LargeWrite | undefined = undefined;
 
+  readonly #polling = new Polling();
+
+  /** Requests that were found since it was last looked for more. */
+  #batch = 0;
   #receiving = false;
   /** Bytes that arrive are dropped: DISC, or the protocol was broken. */
   #deaf = false;
@@ -80,6 +91,10 @@ export class Transmission {
   #quietTimes = 0;
   #activity: number | undefined = undefined;
   #reason = "the client left";
+  #isToChange = false;
+  /** Requests that came together with others, mostly READs. */
+  #readsAtOnce = 0;
+  readonly #onChange: TransmissionOwner["onChange"];
 
   /**
    * Creates a transmission.
@@ -96,6 +111,7 @@ export class Transmission {
     const { facts, served: { device }, early } = negotiated;
     const form = chooseForm(facts);
     this.#stream = stream;
+    this.#onChange = owner.onChange;
     this.#facts = facts;
     this.#requestSize = facts.extended ? EXTENDED_REQUEST_SIZE : REQUEST_SIZE;
     this.#replies = new ReplyQueue(stream, form, () => {
@@ -104,7 +120,8 @@ export class Transmission {
     });
     this.#late = new LateRequests({
       onSettled: () => {
-        this.#replies.send();
+        // Others may settle in the same turn.
+        this.#replies.send(false);
         this.#changed();
       },
       onError: owner.onError,
@@ -137,10 +154,17 @@ export class Transmission {
    * @returns Why it ended, for the log.
    */
   async run(): Promise<string> {
+    let rounds = 0;
     for (;;) {
+      this.#batch = 0;
       const stalled = this.#execute();
-      this.#replies.send();
+      this.#noteBatch();
+      const mayGoOn = ++rounds < ROUNDS_MAX;
+      const sent = this.#replies.send(mayGoOn);
       if (this.#isFinished(stalled)) break;
+      if (mayGoOn && (stalled ? sent : this.#receiveSoon())) continue;
+      rounds = 0;
+      if (this.#isToChange && !stalled) this.#change();
       this.#receive();
       this.#wakeWhenSent = stalled || this.#deaf || this.#ended ||
         this.#stopping || this.#replies.failed;
@@ -174,6 +198,14 @@ export class Transmission {
       this.#isQuiet = true;
       this.#changed();
     }, STOP_LOOK_MS);
+  }
+
+  /**
+   * Asks the owner for another way to serve this connection, as soon as nothing
+   * is half done on it.
+   */
+  change(): void {
+    this.#isToChange = true;
   }
 
   /** Cancels writes that wait for space. */
@@ -215,19 +247,64 @@ export class Transmission {
     return last && this.#late.count === 0 && this.#replies.idle;
   }
 
+  /** Who reads much at once is served at less cost by a thread. */
+  #noteBatch(): void {
+    if (this.#batch < 2 || this.#request.command !== COMMAND_READ) return;
+    this.#readsAtOnce += this.#batch;
+    if (this.#readsAtOnce < BUSY_AFTER) return;
+    this.#readsAtOnce = 0;
+    this.#isToChange = true;
+  }
+
+  #change(): void {
+    const isOver = this.#ended || this.#deaf || this.#stopping;
+    const isHalfDone = this.#receiving || this.#large !== undefined ||
+      !this.#replies.idle;
+    if (isOver || isHalfDone) return;
+    this.#isToChange = false;
+    const received = this.#received;
+    const stream = this.#onChange(received.unused());
+    if (stream === undefined) return;
+    received.skip(received.available);
+    this.#stream = stream;
+    this.#replies.change(stream);
+  }
+
   /** Starts to receive, unless that is under way or there is no room. */
   #receive(): void {
     if (this.#receiving || this.#ended) return;
-    const room = this.#received.room();
-    if (room.length === 0) return;
+    const received = this.#received;
+    if (!received.makeRoom()) return;
     this.#receiving = true;
+    const room = received.memory.subarray(received.end);
     this.#stream.read(room).then(this.#onReceived, this.#onReceiveFailed);
+  }
+
+  /** @returns Whether something came. */
+  #receiveSoon(): boolean {
+    const [stream, received] = [this.#stream, this.#received];
+    if (stream.readSoon === undefined || this.#receiving || this.#ended) {
+      return false;
+    }
+    if (!this.#polling.isWorthIt(this.#batch) || !received.makeRoom()) {
+      return false;
+    }
+    const { memory, end } = received;
+    const count = stream.readSoon(memory, end, memory.length);
+    this.#polling.ended(count === 0);
+    if (count > 0) this.#noteReceived();
+    received.received(count);
+    return count > 0;
+  }
+
+  #noteReceived(): void {
+    this.#quietTimes = 0;
+    this.#isQuiet = false;
   }
 
   readonly #onReceived = (count: number | null): void => {
     this.#receiving = false;
-    this.#quietTimes = 0;
-    this.#isQuiet = false;
+    this.#noteReceived();
     if (count === null) this.#leave();
     else this.#received.received(count);
     this.#changed();
@@ -266,6 +343,7 @@ export class Transmission {
       }
       if (received.available < this.#requestSize) return false;
       if (!this.#decode(request)) break;
+      this.#batch++;
       if (!this.#replies.hasRoom(commands.roomFor(request))) return true;
       if (hasPayload(request, this.#facts.extended)) {
         if (!this.#takePayload(request)) return false;

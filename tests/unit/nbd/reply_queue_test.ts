@@ -49,7 +49,7 @@ async function sent(
     if (queue.idle) resolve();
   });
   act(queue);
-  queue.send();
+  queue.send(false);
   await promise;
 }
 
