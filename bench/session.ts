@@ -46,7 +46,7 @@ export class Session {
     try {
       await session.#kind.create(place);
       await session.start();
-      await session.#fill();
+      await session.#pass("write");
     } catch (error) {
       await session.close();
       throw error;
@@ -87,9 +87,14 @@ export class Session {
     await Deno.remove(this.place.directory, { recursive: true });
   }
 
-  /** Writes back what is dirty, so that the next one is not disturbed. */
+  /**
+   * Writes back what is dirty, so that the next one is not disturbed, and reads
+   * what is filled: while others were measured the system may have taken its
+   * pages away.
+   */
   async settle(): Promise<void> {
-    await run("sync", ["--file-system", this.place.directory]);
+    await this.#writeBack();
+    await this.#pass("read");
   }
 
   /**
@@ -98,7 +103,7 @@ export class Session {
    * @throws {Error} If it does not.
    */
   async dropCache(): Promise<void> {
-    await this.settle();
+    await this.#writeBack();
     for await (const entry of Deno.readDir(this.place.directory)) {
       if (!entry.isFile) continue;
       const file = `${this.place.directory}/${entry.name}`;
@@ -108,11 +113,16 @@ export class Session {
     }
   }
 
-  async #fill(): Promise<void> {
+  async #writeBack(): Promise<void> {
+    await run("sync", ["--file-system", this.place.directory]);
+  }
+
+  /** Writes or reads once what is filled. */
+  async #pass(pattern: "read" | "write"): Promise<void> {
     const { filled } = this.place.disk;
     if (filled === 0) return;
     await fio(this.uri, [{
-      pattern: "write",
+      pattern,
       blockSize: MIB,
       depth: 4,
       connections: 1,

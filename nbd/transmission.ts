@@ -247,10 +247,12 @@ export class Transmission {
     return last && this.#late.count === 0 && this.#replies.idle;
   }
 
-  /** Who reads much at once is served at less cost by a thread. */
+  /** Who reads much at once is served at less cost by a thread, */
   #noteBatch(): void {
     if (this.#batch < 2 || this.#request.command !== COMMAND_READ) return;
-    this.#readsAtOnce += this.#batch;
+    // but what is not in the page cache is read here.
+    const isCold = this.#late.count > 0;
+    this.#readsAtOnce = isCold ? 0 : this.#readsAtOnce + this.#batch;
     if (this.#readsAtOnce < BUSY_AFTER) return;
     this.#readsAtOnce = 0;
     this.#isToChange = true;
