@@ -59,7 +59,7 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   {
     name: "threads",
     value: "N",
-    help: "threads for clients, if there are several (default 4)",
+    help: "threads for several clients (default 4)",
   },
   {
     name: "idle-timeout",

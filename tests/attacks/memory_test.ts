@@ -29,7 +29,7 @@ const AGAIN_MAX = 128 * MIB;
 const TIMES = 50;
 /** How many clients attack together. */
 const MANY = 100;
-/** Threads for clients beside the first. */
+/** Threads that clients may have. */
 const THREADS = 4;
 /** What they may cost together, bytes. */
 const THREADS_MAX = 64 * MIB;
@@ -55,7 +55,7 @@ class Measured implements AsyncDisposable {
   readonly #served: ServedPool;
   readonly #good: BusyClient;
   #round = 0;
-  /** What the threads for clients beside the first have cost, bytes. */
+  /** What the threads for clients have cost, bytes. */
   threadsGrowth = 0;
 
   private constructor(served: ServedPool, good: BusyClient) {
@@ -202,7 +202,7 @@ for (const dialect of DIALECTS) {
 }
 
 Deno.test({
-  name: "threads for clients beside the first cost little",
+  name: "threads for clients cost little",
   ignore: IGNORED,
   async fn() {
     await using measured = await Measured.start();
