@@ -1,0 +1,366 @@
+/**
+ * Goal: a connection that is used by its descriptor loses nothing, doubles
+ * nothing, notices the end, and never uses a number that is another's. Method:
+ * real sockets that are tracked, and the runtime's own calls at the other end.
+ *
+ * @module
+ */
+
+import { assert, assertEquals, fail } from "@std/assert";
+import { MemoryDevice } from "../../../device/memory_device.ts";
+import { descriptorOf, nativeSockets } from "../../../nbd/descriptors.ts";
+import {
+  type NbdEvent,
+  NbdServer,
+  trackDescriptors,
+} from "../../../nbd/mod.ts";
+import { NativeStream } from "../../../nbd/native_stream.ts";
+import {
+  encodeOption,
+  encodeRequest,
+  NBD,
+  NbdClient,
+} from "../../helpers/nbd_client.ts";
+import { exportOf, until } from "./serving.ts";
+import { isSame, listen } from "./tracked_serving.ts";
+
+const MIB = 1024 * 1024;
+
+// The C library stays open for ever: not from within a test.
+const sockets = nativeSockets();
+const libc = sockets === null ? null : Deno.dlopen("libc.so.6", {
+  socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+}).symbols;
+const ignore = sockets === null || libc === null;
+
+/** So often it is tried to get a number that was just given back. */
+const TRIES = 200;
+
+/** A connection of a listener that is tracked, as a stream, and its client. */
+interface Pair extends Disposable {
+  stream: NativeStream;
+  descriptor: number;
+  client: Deno.Conn;
+}
+
+async function connectPair(
+  listener: Deno.Listener,
+  isAlone = (): boolean => true,
+): Promise<Pair> {
+  assert(sockets !== null);
+  const { addr } = listener;
+  const client = addr.transport === "tcp"
+    ? await Deno.connect({ hostname: addr.hostname, port: addr.port })
+    : await Deno.connect(addr as Deno.UnixConnectOptions);
+  const connection = await listener.accept();
+  const descriptor = descriptorOf(connection);
+  assert(descriptor !== undefined);
+  const parts = { connection, descriptor, sockets, isAlone };
+  const stream = new NativeStream(parts);
+  return {
+    stream,
+    descriptor,
+    client,
+    [Symbol.dispose]() {
+      for (const one of [stream, client]) {
+        try {
+          one.close();
+        } catch (error) {
+          if (!(error instanceof Deno.errors.BadResource)) throw error;
+        }
+      }
+    },
+  };
+}
+
+/** Asks until something comes: it may be on its way for a while. */
+async function readSoon(
+  stream: NativeStream,
+  target: Uint8Array,
+): Promise<number> {
+  const deadline = performance.now() + 10_000;
+  for (;;) {
+    const count = stream.readSoon(target, 0, target.length);
+    if (count > 0) return count;
+    assert(performance.now() < deadline, "nothing comes");
+    await new Promise((done) => setTimeout(done, 1));
+  }
+}
+
+/** The two ends of a connection, one of which has a number that is free. */
+function takeNumber(wanted: number): { own: number; other: number } | null {
+  const ends = new Int32Array(2);
+  assertEquals(libc?.socketpair(1, 1, 0, ends), 0);
+  const [one = -1, two = -1] = ends;
+  if (one === wanted) return { own: one, other: two };
+  if (two === wanted) return { own: two, other: one };
+  // Another thread was faster.
+  giveBack({ own: one, other: two });
+  return null;
+}
+
+function giveBack({ own, other }: { own: number; other: number }): void {
+  libc?.close(own);
+  libc?.close(other);
+}
+
+/** What has come at an end that nobody else reads from; -1 if nothing. */
+function cameAt(descriptor: number): number | undefined {
+  const memory = new Uint8Array(100);
+  return sockets?.receiveNow(descriptor, memory, 0, memory.length);
+}
+
+for (const tcp of [false, true]) {
+  const kind = tcp ? "TCP" : "a Unix socket";
+
+  Deno.test({
+    name: `what came is there before the end is, over ${kind}`,
+    ignore,
+    async fn() {
+      await using place = await listen(tcp);
+      const listener = trackDescriptors(place.listener);
+      using pair = await connectPair(listener);
+      const { stream, client } = pair;
+      const target = new Uint8Array(100);
+      assertEquals(stream.readSoon(target, 0, 100), 0, "nothing yet");
+      await client.write(new Uint8Array([1, 2, 3]));
+      await (client as Deno.TcpConn).closeWrite();
+      assertEquals(await readSoon(stream, target), 3);
+      assertEquals(target.slice(0, 4), new Uint8Array([1, 2, 3, 0]));
+      assertEquals(stream.readSoon(target, 0, 100), 0);
+      assertEquals(await stream.read(target), null);
+      // It can still be answered.
+      assertEquals(stream.writeNow(new Uint8Array([9, 8, 7]), 1, 3), 2);
+      assertEquals(await client.read(target), 2);
+      assertEquals(target.slice(0, 2), new Uint8Array([8, 7]));
+      listener.close();
+    },
+  });
+
+  Deno.test({
+    name: `a reset is the end, whichever call hears of it, over ${kind}`,
+    ignore,
+    async fn() {
+      await using place = await listen(tcp);
+      const listener = trackDescriptors(place.listener);
+      const target = new Uint8Array(100);
+      for (const first of ["readSoon", "writeNow", "read"] as const) {
+        using pair = await connectPair(listener);
+        const { stream, client } = pair;
+        assertEquals(stream.writeNow(new Uint8Array(10), 0, 10), 10);
+        await client.read(new Uint8Array(1));
+        // With bytes that it has not read.
+        client.close();
+        if (first === "read") await isEnd(stream, target);
+        else if (first === "readSoon") stream.readSoon(target, 0, 100);
+        else stream.writeNow(target, 0, 100);
+        assertEquals(stream.readSoon(target, 0, 100), 0);
+        assert(await isEnd(stream, target), "it must not wait for ever");
+        assertEquals(stream.writeNow(target, 0, 100), 0);
+      }
+      listener.close();
+    },
+  });
+
+  Deno.test({
+    name: `a closed stream leaves its number alone over ${kind}`,
+    ignore,
+    async fn() {
+      await using place = await listen(tcp);
+      const listener = trackDescriptors(place.listener);
+      for (let tries = 0;; tries++) {
+        assert(tries < TRIES, "the number is never free");
+        using pair = await connectPair(listener);
+        const { stream, descriptor } = pair;
+        stream.close();
+        const taken = takeNumber(descriptor);
+        if (taken === null) continue;
+        try {
+          const bytes = new Uint8Array(10).fill(1);
+          assertEquals(stream.writeNow(bytes, 0, 10), 0);
+          assertEquals(cameAt(taken.other), -1, "another's peer reads it");
+          sockets?.sendNow(taken.other, bytes, 0, 10);
+          assertEquals(stream.readSoon(new Uint8Array(10), 0, 10), 0);
+          assertEquals(cameAt(taken.own), 10, "another's bytes are its own");
+        } finally {
+          giveBack(taken);
+        }
+        break;
+      }
+      listener.close();
+    },
+  });
+}
+
+/** Whether a stream ends, and is not waited for. */
+async function isEnd(
+  stream: NativeStream,
+  target: Uint8Array,
+): Promise<boolean> {
+  try {
+    return await stream.read(target) === null;
+  } catch (error) {
+    assert(error instanceof Deno.errors.ConnectionReset, String(error));
+    return true;
+  }
+}
+
+Deno.test({
+  name: "it is not waited for a client that is not alone",
+  ignore,
+  async fn() {
+    await using place = await listen(false);
+    const listener = trackDescriptors(place.listener);
+    let isAlone = false;
+    using pair = await connectPair(listener, () => isAlone);
+    const { stream, client } = pair;
+    await client.write(new Uint8Array(10));
+    const target = new Uint8Array(100);
+    assertEquals(stream.readSoon(target, 0, 100), 0, "others come first");
+    isAlone = true;
+    assertEquals(stream.readSoon(target, 0, 100), 10);
+    listener.close();
+  },
+});
+
+Deno.test({
+  name: "only the part of the memory that is meant is sent and received",
+  ignore,
+  async fn() {
+    await using place = await listen(false);
+    const listener = trackDescriptors(place.listener);
+    using pair = await connectPair(listener);
+    const { stream, client } = pair;
+    const source = new Uint8Array(300).map((_, i) => i & 255).subarray(100);
+    assertEquals(stream.writeNow(source, 50, 60), 10);
+    const target = new Uint8Array(300).fill(255).subarray(7, 207);
+    assertEquals(await client.read(target), 10);
+    assertEquals(target.slice(0, 10), source.slice(50, 60));
+    await client.write(new Uint8Array(150).fill(3));
+    target.fill(255);
+    assertEquals(stream.readSoon(target, 20, 120), 100);
+    assertEquals(target.indexOf(3), 20);
+    assertEquals(target.lastIndexOf(3), 119);
+    assert(new Uint8Array(target.buffer).subarray(0, 27).every((b) => b > 200));
+    listener.close();
+  },
+});
+
+Deno.test({
+  name: "it is told how many bytes a connection has taken, up to none",
+  ignore,
+  async fn() {
+    await using place = await listen(false);
+    const listener = trackDescriptors(place.listener);
+    using pair = await connectPair(listener);
+    const { stream, client } = pair;
+    const source = new Uint8Array(8 * MIB);
+    const words = new Uint32Array(source.buffer);
+    for (let i = 0; i < words.length; i++) words[i] = i;
+    let sent = 0;
+    for (;;) {
+      const count = stream.writeNow(source, sent, source.length);
+      if (count === 0) break;
+      sent += count;
+    }
+    assert(sent > 0 && sent < source.length, `${sent} bytes were taken`);
+    // What waits goes on where it stopped.
+    const rest = (async () => {
+      for (let at = sent; at < source.length;) {
+        at += await stream.write(source.subarray(at));
+      }
+    })();
+    const target = new Uint8Array(source.length);
+    for (let at = 0; at < target.length;) {
+      at += await client.read(target.subarray(at)) ?? fail("the end");
+    }
+    await rest;
+    assert(isSame(target, source));
+    listener.close();
+  },
+});
+
+Deno.test({
+  name: "a handshake that is cut off as it ends uses its number no more",
+  ignore,
+  async fn() {
+    for (let tries = 0;; tries++) {
+      assert(tries < TRIES, "the number is never free");
+      if (await cutOffAtTheEnd()) break;
+    }
+  },
+});
+
+/**
+ * One client's handshake is over, but the server has not gone on, when another
+ * one comes for whom it makes room. The first one has sent a READ already.
+ *
+ * @returns Whether its number was free to be another's.
+ */
+async function cutOffAtTheEnd(): Promise<boolean> {
+  await using place = await listen(false);
+  const { path } = place.address as { path: string };
+  const inner = place.listener;
+  const next = Promise.withResolvers<void>();
+  let first: Deno.Conn | undefined;
+  let taken: ReturnType<typeof takeNumber> = null;
+  let accepts = 0;
+  const accept = async () => {
+    switch (++accepts) {
+      case 1: {
+        const connection = await inner.accept();
+        const { write } = connection;
+        let writes = 0;
+        connection.write = async (source) => {
+          const count = await write.call(connection, source);
+          // The greeting, and the answer to EXPORT_NAME.
+          if (++writes === 2) next.resolve();
+          return count;
+        };
+        return first = connection;
+      }
+      case 2: {
+        const connection = await inner.accept();
+        await next.promise;
+        return connection;
+      }
+      default:
+        // Now the server has made room for the second one.
+        taken = takeNumber(descriptorOf(first as Deno.Conn) ?? -1);
+        return await inner.accept();
+    }
+  };
+  const close = () => inner.close();
+  const listener = { addr: inner.addr, accept, close } as Deno.Listener;
+  const log: NbdEvent[] = [];
+  const server = new NbdServer({
+    exports: [exportOf(new MemoryDevice(MIB))],
+    log: (event) => log.push(event),
+    limits: { handshakes: 1 },
+  });
+  server.serve(trackDescriptors(listener));
+  using one = await NbdClient.connect({ path });
+  await one.greet();
+  using _two = await NbdClient.connect({ path });
+  const name = encodeOption(
+    NBD.OPT_EXPORT_NAME,
+    new TextEncoder().encode("disk"),
+  );
+  const read = encodeRequest({
+    command: NBD.CMD_READ,
+    offset: 0,
+    length: 512,
+    cookie: 1n,
+  });
+  await one.sendRaw(await new Blob([name.slice(), read.slice()]).bytes());
+  await one.receiveEnd();
+  await until("it is cut off", () => server.clients.length === 1);
+  const mine = taken as ReturnType<typeof takeNumber>;
+  const came = mine === null ? -1 : cameAt(mine.other);
+  if (mine !== null) giveBack(mine);
+  await server.close({ graceMs: 0 });
+  assertEquals(came, -1, "the reply went to somebody else");
+  assert(log.some(({ kind }) => kind === "refused"));
+  return mine !== null;
+}
