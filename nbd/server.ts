@@ -340,6 +340,10 @@ export class NbdServer {
     const agreed = await this.#negotiate(client);
     if (agreed === undefined) return;
     const { served: { name }, facts } = agreed;
+    // Cut off as it ended: its descriptor may be another's by now.
+    if (client.cutBecause !== undefined) {
+      return this.#refuse(client, client.cutBecause);
+    }
     // Things may have changed since the export was looked up.
     if (this.#closing !== undefined || this.#dismissed.has(name)) {
       return this.#refuse(client, `Export "${name}" is not served any more`);
