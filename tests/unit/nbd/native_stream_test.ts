@@ -225,6 +225,33 @@ Deno.test({
 });
 
 Deno.test({
+  name: "who waits awake hears of bytes, of the end and of a reset at once",
+  ignore,
+  async fn() {
+    assert(sockets !== null);
+    await using place = await listen(true);
+    const listener = trackDescriptors(place.listener);
+    const target = new Uint8Array(10);
+    const far = 30_000;
+    const start = performance.now();
+    for (const act of ["send", "end", "reset"]) {
+      using pair = await connectPair(listener);
+      const { stream, descriptor, client } = pair;
+      if (act === "reset") {
+        stream.writeNow(target, 0, 10);
+        await client.read(new Uint8Array(1));
+      }
+      if (act === "send") await client.write(new Uint8Array(4));
+      else client.close();
+      const count = sockets.receiveSoon(descriptor, target, 0, 10, far);
+      assertEquals(count, act === "send" ? 4 : 0);
+    }
+    assert(performance.now() - start < far, "it has waited to the last");
+    listener.close();
+  },
+});
+
+Deno.test({
   name: "only the part of the memory that is meant is sent and received",
   ignore,
   async fn() {

@@ -1,0 +1,242 @@
+/**
+ * Goal: replies are whole, once each and in order, whatever part of them a
+ * connection takes at once; and who is always ready leaves others their turn.
+ * Method: a transmission over a connection that takes and gives as it likes,
+ * which no real one does on demand; its seeds are fixed.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import type { BlockDevice } from "../../../device/block_device.ts";
+import { MemoryDevice } from "../../../device/memory_device.ts";
+import { createCounters } from "../../../nbd/counters.ts";
+import { factsOf } from "../../../nbd/export.ts";
+import { ROUNDS_MAX } from "../../../nbd/limits.ts";
+import type { ByteStream } from "../../../nbd/stream.ts";
+import { Transmission } from "../../../nbd/transmission.ts";
+import { encodeRequest, NBD } from "../../helpers/nbd_client.ts";
+import { exportOf, pattern } from "./serving.ts";
+import { isSame } from "./tracked_serving.ts";
+
+const MIB = 1024 * 1024;
+const SIZE = 8 * MIB;
+
+/** A number from 0 up to a limit, the same each time for the same seed. */
+function dice(seed: number): (limit: number) => number {
+  let state = seed * 2_654_435_761 + 1;
+  return (limit) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((state / 2 ** 32) * limit);
+  };
+}
+
+/** Serves a device over a connection until that ends. */
+async function serveOver(
+  stream: ByteStream,
+  device: BlockDevice,
+): Promise<void> {
+  const served = exportOf(device);
+  const facts = factsOf(served);
+  const problems: unknown[] = [];
+  const transmission = new Transmission(
+    stream,
+    { served, facts, early: new Uint8Array(0) },
+    {
+      counters: createCounters(),
+      onError: (error) => problems.push(error),
+      onChange: () => undefined,
+      onPanic: (error) => problems.push(error),
+    },
+  );
+  await transmission.run();
+  assertEquals(problems, []);
+}
+
+function turn(): Promise<void> {
+  return new Promise((done) => setTimeout(done));
+}
+
+/** Gives requests and takes replies in pieces of any size, now or later. */
+class Fitful implements ByteStream {
+  readonly taken: Uint8Array[] = [];
+  readonly #dice: (limit: number) => number;
+  #requests: Uint8Array;
+  #isWriting = false;
+  readonly #isSingle: boolean;
+
+  constructor(requests: Uint8Array, seed: number) {
+    this.#isSingle = seed % 3 > 0;
+    this.#requests = requests;
+    this.#dice = dice(seed);
+  }
+
+  async read(target: Uint8Array): Promise<number | null> {
+    if (this.#dice(20) === 0) await turn();
+    return this.#give(target) || null;
+  }
+
+  readSoon(memory: Uint8Array, start: number, end: number): number {
+    if (this.#dice(3) === 0) return 0;
+    return this.#give(memory.subarray(start, end));
+  }
+
+  async write(source: Uint8Array): Promise<number> {
+    assert(!this.#isWriting, "two writes at once");
+    this.#isWriting = true;
+    const count = 1 + this.#dice(source.length);
+    // Bytes that are not taken yet must not change.
+    const bytes = source.slice(0, count);
+    if (this.#dice(10) === 0) await turn();
+    assert(isSame(source.subarray(0, count), bytes), "they have changed");
+    this.taken.push(bytes);
+    this.#isWriting = false;
+    return count;
+  }
+
+  writeNow(memory: Uint8Array, start: number, end: number): number {
+    assert(!this.#isWriting, "a write while another one is under way");
+    const wishes = [0, end - start, this.#dice(end - start)];
+    const count = wishes[this.#dice(3)] ?? 0;
+    this.taken.push(memory.slice(start, start + count));
+    return count;
+  }
+
+  close(): void {}
+
+  /** Often one request alone, as those that are waited for awake. */
+  #give(target: Uint8Array): number {
+    const isOne = this.#isSingle || this.#dice(2) === 0;
+    const most = isOne ? 28 : 1 + this.#dice(200);
+    const count = Math.min(target.length, most, this.#requests.length);
+    target.set(this.#requests.subarray(0, count));
+    this.#requests = this.#requests.subarray(count);
+    return count;
+  }
+}
+
+/** A device whose reads are done at once, or later, as they like. */
+function moody(
+  disk: Uint8Array,
+  seed: number,
+  isPrompt: boolean,
+): BlockDevice {
+  const device = new MemoryDevice(disk.length);
+  device.write(disk, 0);
+  const roll = dice(seed);
+  return new Proxy(device, {
+    get(inner, name) {
+      if (name === "read") {
+        return (target: Uint8Array, offset: number) => {
+          if (isPrompt || roll(40) > 0) return inner.read(target, offset);
+          return turn().then(() => inner.read(target, offset));
+        };
+      }
+      const value = Reflect.get(inner, name, inner);
+      return typeof value === "function" ? value.bind(inner) : value;
+    },
+  });
+}
+
+Deno.test("replies are whole and come once, however they are taken", async () => {
+  const disk = pattern(SIZE, 5);
+  for (let seed = 1; seed <= 12; seed++) {
+    const roll = dice(seed + 1000);
+    const reads = Array.from({ length: 300 }, (_, i) => {
+      const length = 1 + roll(i % 100 === 99 ? 3 * MIB : 5000);
+      return { length, offset: roll(SIZE - length) };
+    });
+    const command = NBD.CMD_READ;
+    const requests = reads.map((read, i) =>
+      encodeRequest({ command, ...read, cookie: BigInt(i) }).slice()
+    );
+    const bytes = await new Blob(requests).bytes();
+    const stream = new Fitful(bytes, seed);
+    await serveOver(stream, moody(disk, seed, seed % 2 === 0));
+    const replies = await new Blob(stream.taken.map((one) => one.slice()))
+      .bytes();
+    const view = new DataView(replies.buffer);
+    const seen = new Set<number>();
+    for (let at = 0; at < replies.length;) {
+      const cookie = Number(view.getBigUint64(at + 8));
+      const read = reads[cookie];
+      assert(read !== undefined && !seen.has(cookie), `seed ${seed}`);
+      seen.add(cookie);
+      assertEquals(view.getUint32(at + 4), 0);
+      const { offset, length } = read;
+      const payload = replies.subarray(at + 16, at + 16 + length);
+      const wanted = disk.subarray(offset, offset + length);
+      assert(isSame(payload, wanted), `seed ${seed}, request ${cookie}`);
+      at += 16 + length;
+    }
+    assertEquals(seen.size, reads.length, `seed ${seed}`);
+  }
+});
+
+/** Always has a request, and always takes all. */
+class Eager implements ByteStream {
+  /** What it gave or took since it was last asked for a turn. */
+  given = 0;
+  taken = 0;
+  /** The most of each. */
+  givenMost = 0;
+  takenMost = 0;
+  #rest: number;
+  readonly #request: Uint8Array;
+
+  constructor(length: number, requests: number) {
+    this.#rest = requests;
+    const command = NBD.CMD_READ;
+    this.#request = encodeRequest({ command, offset: 0, length, cookie: 1n });
+  }
+
+  async read(target: Uint8Array): Promise<number | null> {
+    this.#turns();
+    await turn();
+    return this.#give(target) || null;
+  }
+
+  readSoon(memory: Uint8Array, start: number, end: number): number {
+    this.givenMost = Math.max(this.givenMost, ++this.given);
+    return this.#give(memory.subarray(start, end));
+  }
+
+  async write({ length }: Uint8Array): Promise<number> {
+    this.#turns();
+    await turn();
+    return length;
+  }
+
+  writeNow(_: Uint8Array, start: number, end: number): number {
+    this.takenMost = Math.max(this.takenMost, ++this.taken);
+    return end - start;
+  }
+
+  close(): void {}
+
+  #turns(): void {
+    this.given = this.taken = 0;
+  }
+
+  #give(target: Uint8Array): number {
+    if (this.#rest === 0) return 0;
+    this.#rest--;
+    target.set(this.#request);
+    return this.#request.length;
+  }
+}
+
+Deno.test("a client that is always faster leaves others their turn", async () => {
+  const stream = new Eager(512, 20 * ROUNDS_MAX);
+  await serveOver(stream, new MemoryDevice(SIZE));
+  assert(stream.givenMost > ROUNDS_MAX / 2, "it was waited for awake");
+  assert(stream.givenMost <= ROUNDS_MAX, `${stream.givenMost} rounds`);
+  assert(stream.takenMost <= ROUNDS_MAX, `${stream.takenMost} rounds`);
+});
+
+Deno.test("long READs that are taken at once leave others their turn", async () => {
+  const stream = new Eager(32 * MIB, 8);
+  await serveOver(stream, new MemoryDevice(32 * MIB));
+  // A round sends what two buffers hold.
+  assert(stream.takenMost <= 2 * ROUNDS_MAX, `${stream.takenMost} sends`);
+});
