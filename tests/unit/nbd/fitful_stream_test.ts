@@ -72,12 +72,12 @@ class Fitful implements ByteStream {
   }
 
   async read(target: Uint8Array): Promise<number | null> {
-    if (this.#dice(20) === 0) await turn();
+    if (this.#dice(5) === 0) await turn();
     return this.#give(target) || null;
   }
 
   readSoon(memory: Uint8Array, start: number, end: number): number {
-    if (this.#dice(3) === 0) return 0;
+    if (this.#dice(30) === 0) return 0;
     return this.#give(memory.subarray(start, end));
   }
 
@@ -128,7 +128,7 @@ function moody(
     get(inner, name) {
       if (name === "read") {
         return (target: Uint8Array, offset: number) => {
-          if (isPrompt || roll(40) > 0) return inner.read(target, offset);
+          if (isPrompt || roll(8) > 0) return inner.read(target, offset);
           return turn().then(() => inner.read(target, offset));
         };
       }
