@@ -47,7 +47,7 @@ Deno.test("NativeWords are side by side in memory, each on its own", () => {
 });
 
 /** Often enough that the engine compiles what calls, several times. */
-const CALLS = 300_000;
+const CALLS = 200_000;
 /**
  * Each function may be taken back a few times before the engine knows it. What
  * is handed over wrongly is taken back for as long as it runs.
