@@ -392,6 +392,76 @@ for (const dialect of DIALECTS) {
   });
 }
 
+/** Keeps so many requests under way until told to stop. */
+async function keepUp(
+  client: NbdClient,
+  depth: number,
+  request: RawRequest,
+  isDone: () => boolean,
+): Promise<void> {
+  let sending: Promise<unknown> = client.sendAll(Array(depth).fill(request));
+  for (let open = depth; open > 0; open--) {
+    assertEquals((await client.receive()).errno, 0);
+    if (isDone()) continue;
+    open++;
+    sending = sending.then(() => client.sendAll([request]));
+  }
+  await sending;
+}
+
+for (const tcp of [false, true]) {
+  for (const command of [CMD_READ, CMD_WRITE]) {
+    const what = `${command === CMD_READ ? "READs" : "WRITEs"} of 1 MiB`;
+    const over = tcp ? "TCP" : "Unix";
+    Deno.test(`who never waits with ${what} moves (${over})`, async () => {
+      const { serving, client } = await serveAlone("simple", { tcp });
+      await using _serving = serving;
+      const payload = pattern(MIB, 1);
+      await client.write(0, payload);
+      const request = command === CMD_READ
+        ? { command, length: MIB }
+        : { command, payload };
+      let isDone = false;
+      const working = keepUp(client, 8, request, () => isDone);
+      await until("it works", () =>
+        serving.server.counters.bytesRead +
+            serving.server.counters.bytesWritten > 20 * MIB);
+      using second = await serving.open();
+      try {
+        await untilMoved(serving);
+      } finally {
+        isDone = true;
+        await working;
+      }
+      assertSame(await client.read(0, MIB), payload);
+      assertSame(await second.read(0, MIB), payload);
+    });
+  }
+}
+
+Deno.test("where nobody can move nobody is waited for", async () => {
+  const { serving, client } = await serveAlone("simple", { threads: 0 });
+  await using _serving = serving;
+  const { client: second } = await serving.openAny();
+  const read = { command: CMD_READ, offset: READ_AT, length: 100_000 };
+  const payload = pattern(MIB, 1);
+  const write = { command: CMD_WRITE, payload };
+  // More than the system holds for a client that reads nothing at first.
+  const requests = [...Array(8).fill(read), ...Array(8).fill(write)];
+  let isSent = false;
+  const sending = client.sendAll(requests).then(() => isSent = true);
+  try {
+    await until("all is sent", () => isSent);
+  } catch (error) {
+    client.close();
+    await sending.catch(() => {});
+    throw error;
+  }
+  await receiveGood(client, requests.length);
+  assertSame(await second.read(0, MIB), payload);
+  second.close();
+});
+
 /** Sends READs of 512 bytes, many at once, and checks what comes. */
 async function readMany(client: NbdClient, batches: number): Promise<void> {
   const depth = 256;
