@@ -69,6 +69,14 @@ export class Lanes {
     for (const { stream } of this.#threads) stream?.addCounts(counters);
   }
 
+  /** Whether there is a thread for one more connection, or may be. */
+  get hasFree(): boolean {
+    if (this.#sockets === null) return false;
+    const threads = [...this.#threads];
+    return threads.length < this.#most ||
+      threads.some(({ stream }) => stream === undefined);
+  }
+
   /**
    * Gives a connection a lane. The runtime's connection is closed when the
    * lane has ended; until then nobody may use it.

@@ -357,6 +357,7 @@ export class NbdServer {
     const transmission = new Transmission(client.stream, negotiated, {
       counters: this.#counters,
       onError: (error) => this.#reportError(client, error),
+      mayChange: () => this.#mayMove(client),
       onChange: (early) => this.#move(client, { ...agreed, early }),
       onPanic: this.#finish.reject,
     });
@@ -402,8 +403,12 @@ export class NbdServer {
     return negotiated;
   }
 
+  #mayMove({ stream }: Client): boolean {
+    return stream instanceof NativeStream && this.#lanes.hasFree;
+  }
+
   #move(client: Client, negotiated: Negotiated): LaneStream | undefined {
-    if (!(client.stream instanceof NativeStream)) return undefined;
+    if (!this.#mayMove(client)) return undefined;
     const lane = this.#takeLane(client, negotiated);
     if (lane === undefined) return undefined;
     const message = "Has a thread of its own now";

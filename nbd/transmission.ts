@@ -94,7 +94,7 @@ export class Transmission {
   #isToChange = false;
   /** Requests that came together with others, mostly READs. */
   #readsAtOnce = 0;
-  readonly #onChange: TransmissionOwner["onChange"];
+  readonly #owner: TransmissionOwner;
 
   /**
    * Creates a transmission.
@@ -111,7 +111,7 @@ export class Transmission {
     const { facts, served: { device }, early } = negotiated;
     const form = chooseForm(facts);
     this.#stream = stream;
-    this.#onChange = owner.onChange;
+    this.#owner = owner;
     this.#facts = facts;
     this.#requestSize = facts.extended ? EXTENDED_REQUEST_SIZE : REQUEST_SIZE;
     this.#replies = new ReplyQueue(stream, form, () => {
@@ -167,7 +167,7 @@ export class Transmission {
       if (this.#isToChange && !stalled) this.#change();
       this.#receive();
       this.#wakeWhenSent = stalled || this.#deaf || this.#ended ||
-        this.#stopping || this.#replies.failed;
+        this.#stopping || this.#replies.failed || this.#isDraining();
       await new Promise<void>((resolve) => this.#wake = resolve);
     }
     clearInterval(this.#looks);
@@ -265,20 +265,31 @@ export class Transmission {
     if (isOver || isHalfDone) return;
     this.#isToChange = false;
     const received = this.#received;
-    const stream = this.#onChange(received.unused());
+    const stream = this.#owner.onChange(received.unused());
     if (stream === undefined) return;
     received.skip(received.available);
     this.#stream = stream;
     this.#replies.change(stream);
   }
 
+  /**
+   * Who always has requests under way would never change: it is waited for
+   * until the replies have left, and for the end of a large write.
+   */
+  #isDraining(): boolean {
+    return this.#isToChange && !this.#stopping && this.#large === undefined &&
+      !this.#replies.idle && this.#owner.mayChange();
+  }
+
   /** Starts to receive, unless that is under way or there is no room. */
   #receive(): void {
-    if (this.#receiving || this.#ended) return;
+    if (this.#receiving || this.#ended || this.#isDraining()) return;
     const received = this.#received;
     if (!received.makeRoom()) return;
     this.#receiving = true;
-    const room = received.memory.subarray(received.end);
+    const { memory, end, available } = received;
+    const missing = this.#isToChange ? (this.#large?.rest ?? 0) - available : 0;
+    const room = memory.subarray(end, missing > 0 ? end + missing : undefined);
     this.#stream.read(room).then(this.#onReceived, this.#onReceiveFailed);
   }
 
