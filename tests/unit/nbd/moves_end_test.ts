@@ -90,7 +90,7 @@ Deno.test("where nobody can move nobody is waited for", async () => {
   const payload = pattern(60_000, 1);
   const write = { command: CMD_WRITE, payload };
   // More than the system holds for a client that reads nothing at first.
-  const requests = [...Array(8).fill(read), ...Array(40).fill(write)];
+  const requests = [...Array(12).fill(read), ...Array(40).fill(write)];
   let isSent = false;
   const sending = client.sendAll(requests).then(() => isSent = true);
   try {

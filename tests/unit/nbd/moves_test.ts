@@ -10,6 +10,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { FileDevice } from "../../../device/mod.ts";
 import {
+  type Dialect,
   NBD,
   type NbdClient,
   type RawRequest,
@@ -28,6 +29,7 @@ import {
   counted,
   DIALECTS,
   moved,
+  pause,
   READ_AT,
   receiveGood,
   serveAlone,
@@ -189,22 +191,27 @@ class ColdDevice extends FileDevice {
   }
 }
 
+async function serveCold(dialect: Dialect) {
+  const devices: ColdDevice[] = [];
+  const alone = await serveAlone(dialect, {
+    count: 1,
+    pool: {
+      openDevice(path, options) {
+        const device = new ColdDevice(path, options);
+        devices.push(device);
+        return device;
+      },
+    },
+  });
+  const device = devices.at(-1);
+  assert(device !== undefined);
+  return { ...alone, device };
+}
+
 for (const dialect of DIALECTS) {
   Deno.test(`cold reads are answered after a move (${dialect})`, async () => {
-    const devices: ColdDevice[] = [];
-    const { serving, client } = await serveAlone(dialect, {
-      count: 1,
-      pool: {
-        openDevice(path, options) {
-          const device = new ColdDevice(path, options);
-          devices.push(device);
-          return device;
-        },
-      },
-    });
+    const { serving, client, device } = await serveCold(dialect);
     await using _serving = serving;
-    const device = devices.at(-1);
-    assert(device !== undefined);
     device.isCold = true;
     const lengths = [100, 5000, 2 * SMALL_CHUNK, 3 * SMALL_CHUNK];
     const cold = lengths.map((length, i) => (
@@ -266,3 +273,29 @@ for (const dialect of DIALECTS) {
     assertEquals(counted(serving).reads, requests.length + 3);
   });
 }
+
+Deno.test("a READ that is sent in parts is completed first", async () => {
+  const { serving, client, device } = await serveCold("simple");
+  await using _serving = serving;
+  const long = { command: CMD_READ, offset: READ_AT, length: 3 * MIB };
+  const short = { command: CMD_READ, offset: READ_AT, length: 1000 };
+  device.isCold = true;
+  const cookies = await client.sendAll([long]);
+  await until("it waits", () => device.waiting.length > 0);
+  device.isCold = false;
+  using second = await serving.open();
+  cookies.push(...await client.sendAll(Array(5).fill(short)));
+  await second.read(0, 1);
+  await pause(20);
+  assertEquals(moved(serving), []);
+  for (const go of device.waiting.splice(0)) go();
+  const replies = await receiveGood(client, cookies.length);
+  assertEquals([...replies.keys()], cookies);
+  const [first, ...others] = replies.values();
+  assertSame(first?.payload.subarray(0, CONTENT.length), CONTENT);
+  for (const { payload } of others) {
+    assertSame(payload, CONTENT.subarray(0, 1000));
+  }
+  await client.read(READ_AT, 1);
+  await untilMoved(serving);
+});
