@@ -28,6 +28,7 @@ import { type LargeWrite, pieceLength } from "./large_write.ts";
 import { LateRequests } from "./late_requests.ts";
 import {
   BUSY_AFTER,
+  LANE_READ_MAX,
   PAYLOAD_WHOLE_MAX,
   REQUESTS_PENDING_MAX,
   ROUNDS_MAX,
@@ -249,7 +250,10 @@ export class Transmission {
 
   /** Who reads much at once is served at less cost by a thread, */
   #noteBatch(): void {
-    if (this.#batch < 2 || this.#request.command !== COMMAND_READ) return;
+    const { command, length } = this.#request;
+    if (this.#batch < 2 || command !== COMMAND_READ || length > LANE_READ_MAX) {
+      return;
+    }
     // but what is not in the page cache is read here.
     const isCold = this.#late.count > 0;
     this.#readsAtOnce = isCold ? 0 : this.#readsAtOnce + this.#batch;
