@@ -45,6 +45,7 @@ async function serveOver(
     {
       counters: createCounters(),
       onError: (error) => problems.push(error),
+      mayChange: () => false,
       onChange: () => undefined,
       onPanic: (error) => problems.push(error),
     },
