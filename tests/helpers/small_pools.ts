@@ -119,13 +119,15 @@ export async function assertSound(
  *
  * @param title What they do.
  * @param test Finds out, for one format.
+ * @param register Registers the test.
  */
 export function testFormats(
   title: string,
   test: (format: FormatName) => Promise<void>,
+  register: (name: string, fn: () => Promise<void>) => void = Deno.test,
 ): void {
   for (const format of FORMATS) {
-    Deno.test(`${title} (${format})`, () => test(format));
+    register(`${title} (${format})`, () => test(format));
   }
 }
 

@@ -9,6 +9,7 @@ import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { CacheWatch } from "../../../device/cache_watch.ts";
 import { createSparseFile, FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
+import { testNatively } from "../../helpers/native.ts";
 import { makeQuickScratch } from "../../helpers/small_pools.ts";
 import {
   dropCache,
@@ -28,20 +29,23 @@ async function coldDevice(path: string): Promise<FileDevice> {
   return device;
 }
 
-Deno.test("FileDevice tells what is in the page cache, and waits for the rest", async () => {
-  await using scratch = await makeScratch();
-  const device = await coldDevice(scratch.file("disk"));
-  const target = new Uint8Array(8 * KIB);
-  const view = target.subarray(1);
-  assertEquals(device.readCached(view, 512 * KIB), 0);
-  await device.readCold(view, 512 * KIB);
-  assertEquals(view, pattern(MIB, 1).subarray(512 * KIB).subarray(0, 8191));
-  assertEquals(target[0], 0);
-  view.fill(0);
-  assertEquals(device.readCached(view, 512 * KIB), 8191);
-  assertEquals(view, pattern(MIB, 1).subarray(512 * KIB).subarray(0, 8191));
-  await device.close();
-});
+testNatively(
+  "FileDevice tells what is in the page cache, and waits for the rest",
+  async () => {
+    await using scratch = await makeScratch();
+    const device = await coldDevice(scratch.file("disk"));
+    const target = new Uint8Array(8 * KIB);
+    const view = target.subarray(1);
+    assertEquals(device.readCached(view, 512 * KIB), 0);
+    await device.readCold(view, 512 * KIB);
+    assertEquals(view, pattern(MIB, 1).subarray(512 * KIB).subarray(0, 8191));
+    assertEquals(target[0], 0);
+    view.fill(0);
+    assertEquals(device.readCached(view, 512 * KIB), 8191);
+    assertEquals(view, pattern(MIB, 1).subarray(512 * KIB).subarray(0, 8191));
+    await device.close();
+  },
+);
 
 Deno.test("FileDevice.close() waits for reads that are under way", async () => {
   await using scratch = await makeScratch();

@@ -11,6 +11,7 @@ import {
   fileIdentity,
 } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
+import { testNatively } from "../../helpers/native.ts";
 import {
   KIB,
   makeScratch,
@@ -46,34 +47,34 @@ Deno.test("FileDevice.read() fails where the file has become shorter", async () 
   await device.close();
 });
 
-Deno.test("FileDevice gives zeroes and gives space back", async (t) => {
-  for (const native of [true, false]) {
-    await t.step(native ? "with native calls" : "without", async () => {
-      await using scratch = await makeScratch();
-      const path = scratch.file("disk");
-      createSparseFile(path, 20 * MIB);
-      const device = new FileDevice(path, { native });
-      device.write(pattern(20 * MIB, 1), 0);
-      await device.flush();
-      const before = (await Deno.stat(path)).blocks ?? 0;
-      // Neither end is the start of a block, and it is long.
-      await device.writeZeroes(1001, 12 * MIB);
-      await device.flush();
-      const read = await readBytes(device, 0, 20 * MIB);
-      const wanted = pattern(20 * MIB, 1).fill(0, 1001, 1001 + 12 * MIB);
-      assertEquals(read, wanted);
-      const after = (await Deno.stat(path)).blocks ?? 0;
-      assertEquals(device.capabilities.discard, native);
-      assertEquals(after < before - 11 * MIB / 512, native);
-      assertEquals((await Deno.stat(path)).size, 20 * MIB);
-      if (!native) {
-        const act = () => device.writeZeroes(0, 1, { fastOnly: true });
-        assertEquals(assertThrows(act, VirstorError).code, "unsupported");
-      }
-      await device.close();
-    });
-  }
-});
+for (const native of [true, false]) {
+  const test = native ? testNatively : Deno.test;
+  const how = native ? "with native calls" : "without";
+  test(`FileDevice gives zeroes and gives space back, ${how}`, async () => {
+    await using scratch = await makeScratch();
+    const path = scratch.file("disk");
+    createSparseFile(path, 20 * MIB);
+    const device = new FileDevice(path, { native });
+    device.write(pattern(20 * MIB, 1), 0);
+    await device.flush();
+    const before = (await Deno.stat(path)).blocks ?? 0;
+    // Neither end is the start of a block, and it is long.
+    await device.writeZeroes(1001, 12 * MIB);
+    await device.flush();
+    const read = await readBytes(device, 0, 20 * MIB);
+    const wanted = pattern(20 * MIB, 1).fill(0, 1001, 1001 + 12 * MIB);
+    assertEquals(read, wanted);
+    const after = (await Deno.stat(path)).blocks ?? 0;
+    assertEquals(device.capabilities.discard, native);
+    assertEquals(after < before - 11 * MIB / 512, native);
+    assertEquals((await Deno.stat(path)).size, 20 * MIB);
+    if (!native) {
+      const act = () => device.writeZeroes(0, 1, { fastOnly: true });
+      assertEquals(assertThrows(act, VirstorError).code, "unsupported");
+    }
+    await device.close();
+  });
+}
 
 Deno.test("FileDevice.writeZeroes() with noHole keeps space", async () => {
   await using scratch = await makeScratch();
@@ -171,23 +172,26 @@ Deno.test("FileDevice refuses what is no disk, with one line", async () => {
   }
 });
 
-Deno.test("FileDevice locks exclusively or together, and names the holder", async () => {
-  await using scratch = await makeScratch();
-  const path = scratch.file("disk");
-  createSparseFile(path, MIB);
-  const shared = { readOnly: true, lock: "shared" } as const;
-  const one = new FileDevice(path, shared);
-  const two = new FileDevice(path, shared);
-  const act = () => new FileDevice(path, { lock: "exclusive" });
-  const error = assertThrows(act, VirstorError, `process ${Deno.pid}`);
-  assertEquals(error.code, "busy");
-  await one.close();
-  await two.close();
-  const alone = act();
-  assertThrows(() => new FileDevice(path, shared), VirstorError);
-  new FileDevice(path, { readOnly: true }).close();
-  await alone.close();
-});
+testNatively(
+  "FileDevice locks exclusively or together, and names the holder",
+  async () => {
+    await using scratch = await makeScratch();
+    const path = scratch.file("disk");
+    createSparseFile(path, MIB);
+    const shared = { readOnly: true, lock: "shared" } as const;
+    const one = new FileDevice(path, shared);
+    const two = new FileDevice(path, shared);
+    const act = () => new FileDevice(path, { lock: "exclusive" });
+    const error = assertThrows(act, VirstorError, `process ${Deno.pid}`);
+    assertEquals(error.code, "busy");
+    await one.close();
+    await two.close();
+    const alone = act();
+    assertThrows(() => new FileDevice(path, shared), VirstorError);
+    new FileDevice(path, { readOnly: true }).close();
+    await alone.close();
+  },
+);
 
 Deno.test("createSparseFile() makes a sparse file, and overwrites none", async () => {
   await using scratch = await makeScratch();
@@ -261,25 +265,28 @@ Deno.test("FileDevice works without the permission for native calls", async () =
   );
 });
 
-Deno.test("FileDevice knows whether the disk turns, as the system has it", async () => {
-  await using scratch = await makeScratch();
-  const path = scratch.file("disk");
-  createSparseFile(path, 4096);
-  const device = new FileDevice(path);
-  const { stdout } = await new Deno.Command("findmnt", {
-    args: ["--noheadings", "--output", "MAJ:MIN", "--target", path],
-  }).output();
-  const number = new TextDecoder().decode(stdout).trim();
-  const { stdout: flag } = await new Deno.Command("sh", {
-    args: [
-      "-c",
-      `cat /sys/dev/block/${number}/queue/rotational \
+testNatively(
+  "FileDevice knows whether the disk turns, as the system has it",
+  async () => {
+    await using scratch = await makeScratch();
+    const path = scratch.file("disk");
+    createSparseFile(path, 4096);
+    const device = new FileDevice(path);
+    const { stdout } = await new Deno.Command("findmnt", {
+      args: ["--noheadings", "--output", "MAJ:MIN", "--target", path],
+    }).output();
+    const number = new TextDecoder().decode(stdout).trim();
+    const { stdout: flag } = await new Deno.Command("sh", {
+      args: [
+        "-c",
+        `cat /sys/dev/block/${number}/queue/rotational \
         /sys/dev/block/${number}/../queue/rotational 2>/dev/null`,
-    ],
-  }).output();
-  assertEquals(device.rotational, new TextDecoder().decode(flag)[0] === "1");
-  await device.close();
-  const plain = new FileDevice(path, { native: false });
-  assertEquals(plain.rotational, false);
-  await plain.close();
-});
+      ],
+    }).output();
+    assertEquals(device.rotational, new TextDecoder().decode(flag)[0] === "1");
+    await device.close();
+    const plain = new FileDevice(path, { native: false });
+    assertEquals(plain.rotational, false);
+    await plain.close();
+  },
+);

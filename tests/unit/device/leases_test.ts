@@ -13,6 +13,7 @@ import {
 import { LeasedDisk } from "../../../device/leased_disk.ts";
 import { LeaseReader } from "../../../device/leases.ts";
 import { NativeBuffer } from "../../../device/native_io.ts";
+import { testNatively } from "../../helpers/native.ts";
 
 const CHUNK = 65_536;
 const LENT = { descriptor: 77, tellsCached: true };
@@ -145,58 +146,64 @@ Deno.test("so many threads take part, and one that leaves makes room", () => {
   assertEquals(table.join(), 17);
 });
 
-Deno.test("a leased disk reads and writes what is leased, and counts", async () => {
-  const path = await Deno.makeTempFile();
-  try {
-    await Deno.truncate(path, 4 * CHUNK);
-    using _closing = { [Symbol.dispose]: () => void file.close() };
-    const file = new FileDevice(path);
-    const table = new LeaseTable(CHUNK, true);
-    const disk = new LeasedDisk(table.memory, table.join() ?? -1);
-    const lent = file.lend();
-    if (lent === undefined) throw new Error("There are no native calls");
-    table.grant(8, 1, lent, 2);
-    const buffer = new NativeBuffer(4096);
-    buffer.bytes.fill(7);
-    assertEquals(disk.write(buffer.address, 4096, 8 * CHUNK + 512), true);
-    assertEquals(disk.write(buffer.address, 4096, 7 * CHUNK), false);
-    buffer.bytes.fill(0);
-    assertEquals(disk.read(buffer.address, 100, 8 * CHUNK + 512), true);
-    assertEquals(disk.read(buffer.address, 100, 9 * CHUNK), false);
-    assertEquals(buffer.bytes.indexOf(0), 100);
-    const found = new Uint8Array(4096);
-    file.read(found, 2 * CHUNK + 512);
-    assertEquals(found, new Uint8Array(4096).fill(7));
-    const work = { reads: 1, bytesRead: 100, writes: 1, bytesWritten: 4096 };
-    assertEquals(table.work, work);
-    assertEquals(table.takeWritten(1), true);
-    table.forbidWrites();
-    assertEquals(disk.write(buffer.address, 4096, 8 * CHUNK), false);
-  } finally {
-    await Deno.remove(path);
-  }
-});
+testNatively(
+  "a leased disk reads and writes what is leased, and counts",
+  async () => {
+    const path = await Deno.makeTempFile();
+    try {
+      await Deno.truncate(path, 4 * CHUNK);
+      using _closing = { [Symbol.dispose]: () => void file.close() };
+      const file = new FileDevice(path);
+      const table = new LeaseTable(CHUNK, true);
+      const disk = new LeasedDisk(table.memory, table.join() ?? -1);
+      const lent = file.lend();
+      if (lent === undefined) throw new Error("There are no native calls");
+      table.grant(8, 1, lent, 2);
+      const buffer = new NativeBuffer(4096);
+      buffer.bytes.fill(7);
+      assertEquals(disk.write(buffer.address, 4096, 8 * CHUNK + 512), true);
+      assertEquals(disk.write(buffer.address, 4096, 7 * CHUNK), false);
+      buffer.bytes.fill(0);
+      assertEquals(disk.read(buffer.address, 100, 8 * CHUNK + 512), true);
+      assertEquals(disk.read(buffer.address, 100, 9 * CHUNK), false);
+      assertEquals(buffer.bytes.indexOf(0), 100);
+      const found = new Uint8Array(4096);
+      file.read(found, 2 * CHUNK + 512);
+      assertEquals(found, new Uint8Array(4096).fill(7));
+      const work = { reads: 1, bytesRead: 100, writes: 1, bytesWritten: 4096 };
+      assertEquals(table.work, work);
+      assertEquals(table.takeWritten(1), true);
+      table.forbidWrites();
+      assertEquals(disk.write(buffer.address, 4096, 8 * CHUNK), false);
+    } finally {
+      await Deno.remove(path);
+    }
+  },
+);
 
-Deno.test("a leased disk leaves what fails to the owner, counted as written", async () => {
-  const path = await Deno.makeTempFile();
-  try {
-    const table = new LeaseTable(CHUNK, true);
-    const disk = new LeasedDisk(table.memory, table.join() ?? -1);
-    const file = new FileDevice(path, { readOnly: true });
-    using _closing = { [Symbol.dispose]: () => void file.close() };
-    const lent = file.lend();
-    if (lent === undefined) throw new Error("There are no native calls");
-    table.grant(0, 1, lent, 0);
-    const { address } = new NativeBuffer(4096);
-    // An empty file, open for reading only.
-    assertEquals(disk.read(address, 4096, 0), false);
-    assertEquals(disk.write(address, 4096, 0), false);
-    assertEquals(table.takeWritten(1), true);
-    assertEquals(table.work.writes, 0);
-  } finally {
-    await Deno.remove(path);
-  }
-});
+testNatively(
+  "a leased disk leaves what fails to the owner, counted as written",
+  async () => {
+    const path = await Deno.makeTempFile();
+    try {
+      const table = new LeaseTable(CHUNK, true);
+      const disk = new LeasedDisk(table.memory, table.join() ?? -1);
+      const file = new FileDevice(path, { readOnly: true });
+      using _closing = { [Symbol.dispose]: () => void file.close() };
+      const lent = file.lend();
+      if (lent === undefined) throw new Error("There are no native calls");
+      table.grant(0, 1, lent, 0);
+      const { address } = new NativeBuffer(4096);
+      // An empty file, open for reading only.
+      assertEquals(disk.read(address, 4096, 0), false);
+      assertEquals(disk.write(address, 4096, 0), false);
+      assertEquals(table.takeWritten(1), true);
+      assertEquals(table.work.writes, 0);
+    } finally {
+      await Deno.remove(path);
+    }
+  },
+);
 
 Deno.test("what was written by others is flushed", async () => {
   const path = await Deno.makeTempFile();

@@ -13,6 +13,7 @@ import type {
 } from "../../../device/mod.ts";
 import { FileDevice, MemoryDevice, SliceDevice } from "../../../device/mod.ts";
 import { AssertionError, VirstorError } from "../../../errors.ts";
+import { testNatively } from "../../helpers/native.ts";
 import { makeQuickScratch, makeSparse } from "../../helpers/small_pools.ts";
 
 /** 4 KiB of sevens. */
@@ -131,7 +132,7 @@ Deno.test("SliceDevice hands on what it is asked, and what it is answered", asyn
   await later;
 });
 
-Deno.test("SliceDevice tells data and holes of its range", async () => {
+testNatively("SliceDevice tells data and holes of its range", async () => {
   await using scratch = await makeQuickScratch();
   const device = new FileDevice(makeSparse(scratch.file("disk"), 1 << 20));
   device.write(new Uint8Array(65_536).fill(1), 131_072);

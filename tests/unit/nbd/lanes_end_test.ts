@@ -8,6 +8,7 @@
  * @module
  */
 
+import { testNatively } from "../../helpers/native.ts";
 import { assert, assertEquals } from "@std/assert";
 import {
   type Dialect,
@@ -63,7 +64,7 @@ async function receiveRest(client: NbdClient): Promise<RawReply[]> {
   }
 }
 
-Deno.test("a client that reads no replies holds up nobody", async () => {
+testNatively("a client that reads no replies holds up nobody", async () => {
   await using serving = await serveOnLanes();
   using deaf = await serving.open();
   using other = await serving.open();
@@ -79,7 +80,7 @@ Deno.test("a client that reads no replies holds up nobody", async () => {
   assert(performance.now() - begin < 30_000, "the server waits no longer");
 });
 
-Deno.test("its replies are there when it reads them after all", async () => {
+testNatively("its replies are there when it reads them after all", async () => {
   await using serving = await serveOnLanes();
   using client = await serving.open();
   await block(serving, client);
@@ -89,24 +90,27 @@ Deno.test("its replies are there when it reads them after all", async () => {
 });
 
 for (const dialect of DIALECTS) {
-  Deno.test(`a server that stops answers everything (${dialect})`, async () => {
-    await using serving = await serveOnLanes();
-    using client = await serving.open(dialect);
-    await block(serving, client);
-    const closing = serving.server.close({ graceMs: 60_000 });
-    await pause(300);
-    const replies = [...(await client.receiveAll(MANY)).values()];
-    const errors = new Set(replies.map(({ errno }) => errno));
-    errors.delete(0);
-    errors.delete(ESHUTDOWN);
-    assertEquals(errors, new Set());
-    assert(replies.some(({ errno }) => errno === 0));
-    await closing;
-    assertEquals(reasons(serving), Array(2).fill("the server stops"));
-  });
+  testNatively(
+    `a server that stops answers everything (${dialect})`,
+    async () => {
+      await using serving = await serveOnLanes();
+      using client = await serving.open(dialect);
+      await block(serving, client);
+      const closing = serving.server.close({ graceMs: 60_000 });
+      await pause(300);
+      const replies = [...(await client.receiveAll(MANY)).values()];
+      const errors = new Set(replies.map(({ errno }) => errno));
+      errors.delete(0);
+      errors.delete(ESHUTDOWN);
+      assertEquals(errors, new Set());
+      assert(replies.some(({ errno }) => errno === 0));
+      await closing;
+      assertEquals(reasons(serving), Array(2).fill("the server stops"));
+    },
+  );
 }
 
-Deno.test("a server that stops answers those who are busy", async () => {
+testNatively("a server that stops answers those who are busy", async () => {
   await using serving = await serveOnLanes();
   const clients = [await serving.open(), await serving.open("structured")];
   await lease(serving, clients[0] ?? await serving.open(), [0, SMALL_CHUNK]);
@@ -137,7 +141,7 @@ Deno.test("a server that stops answers those who are busy", async () => {
   for (const client of clients) client.close();
 });
 
-Deno.test("a long WRITE is waited for by a server that stops", async () => {
+testNatively("a long WRITE is waited for by a server that stops", async () => {
   await using serving = await serveOnLanes({ chunks: 300 });
   using client = await serving.open();
   const payload = pattern(32 * MIB, 1);
@@ -159,7 +163,7 @@ Deno.test("a long WRITE is waited for by a server that stops", async () => {
   await closing;
 });
 
-Deno.test("an export that is dismissed ends its clients only", async () => {
+testNatively("an export that is dismissed ends its clients only", async () => {
   await using serving = await serveOnLanes();
   using client = await serving.open();
   using idle = await serving.open();
@@ -174,7 +178,7 @@ Deno.test("an export that is dismissed ends its clients only", async () => {
   await serving.pool.close();
 });
 
-Deno.test("only a client that does nothing is idle", async () => {
+testNatively("only a client that does nothing is idle", async () => {
   await using serving = await serveOnLanes({ limits: { idleMs: 600 } });
   using busy = await serving.open();
   using idle = await serving.open();
@@ -194,7 +198,7 @@ Deno.test("only a client that does nothing is idle", async () => {
   assertEquals(reasons(serving), ["the client was idle for too long"]);
 });
 
-Deno.test("nonsense ends a connection after what came before", async () => {
+testNatively("nonsense ends a connection after what came before", async () => {
   await using serving = await serveOnLanes();
   using client = await serving.open();
   await lease(serving, client, [0]);
@@ -218,7 +222,7 @@ Deno.test("nonsense ends a connection after what came before", async () => {
 });
 
 for (const dialect of DIALECTS) {
-  Deno.test(`a goodbye comes last (${dialect})`, async () => {
+  testNatively(`a goodbye comes last (${dialect})`, async () => {
     await using serving = await serveOnLanes();
     using client = await serving.open(dialect);
     await lease(serving, client, [0]);
@@ -240,7 +244,7 @@ for (const dialect of DIALECTS) {
     }
   });
 
-  Deno.test(`half a request is nothing (${dialect})`, async () => {
+  testNatively(`half a request is nothing (${dialect})`, async () => {
     await using serving = await serveOnLanes({ threads: 4 });
     const parts = [
       { size: 10, length: 100 },
@@ -263,7 +267,7 @@ for (const dialect of DIALECTS) {
 
 for (const tcp of [false, true]) {
   const over = tcp ? "TCP" : "Unix";
-  Deno.test(`who sends no more still gets replies (${over})`, async () => {
+  testNatively(`who sends no more still gets replies (${over})`, async () => {
     await using serving = await serveOnLanes({ tcp });
     using client = await serving.open();
     await lease(serving, client, [0]);
@@ -296,7 +300,7 @@ async function openWithThread(serving: LaneServing): Promise<NbdClient> {
   throw new Error("No thread is used again");
 }
 
-Deno.test("there are as many threads as allowed, used again", async () => {
+testNatively("there are as many threads as allowed, used again", async () => {
   await using serving = await serveOnLanes({ threads: 2 });
   const use = async (client: NbdClient, seed: number) => {
     await client.write(seed * SMALL_CHUNK, pattern(100, seed));
@@ -326,17 +330,20 @@ Deno.test("there are as many threads as allowed, used again", async () => {
   }
 });
 
-Deno.test("where there are no threads to be had nobody has one", async () => {
-  await using serving = await serveOnLanes({ threads: 0 });
-  const { client, hasThread } = await serving.openAny();
-  assertEquals(hasThread, false);
-  await client.write(0, pattern(100_000, 1));
-  assertEquals(await client.read(0, 100_000), pattern(100_000, 1));
-  assertEquals(serving.leased().writes, 0);
-  await client.disconnect();
-});
+testNatively(
+  "where there are no threads to be had nobody has one",
+  async () => {
+    await using serving = await serveOnLanes({ threads: 0 });
+    const { client, hasThread } = await serving.openAny();
+    assertEquals(hasThread, false);
+    await client.write(0, pattern(100_000, 1));
+    assertEquals(await client.read(0, 100_000), pattern(100_000, 1));
+    assertEquals(serving.leased().writes, 0);
+    await client.disconnect();
+  },
+);
 
-Deno.test("requests that come with the handshake are answered", async () => {
+testNatively("requests that come with the handshake are answered", async () => {
   await using serving = await serveOnLanes();
   using client = await NbdClient.connect(serving.address);
   await client.greet();
@@ -368,23 +375,26 @@ Deno.test("requests that come with the handshake are answered", async () => {
   assert(last?.message.includes("on a thread of its own"), last?.message);
 });
 
-Deno.test("clients that leave in the middle leave nothing behind", async () => {
-  await using serving = await serveOnLanes({ threads: 2 });
-  for (let round = 0; round < 30; round++) {
-    const { client } = await serving.openAny();
-    const requests = Array.from({ length: 30 }, (_, i) => ({
-      command: i % 2,
-      offset: ((i + round) % 20) * SMALL_CHUNK,
-      ...i % 2 === 1 ? { payload: pattern(30_000, i) } : { length: 64 * KIB },
-    }));
-    const sending = client.sendAll(requests).catch(() => {});
-    await pause(round % 5);
-    client.close();
-    await sending;
-  }
-  await until("they have left", () => serving.server.clients.length === 1);
-  const { connections } = serving.server.counters;
-  assertEquals(connections, 31);
-  await serving.first?.write(0, pattern(10, 1));
-  assertEquals(await serving.first?.read(0, 10), pattern(10, 1));
-});
+testNatively(
+  "clients that leave in the middle leave nothing behind",
+  async () => {
+    await using serving = await serveOnLanes({ threads: 2 });
+    for (let round = 0; round < 30; round++) {
+      const { client } = await serving.openAny();
+      const requests = Array.from({ length: 30 }, (_, i) => ({
+        command: i % 2,
+        offset: ((i + round) % 20) * SMALL_CHUNK,
+        ...i % 2 === 1 ? { payload: pattern(30_000, i) } : { length: 64 * KIB },
+      }));
+      const sending = client.sendAll(requests).catch(() => {});
+      await pause(round % 5);
+      client.close();
+      await sending;
+    }
+    await until("they have left", () => serving.server.clients.length === 1);
+    const { connections } = serving.server.counters;
+    assertEquals(connections, 31);
+    await serving.first?.write(0, pattern(10, 1));
+    assertEquals(await serving.first?.read(0, 10), pattern(10, 1));
+  },
+);

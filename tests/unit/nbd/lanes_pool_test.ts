@@ -11,6 +11,7 @@ import { assert, assertEquals } from "@std/assert";
 import { FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { openPool } from "../../../pool/mod.ts";
+import { testNatively } from "../../helpers/native.ts";
 import { type Dialect, NBD, type NbdClient } from "../../helpers/nbd_client.ts";
 import {
   componentSize,
@@ -69,7 +70,7 @@ async function serveWatched(): Promise<[LaneServing, WatchedDevice]> {
 }
 
 for (const dialect of DIALECTS) {
-  Deno.test(`a FLUSH covers what a thread wrote (${dialect})`, async () => {
+  testNatively(`a FLUSH covers what a thread wrote (${dialect})`, async () => {
     const [serving, device] = await serveWatched();
     await using _serving = serving;
     using client = await serving.open(dialect);
@@ -98,97 +99,111 @@ for (const dialect of DIALECTS) {
   });
 }
 
-Deno.test("a pool that has failed refuses writes and still reads", async () => {
-  const [serving, device] = await serveWatched();
-  await using _serving = serving;
-  using client = await serving.open();
-  await lease(serving, client, [0]);
-  await client.write(0, pattern(1000, 1));
-  device.isBroken = true;
-  assertEquals((await client.call({ command: CMD_FLUSH })).errno, EIO);
-  const { writes } = serving.leased();
-  for (const length of [10, 100_000]) {
-    const write = { command: CMD_WRITE, payload: new Uint8Array(length) };
-    const reply = await client.call(write);
-    assertEquals(reply.errno, EIO);
-  }
-  assertEquals(serving.leased().writes, writes);
-  assertSame(await client.read(0, 1000), pattern(1000, 1));
-  using other = await serving.open();
-  assertSame(await other.read(0, 1000), pattern(1000, 1));
-  const zeroes = { command: CMD_WRITE_ZEROES, length: 10 };
-  assertEquals((await other.call(zeroes)).errno, EIO);
-  await client.disconnect();
-  device.isBroken = false;
-});
+testNatively(
+  "a pool that has failed refuses writes and still reads",
+  async () => {
+    const [serving, device] = await serveWatched();
+    await using _serving = serving;
+    using client = await serving.open();
+    await lease(serving, client, [0]);
+    await client.write(0, pattern(1000, 1));
+    device.isBroken = true;
+    assertEquals((await client.call({ command: CMD_FLUSH })).errno, EIO);
+    const { writes } = serving.leased();
+    for (const length of [10, 100_000]) {
+      const write = { command: CMD_WRITE, payload: new Uint8Array(length) };
+      const reply = await client.call(write);
+      assertEquals(reply.errno, EIO);
+    }
+    assertEquals(serving.leased().writes, writes);
+    assertSame(await client.read(0, 1000), pattern(1000, 1));
+    using other = await serving.open();
+    assertSame(await other.read(0, 1000), pattern(1000, 1));
+    const zeroes = { command: CMD_WRITE_ZEROES, length: 10 };
+    assertEquals((await other.call(zeroes)).errno, EIO);
+    await client.disconnect();
+    device.isBroken = false;
+  },
+);
 
 for (const dialect of DIALECTS) {
   for (const command of [CMD_TRIM, CMD_WRITE_ZEROES]) {
     const what = command === CMD_TRIM ? "TRIM" : "WRITE_ZEROES";
-    Deno.test(`after a ${what} nobody reads old bytes (${dialect})`, async () => {
-      await using serving = await serveOnLanes({ chunks: 4 });
-      using writer = await serving.open(dialect);
-      using reader = await serving.open(dialect);
-      const zeroes = new Uint8Array(4096);
-      for (let round = 0; round < 15; round++) {
-        // The four chunks are used again and again, each time by another.
-        const at = round * SMALL_CHUNK;
-        await lease(serving, writer, [at]);
-        await writer.write(at, pattern(SMALL_CHUNK, round));
-        await lease(serving, reader, [at + SMALL_CHUNK - 1]);
-        assertSame(await reader.read(at, 100), pattern(100, round));
-        const erase = { command, offset: at, length: SMALL_CHUNK };
-        assertEquals((await writer.call(erase)).errno, 0);
-        assertSame(await reader.read(at, 4096), zeroes);
-        assertSame(await writer.read(at, 4096), zeroes);
-        const next = at + SMALL_CHUNK;
-        await reader.write(next + 8192, pattern(10, round));
-        assertSame(await reader.read(next, 4096), zeroes);
-        assertSame(await writer.read(at, 4096), zeroes);
-      }
-    });
+    testNatively(
+      `after a ${what} nobody reads old bytes (${dialect})`,
+      async () => {
+        await using serving = await serveOnLanes({ chunks: 4 });
+        using writer = await serving.open(dialect);
+        using reader = await serving.open(dialect);
+        const zeroes = new Uint8Array(4096);
+        for (let round = 0; round < 15; round++) {
+          // The four chunks are used again and again, each time by another.
+          const at = round * SMALL_CHUNK;
+          await lease(serving, writer, [at]);
+          await writer.write(at, pattern(SMALL_CHUNK, round));
+          await lease(serving, reader, [at + SMALL_CHUNK - 1]);
+          assertSame(await reader.read(at, 100), pattern(100, round));
+          const erase = { command, offset: at, length: SMALL_CHUNK };
+          assertEquals((await writer.call(erase)).errno, 0);
+          assertSame(await reader.read(at, 4096), zeroes);
+          assertSame(await writer.read(at, 4096), zeroes);
+          const next = at + SMALL_CHUNK;
+          await reader.write(next + 8192, pattern(10, round));
+          assertSame(await reader.read(next, 4096), zeroes);
+          assertSame(await writer.read(at, 4096), zeroes);
+        }
+      },
+    );
   }
 }
 
-Deno.test("reads beside TRIMs are old bytes or zeroes, never others", async () => {
-  await using serving = await serveOnLanes({ chunks: 6 });
-  using writer = await serving.open();
-  using reader = await serving.open();
-  let isDone = false;
-  let zeroed = 0;
-  const reading = (async () => {
-    for (let i = 0; !isDone; i++) {
-      const chunk = i % 4;
-      const bytes = await reader.read(chunk * SMALL_CHUNK + 4096, 8192);
-      const [value = 0] = bytes;
-      // A chunk holds its own number, or nothing.
-      assert(value === 0 || value === chunk + 1, `chunk ${chunk} has ${value}`);
-      const other = bytes.findIndex((byte) => byte !== 0 && byte !== chunk + 1);
-      assertEquals(other, -1);
-      if (value === 0) zeroed++;
+testNatively(
+  "reads beside TRIMs are old bytes or zeroes, never others",
+  async () => {
+    await using serving = await serveOnLanes({ chunks: 6 });
+    using writer = await serving.open();
+    using reader = await serving.open();
+    let isDone = false;
+    let zeroed = 0;
+    const reading = (async () => {
+      for (let i = 0; !isDone; i++) {
+        const chunk = i % 4;
+        const bytes = await reader.read(chunk * SMALL_CHUNK + 4096, 8192);
+        const [value = 0] = bytes;
+        // A chunk holds its own number, or nothing.
+        assert(
+          value === 0 || value === chunk + 1,
+          `chunk ${chunk} has ${value}`,
+        );
+        const other = bytes.findIndex((byte) =>
+          byte !== 0 && byte !== chunk + 1
+        );
+        assertEquals(other, -1);
+        if (value === 0) zeroed++;
+      }
+    })();
+    for (let round = 0; round < 400; round++) {
+      const chunk = (round * 7) % 4;
+      const offset = chunk * SMALL_CHUNK;
+      const payload = new Uint8Array(SMALL_CHUNK).fill(chunk + 1);
+      await writer.write(offset, payload);
+      const flags = round % 3 === 0 ? CMD_FLAG_NO_HOLE : 0;
+      const [command, how] = round % 2 === 0
+        ? [CMD_TRIM, 0]
+        : [CMD_WRITE_ZEROES, flags];
+      const reply = await writer.call({
+        command,
+        offset,
+        length: SMALL_CHUNK,
+        flags: how,
+      });
+      assertEquals(reply.errno, 0);
     }
-  })();
-  for (let round = 0; round < 400; round++) {
-    const chunk = (round * 7) % 4;
-    const offset = chunk * SMALL_CHUNK;
-    const payload = new Uint8Array(SMALL_CHUNK).fill(chunk + 1);
-    await writer.write(offset, payload);
-    const flags = round % 3 === 0 ? CMD_FLAG_NO_HOLE : 0;
-    const [command, how] = round % 2 === 0
-      ? [CMD_TRIM, 0]
-      : [CMD_WRITE_ZEROES, flags];
-    const reply = await writer.call({
-      command,
-      offset,
-      length: SMALL_CHUNK,
-      flags: how,
-    });
-    assertEquals(reply.errno, 0);
-  }
-  isDone = true;
-  await reading;
-  assert(zeroed > 0);
-});
+    isDone = true;
+    await reading;
+    assert(zeroed > 0);
+  },
+);
 
 /** Writes and reads chunks of its own until told to stop. */
 async function exercise(
@@ -236,7 +251,7 @@ async function exercise(
   return content;
 }
 
-Deno.test("components come and go while threads write", async () => {
+testNatively("components come and go while threads write", async () => {
   await using serving = await serveOnLanes({ count: 2, chunks: 80 });
   const { pool, paths } = serving;
   const clients = [await serving.open(), await serving.open("extended")];
@@ -288,85 +303,98 @@ Deno.test("components come and go while threads write", async () => {
 });
 
 for (const dialect of DIALECTS) {
-  Deno.test(`a full pool holds up only what must wait (${dialect})`, async () => {
-    await using serving = await serveOnLanes({ count: 1, chunks: 4 });
-    using client = await serving.open(dialect);
-    const offsets = [0, 1, 2, 3].map((i) => i * SMALL_CHUNK);
-    await lease(serving, client, offsets);
-    const beyond = 4 * SMALL_CHUNK;
-    // One that is whole, and one that is handed over in its middle.
-    const small = { command: CMD_WRITE, offset: beyond + 10 * SMALL_CHUNK };
-    const long = pattern(3 * SMALL_CHUNK, 5);
-    const delayed = await client.sendAll([
-      { ...small, payload: pattern(5000, 4) },
-      { command: CMD_WRITE, offset: beyond - SMALL_CHUNK, payload: long },
-    ]);
-    for (let i = 0; i < 50; i++) {
-      const offset = offsets[i % 3] ?? 0;
-      await client.write(offset, pattern(3000, i));
-      assertSame(await client.read(offset, 3000), pattern(3000, i));
-    }
-    await client.flush();
-    assert(serving.pool.status().delayed.count >= 2);
-    using other = await serving.open(dialect);
-    await other.write(9000, pattern(100, 1));
-    assertSame(await client.read(9000, 100), pattern(100, 1));
-    const createSize = componentSize("native", 10);
-    await serving.pool.add([serving.file("more")], { createSize });
-    const replies = await client.receiveAll(2);
-    assertEquals(delayed.map((cookie) => replies.get(cookie)?.errno), [0, 0]);
-    assertSame(await other.read(small.offset, 5000), pattern(5000, 4));
-    assertSame(await other.read(beyond - SMALL_CHUNK, long.length), long);
-  });
+  testNatively(
+    `a full pool holds up only what must wait (${dialect})`,
+    async () => {
+      await using serving = await serveOnLanes({ count: 1, chunks: 4 });
+      using client = await serving.open(dialect);
+      const offsets = [0, 1, 2, 3].map((i) => i * SMALL_CHUNK);
+      await lease(serving, client, offsets);
+      const beyond = 4 * SMALL_CHUNK;
+      // One that is whole, and one that is handed over in its middle.
+      const small = { command: CMD_WRITE, offset: beyond + 10 * SMALL_CHUNK };
+      const long = pattern(3 * SMALL_CHUNK, 5);
+      const delayed = await client.sendAll([
+        { ...small, payload: pattern(5000, 4) },
+        { command: CMD_WRITE, offset: beyond - SMALL_CHUNK, payload: long },
+      ]);
+      for (let i = 0; i < 50; i++) {
+        const offset = offsets[i % 3] ?? 0;
+        await client.write(offset, pattern(3000, i));
+        assertSame(await client.read(offset, 3000), pattern(3000, i));
+      }
+      await client.flush();
+      assert(serving.pool.status().delayed.count >= 2);
+      using other = await serving.open(dialect);
+      await other.write(9000, pattern(100, 1));
+      assertSame(await client.read(9000, 100), pattern(100, 1));
+      const createSize = componentSize("native", 10);
+      await serving.pool.add([serving.file("more")], { createSize });
+      const replies = await client.receiveAll(2);
+      assertEquals(delayed.map((cookie) => replies.get(cookie)?.errno), [0, 0]);
+      assertSame(await other.read(small.offset, 5000), pattern(5000, 4));
+      assertSame(await other.read(beyond - SMALL_CHUNK, long.length), long);
+    },
+  );
 }
 
-Deno.test("a client that leaves takes its delayed writes along", async () => {
-  await using serving = await serveOnLanes({ count: 1, chunks: 2 });
-  using client = await serving.open();
-  using other = await serving.open();
-  await lease(serving, client, [0, SMALL_CHUNK]);
-  const payload = pattern(5000, 1);
-  for (let i = 2; i < 6; i++) {
-    await client.send({ command: CMD_WRITE, offset: i * SMALL_CHUNK, payload });
-  }
-  await until("4 wait", () => serving.pool.status().delayed.count === 4);
-  client.close();
-  await until("none waits", () => serving.pool.status().delayed.count === 0);
-  await until("it has left", () => serving.server.clients.length === 2);
-  await other.write(0, payload);
-  assertSame(await other.read(0, 5000), payload);
-  const at = 2 * SMALL_CHUNK;
-  assertSame(await other.read(at, 5000), new Uint8Array(5000));
-});
+testNatively(
+  "a client that leaves takes its delayed writes along",
+  async () => {
+    await using serving = await serveOnLanes({ count: 1, chunks: 2 });
+    using client = await serving.open();
+    using other = await serving.open();
+    await lease(serving, client, [0, SMALL_CHUNK]);
+    const payload = pattern(5000, 1);
+    for (let i = 2; i < 6; i++) {
+      await client.send({
+        command: CMD_WRITE,
+        offset: i * SMALL_CHUNK,
+        payload,
+      });
+    }
+    await until("4 wait", () => serving.pool.status().delayed.count === 4);
+    client.close();
+    await until("none waits", () => serving.pool.status().delayed.count === 0);
+    await until("it has left", () => serving.server.clients.length === 2);
+    await other.write(0, payload);
+    assertSame(await other.read(0, 5000), payload);
+    const at = 2 * SMALL_CHUNK;
+    assertSame(await other.read(at, 5000), new Uint8Array(5000));
+  },
+);
 
-Deno.test("a client that sends more than is taken loses nothing", async () => {
-  // What is delayed is little, so that the thread has to wait, too.
-  await using serving = await serveOnLanes({
-    count: 1,
-    chunks: 2,
-    pool: { maxDelayedBytes: 64 * KIB },
-  });
-  using client = await serving.open();
-  await lease(serving, client, [0]);
-  const requests = Array.from({ length: 60 }, (_, i) => ({
-    command: CMD_WRITE,
-    offset: (i + 2) * SMALL_CHUNK,
-    payload: pattern(40_000, i),
-  }));
-  const replying = client.receiveAll(requests.length);
-  const sending = client.sendAll(requests);
-  await until("some wait", () => serving.pool.status().delayed.count > 0);
-  await pause(50);
-  const createSize = componentSize("native", 70);
-  await serving.pool.add([serving.file("more")], { createSize });
-  await sending;
-  for (const { errno } of (await replying).values()) assertEquals(errno, 0);
-  for (const { offset, payload } of requests) {
-    assertSame(await client.read(offset, payload.length), payload);
-  }
-});
+testNatively(
+  "a client that sends more than is taken loses nothing",
+  async () => {
+    // What is delayed is little, so that the thread has to wait, too.
+    await using serving = await serveOnLanes({
+      count: 1,
+      chunks: 2,
+      pool: { maxDelayedBytes: 64 * KIB },
+    });
+    using client = await serving.open();
+    await lease(serving, client, [0]);
+    const requests = Array.from({ length: 60 }, (_, i) => ({
+      command: CMD_WRITE,
+      offset: (i + 2) * SMALL_CHUNK,
+      payload: pattern(40_000, i),
+    }));
+    const replying = client.receiveAll(requests.length);
+    const sending = client.sendAll(requests);
+    await until("some wait", () => serving.pool.status().delayed.count > 0);
+    await pause(50);
+    const createSize = componentSize("native", 70);
+    await serving.pool.add([serving.file("more")], { createSize });
+    await sending;
+    for (const { errno } of (await replying).values()) assertEquals(errno, 0);
+    for (const { offset, payload } of requests) {
+      assertSame(await client.read(offset, payload.length), payload);
+    }
+  },
+);
 
-Deno.test("a pool is closed under threads that are at work", async () => {
+testNatively("a pool is closed under threads that are at work", async () => {
   await using serving = await serveOnLanes();
   const clients = [await serving.open(), await serving.open("extended")];
   const answered = [0, 0];
@@ -401,7 +429,7 @@ Deno.test("a pool is closed under threads that are at work", async () => {
 });
 
 for (const which of ["export", "pool"]) {
-  Deno.test(`no writes where the ${which} is read-only`, async () => {
+  testNatively(`no writes where the ${which} is read-only`, async () => {
     await using serving = await serveOnLanes({ count: 1 });
     await serving.first?.write(0, pattern(200_000, 1));
     let { pool } = serving;

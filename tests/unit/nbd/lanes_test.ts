@@ -7,6 +7,7 @@
  * @module
  */
 
+import { testNatively } from "../../helpers/native.ts";
 import { assert, assertEquals } from "@std/assert";
 import {
   type Dialect,
@@ -38,7 +39,7 @@ function testDialects(
   test: (dialect: Dialect) => Promise<void>,
 ): void {
   for (const dialect of DIALECTS) {
-    Deno.test(`${title} (${dialect})`, () => test(dialect));
+    testNatively(`${title} (${dialect})`, () => test(dialect));
   }
 }
 
@@ -237,7 +238,7 @@ testDialects("nothing is done beyond the end", async (dialect) => {
   assertSame(await onDisk(serving, last, SMALL_CHUNK), zeroes);
 });
 
-Deno.test("a WRITE that is too long changes nothing", async () => {
+testNatively("a WRITE that is too long changes nothing", async () => {
   await using serving = await serveOnLanes(ROOMY);
   using client = await serving.open();
   await lease(serving, client, [0, SMALL_CHUNK]);
@@ -262,22 +263,25 @@ testDialects("a READ that is too long is refused", async (dialect) => {
   assertSame(await client.read(0, 10), new Uint8Array(10));
 });
 
-Deno.test("a client does not see more of a disk that has grown", async () => {
-  await using serving = await serveOnLanes();
-  using old = await serving.open();
-  await serving.pool.resize(2 * SIZE);
-  using young = await serving.open();
-  await lease(serving, young, [SIZE]);
-  const read = { command: CMD_READ, offset: SIZE, length: 10 };
-  assertEquals((await young.call(read)).errno, 0);
-  assertEquals((await old.call(read)).errno, EINVAL);
-  const payload = new Uint8Array(10).fill(1);
-  const write = { command: CMD_WRITE, offset: SIZE, payload };
-  assertEquals((await old.call(write)).errno, ENOSPC);
-  assertSame(await young.read(SIZE, 10), new Uint8Array(10));
-});
+testNatively(
+  "a client does not see more of a disk that has grown",
+  async () => {
+    await using serving = await serveOnLanes();
+    using old = await serving.open();
+    await serving.pool.resize(2 * SIZE);
+    using young = await serving.open();
+    await lease(serving, young, [SIZE]);
+    const read = { command: CMD_READ, offset: SIZE, length: 10 };
+    assertEquals((await young.call(read)).errno, 0);
+    assertEquals((await old.call(read)).errno, EINVAL);
+    const payload = new Uint8Array(10).fill(1);
+    const write = { command: CMD_WRITE, offset: SIZE, payload };
+    assertEquals((await old.call(write)).errno, ENOSPC);
+    assertSame(await young.read(SIZE, 10), new Uint8Array(10));
+  },
+);
 
-Deno.test("chunks beyond 4 GiB of a component are found", async () => {
+testNatively("chunks beyond 4 GiB of a component are found", async () => {
   const chunkSize = 64 * MIB;
   await using serving = await serveOnLanes({
     count: 1,
@@ -299,7 +303,7 @@ Deno.test("chunks beyond 4 GiB of a component are found", async () => {
   }
 });
 
-Deno.test("counters of the server and of the pool add up", async () => {
+testNatively("counters of the server and of the pool add up", async () => {
   await using serving = await serveOnLanes();
   const all = [serving.first, await serving.open(), await serving.open()];
   for (const [i, client] of all.entries()) {
@@ -323,7 +327,7 @@ Deno.test("counters of the server and of the pool add up", async () => {
   assertEquals([reads, writes], [63, 30]);
 });
 
-Deno.test("a thread leaves the server a turn to answer", async () => {
+testNatively("a thread leaves the server a turn to answer", async () => {
   await using serving = await serveOnLanes();
   using client = await serving.open();
   await lease(serving, client, [0]);

@@ -9,6 +9,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { BUSY_AFTER } from "../../../nbd/limits.ts";
+import { testNatively } from "../../helpers/native.ts";
 import {
   encodeRequest,
   NBD,
@@ -56,7 +57,7 @@ for (const tcp of [false, true]) {
   for (const command of [CMD_READ, CMD_WRITE]) {
     const what = `${command === CMD_READ ? "READs" : "WRITEs"} of 1 MiB`;
     const over = tcp ? "TCP" : "Unix";
-    Deno.test(`who never waits with ${what} moves (${over})`, async () => {
+    testNatively(`who never waits with ${what} moves (${over})`, async () => {
       const { serving, client } = await serveAlone("simple", { tcp });
       await using _serving = serving;
       const payload = pattern(MIB, 1);
@@ -82,7 +83,7 @@ for (const tcp of [false, true]) {
   }
 }
 
-Deno.test("where nobody can move nobody is waited for", async () => {
+testNatively("where nobody can move nobody is waited for", async () => {
   const { serving, client } = await serveAlone("simple", { threads: 0 });
   await using _serving = serving;
   const { client: second } = await serving.openAny();
@@ -138,7 +139,7 @@ async function readMany(client: NbdClient, batches: number): Promise<void> {
 
 for (const threads of [0, 1]) {
   const what = threads === 0 ? "stays where there is no thread" : "moves";
-  Deno.test(`a lone client that reads much at once ${what}`, async () => {
+  testNatively(`a lone client that reads much at once ${what}`, async () => {
     const { serving, client } = await serveAlone("simple", { threads });
     await using _serving = serving;
     const half = BUSY_AFTER / 256 / 2;
@@ -155,7 +156,7 @@ for (const threads of [0, 1]) {
 }
 
 for (const threads of [0, 1, 2]) {
-  Deno.test(`four clients and ${threads} threads`, async () => {
+  testNatively(`four clients and ${threads} threads`, async () => {
     const { serving, client } = await serveAlone("simple", { threads });
     await using _serving = serving;
     const clients = [client];
@@ -184,7 +185,7 @@ for (const threads of [0, 1, 2]) {
   });
 }
 
-Deno.test("who is encrypted stays, and makes others move", async () => {
+testNatively("who is encrypted stays, and makes others move", async () => {
   const { serving, client } = await serveAlone("simple", {
     tls: tls({ required: false }),
     threads: 3,
@@ -203,31 +204,36 @@ Deno.test("who is encrypted stays, and makes others move", async () => {
   assertEquals(moved(serving), [1]);
 });
 
-Deno.test("writes to an export that is read-only are refused after a move", async () => {
-  const { serving, client } = await serveAlone("extended", { readOnly: true });
-  await using _serving = serving;
-  using second = await serving.open();
-  const payload = pattern(1000, 1);
-  const requests = Array.from({ length: 20 }, (_, i) => (
-    i % 2 === 0
-      ? { command: CMD_READ, offset: READ_AT, length: 1000 }
-      : { command: CMD_WRITE, offset: READ_AT, payload }
-  ));
-  for (let round = 0; round < 3; round++) {
-    const cookies = await client.sendAll(requests);
-    const replies = await client.receiveAll(requests.length);
-    for (const [i, cookie] of cookies.entries()) {
-      const { errno, payload } = replies.get(cookie) ?? {};
-      assertEquals(errno, i % 2 === 0 ? 0 : EPERM);
-      if (i % 2 === 0) assertSame(payload, CONTENT.subarray(0, 1000));
+testNatively(
+  "writes to an export that is read-only are refused after a move",
+  async () => {
+    const { serving, client } = await serveAlone("extended", {
+      readOnly: true,
+    });
+    await using _serving = serving;
+    using second = await serving.open();
+    const payload = pattern(1000, 1);
+    const requests = Array.from({ length: 20 }, (_, i) => (
+      i % 2 === 0
+        ? { command: CMD_READ, offset: READ_AT, length: 1000 }
+        : { command: CMD_WRITE, offset: READ_AT, payload }
+    ));
+    for (let round = 0; round < 3; round++) {
+      const cookies = await client.sendAll(requests);
+      const replies = await client.receiveAll(requests.length);
+      for (const [i, cookie] of cookies.entries()) {
+        const { errno, payload } = replies.get(cookie) ?? {};
+        assertEquals(errno, i % 2 === 0 ? 0 : EPERM);
+        if (i % 2 === 0) assertSame(payload, CONTENT.subarray(0, 1000));
+      }
     }
-  }
-  assertEquals(moved(serving), [1]);
-  assertEquals(serving.server.counters.errors, 30);
-  assertSame(await second.read(READ_AT, 1000), CONTENT.subarray(0, 1000));
-});
+    assertEquals(moved(serving), [1]);
+    assertEquals(serving.server.counters.errors, 30);
+    assertSame(await second.read(READ_AT, 1000), CONTENT.subarray(0, 1000));
+  },
+);
 
-Deno.test("after a move only who does nothing is idle", async () => {
+testNatively("after a move only who does nothing is idle", async () => {
   const { serving, client } = await serveAlone("simple", {
     limits: { idleMs: 400 },
   });
@@ -250,39 +256,43 @@ Deno.test("after a move only who does nothing is idle", async () => {
 });
 
 for (const [round, dialect] of [...DIALECTS, ...DIALECTS].entries()) {
-  Deno.test(`a server that stops around a move answers (${dialect}, ${round})`, async () => {
-    const { serving, client } = await serveAlone(dialect);
-    await using _serving = serving;
-    const requests = Array.from({ length: 200 }, (_, i) => (
-      i % 2 === 0
-        ? { command: CMD_READ, offset: READ_AT + i, length: 1000 }
-        : { command: CMD_WRITE, offset: i * 1000, payload: pattern(1000, i) }
-    ));
-    using second = await serving.open(dialect);
-    const cookies: bigint[] = [];
-    for (let part = 0; part < 4; part++) {
-      cookies.push(...await client.sendAll(requests.splice(0, 50)));
-      if (part === 0 && round < 3) await untilMoved(serving);
-    }
-    const closing = serving.server.close({ graceMs: 60_000 });
-    const replies = await client.receiveAll(cookies.length);
-    for (const [i, cookie] of cookies.entries()) {
-      const { errno, payload } = replies.get(cookie) ?? {};
-      if (errno !== 0) assertEquals(errno, ESHUTDOWN);
-      else if (i % 2 === 0) assertSame(payload, CONTENT.subarray(i, i + 1000));
-      else {
-        const written = await readBytes(serving.pool, i * 1000, 1000);
-        assertSame(written, pattern(1000, i));
+  testNatively(
+    `a server that stops around a move answers (${dialect}, ${round})`,
+    async () => {
+      const { serving, client } = await serveAlone(dialect);
+      await using _serving = serving;
+      const requests = Array.from({ length: 200 }, (_, i) => (
+        i % 2 === 0
+          ? { command: CMD_READ, offset: READ_AT + i, length: 1000 }
+          : { command: CMD_WRITE, offset: i * 1000, payload: pattern(1000, i) }
+      ));
+      using second = await serving.open(dialect);
+      const cookies: bigint[] = [];
+      for (let part = 0; part < 4; part++) {
+        cookies.push(...await client.sendAll(requests.splice(0, 50)));
+        if (part === 0 && round < 3) await untilMoved(serving);
       }
-    }
-    assertEquals(await client.receiveEnd(), 0);
-    await closing;
-    assertEquals(await second.receiveEnd(), 0);
-    assertEquals(reasons(serving), Array(2).fill("the server stops"));
-  });
+      const closing = serving.server.close({ graceMs: 60_000 });
+      const replies = await client.receiveAll(cookies.length);
+      for (const [i, cookie] of cookies.entries()) {
+        const { errno, payload } = replies.get(cookie) ?? {};
+        if (errno !== 0) assertEquals(errno, ESHUTDOWN);
+        else if (i % 2 === 0) {
+          assertSame(payload, CONTENT.subarray(i, i + 1000));
+        } else {
+          const written = await readBytes(serving.pool, i * 1000, 1000);
+          assertSame(written, pattern(1000, i));
+        }
+      }
+      assertEquals(await client.receiveEnd(), 0);
+      await closing;
+      assertEquals(await second.receiveEnd(), 0);
+      assertEquals(reasons(serving), Array(2).fill("the server stops"));
+    },
+  );
 }
 
-Deno.test("who was to move does not when the server stops", async () => {
+testNatively("who was to move does not when the server stops", async () => {
   const { serving, client } = await serveAlone("structured");
   await using _serving = serving;
   using second = await serving.open();
@@ -294,7 +304,7 @@ Deno.test("who was to move does not when the server stops", async () => {
   assertEquals(moved(serving), []);
 });
 
-Deno.test("who leaves around a move leaves nothing behind", async () => {
+testNatively("who leaves around a move leaves nothing behind", async () => {
   const { serving, client } = await serveAlone("simple", { threads: 3 });
   await using _serving = serving;
   client.close();

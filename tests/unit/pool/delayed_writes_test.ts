@@ -10,6 +10,7 @@ import type { Completion } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { openPool } from "../../../pool/mod.ts";
 import type { Pool } from "../../../pool/mod.ts";
+import { testNatively } from "../../helpers/native.ts";
 import {
   componentSize,
   MIB,
@@ -196,6 +197,7 @@ testFormats(
     assertEquals(act(), undefined);
     await pool.close();
   },
+  testNatively,
 );
 
 testFormats(

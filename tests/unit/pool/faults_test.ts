@@ -12,6 +12,7 @@ import { openPool } from "../../../pool/mod.ts";
 import type { OpenDevice } from "../../../pool/mod.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
 import { readRawLabel } from "../../helpers/freebsd_raw.ts";
+import { testNatively } from "../../helpers/native.ts";
 import {
   makeScratch,
   MIB,
@@ -135,20 +136,23 @@ Deno.test("fault 5: the rest of a new chunk shows nothing of what the component 
   assertFreebsd([path]);
 });
 
-Deno.test("faults 6 and 7: a write is acknowledged after its data and its map entry are in the file, in this order", async () => {
-  await using scratch = await makeScratch();
-  const log: string[] = [];
-  const { pool } = await openSmallPool(scratch, 1, {
-    openDevice: recording(log),
-  });
-  log.length = 0;
-  assertEquals(pool.write(pattern(100, 1), 3 * SMALL_CHUNK + 7), undefined);
-  assertEquals(log.filter((line) => line.startsWith("write")), [
-    `write c0 100 at ${2 * SMALL_CHUNK + 7}`,
-    "write c0 8 at 24",
-  ]);
-  await pool.close();
-});
+testNatively(
+  "faults 6 and 7: a write is acknowledged after its data and its map entry are in the file, in this order",
+  async () => {
+    await using scratch = await makeScratch();
+    const log: string[] = [];
+    const { pool } = await openSmallPool(scratch, 1, {
+      openDevice: recording(log),
+    });
+    log.length = 0;
+    assertEquals(pool.write(pattern(100, 1), 3 * SMALL_CHUNK + 7), undefined);
+    assertEquals(log.filter((line) => line.startsWith("write")), [
+      `write c0 100 at ${2 * SMALL_CHUNK + 7}`,
+      "write c0 8 at 24",
+    ]);
+    await pool.close();
+  },
+);
 
 Deno.test("fault 8: a virtual size that is not whole chunks or map sectors is fitted", async () => {
   await using scratch = await makeScratch();

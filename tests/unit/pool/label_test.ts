@@ -21,6 +21,7 @@ import {
   readSector,
   writeAt,
 } from "../../helpers/freebsd_raw.ts";
+import { testNatively } from "../../helpers/native.ts";
 import {
   KIB,
   makeScratch,
@@ -249,35 +250,38 @@ Deno.test("labelPool() makes what is missing and takes what is there", async () 
   assertFreebsd(paths);
 });
 
-Deno.test("labelPool(), clearLabels(), openPool() and Pool.add() refuse components in use and name the holder", async () => {
-  await using scratch = await makeScratch();
-  const { paths, pool } = await openSmallPool(scratch, 2);
-  const [, second = ""] = paths;
-  const good = makeSparse(scratch.file("good"), MIB);
-  await labelPool({
-    ...SMALL,
-    name: "third",
-    paths: [scratch.file("third")],
-    createSize: MIB,
-  });
-  const third = await openPool([scratch.file("third")]);
-  const before = new Snapshot([...paths, good]);
-  const acts = [
-    () => labelPool({ ...SMALL, paths: [good, second], force: true }),
-    () => clearLabels([second]),
-    () => openPool(paths),
-    () => third.add([good, second], { force: true }),
-  ];
-  for (const act of acts) {
-    const holder = `process ${Deno.pid}`;
-    await assertRefused(act, "busy", "/c", "in use by", holder);
-  }
-  assertEquals(before.changed(), []);
-  await third.close();
-  await pool.close();
-  await labelPool({ ...SMALL, paths: [good, second], force: true });
-  assertFreebsd([good, second]);
-});
+testNatively(
+  "labelPool(), clearLabels(), openPool() and Pool.add() refuse components in use and name the holder",
+  async () => {
+    await using scratch = await makeScratch();
+    const { paths, pool } = await openSmallPool(scratch, 2);
+    const [, second = ""] = paths;
+    const good = makeSparse(scratch.file("good"), MIB);
+    await labelPool({
+      ...SMALL,
+      name: "third",
+      paths: [scratch.file("third")],
+      createSize: MIB,
+    });
+    const third = await openPool([scratch.file("third")]);
+    const before = new Snapshot([...paths, good]);
+    const acts = [
+      () => labelPool({ ...SMALL, paths: [good, second], force: true }),
+      () => clearLabels([second]),
+      () => openPool(paths),
+      () => third.add([good, second], { force: true }),
+    ];
+    for (const act of acts) {
+      const holder = `process ${Deno.pid}`;
+      await assertRefused(act, "busy", "/c", "in use by", holder);
+    }
+    assertEquals(before.changed(), []);
+    await third.close();
+    await pool.close();
+    await labelPool({ ...SMALL, paths: [good, second], force: true });
+    assertFreebsd([good, second]);
+  },
+);
 
 Deno.test("openPool() for reading goes together with others that read", async () => {
   await using scratch = await makeQuickScratch();

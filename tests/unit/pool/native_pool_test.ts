@@ -12,6 +12,7 @@ import { FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { openPool, readLabel } from "../../../pool/mod.ts";
 import type { Pool } from "../../../pool/mod.ts";
+import { testNatively } from "../../helpers/native.ts";
 import {
   componentSize,
   openSmallPool,
@@ -59,58 +60,67 @@ async function waits(pending: Completion): Promise<boolean> {
 }
 
 for (const act of ["discard", "writeZeroes"] as const) {
-  Deno.test(`Pool.${act}() gives whole chunks back, which read as zeroes and are used again`, async () => {
-    await using scratch = await makeQuickScratch();
-    const { pool, paths } = await openSmallPool(scratch, 2, NATIVE);
-    const content = await fill(pool);
-    await pool.flush();
-    const before = blocksOf(paths);
-    // Two whole chunks, and half of each one beside them.
-    const half = SMALL_CHUNK / 2;
-    await pool[act](3 * SMALL_CHUNK + half, 3 * SMALL_CHUNK);
-    for (const v of [4, 5]) content.delete(v);
-    content.get(3)?.fill(0, half);
-    content.get(6)?.fill(0, 0, half);
-    const { mappedChunks, usedChunks, freeChunks, freeingChunks } = pool
-      .status();
-    assertEquals([mappedChunks, usedChunks], [10, 10]);
-    assertEquals(freeChunks + freeingChunks, 2);
-    await assertContent(pool, content);
-    await until(() => pool.status().freeChunks === 2);
-    assertEquals(pool.status().freeingChunks, 0);
-    await pool.flush();
-    const given = 3 * SMALL_CHUNK / 512;
-    assert(blocksOf(paths) <= before - given + 16, "host space is given back");
-    assertEquals(await pool.check(), []);
-    for (const v of [90, 91]) {
-      await writeChunk(pool, content, v, pattern(10, v));
-    }
-    assertEquals(pool.status().freeChunks, 0);
-    await assertContent(pool, content);
-    await pool.close();
-    await assertSound("native", paths);
-    const again = await openPool(paths);
-    await assertContent(again, content);
-    await again.close();
-  });
+  testNatively(
+    `Pool.${act}() gives whole chunks back, which read as zeroes and are used again`,
+    async () => {
+      await using scratch = await makeQuickScratch();
+      const { pool, paths } = await openSmallPool(scratch, 2, NATIVE);
+      const content = await fill(pool);
+      await pool.flush();
+      const before = blocksOf(paths);
+      // Two whole chunks, and half of each one beside them.
+      const half = SMALL_CHUNK / 2;
+      await pool[act](3 * SMALL_CHUNK + half, 3 * SMALL_CHUNK);
+      for (const v of [4, 5]) content.delete(v);
+      content.get(3)?.fill(0, half);
+      content.get(6)?.fill(0, 0, half);
+      const { mappedChunks, usedChunks, freeChunks, freeingChunks } = pool
+        .status();
+      assertEquals([mappedChunks, usedChunks], [10, 10]);
+      assertEquals(freeChunks + freeingChunks, 2);
+      await assertContent(pool, content);
+      await until(() => pool.status().freeChunks === 2);
+      assertEquals(pool.status().freeingChunks, 0);
+      await pool.flush();
+      const given = 3 * SMALL_CHUNK / 512;
+      assert(
+        blocksOf(paths) <= before - given + 16,
+        "host space is given back",
+      );
+      assertEquals(await pool.check(), []);
+      for (const v of [90, 91]) {
+        await writeChunk(pool, content, v, pattern(10, v));
+      }
+      assertEquals(pool.status().freeChunks, 0);
+      await assertContent(pool, content);
+      await pool.close();
+      await assertSound("native", paths);
+      const again = await openPool(paths);
+      await assertContent(again, content);
+      await again.close();
+    },
+  );
 }
 
-Deno.test("Pool.discard() of the whole disk gives every chunk back, also what was never mapped", async () => {
-  await using scratch = await makeQuickScratch();
-  const { pool, paths } = await openSmallPool(scratch, 2, NATIVE);
-  const before = blocksOf(paths);
-  for (let round = 0; round < 5; round++) {
-    await fill(pool);
-    await pool.discard(0, pool.size);
-    assertEquals(pool.status().mappedChunks, 0);
-    assert(isZero(await readBytes(pool, 0, 20 * SMALL_CHUNK)));
-    await until(() => pool.status().freeChunks === 12);
-  }
-  await pool.close();
-  await assertSound("native", paths);
-  // All that is left are tables and superblocks, as in the beginning.
-  assert(blocksOf(paths) <= before + 16);
-});
+testNatively(
+  "Pool.discard() of the whole disk gives every chunk back, also what was never mapped",
+  async () => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openSmallPool(scratch, 2, NATIVE);
+    const before = blocksOf(paths);
+    for (let round = 0; round < 5; round++) {
+      await fill(pool);
+      await pool.discard(0, pool.size);
+      assertEquals(pool.status().mappedChunks, 0);
+      assert(isZero(await readBytes(pool, 0, 20 * SMALL_CHUNK)));
+      await until(() => pool.status().freeChunks === 12);
+    }
+    await pool.close();
+    await assertSound("native", paths);
+    // All that is left are tables and superblocks, as in the beginning.
+    assert(blocksOf(paths) <= before + 16);
+  },
+);
 
 Deno.test("Pool.writeZeroes() with noHole keeps chunks, and the host's space with them", async () => {
   await using scratch = await makeQuickScratch();

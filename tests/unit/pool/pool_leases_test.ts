@@ -8,6 +8,7 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { LeaseReader } from "../../../device/leases.ts";
 import { openPool, type Pool } from "../../../pool/mod.ts";
+import { testNatively } from "../../helpers/native.ts";
 import {
   componentSize,
   openSmallPool,
@@ -61,30 +62,33 @@ Deno.test("a pool leases nothing beyond its end, wherever that is asked for", as
   assertEquals(pool.leases.prepare(2 * SMALL_CHUNK), false);
 });
 
-Deno.test("a chunk that is prepared is mapped, reads as zeroes, and is leased", async () => {
-  await using scratch = await makeQuickScratch();
-  const { pool, paths } = await openSmallPool(scratch, 1, {
-    format: "native",
-    createSize: componentSize("native", 3),
-  });
-  await using _closing = pool;
-  const reader = join(pool);
-  assertEquals(pool.leases.prepare(5 * SMALL_CHUNK + 9), true);
-  assertEquals(isLeased(reader, 5), true);
-  assertEquals(pool.status().usedChunks, 1);
-  assertEquals(pool.leases.prepare(5 * SMALL_CHUNK), true);
-  assertEquals(pool.status().usedChunks, 1);
-  const found = pattern(SMALL_CHUNK, 1);
-  await pool.read(found, 5 * SMALL_CHUNK);
-  assertEquals(found, new Uint8Array(SMALL_CHUNK));
-  // A full pool has none, and nobody waits.
-  assertEquals(pool.leases.prepare(6 * SMALL_CHUNK), true);
-  assertEquals(pool.leases.prepare(7 * SMALL_CHUNK), true);
-  assertEquals(pool.leases.prepare(8 * SMALL_CHUNK), false);
-  assertEquals(isLeased(reader, 8), false);
-  assertEquals(pool.congestion, undefined);
-  assertEquals(paths.length, 1);
-});
+testNatively(
+  "a chunk that is prepared is mapped, reads as zeroes, and is leased",
+  async () => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openSmallPool(scratch, 1, {
+      format: "native",
+      createSize: componentSize("native", 3),
+    });
+    await using _closing = pool;
+    const reader = join(pool);
+    assertEquals(pool.leases.prepare(5 * SMALL_CHUNK + 9), true);
+    assertEquals(isLeased(reader, 5), true);
+    assertEquals(pool.status().usedChunks, 1);
+    assertEquals(pool.leases.prepare(5 * SMALL_CHUNK), true);
+    assertEquals(pool.status().usedChunks, 1);
+    const found = pattern(SMALL_CHUNK, 1);
+    await pool.read(found, 5 * SMALL_CHUNK);
+    assertEquals(found, new Uint8Array(SMALL_CHUNK));
+    // A full pool has none, and nobody waits.
+    assertEquals(pool.leases.prepare(6 * SMALL_CHUNK), true);
+    assertEquals(pool.leases.prepare(7 * SMALL_CHUNK), true);
+    assertEquals(pool.leases.prepare(8 * SMALL_CHUNK), false);
+    assertEquals(isLeased(reader, 8), false);
+    assertEquals(pool.congestion, undefined);
+    assertEquals(paths.length, 1);
+  },
+);
 
 Deno.test("a pool lends no chunk while it is moved, and its new place after", async () => {
   await using scratch = await makeQuickScratch();

@@ -11,6 +11,7 @@ import { FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { openPool } from "../../../pool/mod.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
+import { testNatively } from "../../helpers/native.ts";
 import {
   KIB,
   makeScratch,
@@ -169,21 +170,24 @@ testFormats("Pool.writeZeroes() takes chunks with noHole", async (format) => {
   await assertSound(format, paths);
 });
 
-Deno.test("Pool.discard() gives host space back and unmaps nothing in format 1", async () => {
-  await using scratch = await makeScratch();
-  const { pool, paths } = await openSmallPool(scratch, 1);
-  await pool.write(pattern(2 * SMALL_CHUNK, 1), 0);
-  await pool.flush();
-  const blocks = () => Deno.statSync(paths[0] ?? "").blocks ?? 0;
-  const before = blocks();
-  await pool.discard(0, pool.size);
-  await pool.flush();
-  assert(blocks() <= before - 2 * SMALL_CHUNK / 512 + 16);
-  assertEquals(pool.status().mappedChunks, 2);
-  assert(isZero(await readBytes(pool, 0, 2 * SMALL_CHUNK)));
-  await pool.close();
-  assertFreebsd(paths);
-});
+testNatively(
+  "Pool.discard() gives host space back and unmaps nothing in format 1",
+  async () => {
+    await using scratch = await makeScratch();
+    const { pool, paths } = await openSmallPool(scratch, 1);
+    await pool.write(pattern(2 * SMALL_CHUNK, 1), 0);
+    await pool.flush();
+    const blocks = () => Deno.statSync(paths[0] ?? "").blocks ?? 0;
+    const before = blocks();
+    await pool.discard(0, pool.size);
+    await pool.flush();
+    assert(blocks() <= before - 2 * SMALL_CHUNK / 512 + 16);
+    assertEquals(pool.status().mappedChunks, 2);
+    assert(isZero(await readBytes(pool, 0, 2 * SMALL_CHUNK)));
+    await pool.close();
+    assertFreebsd(paths);
+  },
+);
 
 testFormats(
   "Pool.extents() tells mapped and unmapped runs apart",
@@ -255,6 +259,7 @@ testFormats(
     await pool.close();
     await (await openPool(paths)).close();
   },
+  testNatively,
 );
 
 testFormats(
@@ -330,6 +335,7 @@ testFormats(
     await pool.close();
     await assertSound(format, paths);
   },
+  testNatively,
 );
 
 testFormats(
@@ -400,6 +406,7 @@ testFormats(
     assertEquals(again.status().state, "failed");
     await again.close();
   },
+  testNatively,
 );
 
 function withoutHoles(
