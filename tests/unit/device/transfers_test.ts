@@ -27,6 +27,7 @@ import {
   pattern,
   type Scratch,
 } from "../../helpers/scratch.ts";
+import { mountTiny, whyNoMount } from "../../helpers/tiny_fs.ts";
 
 // The C library stays open for ever: not from within a test.
 const hasNative = fileIsReadNatively();
@@ -36,33 +37,6 @@ function fileIsReadNatively(): boolean {
   const isRead = readNatively(descriptor, new Uint8Array(1), 0);
   fs.closeSync(descriptor);
   return isRead;
-}
-
-/** Mounts a file system of 2 MiB, until it is disposed of. */
-async function mountTiny(path: string): Promise<Scratch> {
-  await Deno.mkdir(path);
-  const { success, stderr } = await new Deno.Command("mount", {
-    args: ["-t", "tmpfs", "-o", "size=2m", "tmpfs", path],
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr).trim());
-  return {
-    path,
-    file: (name) => `${path}/${name}`,
-    async [Symbol.asyncDispose](): Promise<void> {
-      // Lazily: a test that failed may have left files open.
-      await new Deno.Command("umount", { args: ["-l", path] }).output();
-    },
-  };
-}
-
-async function whyNoMount(): Promise<string | undefined> {
-  await using scratch = await makeScratch();
-  try {
-    await using _tiny = await mountTiny(scratch.file("tiny"));
-    return undefined;
-  } catch (error) {
-    return `file systems cannot be mounted here: ${messageOf(error)}`;
-  }
 }
 
 /** Deno opens it only for programs with all rights. */

@@ -7,7 +7,7 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { messageOf, VirstorError } from "../../../errors.ts";
+import { VirstorError } from "../../../errors.ts";
 import {
   type FormatName,
   labelPool,
@@ -24,7 +24,6 @@ import {
   openSmallPool,
   pattern,
   readBytes,
-  type Scratch,
   SMALL_CHUNK,
 } from "../../helpers/scratch.ts";
 import {
@@ -32,33 +31,7 @@ import {
   makeQuickScratch,
   testFormats,
 } from "../../helpers/small_pools.ts";
-
-/** Mounts a file system of 2 MiB, until it is disposed of. */
-async function mountTiny(path: string): Promise<Scratch> {
-  await Deno.mkdir(path);
-  const { success, stderr } = await new Deno.Command("mount", {
-    args: ["-t", "tmpfs", "-o", "size=2m", "tmpfs", path],
-  }).output();
-  if (!success) throw new Error(new TextDecoder().decode(stderr).trim());
-  return {
-    path,
-    file: (name) => `${path}/${name}`,
-    async [Symbol.asyncDispose](): Promise<void> {
-      // Lazily: a test that failed may have left files open.
-      await new Deno.Command("umount", { args: ["-l", path] }).output();
-    },
-  };
-}
-
-async function whyNoMount(): Promise<string | undefined> {
-  await using scratch = await makeScratch();
-  try {
-    await using _tiny = await mountTiny(scratch.file("tiny"));
-    return undefined;
-  } catch (error) {
-    return `file systems cannot be mounted here: ${messageOf(error)}`;
-  }
-}
+import { mountTiny, whyNoMount } from "../../helpers/tiny_fs.ts";
 
 /** Opens a new pool, the first virtual chunks of which are written to. */
 async function openWrittenPool(
