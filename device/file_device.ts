@@ -175,7 +175,7 @@ export class FileDevice implements BlockDevice {
   /**
    * Lends the descriptor to other threads, until it is closed.
    *
-   * @returns It, or undefined where there are no native calls.
+   * @returns It, or undefined if it is to do without native calls.
    */
   lend(): LentDescriptor | undefined {
     const descriptor = this.#descriptor;

@@ -28,7 +28,7 @@ export class NativeBuffer {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /** The same. */
   readonly view: DataView;
-  /** Where it is; it does not move as long as it is in use. */
+  /** Where it is, as long as this buffer is kept: an address keeps nothing. */
   readonly address: number;
 
   /**

@@ -77,8 +77,8 @@ export interface NbdServerOptions {
   readonly limits?: Partial<NbdLimits>;
   /**
    * Threads that may serve connections, one each, as soon as there are several
-   * or one reads much at once; 0 by default. For connections of listeners that went through
-   * {@linkcode trackDescriptors}.
+   * or one reads much at once; 0 by default. For connections of listeners that
+   * went through {@linkcode trackDescriptors}.
    */
   readonly threads?: number;
 }
