@@ -1,6 +1,6 @@
 /**
  * Whether a read should first be tried without waiting for the disk. That
- * costs a third more than just to read, so it is not done while everything is
+ * costs a tenth more than just to read, so it is not done while everything is
  * in the page cache; then a look now and then tells when that has changed.
  *
  * @module

@@ -1,7 +1,7 @@
 /**
  * Sockets by their descriptors, from the C library of Linux through Deno's
  * FFI: for threads that wait for one connection each, which the runtime's own
- * calls cannot do.
+ * calls cannot do, and to receive and send without a promise.
  *
  * Which descriptor a connection has the runtime does not tell. So after each
  * accept it is looked which socket of the listener is new.
