@@ -8,7 +8,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { BUSY_AFTER } from "../../../nbd/limits.ts";
+import { BUSY_AFTER, LANE_READ_MAX } from "../../../nbd/limits.ts";
 import { testNatively } from "../../helpers/native.ts";
 import {
   encodeRequest,
@@ -29,6 +29,7 @@ import {
   reasons,
   receiveGood,
   serveAlone,
+  serveCold,
   untilMoved,
   Work,
 } from "./moving.ts";
@@ -154,6 +155,43 @@ for (const threads of [0, 1]) {
     assertSame(await client.read(0, 100), pattern(100, 1));
   });
 }
+
+testNatively(
+  "a lone client that reads what is not in the page cache stays",
+  async () => {
+    const { serving, client, device } = await serveCold("simple");
+    await using _serving = serving;
+    const half = BUSY_AFTER / 256 / 2;
+    await readMany(client, half);
+    device.isCold = true;
+    const cold = { command: CMD_READ, offset: READ_AT, length: 512 };
+    await client.sendAll([cold, cold]);
+    await until("they wait", () => device.waiting.length === 2);
+    device.isCold = false;
+    for (const goOn of device.waiting) goOn();
+    await receiveGood(client, 2);
+    await readMany(client, half);
+    assertEquals(moved(serving), []);
+    await readMany(client, half);
+    assertEquals(moved(serving), [1]);
+  },
+);
+
+testNatively(
+  "a lone client with long READs stays, a thread would not carry them out",
+  async () => {
+    const { serving, client } = await serveAlone("structured");
+    await using _serving = serving;
+    // Nothing is mapped there: the answer is short.
+    const hole = { command: CMD_READ, offset: 0, length: LANE_READ_MAX + 1 };
+    const depth = 256;
+    for (let batch = 0; batch <= BUSY_AFTER / depth; batch++) {
+      await client.sendAll(Array.from({ length: depth }, () => hole));
+      await receiveGood(client, depth);
+    }
+    assertEquals(moved(serving), []);
+  },
+);
 
 for (const threads of [0, 1, 2]) {
   testNatively(`four clients and ${threads} threads`, async () => {

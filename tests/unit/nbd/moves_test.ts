@@ -8,10 +8,8 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { FileDevice } from "../../../device/mod.ts";
 import { testNatively } from "../../helpers/native.ts";
 import {
-  type Dialect,
   NBD,
   type NbdClient,
   type RawRequest,
@@ -34,6 +32,7 @@ import {
   READ_AT,
   receiveGood,
   serveAlone,
+  serveCold,
   untilMoved,
   Work,
 } from "./moving.ts";
@@ -186,40 +185,6 @@ for (const dialect of DIALECTS) {
       assertEquals(serving.server.counters.writes, 33);
     },
   );
-}
-
-/** Its cold reads wait until told to go on; nothing is in its page cache. */
-class ColdDevice extends FileDevice {
-  isCold = false;
-  readonly waiting: (() => void)[] = [];
-
-  override readCached(target: Uint8Array, offset: number): number {
-    return this.isCold ? 0 : super.readCached(target, offset);
-  }
-
-  override async readCold(target: Uint8Array, offset: number): Promise<void> {
-    if (this.isCold) {
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    }
-    await super.readCold(target, offset);
-  }
-}
-
-async function serveCold(dialect: Dialect) {
-  const devices: ColdDevice[] = [];
-  const alone = await serveAlone(dialect, {
-    count: 1,
-    pool: {
-      openDevice(path, options) {
-        const device = new ColdDevice(path, options);
-        devices.push(device);
-        return device;
-      },
-    },
-  });
-  const device = devices.at(-1);
-  assert(device !== undefined);
-  return { ...alone, device };
 }
 
 for (const dialect of DIALECTS) {

@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
+import { FileDevice } from "../../../device/mod.ts";
 import {
   type Dialect,
   NBD,
@@ -77,6 +78,43 @@ export async function serveAlone(
   assert(!hasThread, "the event loop serves who is alone");
   await serving.pool.write(CONTENT, READ_AT);
   return { serving, client };
+}
+
+/** Its cold reads wait until told to go on; nothing is in its page cache. */
+export class ColdDevice extends FileDevice {
+  isCold = false;
+  readonly waiting: (() => void)[] = [];
+
+  override readCached(target: Uint8Array, offset: number): number {
+    return this.isCold ? 0 : super.readCached(target, offset);
+  }
+
+  override async readCold(target: Uint8Array, offset: number): Promise<void> {
+    if (this.isCold) {
+      await new Promise<void>((resolve) => this.waiting.push(resolve));
+    }
+    await super.readCold(target, offset);
+  }
+}
+
+/** The same, with a disk that can be cold. */
+export async function serveCold(
+  dialect: Dialect,
+): Promise<Awaited<ReturnType<typeof serveAlone>> & { device: ColdDevice }> {
+  const devices: ColdDevice[] = [];
+  const alone = await serveAlone(dialect, {
+    count: 1,
+    pool: {
+      openDevice(path, options) {
+        const device = new ColdDevice(path, options);
+        devices.push(device);
+        return device;
+      },
+    },
+  });
+  const device = devices.at(-1);
+  assert(device !== undefined);
+  return { ...alone, device };
 }
 
 /** A client at work: what it asks for, and whether that is what it gets. */
