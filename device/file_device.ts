@@ -432,7 +432,7 @@ export class FileDevice implements BlockDevice {
     const syncing = new Promise<void>((resolve, reject) => {
       fs.fdatasync(this.#descriptor, (error) => {
         this.#syncing = undefined;
-        const loss = lossOf(this.#descriptor, this.size);
+        const loss = lossOf(this.#descriptor, this.size, this.#native);
         const reason = error ? messageOf(error) : loss;
         if (reason === "") return resolve(this.observer?.flushEnds());
         this.#syncFailure = new VirstorError(

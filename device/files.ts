@@ -8,7 +8,7 @@
 import fs from "node:fs";
 import { messageOf, VirstorError } from "../errors.ts";
 import { lockHolder } from "./lock_holder.ts";
-import { readSmallFile } from "./native_linux.ts";
+import { type FileState, fileState, readSmallFile } from "./native_linux.ts";
 
 /** What others may do with the file meanwhile. */
 export type FileLock =
@@ -149,13 +149,23 @@ export function transferError(
  *
  * @param descriptor The file, or a block device.
  * @param size Its bytes when it was opened.
+ * @param native Whether to ask at the least cost.
  * @returns What was done, or "".
  */
-export function lossOf(descriptor: number, size: number): string {
-  const stat = fs.fstatSync(descriptor);
-  if (stat.nlink === 0) return "somebody has deleted it";
-  const isCut = stat.isFile() && stat.size < size;
+export function lossOf(
+  descriptor: number,
+  size: number,
+  native: boolean,
+): string {
+  const state = (native ? fileState(descriptor) : undefined) ??
+    stateOf(fs.fstatSync(descriptor));
+  if (state.links === 0) return "somebody has deleted it";
+  const isCut = state.isFile && state.size < size;
   return isCut ? "somebody has made it shorter" : "";
+}
+
+function stateOf(stat: fs.Stats): FileState {
+  return { isFile: stat.isFile(), links: stat.nlink, size: stat.size };
 }
 
 /**

@@ -1,7 +1,7 @@
 /**
  * What the runtime lacks, from the C library of Linux through Deno's FFI:
- * punching and finding holes, reading ahead, the size of a block device, and
- * small files that Deno keeps to itself (`/proc`).
+ * punching and finding holes, reading ahead, the size of a block device, what
+ * became of an open file, and small files that Deno keeps to itself (`/proc`).
  *
  * Everything here is an improvement, never a need: without `--allow-ffi`, or
  * on another system, each function says that it could not, and the caller
@@ -19,6 +19,12 @@ const SYMBOLS = {
   open: { parameters: ["buffer", "i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
+  statx: {
+    parameters: ["i32", "buffer", "i32", "u32", "buffer"],
+    result: "i32",
+    // Older C libraries have none.
+    optional: true,
+  },
 } as const;
 
 /** From `linux/falloc.h`: do not change the file's size. */
@@ -32,6 +38,14 @@ const POSIX_FADV_WILLNEED = 3;
 const SEEK_END = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+/** From `linux/fcntl.h`: the descriptor itself, no path. */
+const AT_EMPTY_PATH = 0x1000;
+/** From `linux/stat.h`: a part of the mode, the names, the size. */
+const STATX_TYPE_NLINK_SIZE = 0x1 | 0x4 | 0x200;
+/** From `linux/stat.h`: bytes of a `struct statx`. */
+const STATX_BYTES = 256;
+/** From `linux/stat.h`: the type in a mode, and that of a regular file. */
+const [S_IFMT, S_IFREG] = [0o170000, 0o100000];
 /** The longest small file that is read, bytes. */
 const SMALL_FILE_BYTES = 1 << 20;
 
@@ -134,6 +148,44 @@ export function nextHole(descriptor: number, offset: number): number {
 function seek(descriptor: number, offset: number, whence: number): number {
   const symbols = libc()?.symbols;
   return Number(symbols?.lseek(descriptor, BigInt(offset), whence) ?? -1);
+}
+
+/** An open file. */
+export interface FileState {
+  /** Whether it is a regular file. */
+  readonly isFile: boolean;
+  /** How many names it has. */
+  readonly links: number;
+  /** Bytes; 0 if it is no regular file. */
+  readonly size: number;
+}
+
+const NO_PATH = new Uint8Array(1);
+const statx = new DataView(new ArrayBuffer(STATX_BYTES));
+const statxBytes = new Uint8Array(statx.buffer);
+
+/**
+ * What is to be known of an open file, and nothing else. `fstat` asks for its
+ * times, too, and the first write after that has to note the exact time, in
+ * place of that of the last tick: were it asked at each flush, each flush would
+ * write the inode, which takes as long as the data.
+ *
+ * @param descriptor An open descriptor.
+ * @returns It, or undefined if it cannot be found out.
+ */
+export function fileState(descriptor: number): FileState | undefined {
+  const wanted = STATX_TYPE_NLINK_SIZE;
+  const call = libc()?.symbols.statx;
+  if (call?.(descriptor, NO_PATH, AT_EMPTY_PATH, wanted, statxBytes) !== 0) {
+    return undefined;
+  }
+  // In turn: mask u32, 12 bytes, links u32, 8 bytes, mode u16, 10, size u64.
+  if ((statx.getUint32(0, true) & wanted) !== wanted) return undefined;
+  return {
+    isFile: (statx.getUint16(28, true) & S_IFMT) === S_IFREG,
+    links: statx.getUint32(16, true),
+    size: statx.getUint32(44, true) * 2 ** 32 + statx.getUint32(40, true),
+  };
 }
 
 /** The arguments offset and length. */

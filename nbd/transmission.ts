@@ -120,11 +120,8 @@ export class Transmission {
       if (this.#wakeWhenSent || this.#replies.failed) this.#changed();
     });
     this.#late = new LateRequests({
-      onSettled: () => {
-        // Others may settle in the same turn.
-        this.#replies.send(false);
-        this.#changed();
-      },
+      // The loop runs when all that settle with it have settled.
+      onSettled: () => this.#changed(),
       onError: owner.onError,
       onPanic: (error) => {
         this.#reason = "the server failed";
@@ -303,6 +300,8 @@ export class Transmission {
     if (stream.readSoon === undefined || this.#receiving || this.#ended) {
       return false;
     }
+    // Who waits awake would not notice that a request has finished.
+    if (this.#late.count > 0) return false;
     if (!this.#polling.isWorthIt(this.#batch) || !received.makeRoom()) {
       return false;
     }

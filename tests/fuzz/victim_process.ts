@@ -82,15 +82,20 @@ export class Victim implements AsyncDisposable {
   }
 
   /**
-   * Asks until all is quiet: nobody is connected, nothing waits.
+   * Asks until all is quiet: nobody is connected, nothing waits, and no more
+   * is open than there should be. A connection is closed a moment after its
+   * client is gone, when its thread is done with it.
    *
+   * @param descriptors How many files and sockets may be open.
    * @returns The report then.
    * @throws {Error} If it takes too long.
    */
-  async settled(): Promise<VictimReport> {
+  async settled(descriptors = Infinity): Promise<VictimReport> {
     for (const end = Date.now() + ANSWER_MS;;) {
       const report = await this.report();
-      if (report.clients === 0 && report.delayed === 0) return report;
+      const isSettled = report.clients === 0 && report.delayed === 0 &&
+        report.descriptors <= descriptors;
+      if (isSettled) return report;
       if (Date.now() > end) {
         throw new Error(`Something is left over: ${JSON.stringify(report)}`);
       }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import {
   createSparseFile,
   FileDevice,
@@ -74,6 +74,40 @@ for (const native of [true, false]) {
     }
     await device.close();
   });
+
+  const losses: [string, (path: string) => Promise<void>, string][] = [
+    ["deleted", (path) => Deno.remove(path), "has deleted it"],
+    ["cut off", (path) => Deno.truncate(path, 1), "made it shorter"],
+    // More than 32 bits tell.
+    ["cut a little", (path) => Deno.truncate(path, 5120 * MIB - 1), "shorter"],
+  ];
+  for (const [what, act, words] of losses) {
+    test(`FileDevice.flush() fails on a file that was ${what}, ${how}`, async () => {
+      await using scratch = await makeScratch();
+      const path = scratch.file("disk");
+      createSparseFile(path, 5120 * MIB);
+      const device = new FileDevice(path, { native });
+      device.write(pattern(100, 1), 0);
+      await act(path);
+      await assertRejects(
+        async () => await device.flush(),
+        VirstorError,
+        words,
+      );
+      await device.close();
+    });
+  }
+
+  test(`FileDevice.flush() takes a file that has become longer, ${how}`, async () => {
+    await using scratch = await makeScratch();
+    const path = scratch.file("disk");
+    createSparseFile(path, 5120 * MIB);
+    const device = new FileDevice(path, { native });
+    device.write(pattern(100, 1), 0);
+    await Deno.truncate(path, 8192 * MIB);
+    await device.flush();
+    await device.close();
+  });
 }
 
 Deno.test("FileDevice.writeZeroes() with noHole keeps space", async () => {
@@ -104,6 +138,32 @@ Deno.test("FileDevice.flush() makes durable what an earlier process wrote", asyn
   const reader = new FileDevice(path, { readOnly: true });
   assertEquals(reader.flush(), undefined);
   await reader.close();
+});
+
+testNatively("FileDevice.flush() leaves the file's times alone", async () => {
+  await using scratch = await makeScratch();
+  // A tick of the kernel's clock may lie between two writes.
+  for (let tries = 0;; tries++) {
+    assert(tries < 100, "the write after a flush has had a time of its own");
+    const devices = ["a", "b"].map((name) => {
+      const path = scratch.file(`${name}${tries}`);
+      createSparseFile(path, KIB);
+      return new FileDevice(path);
+    });
+    const [other, flushed] = devices;
+    assert(flushed !== undefined && other !== undefined);
+    for (const device of devices) device.write(pattern(10, 1), 0);
+    await flushed.flush();
+    // Whose times were asked for has the next change noted exactly.
+    for (const device of devices) device.write(pattern(10, 2), 0);
+    // The runtime tells milliseconds only.
+    const { stdout } = await new Deno.Command("stat", {
+      args: ["--format=%.9Y", ...devices.map(({ path }) => path)],
+    }).output();
+    const [one, two] = new TextDecoder().decode(stdout).split("\n");
+    for (const device of devices) await device.close();
+    if (one === two) break;
+  }
 });
 
 Deno.test("FileDevice.flush() covers writes made while another flush runs", async () => {

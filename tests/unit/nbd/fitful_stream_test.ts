@@ -12,10 +12,11 @@ import type { BlockDevice } from "../../../device/block_device.ts";
 import { MemoryDevice } from "../../../device/memory_device.ts";
 import { createCounters } from "../../../nbd/counters.ts";
 import { factsOf } from "../../../nbd/export.ts";
-import { ROUNDS_MAX } from "../../../nbd/limits.ts";
+import { POLL_AFTER, ROUNDS_MAX } from "../../../nbd/limits.ts";
 import type { ByteStream } from "../../../nbd/stream.ts";
 import { Transmission } from "../../../nbd/transmission.ts";
 import { encodeRequest, NBD } from "../../helpers/nbd_client.ts";
+import { HeldDevice } from "./held_device.ts";
 import { exportOf, pattern } from "./serving.ts";
 import { isSame } from "./tracked_serving.ts";
 
@@ -240,4 +241,97 @@ Deno.test("long READs that are taken at once leave others their turn", async () 
   await serveOver(stream, new MemoryDevice(32 * MIB));
   // A round sends what two buffers hold.
   assert(stream.takenMost <= 2 * ROUNDS_MAX, `${stream.takenMost} sends`);
+});
+
+/** Gives some requests one by one, and notes what it is asked for then. */
+class Watched implements ByteStream {
+  /** How often it was asked for more at once. */
+  soon = 0;
+  /** Bytes of each send. */
+  readonly sent: number[] = [];
+  /** Called when all is given and more is waited for. */
+  onDrained: () => void = () => {};
+  #end = Promise.withResolvers<null>();
+  readonly #requests: Uint8Array[];
+
+  constructor(requests: Uint8Array[]) {
+    this.#requests = requests;
+  }
+
+  end(): void {
+    this.#end.resolve(null);
+  }
+
+  async read(target: Uint8Array): Promise<number | null> {
+    if (this.#requests.length === 0) this.onDrained();
+    return this.#give(target) || await this.#end.promise;
+  }
+
+  readSoon(memory: Uint8Array, start: number, end: number): number {
+    this.soon++;
+    return this.#give(memory.subarray(start, end));
+  }
+
+  async write({ length }: Uint8Array): Promise<number> {
+    this.sent.push(length);
+    await turn();
+    return length;
+  }
+
+  writeNow(_: Uint8Array, start: number, end: number): number {
+    this.sent.push(end - start);
+    return end - start;
+  }
+
+  close(): void {}
+
+  #give(target: Uint8Array): number {
+    const request = this.#requests.shift() ?? new Uint8Array(0);
+    target.set(request);
+    return request.length;
+  }
+}
+
+const FLUSH = encodeRequest({
+  command: NBD.CMD_FLUSH,
+  offset: 0,
+  length: 0,
+  cookie: 1n,
+}).slice();
+
+Deno.test("requests that finish together are answered together", async () => {
+  const flushes = 16;
+  const stream = new Watched([
+    await new Blob(Array.from({ length: flushes }, () => FLUSH)).bytes(),
+  ]);
+  const device = new HeldDevice();
+  device.holds = (kind) => kind === "flush";
+  stream.onDrained = () => {
+    for (const flush of [...device.held]) flush.finish();
+    setTimeout(() => stream.end());
+  };
+  await serveOver(stream, device);
+  assertEquals(stream.sent, [16 * flushes]);
+});
+
+Deno.test("while a request is under way nobody waits awake for another", async () => {
+  const command = NBD.CMD_READ;
+  const read = encodeRequest({ command, offset: 0, length: 1, cookie: 1n });
+  const singles = Array.from({ length: 4 * POLL_AFTER }, () => read.slice());
+  const stream = new Watched([...singles, FLUSH]);
+  const device = new HeldDevice();
+  let [before, meanwhile] = [0, 0];
+  device.holds = (kind) => {
+    if (kind === "flush") before = stream.soon;
+    return kind === "flush";
+  };
+  stream.onDrained = () =>
+    setTimeout(() => {
+      meanwhile = stream.soon - before;
+      for (const flush of [...device.held]) flush.finish();
+      setTimeout(() => stream.end());
+    });
+  await serveOver(stream, device);
+  assert(before > POLL_AFTER, "it was waited for awake before");
+  assertEquals(meanwhile, 0, "the loop has other things to notice");
 });
