@@ -88,10 +88,8 @@ const RIVALS: readonly ServerName[] = [
   "raw",
   "yardstick",
 ];
-/** And what the pool costs. */
-const WITH_FLAT: readonly ServerName[] = [...RIVALS, "flat"];
 /** And what a large disk costs. */
-const WITH_ALL: readonly ServerName[] = [...WITH_FLAT, "virstor-1P"];
+const WITH_LARGE: readonly ServerName[] = [...RIVALS, "virstor-1P"];
 
 /** All of fio, for one connection at depth 32, warm; the usual. */
 const USUAL = {
@@ -111,6 +109,7 @@ const USUAL = {
 export function allCases(scale: Scale, image: string): Case[] {
   return [
     ...warmCases(scale),
+    ...poolCases(scale),
     ...specialCases(scale),
     coldCase(scale),
     ...firstWriteCases(scale),
@@ -121,65 +120,86 @@ export function allCases(scale: Scale, image: string): Case[] {
   ];
 }
 
+/** A case on mapped chunks in the page cache: of fio, other than usual. */
+function warmRate(
+  scale: Scale,
+  name: string,
+  title: string,
+  job: Partial<FioJob> & { pattern: string },
+  servers = RIVALS,
+): Case {
+  const { seconds, workingSet: size } = scale;
+  return {
+    ...inIops(name, title, warmDisk(scale), servers),
+    measure: requestRate({ ...USUAL, size, seconds, ...job }),
+  };
+}
+
 /** Cases on mapped chunks in the page cache. */
 function warmCases(scale: Scale): Case[] {
   const { seconds, workingSet: size } = scale;
-  const disk = warmDisk(scale);
-  const rate = (
-    name: string,
-    title: string,
-    job: Partial<FioJob> & { pattern: string },
-    servers: readonly ServerName[],
-  ): Case => ({
-    ...inIops(name, title, disk, servers),
-    measure: requestRate({ ...USUAL, size, seconds, ...job }),
-  });
+  const rate = warmRate.bind(undefined, scale);
   const megabytes = (name: string, title: string, pattern: string): Case => {
     const job = { ...USUAL, size, seconds, pattern, blockSize: MIB, depth: 8 };
+    const disk = warmDisk(scale);
     const measure = throughput(job);
-    return { ...inIops(name, title, disk, WITH_FLAT), unit: "MiB/s", measure };
+    return { ...inIops(name, title, disk, RIVALS), unit: "MiB/s", measure };
   };
   const [read, write] = [{ pattern: "randread" }, { pattern: "randwrite" }];
   const mixed = { pattern: "randrw", options: ["--rwmixread=70"] };
   const [one, four] = [{ depth: 1 }, { connections: 4 }];
   return [
-    rate("read-4k-d1", "random read 4 KiB, depth 1", {
-      ...read,
-      ...one,
-    }, WITH_FLAT),
-    rate("write-4k-d1", "random write 4 KiB, depth 1", {
-      ...write,
-      ...one,
-    }, WITH_FLAT),
-    rate("read-4k-d32", "random read 4 KiB, depth 32", read, WITH_ALL),
-    rate("write-4k-d32", "random write 4 KiB, depth 32", write, WITH_ALL),
-    rate("mixed-4k-d32", "mixed 70/30 4 KiB, depth 32", mixed, WITH_ALL),
+    rate("read-4k-d1", "random read 4 KiB, depth 1", { ...read, ...one }),
+    rate("write-4k-d1", "random write 4 KiB, depth 1", { ...write, ...one }),
+    rate("read-4k-d32", "random read 4 KiB, depth 32", read, WITH_LARGE),
+    rate("write-4k-d32", "random write 4 KiB, depth 32", write, WITH_LARGE),
+    rate("mixed-4k-d32", "mixed 70/30 4 KiB, depth 32", mixed, WITH_LARGE),
     rate("seqread-4k-d32", "sequential read 4 KiB, depth 32", {
       pattern: "read",
-    }, WITH_FLAT),
+    }),
     rate("seqwrite-4k-d32", "sequential write 4 KiB, depth 32", {
       pattern: "write",
-    }, WITH_FLAT),
+    }),
     megabytes("seqread-1m-d8", "sequential read 1 MiB, depth 8", "read"),
     megabytes("seqwrite-1m-d8", "sequential write 1 MiB, depth 8", "write"),
     rate("read-4k-c4", "random read 4 KiB, 4 connections of depth 32", {
       ...read,
       ...four,
-    }, WITH_FLAT),
+    }),
     rate("write-4k-c4", "random write 4 KiB, 4 connections of depth 32", {
       ...write,
       ...four,
-    }, WITH_FLAT),
+    }),
     rate("mixed-4k-c4", "mixed 70/30 4 KiB, 4 connections of depth 32", {
       ...mixed,
       ...four,
-    }, WITH_FLAT),
+    }),
+    rate("flush-1", "random write 4 KiB and a flush in turns, depth 1", {
+      ...write,
+      ...one,
+      options: ["--fsync=1"],
+    }),
     rate("flush-16", "random write 4 KiB, depth 16, a flush after every 16", {
       ...write,
       depth: 16,
       options: ["--fsync=16"],
-    }, WITH_FLAT),
+    }),
   ];
+}
+
+/** What the pool costs, and nothing else. */
+function poolCases(scale: Scale): Case[] {
+  return [1, 32].flatMap((depth) =>
+    ["read", "write"].map((kind) =>
+      warmRate(
+        scale,
+        `pool-${kind}-4k-d${depth}`,
+        `what the pool costs: random ${kind} 4 KiB, depth ${depth}`,
+        { pattern: `rand${kind}`, depth },
+        ["virstor-loop", "flat"],
+      )
+    )
+  );
 }
 
 /** Cases on the same disk that are about more than one client. */
@@ -199,7 +219,7 @@ function specialCases(scale: Scale): Case[] {
       "fairness",
       "p99 of reads at depth 1 beside a stream of 1 MiB writes, over alone",
       disk,
-      WITH_FLAT,
+      RIVALS,
     ),
     unit: "x",
     better: "lower",
@@ -209,7 +229,7 @@ function specialCases(scale: Scale): Case[] {
       "memory-64x32m",
       "peak RSS under 64 connections, each with a write of 32 MiB in flight",
       disk,
-      WITH_FLAT,
+      RIVALS,
     ),
     unit: "MiB",
     better: "lower",
@@ -230,7 +250,7 @@ function coldCase({ seconds, coldSet: size }: Scale): Case {
   const title = "random read 4 KiB, depth 32, nothing in the page cache";
   const job = { ...USUAL, pattern: "randread", size, seconds, once: true };
   return {
-    ...inIops("cold-read-4k-d32", title, disk, WITH_FLAT),
+    ...inIops("cold-read-4k-d32", title, disk, RIVALS),
     measure: coldRate(job),
   };
 }

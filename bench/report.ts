@@ -19,8 +19,8 @@ export interface ServerReport {
   /** From the least to the most of them, in percents of the median. */
   readonly spread: number | null;
   /**
-   * How many times as good virstor is: above 1 it is the better one. Missing
-   * where there is no ratio to be had.
+   * How many times as good the first server of the case is, which is virstor:
+   * above 1 it is the better one. Missing where there is no ratio to be had.
    */
   readonly ratio: number | null;
   /** Latency of the median request, microseconds. */
@@ -78,12 +78,12 @@ export function reportCase(result: CaseResult): CaseReport {
   const measured = result.outcomes.filter(({ leftOut }) =>
     leftOut === undefined
   );
-  const own = measured.find(({ server }) => server === "virstor");
-  const ownValue = own && median(own.samples, "value");
+  const own = measured.find(({ server }) => server.startsWith("virstor"));
+  const ownValue = own === undefined ? null : median(own.samples, "value");
   return {
     ...{ name, title, unit, better, work },
     servers: measured.map((outcome) =>
-      reportServer(outcome, ownValue ?? null, better)
+      reportServer(outcome, outcome === own ? null : ownValue, better)
     ),
     leftOut: result.outcomes.flatMap(({ server, leftOut }) =>
       leftOut === undefined ? [] : [{ server, reason: leftOut }]
@@ -110,9 +110,7 @@ function reportServer(
     spread: values.length < 2
       ? null
       : round(100 * (Math.max(...values) - Math.min(...values)) / value),
-    ratio: server === "virstor" || !Number.isFinite(ratio)
-      ? null
-      : Math.round(ratio * 100) / 100,
+    ratio: Number.isFinite(ratio) ? Math.round(ratio * 100) / 100 : null,
     p50: rounded(median(samples, "p50")),
     p99: rounded(median(samples, "p99")),
     cpu: round(median(samples, "cpu") ?? NaN),

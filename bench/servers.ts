@@ -49,6 +49,7 @@ export interface Place {
 export const SERVER_NAMES = [
   "virstor",
   "virstor-1P",
+  "virstor-loop",
   "flat",
   "nbdkit",
   "qcow2",
@@ -157,8 +158,9 @@ function fileOf(place: Place): string {
   return `${place.directory}/disk`;
 }
 
-function serveCommand(place: Place): string[] {
-  return virstorCommand(place, "serve", "--socket", socketOf(place), POOL);
+function serveCommand(place: Place, ...options: string[]): string[] {
+  const socket = ["--socket", socketOf(place)];
+  return virstorCommand(place, "serve", ...socket, ...options, POOL);
 }
 
 /** qemu-nbd, kept for many clients and many connections. */
@@ -188,8 +190,15 @@ export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
     command: serveCommand,
     exportName: POOL,
   },
+  "virstor-loop": {
+    title: "virstor without threads, to be compared with flat",
+    needs: [],
+    create: createPool,
+    command: (place) => serveCommand(place, "--threads", "0"),
+    exportName: POOL,
+  },
   flat: {
-    title: "virstor's NBD server on a flat file, without a pool",
+    title: "virstor's NBD server on a flat file: no pool, so no threads",
     needs: [],
     create: createFile,
     command: (place) =>

@@ -53,7 +53,7 @@ function namesIn(directory: string): string[] {
 function assertMeasured(result: CaseReport | undefined): void {
   assertEquals(result?.leftOut, []);
   const expected: ServerName[] = [
-    ...["virstor", "nbdkit", "qcow2", "raw", "yardstick", "flat"] as const,
+    ...["virstor", "nbdkit", "qcow2", "raw", "yardstick"] as const,
   ];
   assertEquals(result?.servers.map(({ server }) => server), expected);
   for (const one of result?.servers ?? []) {
