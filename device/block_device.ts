@@ -67,6 +67,15 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
 }
 
+/** How writes are to be made durable. */
+export interface FlushOptions {
+  /**
+   * The call may return only when it is done, if that will be soon: nobody
+   * else would have to wait.
+   */
+  readonly mayBlock?: boolean;
+}
+
 /** How zeroes are to be written. */
 export interface WriteZeroesOptions extends WriteOptions {
   /** Keep (or take) real space for the range, so that later writes fit. */
@@ -137,8 +146,12 @@ export interface BlockDevice {
     options?: WriteOptions,
   ): Completion;
 
-  /** Makes durable every write that was done before this call. */
-  flush(): Completion;
+  /**
+   * Makes durable every write that was done before this call.
+   *
+   * @param options How.
+   */
+  flush(options?: FlushOptions): Completion;
 
   /**
    * Tells that the bytes are no longer needed. An indication, not a request:

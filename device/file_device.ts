@@ -4,28 +4,27 @@
  * file.
  *
  * Reads and writes are positional, synchronous and go through the page cache:
- * about a microsecond each when the page is there. Only `fdatasync`, zeroes
- * written at length, and `readCold` leave the event loop.
- *
- * A failed `fdatasync` is final: the kernel may have marked the lost pages
- * clean, so that a second one would succeed and mean nothing.
+ * about a microsecond each when the page is there. Only `fdatasync`
+ * (`FileSync`), zeroes written at length, and `readCold` leave the event loop.
  *
  * @module
  */
 
 import fs from "node:fs";
-import { assert, messageOf, VirstorError } from "../errors.ts";
+import { VirstorError } from "../errors.ts";
 import type {
   BlockDevice,
   Completion,
   DeviceCapabilities,
   Extent,
+  FlushOptions,
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
 import { CacheWatch } from "./cache_watch.ts";
 import { ColdReads } from "./cold_reads.ts";
 import { runsOf } from "./file_runs.ts";
+import { FileSync, type FlushObserver } from "./file_sync.ts";
 import {
   assertIsDisk,
   attempt,
@@ -33,7 +32,6 @@ import {
   identityOf,
   isRotational,
   lockFile,
-  lossOf,
   transferError,
 } from "./files.ts";
 import type { LentDescriptor } from "./leases.ts";
@@ -66,17 +64,6 @@ export interface FileDeviceOptions {
   readonly native?: boolean;
 }
 
-/**
- * Told when what was written becomes durable: for whoever keeps a durable
- * version of something and must not overwrite it before the next one is.
- */
-export interface FlushObserver {
-  /** A flush begins: it covers what was written so far, and nothing later. */
-  flushBegins(): void;
-  /** It is done. Not called if it failed: none will succeed after that. */
-  flushEnds(): void;
-}
-
 /** A file or a block device, open. */
 export class FileDevice implements BlockDevice {
   /** Where it was found. */
@@ -89,22 +76,12 @@ export class FileDevice implements BlockDevice {
   readonly identity: string;
   /** Whether it is on a disk that turns; false where that is not known. */
   readonly rotational: boolean;
-  /** Told of each `fdatasync`. */
-  observer: FlushObserver | undefined;
-
   readonly #native: boolean;
   readonly #readOnly: boolean;
   #capabilities: DeviceCapabilities | undefined;
   #descriptor: number;
   #locked: Deno.FsFile | undefined;
-  /**
-   * Whether there may be something to make durable. At first there may be: what
-   * a process that was killed has written is in the page cache only.
-   */
-  #dirty: boolean;
-  #syncing: Promise<void> | undefined;
-  #nextSync: Promise<void> | undefined;
-  #syncFailure: VirstorError | undefined;
+  readonly #sync: FileSync;
   readonly #coldReads: ColdReads;
   /** Set while it waits for what is under way, and then releases all. */
   #closing: Promise<void> | undefined;
@@ -130,7 +107,6 @@ export class FileDevice implements BlockDevice {
       (length, offset, cause) => this.#failure("read", length, offset, cause),
     );
     this.#readOnly = readOnly;
-    this.#dirty = !readOnly;
     // A look before the open: opening a FIFO would wait for ever.
     assertIsDisk(path, attempt(path, () => fs.statSync(path)));
     this.#descriptor = attempt(
@@ -152,10 +128,25 @@ export class FileDevice implements BlockDevice {
             "Linux with --allow-ffi only",
         );
       }
+      // There may be something at first: what a process that was killed has
+      // written is in the page cache only.
+      this.#sync = new FileSync(
+        { path, size: this.size, native: this.#native },
+        readOnly ? 0 : Infinity,
+      );
     } catch (error) {
       this.#release();
       throw error;
     }
+  }
+
+  /** Told of each `fdatasync`. */
+  get observer(): FlushObserver | undefined {
+    return this.#sync.observer;
+  }
+
+  set observer(observer: FlushObserver | undefined) {
+    this.#sync.observer = observer;
   }
 
   /**
@@ -186,7 +177,7 @@ export class FileDevice implements BlockDevice {
 
   /** Others have written to what was lent. */
   touched(): void {
-    this.#dirty = true;
+    this.#sync.wrote(Infinity);
   }
 
   /** Nothing holds writes back here. */
@@ -279,7 +270,7 @@ export class FileDevice implements BlockDevice {
     offset: number,
     options?: WriteOptions,
   ): Completion {
-    this.#dirty = true;
+    this.#sync.wrote(source.length);
     try {
       writeWhole(this.#descriptor, source, offset, this.#native);
     } catch (error) {
@@ -289,27 +280,15 @@ export class FileDevice implements BlockDevice {
   }
 
   /**
-   * Makes earlier writes durable, off the event loop. Calls that come while
-   * one `fdatasync` runs share the next one.
+   * Makes earlier writes durable, off the event loop unless it may be on it.
    *
-   * @returns A promise if there is anything to make durable.
+   * @param options How.
+   * @returns A promise if there is anything to wait for.
    * @throws {VirstorError} `io`, for ever after the first failure; also if the
    *   file was deleted or cut off meanwhile.
    */
-  flush(): Completion {
-    if (this.#syncFailure !== undefined) throw this.#syncFailure;
-    // Also when the running one has just ended and this one is about to begin.
-    if (this.#nextSync !== undefined) return this.#nextSync;
-    if (this.#syncing === undefined) {
-      return this.#dirty ? this.#sync() : undefined;
-    }
-    // The running one covers only what was written before it began.
-    if (!this.#dirty) return this.#syncing;
-    this.#nextSync = this.#syncing.then(() => {
-      this.#nextSync = undefined;
-      return this.#sync();
-    });
-    return this.#nextSync;
+  flush(options?: FlushOptions): Completion {
+    return this.#sync.flush(this.#descriptor, options);
   }
 
   /**
@@ -326,7 +305,7 @@ export class FileDevice implements BlockDevice {
     options?: WriteOptions,
   ): Completion {
     if (length > 0 && this.#punch(offset, length)) {
-      this.#dirty = true;
+      this.#sync.wrote(Infinity);
     }
     return options?.fua === true ? this.flush() : undefined;
   }
@@ -347,7 +326,7 @@ export class FileDevice implements BlockDevice {
     options?: WriteZeroesOptions,
   ): Completion {
     if (length === 0) return undefined;
-    this.#dirty = true;
+    this.#sync.wrote(Infinity);
     const done = options?.noHole === true
       ? this.#native && zeroRange(this.#descriptor, offset, length)
       : this.#punch(offset, length);
@@ -403,7 +382,7 @@ export class FileDevice implements BlockDevice {
    */
   close(): Completion {
     if (this.#closing !== undefined) return this.#closing;
-    const syncing = this.#nextSync ?? this.#syncing;
+    const syncing = this.#sync.pending;
     if (syncing === undefined && this.#coldReads.count === 0) {
       return this.#release();
     }
@@ -423,28 +402,6 @@ export class FileDevice implements BlockDevice {
 
   #punch(offset: number, length: number): boolean {
     return this.#native && punchHole(this.#descriptor, offset, length);
-  }
-
-  #sync(): Promise<void> {
-    assert(this.#syncing === undefined, "one fdatasync at a time");
-    this.#dirty = false;
-    this.observer?.flushBegins();
-    const syncing = new Promise<void>((resolve, reject) => {
-      fs.fdatasync(this.#descriptor, (error) => {
-        this.#syncing = undefined;
-        const loss = lossOf(this.#descriptor, this.size, this.#native);
-        const reason = error ? messageOf(error) : loss;
-        if (reason === "") return resolve(this.observer?.flushEnds());
-        this.#syncFailure = new VirstorError(
-          "io",
-          `Cannot make "${this.path}" durable: ${reason}`,
-          { cause: error },
-        );
-        reject(this.#syncFailure);
-      });
-    });
-    this.#syncing = syncing;
-    return syncing;
   }
 
   #writeZeroPieces(offset: number, length: number): void {

@@ -11,11 +11,13 @@ export type {
   DeviceCapabilities,
   Extent,
   ExtentKind,
+  FlushOptions,
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
 export { FileDevice } from "./file_device.ts";
-export type { FileDeviceOptions, FlushObserver } from "./file_device.ts";
+export type { FileDeviceOptions } from "./file_device.ts";
+export type { FlushObserver } from "./file_sync.ts";
 export { createSparseFile, fileIdentity } from "./files.ts";
 export type { FileLock } from "./files.ts";
 export { LeasedDisk } from "./leased_disk.ts";

@@ -11,6 +11,7 @@ import type {
   Completion,
   DeviceCapabilities,
   Extent,
+  FlushOptions,
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
@@ -94,12 +95,13 @@ export class SliceDevice implements BlockDevice {
   /**
    * Makes earlier writes durable: all those to the whole device.
    *
+   * @param options How.
    * @returns As the whole device.
    * @throws {VirstorError} `io` if the slice is closed; as the whole device.
    */
-  flush(): Completion {
+  flush(options?: FlushOptions): Completion {
     this.#at("flush", 0, 0);
-    return this.#device.flush();
+    return this.#device.flush(options);
   }
 
   /**

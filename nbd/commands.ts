@@ -8,6 +8,7 @@
 import type {
   BlockDevice,
   Completion,
+  FlushOptions,
   WriteOptions,
 } from "../device/block_device.ts";
 import { assert } from "../errors.ts";
@@ -51,6 +52,8 @@ export interface CommandTools {
   readonly late: LateRequests;
   /** Where requests are counted. */
   readonly counters: NbdCounters;
+  /** Whether there is no other client. */
+  readonly isAlone: () => boolean;
   /** Aborted when nobody waits for delayed writes any more. */
   readonly signal: AbortSignal;
   /** Called when the device is no longer congested. */
@@ -58,6 +61,8 @@ export interface CommandTools {
   /** Called when a reply cannot be completed: the connection is of no use. */
   readonly onBroken: () => void;
 }
+
+const MAY_BLOCK: FlushOptions = { mayBlock: true };
 
 /**
  * Chooses what replies look like.
@@ -164,7 +169,7 @@ export class Commands {
           return this.#reply(request, undefined);
         case COMMAND_FLUSH:
           counters.flushes++;
-          return this.#answer(device.flush(), request, false);
+          return this.#answer(this.#flush(), request, false);
         case COMMAND_TRIM: {
           counters.trims++;
           const completion = length === 0
@@ -338,6 +343,15 @@ export class Commands {
 
   #replyError(to: ReplyAddress, error: unknown, fast: boolean): void {
     this.#reply(to, this.#tools.late.failureOf(error, fast));
+  }
+
+  /** Nobody has to wait for the flush of who is alone and waits for it only. */
+  #flush(): Completion {
+    const { device, late, replies, isAlone } = this.#tools;
+    if (late.count > 0 || !isAlone()) return device.flush();
+    // What was done before is answered before.
+    replies.send(true);
+    return device.flush(MAY_BLOCK);
   }
 
   #reply(to: ReplyAddress, failure: Failure | undefined): void {

@@ -357,6 +357,7 @@ export class NbdServer {
     const transmission = new Transmission(client.stream, negotiated, {
       counters: this.#counters,
       onError: (error) => this.#reportError(client, error),
+      isAlone: () => this.#clients.size === 1,
       mayChange: () => this.#mayMove(client),
       onChange: (early) => this.#move(client, { ...agreed, early }),
       onPanic: this.#finish.reject,

@@ -136,6 +136,7 @@ export class Transmission {
       form,
       late: this.#late,
       counters: owner.counters,
+      isAlone: owner.isAlone,
       signal: this.#abort.signal,
       onDecongested: () => this.#changed(),
       onBroken: () => {

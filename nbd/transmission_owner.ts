@@ -14,6 +14,8 @@ export interface TransmissionOwner {
   readonly counters: NbdCounters;
   /** Told of an error of the device that a client is told of by a number. */
   readonly onError: (error: VirstorError) => void;
+  /** Whether there is no other client. */
+  readonly isAlone: () => boolean;
   /** Whether there may be another way to serve the connection now. */
   readonly mayChange: () => boolean;
   /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BlockDevice, Completion } from "../device/mod.ts";
+import type { BlockDevice, Completion, FlushOptions } from "../device/mod.ts";
 import { abandon, both } from "../device/mod.ts";
 
 /**
@@ -12,15 +12,19 @@ import { abandon, both } from "../device/mod.ts";
  * leaves no failure of another behind that nobody is told of.
  *
  * @param devices The devices.
+ * @param options How.
  * @returns A promise if there is anything to make durable; fails as the first
  *   that fails.
  */
 export function flushAll(
   devices: Iterable<Pick<BlockDevice, "flush">>,
+  options?: FlushOptions,
 ): Completion {
   let pending: Completion;
   try {
-    for (const device of devices) pending = both(pending, device.flush());
+    for (const device of devices) {
+      pending = both(pending, device.flush(options));
+    }
   } catch (error) {
     abandon(pending);
     throw error;

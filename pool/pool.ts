@@ -17,6 +17,7 @@ import type {
   Completion,
   DeviceCapabilities,
   Extent,
+  FlushOptions,
   Leases,
   WriteOptions,
   WriteZeroesOptions,
@@ -225,13 +226,14 @@ export class Pool implements BlockDevice {
    * Makes durable, on every component, data and map of all writes that were
    * done before.
    *
+   * @param options How.
    * @returns A promise if there is anything to make durable.
    * @throws {VirstorError} `failed` from the first failure on.
    */
-  flush(): Completion {
+  flush(options?: FlushOptions): Completion {
     this.#health.assertSound();
     this.#counters.flushes++;
-    return this.#flushMembers();
+    return this.#flushMembers(options);
   }
 
   /**
@@ -462,14 +464,14 @@ export class Pool implements BlockDevice {
     }
   }
 
-  #flushMembers(): Completion {
+  #flushMembers(options?: FlushOptions): Completion {
     const failed = (error: unknown) => {
       throw this.#health.fail(error);
     };
     try {
       this.#leases?.settleWrites(this.#format.members);
       const devices = this.#format.members.map(({ device }) => device);
-      return flushAll(devices)?.catch(failed);
+      return flushAll(devices, options)?.catch(failed);
     } catch (error) {
       return failed(error);
     }

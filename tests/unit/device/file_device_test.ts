@@ -188,6 +188,94 @@ Deno.test("FileDevice.flush() covers writes made while another flush runs", asyn
   await device.close();
 });
 
+/** Flushes until it may be done on the spot; it is not on a busy machine. */
+async function flushUntilQuick(device: FileDevice): Promise<void> {
+  for (const start = performance.now();;) {
+    for (let i = 0; i < 20; i++) {
+      device.write(pattern(10, i), 0);
+      const done = device.flush();
+      assert(done !== undefined, "not unless it was asked to be");
+      await done;
+    }
+    device.write(pattern(10, 1), 0);
+    const done = device.flush({ mayBlock: true });
+    if (done === undefined) return;
+    await done;
+    assert(performance.now() - start < 60_000, "it is never quick");
+  }
+}
+
+Deno.test("FileDevice.flush() with mayBlock is done at once if it is quick", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, MIB);
+  const device = new FileDevice(path);
+  const first = device.flush({ mayBlock: true });
+  assert(first !== undefined, "not before it is known to be quick");
+  await first;
+  await flushUntilQuick(device);
+  const told: string[] = [];
+  device.observer = {
+    flushBegins: () => told.push("begins"),
+    flushEnds: () => told.push("ends"),
+  };
+  device.write(pattern(10, 1), 0);
+  await device.flush({ mayBlock: true });
+  assertEquals(told, ["begins", "ends"]);
+  assertEquals(device.flush({ mayBlock: true }), undefined);
+  assertEquals(told, ["begins", "ends"], "there is nothing to flush");
+  device.write(pattern(10, 2), 0);
+  await device.flush();
+  assertEquals(told.length, 4);
+  await device.close();
+});
+
+const LONG: [string, (device: FileDevice) => void][] = [
+  ["much was written", (device) => {
+    for (let i = 0; i <= 4; i++) device.write(pattern(64 * KIB, i), 0);
+  }],
+  ["others wrote", (device) => device.touched()],
+  ["space was given back", (device) => void device.discard(0, 64 * KIB)],
+  ["zeroes were written", (device) => void device.writeZeroes(0, 64 * KIB)],
+];
+
+for (const [what, act] of LONG) {
+  testNatively(`FileDevice.flush() does not block after ${what}`, async () => {
+    await using scratch = await makeScratch();
+    const path = scratch.file("disk");
+    createSparseFile(path, MIB);
+    const device = new FileDevice(path);
+    await flushUntilQuick(device);
+    act(device);
+    const done = device.flush({ mayBlock: true });
+    assert(done !== undefined, "it may take long");
+    // One that is under way is shared, whatever was asked for.
+    assertEquals(device.flush({ mayBlock: true }), done);
+    device.write(pattern(10, 1), 0);
+    const next = device.flush({ mayBlock: true });
+    assert(next !== undefined && next !== done);
+    await next;
+    await device.close();
+  });
+}
+
+Deno.test("FileDevice.flush() that blocks fails for good where it fails", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, MIB);
+  const device = new FileDevice(path);
+  await flushUntilQuick(device);
+  let ends = 0;
+  device.observer = { flushBegins: () => {}, flushEnds: () => ends++ };
+  await Deno.remove(path);
+  device.write(pattern(10, 1), 0);
+  const act = async () => await device.flush({ mayBlock: true });
+  await assertRejects(act, VirstorError, "has deleted it");
+  await assertRejects(async () => await device.flush(), VirstorError);
+  assertEquals(ends, 0);
+  await device.close();
+});
+
 Deno.test("FileDevice fails after close() and never touches another's descriptor", async () => {
   await using scratch = await makeScratch();
   createSparseFile(scratch.file("a"), MIB);

@@ -46,6 +46,7 @@ async function serveOver(
     {
       counters: createCounters(),
       onError: (error) => problems.push(error),
+      isAlone: () => true,
       mayChange: () => false,
       onChange: () => undefined,
       onPanic: (error) => problems.push(error),
@@ -334,4 +335,21 @@ Deno.test("while a request is under way nobody waits awake for another", async (
   await serveOver(stream, device);
   assert(before > POLL_AFTER, "it was waited for awake before");
   assertEquals(meanwhile, 0, "the loop has other things to notice");
+});
+
+Deno.test("what was done before a flush that may block is answered before", async () => {
+  const command = NBD.CMD_READ;
+  const read = encodeRequest({ command, offset: 0, length: 100, cookie: 1n });
+  const stream = new Watched([await new Blob([read.slice(), FLUSH]).bytes()]);
+  stream.onDrained = () => stream.end();
+  const device = new HeldDevice();
+  const sent: number[][] = [];
+  device.holds = (kind) => {
+    if (kind === "flush") sent.push([...stream.sent]);
+    return false;
+  };
+  await serveOver(stream, device);
+  assertEquals(device.calls, ["read 0+100", "flush mayBlock"]);
+  assertEquals(sent, [[16 + 100]]);
+  assertEquals(stream.sent, [16 + 100, 16]);
 });

@@ -10,6 +10,7 @@ import type {
   Completion,
   DeviceCapabilities,
   Extent,
+  FlushOptions,
   WriteOptions,
   WriteZeroesOptions,
 } from "../../../device/block_device.ts";
@@ -93,8 +94,8 @@ export class HeldDevice implements BlockDevice {
   }
 
   /** Flushes, now or later. */
-  flush(): Completion {
-    this.calls.push("flush");
+  flush(options?: FlushOptions): Completion {
+    this.calls.push(options?.mayBlock === true ? "flush mayBlock" : "flush");
     if (!this.holds("flush", 0)) return undefined;
     return this.#hold("flush", 0, () => undefined);
   }
