@@ -259,6 +259,18 @@ for (const [what, act] of LONG) {
   });
 }
 
+Deno.test("FileDevice.flush() that blocks tells that the system refused", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  createSparseFile(path, MIB);
+  const device = new FileDevice(path);
+  await flushUntilQuick(device);
+  device.write(pattern(10, 1), 0);
+  await device.close();
+  const act = () => device.flush({ mayBlock: true });
+  assertEquals(assertThrows(act, VirstorError, "durable").code, "io");
+});
+
 Deno.test("FileDevice.flush() that blocks fails for good where it fails", async () => {
   await using scratch = await makeScratch();
   const path = scratch.file("disk");
