@@ -32,6 +32,7 @@ import {
   FLAG_FUA,
   FLAG_NO_HOLE,
 } from "./protocol.ts";
+import { TURN_BLOCKED_MAX_MS } from "./limits.ts";
 import { ChunkedReads, type ReadCommand, SimpleReads } from "./reads.ts";
 import { type ReplyForm, SimpleForm } from "./reply_form.ts";
 import type { ReplyQueue } from "./reply_queue.ts";
@@ -84,6 +85,8 @@ export class Commands {
   readonly #fua: WriteOptions;
   #congested = false;
   #stopping = false;
+  /** For how long flushes have held the event loop up in this turn. */
+  #blockedMs = 0;
 
   /**
    * Creates the commands.
@@ -111,6 +114,11 @@ export class Commands {
   /** A request waits for room for its reply: {@linkcode resume} it. */
   get isWaiting(): boolean {
     return this.#reads.isWaiting;
+  }
+
+  /** The event loop has had its turn. */
+  beginTurn(): void {
+    this.#blockedMs = 0;
   }
 
   /** From now on requests are refused. */
@@ -348,10 +356,14 @@ export class Commands {
   /** Nobody has to wait for the flush of who is alone and waits for it only. */
   #flush(): Completion {
     const { device, late, replies, isAlone } = this.#tools;
-    if (late.count > 0 || !isAlone()) return device.flush();
+    const isTurnOver = this.#blockedMs >= TURN_BLOCKED_MAX_MS;
+    if (isTurnOver || late.count > 0 || !isAlone()) return device.flush();
     // What was done before is answered before.
     replies.send(true);
-    return device.flush(MAY_BLOCK);
+    const start = performance.now();
+    const completion = device.flush(MAY_BLOCK);
+    this.#blockedMs += performance.now() - start;
+    return completion;
   }
 
   #reply(to: ReplyAddress, failure: Failure | undefined): void {

@@ -193,3 +193,9 @@ export const LANE_WANTS_MAX = 64;
  * longer, and one that is full says so.
  */
 export const LANE_ANSWER_MS = 5;
+
+/**
+ * For so long flushes may hold the event loop up in one of its turns, and one
+ * of them longer, milliseconds. The others in that turn are done elsewhere.
+ */
+export const TURN_BLOCKED_MAX_MS = 4;

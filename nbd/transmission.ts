@@ -168,6 +168,7 @@ export class Transmission {
       this.#wakeWhenSent = stalled || this.#deaf || this.#ended ||
         this.#stopping || this.#replies.failed || this.#isDraining();
       await new Promise<void>((resolve) => this.#wake = resolve);
+      this.#commands.beginTurn();
     }
     clearInterval(this.#looks);
     this.#abort.abort();

@@ -8,11 +8,19 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { BlockDevice } from "../../../device/block_device.ts";
+import type {
+  BlockDevice,
+  Completion,
+  FlushOptions,
+} from "../../../device/block_device.ts";
 import { MemoryDevice } from "../../../device/memory_device.ts";
 import { createCounters } from "../../../nbd/counters.ts";
 import { factsOf } from "../../../nbd/export.ts";
-import { POLL_AFTER, ROUNDS_MAX } from "../../../nbd/limits.ts";
+import {
+  POLL_AFTER,
+  ROUNDS_MAX,
+  TURN_BLOCKED_MAX_MS,
+} from "../../../nbd/limits.ts";
 import type { ByteStream } from "../../../nbd/stream.ts";
 import { Transmission } from "../../../nbd/transmission.ts";
 import { encodeRequest, NBD } from "../../helpers/nbd_client.ts";
@@ -352,4 +360,28 @@ Deno.test("what was done before a flush that may block is answered before", asyn
   assertEquals(device.calls, ["read 0+100", "flush mayBlock"]);
   assertEquals(sent, [[16 + 100]]);
   assertEquals(stream.sent, [16 + 100, 16]);
+});
+
+Deno.test("flushes that block leave others their turn", async () => {
+  const flushes = 50;
+  const stream = new Watched([
+    await new Blob(Array.from({ length: flushes }, () => FLUSH)).bytes(),
+    FLUSH,
+  ]);
+  stream.onDrained = () => stream.end();
+  class SlowDevice extends HeldDevice {
+    override flush(options?: FlushOptions): Completion {
+      const end = performance.now() + 1;
+      while (options?.mayBlock === true && performance.now() < end);
+      return super.flush(options);
+    }
+  }
+  const device = new SlowDevice();
+  await serveOver(stream, device);
+  assertEquals(device.calls.length, flushes + 1);
+  const first = device.calls.indexOf("flush");
+  assert(first > 0 && first <= TURN_BLOCKED_MAX_MS, `${first} have blocked`);
+  const rest = device.calls.slice(first, flushes);
+  assert(rest.every((call) => call === "flush"), "the turn was over");
+  assertEquals(device.calls.at(-1), "flush mayBlock", "in the next turn");
 });
