@@ -154,6 +154,12 @@ export interface BlockDevice {
   flush(options?: FlushOptions): Completion;
 
   /**
+   * Begins to write what a flush with `mayBlock` would have to, for who flushes
+   * several devices one after the other. Makes nothing durable.
+   */
+  startFlush?(): void;
+
+  /**
    * Tells that the bytes are no longer needed. An indication, not a request:
    * afterwards they read as they did, or as zeroes.
    *

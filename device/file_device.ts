@@ -291,6 +291,11 @@ export class FileDevice implements BlockDevice {
     return this.#sync.flush(this.#descriptor, options);
   }
 
+  /** Begins to write what {@linkcode flush} with `mayBlock` would have to. */
+  startFlush(): void {
+    this.#sync.start(this.#descriptor);
+  }
+
   /**
    * Gives the range back to the file system, where that can be done.
    *

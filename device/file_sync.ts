@@ -13,6 +13,7 @@ import fs from "node:fs";
 import { assert, messageOf, VirstorError } from "../errors.ts";
 import type { Completion, FlushOptions } from "./block_device.ts";
 import { lossOf } from "./files.ts";
+import { startWriteBack } from "./native_linux.ts";
 import { QuickSyncs } from "./quick_syncs.ts";
 
 /**
@@ -74,6 +75,17 @@ export class FileSync {
    */
   wrote(bytes: number): void {
     this.#written += bytes;
+  }
+
+  /**
+   * Begins to write what a flush on the spot would have to.
+   *
+   * @param descriptor The file.
+   */
+  start(descriptor: number): void {
+    if (this.#syncing !== undefined || this.#written === 0) return;
+    if (!this.#file.native || !this.#quick.expects(this.#written)) return;
+    startWriteBack(descriptor);
   }
 
   /**

@@ -1,6 +1,6 @@
 /**
  * What the runtime lacks, from the C library of Linux through Deno's FFI:
- * punching and finding holes, reading ahead, the size of a block device, what
+ * punching and finding holes, reading and writing ahead, the size of a block device, what
  * became of an open file, and small files that Deno keeps to itself (`/proc`).
  *
  * Everything here is an improvement, never a need: without `--allow-ffi`, or
@@ -19,6 +19,11 @@ const SYMBOLS = {
   open: { parameters: ["buffer", "i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
+  sync_file_range: {
+    parameters: ["i32", "i64", "i64", "u32"],
+    result: "i32",
+    optional: true,
+  },
   statx: {
     parameters: ["i32", "buffer", "i32", "u32", "buffer"],
     result: "i32",
@@ -38,6 +43,8 @@ const POSIX_FADV_WILLNEED = 3;
 const SEEK_END = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
+/** From `linux/fs.h`: begin to write what is dirty. */
+const SYNC_FILE_RANGE_WRITE = 2;
 /** From `linux/fcntl.h`: the descriptor itself, no path. */
 const AT_EMPTY_PATH = 0x1000;
 /** From `linux/stat.h`: a part of the mode, the names, the size. */
@@ -205,6 +212,19 @@ export function readAhead(
 ): void {
   const [start, bytes] = [range.signed(0, offset), range.signed(1, length)];
   libc()?.symbols.posix_fadvise(descriptor, start, bytes, POSIX_FADV_WILLNEED);
+}
+
+/**
+ * Begins to write to the disk what is dirty of a file. It does not wait for
+ * that, only for a place in the queue of the disk. Nothing is durable by it.
+ *
+ * @param descriptor An open descriptor.
+ */
+export function startWriteBack(descriptor: number): void {
+  // From the first byte; no bytes mean all.
+  const [start, bytes] = [range.signed(0, 0), range.signed(1, 0)];
+  const call = libc()?.symbols.sync_file_range;
+  call?.(descriptor, start, bytes, SYNC_FILE_RANGE_WRITE);
 }
 
 /**

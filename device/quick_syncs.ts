@@ -9,9 +9,13 @@
 
 /** An `fdatasync` up to this many milliseconds is quick. */
 const QUICK_MS = 2;
-/** So many in a row have to be quick before one is waited for. */
+/** So many more have to be quick than are slow, each of which counts as many. */
 const QUICK_NEEDED = 16;
-/** Twice as many after each that was not, up to this. */
+/** No more than these are remembered beyond those that are needed. */
+const QUICK_SURPLUS = 64;
+/** One that takes longer than this, milliseconds, is a warning, */
+const LONG_MS = 100;
+/** and twice as many are needed after each that was waited for, up to this. */
 const QUICK_NEEDED_MAX = 4096;
 /** What has at most so much to write may be quick, bytes. */
 export const QUICK_BYTES: number = 256 * 1024;
@@ -39,11 +43,14 @@ export class QuickSyncs {
    */
   took(ms: number, hereWaited: boolean): void {
     if (ms <= QUICK_MS) {
-      this.#quick++;
-      return;
+      this.#quick = Math.min(this.#quick + 1, this.#needed + QUICK_SURPLUS);
+    } else if (ms <= LONG_MS) {
+      this.#quick = Math.max(0, this.#quick - QUICK_NEEDED);
+    } else {
+      this.#quick = 0;
+      if (hereWaited) {
+        this.#needed = Math.min(2 * this.#needed, QUICK_NEEDED_MAX);
+      }
     }
-    this.#quick = 0;
-    if (!hereWaited) return;
-    this.#needed = Math.min(2 * this.#needed, QUICK_NEEDED_MAX);
   }
 }

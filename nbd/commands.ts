@@ -20,6 +20,7 @@ import type { ExportFacts } from "./export.ts";
 import type { Failure } from "./failure.ts";
 import type { LargeWrite } from "./large_write.ts";
 import type { LateRequests } from "./late_requests.ts";
+import { TURN_BLOCKED_MAX_MS } from "./limits.ts";
 import {
   COMMAND_BLOCK_STATUS,
   COMMAND_CACHE,
@@ -32,7 +33,6 @@ import {
   FLAG_FUA,
   FLAG_NO_HOLE,
 } from "./protocol.ts";
-import { TURN_BLOCKED_MAX_MS } from "./limits.ts";
 import { ChunkedReads, type ReadCommand, SimpleReads } from "./reads.ts";
 import { type ReplyForm, SimpleForm } from "./reply_form.ts";
 import type { ReplyQueue } from "./reply_queue.ts";

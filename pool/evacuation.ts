@@ -331,7 +331,7 @@ export class Evacuation {
   async #flush(moves: readonly Move[]): Promise<void> {
     const targets = new Set(moves.map(({ target }) => target.device));
     try {
-      await flushAll(targets);
+      await flushAll([...targets]);
     } catch (error) {
       throw this.#parts.fail(error);
     }

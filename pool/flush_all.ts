@@ -17,11 +17,15 @@ import { abandon, both } from "../device/mod.ts";
  *   that fails.
  */
 export function flushAll(
-  devices: Iterable<Pick<BlockDevice, "flush">>,
+  devices: readonly Pick<BlockDevice, "flush" | "startFlush">[],
   options?: FlushOptions,
 ): Completion {
   let pending: Completion;
   try {
+    if (options?.mayBlock === true && devices.length > 1) {
+      // So that all disks work while the first one is waited for.
+      for (const device of devices) device.startFlush?.();
+    }
     for (const device of devices) {
       pending = both(pending, device.flush(options));
     }
