@@ -37,8 +37,8 @@ Deno.test("flushAll() has none begin where that gains nothing", async () => {
   assertEquals(calls, ["flush a here", "flush b", "flush c"]);
 });
 
-Deno.test("flushAll() fails as the first device that fails", async () => {
-  const later = devices(["a", "x1", "x2"], [], true);
+Deno.test("flushAll() fails if one of the devices does", async () => {
+  const later = devices(["a", "x1", "b"], [], true);
   await assertRejects(async () => await flushAll(later), Error, "x1");
   const mixed = [...devices(["x1"], [], true), ...devices(["x2"], [])];
   // The failure of the first must not be one that nobody handles.
