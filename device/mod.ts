@@ -4,7 +4,7 @@
  * @module
  */
 
-export { abandon, both } from "./block_device.ts";
+export { abandon } from "./block_device.ts";
 export type {
   BlockDevice,
   Completion,
@@ -20,6 +20,8 @@ export type { FileDeviceOptions } from "./file_device.ts";
 export type { FlushObserver } from "./file_sync.ts";
 export { createSparseFile, fileIdentity } from "./files.ts";
 export type { FileLock } from "./files.ts";
+export { joinParts } from "./join_parts.ts";
+export type { JoinOptions } from "./join_parts.ts";
 export { LeasedDisk } from "./leased_disk.ts";
 export { LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
 export type {

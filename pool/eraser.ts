@@ -9,7 +9,7 @@
  */
 
 import type { Completion } from "../device/mod.ts";
-import { both } from "../device/mod.ts";
+import { joinParts } from "../device/mod.ts";
 import { assert, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { PartAction } from "./mapped_ranges.ts";
@@ -100,14 +100,11 @@ export class Eraser {
     if (!mayUnmap || format.isDense || first >= end) {
       return inParts(offset, length);
     }
-    const whole = this.#unmap(
-      first,
-      end,
-      (v) => inParts(v * chunkSize, chunkSize),
-    );
-    const head = inParts(offset, first * chunkSize - offset);
-    const tail = inParts(end * chunkSize, stop - end * chunkSize);
-    return both(both(head, tail), whole);
+    return joinParts([
+      () => this.#unmap(first, end, (v) => inParts(v * chunkSize, chunkSize)),
+      () => inParts(offset, first * chunkSize - offset),
+      () => inParts(end * chunkSize, stop - end * chunkSize),
+    ], (start) => start());
   }
 
   /**
@@ -122,11 +119,10 @@ export class Eraser {
   ): Completion {
     const pinned: number[] = [];
     const reached = this.#unmapTurn(first, end, pinned);
-    let pending: Completion;
-    for (const v of pinned) pending = both(pending, erase(v));
-    if (reached === end) return pending;
-    const rest = turn().then(() => this.#unmap(reached, end, erase));
-    return both(pending, rest);
+    const inPlace = () => joinParts(pinned, erase);
+    if (reached === end) return inPlace();
+    const rest = () => turn().then(() => this.#unmap(reached, end, erase));
+    return joinParts([inPlace, rest], (start) => start());
   }
 
   /** Unmaps some chunks; returns how far it came. */
