@@ -15,6 +15,7 @@ export type {
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
+export type { BlankRanges, FileRange } from "./blank_ranges.ts";
 export { FileDevice } from "./file_device.ts";
 export type { FileDeviceOptions } from "./file_device.ts";
 export type { FlushObserver } from "./file_sync.ts";

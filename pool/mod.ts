@@ -5,7 +5,7 @@
  * @module
  */
 
-export type { ComponentDevice, OpenDevice } from "./component.ts";
+export type { Blanks, ComponentDevice, OpenDevice } from "./component.ts";
 export type { Finding, FindingKind, Severity } from "./findings.ts";
 export { clearLabels, labelPool } from "./label.ts";
 export type { LabelOptions, LabelResult } from "./label.ts";
