@@ -177,6 +177,7 @@ export async function inspectComponents(
     ...name === undefined ? {} : { name },
   });
   try {
+    await pool.lookAtHosts();
     return pool.status();
   } finally {
     await pool.close();

@@ -214,7 +214,12 @@ export class Pool implements BlockDevice {
     const component = this.#map.component(chunk);
     if (component !== undefined && within + length <= chunkSize) {
       const at = this.#map.chunk(chunk) * chunkSize + within;
-      const pending = component.data.write(source, at);
+      let pending: Completion;
+      try {
+        pending = component.data.write(source, at);
+      } catch (error) {
+        throw this.#parts.hosts.failed(component, error);
+      }
       return options?.fua === true ? this.#thenFlush(pending) : pending;
     }
     const { signal } = options ?? {};
@@ -325,6 +330,14 @@ export class Pool implements BlockDevice {
     const end = Math.ceil((offset + length) / chunkSize);
     const mapped = this.#map.nextMapped(first, end) * chunkSize;
     return Math.min(mapped - offset, length);
+  }
+
+  /**
+   * Looks how much room the host's file systems have, for
+   * {@linkcode status}. One that does not answer in a moment is not waited for.
+   */
+  async lookAtHosts(): Promise<void> {
+    await this.#parts.hosts.look(this.#format.members);
   }
 
   /**
