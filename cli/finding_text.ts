@@ -19,3 +19,13 @@ export function findingText(
 ): string {
   return [word, where, what, effect].filter((part) => part !== "").join(": ");
 }
+
+/**
+ * Whether a finding is that a component is missing.
+ *
+ * @param finding The finding.
+ * @returns Whether a search for it may help.
+ */
+export function isMissing({ kind }: Finding): boolean {
+  return kind === "missing";
+}

@@ -17,6 +17,7 @@ import {
 import { callServer } from "./control_client.ts";
 import type { ControlCalls, ControlHandlers } from "./control_protocol.ts";
 import { ControlServer } from "./control_server.ts";
+import { withComponents } from "./locate.ts";
 import { log, printNotices, withProgress } from "./output.ts";
 import { controlSocketPath } from "./state_directory.ts";
 
@@ -24,13 +25,10 @@ import { controlSocketPath } from "./state_directory.ts";
 export interface PoolSource {
   /** Its name, which is the export's name too. */
   readonly name: string;
-  /**
-   * Finds the components, or makes them. Called when it is known that the
-   * pool is not served yet.
-   *
-   * @returns Their paths.
-   */
-  findComponents(): Promise<readonly string[]>;
+  /** Paths of components that the user gave, absolute. */
+  readonly named?: readonly string[] | undefined;
+  /** Makes the pool. Called when it is known that it is not served yet. */
+  readonly prepare?: () => Promise<void>;
 }
 
 /** What the server as a whole has to do with the control of one pool. */
@@ -113,7 +111,7 @@ export class ServedPool {
    * @throws {VirstorError} `busy` if it is served already; as `openPool`.
    */
   static async open(
-    { name, findComponents }: PoolSource,
+    { name, named, prepare }: PoolSource,
     stateDirectory: string,
     options: PoolOptions,
     calls: ServerCalls,
@@ -127,20 +125,24 @@ export class ServedPool {
           (uri === "" ? "" : `, on ${uri}`),
       );
     }
-    const paths = await findComponents();
+    await prepare?.();
     let onRemoved = () => {};
     const pool = await withProgress(
       `Opening pool "${name}"`,
-      openPool(paths, {
-        ...options,
-        evacuation: { bytesPerSecond: SERVED_EVACUATION_RATE },
-        name,
-        onEvent: ({ kind, message }) => {
-          const level = kind === "failed" ? "error" : "info";
-          log(kind, message, { level, pool: name });
-          if (kind === "removed") onRemoved();
-        },
-      }),
+      withComponents(
+        { stateDirectory, name, named, degraded: options.degraded },
+        (located) =>
+          openPool(located.paths, {
+            ...options,
+            ...located.options,
+            evacuation: { bytesPerSecond: SERVED_EVACUATION_RATE },
+            onEvent: ({ kind, message }) => {
+              const level = kind === "failed" ? "error" : "info";
+              log(kind, message, { level, pool: name });
+              if (kind === "removed") onRemoved();
+            },
+          }),
+      ),
     );
     onRemoved = () => void registerOpenPool(stateDirectory, pool);
     return new ServedPool(pool, stateDirectory, calls);

@@ -8,7 +8,7 @@ import { VirstorError } from "../errors.ts";
 import { inspectComponents } from "../pool/mod.ts";
 import { callServer } from "./control_client.ts";
 import type { StatusReport } from "./control_protocol.ts";
-import { locateComponents } from "./locate.ts";
+import { withComponents } from "./locate.ts";
 import { listRegistry, type RegistryEntry } from "./registry.ts";
 
 /** A known pool, and how it does or why that cannot be told. */
@@ -35,8 +35,11 @@ export async function surveyPool(
 ): Promise<StatusReport> {
   const served = await callServer(stateDirectory, name, "status", null);
   if (served !== undefined) return served.answer;
-  const paths = await locateComponents(stateDirectory, name);
-  return { pool: await inspectComponents(paths, name), server: null };
+  const pool = await withComponents(
+    { stateDirectory, name },
+    ({ paths, options }) => inspectComponents(paths, options),
+  );
+  return { pool, server: null };
 }
 
 /**

@@ -7,7 +7,7 @@
 
 import type { ErrorCode } from "../errors.ts";
 import { VirstorError } from "../errors.ts";
-import type { Assembly } from "./assemble.ts";
+import type { AssembleOptions, Assembly } from "./assemble.ts";
 import { assemble, closeOthers } from "./assemble.ts";
 import { openFileDevice } from "./component.ts";
 import type { OpenDevice } from "./component.ts";
@@ -34,10 +34,23 @@ const DAMAGE_CODES: ReadonlySet<ErrorCode> = new Set([
   "unsupported",
 ]);
 
-/** How a pool is opened. */
-export interface PoolOptions {
+/** Which pool is meant, and where else its components may be. */
+export interface PoolPlaces {
   /** Which pool; needed only if the paths hold several. */
   readonly name?: string;
+  /** Which of the pools of that name, if that is known. */
+  readonly id?: string;
+  /**
+   * Where else components may be. They are looked at only if those at the
+   * paths are not the whole pool: a copy that lies around there is no matter.
+   */
+  readonly others?: readonly string[];
+  /** How components are opened. */
+  readonly openDevice?: OpenDevice;
+}
+
+/** How a pool is opened. */
+export interface PoolOptions extends PoolPlaces {
   /** Refuse writes; the files are not written at all. */
   readonly readOnly?: boolean;
   /**
@@ -59,8 +72,6 @@ export interface PoolOptions {
   readonly evacuation?: ResumeOptions;
   /** Told what happens. */
   readonly onEvent?: (event: PoolEvent) => void;
-  /** How components are opened. */
-  readonly openDevice?: OpenDevice;
 }
 
 /**
@@ -86,9 +97,8 @@ export async function openPool(
         `${FULL_TIMEOUT_MAX} seconds`,
     );
   }
-  const { name, openDevice = openFileDevice } = options;
   const assembly = await withPatience(() =>
-    assemble(paths, { name, readOnly, openDevice })
+    assemble(paths, { ...placesOf(options), readOnly })
   );
   try {
     const stored = await readPool(assembly, degraded, (finding) => {
@@ -107,6 +117,13 @@ export async function openPool(
     for (const { device } of assembly.found) await device.close();
     throw error;
   }
+}
+
+/** Where to look, and how. */
+function placesOf(
+  { name, id, others, openDevice = openFileDevice }: PoolPlaces,
+): Omit<AssembleOptions, "readOnly"> {
+  return { name, id, others, openDevice };
 }
 
 function settingsOf(
@@ -164,18 +181,15 @@ export function readPool(
  * Looks at a stopped pool, without writing to it.
  *
  * @param paths Where its components are.
- * @param name Which pool; needed only if the paths hold several.
+ * @param options Which pool, if the paths hold several; how to open them.
  * @returns Its status.
  * @throws {VirstorError} As {@linkcode openPool}.
  */
 export async function inspectComponents(
   paths: readonly string[],
-  name?: string,
+  options: PoolPlaces = {},
 ): Promise<PoolStatus> {
-  const pool = await openPool(paths, {
-    readOnly: true,
-    ...name === undefined ? {} : { name },
-  });
+  const pool = await openPool(paths, { ...options, readOnly: true });
   try {
     return pool.status();
   } finally {
@@ -195,12 +209,12 @@ export async function inspectComponents(
  */
 export async function checkComponents(
   paths: readonly string[],
-  options: { name?: string; openDevice?: OpenDevice } = {},
+  options: PoolPlaces = {},
 ): Promise<{ name: string; findings: Finding[] }> {
-  const { name = "", openDevice = openFileDevice } = options;
+  const { name = "" } = options;
   try {
     const assembly = await withPatience(() =>
-      assemble(paths, { name: options.name, readOnly: true, openDevice })
+      assemble(paths, { ...placesOf(options), readOnly: true })
     );
     try {
       const findings: Finding[] = [];

@@ -12,18 +12,15 @@ import { openFileDevice } from "./component.ts";
 import type { OpenDevice } from "./component.ts";
 import { wipeDeviceLabels } from "./component_label.ts";
 import type { Finding } from "./findings.ts";
+import type { PoolPlaces } from "./open.ts";
 import { checkComponents, readPool } from "./open.ts";
 import { withPatience } from "./patience.ts";
 import { rebuildSuperblocks } from "./rebuild_superblock.ts";
 
 /** How a pool is repaired. */
-export interface RepairOptions {
-  /** Which pool; needed only if the paths hold several. */
-  readonly name?: string;
+export interface RepairOptions extends PoolPlaces {
   /** Only say what would be done. */
   readonly dryRun?: boolean;
-  /** How components are opened. */
-  readonly openDevice?: OpenDevice;
 }
 
 /** What was done, or would be. */
@@ -49,27 +46,26 @@ export async function repairComponents(
   paths: readonly string[],
   options: RepairOptions = {},
 ): Promise<RepairReport> {
-  const { name, dryRun = false, openDevice = openFileDevice } = options;
-  const which = name === undefined ? {} : { name };
-  const rebuilt = await rebuild(paths, { ...which, dryRun, openDevice });
+  const { dryRun = false, openDevice = openFileDevice } = options;
+  const task: Task = { ...options, dryRun, openDevice };
+  const rebuilt = await rebuild(paths, task);
   if (dryRun && rebuilt.findings.length > 0) {
     // What else there is shows only once these are written.
     return { name: rebuilt.name, repaired: rebuilt.findings, refused: [] };
   }
-  const checked = await checkComponents(paths, { ...which, openDevice });
+  const checked = await checkComponents(paths, task);
   const notices = checked.findings.filter(isRepairable);
   const refused = checked.findings.filter((one) => !isRepairable(one));
   const repaired = [...rebuilt.findings];
   if (refused.length === 0 && notices.length > 0) {
-    const reason = await putRight(paths, { ...which, dryRun, openDevice });
+    const reason = await putRight(paths, task);
     if (reason === "") repaired.push(...notices);
     else refused.push(readOnlyFinding(reason));
   }
   return { name: checked.name, repaired, refused };
 }
 
-interface Task {
-  readonly name?: string;
+interface Task extends RepairOptions {
   readonly dryRun: boolean;
   readonly openDevice: OpenDevice;
 }

@@ -10,7 +10,7 @@ import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import type { AddRequest } from "../control_protocol.ts";
 import { EXIT_OK } from "../exit_code.ts";
-import { absolutePaths, locateComponents } from "../locate.ts";
+import { absolutePaths, withComponents } from "../locate.ts";
 import { print, withProgress } from "../output.ts";
 import { formatSize, parseSize } from "../size.ts";
 
@@ -59,8 +59,10 @@ async function add(
 ): Promise<AddResult> {
   const served = await callServer(stateDirectory, name, "add", request);
   if (served !== undefined) return served.answer;
-  const paths = await locateComponents(stateDirectory, name);
-  const pool = await openPool(paths, { name });
+  const pool = await withComponents(
+    { stateDirectory, name },
+    ({ paths, options }) => openPool(paths, options),
+  );
   try {
     return await addComponents(stateDirectory, pool, request);
   } finally {

@@ -9,8 +9,8 @@ import { type Finding, repairComponents } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import { EXIT_DAMAGED, EXIT_OK } from "../exit_code.ts";
-import { findingText } from "../finding_text.ts";
-import { locateComponents } from "../locate.ts";
+import { findingText, isMissing } from "../finding_text.ts";
+import { withComponents } from "../locate.ts";
 import { print, printJson, withProgress } from "../output.ts";
 
 /**
@@ -30,10 +30,13 @@ export async function run(
   const stateDirectory = environment.stateDirectory();
   const dryRun = invocation.flag("dry-run");
   await refuseServed(stateDirectory, name);
-  const paths = await locateComponents(stateDirectory, name);
   const { repaired, refused } = await withProgress(
     `Repairing pool "${name}"`,
-    repairComponents(paths, { name, dryRun }),
+    withComponents(
+      { stateDirectory, name },
+      ({ paths, options }) => repairComponents(paths, { ...options, dryRun }),
+      (report) => report.refused.some(isMissing),
+    ),
   );
   if (invocation.flag("json")) {
     printJson({ name, dryRun, repaired, refused });
