@@ -15,9 +15,11 @@ import type { Finding } from "../pool/mod.ts";
  */
 export function findingText(
   word: string,
-  { where, what, effect }: Finding,
+  { where, what, effect, advice }: Finding,
 ): string {
-  return [word, where, what, effect].filter((part) => part !== "").join(": ");
+  const text = [word, where, what, effect].filter((part) => part !== "")
+    .join(": ");
+  return advice === undefined ? text : `${text}; ${advice}`;
 }
 
 /**

@@ -40,4 +40,6 @@ export interface Finding {
   readonly where: string;
   /** What it means for the data. */
   readonly effect: string;
+  /** What helps, where there is more to say than that a check tells it. */
+  readonly advice?: string;
 }

@@ -70,6 +70,7 @@ export async function readFreebsdPool(
     format,
     map,
     missing: [],
+    stale: [],
     warnings: [],
     readOnlyReason: "",
     notices: noticesOf(loaded),

@@ -14,6 +14,7 @@ import type { OpenDevice } from "./component.ts";
 import type { ResumeOptions } from "./evacuation.ts";
 import type { Finding } from "./findings.ts";
 import { readFreebsdPool } from "./freebsd_open.ts";
+import type { ReadOptions } from "./native_open.ts";
 import { readNativePool } from "./native_open.ts";
 import { withPatience } from "./patience.ts";
 import { Pool } from "./pool.ts";
@@ -101,7 +102,7 @@ export async function openPool(
     assemble(paths, { ...placesOf(options), readOnly })
   );
   try {
-    const stored = await readPool(assembly, degraded, (finding) => {
+    const stored = await readPool(assembly, { degraded }, (finding) => {
       throw damagedError(assembly.name, finding);
     });
     if (!readOnly && stored.readOnlyReason !== "") {
@@ -152,7 +153,7 @@ function settingsOf(
  * Reads a pool of either format.
  *
  * @param assembly Its components.
- * @param degraded Whether components may be missing.
+ * @param options Which components may be missing.
  * @param damaged Told of what cannot be used.
  * @returns The pool.
  * @throws {VirstorError} `not-found` if a component is missing, `corrupt`,
@@ -160,14 +161,14 @@ function settingsOf(
  */
 export function readPool(
   assembly: Assembly,
-  degraded: boolean,
+  options: ReadOptions,
   damaged: DamageSink,
 ): Promise<StoredPool> {
   const formats = new Set(assembly.found.map(({ label }) => label.format));
   if (formats.has("native")) {
-    return readNativePool(assembly, degraded, damaged);
+    return readNativePool(assembly, options, damaged);
   }
-  if (degraded) {
+  if (options.degraded) {
     throw new VirstorError(
       "unsupported",
       `Cannot open pool "${assembly.name}" degraded: only pools of the ` +
@@ -220,7 +221,7 @@ export async function checkComponents(
       const findings: Finding[] = [];
       const stored = await readPool(
         assembly,
-        false,
+        { degraded: false },
         (finding) => findings.push(finding),
       );
       findings.unshift(...stored.notices);
@@ -242,11 +243,11 @@ export async function checkComponents(
 }
 
 function damagedError(name: string, finding: Finding): VirstorError {
-  const { what, where } = finding;
+  const { what, where, advice = "virstor check tells more" } = finding;
   return new VirstorError(
     "corrupt",
     `Cannot open pool "${name}": ${what.charAt(0).toLowerCase()}` +
-      `${what.slice(1)} ("${where}"), virstor check tells more`,
+      `${what.slice(1)} ("${where}"), ${advice}`,
   );
 }
 

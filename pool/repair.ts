@@ -9,18 +9,24 @@ import { VirstorError } from "../errors.ts";
 import type { Assembly } from "./assemble.ts";
 import { assemble } from "./assemble.ts";
 import { openFileDevice } from "./component.ts";
-import type { OpenDevice } from "./component.ts";
 import { wipeDeviceLabels } from "./component_label.ts";
 import type { Finding } from "./findings.ts";
 import type { PoolPlaces } from "./open.ts";
 import { checkComponents, readPool } from "./open.ts";
 import { withPatience } from "./patience.ts";
+import { putAside } from "./put_aside.ts";
+import type { RepairTask as Task } from "./put_aside.ts";
 import { rebuildSuperblocks } from "./rebuild_superblock.ts";
 
 /** How a pool is repaired. */
 export interface RepairOptions extends PoolPlaces {
   /** Only say what would be done. */
   readonly dryRun?: boolean;
+  /**
+   * Stale components that the pool is to do without. What only they hold is
+   * lost. The files are not written.
+   */
+  readonly acceptStale?: readonly string[];
 }
 
 /** What was done, or would be. */
@@ -31,6 +37,8 @@ export interface RepairReport {
   readonly repaired: readonly Finding[];
   /** What cannot be put right without guessing; then nothing was written. */
   readonly refused: readonly Finding[];
+  /** The components of the pool, if there are fewer than before. */
+  readonly members?: readonly string[];
 }
 
 /**
@@ -40,7 +48,8 @@ export interface RepairReport {
  * @param paths Where its components are.
  * @param options How.
  * @returns What was done.
- * @throws {VirstorError} `busy`, `invalid`, `io`.
+ * @throws {VirstorError} `busy`, `invalid`, `io`; with `acceptStale` also
+ *   `unsupported`, and `invalid` if one of them is not stale.
  */
 export async function repairComponents(
   paths: readonly string[],
@@ -48,6 +57,8 @@ export async function repairComponents(
 ): Promise<RepairReport> {
   const { dryRun = false, openDevice = openFileDevice } = options;
   const task: Task = { ...options, dryRun, openDevice };
+  const { acceptStale = [] } = options;
+  if (acceptStale.length > 0) return await putAside(paths, acceptStale, task);
   const rebuilt = await rebuild(paths, task);
   if (dryRun && rebuilt.findings.length > 0) {
     // What else there is shows only once these are written.
@@ -63,11 +74,6 @@ export async function repairComponents(
     else refused.push(readOnlyFinding(reason));
   }
   return { name: checked.name, repaired, refused };
-}
-
-interface Task extends RepairOptions {
-  readonly dryRun: boolean;
-  readonly openDevice: OpenDevice;
 }
 
 function readOnlyFinding(what: string): Finding {
@@ -121,7 +127,7 @@ async function putRight(
     assemble(paths, { ...task, readOnly: task.dryRun })
   );
   try {
-    const stored = await readPool(assembly, false, ({ what }) => {
+    const stored = await readPool(assembly, { degraded: false }, ({ what }) => {
       throw new VirstorError("corrupt", what);
     });
     if (task.dryRun || stored.readOnlyReason !== "") {
