@@ -163,8 +163,8 @@ export class ServedPool {
     const path = controlSocketPath(this.#stateDirectory, this.name);
     await this.#control.listen(path);
     await registerOpenPool(this.#stateDirectory, this.pool);
-    const { missing, warnings } = this.pool.status();
-    if (missing.length > 0) printNotices(warnings);
+    const { settings } = this.pool;
+    if (settings.warnings.length > 0) printNotices(this.pool.status().warnings);
   }
 
   /**

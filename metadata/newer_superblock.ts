@@ -21,8 +21,6 @@ export interface NewerSuperblock {
   readonly superblock: DecodedSuperblock;
   /** The slot that it is in, 0 or 1. The other one is written next. */
   readonly slot: number;
-  /** The one in the other slot, if it is sound. */
-  readonly other: DecodedSuperblock | undefined;
   /** What is wrong with the other slot, or nothing. */
   readonly otherFault: VirstorError | undefined;
 }
@@ -53,26 +51,16 @@ export function newerSuperblock(
       throw rankOf(second) > rankOf(first) ? second : first;
     }
     refuseNewer(first, slots, 0, second);
-    return {
-      superblock: second,
-      slot: 1,
-      other: undefined,
-      otherFault: first,
-    };
+    return { superblock: second, slot: 1, otherFault: first };
   }
   if (second instanceof VirstorError) {
     refuseNewer(second, slots, 1, first);
-    return {
-      superblock: first,
-      slot: 0,
-      other: undefined,
-      otherFault: second,
-    };
+    return { superblock: first, slot: 0, otherFault: second };
   }
   refuseStranger(first, second, path);
   return second.generation > first.generation
-    ? { superblock: second, slot: 1, other: first, otherFault: undefined }
-    : { superblock: first, slot: 0, other: second, otherFault: undefined };
+    ? { superblock: second, slot: 1, otherFault: undefined }
+    : { superblock: first, slot: 0, otherFault: undefined };
 }
 
 function tryDecode(

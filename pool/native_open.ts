@@ -20,7 +20,11 @@ import type { NativePlan } from "./native_members.ts";
 import { planNativeMembers } from "./native_members.ts";
 import type { NativeComponent } from "./native_stale.ts";
 import { findStaleTables, isRolledBack, rolledBack } from "./native_stale.ts";
-import { readSuperblock, writeSuperblock } from "./native_superblock.ts";
+import {
+  readOlderSuperblock,
+  readSuperblock,
+  writeSuperblock,
+} from "./native_superblock.ts";
 import type { MissingMember, PoolEvent } from "./settings.ts";
 import type { DamageSink, StaleMember, StoredPool } from "./stored_pool.ts";
 import { notice } from "./stored_pool.ts";
@@ -97,6 +101,7 @@ export async function readNativePool(
     stale: left,
     warnings: warningsOf(plan, missing, left),
     readOnlyReason: readOnlyReason(name, plan),
+    writeReason: "",
     notices: noticesOf(loaded),
     recover: (onEvent) => recover(assembly, loaded, onEvent),
   };
@@ -143,8 +148,9 @@ function withSuperblock(name: string, one: OpenComponent): NativeComponent {
         "format",
     );
   }
-  const { superblock, ...rest } = readSuperblock(one.device);
-  return { ...one, label: superblock, ...rest };
+  const { superblock, slot, otherFault } = readSuperblock(one.device);
+  const other = readOlderSuperblock(one.device, 1 - slot);
+  return { ...one, label: superblock, slot, other, otherFault };
 }
 
 function missingOf({ truth, members }: Plan): MissingMember[] {

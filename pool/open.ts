@@ -52,7 +52,10 @@ export interface PoolPlaces {
 
 /** How a pool is opened. */
 export interface PoolOptions extends PoolPlaces {
-  /** Refuse writes; the files are not written at all. */
+  /**
+   * Refuse writes; the files are not written at all. A pool of format 1 of
+   * which FreeBSD has put data into a label is always opened so.
+   */
   readonly readOnly?: boolean;
   /**
    * Open it although components are missing, read-only: what may be on them
@@ -89,7 +92,7 @@ export async function openPool(
   options: PoolOptions = {},
 ): Promise<Pool> {
   const degraded = options.degraded ?? false;
-  const readOnly = degraded || (options.readOnly ?? false);
+  const isReader = degraded || (options.readOnly ?? false);
   const fullTimeout = options.fullTimeout ?? 0;
   if (!(fullTimeout >= 0 && fullTimeout <= FULL_TIMEOUT_MAX)) {
     throw new VirstorError(
@@ -99,15 +102,16 @@ export async function openPool(
     );
   }
   const assembly = await withPatience(() =>
-    assemble(paths, { ...placesOf(options), readOnly })
+    assemble(paths, { ...placesOf(options), readOnly: isReader })
   );
   try {
     const stored = await readPool(assembly, { degraded }, (finding) => {
       throw damagedError(assembly.name, finding);
     });
-    if (!readOnly && stored.readOnlyReason !== "") {
+    if (!isReader && stored.readOnlyReason !== "") {
       throw new VirstorError("unsupported", stored.readOnlyReason);
     }
+    const readOnly = isReader || stored.writeReason !== "";
     const settings = settingsOf(stored, { ...options, readOnly, fullTimeout });
     const freed = readOnly ? undefined : await stored.recover(settings.onEvent);
     await closeOthers(assembly, stored.format.members);
@@ -136,6 +140,7 @@ function settingsOf(
     id: stored.id,
     chunkSize: stored.chunkSize,
     readOnly: options.readOnly,
+    writeReason: stored.writeReason,
     missing: stored.missing,
     warnings: stored.warnings,
     onFull: options.onFull ?? "delay",

@@ -49,6 +49,8 @@ export interface PoolSettings {
   readonly chunkSize: number;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
+  /** Why they are, if nobody asked for it; else "", or absent. */
+  readonly writeReason?: string;
   /** Members that are not there; the pool is degraded, and read-only. */
   readonly missing: readonly MissingMember[];
   /** What is to be warned of as long as it is open, a sentence each. */

@@ -39,6 +39,8 @@ export interface StoredPool {
   readonly warnings: readonly string[];
   /** Why it may only be read; "" if it may be written. */
   readonly readOnlyReason: string;
+  /** Why every open of it is one for reading only; "" if that is not so. */
+  readonly writeReason: string;
   /** What a stop left half done, or is damaged and can be put right. */
   readonly notices: readonly Finding[];
 
