@@ -20,7 +20,9 @@ export type {
   RemovePlan,
   RemoveResult,
 } from "./membership.ts";
-export { checkComponents, inspectComponents, openPool } from "./open.ts";
+export { inspectComponents } from "./inspect.ts";
+export type { InspectOptions } from "./inspect.ts";
+export { checkComponents, openPool } from "./open.ts";
 export type { PoolOptions, PoolPlaces } from "./open.ts";
 export { Pool } from "./pool.ts";
 export { repairComponents } from "./repair.ts";

@@ -19,7 +19,6 @@ import { readNativePool } from "./native_open.ts";
 import { withPatience } from "./patience.ts";
 import { Pool } from "./pool.ts";
 import type { FullPolicy, PoolEvent, PoolSettings } from "./settings.ts";
-import type { PoolStatus } from "./status.ts";
 import type { DamageSink, StoredPool } from "./stored_pool.ts";
 
 const DEFAULT_MAX_DELAYED_BYTES = 64 << 20;
@@ -124,8 +123,13 @@ export async function openPool(
   }
 }
 
-/** Where to look, and how. */
-function placesOf(
+/**
+ * Where to look, and how.
+ *
+ * @param places What the caller says of it.
+ * @returns What assembling takes.
+ */
+export function placesOf(
   { name, id, others, openDevice = openFileDevice }: PoolPlaces,
 ): Omit<AssembleOptions, "readOnly"> {
   return { name, id, others, openDevice };
@@ -181,26 +185,6 @@ export function readPool(
     );
   }
   return readFreebsdPool(assembly, damaged);
-}
-
-/**
- * Looks at a stopped pool, without writing to it.
- *
- * @param paths Where its components are.
- * @param options Which pool, if the paths hold several; how to open them.
- * @returns Its status.
- * @throws {VirstorError} As {@linkcode openPool}.
- */
-export async function inspectComponents(
-  paths: readonly string[],
-  options: PoolPlaces = {},
-): Promise<PoolStatus> {
-  const pool = await openPool(paths, { ...options, readOnly: true });
-  try {
-    return pool.status();
-  } finally {
-    await pool.close();
-  }
 }
 
 /**

@@ -33,9 +33,9 @@ export interface PoolEvent {
 export interface MissingMember {
   /** Its place among the components, from 0. */
   readonly index: number;
-  /** Its UUID. */
+  /** Its UUID; "" in format 1. */
   readonly uuid: string;
-  /** Chunks on it. */
+  /** Chunks on it; 0 in format 1, where only its own label tells. */
   readonly chunkCount: number;
 }
 

@@ -349,15 +349,17 @@ Deno.test("virstor serve --read-only changes nothing", async () => {
 Deno.test("virstor serve --component finds what has moved", async () => {
   await using work = await makeSmallPool();
   await work.succeed(["add", "--create", "1M", "demo", "b"]);
-  await Deno.rename(work.path("b"), work.path("moved"));
+  // Beside the other one it would be found.
+  await Deno.mkdir(work.path("new"));
+  await Deno.rename(work.path("b"), work.path("new/moved"));
   assertEquals((await work.run(["serve", "demo"])).code, 3);
-  const server = await serve(work, "--component", "moved");
+  const server = await serve(work, "--component", "new/moved");
   await server.stop();
   // And it is remembered.
   const { pool } = await statusOf(work);
   assertEquals(
     pool.components.map(({ path }) => path),
-    [work.path("a"), work.path("moved")],
+    [work.path("a"), work.path("new/moved")],
   );
 });
 
