@@ -7,14 +7,8 @@
 
 import fs from "node:fs";
 import { messageOf, VirstorError } from "../errors.ts";
-import { lockHolder } from "./lock_holder.ts";
+import { nativeIdentity } from "./native_files.ts";
 import { type FileState, fileState, readSmallFile } from "./native_linux.ts";
-
-/** What others may do with the file meanwhile. */
-export type FileLock =
-  | "exclusive" // nobody else may have it locked
-  | "shared" // others may have it locked as shared
-  | "none";
 
 /**
  * Tells files apart whatever they are called.
@@ -24,7 +18,7 @@ export type FileLock =
  * @throws {VirstorError} `not-found`, `io`.
  */
 export function fileIdentity(path: string): string {
-  return identityOf(attempt(path, () => fs.statSync(path)));
+  return identityOf(path, attempt(path, () => fs.statSync(path)));
 }
 
 /**
@@ -55,15 +49,27 @@ export function createSparseFile(path: string, size: number): void {
 }
 
 /**
- * Tells files apart by what the system says of them.
+ * Tells files apart by what the system says of them. The runtime rounds inode
+ * numbers above 2^53, which overlayfs, FUSE and 9p have; so its word counts
+ * only where there are no native calls.
  *
- * @param stat What it says.
+ * @param file The file's path, or its descriptor.
+ * @param stat What the runtime says of it.
  * @returns The same for two files if and only if they are the same.
  */
-export function identityOf(stat: fs.Stats): string {
-  return stat.isBlockDevice()
-    ? `device ${stat.rdev}`
-    : `file ${stat.dev}:${stat.ino}`;
+export function identityOf(file: string | number, stat: fs.Stats): string {
+  return nativeIdentity(file) ??
+    (stat.isBlockDevice()
+      ? `device ${deviceNumber(stat.rdev)}`
+      : `file ${deviceNumber(stat.dev)}:${stat.ino}`);
+}
+
+/** `MAJOR:MINOR`, as `gnu_dev_major` and `gnu_dev_minor` take it apart. */
+function deviceNumber(device: number): string {
+  const high = Math.floor(device / 2 ** 32);
+  const major = ((device >>> 8) & 0xfff) | (high & ~0xfff);
+  const minor = (device & 0xff) | ((device >>> 12) & ~0xff);
+  return `${major}:${minor}`;
 }
 
 /**
@@ -176,43 +182,9 @@ function stateOf(stat: fs.Stats): FileState {
  */
 export function isRotational(stat: fs.Stats): boolean {
   const device = stat.isBlockDevice() ? stat.rdev : stat.dev;
-  // As `gnu_dev_major` and `gnu_dev_minor` take a number apart.
-  const high = Math.floor(device / 2 ** 32);
-  const major = ((device >>> 8) & 0xfff) | (high & ~0xfff);
-  const minor = (device & 0xff) | ((device >>> 12) & ~0xff);
-  const directory = `/sys/dev/block/${major}:${minor}`;
+  const directory = `/sys/dev/block/${deviceNumber(device)}`;
   // A partition is in the directory of its disk.
   return [`${directory}/queue`, `${directory}/../queue`].some((queue) =>
     readSmallFile(`${queue}/rotational`).startsWith("1")
-  );
-}
-
-/**
- * Locks a file, at once or not at all. The lock is its own open file's, so it
- * ends when that is closed.
- *
- * @param path Where it is.
- * @param lock How.
- * @param readOnly Whether it may be opened for reading only.
- * @param stat What the system says of it, to find out who has it.
- * @returns What holds the lock, if one was asked for.
- * @throws {VirstorError} `busy`, naming the holder; `io`.
- */
-export function lockFile(
-  path: string,
-  lock: FileLock,
-  readOnly: boolean,
-  stat: fs.Stats,
-): Deno.FsFile | undefined {
-  if (lock === "none") return undefined;
-  const file = attempt(
-    path,
-    () => Deno.openSync(path, { read: true, write: !readOnly }),
-  );
-  if (file.tryLockSync(lock === "exclusive")) return file;
-  file.close();
-  throw new VirstorError(
-    "busy",
-    `Cannot open "${path}": it is in use by ${lockHolder(stat.dev, stat.ino)}`,
   );
 }

@@ -37,7 +37,11 @@ export interface LabelOptions {
   readonly chunkSize?: number;
   /** Tie each component to its file name; FreeBSD's format only. */
   readonly hardcode?: boolean;
-  /** Also take files that carry a label already. */
+  /**
+   * Also take files that carry a label, a file system, or anything else that
+   * `wipefs` knows, and those that other processes read. Never those that are
+   * mounted, in use as swap, or open for writing elsewhere.
+   */
   readonly force?: boolean;
   /** The on-disk format; native. */
   readonly format?: FormatName;
@@ -79,7 +83,8 @@ export interface LabelResult {
  *
  * @param options What it is to be.
  * @returns What it became.
- * @throws {VirstorError} `invalid`, `exists`, `not-found`, `busy`, `io`.
+ * @throws {VirstorError} `invalid`, `exists` if a file holds something,
+ *   `not-found`, `busy` if one is in use, `io`.
  */
 export async function labelPool(options: LabelOptions): Promise<LabelResult> {
   const { name, paths, format = "native" } = options;
@@ -91,17 +96,15 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
   });
   const { layout, virtualSize } = plan;
   checkCount(paths.length, layout);
-  const candidates = await withPatience(() =>
-    openCandidates(paths, {
-      layout,
-      force: options.force ?? false,
-      createSize: options.createSize,
-      hardcode: options.hardcode ?? false,
-      taken: new Map(),
-      openDevice: options.openDevice ?? openFileDevice,
-      check: plan.check,
-    })
-  );
+  const candidates = await openCandidates(paths, {
+    layout,
+    force: options.force ?? false,
+    createSize: options.createSize,
+    hardcode: options.hardcode ?? false,
+    taken: new Map(),
+    openDevice: options.openDevice ?? openFileDevice,
+    check: plan.check,
+  });
   try {
     const notices = [...plan.notices];
     const physical = candidates.reduce((sum, one) => sum + one.size, 0);
