@@ -8,7 +8,7 @@
 
 import { ensureDir } from "@std/fs";
 import { dirname, resolve } from "node:path";
-import { messageOf, VirstorError } from "../errors.ts";
+import { messageOf, printable, VirstorError } from "../errors.ts";
 import { printError } from "./output.ts";
 import { registryPath } from "./state_directory.ts";
 
@@ -158,10 +158,14 @@ async function readEntry(path: string): Promise<RegistryEntry | undefined> {
   try {
     const entry = entryOf(JSON.parse(await Deno.readTextFile(path)));
     if (entry !== undefined) return entry;
-    printError(`virstor: Ignoring "${path}": it is no entry of the registry`);
+    printError(
+      printable(`virstor: Ignoring "${path}": it is no entry of the registry`),
+    );
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
-      printError(`virstor: Ignoring "${path}": ${messageOf(error)}`);
+      printError(
+        printable(`virstor: Ignoring "${path}": ${messageOf(error)}`),
+      );
     }
   }
   return undefined;

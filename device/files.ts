@@ -95,14 +95,36 @@ export function assertIsDisk(path: string, stat: fs.Stats): void {
  * @param path The file.
  * @param call What to do.
  * @returns What it returns.
- * @throws {VirstorError} `not-found`, `exists`, `unsupported`, `io`.
+ * @throws {VirstorError} `invalid` if the path cannot be written as UTF-8,
+ *   `not-found`, `exists`, `unsupported`, `io`.
  */
 export function attempt<T>(path: string, call: () => T): T {
+  refuseUnfaithful(path);
   try {
     return call();
   } catch (error) {
     throw translate(path, error);
   }
+}
+
+/**
+ * Whether a name leads to the file that is meant. The runtime takes what is not
+ * UTF-8 for U+FFFD, and would open, or make, a file of another name.
+ *
+ * @param name A path, or a part of one.
+ * @returns False if it holds U+FFFD or half a surrogate pair.
+ */
+export function isFaithfulName(name: string): boolean {
+  return name.isWellFormed() && !name.includes("\ufffd");
+}
+
+function refuseUnfaithful(path: string): void {
+  if (isFaithfulName(path)) return;
+  throw new VirstorError(
+    "invalid",
+    `Cannot use "${path}": its name is not UTF-8 (or holds U+FFFD, which ` +
+      "stands for that), rename it or give it a link with another name",
+  );
 }
 
 function translate(path: string, error: unknown): VirstorError {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { FileDevice } from "../device/mod.ts";
+import { FileDevice, isFaithfulName } from "../device/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
 import type { ComponentLabel } from "./component_label.ts";
 import { poolIdOf, readComponentLabel } from "./component_label.ts";
@@ -63,7 +63,7 @@ export interface TasteReport {
 export async function taste(paths: readonly string[]): Promise<TasteReport> {
   const found: TastedComponent[] = [];
   const rejected: { path: string; reason: string }[] = [];
-  for (const path of await filesOf(paths)) {
+  for (const path of await filesOf(paths, rejected)) {
     try {
       found.push({ path, label: readLabel(path) });
     } catch (error) {
@@ -89,7 +89,10 @@ export function readLabel(path: string): ComponentLabel {
   }
 }
 
-async function filesOf(paths: readonly string[]): Promise<string[]> {
+async function filesOf(
+  paths: readonly string[],
+  rejected: { path: string; reason: string }[],
+): Promise<string[]> {
   const files = new Set<string>();
   for (const path of paths) {
     if (!await isDirectory(path)) {
@@ -98,7 +101,9 @@ async function filesOf(paths: readonly string[]): Promise<string[]> {
     }
     for await (const entry of Deno.readDir(path)) {
       const file = `${path.replace(/\/+$/, "")}/${entry.name}`;
-      if (entry.isFile || entry.isSymlink) files.add(file);
+      if (!entry.isFile && !entry.isSymlink) continue;
+      if (isFaithfulName(entry.name)) files.add(file);
+      else rejected.push({ path: file, reason: "its name is not UTF-8" });
     }
   }
   return [...files].toSorted();

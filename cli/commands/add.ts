@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../../errors.ts";
 import { type AddResult, openPool } from "../../pool/mod.ts";
 import { addComponents } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
@@ -46,7 +47,11 @@ export async function run(
   );
   if (invocation.flag("verbose")) {
     for (const { index, path, size, chunkCount } of components) {
-      print(`${index}: ${path}, ${formatSize(size)}, ${chunkCount} chunks`);
+      print(
+        `${index}: ${printable(path)}, ${
+          formatSize(size)
+        }, ${chunkCount} chunks`,
+      );
     }
   }
   return EXIT_OK;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../../errors.ts";
 import { type ComponentLabel, readLabel } from "../../pool/mod.ts";
 import type { Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
@@ -43,7 +44,7 @@ function labelText(path: string, label: ComponentLabel): string {
   const pairs = label.format === "native"
     ? nativePairs(label)
     : freebsdPairs(label);
-  return `Label on ${path}:\n` +
+  return `Label on ${printable(path)}:\n` +
     textPairs([["Format", label.format], ["Pool", label.name], ...pairs], "  ");
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { exists } from "@std/fs";
-import { VirstorError } from "../../errors.ts";
+import { printable, VirstorError } from "../../errors.ts";
 import { taste, type TastedPool, type TasteReport } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
@@ -42,7 +42,9 @@ export async function run(
   } else {
     pools.forEach((pool) => print(poolText(pool)));
     for (const { path, reason } of report.rejected) {
-      printError(`virstor: Notice: Passed over "${path}": ${reason}`);
+      printError(
+        printable(`virstor: Notice: Passed over "${path}": ${reason}`),
+      );
     }
   }
   if (pools.length === 0) {
@@ -91,5 +93,7 @@ function poolText({ name, components, count, missing }: TastedPool): string {
   const lacks = missing.length === 0
     ? ""
     : `; component ${missing.join(", ")} missing`;
-  return `Pool "${name}": ${components.length} of ${count} components${lacks}`;
+  return `Pool "${
+    printable(name)
+  }": ${components.length} of ${count} components${lacks}`;
 }
