@@ -15,6 +15,7 @@ import { FREEBSD_NAME_LENGTH_MAX } from "../metadata/mod.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import { hasLabel, readComponentLabel } from "./component_label.ts";
 import type { ComponentLayout } from "./component_layout.ts";
+import { findMovedLabelLater, movedText } from "./moved_label.ts";
 import { refuseSignatures, refuseUsers } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
 
@@ -118,6 +119,14 @@ async function inspect(device: ComponentDevice, force: boolean): Promise<void> {
       `Cannot use "${device.path}": it carries a label${
         poolOf(device)
       } already, -f overwrites it`,
+    );
+  }
+  const moved = await findMovedLabelLater(device);
+  if (moved !== undefined) {
+    throw new VirstorError(
+      "exists",
+      `Cannot use "${device.path}": ${movedText(device, moved)}, or ` +
+        "overwrite it with -f",
     );
   }
   await refuseSignatures(device);

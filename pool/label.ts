@@ -1,19 +1,15 @@
 /**
- * Making a pool, and unmaking one: `label` and `clear`.
+ * Making a pool: `label`.
  *
  * @module
  */
 
-import { fileIdentity } from "../device/mod.ts";
-import { VirstorError } from "../errors.ts";
 import { openCandidates } from "./candidates.ts";
-import type { ComponentDevice, OpenDevice } from "./component.ts";
+import type { OpenDevice } from "./component.ts";
 import { openFileDevice } from "./component.ts";
-import { readComponentLabel, wipeDeviceLabels } from "./component_label.ts";
 import { planFreebsdLabel } from "./label_freebsd.ts";
 import { planNativeLabel } from "./label_native.ts";
 import { checkCount } from "./new_component.ts";
-import { withPatience } from "./patience.ts";
 import type { FormatName } from "./pool_format.ts";
 
 /** 2 TiB, as `gvirstor label`. */
@@ -130,54 +126,5 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
     throw error;
   } finally {
     for (const { device } of candidates) await device.close();
-  }
-}
-
-/**
- * Takes the labels off components. Their data stay, but nothing leads to them.
- *
- * @param paths Components; each carries a label.
- * @param openDevice How they are opened.
- * @returns Which pool each belonged to; "" if its label made no sense.
- * @throws {VirstorError} `not-found` if one carries no label, `busy` if its
- *   pool is in use, `io`. Nothing is written before all were checked.
- */
-export async function clearLabels(
-  paths: readonly string[],
-  openDevice: OpenDevice = openFileDevice,
-): Promise<{ path: string; name: string }[]> {
-  const devices: ComponentDevice[] = [];
-  const cleared: { path: string; name: string }[] = [];
-  try {
-    const identities = new Set<string>();
-    for (const path of paths) {
-      const identity = fileIdentity(path);
-      if (identities.has(identity)) continue;
-      identities.add(identity);
-      const device = await withPatience(() =>
-        openDevice(path, { lock: "exclusive" })
-      );
-      devices.push(device);
-      cleared.push({ path, name: labelledName(device) });
-    }
-    for (const device of devices) await wipeDeviceLabels(device);
-    return cleared;
-  } finally {
-    for (const device of devices) await device.close();
-  }
-}
-
-function labelledName(device: ComponentDevice): string {
-  try {
-    return readComponentLabel(device).name;
-  } catch (error) {
-    if (error instanceof VirstorError && error.code === "not-found") {
-      throw new VirstorError(
-        "not-found",
-        `Cannot clear "${device.path}": it carries no label`,
-        { cause: error },
-      );
-    }
-    return "";
   }
 }

@@ -9,6 +9,7 @@ import { FileDevice, isFaithfulName } from "../device/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
 import type { ComponentLabel } from "./component_label.ts";
 import { poolIdOf, readComponentLabel } from "./component_label.ts";
+import type { Effort } from "./moved_label.ts";
 import { truthAmong } from "./native_members.ts";
 import type { FormatName } from "./pool_format.ts";
 
@@ -63,9 +64,9 @@ export interface TasteReport {
 export async function taste(paths: readonly string[]): Promise<TasteReport> {
   const found: TastedComponent[] = [];
   const rejected: { path: string; reason: string }[] = [];
-  for (const path of await filesOf(paths, rejected)) {
+  for (const [path, effort] of await filesOf(paths, rejected)) {
     try {
-      found.push({ path, label: readLabel(path) });
+      found.push({ path, label: readLabel(path, effort) });
     } catch (error) {
       rejected.push({ path, reason: messageOf(error) });
     }
@@ -77,36 +78,54 @@ export async function taste(paths: readonly string[]): Promise<TasteReport> {
  * Reads the label of one file.
  *
  * @param path A file or a block device.
+ * @param effort How far to look for a label that is not at the end, to say so.
  * @returns What its label says.
  * @throws {VirstorError} `not-found`, `corrupt`, `unsupported`, `io`.
  */
-export function readLabel(path: string): ComponentLabel {
+export function readLabel(
+  path: string,
+  effort: Effort = "thorough",
+): ComponentLabel {
   const device = new FileDevice(path, { readOnly: true });
   try {
-    return readComponentLabel(device);
+    return readComponentLabel(device, effort);
   } finally {
     device.close();
   }
 }
 
+/** The files, by name; of a directory each gets a brief look only. */
 async function filesOf(
   paths: readonly string[],
   rejected: { path: string; reason: string }[],
-): Promise<string[]> {
-  const files = new Set<string>();
+): Promise<[string, Effort][]> {
+  const files = new Map<string, Effort>();
   for (const path of paths) {
     if (!await isDirectory(path)) {
-      files.add(path);
+      files.set(path, "thorough");
       continue;
     }
-    for await (const entry of Deno.readDir(path)) {
+    for (const entry of await entriesOf(path)) {
       const file = `${path.replace(/\/+$/, "")}/${entry.name}`;
       if (!entry.isFile && !entry.isSymlink) continue;
-      if (isFaithfulName(entry.name)) files.add(file);
-      else rejected.push({ path: file, reason: "its name is not UTF-8" });
+      if (!isFaithfulName(entry.name)) {
+        rejected.push({ path: file, reason: "its name is not UTF-8" });
+      } else if (!files.has(file)) files.set(file, "brief");
     }
   }
-  return [...files].toSorted();
+  return [...files].toSorted(([a], [b]) => a < b ? -1 : 1);
+}
+
+async function entriesOf(path: string): Promise<Deno.DirEntry[]> {
+  try {
+    return await Array.fromAsync(Deno.readDir(path));
+  } catch (error) {
+    throw new VirstorError(
+      "io",
+      `Cannot look into "${path}": ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
 }
 
 async function isDirectory(path: string): Promise<boolean> {

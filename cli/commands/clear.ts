@@ -26,7 +26,10 @@ export async function run(
 ): Promise<number> {
   const stateDirectory = environment.stateDirectory();
   const paths = absolutePaths(invocation.operands);
-  const cleared = await withProgress("Clearing labels", clearLabels(paths));
+  const cleared = await withProgress(
+    "Clearing labels",
+    clearLabels(paths, { force: invocation.flag("force") }),
+  );
   await forgetComponents(stateDirectory, paths);
   if (invocation.flag("verbose")) {
     for (const { path, name } of cleared) {
