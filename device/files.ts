@@ -35,16 +35,43 @@ export function createSparseFile(path: string, size: number): void {
       fs.ftruncateSync(descriptor, size);
       fs.fsyncSync(descriptor);
     });
+    const slash = path.lastIndexOf("/");
+    syncDirectory(slash < 0 ? "." : path.slice(0, slash) || "/");
+  } catch (error) {
+    removeFile(path);
+    throw error;
   } finally {
     fs.closeSync(descriptor);
   }
-  const slash = path.lastIndexOf("/");
-  const directory = slash < 0 ? "." : path.slice(0, slash) || "/";
-  const parent = attempt(directory, () => fs.openSync(directory, "r"));
+}
+
+/**
+ * Removes a file that was made in vain. That it cannot be removed is no news
+ * beside what went wrong before.
+ *
+ * @param path The file.
+ */
+export function removeFile(path: string): void {
   try {
-    attempt(directory, () => fs.fsyncSync(parent));
+    fs.unlinkSync(path);
+  } catch {
+    // It stays, empty.
+  }
+}
+
+function syncDirectory(directory: string): void {
+  const descriptor = attempt(directory, () => fs.openSync(directory, "r"));
+  try {
+    fs.fsyncSync(descriptor);
+  } catch (error) {
+    // Some file systems make entries durable at once, and know no such call.
+    const code = error instanceof Error && "code" in error ? error.code : "";
+    if (code === "EINVAL" || code === "ENOTSUP" || code === "ENOSYS") return;
+    attempt(directory, () => {
+      throw error;
+    });
   } finally {
-    fs.closeSync(parent);
+    fs.closeSync(descriptor);
   }
 }
 
@@ -185,8 +212,12 @@ export function lossOf(
   size: number,
   native: boolean,
 ): string {
-  const state = (native ? fileState(descriptor) : undefined) ??
-    stateOf(fs.fstatSync(descriptor));
+  let state = native ? fileState(descriptor) : undefined;
+  try {
+    state ??= stateOf(fs.fstatSync(descriptor));
+  } catch (error) {
+    return `what became of it cannot be found out (${messageOf(error)})`;
+  }
   if (state.links === 0) return "somebody has deleted it";
   const isCut = state.isFile && state.size < size;
   return isCut ? "somebody has made it shorter" : "";

@@ -20,7 +20,12 @@ export { FileDevice } from "./file_device.ts";
 export type { FileDeviceOptions } from "./file_device.ts";
 export type { FlushObserver } from "./file_sync.ts";
 export { type FileUse, findFileUses } from "./file_users.ts";
-export { createSparseFile, fileIdentity, isFaithfulName } from "./files.ts";
+export {
+  createSparseFile,
+  fileIdentity,
+  isFaithfulName,
+  removeFile,
+} from "./files.ts";
 export { LeasedDisk } from "./leased_disk.ts";
 export { LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
 export type {

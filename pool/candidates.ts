@@ -9,6 +9,7 @@ import {
   createSparseFile,
   fileIdentity,
   FileInUseError,
+  removeFile,
 } from "../device/mod.ts";
 import { VirstorError } from "../errors.ts";
 import { FREEBSD_NAME_LENGTH_MAX } from "../metadata/mod.ts";
@@ -88,7 +89,7 @@ export async function openCandidates(
     return complete(paths, options, opened, created);
   } catch (error) {
     for (const device of opened) await device?.close();
-    for (const path of created) Deno.removeSync(path);
+    for (const path of created) removeFile(path);
     throw error;
   }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { removeFile } from "../device/mod.ts";
 import { openCandidates } from "./candidates.ts";
 import type { OpenDevice } from "./component.ts";
 import { openFileDevice } from "./component.ts";
@@ -121,7 +122,7 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
     return { name, id, format, virtualSize, chunkSize, components, notices };
   } catch (error) {
     for (const { device, isNew } of candidates) {
-      if (isNew) await Deno.remove(device.path);
+      if (isNew) removeFile(device.path);
     }
     throw error;
   } finally {

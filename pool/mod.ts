@@ -10,6 +10,8 @@ export type { Finding, FindingKind, Severity } from "./findings.ts";
 export { clearLabels } from "./clear.ts";
 export type { ClearOptions } from "./clear.ts";
 export { labelPool } from "./label.ts";
+export { MovedLabelError } from "./moved_label.ts";
+export type { MovedLabel } from "./moved_label.ts";
 export type { LabelOptions, LabelResult } from "./label.ts";
 export type { ComponentLabel } from "./component_label.ts";
 export type { EvacuationStatus, ResumeOptions } from "./evacuation.ts";

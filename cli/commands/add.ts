@@ -11,6 +11,7 @@ import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import type { AddRequest } from "../control_protocol.ts";
 import { EXIT_OK } from "../exit_code.ts";
+import { refuseKnownComponents } from "../known_component.ts";
 import { absolutePaths, locateComponents } from "../locate.ts";
 import { print, withProgress } from "../output.ts";
 import { formatSize, parseSize } from "../size.ts";
@@ -36,9 +37,13 @@ export async function run(
     ...createSize !== undefined &&
       { createSize: parseSize(createSize, "component size") },
   };
+  const stateDirectory = environment.stateDirectory();
+  if (request.force !== true) {
+    await refuseKnownComponents(stateDirectory, request.paths);
+  }
   const result = await withProgress(
     `Adding to pool "${name}"`,
-    add(environment.stateDirectory(), name, request),
+    add(stateDirectory, name, request),
   );
   const { components } = result;
   print(
