@@ -44,7 +44,8 @@ export async function knownSizeText(
   path: string,
 ): Promise<string> {
   for (const entry of await listRegistry(stateDirectory)) {
-    const text = entry.components.includes(path) ? sizeText(entry, path) : "";
+    if (!entry.components.includes(path)) continue;
+    const text = movedText(path) || sizeText(entry, path);
     if (text !== "") return text;
   }
   return "";
@@ -100,12 +101,22 @@ function changeText(entry: RegistryEntry, path: string): string {
  */
 function hasLabel(path: string): boolean {
   try {
-    readLabel(path, "brief");
+    readLabel(path);
     return true;
   } catch (error) {
     if (!(error instanceof VirstorError)) throw error;
     return error.code !== "not-found" || error instanceof MovedLabelError;
   }
+}
+
+/** What is to be said of a label that is not at the end, or "". */
+function movedText(path: string): string {
+  try {
+    readLabel(path);
+  } catch (error) {
+    if (error instanceof MovedLabelError) return error.message;
+  }
+  return "";
 }
 
 function sizeOf(path: string): number | undefined {

@@ -16,7 +16,12 @@ import { FREEBSD_NAME_LENGTH_MAX } from "../metadata/mod.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import { hasLabel, readComponentLabel } from "./component_label.ts";
 import type { ComponentLayout } from "./component_layout.ts";
-import { findMovedLabelLater, movedText } from "./moved_label.ts";
+import {
+  findMovedLabelLater,
+  type MovedLabel,
+  MovedLabelError,
+  movedText,
+} from "./moved_label.ts";
 import { refuseSignatures, refuseUsers } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
 
@@ -114,21 +119,14 @@ function openAll(
 async function inspect(device: ComponentDevice, force: boolean): Promise<void> {
   await refuseUsers(device, force);
   if (force) return;
-  if (hasLabel(device)) {
-    throw new VirstorError(
-      "exists",
-      `Cannot use "${device.path}": it carries a label${
-        poolOf(device)
-      } already, -f overwrites it`,
-    );
-  }
-  const moved = await findMovedLabelLater(device);
-  if (moved !== undefined) {
-    throw new VirstorError(
-      "exists",
-      `Cannot use "${device.path}": ${movedText(device, moved)}, or ` +
-        "overwrite it with -f",
-    );
+  const label = hasLabel(device)
+    ? labelOf(device)
+    : await findMovedLabelLater(device);
+  if (label !== undefined) {
+    const what = typeof label === "string"
+      ? `it carries a label${label} already, -f overwrites it`
+      : `${movedText(device, label)}, or overwrite it with -f`;
+    throw new VirstorError("exists", `Cannot use "${device.path}": ${what}`);
   }
   await refuseSignatures(device);
 }
@@ -252,11 +250,12 @@ function checkName(path: string, layout: ComponentLayout): void {
   );
 }
 
-function poolOf(device: ComponentDevice): string {
+/** Of which pool the label is, in words; or where it is, if not at the end. */
+function labelOf(device: ComponentDevice): string | MovedLabel {
   try {
     return ` of pool "${readComponentLabel(device).name}"`;
-  } catch {
-    return "";
+  } catch (error) {
+    return error instanceof MovedLabelError ? error.label : "";
   }
 }
 

@@ -138,6 +138,9 @@ export function movedText(
 
 /** A component has its label where it ended before it was cut or extended. */
 export class MovedLabelError extends VirstorError {
+  /** The label. */
+  readonly label: MovedLabel;
+
   /**
    * Creates an error of code `not-found`: where a label belongs there is none.
    *
@@ -150,6 +153,7 @@ export class MovedLabelError extends VirstorError {
       `The label of "${device.path}" is not at its end: ` +
         movedText(device, label),
     );
+    this.label = label;
   }
 }
 

@@ -13,6 +13,9 @@ import type { Effort } from "./moved_label.ts";
 import { truthAmong } from "./native_members.ts";
 import type { FormatName } from "./pool_format.ts";
 
+/** Of a directory with more files none is searched for labels thoroughly. */
+const THOROUGH_MAX = 16;
+
 /** A file that carries a label. */
 export interface TastedComponent {
   /** Where it is. */
@@ -66,7 +69,7 @@ export async function taste(paths: readonly string[]): Promise<TasteReport> {
   const rejected: { path: string; reason: string }[] = [];
   for (const [path, effort] of await filesOf(paths, rejected)) {
     try {
-      found.push({ path, label: readLabel(path, effort) });
+      found.push({ path, label: tasteFile(path, effort) });
     } catch (error) {
       rejected.push({ path, reason: messageOf(error) });
     }
@@ -78,14 +81,14 @@ export async function taste(paths: readonly string[]): Promise<TasteReport> {
  * Reads the label of one file.
  *
  * @param path A file or a block device.
- * @param effort How far to look for a label that is not at the end, to say so.
  * @returns What its label says.
  * @throws {VirstorError} `not-found`, `corrupt`, `unsupported`, `io`.
  */
-export function readLabel(
-  path: string,
-  effort: Effort = "thorough",
-): ComponentLabel {
+export function readLabel(path: string): ComponentLabel {
+  return tasteFile(path, "thorough");
+}
+
+function tasteFile(path: string, effort: Effort): ComponentLabel {
   const device = new FileDevice(path, { readOnly: true });
   try {
     return readComponentLabel(device, effort);
@@ -94,7 +97,7 @@ export function readLabel(
   }
 }
 
-/** The files, by name; of a directory each gets a brief look only. */
+/** The files, by name; each of many in a directory gets a brief look only. */
 async function filesOf(
   paths: readonly string[],
   rejected: { path: string; reason: string }[],
@@ -105,12 +108,14 @@ async function filesOf(
       files.set(path, "thorough");
       continue;
     }
-    for (const entry of await entriesOf(path)) {
+    const entries = await entriesOf(path);
+    const effort = entries.length > THOROUGH_MAX ? "brief" : "thorough";
+    for (const entry of entries) {
       const file = `${path.replace(/\/+$/, "")}/${entry.name}`;
       if (!entry.isFile && !entry.isSymlink) continue;
       if (!isFaithfulName(entry.name)) {
         rejected.push({ path: file, reason: "its name is not UTF-8" });
-      } else if (!files.has(file)) files.set(file, "brief");
+      } else if (!files.has(file)) files.set(file, effort);
     }
   }
   return [...files].toSorted(([a], [b]) => a < b ? -1 : 1);
