@@ -8,6 +8,8 @@
  * @module
  */
 
+import { type Outcome, Register, type Setting } from "./register.ts";
+
 /** Bytes of a block: the unit that is old or new. */
 export const BLOCK = 512;
 
@@ -40,8 +42,8 @@ export class ModelPool {
   readonly #now: Contents[];
   /** What each block may hold after a power cut. */
   readonly #durable: Contents[];
-  /** How many blocks there may be; the first is how many there were. */
-  #sizes: readonly number[];
+  /** How many blocks there may be. */
+  #sizes: Register<number>;
   readonly #writes = new Set<ModelWrite>();
   readonly #flushes = new Set<ModelFlush>();
 
@@ -53,12 +55,12 @@ export class ModelPool {
   constructor(blocks: number) {
     this.#now = new Array<Contents>(blocks).fill(ZERO);
     this.#durable = [...this.#now];
-    this.#sizes = [blocks];
+    this.#sizes = new Register(blocks);
   }
 
   /** How many blocks; while that changes, how many there were. */
   get blocks(): number {
-    return this.#sizes[0] ?? 0;
+    return this.#sizes.settled;
   }
 
   /**
@@ -104,6 +106,11 @@ export class ModelPool {
           block >= rival.first + rival.count;
         if (!isElsewhere) contents = plus(contents, rival.content);
       }
+      if (block >= this.#now.length) {
+        // The disk has become smaller meanwhile.
+        if (contents.has(0)) continue;
+        throw lostError(block, contents, this.#now.length);
+      }
       this.#now[block] = contents;
       if (how === "durable") this.#durable[block] = contents;
     }
@@ -130,7 +137,7 @@ export class ModelPool {
     this.#flushes.delete(flush);
     if (!isDone) return;
     this.#durable.splice(0, Infinity, ...flush.contents);
-    this.#fit(this.#now.length);
+    this.#fit();
   }
 
   /** Everything was made durable, and nothing is under way. */
@@ -143,17 +150,30 @@ export class ModelPool {
    * have either.
    *
    * @param blocks How many blocks it is to have.
-   * @param acknowledged Whether it is certain.
+   * @returns The request.
    */
-  resize(blocks: number, acknowledged: boolean): void {
-    this.#sizes = acknowledged ? [blocks] : [...this.#sizes, blocks];
-    this.#fit(acknowledged ? blocks : Math.max(...this.#sizes));
+  beginResize(blocks: number): Setting<number> {
+    const resize = this.#sizes.begin(blocks);
+    this.#fit();
+    return resize;
   }
 
-  /** The disk was not given another size: it was refused. */
-  keepSize(): void {
-    this.#sizes = [this.blocks];
-    this.#fit(this.blocks);
+  /**
+   * A resize is over.
+   *
+   * @param resize The resize.
+   * @param outcome What became of it.
+   * @throws {Error} If the disk became smaller although a block beyond its new
+   *   end holds what was acknowledged.
+   */
+  endResize(resize: Setting<number>, outcome: Outcome): void {
+    this.#sizes.end(resize, outcome);
+    const end = Math.max(...this.#sizes.allowed);
+    for (let block = end; block < this.#now.length; block++) {
+      const contents = this.#now[block];
+      if (contents?.has(0) === false) throw lostError(block, contents, end);
+    }
+    this.#fit();
   }
 
   /** The power went: what was not flushed may be lost. */
@@ -169,8 +189,8 @@ export class ModelPool {
   restart(found: readonly number[]): void {
     this.#writes.clear();
     this.#flushes.clear();
-    this.#sizes = [found.length];
-    this.#fit(found.length);
+    this.#sizes.settle(found.length);
+    this.#fit();
     for (const [block, content] of found.entries()) {
       this.#now[block] = content === 0 ? ZERO : new Set([content]);
     }
@@ -186,7 +206,7 @@ export class ModelPool {
     const copy = new ModelPool(0);
     copy.#now.push(...this.#now);
     copy.#durable.push(...this.#durable);
-    copy.#sizes = this.#sizes;
+    copy.#sizes = this.#sizes.clone();
     return copy;
   }
 
@@ -207,16 +227,24 @@ export class ModelPool {
    * @returns Whether it may.
    */
   mayHave(blocks: number): boolean {
-    return this.#sizes.includes(blocks);
+    return this.#sizes.allowed.has(blocks);
   }
 
   /** What lies beyond the end is gone; what is new reads as zeroes. */
-  #fit(blocks: number): void {
+  #fit(): void {
+    const blocks = Math.max(...this.#sizes.allowed);
     for (const contents of [this.#now, this.#durable]) {
       contents.splice(blocks);
       while (contents.length < blocks) contents.push(ZERO);
     }
   }
+}
+
+function lostError(block: number, contents: Contents, end: number): Error {
+  return new Error(
+    `Block ${block} holds write ${[...contents]}, which was acknowledged, and ` +
+      `the disk was made to end at block ${end}`,
+  );
 }
 
 function plus(contents: Contents | undefined, content: number): Contents {

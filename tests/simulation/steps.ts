@@ -7,6 +7,7 @@
 import { VirstorError } from "../../errors.ts";
 import type { ErrorCode } from "../../errors.ts";
 import { Random } from "./random.ts";
+import type { Outcome } from "./register.ts";
 import { allDone, turn } from "./turns.ts";
 import type { World } from "./world.ts";
 
@@ -270,9 +271,12 @@ async function shrink(world: World, random: Random): Promise<void> {
 
 async function resize(world: World, chunks: number): Promise<void> {
   const { pool, model, format: { chunkSize }, chunkBlocks } = world;
-  const blocks = chunks * chunkBlocks;
-  model.resize(blocks, false);
-  const change = pool.resize(chunks * chunkSize, { force: true });
-  if (await wasDone(change, "invalid")) model.resize(blocks, true);
-  else model.keepSize();
+  const resize = model.beginResize(chunks * chunkBlocks);
+  let outcome: Outcome = "maybe";
+  try {
+    const change = pool.resize(chunks * chunkSize, { force: true });
+    outcome = await wasDone(change, "invalid") ? "done" : "refused";
+  } finally {
+    model.endResize(resize, outcome);
+  }
 }
