@@ -36,6 +36,14 @@ export interface ModelFlush {
   readonly contents: Contents[];
 }
 
+/** A read that was begun. */
+export interface ModelRead {
+  /** The first block. */
+  readonly first: number;
+  /** What each block may have held since then. */
+  readonly contents: Set<number>[];
+}
+
 /** The contents that a disk may have. */
 export class ModelPool {
   /** What each block holds as long as nothing is cut off. */
@@ -46,6 +54,7 @@ export class ModelPool {
   #sizes: Register<number>;
   readonly #writes = new Set<ModelWrite>();
   readonly #flushes = new Set<ModelFlush>();
+  readonly #reads = new Set<ModelRead>();
 
   /**
    * Creates a disk of zeroes.
@@ -74,10 +83,15 @@ export class ModelPool {
   begin(first: number, count: number, content: number): ModelWrite {
     const write = { first, count, content, rivals: new Set<ModelWrite>() };
     for (let block = first; block < first + count; block++) {
+      // A connection may not know yet that the disk has become smaller.
+      if (block >= this.#now.length) break;
       this.#now[block] = plus(this.#now[block], content);
       this.#durable[block] = plus(this.#durable[block], content);
       for (const { contents } of this.#flushes) {
         contents[block] = plus(contents[block], content);
+      }
+      for (const read of this.#reads) {
+        read.contents[block - read.first]?.add(content);
       }
     }
     for (const other of this.#writes) {
@@ -96,8 +110,8 @@ export class ModelPool {
    *   `durable`: done, and no power cut takes it back.
    */
   end(write: ModelWrite, how: "done" | "maybe" | "durable"): void {
-    this.#writes.delete(write);
-    if (how === "maybe") return;
+    const isKnown = this.#writes.delete(write);
+    if (how === "maybe" || !isKnown) return;
     const { first, count, content } = write;
     for (let block = first; block < first + count; block++) {
       let contents: Contents = content === 0 ? ZERO : new Set([content]);
@@ -134,10 +148,36 @@ export class ModelPool {
    * @param isDone Whether it was acknowledged.
    */
   endFlush(flush: ModelFlush, isDone: boolean): void {
-    this.#flushes.delete(flush);
-    if (!isDone) return;
+    const isKnown = this.#flushes.delete(flush);
+    if (!isDone || !isKnown) return;
     this.#durable.splice(0, Infinity, ...flush.contents);
     this.#fit();
+  }
+
+  /**
+   * A read is begun.
+   *
+   * @param first The first block.
+   * @param count How many.
+   * @returns The read.
+   */
+  beginRead(first: number, count: number): ModelRead {
+    const contents = Array.from(
+      { length: count },
+      (_, i) => new Set(this.allowed(first + i)),
+    );
+    const read = { first, contents };
+    this.#reads.add(read);
+    return read;
+  }
+
+  /**
+   * A read is over.
+   *
+   * @param read The read.
+   */
+  endRead(read: ModelRead): void {
+    this.#reads.delete(read);
   }
 
   /** Everything was made durable, and nothing is under way. */
@@ -189,6 +229,7 @@ export class ModelPool {
   restart(found: readonly number[]): void {
     this.#writes.clear();
     this.#flushes.clear();
+    this.#reads.clear();
     this.#sizes.settle(found.length);
     this.#fit();
     for (const [block, content] of found.entries()) {
@@ -230,19 +271,34 @@ export class ModelPool {
     return this.#sizes.allowed.has(blocks);
   }
 
+  /** Zeroes, or what is in flight to where the disk had ended. */
+  #newBlock(block: number): Contents {
+    let contents = ZERO;
+    for (const { first, count, content } of this.#writes) {
+      const isInside = block >= first && block < first + count;
+      if (isInside) contents = plus(contents, content);
+    }
+    return contents;
+  }
+
   /** What lies beyond the end is gone; what is new reads as zeroes. */
   #fit(): void {
     const blocks = Math.max(...this.#sizes.allowed);
-    for (const contents of [this.#now, this.#durable]) {
+    const flushed = [...this.#flushes].map(({ contents }) => contents);
+    for (const contents of [this.#now, this.#durable, ...flushed]) {
       contents.splice(blocks);
-      while (contents.length < blocks) contents.push(ZERO);
+      while (contents.length < blocks) {
+        contents.push(this.#newBlock(contents.length));
+      }
     }
   }
 }
 
 function lostError(block: number, contents: Contents, end: number): Error {
   return new Error(
-    `Block ${block} holds write ${[...contents]}, which was acknowledged, and ` +
+    `Block ${block} holds write ${[
+      ...contents,
+    ]}, which was acknowledged, and ` +
       `the disk was made to end at block ${end}`,
   );
 }

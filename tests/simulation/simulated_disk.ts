@@ -57,6 +57,12 @@ export class SimulatedDisk {
   changes = 0;
   /** Leaves out flushes, to see whether anybody notices. */
   skipsFlush: SkipsFlush | undefined;
+  /** Whether reads may have to wait for the disk. */
+  hasColdReads = false;
+  /** The most turns of the event loop that a flush takes. */
+  flushTurns = 1;
+  /** Operations so far, of whatever kind: whether anything happens. */
+  operations = 0;
   /** Called before each change, while the power is on. */
   beforeChange: (() => void) | undefined;
 
@@ -67,6 +73,9 @@ export class SimulatedDisk {
   #fault: Fault | undefined;
   #faultCount = 0;
   #epoch = 0;
+  #misuse = "";
+  /** What was lent to lanes, by its number. */
+  readonly #lent: SimulatedDevice[] = [];
 
   /**
    * Creates a machine without files.
@@ -173,6 +182,8 @@ export class SimulatedDisk {
    */
   clone(): SimulatedDisk {
     const other = new SimulatedDisk({ punches: this.punches });
+    other.hasColdReads = this.hasColdReads;
+    other.flushTurns = this.flushTurns;
     for (const [path, file] of this.#files) {
       other.#files.set(path, file.clone());
     }
@@ -188,6 +199,7 @@ export class SimulatedDisk {
    */
   admit(kind: Fault["kind"], epoch: number): void {
     if (epoch !== this.#epoch || this.isDown) throw cutError();
+    this.operations++;
     const fault = this.#fault;
     if (fault?.kind === kind) {
       const count = this.#faultCount++;
@@ -205,8 +217,61 @@ export class SimulatedDisk {
   /** Takes the time that a flush takes. */
   async flushTime(): Promise<void> {
     const steps = this.#random.below(FLUSH_STEPS + 1);
-    if (steps === FLUSH_STEPS) return await turn();
+    if (steps === FLUSH_STEPS) {
+      const turns = this.flushTurns > 1
+        ? 1 + this.#random.below(this.flushTurns)
+        : 1;
+      for (let i = 0; i < turns; i++) await turn();
+      return;
+    }
     for (let i = 0; i < steps; i++) await Promise.resolve();
+  }
+
+  /**
+   * How much of what is read is in the page cache.
+   *
+   * @param length Bytes that are read.
+   * @returns Bytes, from the first on.
+   */
+  cachedBytes(length: number): number {
+    if (!this.hasColdReads) return length;
+    return this.#random.pick([0, length >> 1, length]);
+  }
+
+  /**
+   * Takes note that something was done that must never be.
+   *
+   * @param what A sentence.
+   */
+  misuse(what: string): void {
+    if (this.#misuse === "") this.#misuse = `${what}: ${new Error().stack}`;
+  }
+
+  /** The first thing that was done and must never be; "" if there is none. */
+  get misused(): string {
+    return this.#misuse;
+  }
+
+  /**
+   * Lends a file to lanes.
+   *
+   * @param device The file, open.
+   * @returns Its number.
+   */
+  lend(device: SimulatedDevice): number {
+    return this.#lent.push(device) - 1;
+  }
+
+  /**
+   * Finds what was lent.
+   *
+   * @param descriptor Its number.
+   * @returns The file; it may be closed by now.
+   */
+  lent(descriptor: number): SimulatedDevice {
+    const device = this.#lent[descriptor];
+    if (device === undefined) throw new Error(`Nothing is ${descriptor}`);
+    return device;
   }
 
   /**
