@@ -14,11 +14,13 @@ import type { World } from "./world.ts";
 /**
  * Does what may be refused in words.
  *
+ * @param world Where; while its pool is stopped, everything may be refused.
  * @param change What is done.
  * @param codes How it may be refused.
  * @returns Whether it was done.
  */
-export async function wasDone(
+async function wasDone(
+  world: World,
   change: Promise<unknown>,
   ...codes: readonly ErrorCode[]
 ): Promise<boolean> {
@@ -27,7 +29,7 @@ export async function wasDone(
     return true;
   } catch (error) {
     const isRefused = error instanceof VirstorError &&
-      codes.includes(error.code);
+      [...codes, ...world.refusals].includes(error.code);
     if (!isRefused) throw error;
     return false;
   }
@@ -114,7 +116,7 @@ export async function resize(world: World, chunks: number): Promise<boolean> {
   let outcome: Outcome = "maybe";
   try {
     const change = pool.resize(chunks * chunkSize, { force: true });
-    const done = await wasDone(change, "invalid", ...world.refusals);
+    const done = await wasDone(world, change, "invalid");
     outcome = done ? "done" : "refused";
     return done;
   } finally {
@@ -133,7 +135,7 @@ async function command(
   const request = members.begin(path, state);
   let outcome: Outcome = "maybe";
   try {
-    const done = await wasDone(act(), ...codes, ...world.refusals);
+    const done = await wasDone(world, act(), ...codes);
     outcome = done ? "done" : "refused";
     return done;
   } finally {

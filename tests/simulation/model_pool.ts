@@ -8,6 +8,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { type Outcome, Register, type Setting } from "./register.ts";
 
 /** Bytes of a block: the unit that is old or new. */
@@ -342,5 +343,5 @@ export function contentOf(block: number, bytes: Uint8Array): number {
   const content = isStamped ? view.getUint32(4) : 0;
   const wanted = new Uint8Array(BLOCK);
   fillBlock(content, block, wanted);
-  return bytes.every((byte, i) => byte === wanted[i]) ? content : -1;
+  return Buffer.compare(bytes, wanted) === 0 ? content : -1;
 }

@@ -12,8 +12,10 @@ const TURN_MS = 1;
 
 /** Time in a simulation. */
 export interface SimulatedTime extends Disposable {
-  /** How many timers are set. */
+  /** How many timers wait. */
   readonly timers: number;
+  /** How many timers were ever set. */
+  readonly set: number;
   /**
    * How much time passes with each look at the clock, milliseconds; 0 at first.
    * Work that is bounded by time then ends its turn after a few steps.
@@ -87,6 +89,9 @@ export function simulateTime(): SimulatedTime {
   const time: SimulatedTime = {
     get timers() {
       return waiting.size;
+    },
+    get set() {
+      return -last;
     },
     lookMs: 0,
     [Symbol.dispose]() {

@@ -137,7 +137,6 @@ export class World {
     if (pool === undefined) return;
     this.#isClosing = true;
     await within(() => "Stopping the pool does not end", pool.close());
-    if (this.#pool === pool) this.#pool = undefined;
   }
 
   /** How commands may be refused, whatever they are. */
@@ -354,17 +353,26 @@ export class World {
       await act();
       outcome = promise;
     } catch (error) {
-      if (!this.#isRefusal(error, first + count)) throw error;
+      if (!this.isRefusal(error, first + count)) throw error;
     } finally {
       this.model.end(note, outcome);
     }
   }
 
-  #isRefusal(error: unknown, end: number): boolean {
+  /**
+   * Whether a request was refused in words, as it may be.
+   *
+   * @param error What was thrown.
+   * @param end The block behind the last of the request.
+   * @returns Whether that is all.
+   */
+  isRefusal(error: unknown, end = 0): boolean {
     if (!(error instanceof VirstorError)) return false;
+    const { code } = error;
     // The disk may have become smaller while it was being asked for.
-    return error.code === "no-space" || this.refusals.includes(error.code) ||
-      (error.code === "invalid" && end * BLOCK > this.pool.size);
+    return code === "no-space" || code === "cancelled" ||
+      this.refusals.includes(code) ||
+      (code === "invalid" && end * BLOCK > (this.#pool?.size ?? 0));
   }
 
   async #stop(): Promise<Pick<StoppedPool, "status" | "members">> {
