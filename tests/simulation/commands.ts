@@ -43,12 +43,12 @@ async function wasDone(
  * @returns Whether it was added.
  */
 export async function add(world: World, path: string): Promise<boolean> {
-  const { pool, disk } = world;
+  const { pool, openDevice } = world;
   return await command(
     world,
     path,
     "in",
-    () => pool.add([path], { force: true, openDevice: disk.open }),
+    () => pool.add([path], { force: true, openDevice }),
     "busy",
     "exists",
   );

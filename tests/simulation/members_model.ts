@@ -16,7 +16,7 @@ export type MemberState =
 
 /** The components that a pool may have. */
 export class MembersModel {
-  readonly #states: ReadonlyMap<string, Register<MemberState>>;
+  #states: ReadonlyMap<string, Register<MemberState>>;
 
   /**
    * Creates a model.
@@ -83,6 +83,11 @@ export class MembersModel {
     }
   }
 
+  /** The process is gone: what is in flight never ends. */
+  abandon(): void {
+    this.#states = this.#copies();
+  }
+
   /**
    * The machine is up again: what was found is what there is, for good.
    *
@@ -100,8 +105,12 @@ export class MembersModel {
    * @returns The copy.
    */
   clone(): MembersModel {
-    return new MembersModel(
-      new Map([...this.#states].map(([path, one]) => [path, one.clone()])),
+    return new MembersModel(this.#copies());
+  }
+
+  #copies(): Map<string, Register<MemberState>> {
+    return new Map(
+      [...this.#states].map(([path, one]) => [path, one.clone()]),
     );
   }
 

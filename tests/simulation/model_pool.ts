@@ -217,6 +217,14 @@ export class ModelPool {
     this.#fit();
   }
 
+  /** The process is gone: what is in flight never ends. */
+  abandon(): void {
+    this.#writes.clear();
+    this.#flushes.clear();
+    this.#reads.clear();
+    this.#sizes = this.#sizes.clone();
+  }
+
   /** The power went: what was not flushed may be lost. */
   lose(): void {
     this.#now.splice(0, Infinity, ...this.#durable);
@@ -228,9 +236,6 @@ export class ModelPool {
    * @param found The content of each block.
    */
   restart(found: readonly number[]): void {
-    this.#writes.clear();
-    this.#flushes.clear();
-    this.#reads.clear();
     this.#sizes.settle(found.length);
     this.#fit();
     for (const [block, content] of found.entries()) {

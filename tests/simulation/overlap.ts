@@ -167,8 +167,9 @@ export class Overlap {
       const before = this.activity;
       await turn();
       this.check();
-      const isIdle = before === this.activity && simulatedTime().timers === 0;
-      idle = isIdle ? idle + 1 : 0;
+      idle = before === this.activity && simulatedTime().timers === 0
+        ? idle + 1
+        : 0;
       if (idle > IDLE_TURNS && this.#mayWait()) return;
       if (idle > IDLE_TURNS || turns > TURNS_MAX) throw this.#hangs();
     }

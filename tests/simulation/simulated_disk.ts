@@ -14,7 +14,7 @@ import { VirstorError } from "../../errors.ts";
 import type { OpenDevice } from "../../pool/mod.ts";
 import { Random } from "./random.ts";
 import { SimulatedDevice } from "./simulated_device.ts";
-import { SimulatedFile } from "./simulated_file.ts";
+import { SECTOR, SimulatedFile } from "./simulated_file.ts";
 import { turn } from "./turns.ts";
 
 /** A flush takes up to so many steps of the microtask queue, or a turn. */
@@ -49,8 +49,6 @@ export type SkipsFlush = (
 
 /** All files of one machine. */
 export class SimulatedDisk {
-  /** To be given to whatever opens components. */
-  readonly open: OpenDevice;
   /** Whether holes can be punched. */
   readonly punches: boolean;
   /** Changes of files so far: a crash may come before each. */
@@ -84,8 +82,18 @@ export class SimulatedDisk {
    */
   constructor(options: { punches: boolean }) {
     this.punches = options.punches;
-    this.open = (path, how) =>
-      new SimulatedDevice(this, this.file(path), how.readOnly ?? false);
+  }
+
+  /**
+   * To be given to what opens components: a process that begins now, and ends
+   * with the next crash.
+   */
+  get open(): OpenDevice {
+    const epoch = this.#epoch;
+    return (path, how) => {
+      if (epoch !== this.#epoch) throw cutError();
+      return new SimulatedDevice(this, this.file(path), how.readOnly ?? false);
+    };
   }
 
   /** Tells devices apart that were opened before a crash and after it. */
@@ -235,7 +243,8 @@ export class SimulatedDisk {
    */
   cachedBytes(length: number): number {
     if (!this.hasColdReads) return length;
-    return this.#random.pick([0, length >> 1, length]);
+    const half = Math.floor(length / 2 / SECTOR) * SECTOR;
+    return this.#random.pick([0, half, length]);
   }
 
   /**

@@ -7,7 +7,12 @@
 import type { ErrorCode } from "../../errors.ts";
 import { VirstorError } from "../../errors.ts";
 import { checkComponents, openPool } from "../../pool/mod.ts";
-import type { FormatName, FullPolicy, Pool } from "../../pool/mod.ts";
+import type {
+  FormatName,
+  FullPolicy,
+  OpenDevice,
+  Pool,
+} from "../../pool/mod.ts";
 import { FILES } from "./in_worlds.ts";
 import { MembersModel } from "./members_model.ts";
 import { BLOCK, fillBlock, ModelPool } from "./model_pool.ts";
@@ -59,6 +64,7 @@ export class World {
   #pool: Pool | undefined;
   /** What writes do when there is no chunk for them. */
   onFull: FullPolicy = "error";
+  #openDevice: OpenDevice | undefined;
   #writes = 1;
   #isClosing = false;
   /** What happened behind everybody's back. */
@@ -103,6 +109,11 @@ export class World {
     return this.#pool;
   }
 
+  /** Opens files for the process that has the pool open. */
+  get openDevice(): OpenDevice {
+    return this.#openDevice ?? this.disk.open;
+  }
+
   /** Blocks of a chunk. */
   get chunkBlocks(): number {
     return this.format.chunkSize / BLOCK;
@@ -119,7 +130,7 @@ export class World {
     this.#pool = await within(
       () => "Opening the pool does not end",
       openPool(components, {
-        openDevice: disk.open,
+        openDevice: this.#openDevice = disk.open,
         onFull: this.onFull,
         onEvent: ({ kind, message }) => {
           const isHarmed = disk.isFaulty || disk.isDown || disk.epoch !== epoch;
@@ -221,6 +232,8 @@ export class World {
   lose(survivors: Survivors, random: Random): void {
     this.#pool = undefined;
     this.disk.restart(survivors, random);
+    this.model.abandon();
+    this.members.abandon();
     if (survivors !== "all") this.model.lose();
   }
 
