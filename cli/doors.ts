@@ -33,6 +33,7 @@ export class Doors {
   readonly #arrived: Arrival[] = [];
   #waiting: PromiseWithResolvers<void> | undefined;
   #isClosed = false;
+  readonly #attended: Promise<unknown>;
 
   /**
    * Opens the doors.
@@ -43,27 +44,34 @@ export class Doors {
   constructor(listeners: readonly Deno.Listener[], options: DoorsOptions) {
     this.#listeners = listeners;
     this.#options = options;
-    for (const listener of listeners) void this.#attend(listener);
+    this.#attended = Promise.all(listeners.map((one) => this.#attend(one)));
   }
 
   /** The doors, for a server: it accepts and closes, and does nothing else. */
   get listener(): Deno.Listener {
     return {
       accept: () => this.#accept(),
-      close: () => this.close(),
+      close: () => void this.close(),
     } as Deno.Listener;
   }
 
-  /** Closes all doors. Who is inside stays. */
-  close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    for (const listener of this.#listeners) listener.close();
-    for (const arrival of this.#arrived) {
-      if ("connection" in arrival) arrival.connection.close();
+  /**
+   * Closes all doors. Who is inside stays.
+   *
+   * @returns Fulfilled when nobody waits at them any more: only then is a Unix
+   *   socket removed.
+   */
+  async close(): Promise<void> {
+    if (!this.#isClosed) {
+      this.#isClosed = true;
+      for (const listener of this.#listeners) listener.close();
+      for (const arrival of this.#arrived) {
+        if ("connection" in arrival) arrival.connection.close();
+      }
+      this.#arrived.length = 0;
+      this.#waiting?.resolve();
     }
-    this.#arrived.length = 0;
-    this.#waiting?.resolve();
+    await this.#attended;
   }
 
   async #accept(): Promise<Deno.Conn> {

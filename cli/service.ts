@@ -257,12 +257,13 @@ class Service {
     const { graceMs = GRACE_MS, pidFile } = this.#options.conduct;
     // The server finishes requests under way and refuses new ones, while the
     // pools fail the writes that wait for space, for which that would wait.
-    this.#doors?.close();
+    const shut = this.#doors?.close();
     const disconnected = this.#nbd.close({ graceMs });
     const closed = await Promise.allSettled(
       this.#pools.map((served) => served.close()),
     );
     await disconnected;
+    await shut;
     if (pidFile !== undefined) await removePidFile(pidFile);
     if (this.#privateDirectory !== undefined) {
       await Deno.remove(this.#privateDirectory, { recursive: true });

@@ -137,6 +137,7 @@ export class NbdServer {
   readonly #tls: NbdTls | undefined;
   readonly #listeners = new Set<Deno.Listener>();
   readonly #clients = new Set<Client>();
+  readonly #isAlone = (): boolean => this.#clients.size === 1;
   /** Exports that are not served any more. */
   readonly #dismissed = new Set<string>();
   readonly #finish = Promise.withResolvers<void>();
@@ -292,9 +293,8 @@ export class NbdServer {
   }
 
   #tellAlone(): void {
-    const isAlone = this.#clients.size === 1;
     for (const { stream } of this.#clients) {
-      if (stream instanceof LaneStream) stream.setAlone(isAlone);
+      if (stream instanceof LaneStream) stream.setAlone(this.#isAlone());
     }
   }
 
@@ -357,7 +357,7 @@ export class NbdServer {
     const transmission = new Transmission(client.stream, negotiated, {
       counters: this.#counters,
       onError: (error) => this.#reportError(client, error),
-      isAlone: () => this.#clients.size === 1,
+      isAlone: this.#isAlone,
       mayChange: () => this.#mayMove(client),
       onChange: (early) => this.#move(client, { ...agreed, early }),
       onPanic: this.#finish.reject,
@@ -397,7 +397,7 @@ export class NbdServer {
     }
     const [descriptor, sockets] = [descriptorOf(connection), nativeSockets()];
     if (descriptor !== undefined && sockets !== null) {
-      const isAlone = () => this.#clients.size === 1;
+      const isAlone = this.#isAlone;
       const parts = { connection, descriptor, sockets, isAlone };
       client.stream = new NativeStream(parts);
     }

@@ -29,8 +29,8 @@ export class FirstWrites {
   readonly delayed: DelayedWrites;
   /** Chunks mapped since the pool was opened. */
   count = 0;
-  /** Called when the last write that waited has been served. */
-  onServed: () => void = () => {};
+  /** Called when no write waits for a chunk any more. */
+  onNoneWaiting: () => void = () => {};
 
   readonly #settings: PoolSettings;
   readonly #format: PoolFormat;
@@ -70,6 +70,7 @@ export class FirstWrites {
       maxBytes: settings.maxDelayedBytes,
       timeoutMs: settings.fullTimeout * 1000,
       now: () => performance.now(),
+      onEmpty: () => this.#noneWaits(),
     });
     this.#space = space;
     this.#watch();
@@ -253,7 +254,12 @@ export class FirstWrites {
       if (this.#hasFailed) return; // All that waited were told.
       throw error;
     }
-    this.onServed();
+  }
+
+  /** All were served, were cancelled, or have waited for too long. */
+  #noneWaits(): void {
+    if (this.#isClosed || this.#hasFailed) return;
+    this.onNoneWaiting();
     if (!this.#saidFull) return;
     this.#saidFull = false;
     this.#settings.onEvent({

@@ -187,7 +187,7 @@ async function recover(
     const moved = await closeGaps(format, map, plan.label.chunkSize);
     say(`${moved} chunks were moved to close gaps in the allocation`);
   }
-  await format.stop();
+  await format.updateLabels();
   for (const one of plan.removed) {
     await wipeDeviceLabels(one.device);
     say(`The label of "${one.path}", which was removed, is wiped`);

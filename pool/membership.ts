@@ -11,7 +11,7 @@ import { openCandidates } from "./candidates.ts";
 import { Component, openFileDevice } from "./component.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import { wipeDeviceLabels } from "./component_label.ts";
-import { checkRoom, roomFor } from "./evacuation.ts";
+import { checkRoom, roomFor } from "./room.ts";
 import { checkCount, prepareNewComponent } from "./new_component.ts";
 import type { PoolParts } from "./parts.ts";
 import { withPatience } from "./patience.ts";
@@ -225,9 +225,9 @@ export async function removeEmpty(
 }
 
 /**
- * Ends the evacuation of components.
+ * Ends the evacuation of components. Chunks may be put there again.
  *
- * @param parts The open pool; nothing is being moved just now.
+ * @param parts The open pool; its evacuation is held.
  * @param paths Which components.
  * @returns Which ones stay.
  * @throws {VirstorError} `invalid` if one is not being evacuated; `failed`.
@@ -235,7 +235,7 @@ export async function removeEmpty(
 export async function cancelRemoval(
   parts: PoolParts,
   paths: readonly string[],
-): Promise<{ kept: string[] }> {
+): Promise<{ kept: Component[] }> {
   const { format, settings } = parts;
   const kept = [...new Set(paths.map((path) => memberAt("keep", parts, path)))];
   for (const { device, evacuating } of kept) {
@@ -250,11 +250,8 @@ export async function cancelRemoval(
     one.evacuating && !kept.includes(one)
   );
   await format.setEvacuating(new Set(leaving));
-  for (const one of kept) {
-    one.fenced = false;
-    one.data = one.device;
-  }
-  return { kept: kept.map(({ device }) => device.path) };
+  for (const one of kept) one.fenced = false;
+  return { kept };
 }
 
 /** The members at some paths, which may all leave. */

@@ -10,7 +10,7 @@ export type { Finding, FindingKind, Severity } from "./findings.ts";
 export { clearLabels, labelPool } from "./label.ts";
 export type { LabelOptions, LabelResult } from "./label.ts";
 export type { ComponentLabel } from "./component_label.ts";
-export type { EvacuationStatus, ResumeOptions } from "./evacuation.ts";
+export type { EvacuationStatus, ResumeOptions } from "./evacuation_status.ts";
 export type {
   AddOptions,
   AddResult,

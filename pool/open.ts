@@ -11,7 +11,7 @@ import type { Assembly } from "./assemble.ts";
 import { assemble, closeOthers } from "./assemble.ts";
 import { openFileDevice } from "./component.ts";
 import type { OpenDevice } from "./component.ts";
-import type { ResumeOptions } from "./evacuation.ts";
+import type { ResumeOptions } from "./evacuation_status.ts";
 import type { Finding } from "./findings.ts";
 import { readFreebsdPool } from "./freebsd_open.ts";
 import { readNativePool } from "./native_open.ts";
