@@ -76,6 +76,8 @@ class OverlapRun {
   readonly #steps: readonly OverlapStep[];
   readonly #hasLane: boolean;
   #overlap: Overlap | undefined;
+  /** Whether something fails soon, or has failed. */
+  #isDoomed = false;
 
   constructor(options: OverlapRunOptions, watch: Watch) {
     const { directory, format, seed } = options;
@@ -156,7 +158,7 @@ class OverlapRun {
     // Nobody makes room for those that wait.
     for (const one of this.#now.stage.givenUp.splice(0)) one.abort();
     await this.#now.settle();
-    if (this.#world.disk.isFaulty || this.#world.disk.isDown) return;
+    if (this.#isDoomed) return;
     if (this.#now.inFlight.size > 0) return await this.#stop();
     this.#world.checkRunning();
   }
@@ -174,6 +176,7 @@ class OverlapRun {
     const survivors = this.#random.pick<Survivors>(["all", "none", "some"]);
     this.trail.push(`cut (${survivors})`);
     await this.#world.restart(survivors, this.#random);
+    this.#isDoomed = false;
     // The process that was killed comes to its end, too.
     const time = simulatedTime();
     for (let i = 0; i < DEAD_TURNS && time.timers > 0; i++) await turn();
@@ -184,6 +187,7 @@ class OverlapRun {
   async #cut(): Promise<void> {
     const { disk } = this.#world;
     this.trail.push("soon");
+    this.#isDoomed = true;
     disk.crashAt(disk.changes + this.#random.below(16));
     for (let i = 0; i < STEPS_BEFORE_CUT && !disk.isDown; i++) {
       await this.#begin();
@@ -200,6 +204,7 @@ class OverlapRun {
     };
     this.trail.push(`fault ${JSON.stringify(fault)}`);
     this.#world.disk.setFault(fault);
+    this.#isDoomed = true;
     for (let i = random.below(STEPS_BEFORE_CUT); i >= 0; i--) {
       await this.#begin();
     }
