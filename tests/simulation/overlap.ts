@@ -11,7 +11,7 @@ import { add, remove } from "./commands.ts";
 import { Lane } from "./lane.ts";
 import type { OverlapStep, Stage } from "./overlap_steps.ts";
 import { takeOverlapStep } from "./overlap_steps.ts";
-import { Random } from "./random.ts";
+import type { Random } from "./random.ts";
 import { simulatedTime } from "./simulated_time.ts";
 import { turn } from "./turns.ts";
 import type { Watch } from "./watch.ts";
@@ -205,6 +205,12 @@ export class Overlap {
     await this.#checkClosed();
     await world.restart("all", random);
     this.check();
+  }
+
+  /** Ends the overlap, with no more than a stop. */
+  async abandon(): Promise<void> {
+    await this.stage.world.close();
+    await this.settle();
   }
 
   async #checkOpen(): Promise<void> {

@@ -82,7 +82,7 @@ export async function momentsOf(
     if (quietTurns > QUIET) break;
     await turn();
   }
-  await overlap.finish(new Random(options.seed));
+  await overlap.abandon();
   return moments;
 }
 
@@ -125,22 +125,36 @@ export async function runPair(
 }
 
 /**
- * Runs a pair at many moments.
+ * Runs a pair at every moment, or at some of them.
  *
  * @param options The pair.
- * @param stride Only every so manyth moment; others with other seeds.
+ * @param most At so many moments at most, chosen by chance.
  * @param watch What nobody may be told of.
  * @returns How many runs there were.
+ * @throws {Error} If a promise was broken, saying how to run it again.
  */
 export async function runMoments(
   options: PairOptions,
-  stride: number,
+  most: number,
   watch: Watch,
 ): Promise<number> {
   const moments = await momentsOf(options, watch);
-  const chosen = moments.filter((_, i) => (i + options.seed) % stride === 0);
-  for (const moment of chosen) await runPair(options, moment, watch);
-  return chosen.length;
+  const random = new Random(options.seed + 77);
+  while (moments.length > most) {
+    moments.splice(random.below(moments.length), 1);
+  }
+  for (const moment of moments) await runPair(options, moment, watch);
+  return moments.length;
+}
+
+/**
+ * A pair in a world that follows from the seed.
+ *
+ * @param options The pair, and where the files are.
+ * @returns The same, and whether holes can be punched.
+ */
+export function pairFrom(options: Omit<PairOptions, "punches">): PairOptions {
+  return { ...options, punches: options.seed % 3 !== 0 };
 }
 
 async function begin(

@@ -16,6 +16,9 @@ import { turn } from "./turns.ts";
 import type { Watch } from "./watch.ts";
 import { World } from "./world.ts";
 
+/** Steps of a run, unless there is a reason for another number. */
+export const OVERLAP_STEPS = 60;
+
 /** Steps in flight at most. */
 const IN_FLIGHT = 6;
 /** After so many steps the power is cut, or the process killed, at last. */

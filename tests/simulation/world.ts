@@ -346,6 +346,8 @@ export class World {
     try {
       await this.pool.flush();
       isDone = true;
+    } catch (error) {
+      if (!this.isRefusal(error)) throw error;
     } finally {
       this.model.endFlush(flush, isDone);
     }
