@@ -14,12 +14,15 @@ import { wipeDeviceLabels } from "./component_label.ts";
 import { checkRoom, roomFor } from "./room.ts";
 import { checkCount, prepareNewComponent } from "./new_component.ts";
 import type { PoolParts } from "./parts.ts";
-import { withPatience } from "./patience.ts";
 import type { PoolFormat } from "./pool_format.ts";
 
 /** How components are added. */
 export interface AddOptions {
-  /** Also take files that carry a label already. */
+  /**
+   * Also take files that carry a label, a file system, or anything else that
+   * `wipefs` knows, and those that other processes read. Never those that are
+   * mounted, in use as swap, or open for writing elsewhere.
+   */
   readonly force?: boolean;
   /** Make missing files, sparse, of this many bytes. */
   readonly createSize?: number;
@@ -105,18 +108,16 @@ export async function addComponents(
     throw new VirstorError("invalid", "Cannot add no components");
   }
   checkCount(before.length + request.paths.length, layout);
-  const candidates = await withPatience(() =>
-    openCandidates(request.paths, {
-      layout,
-      force: request.force ?? false,
-      createSize: request.createSize,
-      hardcode: request.hardcode ?? false,
-      taken: new Map(
-        before.map(({ device }) => [device.identity, device.path]),
-      ),
-      openDevice: request.openDevice ?? openFileDevice,
-    })
-  );
+  const candidates = await openCandidates(request.paths, {
+    layout,
+    force: request.force ?? false,
+    createSize: request.createSize,
+    hardcode: request.hardcode ?? false,
+    taken: new Map(
+      before.map(({ device }) => [device.identity, device.path]),
+    ),
+    openDevice: request.openDevice ?? openFileDevice,
+  });
   try {
     const added = makeComponents(before, candidates);
     for (const one of added) {

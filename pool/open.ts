@@ -15,6 +15,7 @@ import type { ResumeOptions } from "./evacuation_status.ts";
 import type { Finding } from "./findings.ts";
 import { readFreebsdPool } from "./freebsd_open.ts";
 import { readNativePool } from "./native_open.ts";
+import { refuseWriters } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
 import { Pool } from "./pool.ts";
 import type { FullPolicy, PoolEvent, PoolSettings } from "./settings.ts";
@@ -91,6 +92,9 @@ export async function openPool(
     assemble(paths, { name, readOnly, openDevice })
   );
   try {
+    if (!readOnly) {
+      for (const { device } of assembly.found) await refuseWriters(device);
+    }
     const stored = await readPool(assembly, degraded, (finding) => {
       throw damagedError(assembly.name, finding);
     });
