@@ -15,10 +15,7 @@ import type { Component } from "./component.ts";
 import type { PartAction } from "./mapped_ranges.ts";
 import { eachMapped } from "./mapped_ranges.ts";
 import type { PoolParts } from "./parts.ts";
-import { turn } from "./turn.ts";
-
-/** So many chunks are unmapped before others have a turn. */
-const CHUNKS_A_TURN = 4096;
+import { turn, TURN_BUDGET } from "./turn.ts";
 
 /** How zeroes are written. */
 export interface ZeroOptions {
@@ -148,7 +145,7 @@ export class Eraser {
     let v = map.nextMapped(first, end);
     for (
       ;
-      v < end && unmapped.length < CHUNKS_A_TURN;
+      v < end && unmapped.length < TURN_BUDGET.unmappedChunks;
       v = map.nextMapped(v + 1, end)
     ) {
       if (map.pinned.has(v)) {
