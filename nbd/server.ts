@@ -19,7 +19,7 @@ import { LaneStream } from "./lane_stream.ts";
 import { Lanes } from "./lanes.ts";
 import { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
 import { NativeStream } from "./native_stream.ts";
-import { type ByteStream, closeQuietly } from "./stream.ts";
+import { type ByteStream, closeQuietly, isTcp } from "./stream.ts";
 import type { NbdTls } from "./tls.ts";
 import { TlsStream } from "./tls_stream.ts";
 import { Transmission } from "./transmission.ts";
@@ -81,6 +81,12 @@ export interface NbdServerOptions {
    * went through {@linkcode trackDescriptors}.
    */
   readonly threads?: number;
+  /**
+   * What runs in a thread; other than what does in production only in tests.
+   *
+   * @internal
+   */
+  readonly threadModule?: URL;
 }
 
 /** How to stop. */
@@ -157,8 +163,12 @@ export class NbdServer {
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#tls = options.tls;
     this.finished = this.#finish.promise;
-    const { threads = 0 } = options;
-    this.#lanes = new Lanes(threads, this.#counters, this.#finish.reject);
+    this.#lanes = new Lanes({
+      most: options.threads ?? 0,
+      ...options.threadModule && { module: options.threadModule },
+      counters: this.#counters,
+      onPanic: this.#finish.reject,
+    });
   }
 
   /** What was done so far. */
@@ -483,10 +493,6 @@ function isExpected(error: unknown): boolean {
   // with a system code.
   return Object.values(Deno.errors).some((known) => error instanceof known) ||
     (error instanceof Error && "code" in error);
-}
-
-function isTcp(connection: Deno.Conn): connection is Deno.TcpConn {
-  return connection.remoteAddr.transport === "tcp";
 }
 
 function peerOf(address: Deno.Addr): string {

@@ -429,6 +429,11 @@ export class Pool implements BlockDevice {
     return this.#control.check();
   }
 
+  /** Writes that wait for space fail with `shutdown`, and so do later ones. */
+  endWaiting(): void {
+    this.#firstWrites.end(this.#health.stopError());
+  }
+
   /**
    * Stops: waiting writes fail with `shutdown`, everything else is made
    * durable, the labels are brought up to date, the components are unlocked.
