@@ -15,7 +15,7 @@ import type {
   ResizeResult,
 } from "./control_protocol.ts";
 import { printNotices } from "./output.ts";
-import { updatePool } from "./registry.ts";
+import { registeredSize, updatePool } from "./registry.ts";
 
 /**
  * The rate at which a served pool is evacuated unless another is asked for,
@@ -115,11 +115,14 @@ function register(
     try {
       await updatePool(stateDirectory, pool.name, (entry) => {
         const { name, id, components, missing } = pool.status();
-        const paths = [...components.map(({ path }) => path), ...more];
+        const sizes = new Map(components.map(({ path, size }) => [path, size]));
+        for (const path of more) sizes.set(path, sizes.get(path) ?? 0);
         if (missing.length > 0 && entry?.id === id) {
-          paths.push(...entry.components);
+          for (const path of entry.components) {
+            sizes.set(path, sizes.get(path) ?? registeredSize(entry, path));
+          }
         }
-        const all = paths.map((path) => ({ path }));
+        const all = [...sizes].map(([path, size]) => ({ path, size }));
         return Promise.resolve({ name, id, components: all });
       });
       return "";

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../errors.ts";
 import type { Finding } from "../pool/mod.ts";
 
 /**
@@ -19,7 +20,7 @@ export function findingText(
 ): string {
   const text = [word, where, what, effect].filter((part) => part !== "")
     .join(": ");
-  return advice === undefined ? text : `${text}; ${advice}`;
+  return printable(advice === undefined ? text : `${text}; ${advice}`);
 }
 
 /**

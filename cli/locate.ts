@@ -7,8 +7,9 @@
 import { resolve } from "node:path";
 import { VirstorError } from "../errors.ts";
 import { type BesideReport, lookBeside, readLabel } from "../pool/mod.ts";
+import { noticeSizes } from "./known_component.ts";
 import { printNotices } from "./output.ts";
-import { readRegistry } from "./registry.ts";
+import { readRegistry, type RegistryEntry } from "./registry.ts";
 
 /** How often a pool is located that others are changing. */
 const TRIES_MAX = 10;
@@ -54,6 +55,11 @@ export interface Located {
   };
 }
 
+/** The same, with what the registry says. */
+interface Found extends Located {
+  readonly entry: RegistryEntry | undefined;
+}
+
 /**
  * Does something with the components of a pool that is not served. Another
  * command may change the pool meanwhile: the locks keep it off only once they
@@ -78,6 +84,7 @@ export async function withComponents<T>(
     const attempt = await tried(() => use(withOthers(located, beside)));
     const isDone = "result" in attempt && !isIncomplete(attempt.result);
     if (isDone) {
+      if (pool.degraded === true) noticeChanges(located);
       printNotices(noticesOf(pool.name, beside));
       return attempt.result;
     }
@@ -92,6 +99,7 @@ export async function withComponents<T>(
       beside = await look(located);
       if (beside.found.length > 0) continue;
     }
+    if (code !== "busy") noticeChanges(located);
     const doubts = beside?.doubts ?? [];
     if ("error" in attempt) throw withDoubts(attempt.error, doubts);
     printNotices(doubts);
@@ -102,6 +110,11 @@ export async function withComponents<T>(
     `Cannot read pool "${pool.name}": other commands keep changing it, try ` +
       "again",
   );
+}
+
+/** Says of components that they were cut or extended, if they were. */
+function noticeChanges({ entry }: Found): void {
+  if (entry !== undefined) noticeSizes(entry);
 }
 
 function look({ paths, options }: Located): Promise<BesideReport> {
@@ -145,7 +158,7 @@ function withOthers(
 
 async function locate(
   { stateDirectory, name, named = [] }: StoppedPool,
-): Promise<Located> {
+): Promise<Found> {
   const entry = await readRegistry(stateDirectory, name);
   if (entry === undefined && named.length === 0) {
     throw new VirstorError(
@@ -157,7 +170,7 @@ async function locate(
   const known = entry?.components ?? [];
   const [paths, others] = named.length === 0 ? [known, []] : [named, known];
   const which = entry === undefined ? { name } : { name, id: entry.id };
-  return { paths, options: { ...which, others } };
+  return { paths, options: { ...which, others }, entry };
 }
 
 /**

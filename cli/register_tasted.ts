@@ -13,7 +13,7 @@ import {
   type TastedComponent,
   type TastedPool,
 } from "../pool/mod.ts";
-import { type RegistryEntry, updatePool } from "./registry.ts";
+import { registeredSize, type RegistryEntry, updatePool } from "./registry.ts";
 
 /** A file that is not registered. */
 export interface PassedOver {
@@ -53,8 +53,13 @@ export async function registerTasted(
     const away = pool.missing.length === 0
       ? []
       : (known?.components ?? []).filter(isAway);
-    const paths = [...pool.components.map(({ path }) => path), ...away];
-    const components = paths.map((path) => ({ path }));
+    const components = [
+      ...pool.components,
+      ...away.map((path) => ({
+        path,
+        size: known === undefined ? 0 : registeredSize(known, path),
+      })),
+    ];
     return { name: pool.name, id: pool.id, components };
   });
   return registered;

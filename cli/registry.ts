@@ -7,7 +7,7 @@
  */
 
 import { dirname, resolve } from "node:path";
-import { messageOf, VirstorError } from "../errors.ts";
+import { messageOf, printable, VirstorError } from "../errors.ts";
 import { printError } from "./output.ts";
 import { makeDirectory, replaceFile, whileLocked } from "./registry_file.ts";
 import { registryPath } from "./state_directory.ts";
@@ -20,6 +20,11 @@ export interface RegistryEntry {
   readonly id: string;
   /** The paths of its components, absolute. */
   readonly components: readonly string[];
+  /**
+   * Bytes that each had of use when it was registered, in the same order; 0
+   * where that is not known.
+   */
+  readonly sizes?: readonly number[];
 }
 
 /**
@@ -94,6 +99,13 @@ export interface RegistrablePool {
   readonly components: readonly {
     /** Where it is. */
     readonly path: string;
+    /** Bytes of use, if they are known. */
+    readonly size?: number;
+    /** What its label says, which tells them, too. */
+    readonly label?: {
+      /** Bytes of use. */
+      readonly componentSize: number;
+    };
   }[];
 }
 
@@ -133,9 +145,18 @@ export async function updatePool(
   await whileLocked(directoryOf(stateDirectory), async () => {
     const pool = await change(await readRegistry(stateDirectory, name));
     if (pool === undefined) return;
-    const { id, components } = pool;
-    const paths = new Set(components.map(({ path }) => resolve(path)));
-    await writeEntry(stateDirectory, { name, id, components: [...paths] });
+    const sizes = new Map(
+      pool.components.map(({ path, size, label }) => [
+        resolve(path),
+        size ?? label?.componentSize ?? 0,
+      ]),
+    );
+    await writeEntry(stateDirectory, {
+      name,
+      id: pool.id,
+      components: [...sizes.keys()],
+      sizes: [...sizes.values()],
+    });
   });
 }
 
@@ -151,12 +172,14 @@ export async function forgetComponents(
 ): Promise<void> {
   await whileLocked(directoryOf(stateDirectory), async () => {
     for (const entry of await listRegistry(stateDirectory)) {
-      const components = entry.components.filter((path) =>
-        !paths.includes(path)
-      );
+      const isKept = (path: string) => !paths.includes(path);
+      const components = entry.components.filter(isKept);
       if (components.length === entry.components.length) continue;
       if (components.length > 0) {
-        await writeEntry(stateDirectory, { ...entry, components });
+        const sizes = entry.components.flatMap((path, i) =>
+          isKept(path) ? [sizeIn(entry, i)] : []
+        );
+        await writeEntry(stateDirectory, { ...entry, components, sizes });
       } else {
         await Deno.remove(registryPath(stateDirectory, entry.name));
       }
@@ -189,10 +212,14 @@ async function readEntry(path: string): Promise<RegistryEntry | undefined> {
   try {
     const entry = entryOf(JSON.parse(await Deno.readTextFile(path)));
     if (entry !== undefined) return entry;
-    printError(`virstor: Ignoring "${path}": it is no entry of the registry`);
+    printError(
+      printable(`virstor: Ignoring "${path}": it is no entry of the registry`),
+    );
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
-      printError(`virstor: Ignoring "${path}": ${messageOf(error)}`);
+      printError(
+        printable(`virstor: Ignoring "${path}": ${messageOf(error)}`),
+      );
     }
   }
   return undefined;
@@ -200,11 +227,34 @@ async function readEntry(path: string): Promise<RegistryEntry | undefined> {
 
 function entryOf(value: unknown): RegistryEntry | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { name, id, components }: Record<string, unknown> = { ...value };
+  const { name, id, components, sizes }: Record<string, unknown> = {
+    ...value,
+  };
   // Before there was the native format every id was a number.
   if (typeof id !== "string" && typeof id !== "number") return undefined;
   if (typeof name !== "string" || !isPathList(components)) return undefined;
-  return { name, id: String(id), components };
+  const entry = { name, id: String(id), components };
+  return isSizeList(sizes) ? { ...entry, sizes } : entry;
+}
+
+/** The size of a component when it was registered, or 0. */
+function sizeIn({ sizes }: RegistryEntry, index: number): number {
+  return sizes?.[index] ?? 0;
+}
+
+/**
+ * The size of a component when its pool was registered.
+ *
+ * @param entry What is known of the pool.
+ * @param path The component's path, absolute.
+ * @returns Bytes of use; 0 if it is not known.
+ */
+export function registeredSize(entry: RegistryEntry, path: string): number {
+  return sizeIn(entry, entry.components.indexOf(path));
+}
+
+function isSizeList(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => size >= 0);
 }
 
 function isPathList(value: unknown): value is string[] {

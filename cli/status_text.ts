@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../errors.ts";
 import type { ComponentStatus, PoolStatus } from "../pool/mod.ts";
 import type { ServerStatus, StatusReport } from "./control_protocol.ts";
 import { type PoolState, stateOf, stateWords } from "./pool_state.ts";
@@ -45,7 +46,10 @@ export function statusText(
     componentTable(pool),
   ];
   if (pool.warnings.length > 0) {
-    parts.push("", ...pool.warnings.map((warning) => `Warning: ${warning}`));
+    parts.push(
+      "",
+      ...pool.warnings.map((warning) => `Warning: ${printable(warning)}`),
+    );
   }
   return parts.join("\n");
 }

@@ -12,6 +12,7 @@ import type { ComponentDevice, OpenDevice } from "./component.ts";
 import type { ComponentLabel } from "./component_label.ts";
 import { poolIdOf, readComponentLabel } from "./component_label.ts";
 import { isWhole } from "./places.ts";
+import { explainSizes } from "./size_faults.ts";
 
 /** A component that is open and locked, with its label. */
 export interface OpenComponent<Label = ComponentLabel> {
@@ -58,6 +59,8 @@ export interface Fault {
   readonly path: string;
   /** Why not. */
   readonly error: VirstorError;
+  /** Bytes of what is there, if it could be opened. */
+  readonly size?: number;
 }
 
 /**
@@ -90,7 +93,8 @@ export function assemble(
       faults.push({ path, error: new VirstorError("not-found", message) });
     }
     checkOnePool(name, mine, options.isTolerant === true ? [] : faults);
-    return { name, found: mine, faults };
+    const explained = explainSizes(mine, faults, options.openDevice);
+    return { name, found: mine, faults: explained };
   } catch (error) {
     for (const { device } of found) device.close();
     throw error;
@@ -131,7 +135,8 @@ function openAll(
       if (!(error instanceof VirstorError) || error.code === "busy") {
         throw error;
       }
-      faults.push({ path, error });
+      const { size } = device ?? {};
+      faults.push({ path, error, ...size !== undefined && { size } });
     }
   }
 }

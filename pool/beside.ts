@@ -6,14 +6,13 @@
  * @module
  */
 
-import { fileIdentity } from "../device/mod.ts";
+import { FileDevice, fileIdentity } from "../device/mod.ts";
 import { VirstorError } from "../errors.ts";
 import type { ComponentLabel } from "./component_label.ts";
-import { poolIdOf } from "./component_label.ts";
+import { poolIdOf, readLabelAtEnd } from "./component_label.ts";
 import { truthAmong } from "./native_members.ts";
 import { placesOf } from "./places.ts";
 import type { TastedComponent } from "./taste.ts";
-import { readLabel } from "./taste.ts";
 import { turn } from "./turn.ts";
 
 /** At most so many directories are looked into. */
@@ -189,10 +188,14 @@ function identityOf(path: string): string | undefined {
 }
 
 function labelOf(path: string): TastedComponent | undefined {
+  let device: FileDevice | undefined;
   try {
-    return { path, label: readLabel(path) };
+    device = new FileDevice(path, { readOnly: true });
+    return { path, label: readLabelAtEnd(device) };
   } catch (error) {
     if (error instanceof VirstorError) return undefined;
     throw error;
+  } finally {
+    device?.close();
   }
 }

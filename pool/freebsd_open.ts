@@ -208,7 +208,7 @@ async function recover(
       say(`The last chunk of "${path}" covers its label: it is not counted`);
     }
   }
-  await format.stop();
+  await format.updateLabels();
   for (const one of plan.removed) {
     await wipeDeviceLabels(one.device);
     say(`The label of "${one.path}", which was removed, is wiped`);

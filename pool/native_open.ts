@@ -224,9 +224,9 @@ async function load(plan: Plan, damaged: DamageSink): Promise<Loaded> {
     return one === undefined ? [] : [{ component: one, digest }];
   });
   const stale = findStaleTables(tables, truth);
-  const { generation, virtualSize } = truth;
-  const { sequence } = read;
-  const state = { generation, sequence, virtualSize, members };
+  const { generation } = truth;
+  const { sequence, map } = read;
+  const state = { generation, sequence, map, members };
   const format = new NativeFormat(truth, state);
   return { plan, members, format, read, stale, isDamaged };
 }

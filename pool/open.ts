@@ -11,11 +11,12 @@ import type { AssembleOptions, Assembly } from "./assemble.ts";
 import { assemble, closeOthers } from "./assemble.ts";
 import { openFileDevice } from "./component.ts";
 import type { OpenDevice } from "./component.ts";
-import type { ResumeOptions } from "./evacuation.ts";
+import type { ResumeOptions } from "./evacuation_status.ts";
 import type { Finding } from "./findings.ts";
 import { readFreebsdPool } from "./freebsd_open.ts";
 import type { ReadOptions } from "./native_open.ts";
 import { readNativePool } from "./native_open.ts";
+import { refuseWriters } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
 import { Pool } from "./pool.ts";
 import type { FullPolicy, PoolEvent, PoolSettings } from "./settings.ts";
@@ -104,6 +105,9 @@ export async function openPool(
     assemble(paths, { ...placesOf(options), readOnly: isReader })
   );
   try {
+    if (!isReader) {
+      for (const { device } of assembly.found) await refuseWriters(device);
+    }
     const stored = await readPool(assembly, { degraded }, (finding) => {
       throw damagedError(assembly.name, finding);
     });

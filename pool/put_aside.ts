@@ -20,6 +20,7 @@ import { truthAmong } from "./native_members.ts";
 import { readNativePool } from "./native_open.ts";
 import { scanTable } from "./native_scan.ts";
 import type { PoolPlaces } from "./open.ts";
+import { refuseWriters } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
 import type { RepairReport } from "./repair.ts";
 import type { StoredPool } from "./stored_pool.ts";
@@ -55,6 +56,9 @@ export async function putAside(
     assemble(all, { ...task, readOnly: task.dryRun })
   );
   try {
+    if (!task.dryRun) {
+      for (const { device } of assembly.found) await refuseWriters(device);
+    }
     return await reduce(assembly, stale, task.dryRun);
   } finally {
     for (const { device } of assembly.found) await device.close();

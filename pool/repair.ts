@@ -13,6 +13,7 @@ import { wipeDeviceLabels } from "./component_label.ts";
 import type { Finding } from "./findings.ts";
 import type { PoolPlaces } from "./open.ts";
 import { checkComponents, readPool } from "./open.ts";
+import { refuseWriters } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
 import { putAside } from "./put_aside.ts";
 import type { RepairTask as Task } from "./put_aside.ts";
@@ -127,6 +128,9 @@ async function putRight(
     assemble(paths, { ...task, readOnly: task.dryRun })
   );
   try {
+    if (!task.dryRun) {
+      for (const { device } of assembly.found) await refuseWriters(device);
+    }
     const stored = await readPool(assembly, { degraded: false }, ({ what }) => {
       throw new VirstorError("corrupt", what);
     });

@@ -4,12 +4,14 @@
  * @module
  */
 
+import { printable } from "../../errors.ts";
 import { openPool } from "../../pool/mod.ts";
 import { addComponents } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import type { AddAnswer, AddRequest } from "../control_protocol.ts";
 import { EXIT_OK } from "../exit_code.ts";
+import { refuseKnownComponents } from "../known_component.ts";
 import { absolutePaths, withComponents } from "../locate.ts";
 import { print, printWarnings, withProgress } from "../output.ts";
 import { formatSize, parseSize } from "../size.ts";
@@ -35,9 +37,13 @@ export async function run(
     ...createSize !== undefined &&
       { createSize: parseSize(createSize, "component size") },
   };
+  const stateDirectory = environment.stateDirectory();
+  if (request.force !== true) {
+    await refuseKnownComponents(stateDirectory, request.paths);
+  }
   const result = await withProgress(
     `Adding to pool "${name}"`,
-    add(environment.stateDirectory(), name, request),
+    add(stateDirectory, name, request),
   );
   const { components, warnings } = result;
   print(
@@ -47,7 +53,11 @@ export async function run(
   printWarnings(warnings.map((warning) => warningText(name, warning)));
   if (invocation.flag("verbose")) {
     for (const { index, path, size, chunkCount } of components) {
-      print(`${index}: ${path}, ${formatSize(size)}, ${chunkCount} chunks`);
+      print(
+        `${index}: ${printable(path)}, ${
+          formatSize(size)
+        }, ${chunkCount} chunks`,
+      );
     }
   }
   return EXIT_OK;

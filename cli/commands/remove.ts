@@ -5,7 +5,7 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
+import { printable, VirstorError } from "../../errors.ts";
 import {
   openPool,
   type Pool,
@@ -233,7 +233,7 @@ function showPlan(
     printJson({ name, components, usedBytes, freeBytes, fits });
   } else {
     for (const { path, usedBytes: used } of components) {
-      print(`Would remove ${path}, moving ${formatSize(used)}`);
+      print(`Would remove ${printable(path)}, moving ${formatSize(used)}`);
     }
     print(
       `${formatSize(usedBytes)} would move, ${formatSize(freeBytes)} free ` +
@@ -261,7 +261,9 @@ function showOutcome(
   }
   if (kept.length > 0) print(`Kept ${counted(kept)} in pool "${name}"`);
   if (!invocation.flag("verbose")) return;
-  for (const path of [...removed, ...evacuating, ...kept]) print(path);
+  for (const path of [...removed, ...evacuating, ...kept]) {
+    print(printable(path));
+  }
 }
 
 function counted({ length }: readonly string[]): string {

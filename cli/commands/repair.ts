@@ -12,7 +12,7 @@ import { EXIT_DAMAGED, EXIT_OK } from "../exit_code.ts";
 import { findingText, isMissing } from "../finding_text.ts";
 import { absolutePaths, withComponents } from "../locate.ts";
 import { print, printJson, printNotices, withProgress } from "../output.ts";
-import { updatePool } from "../registry.ts";
+import { registeredSize, updatePool } from "../registry.ts";
 
 /**
  * Repairs a stopped pool, or tells what would be repaired.
@@ -60,8 +60,12 @@ async function forgetOthers(
 ): Promise<void> {
   try {
     await updatePool(stateDirectory, name, (entry) => {
-      const components = members.map((path) => ({ path }));
-      return Promise.resolve(entry && { ...entry, components });
+      if (entry === undefined) return Promise.resolve(undefined);
+      const components = members.map((path) => ({
+        path,
+        size: registeredSize(entry, path),
+      }));
+      return Promise.resolve({ name, id: entry.id, components });
     });
   } catch (error) {
     // That it stays known does no harm: it is left out.

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../../errors.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
 import { print, printError, printJson, withProgress } from "../output.ts";
@@ -73,7 +74,7 @@ function textOf(surveyed: SurveyedPool): string {
   const { name, report } = surveyed;
   const state = surveyedState(surveyed);
   return report === undefined
-    ? `Pool:  ${name}\nState: ${stateWords(state)}: ${state.reason}`
+    ? `Pool:  ${printable(name)}\nState: ${stateWords(state)}: ${state.reason}`
     : statusText(report, state);
 }
 

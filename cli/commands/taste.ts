@@ -4,10 +4,11 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
-import { taste, type TastedPool } from "../../pool/mod.ts";
+import { printable, VirstorError } from "../../errors.ts";
+import { taste, type TastedPool, type TasteReport } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
+import { knownSizeText } from "../known_component.ts";
 import { absolutePaths } from "../locate.ts";
 import { print, printError, printJson, withProgress } from "../output.ts";
 import { readRegistry } from "../registry.ts";
@@ -29,7 +30,10 @@ export async function run(
 ): Promise<number> {
   const stateDirectory = environment.stateDirectory();
   const paths = absolutePaths(invocation.operands);
-  const report = await withProgress("Looking for pools", taste(paths));
+  const report = await withKnownSizes(
+    stateDirectory,
+    await withProgress("Looking for pools", taste(paths)),
+  );
   const passedOver = [...report.rejected];
   const pools: TastedPool[] = [];
   const errors: VirstorError[] = [];
@@ -47,7 +51,9 @@ export async function run(
   } else {
     pools.forEach((pool) => print(poolText(pool)));
     for (const { path, reason } of passedOver) {
-      printError(`virstor: Notice: Passed over "${path}": ${reason}`);
+      printError(
+        printable(`virstor: Notice: Passed over "${path}": ${reason}`),
+      );
     }
   }
   const [error, ...more] = errors;
@@ -60,6 +66,19 @@ export async function run(
     );
   }
   return EXIT_OK;
+}
+
+/** Files without a label of which the registry knows that they were cut. */
+async function withKnownSizes(
+  stateDirectory: string,
+  report: TasteReport,
+): Promise<TasteReport> {
+  const rejected = [];
+  for (const { path, reason } of report.rejected) {
+    const known = await knownSizeText(stateDirectory, path);
+    rejected.push({ path, reason: known === "" ? reason : known });
+  }
+  return { ...report, rejected };
 }
 
 /**
@@ -101,5 +120,6 @@ function poolText({ name, components, count, missing }: TastedPool): string {
   const copies = components.length === found
     ? ""
     : "; there are copies: give the right ones with serve --component";
-  return `Pool "${name}": ${found} of ${count} components${lacks}${copies}`;
+  const counts = `${found} of ${count} components${lacks}${copies}`;
+  return `Pool "${printable(name)}": ${counts}`;
 }
