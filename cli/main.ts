@@ -72,9 +72,21 @@ async function dispatch(args: readonly string[]): Promise<number> {
     invocation,
     findStateDirectory(
       invocation.value("state-dir") ?? global.value("state-dir"),
-      (variable) => Deno.env.get(variable),
+      readVariable,
     ),
   );
+}
+
+function readVariable(variable: string): string | undefined {
+  try {
+    return Deno.env.get(variable);
+  } catch (error) {
+    throw new VirstorError(
+      "invalid",
+      `Cannot use the environment variable ${variable}: it is not UTF-8`,
+      { cause: error },
+    );
+  }
 }
 
 /** The runtime has U+FFFD in place of what is not UTF-8. */

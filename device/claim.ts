@@ -81,8 +81,10 @@ function messageFor(path: string, text: string): string {
 }
 
 function textOfUnknown(how: "reading" | "writing"): string {
-  const force = how === "reading" ? ", or use -f" : "";
-  return `open for ${how} in a process that is not to be seen from here ` +
+  const [what, force] = how === "reading"
+    ? ["", ", or use -f"]
+    : [" for writing", ""];
+  return `open${what} in a process that is not to be seen from here ` +
     `(another user's, or another container's), end that first${force}`;
 }
 

@@ -26,6 +26,7 @@ export {
   isFaithfulName,
   removeFile,
 } from "./files.ts";
+export { ignoreSignal, isSignalIgnored } from "./ignored_signals.ts";
 export { LeasedDisk } from "./leased_disk.ts";
 export { LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
 export type {

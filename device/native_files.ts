@@ -140,6 +140,7 @@ export type OpenElsewhere =
   | "no" // nothing else has it open
   | "reading" // something has it open, but not for writing
   | "writing" // something has it open for writing, or an exclusive lock on it
+  | "locked" // something has a lock on it; more cannot be found out this way
   | "unknown"; // it cannot be found out this way
 
 /**
@@ -149,13 +150,15 @@ export type OpenElsewhere =
  *
  * @param descriptor A regular file, open for reading only, and the only one
  *   that this process has of it.
- * @returns How; `unknown` also for the file of another user, and on a file
- *   system without leases.
+ * @returns How; `locked` or `unknown` also for the file of another user, and on
+ *   a file system without leases.
  */
 export function openElsewhere(descriptor: number): OpenElsewhere {
   const native = libc();
   if (native === null) return "unknown";
-  if (hasExclusiveLock(native, descriptor)) return "writing";
+  if (isLocked(native, descriptor, F_RDLCK)) return "writing";
+  // To which a lease is refused: its owner alone gets one.
+  const unknown = isLocked(native, descriptor, F_WRLCK) ? "locked" : "unknown";
   // Should another process open it in this moment, a signal comes that must
   // not be the usual one, which would end this process.
   native.fcntlNumber(descriptor, F_SETSIG, BigInt(SIGURG));
@@ -166,23 +169,23 @@ export function openElsewhere(descriptor: number): OpenElsewhere {
     return code === 0 ? true : code === EAGAIN ? false : undefined;
   };
   const isAlone = grants(F_WRLCK);
-  if (isAlone === undefined) return "unknown";
+  if (isAlone === undefined) return unknown;
   if (isAlone) return "no";
   const isUnwritten = grants(F_RDLCK);
-  if (isUnwritten === undefined) return "unknown";
+  if (isUnwritten === undefined) return unknown;
   return isUnwritten ? "reading" : "writing";
 }
 
 const UNLOCK = BigInt(F_UNLCK);
 
-/** Whether another open file has a lock on any byte that excludes others. */
-function hasExclusiveLock(symbols: Libc, descriptor: number): boolean {
+/** Whether another open file has a lock that excludes one of a kind. */
+function isLocked(symbols: Libc, descriptor: number, kind: number): boolean {
   // A `struct flock`: type and whence i16 each, start and length i64, pid i32.
   const lock = new DataView(new ArrayBuffer(32));
-  lock.setInt16(0, F_RDLCK, true);
+  lock.setInt16(0, kind, true);
   const bytes = new Uint8Array(lock.buffer);
   if (symbols.fcntl(descriptor, F_OFD_GETLK, bytes) !== 0) return false;
-  return lock.getInt16(0, true) === F_WRLCK;
+  return lock.getInt16(0, true) !== F_UNLCK;
 }
 
 /**

@@ -32,8 +32,8 @@ const FINDINGS_SHOWN = 3;
  * @throws {VirstorError} `busy`, naming what uses it.
  */
 export async function refuseWriters(device: ComponentDevice): Promise<void> {
-  if (device.openElsewhere !== "unknown") return;
-  await refuseUses(device, true);
+  const { openElsewhere: how = "no" } = device;
+  if (how === "unknown" || how === "locked") await refuseUses(device, true);
 }
 
 /**
@@ -51,8 +51,8 @@ export async function refuseUsers(
   const { openElsewhere: how = "no", path, identity } = device;
   if (how === "no") return;
   await refuseUses(device, force);
-  if (how === "reading" && !force) {
-    throw new FileInUseError(path, identity, how);
+  if ((how === "reading" || how === "locked") && !force) {
+    throw new FileInUseError(path, identity, "reading");
   }
 }
 

@@ -421,6 +421,11 @@ export class Pool implements BlockDevice {
     return this.#control.check();
   }
 
+  /** Writes that wait for space fail with `shutdown`, and so do later ones. */
+  endWaiting(): void {
+    this.#firstWrites.end(this.#health.stopError());
+  }
+
   /**
    * Stops. The pool refuses new requests and changes with `shutdown`, and so
    * ends writes that wait for space, changes that wait for their turn, and

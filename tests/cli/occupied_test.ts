@@ -93,7 +93,7 @@ function hasOpen(pid: number, file: string): boolean {
 /** What is made of a file, and how the message calls it. */
 const CONTENTS: Record<
   string,
-  { peer: string; args: string[]; name: RegExp }
+  { peer: string; args: string[]; name: RegExp; size?: number }
 > = {
   "an ext4 file system": {
     peer: "mkfs.ext4",
@@ -119,11 +119,13 @@ const CONTENTS: Record<
     peer: "mkfs.xfs",
     args: ["-q", "-f", "FILE"],
     name: /an XFS file system/,
+    size: 320 * MIB,
   },
   "a Btrfs file system": {
     peer: "mkfs.btrfs",
     args: ["-q", "-f", "FILE"],
     name: /a Btrfs file system/,
+    size: 128 * MIB,
   },
   "a qcow2 image": {
     peer: "qemu-img",
@@ -146,10 +148,11 @@ const CONTENTS: Record<
   },
 };
 
-for (const [what, { peer, args, name }] of Object.entries(CONTENTS)) {
+for (const [what, content] of Object.entries(CONTENTS)) {
+  const { peer, args, name } = content;
   peerTest(`virstor label and add refuse ${what}`, [peer], async () => {
     await using work = await Workspace.create();
-    const file = await work.makeFile("file", 320 * MIB);
+    const file = await work.makeFile("file", content.size ?? 16 * MIB);
     const good = await work.makeFile("good", 64 * MIB);
     await fill(peer, args, file);
     const { size } = await Deno.stat(file);

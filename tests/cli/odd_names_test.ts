@@ -73,6 +73,17 @@ Deno.test("virstor refuses to work in a directory whose name is not UTF-8", asyn
   assertMatch(text, /^virstor: .*UTF-8\n$/);
 });
 
+Deno.test("virstor refuses a state directory whose name is not UTF-8", async () => {
+  await using work = await Workspace.create();
+  for (const variable of ["VIRSTOR_STATE_DIR", "XDG_STATE_HOME"]) {
+    const line = "unset VIRSTOR_STATE_DIR; " +
+      `export ${variable}="$(printf '/tmp/d\\377')"; "$V" list`;
+    const { code, text } = await shell(work, line);
+    assertEquals(code, 9, text);
+    assertMatch(text, new RegExp(`^virstor: .* ${variable}: .*UTF-8\\n$`));
+  }
+});
+
 Deno.test("virstor taste passes over files whose names are not UTF-8", async () => {
   await using work = await Workspace.create();
   await work.succeed(["label", "-s", "1G", "--create", "64M", "pool", "a"]);
