@@ -8,6 +8,7 @@ import { type IncomingMessage, request } from "node:http";
 import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
 import type { ControlCall, ControlCalls } from "./control_protocol.ts";
 import { EXIT_CODES } from "./exit_code.ts";
+import { shortPath } from "./socket_path.ts";
 import { controlSocketPath } from "./state_directory.ts";
 
 /** How long a server may take to say how it does, milliseconds. */
@@ -28,7 +29,7 @@ export interface ControlAnswer<Call extends ControlCall> {
  * @param body The details.
  * @returns The answer, or `undefined` if the pool is not served.
  * @throws {VirstorError} What the server answered, if it refused; `io` if it
- *   gave no answer; `invalid` if the path of the socket is too long.
+ *   gave no answer.
  */
 export async function callServer<Call extends ControlCall>(
   stateDirectory: string,
@@ -36,23 +37,28 @@ export async function callServer<Call extends ControlCall>(
   call: Call,
   body: ControlCalls[Call]["request"],
 ): Promise<ControlAnswer<Call> | undefined> {
-  const socketPath = controlSocketPath(stateDirectory, name);
+  const path = controlSocketPath(stateDirectory, name);
+  using short = shortPath(path);
   let text: string;
   try {
     text = await post(
-      socketPath,
+      short.path,
       `/${call}`,
       JSON.stringify(body),
       call === "status" ? STATUS_TIMEOUT : 0,
     );
   } catch (error) {
     // No socket, or one that a killed server left behind.
-    if (["ENOENT", "ECONNREFUSED"].includes(systemCode(error))) {
-      return undefined;
-    }
+    const code = systemCode(error);
+    if (["ENOENT", "ECONNREFUSED"].includes(code)) return undefined;
+    const isRefused = ["EACCES", "EPERM"].includes(code);
+    const reason = isRefused
+      ? "permission denied; only the user who serves it may ask"
+      : messageOf(error);
     throw new VirstorError(
       "io",
-      `Cannot ask the server of pool "${name}": ${messageOf(error)}`,
+      `Cannot ask the server of pool "${name}" on control socket "${path}": ` +
+        reason,
       { cause: error },
     );
   }

@@ -6,10 +6,10 @@
  * @module
  */
 
-import { ensureDir } from "@std/fs";
 import { dirname, resolve } from "node:path";
-import { messageOf, VirstorError } from "../errors.ts";
+import { messageOf, printable, VirstorError } from "../errors.ts";
 import { printError } from "./output.ts";
+import { makeDirectory, replaceFile, whileLocked } from "./registry_file.ts";
 import { registryPath } from "./state_directory.ts";
 
 /** What is known of a pool. */
@@ -20,6 +20,11 @@ export interface RegistryEntry {
   readonly id: string;
   /** The paths of its components, absolute. */
   readonly components: readonly string[];
+  /**
+   * Bytes that each had of use when it was registered, in the same order; 0
+   * where that is not known.
+   */
+  readonly sizes?: readonly number[];
 }
 
 /**
@@ -45,7 +50,7 @@ export async function readRegistry(
 export async function listRegistry(
   stateDirectory: string,
 ): Promise<RegistryEntry[]> {
-  const directory = dirname(registryPath(stateDirectory, "any"));
+  const directory = directoryOf(stateDirectory);
   const entries: RegistryEntry[] = [];
   try {
     for await (const { name } of Deno.readDir(directory)) {
@@ -73,7 +78,7 @@ export async function listRegistry(
  */
 export async function prepareRegistry(stateDirectory: string): Promise<void> {
   try {
-    await ensureDir(dirname(registryPath(stateDirectory, "any")));
+    await makeDirectory(directoryOf(stateDirectory));
   } catch (error) {
     throw new VirstorError(
       "io",
@@ -94,11 +99,19 @@ export interface RegistrablePool {
   readonly components: readonly {
     /** Where it is. */
     readonly path: string;
+    /** Bytes of use, if they are known. */
+    readonly size?: number;
+    /** What its label says, which tells them, too. */
+    readonly label?: {
+      /** Bytes of use. */
+      readonly componentSize: number;
+    };
   }[];
 }
 
 /**
- * Makes a pool known, or replaces what is known of it, in one step.
+ * Makes a pool known, or replaces what is known of it, durably and in one
+ * step.
  *
  * @param stateDirectory The state directory; made if it is not there.
  * @param pool The pool.
@@ -106,11 +119,45 @@ export interface RegistrablePool {
  */
 export async function registerPool(
   stateDirectory: string,
-  { name, id, components }: RegistrablePool,
+  pool: RegistrablePool,
 ): Promise<void> {
-  const paths = components.map(({ path }) => resolve(path));
+  await updatePool(stateDirectory, pool.name, () => Promise.resolve(pool));
+}
+
+/**
+ * Changes what is known of a pool. No other process changes the registry
+ * meanwhile.
+ *
+ * @param stateDirectory The state directory; made if it is not there.
+ * @param name The pool's name.
+ * @param change Told what is known; returns what is to be known, or nothing if
+ *   that stays as it is.
+ * @throws {VirstorError} `io` if it cannot be written.
+ */
+export async function updatePool(
+  stateDirectory: string,
+  name: string,
+  change: (
+    entry: RegistryEntry | undefined,
+  ) => Promise<RegistrablePool | undefined>,
+): Promise<void> {
   await prepareRegistry(stateDirectory);
-  await writeEntry(stateDirectory, { name, id, components: paths });
+  await whileLocked(directoryOf(stateDirectory), async () => {
+    const pool = await change(await readRegistry(stateDirectory, name));
+    if (pool === undefined) return;
+    const sizes = new Map(
+      pool.components.map(({ path, size, label }) => [
+        resolve(path),
+        size ?? label?.componentSize ?? 0,
+      ]),
+    );
+    await writeEntry(stateDirectory, {
+      name,
+      id: pool.id,
+      components: [...sizes.keys()],
+      sizes: [...sizes.values()],
+    });
+  });
 }
 
 /**
@@ -123,15 +170,25 @@ export async function forgetComponents(
   stateDirectory: string,
   paths: readonly string[],
 ): Promise<void> {
-  for (const entry of await listRegistry(stateDirectory)) {
-    const components = entry.components.filter((path) => !paths.includes(path));
-    if (components.length === entry.components.length) continue;
-    if (components.length > 0) {
-      await writeEntry(stateDirectory, { ...entry, components });
-    } else {
-      await Deno.remove(registryPath(stateDirectory, entry.name));
+  await whileLocked(directoryOf(stateDirectory), async () => {
+    for (const entry of await listRegistry(stateDirectory)) {
+      const isKept = (path: string) => !paths.includes(path);
+      const components = entry.components.filter(isKept);
+      if (components.length === entry.components.length) continue;
+      if (components.length > 0) {
+        const sizes = entry.components.flatMap((path, i) =>
+          isKept(path) ? [sizeIn(entry, i)] : []
+        );
+        await writeEntry(stateDirectory, { ...entry, components, sizes });
+      } else {
+        await Deno.remove(registryPath(stateDirectory, entry.name));
+      }
     }
-  }
+  });
+}
+
+function directoryOf(stateDirectory: string): string {
+  return dirname(registryPath(stateDirectory, "any"));
 }
 
 async function writeEntry(
@@ -139,11 +196,8 @@ async function writeEntry(
   entry: RegistryEntry,
 ): Promise<void> {
   const path = registryPath(stateDirectory, entry.name);
-  const temporary = `${path}.${Deno.pid}.new`;
   try {
-    const text = JSON.stringify(entry, null, 2) + "\n";
-    await Deno.writeTextFile(temporary, text);
-    await Deno.rename(temporary, path);
+    await replaceFile(path, JSON.stringify(entry, null, 2) + "\n");
   } catch (error) {
     throw new VirstorError(
       "io",
@@ -158,10 +212,14 @@ async function readEntry(path: string): Promise<RegistryEntry | undefined> {
   try {
     const entry = entryOf(JSON.parse(await Deno.readTextFile(path)));
     if (entry !== undefined) return entry;
-    printError(`virstor: Ignoring "${path}": it is no entry of the registry`);
+    printError(
+      printable(`virstor: Ignoring "${path}": it is no entry of the registry`),
+    );
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
-      printError(`virstor: Ignoring "${path}": ${messageOf(error)}`);
+      printError(
+        printable(`virstor: Ignoring "${path}": ${messageOf(error)}`),
+      );
     }
   }
   return undefined;
@@ -169,11 +227,34 @@ async function readEntry(path: string): Promise<RegistryEntry | undefined> {
 
 function entryOf(value: unknown): RegistryEntry | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { name, id, components }: Record<string, unknown> = { ...value };
+  const { name, id, components, sizes }: Record<string, unknown> = {
+    ...value,
+  };
   // Before there was the native format every id was a number.
   if (typeof id !== "string" && typeof id !== "number") return undefined;
   if (typeof name !== "string" || !isPathList(components)) return undefined;
-  return { name, id: String(id), components };
+  const entry = { name, id: String(id), components };
+  return isSizeList(sizes) ? { ...entry, sizes } : entry;
+}
+
+/** The size of a component when it was registered, or 0. */
+function sizeIn({ sizes }: RegistryEntry, index: number): number {
+  return sizes?.[index] ?? 0;
+}
+
+/**
+ * The size of a component when its pool was registered.
+ *
+ * @param entry What is known of the pool.
+ * @param path The component's path, absolute.
+ * @returns Bytes of use; 0 if it is not known.
+ */
+export function registeredSize(entry: RegistryEntry, path: string): number {
+  return sizeIn(entry, entry.components.indexOf(path));
+}
+
+function isSizeList(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => size >= 0);
 }
 
 function isPathList(value: unknown): value is string[] {

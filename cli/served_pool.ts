@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { messageOf, VirstorError } from "../errors.ts";
 import type { NbdExport } from "../nbd/mod.ts";
 import { openPool, type Pool, type PoolOptions } from "../pool/mod.ts";
 import {
@@ -17,6 +17,7 @@ import {
 import { callServer } from "./control_client.ts";
 import type { ControlCalls, ControlHandlers } from "./control_protocol.ts";
 import { ControlServer } from "./control_server.ts";
+import { withComponents } from "./locate.ts";
 import { log, printNotices, withProgress } from "./output.ts";
 import { controlSocketPath } from "./state_directory.ts";
 
@@ -24,13 +25,10 @@ import { controlSocketPath } from "./state_directory.ts";
 export interface PoolSource {
   /** Its name, which is the export's name too. */
   readonly name: string;
-  /**
-   * Finds the components, or makes them. Called when it is known that the
-   * pool is not served yet.
-   *
-   * @returns Their paths.
-   */
-  findComponents(): Promise<readonly string[]>;
+  /** Paths of components that the user gave, absolute. */
+  readonly named?: readonly string[] | undefined;
+  /** Makes the pool. Called when it is known that it is not served yet. */
+  readonly prepare?: () => Promise<void>;
 }
 
 /** What the server as a whole has to do with the control of one pool. */
@@ -116,7 +114,7 @@ export class ServedPool {
    * @throws {VirstorError} `busy` if it is served already; as `openPool`.
    */
   static async open(
-    { name, findComponents }: PoolSource,
+    { name, named, prepare }: PoolSource,
     stateDirectory: string,
     options: PoolOptions,
     calls: ServerCalls,
@@ -130,20 +128,24 @@ export class ServedPool {
           (uri === "" ? "" : `, on ${uri}`),
       );
     }
-    const paths = await findComponents();
+    await prepare?.();
     let onRemoved = () => {};
     const pool = await withProgress(
       `Opening pool "${name}"`,
-      openPool(paths, {
-        ...options,
-        evacuation: { bytesPerSecond: SERVED_EVACUATION_RATE },
-        name,
-        onEvent: ({ kind, message }) => {
-          const level = kind === "failed" ? "error" : "info";
-          log(kind, message, { level, pool: name });
-          if (kind === "removed") onRemoved();
-        },
-      }),
+      withComponents(
+        { stateDirectory, name, named, degraded: options.degraded },
+        (located) =>
+          openPool(located.paths, {
+            ...options,
+            ...located.options,
+            evacuation: { bytesPerSecond: SERVED_EVACUATION_RATE },
+            onEvent: ({ kind, message }) => {
+              const level = kind === "failed" ? "error" : "info";
+              log(kind, message, { level, pool: name });
+              if (kind === "removed") onRemoved();
+            },
+          }),
+      ),
     );
     onRemoved = () => void registerOpenPool(stateDirectory, pool);
     return new ServedPool(pool, stateDirectory, calls);
@@ -164,19 +166,39 @@ export class ServedPool {
     const path = controlSocketPath(this.#stateDirectory, this.name);
     await this.#control.listen(path);
     await registerOpenPool(this.#stateDirectory, this.pool);
-    const { missing, warnings } = this.pool.status();
-    if (missing.length > 0) printNotices(warnings);
+    const { settings } = this.pool;
+    if (settings.warnings.length > 0) printNotices(this.pool.status().warnings);
   }
 
   /**
    * Closes the pool; the control socket answers what it was asked.
    *
-   * @throws {VirstorError} If not all could be made durable.
+   * @throws {VirstorError} `failed`, `io` if not all could be made durable; the
+   *   pool is closed all the same.
    */
   async close(): Promise<void> {
-    // The socket goes first: whoever finds the pool unlocked finds none.
+    // The socket goes first: a process that finds the pool unlocked finds none.
     this.#control.retire();
-    await this.pool.close();
+    try {
+      await this.pool.close();
+    } catch (error) {
+      if (error instanceof VirstorError) throw this.#notDurable(error);
+      throw error;
+    }
+    const { state, reason } = this.pool.status();
+    if (state === "failed") {
+      throw this.#notDurable(new VirstorError("failed", reason));
+    }
+  }
+
+  #notDurable(cause: VirstorError): VirstorError {
+    return new VirstorError(
+      cause.code,
+      `Stopped pool "${this.name}", but not everything could be made ` +
+        `durable: ${messageOf(cause)}; look at the disk below, then run ` +
+        `"virstor check"`,
+      { cause },
+    );
   }
 
   /** Waits, when it is closed, until everybody who asked was answered. */

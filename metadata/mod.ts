@@ -33,6 +33,7 @@ export {
   FREEBSD_LABEL_OFFSET,
   FREEBSD_LABEL_SIZE,
   FREEBSD_NAME_LENGTH_MAX,
+  FREEBSD_SECTOR_SIZES,
   freebsdChunkCount,
   freebsdLabelOffset,
   isFreebsdLabel,
@@ -68,6 +69,12 @@ export {
 export type { NativeGeometry } from "./native_geometry.ts";
 export { newerSuperblock } from "./newer_superblock.ts";
 export type { NewerSuperblock } from "./newer_superblock.ts";
+export {
+  findSignatures,
+  SIGNATURE_HEAD_SIZE,
+  SIGNATURE_TAIL_SIZE,
+} from "./signatures.ts";
+export type { FileEnds, Signature } from "./signatures.ts";
 export {
   decodeSuperblock,
   encodeSuperblock,

@@ -11,6 +11,8 @@ import { messageOf, VirstorError } from "../errors.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import type { ComponentLabel } from "./component_label.ts";
 import { poolIdOf, readComponentLabel } from "./component_label.ts";
+import { isWhole } from "./places.ts";
+import { explainSizes } from "./size_faults.ts";
 
 /** A component that is open and locked, with its label. */
 export interface OpenComponent<Label = ComponentLabel> {
@@ -36,6 +38,13 @@ export interface Assembly {
 export interface AssembleOptions {
   /** Which pool; needed if the paths hold several. */
   readonly name?: string | undefined;
+  /** Which of the pools of that name, if that is known. */
+  readonly id?: string | undefined;
+  /**
+   * Where else components may be: looked at only if those at the paths are
+   * not the whole pool.
+   */
+  readonly others?: readonly string[] | undefined;
   /** Lock shared and open for reading only. */
   readonly readOnly: boolean;
   /** How components are opened. */
@@ -50,6 +59,8 @@ export interface Fault {
   readonly path: string;
   /** Why not. */
   readonly error: VirstorError;
+  /** Bytes of what is there, if it could be opened. */
+  readonly size?: number;
 }
 
 /**
@@ -68,7 +79,11 @@ export function assemble(
   const found: OpenComponent[] = [];
   const faults: Fault[] = [];
   try {
-    openAll(paths, options, found, faults);
+    const identities = new Set<string>();
+    openAll(paths, options, identities, found, faults);
+    if (!isNamedPool(options, found)) {
+      openAll(options.others ?? [], options, identities, found, faults);
+    }
     const name = options.name ?? onlyName(found, faults);
     const mine = found.filter(({ label }) => label.name === name);
     for (const { path, device, label } of found) {
@@ -78,21 +93,34 @@ export function assemble(
       faults.push({ path, error: new VirstorError("not-found", message) });
     }
     checkOnePool(name, mine, options.isTolerant === true ? [] : faults);
-    return { name, found: mine, faults };
+    const explained = explainSizes(mine, faults, options.openDevice);
+    return { name, found: mine, faults: explained };
   } catch (error) {
     for (const { device } of found) device.close();
     throw error;
   }
 }
 
+/** Whether what the caller named is the whole pool, and the one meant. */
+function isNamedPool(
+  { name, id, others = [] }: AssembleOptions,
+  found: readonly OpenComponent[],
+): boolean {
+  if (others.length === 0) return true;
+  const labels = found.map(({ label }) => label);
+  return labels.every((label) =>
+    label.name === name && (id === undefined || poolIdOf(label) === id)
+  ) && isWhole(labels);
+}
+
 function openAll(
   paths: readonly string[],
   options: AssembleOptions,
+  identities: Set<string>,
   found: OpenComponent[],
   faults: Fault[],
 ): void {
   const { readOnly, openDevice } = options;
-  const identities = new Set<string>();
   for (const path of paths) {
     let device: ComponentDevice | undefined;
     try {
@@ -107,7 +135,8 @@ function openAll(
       if (!(error instanceof VirstorError) || error.code === "busy") {
         throw error;
       }
-      faults.push({ path, error });
+      const { size } = device ?? {};
+      faults.push({ path, error, ...size !== undefined && { size } });
     }
   }
 }

@@ -10,6 +10,7 @@ import type {
   FileDeviceOptions,
   FlushObserver,
   LentDescriptor,
+  OpenElsewhere,
 } from "../device/mod.ts";
 import { FileDevice } from "../device/mod.ts";
 import { ChunkSet } from "./chunk_set.ts";
@@ -23,6 +24,11 @@ export interface ComponentDevice extends BlockDevice {
   readonly identity: string;
   /** Whether it is on a disk that turns, if that is known. */
   readonly rotational?: boolean;
+  /**
+   * What else had it open when it was locked exclusively; absent if nothing can
+   * have.
+   */
+  readonly openElsewhere?: OpenElsewhere;
   /** Told when what was written becomes durable. */
   observer: FlushObserver | undefined;
   /**
@@ -106,6 +112,8 @@ export interface ComponentGeometry {
   readonly chunkReserved: number;
   /** The only file name it may have, or "". */
   readonly hardcodedName: string;
+  /** Format 1: bytes of the sector that its label is in; 512 if absent. */
+  readonly sectorSize?: number;
 }
 
 /** A component of an open pool. */

@@ -65,12 +65,12 @@ export class Health {
    */
   close(): VirstorError {
     this.#isClosed = true;
-    return this.#closedError();
+    return this.stopError();
   }
 
   /** Throws `shutdown` if it is closed. */
   assertOpen(): void {
-    if (this.#isClosed) throw this.#closedError();
+    if (this.#isClosed) throw this.stopError();
   }
 
   /** Throws `failed` or `shutdown` if what is written may not last. */
@@ -82,10 +82,14 @@ export class Health {
   /** Throws `failed`, `shutdown` or `read-only` if it takes no writes. */
   assertWritable(): void {
     this.assertSound();
-    if (!this.#pool.readOnly) return;
+    const { name, readOnly, writeReason = "" } = this.#pool;
+    if (!readOnly) return;
+    const reason = writeReason === ""
+      ? "it was opened for reading only"
+      : writeReason.charAt(0).toLowerCase() + writeReason.slice(1);
     throw new VirstorError(
       "read-only",
-      `Cannot write to pool "${this.#pool.name}": it was opened for reading only`,
+      `Cannot write to pool "${name}": ${reason}`,
     );
   }
 
@@ -99,7 +103,12 @@ export class Health {
     );
   }
 
-  #closedError(): VirstorError {
+  /**
+   * Tells why a pool that stops does not do something.
+   *
+   * @returns The error, with code `shutdown`.
+   */
+  stopError(): VirstorError {
     return new VirstorError("shutdown", `Pool "${this.#pool.name}" is stopped`);
   }
 }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { Completion } from "../device/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { PoolSettings } from "./settings.ts";
@@ -59,13 +60,24 @@ export class HostSpaces {
   }
 
   /**
-   * Takes note of a write to a component that has failed.
+   * Writes to a chunk.
    *
    * @param component The component.
-   * @param error What it failed with.
-   * @returns What to throw: for want of space, it says where and what to do.
+   * @param source The bytes.
+   * @param at The first byte there.
+   * @returns As the component.
+   * @throws {VirstorError} As the component; if its file system is full, the
+   *   error says which one it is, and what to do.
    */
-  failed(component: Component, error: unknown): unknown {
+  write(component: Component, source: Uint8Array, at: number): Completion {
+    try {
+      return component.data.write(source, at);
+    } catch (error) {
+      throw this.#failed(component, error);
+    }
+  }
+
+  #failed(component: Component, error: unknown): unknown {
     if (!(error instanceof VirstorError) || error.code !== "no-space") {
       return error;
     }

@@ -5,12 +5,18 @@
  * @module
  */
 
+export { lookBeside } from "./beside.ts";
+export type { BesidePool, BesideReport } from "./beside.ts";
 export type { Blanks, ComponentDevice, OpenDevice } from "./component.ts";
 export type { Finding, FindingKind, Severity } from "./findings.ts";
-export { clearLabels, labelPool } from "./label.ts";
+export { clearLabels } from "./clear.ts";
+export type { ClearOptions } from "./clear.ts";
+export { labelPool } from "./label.ts";
+export { MovedLabelError } from "./moved_label.ts";
+export type { MovedLabel } from "./moved_label.ts";
 export type { LabelOptions, LabelResult } from "./label.ts";
 export type { ComponentLabel } from "./component_label.ts";
-export type { EvacuationStatus, ResumeOptions } from "./evacuation.ts";
+export type { EvacuationStatus, ResumeOptions } from "./evacuation_status.ts";
 export type {
   AddOptions,
   AddResult,
@@ -18,8 +24,10 @@ export type {
   RemovePlan,
   RemoveResult,
 } from "./membership.ts";
-export { checkComponents, inspectComponents, openPool } from "./open.ts";
-export type { PoolOptions } from "./open.ts";
+export { inspectComponents } from "./inspect.ts";
+export type { InspectOptions } from "./inspect.ts";
+export { checkComponents, openPool } from "./open.ts";
+export type { PoolOptions, PoolPlaces } from "./open.ts";
 export { Pool } from "./pool.ts";
 export { repairComponents } from "./repair.ts";
 export type { RepairOptions, RepairReport } from "./repair.ts";

@@ -5,13 +5,18 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
-import { openPool, type Pool, type RemovePlan } from "../../pool/mod.ts";
+import { printable, VirstorError } from "../../errors.ts";
+import {
+  openPool,
+  type Pool,
+  type PoolOptions,
+  type RemovePlan,
+} from "../../pool/mod.ts";
 import { registerOpenPool, SERVED_EVACUATION_RATE } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import { EXIT_CODES, EXIT_OK } from "../exit_code.ts";
-import { absolutePaths, locateComponents } from "../locate.ts";
+import { absolutePaths, withComponents } from "../locate.ts";
 import { print, printJson, withProgress } from "../output.ts";
 import { obeySignals } from "../signals.ts";
 import { formatSize, parseSize } from "../size.ts";
@@ -84,15 +89,21 @@ function checkOptions(invocation: Invocation): void {
   );
 }
 
-async function plan(
-  { stateDirectory, name, paths }: Removal,
-): Promise<RemovePlan> {
+/** Opens the stopped pool. */
+function open(pool: Removal, more: PoolOptions): Promise<Pool> {
+  return withComponents(
+    { stateDirectory: pool.stateDirectory, name: pool.name },
+    ({ paths, options }) => openPool(paths, { ...options, ...more }),
+  );
+}
+
+async function plan(removal: Removal): Promise<RemovePlan> {
+  const { stateDirectory, name, paths } = removal;
   const served = await callServer(stateDirectory, name, "planRemove", {
     paths,
   });
   if (served !== undefined) return served.answer;
-  const members = await locateComponents(stateDirectory, name);
-  const pool = await openPool(members, { name, readOnly: true });
+  const pool = await open(removal, { readOnly: true });
   try {
     return pool.planRemove(paths);
   } finally {
@@ -100,17 +111,15 @@ async function plan(
   }
 }
 
-async function cancel(
-  { stateDirectory, name, paths }: Removal,
-): Promise<Outcome> {
+async function cancel(removal: Removal): Promise<Outcome> {
+  const { stateDirectory, name, paths } = removal;
   const served = await callServer(stateDirectory, name, "cancelRemove", {
     paths,
   });
   if (served !== undefined) {
     return { removed: [], evacuating: [], ...served.answer };
   }
-  const members = await locateComponents(stateDirectory, name);
-  const pool = await openPool(members, { name, evacuation: { paused: true } });
+  const pool = await open(removal, { evacuation: { paused: true } });
   try {
     return { removed: [], evacuating: [], ...await pool.cancelRemove(paths) };
   } finally {
@@ -147,9 +156,10 @@ async function remove(removal: Removal): Promise<Outcome> {
 }
 
 async function removeFromStopped(
-  { stateDirectory, name, paths, rate, isDetached }: Removal,
+  removal: Removal,
   doing: string,
 ): Promise<Outcome> {
+  const { stateDirectory, name, paths, rate, isDetached } = removal;
   if (isDetached) {
     throw new UsageError(
       `Cannot detach from the evacuation of pool "${name}": the pool is not ` +
@@ -157,8 +167,7 @@ async function removeFromStopped(
       "Leave --detach out, or serve the pool",
     );
   }
-  const members = await locateComponents(stateDirectory, name);
-  const pool = await openPool(members, { name, evacuation: { paused: true } });
+  const pool = await open(removal, { evacuation: { paused: true } });
   try {
     const { removed, evacuating } = await withProgress(
       doing,
@@ -224,7 +233,7 @@ function showPlan(
     printJson({ name, components, usedBytes, freeBytes, fits });
   } else {
     for (const { path, usedBytes: used } of components) {
-      print(`Would remove ${path}, moving ${formatSize(used)}`);
+      print(`Would remove ${printable(path)}, moving ${formatSize(used)}`);
     }
     print(
       `${formatSize(usedBytes)} would move, ${formatSize(freeBytes)} free ` +
@@ -252,7 +261,9 @@ function showOutcome(
   }
   if (kept.length > 0) print(`Kept ${counted(kept)} in pool "${name}"`);
   if (!invocation.flag("verbose")) return;
-  for (const path of [...removed, ...evacuating, ...kept]) print(path);
+  for (const path of [...removed, ...evacuating, ...kept]) {
+    print(printable(path));
+  }
 }
 
 function counted({ length }: readonly string[]): string {
