@@ -21,6 +21,7 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
+import { BlankRanges } from "./blank_ranges.ts";
 import { CacheWatch } from "./cache_watch.ts";
 import { FileClaim, type FileLock } from "./claim.ts";
 import { ColdReads } from "./cold_reads.ts";
@@ -93,6 +94,7 @@ export class FileDevice implements BlockDevice {
   readonly #watch = new CacheWatch();
   /** Whether it can be told what is in the page cache, once that is known. */
   #tellsCached: boolean | undefined;
+  #blanks: BlankRanges | undefined;
 
   /**
    * Opens a file or a block device.
@@ -396,6 +398,17 @@ export class FileDevice implements BlockDevice {
       nextData: (at) => this.nextData(at),
       nextHole: (at) => this.#native ? nextHole(this.#descriptor, at) : -1,
     });
+  }
+
+  /**
+   * What of it holds no data, if it is a file of which that can be told.
+   *
+   * @returns For use until it is closed; undefined otherwise.
+   */
+  get blanks(): BlankRanges | undefined {
+    if (!this.capabilities.discard || this.#descriptor < 0) return undefined;
+    this.#blanks ??= new BlankRanges(this.#descriptor);
+    return this.#blanks;
   }
 
   /**

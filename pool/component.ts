@@ -5,6 +5,7 @@
  */
 
 import type {
+  BlankRanges,
   BlockDevice,
   FileDeviceOptions,
   FlushObserver,
@@ -61,7 +62,12 @@ export interface ComponentDevice extends BlockDevice {
   lend?(): LentDescriptor | undefined;
   /** Others have written to what was lent: there is something to flush. */
   touched?(): void;
+  /** What of it holds no data, where that can be told. */
+  readonly blanks?: Blanks | undefined;
 }
+
+/** What of a device holds no data. */
+export type Blanks = Pick<BlankRanges, "isBlank" | "widen">;
 
 /** What is done to chunks: each request lies inside one of them. */
 export type ChunkDevice = Pick<

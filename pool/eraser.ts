@@ -3,15 +3,16 @@
  *
  * Whole chunks are unmapped: their table entries are cleared, and they go the
  * way of {@linkcode Releases} to be free again. Parts of chunks are punched in
- * place. A dense format cannot give chunks back: all is punched there.
+ * place, and a chunk that has no data left is unmapped, too. A dense format cannot give chunks back: all is punched there.
  *
  * @module
  */
 
 import type { Completion } from "../device/mod.ts";
-import { both } from "../device/mod.ts";
-import { assert, VirstorError } from "../errors.ts";
+import { joinParts } from "../device/mod.ts";
+import { VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
+import { giveBackIfBlank, unmapChunks } from "./give_back.ts";
 import type { PartAction } from "./mapped_ranges.ts";
 import { eachMapped } from "./mapped_ranges.ts";
 import type { PoolParts } from "./parts.ts";
@@ -96,23 +97,24 @@ export class Eraser {
     const stop = offset + length;
     const first = Math.ceil(offset / chunkSize);
     const end = Math.floor(stop / chunkSize);
-    const actIfOpen: PartAction = (component, at, count) => {
+    const mayGiveBack = mayUnmap && isPunched && !format.isDense;
+    const actOnPart: PartAction = (component, at, count, virtualChunk) => {
       this.#assertWritable();
-      return act(component, at, count);
+      const pending = act(component, at, count, virtualChunk);
+      if (!mayGiveBack || pending !== undefined) return pending;
+      giveBackIfBlank(this.#parts, virtualChunk, at, count);
+      return undefined;
     };
     const inParts = (from: number, count: number) =>
-      eachMapped(map, chunkSize, from, count, isPunched, actIfOpen);
+      eachMapped(map, chunkSize, from, count, isPunched, actOnPart);
     if (!mayUnmap || format.isDense || first >= end) {
       return inParts(offset, length);
     }
-    const whole = this.#unmap(
-      first,
-      end,
-      (v) => inParts(v * chunkSize, chunkSize),
-    );
-    const head = inParts(offset, first * chunkSize - offset);
-    const tail = inParts(end * chunkSize, stop - end * chunkSize);
-    return both(both(head, tail), whole);
+    return joinParts([
+      () => this.#unmap(first, end, (v) => inParts(v * chunkSize, chunkSize)),
+      () => inParts(offset, first * chunkSize - offset),
+      () => inParts(end * chunkSize, stop - end * chunkSize),
+    ], (start) => start());
   }
 
   /**
@@ -127,48 +129,30 @@ export class Eraser {
   ): Completion {
     const pinned: number[] = [];
     const reached = this.#unmapTurn(first, end, pinned);
-    let pending: Completion;
-    for (const v of pinned) pending = both(pending, erase(v));
-    if (reached === end) return pending;
-    const rest = turn().then(() => {
-      this.#assertWritable();
-      return this.#unmap(reached, end, erase);
-    });
-    return both(pending, rest);
+    const inPlace = () => joinParts(pinned, erase);
+    if (reached === end) return inPlace();
+    const rest = () =>
+      turn().then(() => {
+        this.#assertWritable();
+        return this.#unmap(reached, end, erase);
+      });
+    return joinParts([inPlace, rest], (start) => start());
   }
 
   /** Unmaps some chunks; returns how far it came. */
   #unmapTurn(first: number, end: number, pinned: number[]): number {
-    const { map, format, releases, fail } = this.#parts;
+    const { map } = this.#parts;
     const unmapped: number[] = [];
-    const places = new Map<Component, number[]>();
     let v = map.nextMapped(first, end);
     for (
       ;
       v < end && unmapped.length < TURN_BUDGET.unmappedChunks;
       v = map.nextMapped(v + 1, end)
     ) {
-      if (map.pinned.has(v)) {
-        pinned.push(v);
-        continue;
-      }
-      const component = map.component(v);
-      assert(component !== undefined, "a mapped chunk has a component");
-      const chunks = places.get(component);
-      if (chunks === undefined) places.set(component, [map.chunk(v)]);
-      else chunks.push(map.chunk(v));
-      unmapped.push(v);
+      if (map.pinned.has(v)) pinned.push(v);
+      else unmapped.push(v);
     }
-    for (const [component, chunks] of places) {
-      chunks.sort((a, b) => a - b);
-      try {
-        format.recordRelease(component, chunks);
-      } catch (error) {
-        throw fail(error);
-      }
-    }
-    for (const one of unmapped) map.delete(one);
-    for (const [component, chunks] of places) releases.add(component, chunks);
+    unmapChunks(this.#parts, unmapped);
     return v;
   }
 }

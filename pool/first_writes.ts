@@ -133,7 +133,9 @@ export class FirstWrites {
         const component = this.#map.component(chunk);
         if (component !== undefined) {
           this.#overwrite(component, chunk, piece, within);
-        } else if (!this.#writeNow(chunk, piece, within)) {
+        } else if (this.#writeNow(chunk, piece, within)) {
+          if (piece === undefined) this.#map.provision(chunk);
+        } else {
           waiting ??= this.#beginWait(signal);
           this.delayed.add(waiting, chunk, within, piece);
         }
@@ -164,7 +166,7 @@ export class FirstWrites {
     piece: Uint8Array | undefined,
     within: number,
   ): void {
-    if (piece === undefined) return;
+    if (piece === undefined) return this.#map.provision(chunk);
     const at = this.#map.chunk(chunk) * this.#settings.chunkSize + within;
     finished(component.data.write(piece, at));
   }
@@ -284,6 +286,7 @@ export class FirstWrites {
         const owner = this.#map.component(chunk);
         if (owner === undefined) {
           this.#mapAndWrite(component, chunk, source, within);
+          if (source === undefined) this.#map.provision(chunk);
         } else {
           this.#overwrite(owner, chunk, source, within);
         }

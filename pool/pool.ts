@@ -17,7 +17,7 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "../device/mod.ts";
-import { both } from "../device/mod.ts";
+import { joinParts } from "../device/mod.ts";
 import { assert, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { PoolControl } from "./control.ts";
@@ -274,13 +274,13 @@ export class Pool implements BlockDevice {
       noHole: options.noHole === true,
       fastOnly: options.fastOnly === true,
     };
-    let pending = this.#eraser.zero(offset, length, how);
+    const parts = [() => this.#eraser.zero(offset, length, how)];
     if (how.noHole) {
-      pending = both(
-        pending,
-        this.#firstWrites.write(undefined, offset, length, options.signal),
-      );
+      const { signal } = options;
+      const write = this.#firstWrites;
+      parts.push(() => write.write(undefined, offset, length, signal));
     }
+    const pending = joinParts(parts, (start) => start());
     return this.#ending(pending, options);
   }
 

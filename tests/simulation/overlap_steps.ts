@@ -107,7 +107,12 @@ const ACTS = {
     const { world } = stage;
     const lane = laneOf(stage);
     const first = blockIn(world, random, "mapped");
-    return read(world, first, 1, (target, at) => lane.read(target, at));
+    return read(
+      world,
+      first,
+      1,
+      (target, at) => lane.read(target, at, random),
+    );
   },
 } satisfies Record<string, Act>;
 
