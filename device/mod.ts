@@ -33,3 +33,4 @@ export type { MemoryDeviceOptions } from "./memory_device.ts";
 export { NativeBuffer } from "./native_io.ts";
 export { type AcceptedConnection, NativeSockets } from "./native_sockets.ts";
 export { SliceDevice } from "./slice_device.ts";
+export { Slice, SLICE_MS, Turns, turns } from "./turns.ts";

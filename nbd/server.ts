@@ -9,6 +9,7 @@
  * @module
  */
 
+import { Slice, turns } from "../device/mod.ts";
 import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
 import { createCounters, type NbdCounters } from "./counters.ts";
 import { allEnded, CANCEL_MS, delay, endAll } from "./ending.ts";
@@ -238,6 +239,7 @@ export class NbdServer {
   }
 
   async #accept(listener: Deno.Listener): Promise<void> {
+    const slice = new Slice(1);
     while (this.#closing === undefined) {
       let connection: Deno.Conn;
       try {
@@ -252,6 +254,10 @@ export class NbdServer {
         continue;
       }
       this.#admit(connection);
+      if (slice.spend(1)) {
+        await turns.next(listener);
+        slice.begin();
+      }
     }
     this.#listeners.delete(listener);
   }

@@ -9,7 +9,7 @@
  */
 
 import type { Completion } from "../device/mod.ts";
-import { both } from "../device/mod.ts";
+import { both, Slice } from "../device/mod.ts";
 import { assert, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { PartAction } from "./mapped_ranges.ts";
@@ -17,8 +17,11 @@ import { eachMapped } from "./mapped_ranges.ts";
 import type { PoolParts } from "./parts.ts";
 import { turn } from "./turn.ts";
 
-/** So many chunks are unmapped before others have a turn. */
-const CHUNKS_A_TURN = 4096;
+/**
+ * So many chunks are unmapped between two looks at the clock: about 2 ms if
+ * each has its entry on another page of a table.
+ */
+const CHUNKS_A_LOOK = 128;
 
 /** How zeroes are written. */
 export interface ZeroOptions {
@@ -26,6 +29,14 @@ export interface ZeroOptions {
   readonly noHole: boolean;
   /** Fail with `unsupported` if it is no faster than writing. */
   readonly fastOnly: boolean;
+}
+
+/** A range that is to be erased. */
+interface Erasure {
+  readonly offset: number;
+  readonly length: number;
+  readonly owner: object | undefined;
+  readonly mayUnmap: boolean;
 }
 
 /** Makes ranges read as zeroes. */
@@ -47,10 +58,15 @@ export class Eraser {
    *
    * @param offset The first byte.
    * @param length How many.
+   * @param owner Whose turns it takes, see {@linkcode turn}.
    * @returns A promise if it takes long.
    */
-  discard(offset: number, length: number): Completion {
-    return this.#erase(offset, length, true, true, discardPart);
+  discard(
+    offset: number,
+    length: number,
+    owner: object | undefined,
+  ): Completion {
+    return this.#erase({ offset, length, owner, mayUnmap: true }, discardPart);
   }
 
   /**
@@ -59,13 +75,18 @@ export class Eraser {
    * @param offset The first byte.
    * @param length How many.
    * @param options How.
+   * @param owner Whose turns it takes, see {@linkcode turn}.
    * @returns A promise if it takes long.
    */
-  zero(offset: number, length: number, options: ZeroOptions): Completion {
+  zero(
+    offset: number,
+    length: number,
+    options: ZeroOptions,
+    owner: object | undefined,
+  ): Completion {
     const isFast = this.#parts.format.members.every((one) =>
       one.device.capabilities.fastZeroes
     );
-    const isPunched = !options.noHole && isFast;
     // Before anything is zeroed, not in the middle.
     if (options.fastOnly && !isFast) {
       throw new VirstorError(
@@ -76,19 +97,13 @@ export class Eraser {
     }
     const how = { noHole: options.noHole };
     return this.#erase(
-      offset,
-      length,
-      !options.noHole,
-      isPunched,
+      { offset, length, owner, mayUnmap: !options.noHole },
       ({ data }, at, count) => data.writeZeroes(at, count, how),
     );
   }
 
   #erase(
-    offset: number,
-    length: number,
-    mayUnmap: boolean,
-    isPunched: boolean,
+    { offset, length, owner, mayUnmap }: Erasure,
     act: PartAction,
   ): Completion {
     const { map, settings: { chunkSize }, format } = this.#parts;
@@ -96,13 +111,14 @@ export class Eraser {
     const first = Math.ceil(offset / chunkSize);
     const end = Math.floor(stop / chunkSize);
     const inParts = (from: number, count: number) =>
-      eachMapped(map, chunkSize, from, count, isPunched, act);
+      eachMapped({ map, chunkSize, offset: from, length: count }, owner, act);
     if (!mayUnmap || format.isDense || first >= end) {
       return inParts(offset, length);
     }
     const whole = this.#unmap(
       first,
       end,
+      owner,
       (v) => inParts(v * chunkSize, chunkSize),
     );
     const head = inParts(offset, first * chunkSize - offset);
@@ -118,26 +134,34 @@ export class Eraser {
   #unmap(
     first: number,
     end: number,
+    owner: object | undefined,
     erase: (virtualChunk: number) => Completion,
   ): Completion {
     const pinned: number[] = [];
-    const reached = this.#unmapTurn(first, end, pinned);
+    const slice = new Slice(CHUNKS_A_LOOK);
+    slice.begin();
+    let reached = first;
+    do reached = this.#unmapSome(reached, end, pinned); while (
+      reached < end && !slice.spend(CHUNKS_A_LOOK)
+    );
     let pending: Completion;
     for (const v of pinned) pending = both(pending, erase(v));
     if (reached === end) return pending;
-    const rest = turn().then(() => this.#unmap(reached, end, erase));
+    const rest = turn(owner).then(() =>
+      this.#unmap(reached, end, owner, erase)
+    );
     return both(pending, rest);
   }
 
   /** Unmaps some chunks; returns how far it came. */
-  #unmapTurn(first: number, end: number, pinned: number[]): number {
+  #unmapSome(first: number, end: number, pinned: number[]): number {
     const { map, format, releases, fail } = this.#parts;
     const unmapped: number[] = [];
     const places = new Map<Component, number[]>();
     let v = map.nextMapped(first, end);
     for (
       ;
-      v < end && unmapped.length < CHUNKS_A_TURN;
+      v < end && unmapped.length < CHUNKS_A_LOOK;
       v = map.nextMapped(v + 1, end)
     ) {
       if (map.pinned.has(v)) {

@@ -22,7 +22,6 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "../device/mod.ts";
-import { both } from "../device/mod.ts";
 import { assert, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { PoolControl } from "./control.ts";
@@ -218,7 +217,7 @@ export class Pool implements BlockDevice {
       return options?.fua === true ? this.#thenFlush(pending) : pending;
     }
     const { signal } = options ?? {};
-    const pending = this.#firstWrites.write(source, offset, length, signal);
+    const pending = this.#firstWrites.write(source, offset, signal);
     return options?.fua === true ? this.#thenFlush(pending) : pending;
   }
 
@@ -255,7 +254,7 @@ export class Pool implements BlockDevice {
     this.#checkRange(offset, length);
     this.#health.assertWritable();
     this.#counters.discards++;
-    const pending = this.#eraser.discard(offset, length);
+    const pending = this.#eraser.discard(offset, length, options?.signal);
     return options?.fua === true ? this.#thenFlush(pending) : pending;
   }
 
@@ -278,16 +277,18 @@ export class Pool implements BlockDevice {
     this.#checkRange(offset, length);
     this.#health.assertWritable();
     this.#counters.zeroes++;
-    const how = {
-      noHole: options.noHole === true,
-      fastOnly: options.fastOnly === true,
-    };
-    let pending = this.#eraser.zero(offset, length, how);
-    if (how.noHole) {
-      pending = both(
-        pending,
-        this.#firstWrites.write(undefined, offset, length, options.signal),
-      );
+    const { noHole = false, fastOnly = false, signal } = options;
+    const how = { noHole, fastOnly };
+    let pending = this.#eraser.zero(offset, length, how, signal);
+    if (noHole) {
+      const allocate = () => {
+        // Meanwhile the disk may have become smaller, or the pool have failed.
+        this.#checkRange(offset, length);
+        this.#health.assertWritable();
+        return this.#firstWrites.allocate(offset, length, signal);
+      };
+      // One after the other: what is mapped reads as zeroes already.
+      pending = pending === undefined ? allocate() : pending.then(allocate);
     }
     return options.fua === true ? this.#thenFlush(pending) : pending;
   }
@@ -305,7 +306,8 @@ export class Pool implements BlockDevice {
   extents(offset: number, length: number, limit = Infinity): Extent[] {
     this.#checkRange(offset, length);
     if (this.settings.missing.length > 0) return [{ length, kind: "data" }];
-    return mappedExtents(this.#map, this.#chunkSize, offset, length, limit);
+    const [map, chunkSize] = [this.#map, this.#chunkSize];
+    return mappedExtents({ map, chunkSize, offset, length }, limit);
   }
 
   /**

@@ -1,0 +1,130 @@
+/**
+ * Fair turns of the event loop.
+ *
+ * Long work runs a slice at a time. Between two slices the event loop accepts
+ * connections, serves sockets that are ready, and runs timers. Each turn of
+ * the event loop runs one slice, whoever it belongs to; owners that have work
+ * pending take turns, so an owner with a thousand jobs delays another owner's
+ * job by one slice, not by a thousand.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+
+/** How long a slice lasts before its owner should ask for another one. */
+export const SLICE_MS = 2;
+
+/** Slices that are pending, by owner. */
+export class Turns {
+  /** In the order in which the owners have their next slice. */
+  readonly #owners = new Map<object, Pending>();
+  #isArmed = false;
+
+  /** How many owners have slices pending. */
+  get owners(): number {
+    return this.#owners.size;
+  }
+
+  /**
+   * Waits for the next slice.
+   *
+   * @param owner Whose work it is: a connection, or a part of a pool. Owners
+   *   have one slice each in turn; the slices of one owner run in order.
+   * @returns Fulfilled when the slice begins. It ends when its owner awaits
+   *   anything, at the latest after about {@linkcode SLICE_MS}.
+   */
+  next(owner: object): Promise<void> {
+    return new Promise((resolve) => {
+      let pending = this.#owners.get(owner);
+      if (pending === undefined) {
+        this.#owners.set(owner, pending = new Pending());
+      }
+      pending.add(resolve);
+      this.#arm();
+    });
+  }
+
+  #arm(): void {
+    if (this.#isArmed || this.#owners.size === 0) return;
+    this.#isArmed = true;
+    setImmediate(this.#run);
+  }
+
+  readonly #run = (): void => {
+    this.#isArmed = false;
+    for (const [owner, pending] of this.#owners) {
+      this.#owners.delete(owner);
+      const begin = pending.take();
+      if (!pending.isEmpty) this.#owners.set(owner, pending);
+      begin();
+      break;
+    }
+    this.#arm();
+  };
+}
+
+/** The slices of this thread. */
+export const turns: Turns = new Turns();
+
+/** A queue whose ends both cost the same at any length. */
+class Pending {
+  #incoming: (() => void)[] = [];
+  /** In reverse order. */
+  #outgoing: (() => void)[] = [];
+
+  get isEmpty(): boolean {
+    return this.#incoming.length === 0 && this.#outgoing.length === 0;
+  }
+
+  add(begin: () => void): void {
+    this.#incoming.push(begin);
+  }
+
+  /** Requires that it is not empty. */
+  take(): () => void {
+    if (this.#outgoing.length === 0) {
+      this.#outgoing = this.#incoming.reverse();
+      this.#incoming = [];
+    }
+    return this.#outgoing.pop() ?? (() => {});
+  }
+}
+
+/**
+ * How much of a slice is left. It looks at the clock only every so many steps,
+ * since a look costs more than a cheap step.
+ */
+export class Slice {
+  readonly #stepsALook: number;
+  #steps = 0;
+  #since = -Infinity;
+
+  /**
+   * Creates a slice that counts as over until {@linkcode begin}.
+   *
+   * @param stepsALook Steps between two looks at the clock.
+   */
+  constructor(stepsALook: number) {
+    this.#stepsALook = stepsALook;
+  }
+
+  /** A slice begins now. */
+  begin(): void {
+    this.#steps = 0;
+    this.#since = performance.now();
+  }
+
+  /**
+   * Notes work.
+   *
+   * @param steps How many steps it was worth.
+   * @returns Whether the slice is over: the owner should wait for the next one.
+   */
+  spend(steps: number): boolean {
+    this.#steps += steps;
+    if (this.#steps < this.#stepsALook) return false;
+    this.#steps = 0;
+    return performance.now() - this.#since >= SLICE_MS;
+  }
+}
