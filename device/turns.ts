@@ -14,17 +14,23 @@ import { setImmediate } from "node:timers";
 
 /** How long a slice lasts before its owner should ask for another one. */
 export const SLICE_MS = 2;
+/** Without a bell: how often the event loop goes to sleep, milliseconds. */
+const SLEEP_EVERY_MS = 8;
+
+/**
+ * Lets the event loop look at all sockets.
+ *
+ * @returns Fulfilled when it has. May reject; then nobody rings it again.
+ */
+export type Bell = () => Promise<void>;
 
 /** Slices that are pending, by owner. */
 export class Turns {
   /** In the order in which the owners have their next slice. */
   readonly #owners = new Map<object, Pending>();
+  readonly #bells: Bell[] = [];
   #isArmed = false;
-
-  /** How many owners have slices pending. */
-  get owners(): number {
-    return this.#owners.size;
-  }
+  #sleptAt = -Infinity;
 
   /**
    * Waits for the next slice.
@@ -45,10 +51,51 @@ export class Turns {
     });
   }
 
+  /**
+   * Takes a bell, for as long as it can be rung.
+   *
+   * @param bell The bell. One that comes later is rung in place of it.
+   */
+  addBell(bell: Bell): void {
+    this.#bells.push(bell);
+  }
+
+  /**
+   * Takes a bell away.
+   *
+   * @param bell What {@linkcode addBell} was given.
+   */
+  removeBell(bell: Bell): void {
+    const index = this.#bells.indexOf(bell);
+    if (index >= 0) this.#bells.splice(index, 1);
+  }
+
   #arm(): void {
     if (this.#isArmed || this.#owners.size === 0) return;
     this.#isArmed = true;
-    setImmediate(this.#run);
+    const bell = this.#bells[this.#bells.length - 1];
+    if (bell === undefined) return this.#comeRound();
+    bell().then(this.#run, () => {
+      this.removeBell(bell);
+      this.#comeRound();
+    });
+  }
+
+  /**
+   * The runtime looks at sockets when it has nothing else to do, or once in
+   * many turns. To sleep makes it look, and takes two milliseconds; so it is
+   * not done each time.
+   */
+  #comeRound(): void {
+    const now = performance.now();
+    if (now - this.#sleptAt < SLEEP_EVERY_MS) {
+      setImmediate(this.#run);
+      return;
+    }
+    setTimeout(() => {
+      this.#sleptAt = performance.now();
+      this.#run();
+    });
   }
 
   readonly #run = (): void => {

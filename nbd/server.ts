@@ -18,6 +18,7 @@ import { negotiate, type Negotiated } from "./handshake.ts";
 import { descriptorOf, nativeSockets } from "./descriptors.ts";
 import { LaneStream } from "./lane_stream.ts";
 import { Lanes } from "./lanes.ts";
+import { LoopBell } from "./loop_bell.ts";
 import { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
 import { NativeStream } from "./native_stream.ts";
 import { type ByteStream, closeQuietly } from "./stream.ts";
@@ -145,6 +146,7 @@ export class NbdServer {
   #errorsUntold = 0;
   #quietUntil = 0;
   #closing: Promise<void> | undefined = undefined;
+  #bell: Promise<LoopBell | undefined> | undefined;
 
   /**
    * Creates a server.
@@ -193,6 +195,7 @@ export class NbdServer {
       );
     }
     this.#listeners.add(listener);
+    this.#bell ??= LoopBell.hang();
     this.#accept(listener).catch((error) => this.#finish.reject(error));
   }
 
@@ -235,6 +238,7 @@ export class NbdServer {
     }
     await allEnded([...this.#clients], CANCEL_MS);
     await this.#lanes.close();
+    (await this.#bell)?.close();
     this.#finish.resolve();
   }
 
