@@ -16,6 +16,7 @@ import { Denials } from "./denials.ts";
 import { Doors } from "./doors.ts";
 import { EXIT_INTERNAL, EXIT_OK } from "./exit_code.ts";
 import { type Door, openDoor, type SocketRights } from "./listener.ts";
+import { ServerMemory } from "./memory.ts";
 import { log, print, printInternalError, printNotices } from "./output.ts";
 import { removePidFile, writePidFile } from "./pid_file.ts";
 import { RunningCommand } from "./run_command.ts";
@@ -116,6 +117,7 @@ class Service {
   /** Those that nobody has stopped yet. */
   readonly #live = new Set<ServedPool>();
   readonly #denials = new Denials();
+  readonly #memory = new ServerMemory();
   readonly #end = Promise.withResolvers<number>();
   readonly #startedAt = new Date().toISOString();
   #addresses: Address[] = [];
@@ -258,6 +260,7 @@ class Service {
     // The server finishes requests under way and refuses new ones, while the
     // pools fail the writes that wait for space, for which that would wait.
     this.#doors?.close();
+    this.#memory.stop();
     const disconnected = this.#nbd.close({ graceMs });
     const closed = await Promise.allSettled(
       this.#pools.map((served) => served.close()),
@@ -335,6 +338,7 @@ class Service {
   }
 
   #onLeft(client: number): void {
+    this.#memory.clientLeft();
     if (!this.#options.conduct.exitOnLastClient) return;
     const isLast = this.#nbd.clients.every(({ id }) => id === client);
     // Before the first one came there was nobody who could be the last.

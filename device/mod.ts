@@ -31,6 +31,7 @@ export type {
 export { MemoryDevice } from "./memory_device.ts";
 export type { MemoryDeviceOptions } from "./memory_device.ts";
 export { NativeBuffer } from "./native_io.ts";
+export { returnLargeBlocks, trimMemory } from "./native_memory.ts";
 export { type AcceptedConnection, NativeSockets } from "./native_sockets.ts";
 export { SliceDevice } from "./slice_device.ts";
 export { Slice, SLICE_MS, Turns, turns } from "./turns.ts";

@@ -11,6 +11,7 @@
 
 import { Slice, turns } from "../device/mod.ts";
 import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
+import { isExpected, isTcp, peerOf } from "./connection.ts";
 import { createCounters, type NbdCounters } from "./counters.ts";
 import { allEnded, CANCEL_MS, delay, endAll } from "./ending.ts";
 import type { NbdExport } from "./export.ts";
@@ -484,23 +485,4 @@ export class NbdServer {
       clearTimeout(timer);
     }
   }
-}
-
-/** What a client or the network can cause. */
-function isExpected(error: unknown): boolean {
-  if (error instanceof VirstorError) return true;
-  // The runtime gives errors of sockets these classes, or a plain `Error`
-  // with a system code.
-  return Object.values(Deno.errors).some((known) => error instanceof known) ||
-    (error instanceof Error && "code" in error);
-}
-
-function isTcp(connection: Deno.Conn): connection is Deno.TcpConn {
-  return connection.remoteAddr.transport === "tcp";
-}
-
-function peerOf(address: Deno.Addr): string {
-  return address.transport === "tcp"
-    ? `${address.hostname}:${address.port}`
-    : address.transport;
 }

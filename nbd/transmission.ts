@@ -186,8 +186,11 @@ export class Transmission {
     }
     clearInterval(this.#looks);
     this.#abort.abort();
-    this.#replies.drop();
+    // Requests that are not done may answer until they are.
+    if (this.#late.count > 0) this.#replies.drop();
+    else this.#replies.free();
     closeQuietly(this.#stream);
+    if (!this.#receiving) this.#received.free();
     return this.#reason;
   }
 
