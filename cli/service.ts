@@ -16,6 +16,7 @@ import { Denials } from "./denials.ts";
 import { Doors } from "./doors.ts";
 import { EXIT_CODES, EXIT_INTERNAL, EXIT_OK } from "./exit_code.ts";
 import { type Door, openDoor } from "./listener.ts";
+import { ServerMemory } from "./memory.ts";
 import {
   log,
   print,
@@ -127,6 +128,7 @@ class Service {
   /** Those that were closed, and not all of them is durable; in this order. */
   readonly #failures = new Map<ServedPool, VirstorError>();
   readonly #denials = new Denials();
+  readonly #memory = new ServerMemory();
   readonly #end = Promise.withResolvers<number>();
   readonly #startedAt = new Date().toISOString();
   #addresses: Address[] = [];
@@ -267,6 +269,7 @@ class Service {
   async #stop(): Promise<void> {
     const { graceMs = GRACE_MS } = this.#options.conduct;
     this.#doors?.close();
+    this.#memory.stop();
     // Writes that wait for space would be waited for. Everything else that is
     // under way is finished, and new requests are refused, before any pool is
     // closed: no request finds its pool closed.
@@ -369,6 +372,7 @@ class Service {
   }
 
   #onLeft(client: number): void {
+    this.#memory.clientLeft();
     if (!this.#options.conduct.exitOnLastClient) return;
     const isLast = this.#nbd.clients.every(({ id }) => id === client);
     // Before the first one came there was nobody who could be the last.

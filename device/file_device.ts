@@ -25,7 +25,7 @@ import { BlankRanges } from "./blank_ranges.ts";
 import { CacheWatch } from "./cache_watch.ts";
 import { FileClaim, type FileLock } from "./claim.ts";
 import { ColdReads } from "./cold_reads.ts";
-import { runsOf } from "./file_runs.ts";
+import { KnownData, runsOf } from "./file_runs.ts";
 import { FileSync, type FlushObserver } from "./file_sync.ts";
 import {
   assertIsDisk,
@@ -46,11 +46,12 @@ import {
   zeroRange,
 } from "./native_linux.ts";
 import { readWhole, writeWhole } from "./transfers.ts";
+import { turns } from "./turns.ts";
 
 /** Zeroes are written in pieces of this many bytes. */
 const ZERO_PIECE_BYTES = 1 << 20;
-/** After this many zero bytes the event loop gets a turn. */
-const ZERO_TURN_BYTES = 8 << 20;
+/** So many zero bytes are written in a turn of the event loop. */
+const ZERO_TURN_BYTES = 4 << 20;
 
 /** So often it is tried to find out whether the system tells what is cached. */
 const TELL_TRIES = 3;
@@ -93,6 +94,7 @@ export class FileDevice implements BlockDevice {
   /** Set while it waits for what is under way, and then releases all. */
   #closing: Promise<void> | undefined;
   readonly #watch = new CacheWatch();
+  readonly #known = new KnownData();
   /** Whether it can be told what is in the page cache, once that is known. */
   #tellsCached: boolean | undefined;
   #blanks: BlankRanges | undefined;
@@ -355,7 +357,7 @@ export class FileDevice implements BlockDevice {
     if (length === 0) return undefined;
     this.#sync.wrote(Infinity);
     const done = options?.noHole === true
-      ? this.#native && zeroRange(this.#descriptor, offset, length)
+      ? this.#zeroInPlace(offset, length)
       : this.#punch(offset, length);
     if (!done) {
       if (options?.fastOnly === true) {
@@ -395,9 +397,17 @@ export class FileDevice implements BlockDevice {
    * @returns `hole` and `data` in turn; all `data` where nothing is known.
    */
   extents(offset: number, length: number, limit = Infinity): Extent[] {
+    const known = this.#known;
     return runsOf(offset, offset + length, limit, {
-      nextData: (at) => this.nextData(at),
-      nextHole: (at) => this.#native ? nextHole(this.#descriptor, at) : -1,
+      nextData: (at) => known.endOf(at) < 0 ? this.nextData(at) : at,
+      nextHole: (at) => {
+        if (!this.#native) return -1;
+        const end = known.endOf(at);
+        if (end >= 0) return end;
+        const hole = nextHole(this.#descriptor, at);
+        known.add(at, hole);
+        return hole;
+      },
     });
   }
 
@@ -450,7 +460,16 @@ export class FileDevice implements BlockDevice {
   }
 
   #punch(offset: number, length: number): boolean {
-    return this.#native && punchHole(this.#descriptor, offset, length);
+    if (!this.#native) return false;
+    this.#known.remove(offset, offset + length);
+    return punchHole(this.#descriptor, offset, length);
+  }
+
+  #zeroInPlace(offset: number, length: number): boolean {
+    if (!this.#native) return false;
+    // The system may take it for a hole although it has its space.
+    this.#known.remove(offset, offset + length);
+    return zeroRange(this.#descriptor, offset, length);
   }
 
   #writeZeroPieces(offset: number, length: number): void {
@@ -468,7 +487,7 @@ export class FileDevice implements BlockDevice {
     for (let done = 0; done < length; done += ZERO_TURN_BYTES) {
       const piece = Math.min(ZERO_TURN_BYTES, length - done);
       this.#writeZeroPieces(offset + done, piece);
-      await new Promise((resolve) => setTimeout(resolve));
+      await turns.next(this);
     }
     if (options?.fua === true) await this.flush();
   }

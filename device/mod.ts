@@ -43,5 +43,7 @@ export type { MemoryDeviceOptions } from "./memory_device.ts";
 export { type BlkidFinding, probeWithBlkid } from "./native_blkid.ts";
 export type { OpenElsewhere } from "./native_files.ts";
 export { NativeBuffer } from "./native_io.ts";
+export { returnLargeBlocks, trimMemory } from "./native_memory.ts";
 export { type AcceptedConnection, NativeSockets } from "./native_sockets.ts";
 export { SliceDevice } from "./slice_device.ts";
+export { Slice, SLICE_MS, Turns, turns } from "./turns.ts";

@@ -13,10 +13,11 @@
  * @module
  */
 
+import { Slice, turns } from "../device/mod.ts";
 import { assert, VirstorError } from "../errors.ts";
 import { assertExport, type NbdExport } from "./export.ts";
 import { HandshakeReader } from "./handshake_reader.ts";
-import { OPTION_DATA_MAX, OPTION_DRAIN_MAX } from "./limits.ts";
+import { OPTION_DATA_MAX, OPTION_DRAIN_MAX, STEPS_A_LOOK } from "./limits.ts";
 import {
   type Answer,
   answerOption,
@@ -39,6 +40,9 @@ import {
 } from "./protocol.ts";
 import { type ByteStream, writeAll } from "./stream.ts";
 import { type NbdTls, startTls } from "./tls.ts";
+
+/** Steps that an option is worth: usual handshakes never look at the clock. */
+const OPTION_STEPS: number = STEPS_A_LOOK / 8;
 
 /** What a handshake needs to know. */
 export interface HandshakeOptions {
@@ -91,7 +95,12 @@ export async function negotiate(
   let reader = readerOf(inside);
   await writeAll(inside, encodeGreeting());
   let session = startSession(await takeFlags(reader), options);
+  const slice = new Slice(STEPS_A_LOOK);
   for (let count = 0; count < optionsMax; count++) {
+    if (slice.spend(OPTION_STEPS)) {
+      await turns.next(stream);
+      slice.begin();
+    }
     const option = await takeOption(reader);
     const answer = isStopping() && option.number !== OPTION_ABORT
       ? refuseStopping(option)

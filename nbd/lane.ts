@@ -25,6 +25,7 @@ import { LaneControl, type LaneJob, type LaneReport } from "./lane_control.ts";
 import {
   LANE_ANSWER_MS,
   LANE_BACKLOG_MAX,
+  LANE_MESSAGE_COST,
   LANE_READ_MAX,
   LANE_WANTS_MAX,
   PAYLOAD_WHOLE_MAX,
@@ -416,7 +417,13 @@ class LaneConnection {
   }
 
   #tell(bytes: Uint8Array<ArrayBuffer>): void {
-    this.#control.addBacklog(bytes.length);
+    const control = this.#control;
+    if (control.backlog > LANE_BACKLOG_MAX) {
+      // What is done is answered before the thread waits for the server.
+      this.#send();
+      control.awaitBacklog(LANE_BACKLOG_MAX);
+    }
+    control.addBacklog(bytes.length + LANE_MESSAGE_COST);
     this.#report({ kind: "bytes", bytes, wants: this.#wants });
     this.#wants = [];
   }

@@ -228,9 +228,18 @@ export class LaneControl {
   }
 
   /**
-   * Bytes were handed over to the server.
+   * Bytes that were handed over to the server and not taken yet, with what
+   * each piece of them counts beside its bytes. Negative if the server takes
+   * no more.
+   */
+  get backlog(): number {
+    return Atomics.load(this.#words, BACKLOG);
+  }
+
+  /**
+   * Bytes are handed over to the server.
    *
-   * @param length How many.
+   * @param length How many, with what the piece counts.
    */
   addBacklog(length: number): void {
     Atomics.add(this.#words, BACKLOG, length);
@@ -239,7 +248,7 @@ export class LaneControl {
   /**
    * The server has taken bytes.
    *
-   * @param length How many.
+   * @param length How many, with what the piece counts when all of it is taken.
    */
   takeBacklog(length: number): void {
     Atomics.sub(this.#words, BACKLOG, length);

@@ -9,6 +9,7 @@
 import type { Leases, NativeSockets } from "../device/mod.ts";
 import type { NbdCounters } from "./counters.ts";
 import type { LaneControl, LaneReport } from "./lane_control.ts";
+import { LANE_MESSAGE_COST } from "./limits.ts";
 import type { ByteStream } from "./stream.ts";
 
 /** What a connection on a lane is made of. */
@@ -126,8 +127,10 @@ export class LaneStream implements ByteStream {
       if (first !== undefined) {
         const length = Math.min(first.length, target.length);
         target.set(first.subarray(0, length));
-        if (length < first.length) this.#queue.unshift(first.subarray(length));
-        this.#parts.control.takeBacklog(length);
+        const isWhole = length === first.length;
+        if (!isWhole) this.#queue.unshift(first.subarray(length));
+        const message = isWhole ? LANE_MESSAGE_COST : 0;
+        this.#parts.control.takeBacklog(length + message);
         return length;
       }
       if (this.#ended || this.#closed) return null;

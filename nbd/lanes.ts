@@ -1,7 +1,7 @@
 /**
  * The lanes of a server: threads that serve connections beside its event loop,
  * one each. A thread is started when a connection needs it, and kept for the
- * next one.
+ * next one for a while: each holds some 10 MiB.
  *
  * One client alone is served by the event loop, which is as fast for it. With
  * several, the loop is what they would wait for.
@@ -26,6 +26,8 @@ import { closeQuietly, isTcp } from "./stream.ts";
 const THREAD: URL = new URL("./lane_thread.ts", import.meta.url);
 /** How long the threads may take to end, milliseconds. */
 const END_MS = 500;
+/** How long a thread without a connection is kept, milliseconds. */
+const KEEP_MS = 20_000;
 
 /** How many threads there may be, and whom to tell. */
 export interface LanesOptions {
@@ -44,6 +46,8 @@ interface LaneThread {
   readonly worker: Worker;
   /** The connection that it serves. */
   stream: LaneStream | undefined;
+  /** Set while it serves none, and ends soon. */
+  timer: ReturnType<typeof setTimeout> | undefined;
 }
 
 /** Threads that serve one connection each. */
@@ -121,6 +125,7 @@ export class Lanes {
       leases,
     });
     thread.stream = stream;
+    clearTimeout(thread.timer);
     // A thread that is still starting takes it when it has started.
     thread.worker.postMessage(
       {
@@ -135,6 +140,9 @@ export class Lanes {
       leases.leave(number);
       stream.addCounts(this.#counters);
       thread.stream = undefined;
+      if (!this.#threads.has(thread)) return;
+      thread.timer = setTimeout(() => this.#end(thread), KEEP_MS);
+      Deno.unrefTimer(thread.timer);
     });
     return stream;
   }
@@ -149,12 +157,19 @@ export class Lanes {
     const timer = setTimeout(limit.resolve, END_MS);
     await Promise.race([joinParts(ends, (end) => end), limit.promise]);
     clearTimeout(timer);
-    for (const { worker, stream } of this.#threads) {
+    for (const { worker, stream, timer } of this.#threads) {
+      clearTimeout(timer);
       // One that waits for a disk uses a lease, which nobody else gives back.
       if (stream === undefined) worker.terminate();
       else void stream.finished.then(() => worker.terminate());
     }
     this.#threads.clear();
+  }
+
+  /** Ends a thread that serves no connection. */
+  #end(thread: LaneThread): void {
+    this.#threads.delete(thread);
+    thread.worker.terminate();
   }
 
   #freeThread(): LaneThread | undefined {
@@ -167,7 +182,11 @@ export class Lanes {
   #start(): LaneThread {
     const name = "virstor lane";
     const worker = new Worker(this.#module, { type: "module", name });
-    const thread: LaneThread = { worker, stream: undefined };
+    const thread: LaneThread = {
+      worker,
+      stream: undefined,
+      timer: undefined,
+    };
     let isReady = false;
     worker.onmessage = ({ data }: MessageEvent<LaneReport>) => {
       if (data.kind === "ready") isReady = true;

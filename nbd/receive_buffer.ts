@@ -98,4 +98,9 @@ export class ReceiveBuffer {
   skip(length: number): void {
     this.#start += length;
   }
+
+  /** Gives the memory back, at once; afterwards it must not be used. */
+  free(): void {
+    this.#bytes.buffer.transfer(0);
+  }
 }

@@ -25,7 +25,7 @@ import { type ByteStream, writeAll } from "./stream.ts";
 
 /** Room for replies. */
 interface ReplyBuffer {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly view: DataView;
   /** Places and segments in it that are not sent yet. */
   holds: number;
@@ -55,12 +55,12 @@ export class ReplyQueue {
   readonly #onSent: () => void;
   readonly #segments: Segment[] = [];
   readonly #free: ReplyBuffer[] = [];
-  #current: ReplyBuffer = createReplyBuffer();
+  readonly #all: ReplyBuffer[] = [];
+  #current: ReplyBuffer = this.#newBuffer();
   /** In the current buffer: what follows is complete and in no segment. */
   #start = 0;
   /** In the current buffer: what follows is free. */
   #used = 0;
-  #buffers = 1;
   /** Places that wait for their data. */
   #places = 0;
   #sending = false;
@@ -107,7 +107,7 @@ export class ReplyQueue {
     // Where data is waited for, all of the buffer is used: there is time.
     const isFull = this.#used >= REPLY_BATCH_SIZE && this.#places === 0;
     if (!isFull && this.#used + size <= this.#current.bytes.length) return true;
-    if (this.#free.length === 0 && this.#buffers >= REPLY_BUFFERS_MAX) {
+    if (this.#free.length === 0 && this.#all.length >= REPLY_BUFFERS_MAX) {
       return false;
     }
     this.#changeBuffer();
@@ -310,6 +310,17 @@ export class ReplyQueue {
     this.#start = this.#used = 0;
   }
 
+  /**
+   * Gives the memory back, at once and not when it is collected: an idle
+   * process collects nothing for a long time. Afterwards the queue must not be
+   * used. Does nothing while somebody else may use the memory.
+   */
+  free(): void {
+    this.drop();
+    if (this.#sending || this.#places > 0) return;
+    for (const { bytes } of this.#all) bytes.buffer.transfer(0);
+  }
+
   /** @returns Whether everything is sent. */
   #sendNow(): boolean {
     const stream = this.#stream;
@@ -386,14 +397,14 @@ export class ReplyQueue {
 
   #changeBuffer(): void {
     this.#cut();
-    const next = this.#free.pop();
-    if (next === undefined) this.#buffers++;
-    this.#current = next ?? createReplyBuffer();
+    this.#current = this.#free.pop() ?? this.#newBuffer();
     this.#start = this.#used = 0;
   }
-}
 
-function createReplyBuffer(): ReplyBuffer {
-  const bytes = new Uint8Array(REPLY_BUFFER_SIZE);
-  return { bytes, view: new DataView(bytes.buffer), holds: 0 };
+  #newBuffer(): ReplyBuffer {
+    const bytes = new Uint8Array(REPLY_BUFFER_SIZE);
+    const buffer = { bytes, view: new DataView(bytes.buffer), holds: 0 };
+    this.#all.push(buffer);
+    return buffer;
+  }
 }

@@ -9,7 +9,9 @@
  * @module
  */
 
+import { Slice, turns } from "../device/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
+import { isExpected, peerOf } from "./connection.ts";
 import { createCounters, type NbdCounters } from "./counters.ts";
 import { allEnded, CANCEL_MS, delay, endAll } from "./ending.ts";
 import type { NbdExport } from "./export.ts";
@@ -17,6 +19,7 @@ import { negotiate, type Negotiated } from "./handshake.ts";
 import { descriptorOf, nativeSockets } from "./descriptors.ts";
 import { LaneStream } from "./lane_stream.ts";
 import { Lanes } from "./lanes.ts";
+import { LoopBell } from "./loop_bell.ts";
 import { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
 import { NativeStream } from "./native_stream.ts";
 import { type LoggedClient, type NbdEvent, ServerLog } from "./server_log.ts";
@@ -108,6 +111,7 @@ export class NbdServer {
   readonly #finish = Promise.withResolvers<void>();
   #clientCount = 0;
   #closing: Promise<void> | undefined = undefined;
+  #bell: Promise<LoopBell | undefined> | undefined;
 
   /**
    * Creates a server.
@@ -160,6 +164,7 @@ export class NbdServer {
       );
     }
     this.#listeners.add(listener);
+    this.#bell ??= LoopBell.hang();
     this.#accept(listener).catch((error) => this.#finish.reject(error));
   }
 
@@ -202,10 +207,12 @@ export class NbdServer {
     }
     await allEnded([...this.#clients], CANCEL_MS);
     await this.#lanes.close();
+    (await this.#bell)?.close();
     this.#finish.resolve();
   }
 
   async #accept(listener: Deno.Listener): Promise<void> {
+    const slice = new Slice(1);
     while (this.#closing === undefined) {
       let connection: Deno.Conn;
       try {
@@ -219,6 +226,10 @@ export class NbdServer {
         continue;
       }
       this.#admit(connection);
+      if (slice.spend(1)) {
+        await turns.next(listener);
+        slice.begin();
+      }
     }
     this.#listeners.delete(listener);
   }
@@ -425,19 +436,4 @@ export class NbdServer {
       clearTimeout(timer);
     }
   }
-}
-
-/** What a client or the network can cause. */
-function isExpected(error: unknown): boolean {
-  if (error instanceof VirstorError) return true;
-  // The runtime gives errors of sockets these classes, or a plain `Error`
-  // with a system code.
-  return Object.values(Deno.errors).some((known) => error instanceof known) ||
-    (error instanceof Error && "code" in error);
-}
-
-function peerOf(address: Deno.Addr): string {
-  return address.transport === "tcp"
-    ? `${address.hostname}:${address.port}`
-    : address.transport;
 }

@@ -11,7 +11,9 @@
  * something has changed: bytes came, replies left, a request finished, space
  * is to be had, the server stops. No request holds it up but these: the device
  * is congested, the client does not take its replies, or too many requests
- * are under way. Then no more requests are executed.
+ * are under way. Then no more requests are executed. Nor are they after a slice
+ * of time: the rest of a buffer waits for the next slice (`device/turns.ts`),
+ * and other connections have theirs in between.
  *
  * It promises: bounded memory whatever the client announces or leaves unread;
  * waiting writes are cancelled when the client is gone; no rejection that
@@ -21,6 +23,7 @@
  * @module
  */
 
+import { Slice, turns } from "../device/mod.ts";
 import type { ExportFacts } from "./export.ts";
 import { chooseForm, Commands } from "./commands.ts";
 import type { Negotiated } from "./handshake.ts";
@@ -32,6 +35,7 @@ import {
   PAYLOAD_WHOLE_MAX,
   REQUESTS_PENDING_MAX,
   ROUNDS_MAX,
+  STEPS_A_LOOK,
 } from "./limits.ts";
 import {
   COMMAND_DISCONNECT,
@@ -43,6 +47,7 @@ import {
 import { Polling } from "./polling.ts";
 import { ReceiveBuffer } from "./receive_buffer.ts";
 import { ReplyQueue } from "./reply_queue.ts";
+import { stepsOf } from "./request_cost.ts";
 import {
   createRequest,
   decodeExtendedRequest,
@@ -76,6 +81,9 @@ export class Transmission {
   #large: LargeWrite | undefined = undefined;
 
   readonly #polling = new Polling();
+  readonly #slice = new Slice(STEPS_A_LOOK);
+  /** No more requests are executed in this slice. */
+  #isSliceOver = false;
 
   /** Requests that were found since it was last looked for more. */
   #batch = 0;
@@ -164,6 +172,12 @@ export class Transmission {
       const mayGoOn = ++rounds < ROUNDS_MAX;
       const sent = this.#replies.send(mayGoOn);
       if (this.#isFinished(stalled)) break;
+      if (this.#isSliceOver) {
+        await turns.next(this.#abort.signal);
+        this.#isSliceOver = false;
+        this.#slice.begin();
+        continue;
+      }
       if (mayGoOn && (stalled ? sent : this.#receiveSoon())) continue;
       rounds = 0;
       if (this.#isToChange && !stalled) this.#change();
@@ -175,8 +189,11 @@ export class Transmission {
     }
     clearInterval(this.#looks);
     this.#abort.abort();
-    this.#replies.drop();
+    // Requests that are not done may answer until they are.
+    if (this.#late.count > 0) this.#replies.drop();
+    else this.#replies.free();
     closeQuietly(this.#stream);
+    if (!this.#receiving) this.#received.free();
     return this.#reason;
   }
 
@@ -244,6 +261,7 @@ export class Transmission {
 
   #isFinished(stalled: boolean): boolean {
     if (this.#destroyed) return true;
+    if (this.#isSliceOver && !this.#replies.failed) return false;
     const last = this.#deaf || this.#looksInVain >= STOP_LOOKS ||
       (this.#ended && !stalled) || this.#replies.failed;
     return last && this.#late.count === 0 && this.#replies.idle;
@@ -361,11 +379,13 @@ export class Transmission {
       if (commands.isWaiting) {
         commands.resume();
         if (commands.isWaiting) return true;
+        if (this.#spend(STEPS_A_LOOK)) return true;
         continue;
       }
       if (this.#mustWait()) return true;
       if (this.#large !== undefined) {
         if (!this.#takePiece(this.#large)) return false;
+        if (this.#spend(STEPS_A_LOOK)) return true;
         continue;
       }
       if (received.available < this.#requestSize) return false;
@@ -378,9 +398,15 @@ export class Transmission {
         received.skip(this.#requestSize);
         commands.perform(request);
       }
+      if (this.#spend(stepsOf(request))) return true;
     }
     received.skip(received.available);
     return false;
+  }
+
+  /** @returns Whether the slice is over. */
+  #spend(steps: number): boolean {
+    return this.#isSliceOver = this.#slice.spend(steps);
   }
 
   #mustWait(): boolean {

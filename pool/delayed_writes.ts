@@ -1,26 +1,37 @@
 /**
  * Writes that wait for a free chunk.
  *
- * They wait by virtual chunk: one free chunk serves all that wait for the same
+ * Data wait by virtual chunk: one free chunk serves all that wait for the same
  * one, in their order, and chunks are served in the order in which the first
- * write for them came. So a waiting chunk is never mapped, and a write to a
- * mapped chunk never has to look here. A write over several unmapped chunks
- * waits in pieces and is done when the last one is.
+ * write for them came. So a chunk that data wait for is never mapped, and a
+ * write to a mapped chunk never has to look here. A write over several unmapped
+ * chunks waits in pieces and is done when the last one is.
  *
- * The bytes held are bounded by whoever sends writes: past the bound there is
- * `congestion`, and it should send no more.
+ * A request that only wants chunks (zeroes without holes) waits as a range,
+ * whatever its length. A range holds no data, so no order matters to it: ranges
+ * take turns, one chunk each, and data and ranges take turns.
+ *
+ * The bytes and the entries held are bounded by the callers: past the bound
+ * there is `congestion`, and they should send no more.
  *
  * @module
  */
 
 import { VirstorError } from "../errors.ts";
 
-/** A write that waits, in one piece or in several. */
+/** Pieces and ranges that may be held before there is congestion. */
+const ENTRIES_MAX = 8192;
+
+/** A write that waits, in one piece or in several, or as a range. */
 export interface DelayedWrite {
   /** When it began to wait, milliseconds of the pool's clock. */
-  readonly since: number;
+  since: number;
   /** Its pieces that still wait. */
   readonly pieces: Set<DelayedPiece>;
+  /** Virtual chunks that it wants, whatever they hold. */
+  readonly range: DelayedRange | undefined;
+  /** It waits no more, and is done or has failed. */
+  isEnded: boolean;
   /** Done when all pieces are. */
   readonly promise: Promise<void>;
   /** Ends the wait. */
@@ -33,14 +44,25 @@ export interface DelayedWrite {
   onAbort: () => void;
 }
 
+/** Virtual chunks that are to be mapped, those of them that are not. */
+export interface DelayedRange {
+  /** The first one that has not been looked at. */
+  next: number;
+  /** The first one behind the range. */
+  readonly end: number;
+}
+
+/** Virtual chunks in a row: the first, and the one behind the last. */
+export type WaitingRun = readonly [first: number, end: number];
+
 /** The part of a write that waits for one virtual chunk. */
 export interface DelayedPiece {
   /** The virtual chunk. */
   readonly chunk: number;
   /** The first byte in the chunk. */
   readonly within: number;
-  /** The bytes, the queue's own copy; undefined if it only wants a chunk. */
-  readonly source: Uint8Array | undefined;
+  /** The bytes, the queue's own copy. */
+  readonly source: Uint8Array;
   /** What it is a part of. */
   readonly write: DelayedWrite;
 }
@@ -71,7 +93,14 @@ export class DelayedWrites {
   readonly #writes = new Set<DelayedWrite>();
   /** In the order in which their first piece came. */
   readonly #chunks = new Map<number, Set<DelayedPiece>>();
+  /** Those that wait as a range, in the order of their turns. */
+  readonly #ranges = new Set<DelayedWrite>();
+  /** Those that wait for nothing but their turns. */
+  readonly #working = new Set<DelayedWrite>();
   #bytes = 0;
+  #pieces = 0;
+  /** What waits, ascending; undefined if that has changed. */
+  #runs: WaitingRun[] | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #congestion: PromiseWithResolvers<void> | undefined;
 
@@ -106,31 +135,54 @@ export class DelayedWrites {
     return undefined;
   }
 
+  /** The range to be served next. */
+  get nextRange(): DelayedWrite | undefined {
+    for (const write of this.#ranges) return write;
+    return undefined;
+  }
+
+  /** All ranges that wait, in the order of their turns. */
+  get ranges(): Iterable<DelayedWrite> {
+    return this.#ranges;
+  }
+
   /**
-   * Whether anything waits for a virtual chunk of a number or above.
+   * Whether anything waits for a virtual chunk of a number or above, or is
+   * about to map it.
    *
    * @param chunk The number.
    * @returns Whether something does.
    */
   reaches(chunk: number): boolean {
-    return this.#chunks.keys().some((one) => one >= chunk);
+    const isAbove = ({ range }: DelayedWrite) => (range?.end ?? 0) > chunk;
+    return this.#chunks.keys().some((one) => one >= chunk) ||
+      this.#ranges.values().some(isAbove) ||
+      this.#working.values().some(isAbove);
   }
 
   /**
-   * The virtual chunks of a range that something waits for.
+   * The virtual chunks of a range that something waits for. Of those that a
+   * range waits for, some may be mapped.
    *
    * @param from The first of the range.
    * @param end What follows its last.
-   * @returns Their numbers, ascending.
+   * @returns Them, ascending, without overlaps; the first run may begin before
+   *   the range.
    */
-  chunksBetween(from: number, end: number): number[] {
-    return this.#chunks.keys()
-      .filter((chunk) => chunk >= from && chunk < end)
-      .toArray()
-      .sort((a, b) => a - b);
+  waitingBetween(from: number, end: number): readonly WaitingRun[] {
+    const runs = this.#runs ??= this.#sortedRuns();
+    let [low, high] = [0, runs.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((runs[middle]?.[1] ?? 0) <= from) low = middle + 1;
+      else high = middle;
+    }
+    const first = low;
+    while (low < runs.length && (runs[low]?.[0] ?? 0) < end) low++;
+    return runs.slice(first, low);
   }
 
-  /** Set while more bytes wait than should. */
+  /** Set while more bytes wait than should, or more entries. */
   get congestion(): Promise<void> | undefined {
     return this.#congestion?.promise;
   }
@@ -144,11 +196,57 @@ export class DelayedWrites {
    * @throws {VirstorError} `cancelled` if that one is gone already.
    */
   begin(signal: AbortSignal | undefined): DelayedWrite {
+    const write = this.#newWrite(signal, undefined);
+    this.#writes.add(write);
+    this.#arm();
+    return write;
+  }
+
+  /**
+   * Takes note of a range that is being mapped a slice at a time. It waits for
+   * no chunk, and nothing waits for it.
+   *
+   * @param range The range.
+   * @param signal Ends it when the one who asked is gone.
+   * @returns What is to be given to {@linkcode finish}, {@linkcode fail} or
+   *   {@linkcode wait}, unless it is ended meanwhile.
+   * @throws {VirstorError} `cancelled` if that one is gone already.
+   */
+  beginRange(
+    range: DelayedRange,
+    signal: AbortSignal | undefined,
+  ): DelayedWrite {
+    const write = this.#newWrite(signal, range);
+    this.#working.add(write);
+    this.#watchCongestion();
+    return write;
+  }
+
+  /**
+   * A range has to wait for a free chunk from now on.
+   *
+   * @param write What {@linkcode beginRange} gave.
+   */
+  wait(write: DelayedWrite): void {
+    this.#working.delete(write);
+    write.since = this.#options.now();
+    this.#writes.add(write);
+    this.#ranges.add(write);
+    this.#runs = undefined;
+    this.#arm();
+  }
+
+  #newWrite(
+    signal: AbortSignal | undefined,
+    range: DelayedRange | undefined,
+  ): DelayedWrite {
     if (signal?.aborted === true) throw goneError();
     const write: DelayedWrite = {
       ...Promise.withResolvers<void>(),
       since: this.#options.now(),
       pieces: new Set(),
+      range,
+      isEnded: false,
       signal,
       onAbort: () => {
         this.cancelled++;
@@ -157,8 +255,6 @@ export class DelayedWrites {
       },
     };
     signal?.addEventListener("abort", write.onAbort);
-    this.#writes.add(write);
-    this.#arm();
     return write;
   }
 
@@ -168,24 +264,37 @@ export class DelayedWrites {
    * @param write The write.
    * @param chunk The virtual chunk it waits for; unmapped.
    * @param within The first byte in the chunk.
-   * @param source The bytes, which are copied; undefined if only the chunk is
-   *   wanted.
+   * @param source The bytes, which are copied.
    */
   add(
     write: DelayedWrite,
     chunk: number,
     within: number,
-    source: Uint8Array | undefined,
+    source: Uint8Array,
   ): void {
-    const piece = { chunk, within, source: source?.slice(), write };
+    const piece = { chunk, within, source: source.slice(), write };
     write.pieces.add(piece);
     const waiting = this.#chunks.get(chunk);
     if (waiting === undefined) this.#chunks.set(chunk, new Set([piece]));
     else waiting.add(piece);
-    this.#bytes += source?.length ?? 0;
-    if (this.#bytes >= this.#options.maxBytes) {
-      this.#congestion ??= Promise.withResolvers<void>();
-    }
+    this.#runs = undefined;
+    this.#pieces++;
+    this.#bytes += source.length;
+    this.#watchCongestion();
+  }
+
+  /**
+   * A chunk of a range is mapped: others have their turn.
+   *
+   * @param write The write.
+   * @param chunk The virtual chunk.
+   */
+  served(write: DelayedWrite, chunk: number): void {
+    if (write.isEnded || write.range === undefined) return;
+    write.range.next = chunk + 1;
+    this.#ranges.delete(write);
+    this.#ranges.add(write);
+    this.#runs = undefined;
   }
 
   /**
@@ -203,11 +312,19 @@ export class DelayedWrites {
    *
    * @param piece The piece; its bytes are written.
    */
-  finish(piece: DelayedPiece): void {
+  finishPiece(piece: DelayedPiece): void {
     this.#remove(piece);
-    if (piece.write.pieces.size > 0) return;
-    this.#end(piece.write);
-    piece.write.resolve();
+    if (piece.write.pieces.size === 0) this.finish(piece.write);
+  }
+
+  /**
+   * Ends the wait of a write that is done.
+   *
+   * @param write The write.
+   */
+  finish(write: DelayedWrite): void {
+    this.#end(write);
+    write.resolve();
   }
 
   /**
@@ -226,8 +343,18 @@ export class DelayedWrites {
    *
    * @param error The error.
    */
-  failAll(error: VirstorError): void {
+  failWaiting(error: VirstorError): void {
     for (const write of [...this.#writes]) this.fail(write, error);
+  }
+
+  /**
+   * The same, and also ends the ranges that are being mapped.
+   *
+   * @param error The error.
+   */
+  failAll(error: VirstorError): void {
+    this.failWaiting(error);
+    for (const write of [...this.#working]) this.fail(write, error);
   }
 
   #remove(piece: DelayedPiece): void {
@@ -235,21 +362,50 @@ export class DelayedWrites {
     const waiting = this.#chunks.get(piece.chunk);
     waiting?.delete(piece);
     if (waiting?.size === 0) this.#chunks.delete(piece.chunk);
-    this.#bytes -= piece.source?.length ?? 0;
-    if (this.#bytes < this.#options.maxBytes) {
-      this.#congestion?.resolve();
+    this.#runs = undefined;
+    this.#pieces--;
+    this.#bytes -= piece.source.length;
+    this.#watchCongestion();
+  }
+
+  #end(write: DelayedWrite): void {
+    write.isEnded = true;
+    for (const piece of write.pieces) this.#remove(piece);
+    const wasWaiting = this.#writes.delete(write);
+    this.#working.delete(write);
+    if (this.#ranges.delete(write)) this.#runs = undefined;
+    this.#watchCongestion();
+    write.signal?.removeEventListener("abort", write.onAbort);
+    if (!wasWaiting || this.#writes.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#options.onEmpty();
+  }
+
+  #watchCongestion(): void {
+    const entries = this.#pieces + this.#ranges.size + this.#working.size;
+    if (this.#bytes >= this.#options.maxBytes || entries >= ENTRIES_MAX) {
+      this.#congestion ??= Promise.withResolvers<void>();
+    } else if (this.#congestion !== undefined) {
+      this.#congestion.resolve();
       this.#congestion = undefined;
     }
   }
 
-  #end(write: DelayedWrite): void {
-    for (const piece of write.pieces) this.#remove(piece);
-    this.#writes.delete(write);
-    write.signal?.removeEventListener("abort", write.onAbort);
-    if (this.#writes.size > 0) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    this.#options.onEmpty();
+  #sortedRuns(): WaitingRun[] {
+    const runs: WaitingRun[] = [];
+    for (const chunk of this.#chunks.keys()) runs.push([chunk, chunk + 1]);
+    for (const { range } of this.#ranges) {
+      if (range !== undefined) runs.push([range.next, range.end]);
+    }
+    runs.sort(([a], [b]) => a - b);
+    const joined: [first: number, end: number][] = [];
+    for (const [first, end] of runs) {
+      const last = joined[joined.length - 1];
+      if (last === undefined || first > last[1]) joined.push([first, end]);
+      else last[1] = Math.max(last[1], end);
+    }
+    return joined;
   }
 
   #arm(): void {

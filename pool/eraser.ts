@@ -10,7 +10,7 @@
  */
 
 import type { Completion, WriteZeroesOptions } from "../device/mod.ts";
-import { joinParts } from "../device/mod.ts";
+import { joinParts, Slice } from "../device/mod.ts";
 import { VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import { giveBackIfBlank, unmapChunks } from "./give_back.ts";
@@ -18,6 +18,20 @@ import type { PartAction } from "./mapped_ranges.ts";
 import { eachMapped } from "./mapped_ranges.ts";
 import type { PoolParts } from "./parts.ts";
 import { turn, TURN_BUDGET } from "./turn.ts";
+
+/** A range that is to be erased. */
+interface Erasure {
+  /** The first byte. */
+  readonly offset: number;
+  /** How many bytes. */
+  readonly length: number;
+  /** Whose turns it takes. */
+  readonly owner: object | undefined;
+  /** Whether whole chunks may be unmapped. */
+  readonly mayUnmap: boolean;
+  /** Whether a part that was erased is a hole. */
+  readonly isPunched: boolean;
+}
 
 /** Makes ranges read as zeroes. */
 export class Eraser {
@@ -42,10 +56,16 @@ export class Eraser {
    *
    * @param offset The first byte.
    * @param length How many.
+   * @param owner Whose turns it takes, see {@linkcode turn}.
    * @returns A promise if it takes long.
    */
-  discard(offset: number, length: number): Completion {
-    return this.#erase(offset, length, true, true, discardPart);
+  discard(
+    offset: number,
+    length: number,
+    owner: object | undefined,
+  ): Completion {
+    const how = { owner, mayUnmap: true, isPunched: true };
+    return this.#erase({ offset, length, ...how }, discardPart);
   }
 
   /**
@@ -54,7 +74,8 @@ export class Eraser {
    *
    * @param offset The first byte.
    * @param length How many.
-   * @param options How.
+   * @param options How; its signal is also the owner of the turns that it
+   *   takes, see {@linkcode turn}.
    * @returns A promise if it takes long, or if it waits for a chunk.
    */
   zero(
@@ -76,18 +97,33 @@ export class Eraser {
     }
     const zeroPart: PartAction = ({ data }, at, count) =>
       data.writeZeroes(at, count, { noHole });
-    if (!noHole) return this.#erase(offset, length, true, isFast, zeroPart);
-    return joinParts([
-      () => this.#erase(offset, length, false, false, zeroPart),
-      () => firstWrites.write(undefined, offset, length, signal),
-    ], (start) => start());
+    const owner = signal;
+    const isPunched = !noHole && isFast;
+    const erasure = { offset, length, owner, mayUnmap: !noHole, isPunched };
+    const zeroed = this.#erase(erasure, zeroPart);
+    if (!noHole) return zeroed;
+    const allocate = (): Completion => {
+      // Meanwhile the disk may have become smaller, or the pool have failed.
+      this.#assertWritable();
+      this.#assertInside(offset + length);
+      return firstWrites.allocate(offset, length, signal);
+    };
+    // One after the other: what is mapped reads as zeroes already.
+    return zeroed === undefined ? allocate() : zeroed.then(allocate);
+  }
+
+  #assertInside(end: number): void {
+    const { map, settings: { chunkSize, name } } = this.#parts;
+    if (end <= map.virtualChunks * chunkSize) return;
+    throw new VirstorError(
+      "invalid",
+      `Cannot zero up to byte ${end} of pool "${name}": the disk has become ` +
+        "smaller",
+    );
   }
 
   #erase(
-    offset: number,
-    length: number,
-    mayUnmap: boolean,
-    isPunched: boolean,
+    { offset, length, owner, mayUnmap, isPunched }: Erasure,
     act: PartAction,
   ): Completion {
     const { map, settings: { chunkSize }, format } = this.#parts;
@@ -103,12 +139,22 @@ export class Eraser {
       return undefined;
     };
     const inParts = (from: number, count: number) =>
-      eachMapped(map, chunkSize, from, count, isPunched, actOnPart);
+      eachMapped(
+        { map, chunkSize, offset: from, length: count },
+        owner,
+        actOnPart,
+      );
     if (!mayUnmap || format.isDense || first >= end) {
       return inParts(offset, length);
     }
     return joinParts([
-      () => this.#unmap(first, end, (v) => inParts(v * chunkSize, chunkSize)),
+      () =>
+        this.#unmap(
+          first,
+          end,
+          owner,
+          (v) => inParts(v * chunkSize, chunkSize),
+        ),
       () => inParts(offset, first * chunkSize - offset),
       () => inParts(end * chunkSize, stop - end * chunkSize),
     ], (start) => start());
@@ -122,22 +168,28 @@ export class Eraser {
   #unmap(
     first: number,
     end: number,
+    owner: object | undefined,
     erase: (virtualChunk: number) => Completion,
   ): Completion {
     const pinned: number[] = [];
-    const reached = this.#unmapTurn(first, end, pinned);
+    const slice = new Slice(1);
+    slice.begin();
+    let reached = first;
+    do reached = this.#unmapSome(reached, end, pinned); while (
+      reached < end && !slice.spend(1)
+    );
     const inPlace = () => joinParts(pinned, erase);
     if (reached === end) return inPlace();
     const rest = async () => {
-      await turn();
+      await turn(owner);
       this.#assertWritable();
-      await this.#unmap(reached, end, erase);
+      await this.#unmap(reached, end, owner, erase);
     };
     return joinParts([inPlace, rest], (start) => start());
   }
 
   /** Unmaps some chunks; returns how far it came. */
-  #unmapTurn(first: number, end: number, pinned: number[]): number {
+  #unmapSome(first: number, end: number, pinned: number[]): number {
     const { map } = this.#parts;
     const unmapped: number[] = [];
     let v = map.nextMapped(first, end);

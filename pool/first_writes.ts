@@ -9,20 +9,29 @@
  */
 
 import type { Completion } from "../device/mod.ts";
+import { Slice } from "../device/mod.ts";
 import { assert, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
-import type { DelayedWrite } from "./delayed_writes.ts";
+import type { DelayedRange, DelayedWrite } from "./delayed_writes.ts";
 import { DelayedWrites } from "./delayed_writes.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import type { HostSpaces } from "./host_space.ts";
 import type { PoolFormat } from "./pool_format.ts";
 import type { PoolSettings } from "./settings.ts";
 import type { Space } from "./space.ts";
+import { turn } from "./turn.ts";
 import type { PassedMark } from "./watermarks.ts";
 import { passedMarks } from "./watermarks.ts";
 
-/** Resumed writes go on for this many bytes before others have a turn. */
-const RESUME_TURN_BYTES = 4 << 20;
+/** Chunks that are mapped between two looks at the clock, */
+const CHUNKS_A_LOOK = 16;
+/** and bytes written to one that count as another one. */
+const STEP_BYTES = 64 << 10;
+/** Mapped chunks of a range that are passed over as one step of a slice. */
+const PASSED_A_STEP = 4096;
+
+/** How far the mapping of a range has come in a slice. */
+type Progress = "done" | "slice over" | "no chunk";
 
 /** Writes that map chunks, now or later. */
 export class FirstWrites {
@@ -40,7 +49,10 @@ export class FirstWrites {
   readonly #hosts: HostSpaces;
   /** Stops all writes for good; returns the error to throw. */
   readonly #fail: (cause: unknown) => VirstorError;
-  #resumeTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The resumption goes on in a later slice. */
+  #isResuming = false;
+  /** Ranges are served next, before data. */
+  #isRangesTurn = false;
   #passed: readonly PassedMark[] = [];
   #hasFailed = false;
   /** Whether it was said that writes wait. */
@@ -93,7 +105,7 @@ export class FirstWrites {
    */
   unready(error: VirstorError): void {
     if (error.code === "failed") this.#failed(error);
-    else this.delayed.failAll(error);
+    else this.delayed.failWaiting(error);
   }
 
   /**
@@ -103,7 +115,6 @@ export class FirstWrites {
    */
   end(error: VirstorError): void {
     this.#ended = error;
-    clearTimeout(this.#resumeTimer);
     this.delayed.failAll(error);
   }
 
@@ -111,20 +122,19 @@ export class FirstWrites {
    * Writes chunk by chunk, mapping what is unmapped. What finds no chunk
    * waits; the rest does not wait for it.
    *
-   * @param source The bytes; undefined to map only.
+   * @param source The bytes.
    * @param offset The first byte on the virtual disk.
-   * @param length How many bytes.
    * @param signal Ends the wait when the one who asked is gone.
    * @returns A promise if something waits.
    * @throws {VirstorError} `no-space`, `io`, `failed`, `cancelled`, `shutdown`.
    */
   write(
-    source: Uint8Array | undefined,
+    source: Uint8Array,
     offset: number,
-    length: number,
     signal: AbortSignal | undefined,
   ): Completion {
     const { chunkSize } = this.#settings;
+    const { length } = source;
     let waiting: DelayedWrite | undefined;
     try {
       for (let done = 0; done < length;) {
@@ -132,14 +142,15 @@ export class FirstWrites {
         const chunk = Math.floor(at / chunkSize);
         const within = at - chunk * chunkSize;
         const count = Math.min(chunkSize - within, length - done);
-        const piece = source?.subarray(done, done + count);
+        const piece = source.subarray(done, done + count);
         const component = this.#map.component(chunk);
         if (component !== undefined) {
           this.#overwrite(component, chunk, piece, within);
-        } else if (this.#writeNow(chunk, piece, within)) {
-          if (piece === undefined) this.#map.provision(chunk);
-        } else {
-          waiting ??= this.#beginWait(signal);
+        } else if (!this.#writeNow(chunk, piece, within)) {
+          if (waiting === undefined) {
+            this.#admitWait();
+            waiting = this.delayed.begin(signal);
+          }
           this.delayed.add(waiting, chunk, within, piece);
         }
         done += count;
@@ -149,6 +160,72 @@ export class FirstWrites {
       this.delayed.fail(waiting, error);
     }
     return waiting?.promise;
+  }
+
+  /**
+   * Gives chunks to all of a range that has none. It takes a slice at a time,
+   * and others have the next chunk in between; where there is no chunk the
+   * rest waits for one.
+   *
+   * @param offset The first byte on the virtual disk.
+   * @param length How many bytes.
+   * @param signal Ends it when the one who asked is gone; whose turns it takes.
+   * @returns A promise if it takes long, or waits.
+   * @throws {VirstorError} `no-space`, `io`, `failed`, `cancelled`.
+   */
+  allocate(
+    offset: number,
+    length: number,
+    signal: AbortSignal | undefined,
+  ): Completion {
+    if (length === 0) return undefined;
+    const { chunkSize } = this.#settings;
+    const range = {
+      next: Math.floor(offset / chunkSize),
+      end: Math.ceil((offset + length) / chunkSize),
+    };
+    const progress = this.#mapSome(range);
+    if (progress === "done") return undefined;
+    if (progress === "no chunk") this.#admitWait();
+    const write = this.delayed.beginRange(range, signal);
+    if (progress === "no chunk") this.delayed.wait(write);
+    else void this.#mapRest(write, range);
+    return write.promise;
+  }
+
+  /** Goes on until it is done, or waits, or is ended. Never rejects. */
+  async #mapRest(write: DelayedWrite, range: DelayedRange): Promise<void> {
+    for (;;) {
+      await turn(write.signal ?? this);
+      // Meanwhile the pool may have failed or been closed, or the client left.
+      if (write.isEnded) return;
+      try {
+        const progress = this.#mapSome(range);
+        if (progress === "slice over") continue;
+        if (progress === "done") return this.delayed.finish(write);
+        this.#admitWait();
+        return this.delayed.wait(write);
+      } catch (error) {
+        return this.delayed.fail(write, error);
+      }
+    }
+  }
+
+  /** Maps chunks of a range for a slice. */
+  #mapSome(range: DelayedRange): Progress {
+    const slice = new Slice(CHUNKS_A_LOOK);
+    slice.begin();
+    while (range.next < range.end) {
+      const passed = Math.min(range.next + PASSED_A_STEP, range.end);
+      const chunk = this.#pass(range, passed);
+      if (chunk < passed) {
+        if (!this.#writeNow(chunk, undefined, 0)) return "no chunk";
+        this.#map.provision(chunk);
+        range.next = chunk + 1;
+      }
+      if (range.next < range.end && slice.spend(1)) return "slice over";
+    }
+    return "done";
   }
 
   /**
@@ -166,10 +243,9 @@ export class FirstWrites {
   #overwrite(
     component: Component,
     chunk: number,
-    piece: Uint8Array | undefined,
+    piece: Uint8Array,
     within: number,
   ): void {
-    if (piece === undefined) return this.#map.provision(chunk);
     const at = this.#map.chunk(chunk) * this.#settings.chunkSize + within;
     finished(this.#hosts.write(component, piece, at));
   }
@@ -227,7 +303,8 @@ export class FirstWrites {
     }
   }
 
-  #beginWait(signal: AbortSignal | undefined): DelayedWrite {
+  /** Something is about to wait for a chunk, unless it may not. */
+  #admitWait(): void {
     if (this.#ended !== undefined) throw this.#ended;
     const isFull = !this.#space.willBeReady;
     if (isFull && this.#settings.onFull === "error") throw this.#fullError();
@@ -240,24 +317,29 @@ export class FirstWrites {
       });
     }
     if (isFull) this.delayed.total++;
-    return this.delayed.begin(signal);
   }
 
   /** Serves waiting chunks, in order, while there are free ones. */
   resume(): void {
-    clearTimeout(this.#resumeTimer);
     if (this.#ended !== undefined || this.delayed.size === 0) return;
-    let budget = RESUME_TURN_BYTES;
+    const slice = new Slice(CHUNKS_A_LOOK);
+    slice.begin();
+    let isOver = false;
     try {
-      let chunk = this.delayed.nextChunk;
-      for (; chunk !== undefined; chunk = this.delayed.nextChunk) {
-        if (budget <= 0) {
-          this.#resumeTimer = setTimeout(() => this.resume());
-          return;
-        }
+      let wanted = this.#nextWanted();
+      for (; wanted !== undefined; wanted = this.#nextWanted()) {
+        if (isOver) return this.#resumeLater();
         const component = this.#fresh();
         if (component === undefined) return this.#stillNone();
-        budget -= this.#serve(component, chunk);
+        const bytes = this.#serve(component, wanted.chunk);
+        // Not if all data for it failed: then the range asks once more.
+        const isMapped = this.#map.component(wanted.chunk) !== undefined;
+        if (wanted.of !== undefined && isMapped) {
+          this.#map.provision(wanted.chunk);
+          this.delayed.served(wanted.of, wanted.chunk);
+        }
+        this.#isRangesTurn = wanted.of === undefined;
+        isOver = slice.spend(1 + bytes / STEP_BYTES);
       }
     } catch (error) {
       if (this.#hasFailed) return; // All that waited were told.
@@ -277,21 +359,68 @@ export class FirstWrites {
     });
   }
 
-  #stillNone(): void {
-    if (this.#settings.onFull === "delay" || this.#space.willBeReady) return;
-    this.delayed.failAll(this.#fullError());
+  #resumeLater(): void {
+    if (this.#isResuming) return;
+    this.#isResuming = true;
+    void turn(this).then(() => {
+      this.#isResuming = false;
+      this.resume();
+    });
   }
 
-  /** Maps a waiting chunk and writes all that waits for it, in order. */
+  /** The next chunk that is waited for, by data or by a range, in turns. */
+  #nextWanted(): { chunk: number; of?: DelayedWrite } | undefined {
+    const { delayed } = this;
+    const chunk = delayed.nextChunk;
+    if (chunk !== undefined && !this.#isRangesTurn) return { chunk };
+    for (let of = delayed.nextRange; of !== undefined; of = delayed.nextRange) {
+      if (this.#passMapped(of)) return { chunk: of.range?.next ?? 0, of };
+      delayed.finish(of);
+    }
+    return chunk === undefined ? undefined : { chunk };
+  }
+
+  /** @returns Whether a range still wants a chunk. */
+  #passMapped({ range }: DelayedWrite): boolean {
+    return range !== undefined && this.#pass(range, range.end) < range.end;
+  }
+
+  /**
+   * Passes the chunks of a range that are mapped; they stay so though they hold
+   * no data.
+   *
+   * @returns The first that is not mapped, or `end`.
+   */
+  #pass(range: DelayedRange, end: number): number {
+    const next = this.#map.nextUnmapped(range.next, end);
+    while (range.next < next) this.#map.provision(range.next++);
+    return next;
+  }
+
+  #stillNone(): void {
+    // What was served to others may have been all that a range wanted.
+    for (const one of [...this.delayed.ranges]) {
+      if (!this.#passMapped(one)) this.delayed.finish(one);
+    }
+    if (this.#settings.onFull === "delay" || this.#space.willBeReady) return;
+    this.delayed.failWaiting(this.#fullError());
+  }
+
+  /**
+   * Maps a waiting chunk and writes all that waits for it, in order.
+   *
+   * @returns How many bytes were written.
+   */
   #serve(component: Component, chunk: number): number {
+    const pieces = this.delayed.piecesFor(chunk);
+    if (pieces.length === 0) this.#mapAndWrite(component, chunk, undefined, 0);
     let bytes = 0;
-    for (const piece of this.delayed.piecesFor(chunk)) {
+    for (const piece of pieces) {
       const { source, within } = piece;
       try {
         const owner = this.#map.component(chunk);
         if (owner === undefined) {
           this.#mapAndWrite(component, chunk, source, within);
-          if (source === undefined) this.#map.provision(chunk);
         } else {
           this.#overwrite(owner, chunk, source, within);
         }
@@ -300,8 +429,8 @@ export class FirstWrites {
         this.delayed.fail(piece.write, error);
         continue;
       }
-      bytes += source?.length ?? 0;
-      this.delayed.finish(piece);
+      bytes += source.length;
+      this.delayed.finishPiece(piece);
     }
     return bytes;
   }

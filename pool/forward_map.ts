@@ -230,4 +230,20 @@ export class ForwardMap {
     }
     return end;
   }
+
+  /**
+   * The first unmapped chunk of a range.
+   *
+   * @param from The first virtual chunk to look at.
+   * @param end The first one not to look at.
+   * @returns An unmapped virtual chunk, or `end`.
+   */
+  nextUnmapped(from: number, end: number): number {
+    for (let at = from; at < end; at++) {
+      const page = this.#pages[(at / PAGE_ENTRIES) | 0];
+      if (page === undefined) return at;
+      if (page[(at % PAGE_ENTRIES) * ENTRY_WORDS] === 0) return at;
+    }
+    return end;
+  }
 }

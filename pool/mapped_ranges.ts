@@ -7,18 +7,22 @@
  */
 
 import type { Completion, Extent, ExtentKind } from "../device/mod.ts";
+import { Slice } from "../device/mod.ts";
 import { assert } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import { turn, TURN_BUDGET } from "./turn.ts";
 
-/** Punching a hole, of any length, costs as much as so many bytes written. */
-const PUNCH_COST_BYTES = 32 << 10;
-/**
- * Chunks whose files are asked for holes before others have a turn: about
- * 10 ms.
- */
-const LOOKS_MAX = 4096;
+/** Zeroing so many bytes is a step of a slice, and so is each call. */
+const STEP_BYTES = 256 << 10;
+/** Steps of zeroing between two looks at the clock. */
+const STEPS_A_LOOK = 16;
+/** Chunks that are looked up between two looks at the clock. */
+const CHUNKS_A_LOOK = 4096;
+/** What it costs to ask a file for its holes, in chunks that are looked up. */
+const EXTENTS_COST = 64;
+/** Runs of data and holes that a file is asked for at once. */
+const EXTENTS_A_CALL = 64;
 
 /**
  * What is done to a part of a chunk. It finishes at once.
@@ -36,110 +40,127 @@ export type PartAction = (
   virtualChunk: number,
 ) => Completion;
 
+/** A range of the virtual disk. */
+export interface VirtualRange {
+  /** Where each virtual chunk is. */
+  readonly map: ForwardMap;
+  /** Bytes of a chunk. */
+  readonly chunkSize: number;
+  /** The first byte. */
+  readonly offset: number;
+  /** How many bytes. */
+  readonly length: number;
+}
+
 /**
  * Does something to each mapped part of a range.
  *
- * @param map Where each virtual chunk is.
- * @param chunkSize Bytes of a chunk.
- * @param offset The first byte.
- * @param length How many.
- * @param isPunched Whether it costs the same for a part of any length.
+ * @param range The range.
+ * @param owner Whose turns it takes.
  * @param act What to do.
- * @returns A promise if it takes more than a turn.
+ * @returns A promise if it takes more than a slice.
  */
 export function eachMapped(
-  map: ForwardMap,
-  chunkSize: number,
-  offset: number,
-  length: number,
-  isPunched: boolean,
+  range: VirtualRange,
+  owner: object | undefined,
   act: PartAction,
 ): Completion {
+  const { offset, length } = range;
   const stop = offset + length;
-  const go = (from: number) =>
-    oneTurn(map, chunkSize, from, stop, isPunched, act);
-  const reached = go(offset);
+  const slice = new Slice(STEPS_A_LOOK);
+  const reached = oneSlice(range, offset, slice, act);
   if (reached === stop) return undefined;
   return (async () => {
     for (let at = reached; at < stop;) {
-      await turn();
-      at = go(at);
+      await turn(owner);
+      at = oneSlice(range, at, slice, act);
     }
   })();
 }
 
-/** Goes on from a byte, as far as a turn reaches; returns how far. */
-function oneTurn(
-  map: ForwardMap,
-  chunkSize: number,
+/** Goes on from a byte until the slice is over; returns how far it came. */
+function oneSlice(
+  { map, chunkSize, offset, length }: VirtualRange,
   start: number,
-  stop: number,
-  isPunched: boolean,
+  slice: Slice,
   act: PartAction,
 ): number {
+  const stop = offset + length;
   const end = Math.ceil(stop / chunkSize);
-  const most = TURN_BUDGET.zeroedBytes;
-  let budget = most;
-  let chunk = map.nextMapped(Math.floor(start / chunkSize), end);
-  for (; chunk < end; chunk = map.nextMapped(chunk + 1, end)) {
+  slice.begin();
+  for (let from = start; from < stop;) {
+    const chunk = map.nextMapped(Math.floor(from / chunkSize), end);
+    if (chunk >= end) break;
     const first = chunk * chunkSize;
-    const from = Math.max(start, first);
-    const whole = Math.min(stop, first + chunkSize) - from;
-    const count = Math.min(whole, isPunched ? most : budget);
+    from = Math.max(from, first);
+    const count =
+      Math.min(stop, first + chunkSize, from + TURN_BUDGET.zeroedBytes) - from;
     const component = map.component(chunk);
     assert(component !== undefined, "a mapped chunk has a component");
     const at = map.chunk(chunk) * chunkSize + from - first;
     const pending = act(component, at, count, chunk);
     assert(pending === undefined, "components finish what is short at once");
-    budget -= isPunched ? PUNCH_COST_BYTES : count;
-    if (count < whole || budget <= 0) return from + count;
+    from += count;
+    if (slice.spend(1 + count / STEP_BYTES)) return from;
   }
   return stop;
 }
 
 /**
  * What is known of a range: `hole` where no chunk is mapped; where one is,
- * `zero` for the holes in its file, which have their chunk, and `data`.
+ * `zero` for the holes in its file, which have their chunk, and `data`. Chunks
+ * that follow each other on their component, too, are asked for together.
  *
- * @param map Where each virtual chunk is.
- * @param chunkSize Bytes of a chunk.
- * @param offset The first byte.
- * @param length How many.
+ * @param range The range.
  * @param limit Runs that are wanted at most; unless given, all that there are.
  * @returns The runs; with a limit, they end early also where looking further
- *   would take long.
+ *   would take more than a slice.
  */
-export function mappedExtents(
-  map: ForwardMap,
-  chunkSize: number,
-  offset: number,
-  length: number,
-  limit: number,
-): Extent[] {
+export function mappedExtents(range: VirtualRange, limit: number): Extent[] {
+  const { map, chunkSize, offset, length } = range;
   const runs: MutableExtent[] = [];
   const stop = offset + length;
   const end = Math.ceil(stop / chunkSize);
-  let looks = limit === Infinity ? Infinity : LOOKS_MAX;
+  const slice = new Slice(CHUNKS_A_LOOK);
+  slice.begin();
+  let isOver = false;
   // One more: only what follows a run tells how long it is.
-  for (let at = offset; at < stop && runs.length <= limit && looks > 0;) {
+  for (let at = offset; at < stop && runs.length <= limit && !isOver;) {
     const v = Math.floor(at / chunkSize);
     const component = map.component(v);
+    let looked = EXTENTS_COST;
     if (component === undefined) {
       const next = Math.min(map.nextMapped(v, end) * chunkSize, stop);
       addRun(runs, next - at, "hole");
       at = next;
-      continue;
+    } else {
+      const most = Math.min(end - v, CHUNKS_A_LOOK);
+      const count = contiguousChunks(map, v, most);
+      const bytes = Math.min((v + count) * chunkSize, stop) - at;
+      const home = map.chunk(v) * chunkSize + at - v * chunkSize;
+      const wanted = Math.min(limit - runs.length + 1, EXTENTS_A_CALL);
+      for (const run of component.device.extents(home, bytes, wanted)) {
+        addRun(runs, run.length, run.kind === "hole" ? "zero" : run.kind);
+        at += run.length;
+        looked += EXTENTS_COST;
+      }
+      looked += count;
     }
-    const count = Math.min((v + 1) * chunkSize, stop) - at;
-    const home = map.chunk(v) * chunkSize + at - v * chunkSize;
-    looks--;
-    const most = limit - runs.length + 1;
-    for (const run of component.device.extents(home, count, most)) {
-      addRun(runs, run.length, run.kind === "hole" ? "zero" : run.kind);
-      at += run.length;
-    }
+    isOver = limit !== Infinity && slice.spend(looked);
   }
   return runs.slice(0, limit);
+}
+
+/** How many chunks from one on follow each other on its component. */
+function contiguousChunks(map: ForwardMap, v: number, most: number): number {
+  const component = map.component(v);
+  const place = map.chunk(v);
+  let count = 1;
+  while (
+    count < most && map.component(v + count) === component &&
+    map.chunk(v + count) === place + count
+  ) count++;
+  return count;
 }
 
 type MutableExtent = { -readonly [Key in keyof Extent]: Extent[Key] };

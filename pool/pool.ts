@@ -210,7 +210,7 @@ export class Pool implements BlockDevice {
       return this.#ending(pending, options);
     }
     const { signal } = options ?? {};
-    const pending = this.#firstWrites.write(source, offset, length, signal);
+    const pending = this.#firstWrites.write(source, offset, signal);
     return this.#ending(pending, options);
   }
 
@@ -247,7 +247,8 @@ export class Pool implements BlockDevice {
     this.#checkRange(offset, length);
     this.#health.assertWritable();
     this.#counters.discards++;
-    return this.#ending(this.#eraser.discard(offset, length), options);
+    const pending = this.#eraser.discard(offset, length, options?.signal);
+    return this.#ending(pending, options);
   }
 
   /**
@@ -286,7 +287,8 @@ export class Pool implements BlockDevice {
   extents(offset: number, length: number, limit = Infinity): Extent[] {
     this.#checkRange(offset, length);
     if (this.settings.missing.length > 0) return [{ length, kind: "data" }];
-    return mappedExtents(this.#map, this.#chunkSize, offset, length, limit);
+    const [map, chunkSize] = [this.#map, this.#chunkSize];
+    return mappedExtents({ map, chunkSize, offset, length }, limit);
   }
 
   /**

@@ -12,15 +12,24 @@
  */
 
 import type { Completion } from "../device/mod.ts";
-import { joinParts } from "../device/mod.ts";
+import { joinParts, Slice } from "../device/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
 import type { Component, ComponentDevice } from "./component.ts";
-import { turn } from "./turn.ts";
+import { pause, turn } from "./turn.ts";
 
-/** Holes are punched so many at a time before others have a turn. */
-const PUNCHES_A_TURN = 256;
-/** Where holes cannot be punched, so many zero bytes are written at a time. */
-const ZERO_BYTES = 4 << 20;
+/**
+ * The longest part that is punched, or zeroed, with one call, bytes: it takes
+ * about 2 ms where all of it is in the page cache.
+ */
+const PIECE_BYTES = 4 << 20;
+/** Zeroing so many bytes is a step of a slice, and so is each call. */
+const STEP_BYTES = 256 << 10;
+/** Steps between two looks at the clock. */
+const STEPS_A_LOOK = 16;
+/** Chunks of a component that are freed together. */
+const CHUNKS_A_BATCH = 16_384;
+/** Chunks that are handed back to the allocator without a look at the clock. */
+const FREED_A_LOOK = 1024;
 
 /** Who is told. */
 export interface ReleaseObserver {
@@ -94,7 +103,7 @@ export class Releases {
    */
   async settled(component: Component): Promise<void> {
     while (component.releasing > 0 && this.#running !== undefined) {
-      await turn();
+      await pause();
     }
   }
 
@@ -107,15 +116,23 @@ export class Releases {
     // What comes in the same turn of the event loop makes one batch.
     await Promise.resolve();
     while (this.#waiting.size > 0 && !this.#isStopped) {
-      const batch = [...this.#waiting];
-      this.#waiting = new Map();
-      await joinParts(batch, async ([component, chunks]) => {
-        await this.#free(component, chunks);
-        component.releasing -= chunks.length;
-      });
+      const batch = this.#nextBatch();
+      await joinParts(
+        batch,
+        ([component, chunks]) => this.#free(component, chunks),
+      );
       this.#observer.done();
     }
     this.#running = undefined;
+  }
+
+  /** Takes some of what is waiting. */
+  #nextBatch(): [Component, number[]][] {
+    return [...this.#waiting].map(([component, chunks]) => {
+      const some = chunks.splice(-CHUNKS_A_BATCH);
+      if (chunks.length === 0) this.#waiting.delete(component);
+      return [component, some];
+    });
   }
 
   async #free(component: Component, chunks: number[]): Promise<void> {
@@ -133,9 +150,18 @@ export class Releases {
       this.#observer.failed(
         new VirstorError(code, `${what}: ${messageOf(error)}`, cause),
       );
+      component.releasing -= chunks.length;
       return;
     }
-    for (const chunk of chunks) this.#observer.freed(component, chunk);
+    const slice = new Slice(FREED_A_LOOK);
+    slice.begin();
+    for (const chunk of chunks) {
+      component.releasing--;
+      this.#observer.freed(component, chunk);
+      if (!slice.spend(1)) continue;
+      await turn();
+      slice.begin();
+    }
   }
 
   /** Zeroes chunks, in ascending order, run by run. */
@@ -144,22 +170,20 @@ export class Releases {
     chunks: readonly number[],
   ): Promise<void> {
     const size = this.#chunkSize;
-    const punches = device.capabilities.discard;
-    const most = punches ? Infinity : ZERO_BYTES;
-    const budget = punches ? PUNCHES_A_TURN : 1;
-    let steps = 0;
+    const slice = new Slice(STEPS_A_LOOK);
+    slice.begin();
     for (let i = 0; i < chunks.length;) {
       const first = chunks[i] ?? 0;
       let count = 1;
       while (chunks[i + count] === first + count) count++;
       const end = (first + count) * size;
-      for (let at = first * size; at < end; at += most) {
-        const zeroed: Completion = device.writeZeroes(
-          at,
-          Math.min(most, end - at),
-        );
+      for (let at = first * size; at < end; at += PIECE_BYTES) {
+        const length = Math.min(PIECE_BYTES, end - at);
+        const zeroed: Completion = device.writeZeroes(at, length);
         if (zeroed !== undefined) await zeroed;
-        if (++steps % budget === 0) await turn();
+        if (!slice.spend(1 + length / STEP_BYTES)) continue;
+        await turn();
+        slice.begin();
       }
       i += count;
     }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { Slice } from "../device/mod.ts";
 import type { DelayedWrites } from "./delayed_writes.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import type { PoolFormat } from "./pool_format.ts";
@@ -41,8 +42,8 @@ export const PRESSURE_STOPPED = 8;
  */
 export const PRESSURE_FREE_SHIFT = 16;
 
-/** Chunks that are looked up before others have a turn: about 10 ms. */
-const LOOKS_MAX = 1 << 18;
+/** Chunks that are looked up between two looks at the clock. */
+const CHUNKS_A_LOOK = 4096;
 
 /** A run of bytes with one status. */
 export interface StatusRun {
@@ -63,7 +64,7 @@ export interface StatusContext {
    * @param length How many, above 0.
    * @param limit Runs that are wanted at most; there may be one more.
    * @returns The runs, in order and without gaps; together they are `length`
-   *   long, or less.
+   *   long, or less where looking further would take more than a slice.
    */
   status(offset: number, length: number, limit: number): StatusRun[];
 }
@@ -112,28 +113,32 @@ function chunkRuns(
   const stop = offset + length;
   const first = Math.floor(offset / chunkSize);
   const end = Math.ceil(stop / chunkSize);
-  const waiting = delayed.chunksBetween(first, end);
+  const waiting = delayed.waitingBetween(first, end);
   const unmapped = missing.length > 0 ? CHUNK_UNKNOWN : 0;
   const runs: { length: number; flags: number }[] = [];
+  const slice = new Slice(CHUNKS_A_LOOK);
+  slice.begin();
   let told = 0;
-  let looks = LOOKS_MAX;
   let at = offset;
-  for (let v = first; v < end && runs.length <= limit && looks > 0; looks--) {
+  for (let v = first; v < end && runs.length <= limit;) {
     const component = map.component(v);
+    while ((waiting[told]?.[1] ?? Infinity) <= v) told++;
+    const [from, to] = waiting[told] ?? [end, end];
     let flags = unmapped;
     let next = v + 1;
     if (component !== undefined) {
       flags = (CHUNK_MAPPED | component.index << CHUNK_COMPONENT_SHIFT) >>> 0;
-    } else if (waiting[told] === v) {
+    } else if (from <= v) {
       flags |= CHUNK_DELAYED;
-      told++;
-    } else next = map.nextMapped(v, waiting[told] ?? end);
+      next = map.nextMapped(v, Math.min(to, end));
+    } else next = map.nextMapped(v, Math.min(from, end));
     const past = Math.min(next * chunkSize, stop);
     const last = runs[runs.length - 1];
     if (last?.flags === flags) last.length += past - at;
     else runs.push({ length: past - at, flags });
     at = past;
     v = next;
+    if (slice.spend(1)) break;
   }
   return runs;
 }

@@ -1,0 +1,244 @@
+/**
+ * How long others wait beside hostile clients: for every kind of request in its
+ * dearest form, pipelined and unread, from one client and from eight, with
+ * threads and without. What is promised: a 4 KiB READ of another client within
+ * 50 ms (p99), and a new client served within 200 ms. A server that nobody
+ * attacks is asked the same at the same time ("quiet"): a busy machine makes
+ * that one wait, too.
+ *
+ * ```sh
+ * deno task fair            # all, in about ten minutes on two idle cores
+ * deno task fair --only status,zeroes --seconds 2
+ * ```
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli";
+import { callServer } from "../cli/control_client.ts";
+import {
+  Attack,
+  DENSE_BYTES,
+  GOOD_BYTES,
+  HOSTILE_CHUNK,
+  HOSTILE_DISK,
+  HOSTILE_KINDS,
+  type HostileKind,
+  type Stage,
+} from "../tests/helpers/hostile.ts";
+import { NbdClient } from "../tests/helpers/nbd_client.ts";
+import { type Server, Workspace } from "../tests/helpers/virstor.ts";
+
+const MIB = 1024 * 1024;
+/** What is promised, milliseconds. */
+const READ_MAX = 50;
+const FRESH_MAX = 200;
+/** How often a new client comes, milliseconds. */
+const FRESH_EVERY = 50;
+
+/** Component sizes of a stage. */
+const COMPONENTS: Readonly<Record<Stage, string>> = {
+  dense: "200M",
+  full: "8M",
+  roomy: "256G",
+};
+
+/** A pool on a stage, served. */
+class Target implements AsyncDisposable {
+  readonly work: Workspace;
+  readonly server: Server;
+
+  private constructor(work: Workspace, server: Server) {
+    this.work = work;
+    this.server = server;
+  }
+
+  get address(): { path: string } {
+    return { path: this.work.path("socket") };
+  }
+
+  static async start(stage: Stage, threads: string[]): Promise<Target> {
+    const work = await Workspace.create();
+    const paths = [work.path("c0"), work.path("c1")];
+    await work.succeed([
+      ...["label", "-s", String(HOSTILE_DISK), "-m", String(HOSTILE_CHUNK)],
+      ...["--create", COMPONENTS[stage], "pool", ...paths],
+    ]);
+    const socket = ["--socket", work.path("socket")];
+    const target = new Target(
+      work,
+      await work.serve(["serve", ...socket, ...threads, "pool"]),
+    );
+    await target.#prepare(stage);
+    return target;
+  }
+
+  async #prepare(stage: Stage): Promise<void> {
+    using client = await NbdClient.open(this.address, "pool");
+    const bytes = new Uint8Array(MIB).fill(1);
+    const end = stage === "dense" ? DENSE_BYTES : GOOD_BYTES;
+    for (let at = 0; at < end; at += MIB) await client.write(at, bytes);
+    if (stage !== "full") return;
+    const report = await this.status();
+    for (let i = 0; i < report.pool.freeChunks; i++) {
+      await client.write(MIB + i * HOSTILE_CHUNK, new Uint8Array(1));
+    }
+  }
+
+  async status() {
+    const answer = await callServer(
+      this.work.stateDirectory,
+      "pool",
+      "status",
+      null,
+    );
+    if (answer === undefined) throw new Error("The server does not answer");
+    return answer.answer;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.work[Symbol.asyncDispose]();
+  }
+}
+
+/** Latencies, milliseconds. */
+class Latencies {
+  readonly #all: number[] = [];
+
+  async time<T>(act: () => Promise<T>): Promise<T> {
+    const start = performance.now();
+    const result = await act();
+    this.#all.push(performance.now() - start);
+    return result;
+  }
+
+  at(share: number): number {
+    const sorted = this.#all.toSorted((a, b) => a - b);
+    return sorted[Math.ceil(share * sorted.length) - 1] ?? NaN;
+  }
+
+  get count(): number {
+    return this.#all.length;
+  }
+}
+
+/** What others saw. */
+interface Seen {
+  readonly reads: Latencies;
+  readonly fresh: Latencies;
+  readonly status: Latencies;
+}
+
+/** A good client reads, and new clients come, for some time. */
+async function observe(target: Target, seconds: number): Promise<Seen> {
+  const seen = {
+    reads: new Latencies(),
+    fresh: new Latencies(),
+    status: new Latencies(),
+  };
+  using good = await seen.fresh.time(() =>
+    NbdClient.open(target.address, "pool")
+  );
+  const end = performance.now() + seconds * 1000;
+  const readAll = async () => {
+    for (let i = 0; performance.now() < end; i++) {
+      await seen.reads.time(() => good.read(i % 16 * HOSTILE_CHUNK, 4096));
+      if (i % 16 === 0) await sleep(1);
+    }
+  };
+  const comeAll = async () => {
+    while (performance.now() < end) {
+      await seen.fresh.time(async () => {
+        using client = await NbdClient.open(target.address, "pool");
+        await client.read(0, 4096);
+      });
+      await seen.status.time(() => target.status());
+      await sleep(FRESH_EVERY);
+    }
+  };
+  await Promise.all([readAll(), comeAll()]);
+  return seen;
+}
+
+/** @returns Whether a bound was passed by more than the machine's own part. */
+function row(name: string, seen: Seen, quiet: Seen, rss: number): boolean {
+  const ms = (value: number) => value.toFixed(1).padStart(8);
+  const { reads, fresh, status } = seen;
+  const isWithin = reads.at(0.99) - quiet.reads.at(0.99) < READ_MAX &&
+    fresh.at(0.99) - quiet.fresh.at(0.99) < FRESH_MAX &&
+    status.at(0.99) - quiet.status.at(0.99) < FRESH_MAX;
+  print([
+    name.padEnd(30),
+    ...[ms(reads.at(0.5)), ms(reads.at(0.99)), ms(quiet.reads.at(0.99))],
+    ...[ms(fresh.at(0.5)), ms(fresh.at(0.99)), ms(quiet.fresh.at(0.99))],
+    ...[ms(status.at(0.99)), ms(quiet.status.at(0.99))],
+    String(reads.count).padStart(7),
+    rss.toFixed(0).padStart(6),
+    isWithin ? "" : "  OVER",
+  ].join(" "));
+  return isWithin;
+}
+
+function print(line: string): void {
+  // deno-lint-ignore no-console -- this is what it is for
+  console.log(line);
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function residentMib(pid: number): number {
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
+}
+
+/** One kind of attack, and what others see beside it. */
+async function measure(
+  kind: HostileKind,
+  clients: number,
+  threads: string[],
+  seconds: number,
+  quiet: Target,
+): Promise<boolean> {
+  await using target = await Target.start(kind.stage, threads);
+  const { pid } = target.server;
+  using _ = await Attack.begin(target.address, kind, clients);
+  const [seen, beside] = await Promise.all([
+    observe(target, seconds),
+    observe(quiet, seconds),
+  ]);
+  const title = threads.length > 0 ? "loop " : "lanes";
+  const name = `${title} ${kind.name} x${clients}`;
+  return row(name, seen, beside, residentMib(pid));
+}
+
+const args = parseArgs(Deno.args, {
+  string: ["only", "seconds", "clients", "threads"],
+  default: { seconds: "3", clients: "1,8", threads: "0,4" },
+});
+const only = args.only?.split(",") ?? [];
+const columns = ["read p50", "p99", "quiet", "new p50", "p99", "quiet"];
+print([
+  " ".repeat(30),
+  ...[...columns, "st. p99", "quiet"].map((name) => name.padStart(8)),
+  ...["reads".padStart(7), "MiB".padStart(6)],
+].join(" "));
+// A server that nobody attacks, at the same time: what the machine does.
+const quiet = await Target.start("full", ["--threads", "0"]);
+const chosen = HOSTILE_KINDS.filter(({ name }) =>
+  only.length === 0 || only.some((one) => name.startsWith(one))
+);
+let over = 0;
+for (const kind of chosen) {
+  for (const threads of args.threads.split(",")) {
+    for (const clients of args.clients.split(",").map(Number)) {
+      const serve = threads === "4" ? [] : ["--threads", threads];
+      const seconds = Number(args.seconds);
+      if (!await measure(kind, clients, serve, seconds, quiet)) over++;
+    }
+  }
+}
+await quiet[Symbol.asyncDispose]();
+print(over === 0 ? "All within the bounds" : `${over} over the bounds`);
+Deno.exit(over === 0 ? 0 : 1);

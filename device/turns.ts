@@ -1,0 +1,177 @@
+/**
+ * Fair turns of the event loop.
+ *
+ * Long work runs a slice at a time. Between two slices the event loop accepts
+ * connections, serves sockets that are ready, and runs timers. Each turn of
+ * the event loop runs one slice, whoever it belongs to; owners that have work
+ * pending take turns, so an owner with a thousand jobs delays another owner's
+ * job by one slice, not by a thousand.
+ *
+ * @module
+ */
+
+import { setImmediate } from "node:timers";
+
+/** How long a slice lasts before its owner should ask for another one. */
+export const SLICE_MS = 2;
+/** Without a bell: how often the event loop goes to sleep, milliseconds. */
+const SLEEP_EVERY_MS = 8;
+
+/**
+ * Lets the event loop look at all sockets.
+ *
+ * @returns Fulfilled when it has. May reject; then nobody rings it again.
+ */
+export type Bell = () => Promise<void>;
+
+/** Slices that are pending, by owner. */
+export class Turns {
+  /** In the order in which the owners have their next slice. */
+  readonly #owners = new Map<object, Pending>();
+  readonly #bells: Bell[] = [];
+  #isArmed = false;
+  #sleptAt = -Infinity;
+
+  /**
+   * Waits for the next slice.
+   *
+   * @param owner Whose work it is: a connection, or a part of a pool. Owners
+   *   have one slice each in turn; the slices of one owner run in order.
+   * @returns Fulfilled when the slice begins. It ends when its owner awaits
+   *   anything, at the latest after about {@linkcode SLICE_MS}.
+   */
+  next(owner: object): Promise<void> {
+    return new Promise((resolve) => {
+      let pending = this.#owners.get(owner);
+      if (pending === undefined) {
+        this.#owners.set(owner, pending = new Pending());
+      }
+      pending.add(resolve);
+      this.#arm();
+    });
+  }
+
+  /**
+   * Takes a bell, for as long as it can be rung.
+   *
+   * @param bell The bell. One that comes later is rung in place of it.
+   */
+  addBell(bell: Bell): void {
+    this.#bells.push(bell);
+  }
+
+  /**
+   * Takes a bell away.
+   *
+   * @param bell What {@linkcode addBell} was given.
+   */
+  removeBell(bell: Bell): void {
+    const index = this.#bells.indexOf(bell);
+    if (index >= 0) this.#bells.splice(index, 1);
+  }
+
+  #arm(): void {
+    if (this.#isArmed || this.#owners.size === 0) return;
+    this.#isArmed = true;
+    const bell = this.#bells[this.#bells.length - 1];
+    if (bell === undefined) return this.#comeRound();
+    bell().then(this.#run, () => {
+      this.removeBell(bell);
+      this.#comeRound();
+    });
+  }
+
+  /**
+   * The runtime looks at sockets when it has nothing else to do, or once in
+   * many turns. To sleep makes it look, and takes two milliseconds; so it is
+   * not done each time.
+   */
+  #comeRound(): void {
+    const now = performance.now();
+    if (now - this.#sleptAt < SLEEP_EVERY_MS) {
+      setImmediate(this.#run);
+      return;
+    }
+    setTimeout(() => {
+      this.#sleptAt = performance.now();
+      this.#run();
+    });
+  }
+
+  readonly #run = (): void => {
+    this.#isArmed = false;
+    for (const [owner, pending] of this.#owners) {
+      this.#owners.delete(owner);
+      const begin = pending.take();
+      if (!pending.isEmpty) this.#owners.set(owner, pending);
+      begin();
+      break;
+    }
+    this.#arm();
+  };
+}
+
+/** The slices of this thread. */
+export const turns: Turns = new Turns();
+
+/** A queue whose ends both cost the same at any length. */
+class Pending {
+  #incoming: (() => void)[] = [];
+  /** In reverse order. */
+  #outgoing: (() => void)[] = [];
+
+  get isEmpty(): boolean {
+    return this.#incoming.length === 0 && this.#outgoing.length === 0;
+  }
+
+  add(begin: () => void): void {
+    this.#incoming.push(begin);
+  }
+
+  /** Requires that it is not empty. */
+  take(): () => void {
+    if (this.#outgoing.length === 0) {
+      this.#outgoing = this.#incoming.reverse();
+      this.#incoming = [];
+    }
+    return this.#outgoing.pop() ?? (() => {});
+  }
+}
+
+/**
+ * How much of a slice is left. It looks at the clock only every so many steps,
+ * since a look costs more than a cheap step.
+ */
+export class Slice {
+  readonly #stepsALook: number;
+  #steps = 0;
+  #since = -Infinity;
+
+  /**
+   * Creates a slice that counts as over until {@linkcode begin}.
+   *
+   * @param stepsALook Steps between two looks at the clock.
+   */
+  constructor(stepsALook: number) {
+    this.#stepsALook = stepsALook;
+  }
+
+  /** A slice begins now. */
+  begin(): void {
+    this.#steps = 0;
+    this.#since = performance.now();
+  }
+
+  /**
+   * Notes work.
+   *
+   * @param steps How many steps it was worth.
+   * @returns Whether the slice is over: the owner should wait for the next one.
+   */
+  spend(steps: number): boolean {
+    this.#steps += steps;
+    if (this.#steps < this.#stepsALook) return false;
+    this.#steps = 0;
+    return performance.now() - this.#since >= SLICE_MS;
+  }
+}
