@@ -15,91 +15,20 @@
  */
 
 import { parseArgs } from "@std/cli";
-import { callServer } from "../cli/control_client.ts";
+import { AttackedPool } from "../tests/helpers/attacked_pool.ts";
 import {
   Attack,
-  DENSE_BYTES,
-  GOOD_BYTES,
   HOSTILE_CHUNK,
-  HOSTILE_DISK,
   HOSTILE_KINDS,
   type HostileKind,
-  type Stage,
 } from "../tests/helpers/hostile.ts";
 import { NbdClient } from "../tests/helpers/nbd_client.ts";
-import { type Server, Workspace } from "../tests/helpers/virstor.ts";
 
-const MIB = 1024 * 1024;
 /** What is promised, milliseconds. */
 const READ_MAX = 50;
 const FRESH_MAX = 200;
 /** How often a new client comes, milliseconds. */
 const FRESH_EVERY = 50;
-
-/** Component sizes of a stage. */
-const COMPONENTS: Readonly<Record<Stage, string>> = {
-  dense: "200M",
-  full: "8M",
-  roomy: "256G",
-};
-
-/** A pool on a stage, served. */
-class Target implements AsyncDisposable {
-  readonly work: Workspace;
-  readonly server: Server;
-
-  private constructor(work: Workspace, server: Server) {
-    this.work = work;
-    this.server = server;
-  }
-
-  get address(): { path: string } {
-    return { path: this.work.path("socket") };
-  }
-
-  static async start(stage: Stage, threads: string[]): Promise<Target> {
-    const work = await Workspace.create();
-    const paths = [work.path("c0"), work.path("c1")];
-    await work.succeed([
-      ...["label", "-s", String(HOSTILE_DISK), "-m", String(HOSTILE_CHUNK)],
-      ...["--create", COMPONENTS[stage], "pool", ...paths],
-    ]);
-    const socket = ["--socket", work.path("socket")];
-    const target = new Target(
-      work,
-      await work.serve(["serve", ...socket, ...threads, "pool"]),
-    );
-    await target.#prepare(stage);
-    return target;
-  }
-
-  async #prepare(stage: Stage): Promise<void> {
-    using client = await NbdClient.open(this.address, "pool");
-    const bytes = new Uint8Array(MIB).fill(1);
-    const end = stage === "dense" ? DENSE_BYTES : GOOD_BYTES;
-    for (let at = 0; at < end; at += MIB) await client.write(at, bytes);
-    if (stage !== "full") return;
-    const report = await this.status();
-    for (let i = 0; i < report.pool.freeChunks; i++) {
-      await client.write(MIB + i * HOSTILE_CHUNK, new Uint8Array(1));
-    }
-  }
-
-  async status() {
-    const answer = await callServer(
-      this.work.stateDirectory,
-      "pool",
-      "status",
-      null,
-    );
-    if (answer === undefined) throw new Error("The server does not answer");
-    return answer.answer;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.work[Symbol.asyncDispose]();
-  }
-}
 
 /** Latencies, milliseconds. */
 class Latencies {
@@ -130,7 +59,7 @@ interface Seen {
 }
 
 /** A good client reads, and new clients come, for some time. */
-async function observe(target: Target, seconds: number): Promise<Seen> {
+async function observe(target: AttackedPool, seconds: number): Promise<Seen> {
   const seen = {
     reads: new Latencies(),
     fresh: new Latencies(),
@@ -188,21 +117,15 @@ function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-function residentMib(pid: number): number {
-  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
-}
-
 /** One kind of attack, and what others see beside it. */
 async function measure(
   kind: HostileKind,
   clients: number,
   threads: string[],
   seconds: number,
-  quiet: Target,
+  quiet: AttackedPool,
 ): Promise<boolean> {
-  await using target = await Target.start(kind.stage, threads);
-  const { pid } = target.server;
+  await using target = await AttackedPool.start(kind.stage, threads);
   using _ = await Attack.begin(target.address, kind, clients);
   const [seen, beside] = await Promise.all([
     observe(target, seconds),
@@ -210,7 +133,7 @@ async function measure(
   ]);
   const title = threads.length > 0 ? "loop " : "lanes";
   const name = `${title} ${kind.name} x${clients}`;
-  return row(name, seen, beside, residentMib(pid));
+  return row(name, seen, beside, target.residentBytes / 2 ** 20);
 }
 
 const args = parseArgs(Deno.args, {
@@ -225,7 +148,7 @@ print([
   ...["reads".padStart(7), "MiB".padStart(6)],
 ].join(" "));
 // A server that nobody attacks, at the same time: what the machine does.
-const quiet = await Target.start("full", ["--threads", "0"]);
+const quiet = await AttackedPool.start("full", ["--threads", "0"]);
 const chosen = HOSTILE_KINDS.filter(({ name }) =>
   only.length === 0 || only.some((one) => name.startsWith(one))
 );

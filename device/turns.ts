@@ -138,40 +138,53 @@ class Pending {
   }
 }
 
+/** A look at the clock that finds more than this asks for closer looks. */
+const CLOSE_MS = 0.5;
+
 /**
  * How much of a slice is left. It looks at the clock only every so many steps,
- * since a look costs more than a cheap step.
+ * since a look costs more than a cheap step; and oftener where steps turn out
+ * to be slow, as those are that wait for a disk.
  */
 export class Slice {
-  readonly #stepsALook: number;
+  readonly #stepsMax: number;
+  #stepsALook: number;
   #steps = 0;
   #since = -Infinity;
+  #lookedAt = -Infinity;
 
   /**
    * Creates a slice that counts as over until {@linkcode begin}.
    *
-   * @param stepsALook Steps between two looks at the clock.
+   * @param stepsALook Steps between two looks at the clock, at most.
+   * @param firstSteps Steps before the first look.
    */
-  constructor(stepsALook: number) {
-    this.#stepsALook = stepsALook;
+  constructor(stepsALook: number, firstSteps: number = stepsALook) {
+    this.#stepsMax = stepsALook;
+    this.#stepsALook = firstSteps;
   }
 
   /** A slice begins now. */
   begin(): void {
     this.#steps = 0;
-    this.#since = performance.now();
+    this.#since = this.#lookedAt = performance.now();
   }
 
   /**
    * Notes work.
    *
-   * @param steps How many steps it was worth.
+   * @param steps How many steps it was worth, a whole number.
    * @returns Whether the slice is over: the owner should wait for the next one.
    */
   spend(steps: number): boolean {
     this.#steps += steps;
     if (this.#steps < this.#stepsALook) return false;
     this.#steps = 0;
-    return performance.now() - this.#since >= SLICE_MS;
+    const now = performance.now();
+    this.#stepsALook = now - this.#lookedAt > CLOSE_MS
+      ? Math.max(1, this.#stepsALook >> 2)
+      : Math.min(this.#stepsMax, this.#stepsALook * 2);
+    this.#lookedAt = now;
+    return now - this.#since >= SLICE_MS;
   }
 }

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { turns } from "../device/mod.ts";
+import { joinParts, turns } from "../device/mod.ts";
 import { closeQuietly } from "./stream.ts";
 
 const LOOPBACK = "127.0.0.1";
@@ -59,10 +59,14 @@ export class LoopBell {
 
   readonly #ring = async (): Promise<void> => {
     // Nothing is there yet, so this can come from a look at the sockets only.
-    const reading = this.#far.read(this.#target);
-    const writing = this.#near.write(this.#byte);
-    const [count] = await Promise.all([reading, writing]);
-    if (count === null) throw new Deno.errors.BadResource("It is closed");
+    const read = async () => {
+      const count = await this.#far.read(this.#target);
+      if (count === null) throw new Deno.errors.BadResource("It is closed");
+    };
+    const write = async () => {
+      await this.#near.write(this.#byte);
+    };
+    await joinParts([read, write], (start) => start());
   };
 
   /** Closes it; long work comes round in another way. */

@@ -23,7 +23,8 @@ export function stepsOf({ command, length }: NbdRequest): number {
       return 1;
     case COMMAND_READ:
     case COMMAND_WRITE:
-      return 1 + length / STEP_BYTES;
+      // A whole number, which costs less to add up.
+      return 1 + ((length / STEP_BYTES) | 0);
     default:
       return STEPS_A_LOOK;
   }

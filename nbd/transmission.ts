@@ -81,7 +81,7 @@ export class Transmission {
   #large: LargeWrite | undefined = undefined;
 
   readonly #polling = new Polling();
-  readonly #slice = new Slice(STEPS_A_LOOK);
+  readonly #slice = new Slice(STEPS_A_LOOK, 1);
   /** No more requests are executed in this slice. */
   #isSliceOver = false;
 

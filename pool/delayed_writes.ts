@@ -375,7 +375,10 @@ export class DelayedWrites {
     this.#working.delete(write);
     if (this.#ranges.delete(write)) this.#runs = undefined;
     this.#watchCongestion();
-    write.signal?.removeEventListener("abort", write.onAbort);
+    // It looks through all listeners, and there may be thousands.
+    if (write.signal?.aborted === false) {
+      write.signal.removeEventListener("abort", write.onAbort);
+    }
     if (!wasWaiting || this.#writes.size > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;

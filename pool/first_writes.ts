@@ -339,7 +339,7 @@ export class FirstWrites {
           this.delayed.served(wanted.of, wanted.chunk);
         }
         this.#isRangesTurn = wanted.of === undefined;
-        isOver = slice.spend(1 + bytes / STEP_BYTES);
+        isOver = slice.spend(1 + Math.floor(bytes / STEP_BYTES));
       }
     } catch (error) {
       if (this.#hasFailed) return; // All that waited were told.

@@ -11,12 +11,10 @@ import { Slice } from "../device/mod.ts";
 import { assert } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { ForwardMap } from "./forward_map.ts";
-import { turn, TURN_BUDGET } from "./turn.ts";
+import { PIECE_STEP_BYTES, turn, TURN_BUDGET } from "./turn.ts";
 
-/** Zeroing so many bytes is a step of a slice, and so is each call. */
-const STEP_BYTES = 256 << 10;
 /** Steps of zeroing between two looks at the clock. */
-const STEPS_A_LOOK = 16;
+const STEPS_A_LOOK = 4;
 /** Chunks that are looked up between two looks at the clock. */
 const CHUNKS_A_LOOK = 4096;
 /** What it costs to ask a file for its holes, in chunks that are looked up. */
@@ -101,7 +99,7 @@ function oneSlice(
     const pending = act(component, at, count, chunk);
     assert(pending === undefined, "components finish what is short at once");
     from += count;
-    if (slice.spend(1 + count / STEP_BYTES)) return from;
+    if (slice.spend(1 + Math.floor(count / PIECE_STEP_BYTES))) return from;
   }
   return stop;
 }

@@ -15,17 +15,10 @@ import type { Completion } from "../device/mod.ts";
 import { joinParts, Slice } from "../device/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
 import type { Component, ComponentDevice } from "./component.ts";
-import { pause, turn } from "./turn.ts";
+import { pause, PIECE_BYTES, PIECE_STEP_BYTES, turn } from "./turn.ts";
 
-/**
- * The longest part that is punched, or zeroed, with one call, bytes: it takes
- * about 2 ms where all of it is in the page cache.
- */
-const PIECE_BYTES = 4 << 20;
-/** Zeroing so many bytes is a step of a slice, and so is each call. */
-const STEP_BYTES = 256 << 10;
 /** Steps between two looks at the clock. */
-const STEPS_A_LOOK = 16;
+const STEPS_A_LOOK = 1;
 /** Chunks of a component that are freed together. */
 const CHUNKS_A_BATCH = 16_384;
 /** Chunks that are handed back to the allocator without a look at the clock. */
@@ -181,7 +174,7 @@ export class Releases {
         const length = Math.min(PIECE_BYTES, end - at);
         const zeroed: Completion = device.writeZeroes(at, length);
         if (zeroed !== undefined) await zeroed;
-        if (!slice.spend(1 + length / STEP_BYTES)) continue;
+        if (!slice.spend(1 + Math.floor(length / PIECE_STEP_BYTES))) continue;
         await turn();
         slice.begin();
       }

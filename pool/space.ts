@@ -16,7 +16,7 @@
 import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { PoolFormat } from "./pool_format.ts";
-import { turn } from "./turn.ts";
+import { PIECE_BYTES, turn } from "./turn.ts";
 
 /** Punch this many bytes ahead: it costs next to nothing. */
 const PUNCH_AHEAD_BYTES = 1 << 30;
@@ -24,12 +24,6 @@ const PUNCH_AHEAD_BYTES = 1 << 30;
 const ZERO_AHEAD_BYTES = 16 << 20;
 /** Runs of free chunks that are made ready together. */
 const RUNS_MAX = 64;
-/**
- * The longest part that is punched, or zeroed, with one call, bytes: it takes
- * about 2 ms where all of it is in the page cache.
- */
-const PIECE_BYTES = 4 << 20;
-
 /** Who is told of changes. */
 export interface SpaceObserver {
   /** Chunks have become free, or free ones ready. */

@@ -6,12 +6,20 @@
 
 import { turns } from "../device/mod.ts";
 
+/**
+ * The longest part of a component that is punched or zeroed with one call,
+ * bytes: it takes about 2 ms where all of it is in the page cache.
+ */
+export const PIECE_BYTES: number = 4 << 20;
+/** Punching or zeroing so many bytes is one more step of a slice. */
+export const PIECE_STEP_BYTES: number = 256 << 10;
+
 /** How much work is done between two looks at the clock; less in some tests. */
 export const TURN_BUDGET = {
   /** Chunks that are unmapped: about 2 ms if each is on another page. */
   unmappedChunks: 128,
-  /** Bytes that are zeroed or punched in place with one call: about 2 ms. */
-  zeroedBytes: 4 << 20,
+  /** Bytes of a request that are zeroed or punched in place with one call. */
+  zeroedBytes: PIECE_BYTES,
 };
 
 /** The owner of what a pool does by itself, beside requests. */

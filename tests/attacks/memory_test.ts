@@ -37,6 +37,13 @@ const THREADS_MAX = 64 * MIB;
 const GARBAGE_MAX = 32 * MIB;
 /** The longest read, bytes. */
 const READ_MAX = 32 * MIB;
+/** How much more than before an attack the server may hold after it. */
+const AFTER_FACTOR = 1.5;
+/**
+ * For how long, milliseconds: it is promised within 60 s, where the machine has
+ * time for it.
+ */
+const AFTER_MS = 120_000;
 /** How often the memory is measured, milliseconds. */
 const SAMPLE_MS = 10;
 /** Rounds of the good client during an attack. */
@@ -87,6 +94,11 @@ class Measured implements AsyncDisposable {
       return clients;
     });
     return measured;
+  }
+
+  /** Resident memory of the server, bytes. */
+  get residentBytes(): number {
+    return residentBytes(this.#served.server.pid);
   }
 
   /** What the server has said. */
@@ -262,6 +274,33 @@ Deno.test({
       return [];
     });
     assertAtMost(growth, AGAIN_MAX);
+  },
+});
+
+Deno.test({
+  name: "what an attack has cost is given back",
+  ignore: IGNORED,
+  async fn() {
+    await using measured = await Measured.start();
+    const before = measured.residentBytes;
+    let most = before;
+    const clients: NbdClient[] = [];
+    for (let i = 0; i < MANY; i++) {
+      const client = await measured.open(DIALECTS[i % 3] ?? "simple");
+      await (i % 2 === 0 ? askAndIgnore(client) : promise(client));
+      clients.push(client);
+      most = Math.max(most, measured.residentBytes);
+    }
+    assert(most > AFTER_FACTOR * before, "the attack has cost something");
+    for (const client of clients) client.close();
+    for (const end = performance.now() + AFTER_MS;;) {
+      const { residentBytes: after } = measured;
+      if (after <= AFTER_FACTOR * before) break;
+      const told = [before, most, after].map((one) => Math.round(one / MIB));
+      assert(performance.now() < end, `${told.join(", ")} MiB`);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    await measured.work(ROUNDS);
   },
 });
 

@@ -145,7 +145,7 @@ export const HOSTILE_KINDS: readonly HostileKind[] = [
     name: "write-32m",
     stage: "roomy",
     dialect: "simple",
-    count: 20,
+    count: 4,
     request: (i, { client }) => ({
       command: NBD.CMD_WRITE,
       offset: freshChunk(0, client) + (i % 4) * 32 * MIB,
