@@ -8,7 +8,7 @@
 
 import { createHash } from "node:crypto";
 import { isAbsolute, join, relative, resolve } from "node:path";
-import { VirstorError } from "../errors.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import type { Environment } from "./command.ts";
 
 /** What a path of a Unix socket may be long, bytes; fewer on BSD systems. */
@@ -122,7 +122,7 @@ export function shortSocketPath(path: string, advice: string): string {
   if (length > SOCKET_PATH_MAX) {
     throw new VirstorError(
       "invalid",
-      `Cannot use socket "${absolute}": the path is ${length} bytes long, ` +
+      `Cannot use socket "${absolute}": the path is ${inBytes(length)} long, ` +
         `the system takes ${SOCKET_PATH_MAX}; ${advice}`,
     );
   }

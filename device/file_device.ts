@@ -11,7 +11,7 @@
  */
 
 import fs from "node:fs";
-import { VirstorError } from "../errors.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import type {
   BlockDevice,
   Completion,
@@ -339,7 +339,7 @@ export class FileDevice implements BlockDevice {
       if (options?.fastOnly === true) {
         throw new VirstorError(
           "unsupported",
-          `Cannot zero ${length} bytes of "${this.path}" fast`,
+          `Cannot zero ${inBytes(length)} of "${this.path}" fast`,
         );
       }
       if (length > ZERO_TURN_BYTES) {
@@ -435,7 +435,7 @@ export class FileDevice implements BlockDevice {
     offset: number,
     cause: unknown,
   ): VirstorError {
-    const what = `${action} ${length} bytes at ${offset} of "${this.path}"`;
+    const what = `${action} ${inBytes(length)} at ${offset} of "${this.path}"`;
     return transferError(what, this.#descriptor < 0, cause);
   }
 }

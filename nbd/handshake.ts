@@ -13,7 +13,7 @@
  * @module
  */
 
-import { assert, VirstorError } from "../errors.ts";
+import { assert, counted, inBytes, VirstorError } from "../errors.ts";
 import { assertExport, type NbdExport } from "./export.ts";
 import { HandshakeReader } from "./handshake_reader.ts";
 import { OPTION_DATA_MAX, OPTION_DRAIN_MAX } from "./limits.ts";
@@ -106,7 +106,7 @@ export async function negotiate(
       return { ...answer.then, early: reader.rest() };
     }
   }
-  throw violation(`more than ${optionsMax} options were sent`);
+  throw violation(`more than ${counted(optionsMax, "option")} were sent`);
 }
 
 function readerOf(stream: ByteStream): HandshakeReader {
@@ -146,7 +146,7 @@ function startSession(
  */
 function assertSilence(reader: HandshakeReader): void {
   const { length } = reader.rest();
-  if (length > 0) throw violation(`${length} bytes came behind STARTTLS`);
+  if (length > 0) throw violation(`${inBytes(length)} came behind STARTTLS`);
 }
 
 async function encrypt(
@@ -175,7 +175,7 @@ with IHAVEOPT`);
   }
   // EXPORT_NAME has no error reply, so there is nothing to stay in sync for.
   if (length > OPTION_DRAIN_MAX || number === OPTION_EXPORT_NAME) {
-    throw violation(`option ${number} announces ${length} bytes, at most \
+    throw violation(`option ${number} announces ${inBytes(length)}, at most \
 ${OPTION_DATA_MAX} are taken`);
   }
   await reader.skip(length);

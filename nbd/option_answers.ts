@@ -7,7 +7,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import type { Dialect } from "./dialect.ts";
 import {
   type ExportFacts,
@@ -167,7 +167,7 @@ export function answerOption(option: Option, session: Session): Answer {
     return refusal(
       option,
       REPLY_ERROR_TOO_BIG,
-      `The option's data is ${option.length} bytes, which is too long`,
+      `The option's data is ${inBytes(option.length)}, which is too long`,
     );
   }
   return answer(option, session);

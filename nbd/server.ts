@@ -9,7 +9,13 @@
  * @module
  */
 
-import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
+import {
+  counted,
+  type ErrorCode,
+  isOrAre,
+  messageOf,
+  VirstorError,
+} from "../errors.ts";
 import { createCounters, type NbdCounters } from "./counters.ts";
 import { allEnded, CANCEL_MS, delay, endAll } from "./ending.ts";
 import type { NbdExport } from "./export.ts";
@@ -311,7 +317,8 @@ export class NbdServer {
   }
 
   #fullMessage(): string {
-    return `There are ${this.#limits.clients} clients already`;
+    const { clients } = this.#limits;
+    return `There ${isOrAre(clients)} ${counted(clients, "client")} already`;
   }
 
   /** Makes room for one more handshake. */

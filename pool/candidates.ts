@@ -6,7 +6,7 @@
  */
 
 import { createSparseFile, fileIdentity } from "../device/mod.ts";
-import { VirstorError } from "../errors.ts";
+import { counted, inBytes, isOrAre, VirstorError } from "../errors.ts";
 import { FREEBSD_NAME_LENGTH_MAX } from "../metadata/mod.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import { hasLabel, readComponentLabel } from "./component_label.ts";
@@ -171,9 +171,10 @@ function checkSize(
   if (count >= layout.chunksMin) return;
   throw new VirstorError(
     "invalid",
-    `Cannot use "${path}": ${size} bytes have room for ${count} chunks of ` +
-      `${layout.chunkSize} bytes, at least ${layout.chunksMin} are needed ` +
-      `(${layout.sizeMin} bytes)`,
+    `Cannot use "${path}": ${counted(size, "byte has", "bytes have")} room ` +
+      `for ${counted(count, "chunk")} of ${inBytes(layout.chunkSize)}, ` +
+      `at least ${layout.chunksMin} ${isOrAre(layout.chunksMin)} needed ` +
+      `(${inBytes(layout.sizeMin)})`,
   );
 }
 

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, inBytes, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import { Evacuation } from "./evacuation.ts";
 import type { Finding } from "./findings.ts";
@@ -83,7 +83,10 @@ export class PoolControl {
         paths,
         onCommit: () => this.#hooks.membersChanged(),
       });
-      this.#emit("added", `Added ${result.components.length} components`);
+      this.#emit(
+        "added",
+        `Added ${counted(result.components.length, "component")}`,
+      );
       return result;
     });
   }
@@ -147,7 +150,7 @@ export class PoolControl {
         onShrink: sizeChanged,
       });
       sizeChanged(virtualSize);
-      this.#emit("resized", `The disk has ${virtualSize} bytes now`);
+      this.#emit("resized", `The disk has ${inBytes(virtualSize)} now`);
       return { virtualSize };
     });
   }

@@ -13,7 +13,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, VirstorError } from "../errors.ts";
 
 /** A write that waits, in one piece or in several. */
 export interface DelayedWrite {
@@ -271,7 +271,8 @@ export class DelayedWrites {
         write,
         new VirstorError(
           "no-space",
-          `Cannot write: the pool was full for ${timeoutMs / 1000} seconds`,
+          "Cannot write: the pool was full for " +
+            counted(timeoutMs / 1000, "second"),
         ),
       );
     }

@@ -10,7 +10,7 @@
 
 import type { Completion } from "../device/mod.ts";
 import { both } from "../device/mod.ts";
-import { assert, VirstorError } from "../errors.ts";
+import { assert, inBytes, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { PartAction } from "./mapped_ranges.ts";
 import { eachMapped } from "./mapped_ranges.ts";
@@ -70,7 +70,7 @@ export class Eraser {
     if (options.fastOnly && !isFast) {
       throw new VirstorError(
         "unsupported",
-        `Cannot zero ${length} bytes of pool ` +
+        `Cannot zero ${inBytes(length)} of pool ` +
           `"${this.#parts.settings.name}" fast`,
       );
     }

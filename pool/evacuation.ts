@@ -13,7 +13,14 @@
  * @module
  */
 
-import { assert, messageOf, VirstorError } from "../errors.ts";
+import {
+  assert,
+  counted,
+  inBytes,
+  isOrAre,
+  messageOf,
+  VirstorError,
+} from "../errors.ts";
 import type { Component } from "./component.ts";
 import { copyChunk } from "./copy_chunk.ts";
 import { flushAll } from "./flush_all.ts";
@@ -362,9 +369,10 @@ export function checkRoom(
   if (plan.used <= plan.free) return;
   throw new VirstorError(
     "no-space",
-    `Cannot remove ${leaving.length} components from pool "${name}": ` +
-      `${plan.used} chunks would have to move and ${plan.free} are free on ` +
-      `the others, ${(plan.used - plan.free) * chunkSize} bytes short`,
+    `Cannot remove ${counted(leaving.length, "component")} from pool ` +
+      `"${name}": ${counted(plan.used, "chunk")} would have to move and ` +
+      `${plan.free} ${isOrAre(plan.free)} free on the others, ` +
+      `${inBytes((plan.used - plan.free) * chunkSize)} short`,
   );
 }
 

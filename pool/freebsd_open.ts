@@ -5,7 +5,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, inBytes, VirstorError } from "../errors.ts";
 import type { FreebsdLabel } from "../metadata/mod.ts";
 import { COMPONENT_JOINING, freebsdMapSize } from "../metadata/mod.ts";
 import type { Assembly, OpenComponent } from "./assemble.ts";
@@ -114,7 +114,8 @@ function complete(
     throw new VirstorError(
       "corrupt",
       `Cannot open pool "${name}": "${first.path}" reserves ` +
-        `${label.chunkReserved} chunks for a map of ${mapSize} bytes`,
+        `${counted(label.chunkReserved, "chunk")} for a map of ` +
+        inBytes(mapSize),
     );
   }
   return { ...plan, members, label };
@@ -185,7 +186,10 @@ async function recover(
   }
   if (!isDense(format.members)) {
     const moved = await closeGaps(format, map, plan.label.chunkSize);
-    say(`${moved} chunks were moved to close gaps in the allocation`);
+    say(
+      counted(moved, "chunk was", "chunks were") +
+        " moved to close gaps in the allocation",
+    );
   }
   await format.stop();
   for (const one of plan.removed) {

@@ -5,7 +5,7 @@
  */
 
 import { fileIdentity } from "../device/mod.ts";
-import { VirstorError } from "../errors.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import { openCandidates } from "./candidates.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import { openFileDevice } from "./component.ts";
@@ -107,8 +107,8 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
     const physical = candidates.reduce((sum, one) => sum + one.size, 0);
     if (virtualSize < physical) {
       notices.push(
-        `The virtual size (${virtualSize} bytes) is smaller than the ` +
-          `components (${physical} bytes)`,
+        `The virtual size (${inBytes(virtualSize)}) is smaller than the ` +
+          `components (${inBytes(physical)})`,
       );
     }
     const id = await plan.write(candidates);

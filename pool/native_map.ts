@@ -7,7 +7,7 @@
  * @module
  */
 
-import { assert } from "../errors.ts";
+import { assert, counted } from "../errors.ts";
 import type { Superblock } from "../metadata/mod.ts";
 import { TABLE_SLOTS_SIZE, tableSlotPosition } from "../metadata/mod.ts";
 import type { Component } from "./component.ts";
@@ -150,7 +150,7 @@ function faultOf(
   virtualChunk: number,
   virtualChunks: number,
 ): string {
-  if (chunk >= chunkCount) return `there are ${chunkCount} chunks`;
+  if (chunk >= chunkCount) return `there are ${counted(chunkCount, "chunk")}`;
   return virtualChunk >= virtualChunks
     ? `the disk has ${virtualChunks} virtual chunks`
     : "";

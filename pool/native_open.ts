@@ -5,7 +5,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, isOrAre, VirstorError } from "../errors.ts";
 import type { DecodedSuperblock, Superblock } from "../metadata/mod.ts";
 import type { Assembly, OpenComponent } from "./assemble.ts";
 import { missingError } from "./assemble.ts";
@@ -225,8 +225,9 @@ async function recover(
     const sorted = chunks.toSorted((a, b) => a - b);
     format.recordRelease(component, sorted);
     say(
-      `${chunks.length} chunks of "${component.device.path}" that are ` +
-        "elsewhere by now are freed",
+      `"${component.device.path}": ` +
+        counted(chunks.length, "chunk that is", "chunks that are") +
+        ` elsewhere by now ${isOrAre(chunks.length)} freed`,
     );
   }
   await format.mirror();
@@ -271,8 +272,12 @@ function noticesOf({ plan, read }: Loaded): Finding[] {
   for (const [component, chunks] of read.superseded) {
     findings.push(notice(
       "superseded",
-      `Chunks ${chunks.join(", ")} hold virtual chunks that are elsewhere by ` +
-        "now",
+      chunks.length === 1
+        ? `Chunk ${chunks[0]} holds a virtual chunk that is elsewhere by now`
+        : `Chunks ${
+          chunks.join(", ")
+        } hold virtual chunks that are elsewhere ` +
+          "by now",
       component.device.path,
     ));
   }

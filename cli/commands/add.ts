@@ -4,6 +4,7 @@
  * @module
  */
 
+import { counted } from "../../errors.ts";
 import { type AddResult, openPool } from "../../pool/mod.ts";
 import { addComponents } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
@@ -40,13 +41,11 @@ export async function run(
     add(environment.stateDirectory(), name, request),
   );
   const { components } = result;
-  print(
-    `Added ${components.length} component` +
-      `${components.length === 1 ? "" : "s"} to pool "${name}"`,
-  );
+  print(`Added ${counted(components.length, "component")} to pool "${name}"`);
   if (invocation.flag("verbose")) {
     for (const { index, path, size, chunkCount } of components) {
-      print(`${index}: ${path}, ${formatSize(size)}, ${chunkCount} chunks`);
+      const chunks = counted(chunkCount, "chunk");
+      print(`${index}: ${path}, ${formatSize(size)}, ${chunks}`);
     }
   }
   return EXIT_OK;

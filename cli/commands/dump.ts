@@ -4,6 +4,7 @@
  * @module
  */
 
+import { counted } from "../../errors.ts";
 import { type ComponentLabel, readLabel } from "../../pool/mod.ts";
 import type { Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
@@ -79,7 +80,7 @@ function nativePairs(label: LabelOf<"native">): [string, string][] {
     ],
     ...members.map(({ uuid, state, chunkCount }, at): [string, string] => [
       `Member ${at}`,
-      `${uuid}, ${state}, ${chunkCount} chunks`,
+      `${uuid}, ${state}, ${counted(chunkCount, "chunk")}`,
     ]),
   ];
 }

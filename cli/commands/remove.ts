@@ -5,7 +5,7 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
+import { counted, isOrAre, VirstorError } from "../../errors.ts";
 import { openPool, type Pool, type RemovePlan } from "../../pool/mod.ts";
 import { registerOpenPool, SERVED_EVACUATION_RATE } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
@@ -242,19 +242,19 @@ function showOutcome(
   if (invocation.flag("json")) return printJson({ name, ...outcome });
   const { removed, evacuating, kept } = outcome;
   if (removed.length > 0) {
-    print(`Removed ${counted(removed)} from pool "${name}"`);
+    print(`Removed ${componentsOf(removed)} from pool "${name}"`);
   }
   if (evacuating.length > 0) {
     print(
-      `Evacuating ${counted(evacuating)} of pool "${name}", which ` +
-        `${evacuating.length === 1 ? "is" : "are"} removed then`,
+      `Evacuating ${componentsOf(evacuating)} of pool "${name}", which ` +
+        `${isOrAre(evacuating.length)} removed then`,
     );
   }
-  if (kept.length > 0) print(`Kept ${counted(kept)} in pool "${name}"`);
+  if (kept.length > 0) print(`Kept ${componentsOf(kept)} in pool "${name}"`);
   if (!invocation.flag("verbose")) return;
   for (const path of [...removed, ...evacuating, ...kept]) print(path);
 }
 
-function counted({ length }: readonly string[]): string {
-  return `${length} component${length === 1 ? "" : "s"}`;
+function componentsOf({ length }: readonly string[]): string {
+  return counted(length, "component");
 }

@@ -5,7 +5,7 @@
  */
 
 import { exists } from "@std/fs";
-import { VirstorError } from "../../errors.ts";
+import { counted, VirstorError } from "../../errors.ts";
 import { taste, type TastedPool, type TasteReport } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
@@ -91,5 +91,6 @@ function poolText({ name, components, count, missing }: TastedPool): string {
   const lacks = missing.length === 0
     ? ""
     : `; component ${missing.join(", ")} missing`;
-  return `Pool "${name}": ${components.length} of ${count} components${lacks}`;
+  const all = counted(count, "component");
+  return `Pool "${name}": ${components.length} of ${all}${lacks}`;
 }

@@ -282,7 +282,7 @@ Deno.test("virstor remove takes empty components of a FreeBSD pool", async () =>
   assertEquals({ code, stderr }, {
     code: 9,
     stderr: `virstor: Cannot remove "${work.path("b")}" from pool "demo": ` +
-      "1 of its chunks are in use, and format 1 cannot move them\n",
+      "1 chunk on it is in use, and format 1 cannot move them\n",
   });
   assertEquals((await pathsOf(work)).length, 2);
 });
