@@ -6,6 +6,7 @@
  */
 
 import { VirstorError } from "../errors.ts";
+import { cutText } from "./text_width.ts";
 
 /** How much a server tells: errors only, events too, or all there is. */
 export type LogLevel = "error" | "info" | "debug";
@@ -42,6 +43,8 @@ export class OutputClosedError extends Error {
 
 /** Goes to the start of the terminal's line, and empties it. */
 const START_OF_LINE = "\r\x1b[K";
+/** Columns of a terminal that does not tell how many it has. */
+const COLUMNS = 80;
 /** Where nobody looks on, progress is told again so often, seconds. */
 const QUIET_PROGRESS_SECONDS = 10;
 
@@ -219,13 +222,19 @@ export async function withProgress<T>(
   }
 }
 
-/** As much of a line as the terminal shows without beginning another one. */
+/**
+ * As much of a line as the terminal shows without beginning another one, now:
+ * its window may have changed since the line before.
+ */
 function fitted(line: string): string {
+  let columns = 0;
   try {
-    return line.slice(0, Deno.consoleSize().columns - 1);
+    ({ columns } = Deno.consoleSize());
   } catch {
-    return line;
+    // It does not say.
   }
+  // The last column is left free: some terminals go on in the next line then.
+  return cutText(line, (columns || COLUMNS) - 1);
 }
 
 function writeErrorText(text: string): void {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { padText, textWidth } from "./text_width.ts";
+
 /**
  * Lays rows out in columns, two spaces apart. A column whose cells below the
  * heading all begin with a digit or are `-` is set flush right.
@@ -14,7 +16,7 @@
 export function textTable(rows: readonly (readonly string[])[]): string {
   const [heading = [], ...body] = rows;
   const widths = heading.map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0))
+    Math.max(...rows.map((row) => textWidth(row[column] ?? "")))
   );
   const right = heading.map((_, column) =>
     body.length > 0 &&
@@ -23,8 +25,8 @@ export function textTable(rows: readonly (readonly string[])[]): string {
   return rows.map((row) =>
     row.map((cell, column) =>
       right[column]
-        ? cell.padStart(widths[column] ?? 0)
-        : cell.padEnd(widths[column] ?? 0)
+        ? padText(cell, widths[column] ?? 0, "start")
+        : padText(cell, widths[column] ?? 0)
     ).join("  ").trimEnd()
   ).join("\n");
 }
