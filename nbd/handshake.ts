@@ -51,6 +51,13 @@ export interface HandshakeOptions {
   /** Whether and how to encrypt; STARTTLS is refused without it. */
   readonly tls: NbdTls | undefined;
   /**
+   * Told of the name of an export that there is not, where the client may ask
+   * for another one.
+   *
+   * @param name The name in quotes, on one line.
+   */
+  readonly onUnknownExport: (name: string) => void;
+  /**
    * Called when the connection is encrypted.
    *
    * @param inside What stands for the connection from then on, and ends it.
@@ -126,7 +133,7 @@ are known`);
 /** Nothing is agreed on yet, or any more. */
 function startSession(
   zeroes: boolean,
-  { exports, tls }: HandshakeOptions,
+  { exports, tls, onUnknownExport }: HandshakeOptions,
   security?: Security,
 ): Session {
   const unencrypted = tls?.required === true ? "required" : "optional";
@@ -136,6 +143,7 @@ function startSession(
     security: security ?? (tls === undefined ? "plain" : unencrypted),
     dialect: "simple",
     selection: undefined,
+    onUnknownExport,
     nextContextId: 1,
   };
 }

@@ -56,6 +56,7 @@ import {
   REPLY_ERROR_UNKNOWN,
   REPLY_ERROR_UNSUPPORTED,
 } from "./protocol.ts";
+import { quotedName } from "./sought_export.ts";
 
 /**
  * How safe the way to the client is:
@@ -81,6 +82,12 @@ export interface Session {
   selection:
     | { readonly name: string; readonly contexts: readonly SelectedContext[] }
     | undefined;
+  /**
+   * Told of the name of an export that there is not.
+   *
+   * @param name The name in quotes, on one line.
+   */
+  readonly onUnknownExport: (name: string) => void;
   /** The next number for a context: none stands for two in one handshake. */
   nextContextId: number;
 }
@@ -220,7 +227,7 @@ function answerExportName(option: Option, session: Session): Answer {
   if (choice === undefined) {
     throw new VirstorError(
       "not-found",
-      "The client asked for an unknown export",
+      `There is no export ${quotedName(name)}, for which the client asked`,
     );
   }
   return {
@@ -250,7 +257,7 @@ function answerInfo(option: Option, session: Session): Answer {
   const query = decodeInfoQuery(option.data);
   if (query === undefined) return refuseNonsense(option);
   const choice = choose(query.name, session);
-  if (choice === undefined) return refuseName(option);
+  if (choice === undefined) return refuseName(option, query.name, session);
   const { served, facts } = choice;
   // Block sizes are told to everybody: who did not ask may ignore them.
   const messages = [
@@ -302,7 +309,7 @@ function answerMetaContext(option: Option, session: Session): Answer {
   if (query === undefined) return refuseNonsense(option);
   const { name, queries } = query;
   const served = findExport(session.exports, name);
-  if (served === undefined) return refuseName(option);
+  if (served === undefined) return refuseName(option, name, session);
   const all = allContexts(served.device, served.contexts);
   const selects = number === OPTION_SET_META_CONTEXT;
   const found = !selects && queries.length === 0
@@ -342,7 +349,8 @@ function refuseNonsense(option: Option): Answer {
   );
 }
 
-function refuseName(option: Option): Answer {
+function refuseName(option: Option, name: string, session: Session): Answer {
+  session.onUnknownExport(quotedName(name));
   return refusal(
     option,
     REPLY_ERROR_UNKNOWN,

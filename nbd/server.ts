@@ -9,13 +9,7 @@
  * @module
  */
 
-import {
-  counted,
-  type ErrorCode,
-  isOrAre,
-  messageOf,
-  VirstorError,
-} from "../errors.ts";
+import { counted, type ErrorCode, messageOf, VirstorError } from "../errors.ts";
 import { createCounters, type NbdCounters } from "./counters.ts";
 import { allEnded, CANCEL_MS, delay, endAll } from "./ending.ts";
 import type { NbdExport } from "./export.ts";
@@ -25,6 +19,8 @@ import { LaneStream } from "./lane_stream.ts";
 import { Lanes } from "./lanes.ts";
 import { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
 import { NativeStream } from "./native_stream.ts";
+import { isTcp, peerOf } from "./peer.ts";
+import { soughtText } from "./sought_export.ts";
 import { type ByteStream, closeQuietly } from "./stream.ts";
 import type { NbdTls } from "./tls.ts";
 import { TlsStream } from "./tls_stream.ts";
@@ -123,6 +119,8 @@ interface Client {
   readonly ended: Promise<void>;
   transmission: Transmission | undefined;
   exportName: string | undefined;
+  /** The export that it asked for in vain, in quotes. */
+  sought: string | undefined;
   /** Why the server has ended the handshake. */
   cutBecause: string | undefined;
 }
@@ -282,6 +280,7 @@ export class NbdServer {
       ended: end.promise,
       transmission: undefined,
       exportName: undefined,
+      sought: undefined,
       cutBecause: undefined,
     };
     this.#clients.add(client);
@@ -318,7 +317,8 @@ export class NbdServer {
 
   #fullMessage(): string {
     const { clients } = this.#limits;
-    return `There ${isOrAre(clients)} ${counted(clients, "client")} already`;
+    const are = clients === 1 ? "is" : "are";
+    return `There ${are} ${counted(clients, "client")} already`;
   }
 
   /** Makes room for one more handshake. */
@@ -377,7 +377,8 @@ export class NbdServer {
       ? " over TLS"
       : "";
     const message = `Uses export "${name}"${over}, ${facts.dialect} replies` +
-      (contexts.length === 0 ? "" : `, contexts${contexts.join("")}`);
+      (contexts.length === 0 ? "" : `, contexts${contexts.join("")}`) +
+      soughtText(client.sought);
     this.#log({ kind: "connected", client: id, peer, message });
     const { idleMs } = this.#limits;
     const timer = idleMs === 0
@@ -466,16 +467,19 @@ export class NbdServer {
         optionsMax,
         isStopping,
         tls: this.#tls,
+        onUnknownExport: (name) => client.sought = name,
         onEncrypted: (inside) => client.stream = inside,
       });
       if (negotiated === undefined) {
-        const message = "Left without choosing an export";
+        const message = "Left without choosing an export" +
+          soughtText(client.sought);
         this.#log({ kind: "left", client: id, peer, message });
       }
       return negotiated;
     } catch (error) {
       if (!isExpected(error)) throw error;
-      this.#refuse(client, client.cutBecause ?? messageOf(error));
+      const reason = client.cutBecause ?? messageOf(error);
+      this.#refuse(client, reason + soughtText(client.sought));
       return undefined;
     } finally {
       clearTimeout(timer);
@@ -490,14 +494,4 @@ function isExpected(error: unknown): boolean {
   // with a system code.
   return Object.values(Deno.errors).some((known) => error instanceof known) ||
     (error instanceof Error && "code" in error);
-}
-
-function isTcp(connection: Deno.Conn): connection is Deno.TcpConn {
-  return connection.remoteAddr.transport === "tcp";
-}
-
-function peerOf(address: Deno.Addr): string {
-  return address.transport === "tcp"
-    ? `${address.hostname}:${address.port}`
-    : address.transport;
 }
