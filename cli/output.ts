@@ -6,10 +6,13 @@
  */
 
 import { VirstorError } from "../errors.ts";
+import {
+  EVENT_LEVELS,
+  type EventName,
+  LOG_LEVELS,
+  type LogLevel,
+} from "./event_levels.ts";
 import { cutText } from "./text_width.ts";
-
-/** How much a server tells: errors only, events too, or all there is. */
-export type LogLevel = "error" | "info" | "debug";
 
 /** How lines on standard error are written. */
 export interface LogStyle {
@@ -23,7 +26,7 @@ export interface LogStyle {
 
 /** What a line of the log is about, where that is known. */
 export interface LogDetails {
-  /** How much it matters; `info` by default. */
+  /** How much it matters, if not as much as its event usually does. */
   readonly level?: LogLevel;
   /** The pool, which is the export too. */
   readonly pool?: string;
@@ -32,9 +35,6 @@ export interface LogDetails {
   /** Where the client came from. */
   readonly peer?: string;
 }
-
-/** Each level tells what those before it tell. */
-const LEVELS: readonly LogLevel[] = ["error", "info", "debug"];
 
 /** Standard output is gone: whoever read it has seen enough. */
 export class OutputClosedError extends Error {
@@ -114,7 +114,7 @@ export function printJson(value: unknown): void {
  */
 export function printError(text: string): void {
   const message = text.replace(/^virstor: /, "");
-  writeLine("failed", message, { level: "error" }, text);
+  writeLine("failed", message, {}, text);
 }
 
 /**
@@ -143,12 +143,12 @@ export function printInternalError(error: unknown): void {
 /**
  * Writes an event to standard error, with the time.
  *
- * @param event One word.
+ * @param event What it is about; tells how much it matters.
  * @param message One line.
  * @param details What it is about.
  */
 export function log(
-  event: string,
+  event: EventName,
   message: string,
   details: LogDetails = {},
 ): void {
@@ -161,13 +161,13 @@ export function log(
 
 /** One line in the style that is set, if its level is told. */
 function writeLine(
-  event: string,
+  event: EventName,
   message: string,
   details: LogDetails,
   text: string,
 ): void {
-  const { level = "info", ...about } = details;
-  if (LEVELS.indexOf(level) > LEVELS.indexOf(style.level)) return;
+  const { level = EVENT_LEVELS[event], ...about } = details;
+  if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(style.level)) return;
   const start = isLineOpen ? START_OF_LINE : "";
   isLineOpen = false;
   const line = style.format === "text"

@@ -136,8 +136,7 @@ export class ServedPool {
         evacuation: { bytesPerSecond: SERVED_EVACUATION_RATE },
         name,
         onEvent: ({ kind, message }) => {
-          const level = kind === "failed" ? "error" : "info";
-          log(kind, message, { level, pool: name });
+          log(kind, message, { pool: name });
           if (kind === "removed") onRemoved();
         },
       }),
@@ -187,7 +186,7 @@ function told(name: string, handlers: ControlHandlers): ControlHandlers {
   const entries = Object.entries(handlers).map(([call, handler]) => [
     call,
     (request: never) => {
-      log("control", `Asked for "${call}"`, { level: "debug", pool: name });
+      log("control", `Asked for "${call}"`, { pool: name });
       return (handler as (request: never) => unknown)(request);
     },
   ]);

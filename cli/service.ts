@@ -325,7 +325,6 @@ class Service {
     const found = this.#nbd.clients.find(({ id }) => id === client);
     const pool = found?.exportName;
     log(kind, message, {
-      level: ["accept-failed", "error"].includes(kind) ? "error" : "info",
       ...pool !== undefined && { pool },
       ...client !== 0 && { client, peer },
     });

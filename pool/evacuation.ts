@@ -198,7 +198,7 @@ export class Evacuation {
       if (this.#isStopping) return;
       this.#reason = messageOf(error);
       this.#parts.settings.onEvent({
-        kind: "evacuation",
+        kind: "evacuation-failed",
         message: `The evacuation stopped: ${this.#reason}`,
       });
     } finally {

@@ -133,7 +133,7 @@ const CASES: readonly (readonly [string[], string])[] = [
   ],
   [
     ["serve", "demo", "--log-level", "loud"],
-    'Option --log-level knows no "loud"\nIt is info, error or debug\n',
+    'Option --log-level knows no "loud"\nIt is error, warning, info or debug\n',
   ],
   [
     ["serve", "demo", "--log-format", "xml"],
