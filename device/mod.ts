@@ -20,6 +20,7 @@ export type { FileDeviceOptions } from "./file_device.ts";
 export type { FlushObserver } from "./file_sync.ts";
 export { createSparseFile, fileIdentity } from "./files.ts";
 export type { FileLock } from "./files.ts";
+export { missingDirectory } from "./missing_directory.ts";
 export { LeasedDisk } from "./leased_disk.ts";
 export { LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
 export type {

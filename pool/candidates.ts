@@ -5,7 +5,11 @@
  * @module
  */
 
-import { createSparseFile, fileIdentity } from "../device/mod.ts";
+import {
+  createSparseFile,
+  fileIdentity,
+  missingDirectory,
+} from "../device/mod.ts";
 import { counted, inBytes, isOrAre, VirstorError } from "../errors.ts";
 import { FREEBSD_NAME_LENGTH_MAX } from "../metadata/mod.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
@@ -154,6 +158,8 @@ function identityOrNone(
       throw error;
     }
     if (createSize !== undefined) return undefined;
+    // It makes files, not directories.
+    if (missingDirectory(path) !== "") throw error;
     throw new VirstorError(
       "not-found",
       `${error.message}, --create SIZE makes it`,
