@@ -43,6 +43,8 @@ export class OutputClosedError extends Error {
 
 /** Goes to the start of the terminal's line, and empties it. */
 const START_OF_LINE = "\r\x1b[K";
+/** So many notices are written at once. */
+const NOTICES_MAX = 12;
 /** Columns of a terminal that does not tell how many it has. */
 const COLUMNS = 80;
 /** Where nobody looks on, progress is told again so often, seconds. */
@@ -118,12 +120,17 @@ export function printError(text: string): void {
 }
 
 /**
- * Writes what the user should know of a thing that was done.
+ * Writes what the user should know of a thing that was done. Of a great many
+ * the first ones are written, and how many there are besides.
  *
  * @param notices One line each.
  */
 export function printNotices(notices: readonly string[]): void {
-  for (const notice of notices) {
+  const told = notices.length <= NOTICES_MAX ? notices : [
+    ...notices.slice(0, NOTICES_MAX - 1),
+    `There are ${notices.length - NOTICES_MAX + 1} more notices like these`,
+  ];
+  for (const notice of told) {
     writeLine("notice", notice, {}, `virstor: Notice: ${notice}`);
   }
 }

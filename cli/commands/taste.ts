@@ -10,7 +10,8 @@ import { taste, type TastedPool, type TasteReport } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
 import { absolutePaths } from "../locate.ts";
-import { print, printError, printJson, withProgress } from "../output.ts";
+import { print, printJson, printNotices, withProgress } from "../output.ts";
+import { passedOverNotices } from "../passed_over.ts";
 import { readRegistry, registerPool } from "../registry.ts";
 
 /**
@@ -41,9 +42,7 @@ export async function run(
     printJson({ pools, rejected: report.rejected });
   } else {
     pools.forEach((pool) => print(poolText(pool)));
-    for (const { path, reason } of report.rejected) {
-      printError(`virstor: Notice: Passed over "${path}": ${reason}`);
-    }
+    printNotices(passedOverNotices(report.rejected));
   }
   if (pools.length === 0) {
     throw new VirstorError(
