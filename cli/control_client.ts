@@ -4,7 +4,9 @@
  * @module
  */
 
+import { lstatSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
+import { dirname, resolve } from "node:path";
 import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
 import type { ControlCall, ControlCalls } from "./control_protocol.ts";
 import { EXIT_CODES } from "./exit_code.ts";
@@ -50,9 +52,12 @@ export async function callServer<Call extends ControlCall>(
     if (["ENOENT", "ECONNREFUSED"].includes(systemCode(error))) {
       return undefined;
     }
+    const reason = systemCode(error) === "EACCES"
+      ? foreignReason(socketPath)
+      : messageOf(error);
     throw new VirstorError(
       "io",
-      `Cannot ask the server of pool "${name}": ${messageOf(error)}`,
+      `Cannot ask the server of pool "${name}": ${reason}`,
       { cause: error },
     );
   }
@@ -87,6 +92,24 @@ function post(
 
 function systemCode(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+/** Why the system does not let this user talk to the server. */
+function foreignReason(socketPath: string): string {
+  const path = resolve(socketPath);
+  // Where the directory is closed to others, it tells whose the server is.
+  const owner = ownerOf(path) ?? ownerOf(dirname(path));
+  const whose = owner === undefined ? "" : `, which belongs to user ${owner}`;
+  return `permission denied on its control socket "${path}"${whose}; run the ` +
+    "command as the user who runs the server";
+}
+
+function ownerOf(path: string): number | undefined {
+  try {
+    return lstatSync(path).uid;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Takes an answer apart; what it holds was made by this same program. */

@@ -241,7 +241,7 @@ function unfinishedFindings(plan: Members): Finding[] {
         "Its label is of a larger pool, but it is no component",
         path,
       ),
-      effect: "none; clear it, or add it again with -f",
+      effect: "no data are lost; clear it, or add it again with -f",
     })),
   ];
 }

@@ -138,8 +138,8 @@ function singleCopy({ device, geometry }: ChunkTable, page: number): Finding {
     what: `Page ${page} of the chunk table has one copy only, although the ` +
       "pool was stopped cleanly",
     where: `${device.path} at ${tableSlotPosition(geometry, page, 0)}`,
-    effect: "none if one copy was lost; if both were, an older one counts, " +
-      "and what was written anew since reads as it did then",
+    effect: "no data are lost if one copy was; if both were, an older one " +
+      "counts, and what was written anew since reads as it did then",
   };
 }
 

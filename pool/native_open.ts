@@ -264,7 +264,7 @@ function noticesOf({ plan, read }: Loaded): Finding[] {
   for (const one of plan.stale) {
     findings.push({
       ...notice("stale", `It is stale: ${staleText(one, plan)}`, one.path),
-      effect: "none; it is left out",
+      effect: "no data are lost; it is left out",
     });
   }
   for (const { finding } of read.unsound) findings.push(finding);

@@ -63,7 +63,9 @@ function show(
   dryRun: boolean,
 ): void {
   for (const finding of repaired) {
-    print(findingText(dryRun ? "Would repair" : "Repaired", finding));
+    // What it means for the data is over, or what the next open would do.
+    const done = { ...finding, effect: "" };
+    print(findingText(dryRun ? "Would repair" : "Repaired", done));
   }
   for (const finding of refused) print(findingText("Cannot repair", finding));
   if (repaired.length === 0 && refused.length === 0) {

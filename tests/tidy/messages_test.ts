@@ -1,4 +1,6 @@
 /**
+ * What messages to users look like.
+ *
  * Numbers in messages have nouns in the form that English wants: `1 chunk`, not
  * `1 chunks`. There is one helper for that, `counted()`.
  *
@@ -38,6 +40,16 @@ Deno.test("no message makes a plural by hand", async () => {
     )
   );
   assertEquals(found, [], "use counted() of errors.ts");
+});
+
+Deno.test("no finding has the effect none", async () => {
+  const sources = (await readTextFiles()).filter(({ path }) =>
+    path.startsWith("pool/")
+  );
+  const found = sources.filter(({ text }) =>
+    /effect\b[^"`]{0,60}["`]none\b/.test(text)
+  );
+  assertEquals(found.map(({ path }) => path), [], "say what it means");
 });
 
 Deno.test("counted() gives a number its noun", () => {
