@@ -17,6 +17,7 @@ import {
 import { callServer } from "./control_client.ts";
 import type { ControlCalls, ControlHandlers } from "./control_protocol.ts";
 import { ControlServer } from "./control_server.ts";
+import { forgetRate, recallRate, resumedText } from "./evacuation_rate.ts";
 import { log, printNotices, withProgress } from "./output.ts";
 import { controlSocketPath } from "./state_directory.ts";
 
@@ -128,12 +129,14 @@ export class ServedPool {
       );
     }
     const paths = await findComponents();
+    const keptRate = await recallRate(stateDirectory, name);
+    const bytesPerSecond = keptRate ?? SERVED_EVACUATION_RATE;
     let onRemoved = () => {};
     const pool = await withProgress(
       `Opening pool "${name}"`,
       openPool(paths, {
         ...options,
-        evacuation: { bytesPerSecond: SERVED_EVACUATION_RATE },
+        evacuation: { bytesPerSecond },
         name,
         onEvent: ({ kind, message }) => {
           log(kind, message, { pool: name });
@@ -142,6 +145,13 @@ export class ServedPool {
       }),
     );
     onRemoved = () => void registerOpenPool(stateDirectory, pool);
+    const { evacuation, readOnly } = pool.status();
+    if (evacuation === null) await forgetRate(stateDirectory, name);
+    else if (!readOnly) {
+      const isKept = keptRate !== undefined;
+      const message = resumedText(evacuation, bytesPerSecond, isKept);
+      log("evacuation", message, { pool: name });
+    }
     return new ServedPool(pool, stateDirectory, calls);
   }
 

@@ -10,6 +10,7 @@ import { openPool, type Pool, type RemovePlan } from "../../pool/mod.ts";
 import { registerOpenPool, SERVED_EVACUATION_RATE } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
+import { forgetRate, rememberRate } from "../evacuation_rate.ts";
 import { EXIT_CODES, EXIT_OK } from "../exit_code.ts";
 import { absolutePaths, locateComponents } from "../locate.ts";
 import { print, printJson, withProgress } from "../output.ts";
@@ -164,6 +165,9 @@ async function removeFromStopped(
       doing,
       pool.remove(paths, { bytesPerSecond: rate ?? 0 }),
     );
+    // A stop in the middle leaves the rest to a server.
+    if (rate === undefined) await forgetRate(stateDirectory, name);
+    else await rememberRate(stateDirectory, name, rate);
     if (evacuating.length > 0) await evacuateHere(pool, name, evacuating);
     return { removed: [...removed, ...evacuating], evacuating: [], kept: [] };
   } finally {

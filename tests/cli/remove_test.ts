@@ -209,12 +209,66 @@ Deno.test("virstor remove tells when the pool was stopped meanwhile", async () =
     text,
     /\nEvacuation: +512 KiB left; it goes on when the pool is opened for /,
   );
-  // Served again, it goes on by itself, and the registry follows.
+  // Served again, it goes on by itself, at its rate, and the registry follows.
   const again = await serve(work);
+  await again.said(/ evacuation: Goes on /);
+  await work.succeed(["remove", "--rate", "0", "--detach", "demo", "a"]);
   await again.said(/ removed: /);
   await untilStatus(work, ({ pool }) => pool.components.length === 1);
   using reader = await BusyClient.open(again);
   await assertFilled(reader, 4);
+});
+
+Deno.test("virstor remove --rate is kept over a crash of the server", async () => {
+  await using work = await makeSmallPool("native", ["a", "b"]);
+  const { server, client } = await serveFilled(work);
+  client[Symbol.dispose]();
+  await work.succeed(["remove", "--detach", ...CRAWL, "demo", "a"]);
+  await server.kill();
+  const goesOn = new RegExp(
+    ` evacuation: Goes on with the evacuation of ${work.path("a")}, ` +
+      "at 1 B a second at most, as before\\n",
+  );
+  // More than once. (A stop in order would move all that was begun with.)
+  for (let round = 0; round < 2; round++) {
+    const again = await serve(work);
+    await again.said(goesOn);
+    const { pool } = await statusOf(work);
+    assertEquals(pool.evacuation?.leftBytes, 4 * CHUNK);
+    await again.kill();
+  }
+  const again = await serve(work);
+  await work.succeed(["remove", "--cancel", "demo", "a"]);
+  await again.stop();
+  const { stderr } = await (await serve(work)).stop();
+  assertEquals(stderr.includes("Goes on"), false, stderr);
+  assertEquals(
+    Array.from(Deno.readDirSync(work.path("state/pools")), ({ name }) => name),
+    ["demo.json"],
+  );
+});
+
+Deno.test("virstor remove of a stopped pool leaves its rate to the server, if it has one", async () => {
+  for (const isSaid of [true, false]) {
+    await using work = await makeSmallPool("native", ["a", "b"]);
+    const { server, client } = await serveFilled(work);
+    client[Symbol.dispose]();
+    await work.succeed(["remove", "--detach", ...CRAWL, "demo", "a"]);
+    await server.kill();
+    // This one takes it over, and is killed; without a rate it would be done.
+    await Deno.remove(work.path("state/pools/demo.rate"));
+    if (isSaid) {
+      const waiting = start(work, ["remove", ...CRAWL, "demo", "a"]);
+      await waiting.said(/Evacuating .*, 512 KiB left/);
+      await waiting.kill();
+    }
+    const again = await serve(work);
+    await again.said(
+      isSaid
+        ? / evacuation: Goes on .*, at 1 B a second at most, as before\n/
+        : / evacuation: Goes on .*, at 64 MiB a second at most\n/,
+    );
+  }
 });
 
 Deno.test("virstor remove of a stopped pool goes on after a signal", async () => {
