@@ -243,9 +243,10 @@ export class FileDevice implements BlockDevice {
    *
    * @param target Where the bytes go; nobody else's until then.
    * @param offset The first byte.
+   * @param done Bytes of the beginning that {@linkcode readCached} has read.
    * @returns Rejected with `io`.
    */
-  readCold(target: Uint8Array, offset: number): Promise<void> {
+  readCold(target: Uint8Array, offset: number, done = 0): Promise<void> {
     // A read that began now could outlive its descriptor.
     if (this.#closing !== undefined || this.#descriptor < 0) {
       const { length } = target;
@@ -253,7 +254,7 @@ export class FileDevice implements BlockDevice {
         this.#failure("read", length, offset, "it is closed"),
       );
     }
-    return this.#coldReads.read(this.#descriptor, target, offset);
+    return this.#coldReads.read(this.#descriptor, target, offset, done);
   }
 
   /**
