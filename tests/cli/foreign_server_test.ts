@@ -6,7 +6,11 @@
 import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { peerPath, peerTest } from "../helpers/peers.ts";
-import type { CommandResult, Workspace } from "../helpers/virstor.ts";
+import {
+  type CommandResult,
+  withoutProgress,
+  type Workspace,
+} from "../helpers/virstor.ts";
 import { makeSmallPool, serve } from "./served.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
@@ -35,7 +39,7 @@ async function runUnprivileged(
   return {
     code,
     stdout: decoder.decode(stdout),
-    stderr: decoder.decode(stderr),
+    stderr: withoutProgress(decoder.decode(stderr)),
   };
 }
 

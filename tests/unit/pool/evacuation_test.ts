@@ -388,19 +388,20 @@ Deno.test("Pool.remove() keeps to its rate, and tells it", async () => {
   const { pool, paths } = await openPoolOf(scratch, 2, 30);
   const client = new Client(pool, 20, 1);
   await client.fill();
-  const bytesPerSecond = 50 * SMALL_CHUNK;
+  const bytesPerSecond = 20 * SMALL_CHUNK;
   const start = performance.now();
   await pool.remove(paths.slice(0, 1), { bytesPerSecond });
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  // Of the first moment there is no rate yet. A busy machine is slower.
+  const measured = () => pool.status().evacuation?.bytesPerSecond ?? Infinity;
+  await until(() => measured() > 0 && measured() < 1.5 * bytesPerSecond);
   const { evacuation } = pool.status();
   assert(evacuation !== null && evacuation.leftBytes > 0);
-  const { bytesPerSecond: measured, secondsLeft } = evacuation;
-  assert(measured > 0 && measured < 3 * bytesPerSecond, `${measured} a second`);
-  assert(secondsLeft !== null && secondsLeft <= 2, `${secondsLeft} s left`);
+  const { bytesPerSecond: rate, leftBytes, secondsLeft } = evacuation;
+  assertEquals(secondsLeft, Math.ceil(leftBytes / rate));
   await untilDone(pool);
   const seconds = (performance.now() - start) / 1000;
-  // 0.4 seconds, but for a last pause that need not be waited for.
-  assert(seconds > 0.3 && seconds < 3, `it took ${seconds} s`);
+  // A second, but for a last pause that need not be waited for.
+  assert(seconds > 0.8, `it took ${seconds} s`);
   await assertContent(pool, client.content);
   await pool.close();
 });
