@@ -49,18 +49,44 @@ export class VirstorError extends Error {
    *
    * @param code The kind of failure.
    * @param message One line for people: the action, what was found, what to do.
-   *   Line breaks and the like, say in a file name, are escaped.
+   *   Line breaks and the like, say in a file name, are escaped
+   *   ({@linkcode printable}).
    * @param options The underlying error as `cause`, if there is one.
    */
   constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
-    super(message.replaceAll(/\p{Cc}/gu, escapeControl), options);
+    super(printable(message), options);
     this.name = "VirstorError";
     this.code = code;
   }
 }
 
-function escapeControl(character: string): string {
-  return JSON.stringify(character).slice(1, -1);
+/**
+ * Characters that a terminal obeys instead of showing them, or that change how
+ * others are shown: control and format characters (the marks that turn the
+ * direction of writing among them, and those of no width), line and paragraph
+ * separators, halves of surrogate pairs.
+ */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
+
+/**
+ * Makes a text one line that shows on a terminal what it holds: a name in it
+ * can neither begin another line nor give the terminal orders.
+ *
+ * @param text Any text, for instance a file name.
+ * @returns The text, with `\n`, `\u001b` and the like in place of characters
+ *   that do not show.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(UNPRINTABLE, escapeCharacter);
+}
+
+function escapeCharacter(character: string): string {
+  const quoted = JSON.stringify(character).slice(1, -1);
+  if (quoted !== character) return quoted;
+  return Array.from(
+    { length: character.length },
+    (_, i) => "\\u" + character.charCodeAt(i).toString(16).padStart(4, "0"),
+  ).join("");
 }
 
 /** A programmer's mistake: an invariant of virstor itself does not hold. */
@@ -95,11 +121,11 @@ export function assert(
  * The text of anything that was thrown, on one line.
  *
  * @param error What was caught.
- * @returns Its message, without line breaks.
+ * @returns Its message, without line breaks and as {@linkcode printable} text.
  */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
-  return text.replaceAll(/\s*\n\s*/g, " ");
+  return printable(text.replaceAll(/\s*\n\s*/g, " "));
 }
 
 /**

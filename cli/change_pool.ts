@@ -15,7 +15,7 @@ import type {
 } from "./control_protocol.ts";
 import { rememberRate } from "./evacuation_rate.ts";
 import { printNotices } from "./output.ts";
-import { readRegistry, registerPool } from "./registry.ts";
+import { readRegistry, registeredSize, registerPool } from "./registry.ts";
 
 /**
  * The rate at which a served pool is evacuated unless another is asked for,
@@ -105,12 +105,16 @@ export function registerOpenPool(
   registering = registering.then(async () => {
     try {
       const { name, id, components, missing } = pool.status();
-      const paths = [...components.map(({ path }) => path), ...more];
+      const sizes = new Map(components.map(({ path, size }) => [path, size]));
+      for (const path of more) sizes.set(path, sizes.get(path) ?? 0);
       if (missing.length > 0) {
         const entry = await readRegistry(stateDirectory, name);
-        paths.push(...entry?.components ?? []);
+        for (const path of entry?.components ?? []) {
+          const known = entry === undefined ? 0 : registeredSize(entry, path);
+          sizes.set(path, sizes.get(path) ?? known);
+        }
       }
-      const all = [...new Set(paths)].map((path) => ({ path }));
+      const all = [...sizes].map(([path, size]) => ({ path, size }));
       await registerPool(stateDirectory, { name, id, components: all });
     } catch (error) {
       printNotices([messageOf(error)]);

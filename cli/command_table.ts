@@ -53,8 +53,9 @@ export const COMMANDS: readonly CommandSpec[] = [
     description: [
       "Make a pool of the given files, or block devices: each becomes a component,",
       "with a label at its end. Nothing is written before everything was checked.",
-      "What the files held is lost. The chunk size is rounded up: native to a power",
-      "of two, 64K to 1G; freebsd to whole 128K.",
+      "What the files held is lost; files that hold a file system, or anything else",
+      "that wipefs knows, are refused, and so is what is in use. The chunk size is",
+      "rounded up: native to a power of two, 64K to 1G; freebsd to whole 128K.",
     ],
     options: [
       {
@@ -78,7 +79,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         name: "force",
         short: "f",
-        help: "take files that carry a label, and names in use",
+        help: "take files that hold something, and names in use",
       },
       HARDCODE,
       VERBOSE,
@@ -135,11 +136,11 @@ export const COMMANDS: readonly CommandSpec[] = [
     usage: "[-fhv] [--create SIZE] NAME PATH...",
     description: [
       "Add components to a pool, also while it is served: writes that waited for",
-      "space go on.",
+      "space go on. What holds something or is in use is refused, as by label.",
     ],
     options: [
       CREATE,
-      { name: "force", short: "f", help: "take files that carry a label" },
+      { name: "force", short: "f", help: "take files that hold something" },
       HARDCODE,
       VERBOSE,
     ],
@@ -207,12 +208,16 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "clear",
     summary: "clear the labels of components; their pool is gone then",
-    usage: "[-v] PATH...",
+    usage: "[-fv] PATH...",
     description: [
       "Clear the labels of components: what they hold is lost. A pool that lacks a",
-      "component can at best be read any more (serve --degraded).",
+      "component can at best be read any more (serve --degraded). A component that",
+      "holds data is cleared with -f only.",
     ],
-    options: [VERBOSE],
+    options: [
+      { name: "force", short: "f", help: "also what holds data" },
+      VERBOSE,
+    ],
     operands: ["PATH"],
     moreOperands: true,
     load: () => import("./commands/clear.ts"),

@@ -10,6 +10,7 @@ import { dirname, resolve } from "node:path";
 import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
 import type { ControlCall, ControlCalls } from "./control_protocol.ts";
 import { EXIT_CODES } from "./exit_code.ts";
+import { socketPath } from "./socket_path.ts";
 import { controlSocketPath } from "./state_directory.ts";
 
 /** How long a server may take to say how it does, milliseconds. */
@@ -30,7 +31,7 @@ export interface ControlAnswer<Call extends ControlCall> {
  * @param body The details.
  * @returns The answer, or `undefined` if the pool is not served.
  * @throws {VirstorError} What the server answered, if it refused; `io` if it
- *   gave no answer; `invalid` if the path of the socket is too long.
+ *   gave no answer.
  */
 export async function callServer<Call extends ControlCall>(
   stateDirectory: string,
@@ -38,26 +39,26 @@ export async function callServer<Call extends ControlCall>(
   call: Call,
   body: ControlCalls[Call]["request"],
 ): Promise<ControlAnswer<Call> | undefined> {
-  const socketPath = controlSocketPath(stateDirectory, name);
+  const path = controlSocketPath(stateDirectory, name);
+  using short = socketPath(path);
   let text: string;
   try {
     text = await post(
-      socketPath,
+      short.path,
       `/${call}`,
       JSON.stringify(body),
       call === "status" ? STATUS_TIMEOUT : 0,
     );
   } catch (error) {
     // No socket, or one that a killed server left behind.
-    if (["ENOENT", "ECONNREFUSED"].includes(systemCode(error))) {
-      return undefined;
-    }
-    const reason = systemCode(error) === "EACCES"
-      ? foreignReason(socketPath)
-      : messageOf(error);
+    const code = systemCode(error);
+    if (["ENOENT", "ECONNREFUSED"].includes(code)) return undefined;
+    const isRefused = ["EACCES", "EPERM"].includes(code);
+    const reason = isRefused ? foreignReason(path) : messageOf(error);
     throw new VirstorError(
       "io",
-      `Cannot ask the server of pool "${name}": ${reason}`,
+      `Cannot ask the server of pool "${name}" on control socket "${path}": ` +
+        reason,
       { cause: error },
     );
   }
@@ -99,9 +100,9 @@ function foreignReason(socketPath: string): string {
   const path = resolve(socketPath);
   // Where the directory is closed to others, it tells whose the server is.
   const owner = ownerOf(path) ?? ownerOf(dirname(path));
-  const whose = owner === undefined ? "" : `, which belongs to user ${owner}`;
-  return `permission denied on its control socket "${path}"${whose}; run the ` +
-    "command as the user who runs the server";
+  const whose = owner === undefined ? "" : `, it belongs to user ${owner}`;
+  return `permission denied${whose}; run the command as the user who runs ` +
+    "the server";
 }
 
 function ownerOf(path: string): number | undefined {

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { createServer, type IncomingMessage } from "node:http";
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { messageOf, VirstorError } from "../errors.ts";
+import { Pace } from "../nbd/mod.ts";
 import {
   type ControlCall,
   type ControlCalls,
@@ -15,18 +15,31 @@ import {
   isControlCall,
   parseControlRequest,
 } from "./control_protocol.ts";
+import {
+  type ControlMessage,
+  receiveMessage,
+  sendAnswer,
+} from "./control_wire.ts";
+import { log } from "./output.ts";
+import { listenOnPath } from "./unix_listener.ts";
 
-/** The longest request, bytes: paths of some thousand components. */
-const REQUEST_MAX = 4 * 1024 * 1024;
-
+/** How long a request may take to come, milliseconds. */
+const REQUEST_TIMEOUT = 10_000;
 /** How long answers may take on their way, milliseconds. */
 const ANSWER_TIMEOUT = 1000;
+/** How long to wait after a failed accept, milliseconds. */
+const ACCEPT_RETRY_MS = 100;
 
 /** A control socket that listens. */
 export class ControlServer {
-  readonly #server = createServer();
   readonly #handlers: ControlHandlers;
-  readonly #closed = Promise.withResolvers<void>();
+  readonly #onBug: (error: unknown) => void;
+  readonly #failedAccepts = new Pace();
+  /** What was asked and is not answered yet. */
+  readonly #underWay = new Set<Promise<void>>();
+  #listener: Deno.Listener | undefined;
+  #accepting: Promise<void> = Promise.resolve();
+  #isRetired = false;
 
   /**
    * Prepares a control socket.
@@ -38,38 +51,22 @@ export class ControlServer {
    */
   constructor(handlers: ControlHandlers, onBug: (error: unknown) => void) {
     this.#handlers = handlers;
-    this.#server.on("request", async (request, response) => {
-      let answer: string;
-      try {
-        answer = JSON.stringify({ answer: await this.#carryOut(request) });
-      } catch (error) {
-        const code = error instanceof VirstorError ? error.code : "failed";
-        if (!(error instanceof VirstorError)) onBug(error);
-        answer = JSON.stringify({ error: { code, message: messageOf(error) } });
-      }
-      response.setHeader("content-type", "application/json");
-      response.setHeader("connection", "close");
-      response.end(answer);
-    });
+    this.#onBug = onBug;
   }
 
   /**
-   * Listens. A socket that is there already is replaced: whoever calls this
-   * holds the locks of the pool's components and has seen that nobody answers
-   * there. The directory is made for its owner alone.
+   * Listens. A socket that nobody listens on any more is replaced. Socket and
+   * directory are made for their owner alone.
+   *
+   * Requires: the caller holds the locks of the pool's components.
    *
    * @param path The socket.
-   * @throws {VirstorError} `io` if it cannot listen.
+   * @throws {VirstorError} `busy` if somebody listens there, `exists`,
+   *   `invalid`, `io` if it cannot listen.
    */
   async listen(path: string): Promise<void> {
     try {
       await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-      await rm(path, { force: true });
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      this.#server.once("error", reject);
-      this.#server.listen(path, resolve);
-      await promise;
-      await chmod(path, 0o600);
     } catch (error) {
       throw new VirstorError(
         "io",
@@ -77,13 +74,17 @@ export class ControlServer {
         { cause: error },
       );
     }
+    const rights = { socketMode: 0o600 };
+    this.#listener = await listenOnPath(path, rights, "control socket ");
+    this.#accepting = this.#accept(this.#listener);
   }
 
   /**
    * Takes the socket away, at once. What was asked already is still answered.
    */
   retire(): void {
-    this.#server.close(() => this.#closed.resolve());
+    this.#isRetired = true;
+    this.#listener?.close();
   }
 
   /**
@@ -91,14 +92,73 @@ export class ControlServer {
    * long: somebody may have connected and asked nothing.
    */
   async answered(): Promise<void> {
-    const timer = setTimeout(() => this.#closed.resolve(), ANSWER_TIMEOUT);
-    await this.#closed.promise;
+    const limit = Promise.withResolvers<void>();
+    const timer = setTimeout(limit.resolve, ANSWER_TIMEOUT);
+    const all = Promise.all([this.#accepting, ...this.#underWay]);
+    await Promise.race([all, limit.promise]);
     clearTimeout(timer);
   }
 
-  async #carryOut(request: IncomingMessage): Promise<unknown> {
-    const text = await readBody(request);
-    const call = (request.url ?? "").slice(1);
+  async #accept(listener: Deno.Listener): Promise<void> {
+    while (!this.#isRetired) {
+      try {
+        const answering = this.#answer(await listener.accept());
+        this.#underWay.add(answering);
+        void answering.finally(() => this.#underWay.delete(answering));
+      } catch (error) {
+        if (this.#isRetired) return;
+        // Out of descriptors, mostly: others come when there are some again.
+        const message = this.#failedAccepts.tell(
+          `Cannot accept a command: ${messageOf(error)}`,
+        );
+        if (message !== undefined) {
+          log("accept-failed", message, { level: "error" });
+        }
+        await new Promise((done) => setTimeout(done, ACCEPT_RETRY_MS));
+      }
+    }
+  }
+
+  /** Never rejects. */
+  async #answer(connection: Deno.Conn): Promise<void> {
+    const timer = setTimeout(() => closeQuietly(connection), REQUEST_TIMEOUT);
+    try {
+      const asked = receiveMessage(connection).finally(() =>
+        clearTimeout(timer)
+      );
+      const answer = await this.#answerTo(asked);
+      if (answer !== undefined) await sendAnswer(connection, answer);
+    } catch {
+      // The client has left, or has asked nothing for too long.
+    } finally {
+      closeQuietly(connection);
+    }
+  }
+
+  /**
+   * @returns JSON; nothing if nothing was asked.
+   * @throws If the connection broke.
+   */
+  async #answerTo(
+    asked: Promise<ControlMessage | undefined>,
+  ): Promise<string | undefined> {
+    let message: ControlMessage | undefined;
+    try {
+      message = await asked;
+    } catch (error) {
+      if (error instanceof VirstorError) return refusal(error);
+      throw error;
+    }
+    if (message === undefined) return undefined;
+    try {
+      return JSON.stringify({ answer: await this.#carryOut(message) });
+    } catch (error) {
+      if (!(error instanceof VirstorError)) this.#onBug(error);
+      return refusal(error);
+    }
+  }
+
+  async #carryOut({ call, text }: ControlMessage): Promise<unknown> {
     if (!isControlCall(call)) {
       throw new VirstorError(
         "unsupported",
@@ -117,14 +177,16 @@ function answerCall<Call extends ControlCall>(
   return handlers[call](parseControlRequest(call, text));
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  let text = "";
-  request.setEncoding("utf8");
-  for await (const chunk of request) {
-    text += chunk;
-    if (text.length > REQUEST_MAX) {
-      throw new VirstorError("invalid", "The request is too long");
-    }
+function refusal(error: unknown): string {
+  const code = error instanceof VirstorError ? error.code : "failed";
+  return JSON.stringify({ error: { code, message: messageOf(error) } });
+}
+
+function closeQuietly(connection: Deno.Conn): void {
+  try {
+    connection.close();
+  } catch (error) {
+    // It was closed for having asked nothing.
+    if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
-  return text;
 }

@@ -4,16 +4,13 @@
  * @module
  */
 
+import { Pace } from "../nbd/mod.ts";
 import { log } from "./output.ts";
-
-/** How long to wait before others are told, milliseconds. */
-const PAUSE_MS = 1000;
 
 /** Counts clients that were not let in. */
 export class Denials {
   #total = 0;
-  #untold = 0;
-  #quietUntil = 0;
+  readonly #pace = new Pace();
 
   /** How many there were. */
   get total(): number {
@@ -27,16 +24,8 @@ export class Denials {
    */
   count(address: Deno.Addr): void {
     this.#total++;
-    this.#untold++;
-    if (performance.now() < this.#quietUntil) return;
     const from = address.transport === "tcp" ? address.hostname : "unix";
-    const more = this.#untold - 1;
-    log(
-      "denied",
-      `${from} is in no network of --allow` +
-        (more > 0 ? ` (and ${more} more)` : ""),
-    );
-    this.#untold = 0;
-    this.#quietUntil = performance.now() + PAUSE_MS;
+    const message = this.#pace.tell(`${from} is in no network of --allow`);
+    if (message !== undefined) log("denied", message);
   }
 }

@@ -11,9 +11,6 @@ import type { AllowList } from "./allow_list.ts";
 /** How long to wait after a failed accept, milliseconds. */
 const RETRY_MS = 100;
 
-/** What came to a door. */
-type Arrival = { readonly connection: Deno.Conn } | { readonly error: unknown };
-
 /** What decides who comes in. */
 export interface DoorsOptions {
   /** Who may connect. */
@@ -30,7 +27,11 @@ export interface DoorsOptions {
 export class Doors {
   readonly #listeners: readonly Deno.Listener[];
   readonly #options: DoorsOptions;
-  readonly #arrived: Arrival[] = [];
+  /** Fulfilled when the doors are closed and nothing waits at them any more. */
+  readonly ended: Promise<void>;
+  readonly #arrived: Deno.Conn[] = [];
+  /** The last error of a listener that the server was not told of. */
+  #error: { readonly cause: unknown } | undefined;
   #waiting: PromiseWithResolvers<void> | undefined;
   #isClosed = false;
 
@@ -43,7 +44,8 @@ export class Doors {
   constructor(listeners: readonly Deno.Listener[], options: DoorsOptions) {
     this.#listeners = listeners;
     this.#options = options;
-    for (const listener of listeners) void this.#attend(listener);
+    this.ended = Promise.all(listeners.map((one) => this.#attend(one)))
+      .then(() => {});
   }
 
   /** The doors, for a server: it accepts and closes, and does nothing else. */
@@ -59,24 +61,24 @@ export class Doors {
     if (this.#isClosed) return;
     this.#isClosed = true;
     for (const listener of this.#listeners) listener.close();
-    for (const arrival of this.#arrived) {
-      if ("connection" in arrival) arrival.connection.close();
-    }
+    for (const connection of this.#arrived) connection.close();
     this.#arrived.length = 0;
     this.#waiting?.resolve();
   }
 
   async #accept(): Promise<Deno.Conn> {
-    while (this.#arrived.length === 0 && !this.#isClosed) {
+    for (;;) {
+      const connection = this.#arrived.shift();
+      if (connection !== undefined) return connection;
+      if (this.#isClosed) {
+        throw new Deno.errors.BadResource("The listener is closed");
+      }
+      const error = this.#error;
+      this.#error = undefined;
+      if (error !== undefined) throw error.cause;
       this.#waiting = Promise.withResolvers();
       await this.#waiting.promise;
     }
-    const arrival = this.#arrived.shift();
-    if (arrival === undefined) {
-      throw new Deno.errors.BadResource("The listener is closed");
-    }
-    if ("error" in arrival) throw arrival.error;
-    return arrival.connection;
   }
 
   async #attend(listener: Deno.Listener): Promise<void> {
@@ -85,7 +87,7 @@ export class Doors {
         this.#arrive(await listener.accept());
       } catch (error) {
         if (this.#isClosed) return;
-        this.#arrived.push({ error });
+        this.#error = { cause: error };
         this.#waiting?.resolve();
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
@@ -99,7 +101,7 @@ export class Doors {
       connection.close();
       return this.#options.onDenied(remoteAddr);
     }
-    this.#arrived.push({ connection });
+    this.#arrived.push(connection);
     this.#waiting?.resolve();
   }
 }

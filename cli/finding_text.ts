@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../errors.ts";
 import type { Finding } from "../pool/mod.ts";
 
 /**
@@ -17,5 +18,7 @@ export function findingText(
   word: string,
   { where, what, effect }: Finding,
 ): string {
-  return [word, where, what, effect].filter((part) => part !== "").join(": ");
+  return printable(
+    [word, where, what, effect].filter((part) => part !== "").join(": "),
+  );
 }

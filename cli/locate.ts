@@ -7,6 +7,7 @@
 import { resolve } from "node:path";
 import { VirstorError } from "../errors.ts";
 import { readLabel } from "../pool/mod.ts";
+import { noticeSizes } from "./known_component.ts";
 import { readRegistry } from "./registry.ts";
 
 /**
@@ -43,6 +44,7 @@ export async function locateComponents(
         `"${stateDirectory}"; look for it with "virstor taste DIR"`,
     );
   }
+  if (entry !== undefined) noticeSizes(entry);
   return [...new Set([...given, ...entry?.components ?? []])];
 }
 

@@ -6,6 +6,7 @@
  */
 
 import config from "../deno.json" with { type: "json" };
+import { isFaithfulName } from "../device/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
 import { parseCommand, parseGlobal } from "./arguments.ts";
 import { COMMANDS, findCommand } from "./command_table.ts";
@@ -45,6 +46,7 @@ export async function main(args: readonly string[]): Promise<number> {
 }
 
 async function dispatch(args: readonly string[]): Promise<number> {
+  refuseUnfaithful(args);
   const global = parseGlobal(args);
   if (global.flag("version")) {
     print(`virstor ${config.version}`);
@@ -70,8 +72,32 @@ async function dispatch(args: readonly string[]): Promise<number> {
     invocation,
     findStateDirectory(
       invocation.value("state-dir") ?? global.value("state-dir"),
-      (variable) => Deno.env.get(variable),
+      readVariable,
     ),
+  );
+}
+
+function readVariable(variable: string): string | undefined {
+  try {
+    return Deno.env.get(variable);
+  } catch (error) {
+    throw new VirstorError(
+      "invalid",
+      `Cannot use the environment variable ${variable}: it is not UTF-8`,
+      { cause: error },
+    );
+  }
+}
+
+/** The runtime has U+FFFD in place of what is not UTF-8. */
+function refuseUnfaithful(args: readonly string[]): void {
+  const word = args.find((each) => !isFaithfulName(each));
+  if (word === undefined) return;
+  throw new VirstorError(
+    "invalid",
+    `Cannot use the argument "${word}": it is not UTF-8 (or holds U+FFFD, ` +
+      "which stands for that); rename the file, or give it a link with " +
+      "another name",
   );
 }
 
@@ -94,10 +120,14 @@ function report(error: unknown): number {
   return EXIT_INTERNAL;
 }
 
-/** Whether the operating system, or Deno for it, refused something. */
+/**
+ * Whether the operating system, or Deno for it, refused something. Deno has no
+ * class for every error of the system, but tells the number of each.
+ */
 function isSystemError(error: unknown): boolean {
   return Object.values(Deno.errors).some((kind) => error instanceof kind) ||
-    (error instanceof Error && "syscall" in error);
+    (error instanceof Error &&
+      ("syscall" in error || /\(os error \d+\)/.test(error.message)));
 }
 
 if (import.meta.main) {

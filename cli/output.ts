@@ -5,7 +5,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { printable, VirstorError } from "../errors.ts";
 import {
   EVENT_LEVELS,
   type EventName,
@@ -74,6 +74,15 @@ function writeAll(
 }
 
 /**
+ * Lines as terminals may show them: what a name in them holds, say an escape
+ * sequence, is shown and not obeyed. A line break in a name is the one thing
+ * that cannot be known here; `printable` has to be asked for it before.
+ */
+function printableLines(text: string): string {
+  return text.split("\n").map(printable).join("\n");
+}
+
+/**
  * Writes one line, or several, to standard output.
  *
  * @param text Without a line break at the end.
@@ -83,7 +92,7 @@ function writeAll(
  */
 export function print(text: string): void {
   try {
-    writeAll(Deno.stdout, text + "\n");
+    writeAll(Deno.stdout, printableLines(text) + "\n");
   } catch (error) {
     if (error instanceof Deno.errors.BrokenPipe) {
       throw new OutputClosedError("Standard output is closed");
@@ -131,7 +140,8 @@ export function printNotices(notices: readonly string[]): void {
     `There are ${notices.length - NOTICES_MAX + 1} more notices like these`,
   ];
   for (const notice of told) {
-    writeLine("notice", notice, {}, `virstor: Notice: ${notice}`);
+    const line = printable(notice);
+    writeLine("notice", line, {}, `virstor: Notice: ${line}`);
   }
 }
 
@@ -178,7 +188,7 @@ function writeLine(
   const start = isLineOpen ? START_OF_LINE : "";
   isLineOpen = false;
   const line = style.format === "text"
-    ? text
+    ? printableLines(text)
     : JSON.stringify({ time: timeNow(), level, event, ...about, message });
   writeErrorText(`${start}${line}\n`);
 }
@@ -211,7 +221,9 @@ export async function withProgress<T>(
     const far = detail?.() ?? "";
     const text = far === "" ? `${what} ...` : `${what}: ${far}`;
     if (terminal) {
-      writeErrorText(START_OF_LINE + fitted(`${text} (${seconds} s)`));
+      writeErrorText(
+        START_OF_LINE + fitted(printable(`${text} (${seconds} s)`)),
+      );
       isLineOpen = true;
     } else if (
       seconds === 1 ||

@@ -8,7 +8,7 @@
 
 import { ensureDir } from "@std/fs";
 import { dirname, resolve } from "node:path";
-import { messageOf, VirstorError } from "../errors.ts";
+import { messageOf, printable, VirstorError } from "../errors.ts";
 import { printError, printNotices } from "./output.ts";
 import { registryPath } from "./state_directory.ts";
 
@@ -20,6 +20,11 @@ export interface RegistryEntry {
   readonly id: string;
   /** The paths of its components, absolute. */
   readonly components: readonly string[];
+  /**
+   * Bytes that each had of use when it was registered, in the same order; 0
+   * where that is not known.
+   */
+  readonly sizes?: readonly number[];
 }
 
 /**
@@ -35,7 +40,7 @@ export async function readRegistry(
 ): Promise<RegistryEntry | undefined> {
   return await readEntry(
     registryPath(stateDirectory, name),
-    (why) => printError(`virstor: ${why}`),
+    (why) => printError(printable(`virstor: ${why}`)),
   );
 }
 
@@ -100,6 +105,13 @@ export interface RegistrablePool {
   readonly components: readonly {
     /** Where it is. */
     readonly path: string;
+    /** Bytes of use, if they are known. */
+    readonly size?: number;
+    /** What its label says, which tells them, too. */
+    readonly label?: {
+      /** Bytes of use. */
+      readonly componentSize: number;
+    };
   }[];
 }
 
@@ -115,8 +127,11 @@ export async function registerPool(
   { name, id, components }: RegistrablePool,
 ): Promise<void> {
   const paths = components.map(({ path }) => resolve(path));
+  const sizes = components.map(({ size, label }) =>
+    size ?? label?.componentSize ?? 0
+  );
   await prepareRegistry(stateDirectory);
-  await writeEntry(stateDirectory, { name, id, components: paths });
+  await writeEntry(stateDirectory, { name, id, components: paths, sizes });
 }
 
 /**
@@ -130,10 +145,14 @@ export async function forgetComponents(
   paths: readonly string[],
 ): Promise<void> {
   for (const entry of await listRegistry(stateDirectory)) {
-    const components = entry.components.filter((path) => !paths.includes(path));
+    const isKept = (path: string) => !paths.includes(path);
+    const components = entry.components.filter(isKept);
     if (components.length === entry.components.length) continue;
     if (components.length > 0) {
-      await writeEntry(stateDirectory, { ...entry, components });
+      const sizes = entry.components.flatMap((path, i) =>
+        isKept(path) ? [sizeIn(entry, i)] : []
+      );
+      await writeEntry(stateDirectory, { ...entry, components, sizes });
     } else {
       await Deno.remove(registryPath(stateDirectory, entry.name));
     }
@@ -178,11 +197,34 @@ async function readEntry(
 
 function entryOf(value: unknown): RegistryEntry | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { name, id, components }: Record<string, unknown> = { ...value };
+  const { name, id, components, sizes }: Record<string, unknown> = {
+    ...value,
+  };
   // Before there was the native format every id was a number.
   if (typeof id !== "string" && typeof id !== "number") return undefined;
   if (typeof name !== "string" || !isPathList(components)) return undefined;
-  return { name, id: String(id), components };
+  const entry = { name, id: String(id), components };
+  return isSizeList(sizes) ? { ...entry, sizes } : entry;
+}
+
+/** The size of a component when it was registered, or 0. */
+function sizeIn({ sizes }: RegistryEntry, index: number): number {
+  return sizes?.[index] ?? 0;
+}
+
+/**
+ * The size of a component when its pool was registered.
+ *
+ * @param entry What is known of the pool.
+ * @param path The component's path, absolute.
+ * @returns Bytes of use; 0 if it is not known.
+ */
+export function registeredSize(entry: RegistryEntry, path: string): number {
+  return sizeIn(entry, entry.components.indexOf(path));
+}
+
+function isSizeList(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => size >= 0);
 }
 
 function isPathList(value: unknown): value is string[] {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { messageOf, VirstorError } from "../errors.ts";
 import type { NbdExport } from "../nbd/mod.ts";
 import { openPool, type Pool, type PoolOptions } from "../pool/mod.ts";
 import {
@@ -177,12 +177,32 @@ export class ServedPool {
   /**
    * Closes the pool; the control socket answers what it was asked.
    *
-   * @throws {VirstorError} If not all could be made durable.
+   * @throws {VirstorError} `failed`, `io` if not all could be made durable; the
+   *   pool is closed all the same.
    */
   async close(): Promise<void> {
-    // The socket goes first: whoever finds the pool unlocked finds none.
+    // The socket goes first: a process that finds the pool unlocked finds none.
     this.#control.retire();
-    await this.pool.close();
+    try {
+      await this.pool.close();
+    } catch (error) {
+      if (error instanceof VirstorError) throw this.#notDurable(error);
+      throw error;
+    }
+    const { state, reason } = this.pool.status();
+    if (state === "failed") {
+      throw this.#notDurable(new VirstorError("failed", reason));
+    }
+  }
+
+  #notDurable(cause: VirstorError): VirstorError {
+    return new VirstorError(
+      cause.code,
+      `Stopped pool "${this.name}", but not everything could be made ` +
+        `durable: ${messageOf(cause)}; look at the disk below, then run ` +
+        `"virstor check"`,
+      { cause },
+    );
   }
 
   /** Waits, when it is closed, until everybody who asked was answered. */

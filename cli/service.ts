@@ -14,22 +14,31 @@ import { AllowList } from "./allow_list.ts";
 import type { StatusReport, StopRequest } from "./control_protocol.ts";
 import { Denials } from "./denials.ts";
 import { Doors } from "./doors.ts";
-import { EXIT_INTERNAL, EXIT_OK } from "./exit_code.ts";
-import { type Door, openDoor, type SocketRights } from "./listener.ts";
-import { log, print, printInternalError, printNotices } from "./output.ts";
-import { removePidFile, writePidFile } from "./pid_file.ts";
+import { EXIT_CODES, EXIT_INTERNAL, EXIT_OK } from "./exit_code.ts";
+import { type Door, openDoor } from "./listener.ts";
+import {
+  log,
+  print,
+  printError,
+  printInternalError,
+  printNotices,
+} from "./output.ts";
+import { PidFile } from "./pid_file.ts";
 import { RunningCommand } from "./run_command.ts";
 import { type PoolSource, ServedPool } from "./served_pool.ts";
 import { obeySignals } from "./signals.ts";
 import { inheritDoors } from "./socket_activation.ts";
 import type { TlsFiles } from "./tls_files.ts";
 import { exposureNotice } from "./tls_options.ts";
+import type { SocketRights } from "./unix_listener.ts";
 
 /**
  * How long requests under way and clients that read slowly may hold up the
  * end unless told otherwise, milliseconds.
  */
 const GRACE_MS = 10_000;
+/** How long listeners that were closed may take to end, milliseconds. */
+const DOORS_MS = 1000;
 /** Threads for clients beside the first, unless told otherwise. */
 const THREADS = 4;
 
@@ -93,9 +102,9 @@ export function plainConduct(address: Address): Conduct {
  * Serves pools until a signal, `virstor stop` or another reason ends it.
  *
  * @param options What and where.
- * @returns The exit code.
- * @throws {VirstorError} If a pool cannot be opened, or not be served; also
- *   if it could not be closed properly.
+ * @returns The exit code; not 0 if not everything of a pool could be made
+ *   durable, which was told then.
+ * @throws {VirstorError} If a pool cannot be opened, or not be served.
  */
 export async function servePools(options: ServiceOptions): Promise<number> {
   const service = new Service(options);
@@ -115,6 +124,8 @@ class Service {
   readonly #pools: ServedPool[] = [];
   /** Those that nobody has stopped yet. */
   readonly #live = new Set<ServedPool>();
+  /** Those that were closed, and not all of them is durable; in this order. */
+  readonly #failures = new Map<ServedPool, VirstorError>();
   readonly #denials = new Denials();
   readonly #end = Promise.withResolvers<number>();
   readonly #startedAt = new Date().toISOString();
@@ -123,18 +134,16 @@ class Service {
   #doors: Doors | undefined;
   #command: RunningCommand | undefined;
   #privateDirectory: string | undefined;
+  #pidFile: PidFile | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: ServiceOptions) {
     const { maxClients, idleMs, tls, threads = THREADS } = options.conduct;
     this.#options = options;
     this.#nbd = new NbdServer({
-      // An empty name must never lead to another pool than before: the first
-      // one stays where it is, and the server sends its clients away.
-      exports: () =>
-        this.#pools
-          .filter((pool, index) => index === 0 || this.#live.has(pool))
-          .map(({ served }) => served),
+      // Those that were stopped stay where they are, and the server refuses
+      // them: an empty name must never lead to another pool than before.
+      exports: () => this.#pools.map(({ served }) => served),
       log: (event) => this.#onEvent(event),
       threads,
       ...tls !== undefined && { tls },
@@ -191,7 +200,9 @@ class Service {
       exposure !== undefined &&
       this.#addresses.some((address) => !isLocal(address))
     ) printNotices([exposure]);
-    if (conduct.pidFile !== undefined) await writePidFile(conduct.pidFile);
+    if (conduct.pidFile !== undefined) {
+      this.#pidFile = new PidFile(conduct.pidFile);
+    }
     if (conduct.command !== undefined) return this.#runCommand(conduct.command);
     const uris = this.#pools.flatMap((served) => this.#urisOf(served));
     if (uris.length > 0) print(uris.join("\n"));
@@ -254,22 +265,38 @@ class Service {
   }
 
   async #stop(): Promise<void> {
-    const { graceMs = GRACE_MS, pidFile } = this.#options.conduct;
-    // The server finishes requests under way and refuses new ones, while the
-    // pools fail the writes that wait for space, for which that would wait.
+    const { graceMs = GRACE_MS } = this.#options.conduct;
     this.#doors?.close();
-    const disconnected = this.#nbd.close({ graceMs });
-    const closed = await Promise.allSettled(
-      this.#pools.map((served) => served.close()),
-    );
-    await disconnected;
-    if (pidFile !== undefined) await removePidFile(pidFile);
+    // Writes that wait for space would be waited for. Everything else that is
+    // under way is finished, and new requests are refused, before any pool is
+    // closed: no request finds its pool closed.
+    for (const { pool } of this.#pools) pool.endWaiting();
+    await this.#nbd.close({ graceMs });
+    await Promise.all(this.#pools.map((served) => this.#closePool(served)));
+    await this.#doorsEnded();
+    this.#pidFile?.remove();
     if (this.#privateDirectory !== undefined) {
       await Deno.remove(this.#privateDirectory, { recursive: true });
     }
-    for (const result of closed) {
-      if (result.status === "rejected") throw result.reason;
+  }
+
+  /** Closes a pool, and says so if not everything could be made durable. */
+  async #closePool(served: ServedPool): Promise<void> {
+    try {
+      await served.close();
+    } catch (error) {
+      if (!(error instanceof VirstorError)) throw error;
+      if (this.#failures.has(served)) return;
+      this.#failures.set(served, error);
+      printError(`virstor: ${error.message}`);
     }
+  }
+
+  async #doorsEnded(): Promise<void> {
+    const limit = Promise.withResolvers<void>();
+    const timer = setTimeout(limit.resolve, DOORS_MS);
+    await Promise.race([this.#doors?.ended, limit.promise]);
+    clearTimeout(timer);
   }
 
   /** Stops, and lets the process end. */
@@ -277,7 +304,12 @@ class Service {
     log("stopping", reason);
     try {
       await this.stop();
-      this.#end.resolve(await this.#command?.end() ?? EXIT_OK);
+      const code = await this.#command?.end() ?? EXIT_OK;
+      // It was told already.
+      const [failure] = this.#failures.values();
+      this.#end.resolve(
+        failure === undefined ? code : EXIT_CODES[failure.code],
+      );
     } catch (error) {
       this.#end.reject(error);
     }
@@ -298,10 +330,14 @@ class Service {
       );
     }
     this.#live.delete(served);
-    if (this.#live.size > 0) return await this.#stopOne(served);
-    // That waits until this request is answered.
-    void this.#stopAndEnd("Asked to stop");
-    await this.stop();
+    if (this.#live.size > 0) await this.#stopOne(served);
+    else {
+      // That waits until this request is answered.
+      void this.#stopAndEnd("Asked to stop");
+      await this.stop();
+    }
+    const failure = this.#failures.get(served);
+    if (failure !== undefined) throw failure;
   }
 
   /** Stops one pool; the others go on. */
@@ -309,12 +345,10 @@ class Service {
     const { graceMs = GRACE_MS } = this.#options.conduct;
     const { name } = served;
     log("stopping", "Asked to stop", { pool: name });
-    const dismissed = this.#nbd.dismiss(name, { graceMs });
-    try {
-      await served.close();
-    } finally {
-      await dismissed;
-    }
+    // In this order, as all of them are stopped.
+    served.pool.endWaiting();
+    await this.#nbd.dismiss(name, { graceMs });
+    await this.#closePool(served);
   }
 
   #clientsOf(name: string): { id: number }[] {

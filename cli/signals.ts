@@ -4,6 +4,7 @@
  * @module
  */
 
+import { ignoreSignal, isSignalIgnored } from "../device/mod.ts";
 import { EXIT_SIGNAL } from "./exit_code.ts";
 
 /** The signals, and their numbers. */
@@ -32,7 +33,8 @@ export interface SignalHandler {
 /**
  * Obeys SIGINT, SIGTERM and SIGHUP: the first begins the end, another one ends
  * the process at once; unless it is the same one again: a terminal sends Ctrl-C
- * to a whole group, whose members may pass it on.
+ * to a whole group, whose members may pass it on. A SIGHUP that this process was
+ * started to ignore, as by `nohup`, stays ignored.
  *
  * @param handler What begins the end.
  * @returns Ends the obedience.
@@ -40,9 +42,11 @@ export interface SignalHandler {
 export function obeySignals(handler: SignalHandler): () => void {
   let first = "";
   let quietUntil = 0;
+  const isIgnored = isSignalIgnored(STOP_SIGNALS.SIGHUP);
   const listeners = Object.entries(STOP_SIGNALS).map(([name, number]) => {
     const signal = name as keyof typeof STOP_SIGNALS;
     const listener = () => {
+      if (signal === "SIGHUP" && isIgnored) return;
       if (signal === first && performance.now() < quietUntil) return;
       if (first !== "" || handler.isEnding?.() === true) {
         Deno.exit(EXIT_SIGNAL + number);
@@ -54,6 +58,8 @@ export function obeySignals(handler: SignalHandler): () => void {
     Deno.addSignalListener(signal, listener);
     return { signal, listener };
   });
+  // The command of --run ignores it, too.
+  if (isIgnored) ignoreSignal(STOP_SIGNALS.SIGHUP);
   return () => {
     for (const { signal, listener } of listeners) {
       Deno.removeSignalListener(signal, listener);

@@ -7,12 +7,9 @@
  */
 
 import { createHash } from "node:crypto";
-import { isAbsolute, join, relative, resolve } from "node:path";
-import { inBytes, VirstorError } from "../errors.ts";
+import { VirstorError } from "../errors.ts";
+import { isAbsolute, join, resolve } from "node:path";
 import type { Environment } from "./command.ts";
-
-/** What a path of a Unix socket may be long, bytes; fewer on BSD systems. */
-const SOCKET_PATH_MAX = Deno.build.os === "linux" ? 107 : 103;
 
 /**
  * What the name of a pool's file may be long, without its ending: a file system
@@ -87,44 +84,16 @@ export function registryPath(stateDirectory: string, name: string): string {
 }
 
 /**
- * The path of a served pool's control socket: absolute, or relative to the
- * working directory where that is shorter, because the system takes short
- * paths only.
+ * The path of a served pool's control socket.
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
- * @returns The path of the socket.
- * @throws {VirstorError} `invalid` if it is too long.
+ * @returns The path; it may be longer than the system takes for a socket, see
+ *   `socket_path.ts`.
  */
 export function controlSocketPath(
   stateDirectory: string,
   name: string,
 ): string {
-  return shortSocketPath(
-    join(stateDirectory, "control", `${fileStem(name)}.sock`),
-    "use a shorter --state-dir",
-  );
-}
-
-/**
- * The shortest way to write the path of a socket.
- *
- * @param path The path.
- * @param advice What to do if it is too long, for the error message.
- * @returns The path, absolute or relative to the working directory.
- * @throws {VirstorError} `invalid` if it is too long.
- */
-export function shortSocketPath(path: string, advice: string): string {
-  const absolute = resolve(path);
-  const near = relative(Deno.cwd(), absolute);
-  const best = near.length < absolute.length ? near : absolute;
-  const length = new TextEncoder().encode(best).length;
-  if (length > SOCKET_PATH_MAX) {
-    throw new VirstorError(
-      "invalid",
-      `Cannot use socket "${absolute}": the path is ${inBytes(length)} long, ` +
-        `the system takes ${SOCKET_PATH_MAX}; ${advice}`,
-    );
-  }
-  return best;
+  return join(stateDirectory, "control", `${fileStem(name)}.sock`);
 }

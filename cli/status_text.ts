@@ -4,7 +4,7 @@
  * @module
  */
 
-import { counted } from "../errors.ts";
+import { counted, printable } from "../errors.ts";
 import type { ComponentStatus, PoolStatus } from "../pool/mod.ts";
 import type { ServerStatus, StatusReport } from "./control_protocol.ts";
 import { formatSeconds, formatSize } from "./size.ts";
@@ -40,7 +40,10 @@ export function statusText({ pool, server }: StatusReport): string {
     componentTable(pool),
   ];
   if (pool.warnings.length > 0) {
-    parts.push("", ...pool.warnings.map((warning) => `Warning: ${warning}`));
+    parts.push(
+      "",
+      ...pool.warnings.map((warning) => `Warning: ${printable(warning)}`),
+    );
   }
   return parts.join("\n");
 }

@@ -4,16 +4,19 @@
  * @module
  */
 
+import { printable } from "../errors.ts";
 import { padText, textWidth } from "./text_width.ts";
 
 /**
  * Lays rows out in columns, two spaces apart. A column whose cells below the
  * heading all begin with a digit or are `-` is set flush right.
  *
- * @param rows The heading, then the rows; each as long as the heading.
+ * @param cells The heading, then the rows; each as long as the heading. What
+ *   does not show is escaped, line breaks too.
  * @returns The lines, without spaces at their ends.
  */
-export function textTable(rows: readonly (readonly string[])[]): string {
+export function textTable(cells: readonly (readonly string[])[]): string {
+  const rows = cells.map((row) => row.map(printable));
   const [heading = [], ...body] = rows;
   const widths = heading.map((_, column) =>
     Math.max(...rows.map((row) => textWidth(row[column] ?? "")))
@@ -34,7 +37,7 @@ export function textTable(rows: readonly (readonly string[])[]): string {
 /**
  * Lays out pairs of a name and a value, the values under one another.
  *
- * @param pairs Name and value.
+ * @param pairs Name and value; what does not show in values is escaped.
  * @param indent Put before every line.
  * @returns The lines.
  */
@@ -44,6 +47,6 @@ export function textPairs(
 ): string {
   const width = Math.max(...pairs.map(([name]) => name.length)) + 1;
   return pairs.map(([name, value]) =>
-    `${indent}${(name + ":").padEnd(width)} ${value}`.trimEnd()
+    `${indent}${(name + ":").padEnd(width)} ${printable(value)}`.trimEnd()
   ).join("\n");
 }

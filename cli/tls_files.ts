@@ -5,6 +5,7 @@
  * @module
  */
 
+import { fileIdentity } from "../device/mod.ts";
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { messageOf, VirstorError } from "../errors.ts";
@@ -80,8 +81,9 @@ export class TlsFiles implements NbdTls {
     return [this.#certificate, this.#key, this.#authority ?? "."].map(
       (path) => {
         try {
-          const { ino, size, mtime, ctime } = Deno.statSync(path);
-          return [ino, size, mtime?.getTime(), ctime?.getTime()].join();
+          const { size, mtime, ctime } = Deno.statSync(path);
+          const identity = fileIdentity(path);
+          return [identity, size, mtime?.getTime(), ctime?.getTime()].join();
         } catch {
           // Reading it will tell why.
           return "";

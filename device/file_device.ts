@@ -22,19 +22,19 @@ import type {
   WriteZeroesOptions,
 } from "./block_device.ts";
 import { CacheWatch } from "./cache_watch.ts";
+import { FileClaim, type FileLock } from "./claim.ts";
 import { ColdReads } from "./cold_reads.ts";
 import { runsOf } from "./file_runs.ts";
 import { FileSync, type FlushObserver } from "./file_sync.ts";
 import {
   assertIsDisk,
   attempt,
-  type FileLock,
   identityOf,
   isRotational,
-  lockFile,
   transferError,
 } from "./files.ts";
 import type { LentDescriptor } from "./leases.ts";
+import type { OpenElsewhere } from "./native_files.ts";
 import { readNoWait } from "./native_io.ts";
 import {
   blockDeviceSize,
@@ -76,11 +76,16 @@ export class FileDevice implements BlockDevice {
   readonly identity: string;
   /** Whether it is on a disk that turns; false where that is not known. */
   readonly rotational: boolean;
+  /**
+   * What else had it open when it was locked exclusively; `unknown` if it was
+   * not, for a block device, and where the system does not tell.
+   */
+  readonly openElsewhere: OpenElsewhere;
   readonly #native: boolean;
   readonly #readOnly: boolean;
   #capabilities: DeviceCapabilities | undefined;
   #descriptor: number;
-  #locked: Deno.FsFile | undefined;
+  readonly #claim: FileClaim;
   readonly #sync: FileSync;
   readonly #coldReads: ColdReads;
   /** Set while it waits for what is under way, and then releases all. */
@@ -108,18 +113,32 @@ export class FileDevice implements BlockDevice {
     );
     this.#readOnly = readOnly;
     // A look before the open: opening a FIFO would wait for ever.
-    assertIsDisk(path, attempt(path, () => fs.statSync(path)));
-    this.#descriptor = attempt(
-      path,
-      () => fs.openSync(path, readOnly ? "r" : "r+"),
-    );
+    const seen = attempt(path, () => fs.statSync(path));
+    assertIsDisk(path, seen);
+    const { lock = "none" } = options;
+    const native = this.#native;
+    // Before it is open for writing, so that only others can be found writing.
+    this.#claim = new FileClaim(path, seen, { lock, readOnly, native });
+    this.openElsewhere = this.#claim.openElsewhere;
+    this.#descriptor = -1;
     try {
-      const stat = fs.fstatSync(this.#descriptor);
+      this.#descriptor = attempt(
+        path,
+        () => fs.openSync(path, readOnly ? "r" : "r+"),
+      );
+      const descriptor = this.#descriptor;
+      const stat = attempt(path, () => fs.fstatSync(descriptor));
       assertIsDisk(path, stat);
       const isFile = stat.isFile();
-      this.identity = identityOf(stat);
+      this.identity = identityOf(descriptor, stat);
+      if (this.identity !== this.#claim.identity) {
+        throw new VirstorError(
+          "busy",
+          `Cannot open "${path}": another file was put in its place just now, ` +
+            "try again",
+        );
+      }
       this.rotational = this.#native && isRotational(stat);
-      this.#locked = lockFile(path, options.lock ?? "none", readOnly, stat);
       this.size = isFile ? stat.size : blockDeviceSize(this.#descriptor);
       if (this.size < 0) {
         throw new VirstorError(
@@ -398,12 +417,10 @@ export class FileDevice implements BlockDevice {
   }
 
   #release(): undefined {
-    if (this.#descriptor < 0) return;
-    fs.closeSync(this.#descriptor);
+    if (this.#descriptor >= 0) fs.closeSync(this.#descriptor);
     // A stale number could be another file's by now.
     this.#descriptor = -1;
-    this.#locked?.close();
-    this.#locked = undefined;
+    this.#claim.release();
   }
 
   #punch(offset: number, length: number): boolean {

@@ -7,15 +7,9 @@
 
 import fs from "node:fs";
 import { messageOf, VirstorError } from "../errors.ts";
-import { lockHolder } from "./lock_holder.ts";
 import { missingDirectory } from "./missing_directory.ts";
+import { nativeIdentity } from "./native_files.ts";
 import { type FileState, fileState, readSmallFile } from "./native_linux.ts";
-
-/** What others may do with the file meanwhile. */
-export type FileLock =
-  | "exclusive" // nobody else may have it locked
-  | "shared" // others may have it locked as shared
-  | "none";
 
 /**
  * Tells files apart whatever they are called.
@@ -25,7 +19,7 @@ export type FileLock =
  * @throws {VirstorError} `not-found`, `io`.
  */
 export function fileIdentity(path: string): string {
-  return identityOf(attempt(path, () => fs.statSync(path)));
+  return identityOf(path, attempt(path, () => fs.statSync(path)));
 }
 
 /**
@@ -49,29 +43,68 @@ export function createSparseFile(path: string, size: number): void {
       fs.ftruncateSync(descriptor, size);
       fs.fsyncSync(descriptor);
     });
+    const slash = path.lastIndexOf("/");
+    syncDirectory(slash < 0 ? "." : path.slice(0, slash) || "/");
+  } catch (error) {
+    removeFile(path);
+    throw error;
   } finally {
     fs.closeSync(descriptor);
-  }
-  const slash = path.lastIndexOf("/");
-  const directory = slash < 0 ? "." : path.slice(0, slash) || "/";
-  const parent = attempt(directory, () => fs.openSync(directory, "r"));
-  try {
-    attempt(directory, () => fs.fsyncSync(parent));
-  } finally {
-    fs.closeSync(parent);
   }
 }
 
 /**
- * Tells files apart by what the system says of them.
+ * Removes a file that was made in vain. That it cannot be removed is no news
+ * beside what went wrong before.
  *
- * @param stat What it says.
+ * @param path The file.
+ */
+export function removeFile(path: string): void {
+  try {
+    fs.unlinkSync(path);
+  } catch {
+    // It stays, empty.
+  }
+}
+
+function syncDirectory(directory: string): void {
+  const descriptor = attempt(directory, () => fs.openSync(directory, "r"));
+  try {
+    fs.fsyncSync(descriptor);
+  } catch (error) {
+    // Some file systems make entries durable at once, and know no such call.
+    const code = error instanceof Error && "code" in error ? error.code : "";
+    if (code === "EINVAL" || code === "ENOTSUP" || code === "ENOSYS") return;
+    attempt(directory, () => {
+      throw error;
+    });
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/**
+ * Tells files apart by what the system says of them. The runtime rounds inode
+ * numbers above 2^53, which overlayfs, FUSE and 9p have; so its word counts
+ * only where there are no native calls.
+ *
+ * @param file The file's path, or its descriptor.
+ * @param stat What the runtime says of it.
  * @returns The same for two files if and only if they are the same.
  */
-export function identityOf(stat: fs.Stats): string {
-  return stat.isBlockDevice()
-    ? `device ${stat.rdev}`
-    : `file ${stat.dev}:${stat.ino}`;
+export function identityOf(file: string | number, stat: fs.Stats): string {
+  return nativeIdentity(file) ??
+    (stat.isBlockDevice()
+      ? `device ${deviceNumber(stat.rdev)}`
+      : `file ${deviceNumber(stat.dev)}:${stat.ino}`);
+}
+
+/** `MAJOR:MINOR`, as `gnu_dev_major` and `gnu_dev_minor` take it apart. */
+function deviceNumber(device: number): string {
+  const high = Math.floor(device / 2 ** 32);
+  const major = ((device >>> 8) & 0xfff) | (high & ~0xfff);
+  const minor = (device & 0xff) | ((device >>> 12) & ~0xff);
+  return `${major}:${minor}`;
 }
 
 /**
@@ -97,14 +130,36 @@ export function assertIsDisk(path: string, stat: fs.Stats): void {
  * @param path The file.
  * @param call What to do.
  * @returns What it returns.
- * @throws {VirstorError} `not-found`, `exists`, `unsupported`, `io`.
+ * @throws {VirstorError} `invalid` if the path cannot be written as UTF-8,
+ *   `not-found`, `exists`, `unsupported`, `io`.
  */
 export function attempt<T>(path: string, call: () => T): T {
+  refuseUnfaithful(path);
   try {
     return call();
   } catch (error) {
     throw translate(path, error);
   }
+}
+
+/**
+ * Whether a name leads to the file that is meant. The runtime takes what is not
+ * UTF-8 for U+FFFD, and would open, or make, a file of another name.
+ *
+ * @param name A path, or a part of one.
+ * @returns False if it holds U+FFFD or half a surrogate pair.
+ */
+export function isFaithfulName(name: string): boolean {
+  return name.isWellFormed() && !name.includes("\ufffd");
+}
+
+function refuseUnfaithful(path: string): void {
+  if (isFaithfulName(path)) return;
+  throw new VirstorError(
+    "invalid",
+    `Cannot use "${path}": its name is not UTF-8 (or holds U+FFFD, which ` +
+      "stands for that), rename it or give it a link with another name",
+  );
 }
 
 function translate(path: string, error: unknown): VirstorError {
@@ -166,8 +221,12 @@ export function lossOf(
   size: number,
   native: boolean,
 ): string {
-  const state = (native ? fileState(descriptor) : undefined) ??
-    stateOf(fs.fstatSync(descriptor));
+  let state = native ? fileState(descriptor) : undefined;
+  try {
+    state ??= stateOf(fs.fstatSync(descriptor));
+  } catch (error) {
+    return `what became of it cannot be found out (${messageOf(error)})`;
+  }
   if (state.links === 0) return "somebody has deleted it";
   const isCut = state.isFile && state.size < size;
   return isCut ? "somebody has made it shorter" : "";
@@ -185,43 +244,9 @@ function stateOf(stat: fs.Stats): FileState {
  */
 export function isRotational(stat: fs.Stats): boolean {
   const device = stat.isBlockDevice() ? stat.rdev : stat.dev;
-  // As `gnu_dev_major` and `gnu_dev_minor` take a number apart.
-  const high = Math.floor(device / 2 ** 32);
-  const major = ((device >>> 8) & 0xfff) | (high & ~0xfff);
-  const minor = (device & 0xff) | ((device >>> 12) & ~0xff);
-  const directory = `/sys/dev/block/${major}:${minor}`;
+  const directory = `/sys/dev/block/${deviceNumber(device)}`;
   // A partition is in the directory of its disk.
   return [`${directory}/queue`, `${directory}/../queue`].some((queue) =>
     readSmallFile(`${queue}/rotational`).startsWith("1")
-  );
-}
-
-/**
- * Locks a file, at once or not at all. The lock is its own open file's, so it
- * ends when that is closed.
- *
- * @param path Where it is.
- * @param lock How.
- * @param readOnly Whether it may be opened for reading only.
- * @param stat What the system says of it, to find out who has it.
- * @returns What holds the lock, if one was asked for.
- * @throws {VirstorError} `busy`, naming the holder; `io`.
- */
-export function lockFile(
-  path: string,
-  lock: FileLock,
-  readOnly: boolean,
-  stat: fs.Stats,
-): Deno.FsFile | undefined {
-  if (lock === "none") return undefined;
-  const file = attempt(
-    path,
-    () => Deno.openSync(path, { read: true, write: !readOnly }),
-  );
-  if (file.tryLockSync(lock === "exclusive")) return file;
-  file.close();
-  throw new VirstorError(
-    "busy",
-    `Cannot open "${path}": it is in use by ${lockHolder(stat.dev, stat.ino)}`,
   );
 }

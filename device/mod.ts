@@ -15,11 +15,18 @@ export type {
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
+export { FileInUseError, type FileLock } from "./claim.ts";
 export { FileDevice } from "./file_device.ts";
 export type { FileDeviceOptions } from "./file_device.ts";
 export type { FlushObserver } from "./file_sync.ts";
-export { createSparseFile, fileIdentity } from "./files.ts";
-export type { FileLock } from "./files.ts";
+export { type FileUse, findFileUses } from "./file_users.ts";
+export {
+  createSparseFile,
+  fileIdentity,
+  isFaithfulName,
+  removeFile,
+} from "./files.ts";
+export { ignoreSignal, isSignalIgnored } from "./ignored_signals.ts";
 export { missingDirectory } from "./missing_directory.ts";
 export { LeasedDisk } from "./leased_disk.ts";
 export { LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
@@ -31,6 +38,8 @@ export type {
 } from "./leases.ts";
 export { MemoryDevice } from "./memory_device.ts";
 export type { MemoryDeviceOptions } from "./memory_device.ts";
+export { type BlkidFinding, probeWithBlkid } from "./native_blkid.ts";
+export type { OpenElsewhere } from "./native_files.ts";
 export { NativeBuffer } from "./native_io.ts";
 export { type AcceptedConnection, NativeSockets } from "./native_sockets.ts";
 export { SliceDevice } from "./slice_device.ts";

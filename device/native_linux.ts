@@ -1,7 +1,8 @@
 /**
  * What the runtime lacks, from the C library of Linux through Deno's FFI:
- * punching and finding holes, reading and writing ahead, the size of a block device, what
- * became of an open file, and small files that Deno keeps to itself (`/proc`).
+ * punching and finding holes, reading and writing ahead, the size of a block
+ * device, what became of an open file, and small files that Deno keeps to
+ * itself (`/proc`).
  *
  * Everything here is an improvement, never a need: without `--allow-ffi`, or
  * on another system, each function says that it could not, and the caller

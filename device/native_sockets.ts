@@ -37,10 +37,11 @@ const SYMBOLS = {
   getdents64: { parameters: ["i32", "buffer", "usize"], result: "i32" },
   readlink: { parameters: ["buffer", "buffer", "usize"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
+  ioctl: { parameters: ["i32", "usize", "buffer"], result: "i32" },
 } as const;
 
-// From the headers of Linux: `asm-generic/socket.h`, `fcntl.h`,
-// `sys/epoll.h`, `poll.h`, `sys/socket.h`; the same on x86-64 and arm64.
+// From the headers of Linux: `asm-generic/socket.h`, `asm-generic/ioctls.h`,
+// `fcntl.h`, `sys/epoll.h`, `poll.h`, `sys/socket.h`; the same on x86-64 and arm64.
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
 const SO_ACCEPTCONN = 30;
@@ -48,6 +49,7 @@ const SO_COOKIE = 57;
 const AF_UNIX = 1;
 const AF_INET = 2;
 const AF_INET6 = 10;
+const MSG_PEEK = 0x02;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const SHUT_RDWR = 2;
@@ -55,6 +57,8 @@ const F_GETFL = 3;
 const F_SETFL = 4;
 const O_NONBLOCK = 0o4000;
 const EPOLL_CTL_DEL = 2;
+const FIONREAD = 0x541bn;
+const TIOCOUTQ = 0x5411n;
 const POLLOUT = 0x04;
 const POLLERR_OR_HUP = 0x18;
 
@@ -156,9 +160,21 @@ export class NativeSockets {
     start: number,
     end: number,
   ): number {
-    const at = this.#args.unsigned(0, addressOf(memory) + start);
-    const length = this.#args.unsigned(1, end - start);
-    return this.#libc.recv(descriptor, at, length, MSG_DONTWAIT);
+    return this.receiveAt(descriptor, addressOf(memory) + start, end - start);
+  }
+
+  /**
+   * The same, for memory whose address is known.
+   *
+   * @param descriptor A connection.
+   * @param address Where the bytes go.
+   * @param length How many at most, above 0.
+   * @returns As {@linkcode receiveNow}.
+   */
+  receiveAt(descriptor: number, address: number, length: number): number {
+    const at = this.#args.unsigned(0, address);
+    const most = this.#args.unsigned(1, length);
+    return this.#libc.recv(descriptor, at, most, MSG_DONTWAIT);
   }
 
   /**
@@ -220,6 +236,44 @@ export class NativeSockets {
     view.setInt16(4, POLLOUT, true);
     await this.#libc.poll(about, 1n, -1);
     return (view.getInt16(6, true) & POLLERR_OR_HUP) === 0;
+  }
+
+  /**
+   * Waits until there is something to receive, and leaves it where it is.
+   *
+   * @param descriptor A connection that waits.
+   * @returns False at the end, also of a broken connection.
+   */
+  waitForBytes(descriptor: number): boolean {
+    const { recv } = this.#libc;
+    const args = this.#args;
+    const address = addressOf(this.#value);
+    for (let tries = 0; tries < TRIES; tries++) {
+      const at = args.unsigned(0, address);
+      const count = recv(descriptor, at, args.unsigned(1, 1), MSG_PEEK);
+      if (count >= 0) return count > 0;
+    }
+    return false;
+  }
+
+  /**
+   * What the system holds of a connection.
+   *
+   * @param descriptor A connection that is open.
+   * @param isTcp Whether it is one of TCP.
+   * @returns Whether it holds nothing that came and was not received, nor, for
+   *   TCP, anything that was sent and has not arrived. What was sent on a Unix
+   *   socket has arrived.
+   */
+  isDrained(descriptor: number, isTcp: boolean): boolean {
+    return this.#queued(descriptor, FIONREAD) === 0 &&
+      (!isTcp || this.#queued(descriptor, TIOCOUTQ) === 0);
+  }
+
+  /** Bytes in a queue of a socket; 0 if the system does not tell. */
+  #queued(descriptor: number, queue: bigint): number {
+    const failed = this.#libc.ioctl(descriptor, queue, this.#value) !== 0;
+    return failed ? 0 : this.#valueView.getInt32(0, true);
   }
 
   /**

@@ -69,6 +69,12 @@ export type { NativeGeometry } from "./native_geometry.ts";
 export { newerSuperblock } from "./newer_superblock.ts";
 export type { NewerSuperblock } from "./newer_superblock.ts";
 export {
+  findSignatures,
+  SIGNATURE_HEAD_SIZE,
+  SIGNATURE_TAIL_SIZE,
+} from "./signatures.ts";
+export type { FileEnds, Signature } from "./signatures.ts";
+export {
   decodeSuperblock,
   encodeSuperblock,
   isSuperblock,

@@ -12,13 +12,14 @@
 
 import { NativeSockets } from "../device/mod.ts";
 import { SEND_BUFFER_SIZE } from "./limits.ts";
+import { isTcp } from "./stream.ts";
 
 /** So many connections in a row are looked at, */
 const LOOKS_MAX = 64;
 /** and then one in so many milliseconds. */
 const LOOK_EVERY_MS = 50;
 
-const descriptors = new WeakMap<Deno.Conn, number>();
+const descriptors = new WeakMap<object, number>();
 let sockets: NativeSockets | null | undefined;
 
 /**
@@ -67,6 +68,19 @@ export function trackDescriptors(listener: Deno.Listener): Deno.Listener {
  */
 export function descriptorOf(connection: Deno.Conn): number | undefined {
   return descriptors.get(connection);
+}
+
+/**
+ * Tells whether the system holds nothing of a connection: neither what came and
+ * was not received nor, for TCP, what was sent and has not arrived.
+ *
+ * @param connection Something that was accepted, and is open.
+ * @returns True also where that is not known.
+ */
+export function isDrained(connection: object): boolean {
+  const [descriptor, native] = [descriptors.get(connection), nativeSockets()];
+  return descriptor === undefined || native === null ||
+    native.isDrained(descriptor, isTcp(connection as Deno.Conn));
 }
 
 /** What is known of a listener's connections. */

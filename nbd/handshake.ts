@@ -48,6 +48,12 @@ export interface HandshakeOptions {
   readonly optionsMax: number;
   /** Whether the server is stopping now; then options are refused. */
   readonly isStopping: () => boolean;
+  /**
+   * Tells whether an export is not served any more; then it is refused.
+   *
+   * @param name Its name.
+   */
+  isDismissed(name: string): boolean;
   /** Whether and how to encrypt; STARTTLS is refused without it. */
   readonly tls: NbdTls | undefined;
   /**
@@ -133,12 +139,13 @@ are known`);
 /** Nothing is agreed on yet, or any more. */
 function startSession(
   zeroes: boolean,
-  { exports, tls, onUnknownExport }: HandshakeOptions,
+  { exports, isDismissed, tls, onUnknownExport }: HandshakeOptions,
   security?: Security,
 ): Session {
   const unencrypted = tls?.required === true ? "required" : "optional";
   return {
     exports,
+    isDismissed,
     zeroes,
     security: security ?? (tls === undefined ? "plain" : unencrypted),
     dialect: "simple",

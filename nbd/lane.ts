@@ -180,24 +180,37 @@ class LaneConnection {
       this.#end -= this.#start;
       this.#start = 0;
     }
-    this.#control.rest(true);
-    let count = this.#receiveSoon();
-    if (count < 0) {
-      const room = bytes.length - this.#end;
-      const at = address + this.#end;
+    const room = bytes.length - this.#end;
+    const at = address + this.#end;
+    let count = this.#receiveSoon(at, room);
+    if (count < 0 && this.#waitForBytes()) {
       count = this.#sockets.receive(this.#descriptor, at, room);
     }
-    this.#control.rest(false);
-    this.#end += count;
+    this.#end += Math.max(0, count);
     this.#control.noteActivity();
     return count > 0;
   }
 
+  /**
+   * While the thread waits it takes nothing from the system. So a server that
+   * stops can know that nothing is left: neither here, if the thread rests, nor
+   * there, which it asks the system for.
+   */
+  #waitForBytes(): boolean {
+    const holdsNothing = this.#end === this.#start && this.#large === undefined;
+    this.#control.rest(holdsNothing);
+    const isOpen = this.#sockets.waitForBytes(this.#descriptor);
+    this.#control.rest(false);
+    return isOpen;
+  }
+
   /** @returns -1 if it has to be waited. */
-  #receiveSoon(): number {
+  #receiveSoon(at: number, room: number): number {
     const isWorthIt = this.#polling.isWorthIt(this.#batch);
     this.#batch = 0;
-    if (!isWorthIt || !this.#control.isAlone) return -1;
+    if (!isWorthIt || !this.#control.isAlone) {
+      return this.#sockets.receiveAt(this.#descriptor, at, room);
+    }
     const { bytes } = this.#received;
     const count = this.#sockets.receiveSoon(
       this.#descriptor,
@@ -221,11 +234,16 @@ class LaneConnection {
       return true;
     }
     if (this.#large !== undefined) return this.#takePiece(this.#large);
+    if (this.#control.isDiverted) {
+      // Half a request, too: the server waits for the rest of it.
+      this.#toHand = Infinity;
+      return true;
+    }
     if (available < this.#requestSize) return false;
     const request = this.#request;
     if (
-      this.#control.isDiverted || !this.#decode(request) ||
-      request.command === COMMAND_DISCONNECT || this.#isLong(request)
+      !this.#decode(request) || request.command === COMMAND_DISCONNECT ||
+      this.#isLong(request)
     ) {
       this.#toHand = Infinity;
       return true;

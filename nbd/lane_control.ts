@@ -105,16 +105,24 @@ export class LaneControl {
     Atomics.add(this.#words, ACTIVITY, 1);
   }
 
-  /** Whether something has come that the thread is not done with. */
-  get isBusy(): boolean {
-    return Atomics.load(this.#words, RESTING) === 0;
+  /**
+   * Whether the thread holds nothing, and the server has read all that the
+   * thread has handed over. What the system holds does not count.
+   */
+  get isDrained(): boolean {
+    const words = this.#words;
+    // In this order: what is handed over is counted before the thread rests.
+    return Atomics.load(words, RESTING) !== 0 &&
+      Atomics.load(words, BACKLOG) === 0;
   }
 
   /**
-   * Says that the thread waits for more, and has sent all replies, or that it
-   * waits no more.
+   * Says whether the thread holds anything: bytes that it has received and not
+   * handed over, or replies that it has not sent. At first it does.
    *
-   * @param isResting Which of the two; busy at first.
+   * Requires: the thread says that it does before it receives.
+   *
+   * @param isResting Whether it holds nothing.
    */
   rest(isResting: boolean): void {
     Atomics.store(this.#words, RESTING, isResting ? 1 : 0);

@@ -15,6 +15,8 @@ import type { ByteStream } from "./stream.ts";
 export interface LaneParts {
   /** The connection. */
   readonly descriptor: number;
+  /** Whether it is one of TCP. */
+  readonly isTcp: boolean;
   /** What sends. */
   readonly sockets: NativeSockets;
   /** What is shared with the thread. */
@@ -56,9 +58,15 @@ export class LaneStream implements ByteStream {
     return this.#parts.control.activity;
   }
 
-  /** Whether something has come that the thread is not done with. */
-  get isBusy(): boolean {
-    return !this.#ended && this.#parts.control.isBusy;
+  /** Whether neither the thread nor the system holds anything. */
+  get isDrained(): boolean {
+    if (this.#ended || this.#closed) return this.#queue.length === 0;
+    const { control, sockets, descriptor, isTcp } = this.#parts;
+    const { activity } = control;
+    // The thread may receive between the first look and the second one; then it
+    // is at work at the third, or has been.
+    return control.isDrained && sockets.isDrained(descriptor, isTcp) &&
+      control.isDrained && control.activity === activity;
   }
 
   /**

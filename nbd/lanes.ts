@@ -19,12 +19,24 @@ import { descriptorOf, nativeSockets } from "./descriptors.ts";
 import { LaneControl, type LaneJob, type LaneReport } from "./lane_control.ts";
 import { LaneStream } from "./lane_stream.ts";
 import type { Negotiated } from "./handshake.ts";
-import { closeQuietly } from "./stream.ts";
+import { closeQuietly, isTcp } from "./stream.ts";
 
 /** What runs in a thread. */
 const THREAD: URL = new URL("./lane_thread.ts", import.meta.url);
 /** How long the threads may take to end, milliseconds. */
 const END_MS = 500;
+
+/** How many threads there may be, and whom to tell. */
+export interface LanesOptions {
+  /** How many there may be, from 0. */
+  readonly most: number;
+  /** What runs in a thread; `lane_thread.ts` by default. */
+  readonly module?: URL;
+  /** Where what the threads did is counted, when they are done. */
+  readonly counters: NbdCounters;
+  /** Told of an error in a thread. */
+  readonly onPanic: (error: unknown) => void;
+}
 
 /** A thread, and what it does. */
 interface LaneThread {
@@ -36,6 +48,7 @@ interface LaneThread {
 /** Threads that serve one connection each. */
 export class Lanes {
   #most: number;
+  readonly #module: URL;
   readonly #counters: NbdCounters;
   readonly #onPanic: (error: unknown) => void;
   readonly #sockets: NativeSockets | null;
@@ -44,20 +57,15 @@ export class Lanes {
   /**
    * Begins without any.
    *
-   * @param most How many there may be, from 0.
-   * @param counters Where it is counted what they did, when they are done.
-   * @param onPanic Told of an error in a thread.
+   * @param options How many there may be, and whom to tell.
    */
-  constructor(
-    most: number,
-    counters: NbdCounters,
-    onPanic: (error: unknown) => void,
-  ) {
+  constructor({ most, module = THREAD, counters, onPanic }: LanesOptions) {
     this.#most = most;
+    this.#module = module;
     this.#counters = counters;
     this.#onPanic = onPanic;
     // The runtime lets a thread start from a file that may be read.
-    this.#sockets = most > 0 && isReadable(THREAD) ? nativeSockets() : null;
+    this.#sockets = most > 0 && isReadable(module) ? nativeSockets() : null;
   }
 
   /**
@@ -104,7 +112,13 @@ export class Lanes {
       return undefined;
     }
     const control = new LaneControl();
-    const stream = new LaneStream({ descriptor, sockets, control, leases });
+    const stream = new LaneStream({
+      descriptor,
+      isTcp: isTcp(connection),
+      sockets,
+      control,
+      leases,
+    });
     thread.stream = stream;
     // A thread that is still starting takes it when it has started.
     thread.worker.postMessage(
@@ -150,7 +164,8 @@ export class Lanes {
   }
 
   #start(): LaneThread {
-    const worker = new Worker(THREAD, { type: "module", name: "virstor lane" });
+    const name = "virstor lane";
+    const worker = new Worker(this.#module, { type: "module", name });
     const thread: LaneThread = { worker, stream: undefined };
     let isReady = false;
     worker.onmessage = ({ data }: MessageEvent<LaneReport>) => {

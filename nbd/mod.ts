@@ -12,8 +12,9 @@ export { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
 export {
   type NbdClientInfo,
   type NbdCloseOptions,
-  type NbdEvent,
   NbdServer,
   type NbdServerOptions,
 } from "./server.ts";
+export { Pace } from "./pace.ts";
+export type { NbdEvent } from "./server_log.ts";
 export type { NbdTls, NbdTlsIdentity } from "./tls.ts";

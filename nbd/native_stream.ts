@@ -9,6 +9,7 @@
 
 import type { NativeSockets } from "../device/mod.ts";
 import { POLL_US } from "./limits.ts";
+import { isDrained } from "./descriptors.ts";
 import type { ByteStream } from "./stream.ts";
 
 /** What a native stream is made of. */
@@ -35,6 +36,11 @@ export class NativeStream implements ByteStream {
    */
   constructor(parts: NativeStreamParts) {
     this.#parts = parts;
+  }
+
+  /** Whether the system holds nothing of this connection. */
+  get isDrained(): boolean {
+    return this.#isClosed || isDrained(this.#parts.connection);
   }
 
   /**

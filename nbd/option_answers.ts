@@ -74,6 +74,12 @@ export interface Session {
   readonly security: Security;
   /** All exports; the first is the default one. */
   readonly exports: readonly NbdExport[];
+  /**
+   * Tells whether an export is not served any more.
+   *
+   * @param name Its name.
+   */
+  isDismissed(name: string): boolean;
   /** The client wants zeroes after the answer to EXPORT_NAME. */
   readonly zeroes: boolean;
   /** How both will talk. */
@@ -223,13 +229,19 @@ function answerExportName(option: Option, session: Session): Answer {
     );
   }
   const name = decodeString(option.data);
-  const choice = name === undefined ? undefined : choose(name, session);
-  if (choice === undefined) {
+  const served = name === undefined
+    ? undefined
+    : findExport(session.exports, name);
+  if (name === undefined || served === undefined) {
     throw new VirstorError(
       "not-found",
       `There is no export ${quotedName(name)}, for which the client asked`,
     );
   }
+  if (session.isDismissed(served.name)) {
+    throw new VirstorError("shutdown", dismissedText(served));
+  }
+  const choice = choose(served, name, session);
   return {
     messages: [encodeExportName(choice.facts, session.zeroes)],
     then: choice,
@@ -245,9 +257,9 @@ function answerAbort(option: Option): Answer {
 
 function answerList(option: Option, session: Session): Answer {
   if (option.length !== 0) return refuseData(option);
-  const messages = session.exports.map((served) =>
-    encodeServer(option.number, served)
-  );
+  const messages = session.exports
+    .filter(({ name }) => !session.isDismissed(name))
+    .map((served) => encodeServer(option.number, served));
   messages.push(encodeOptionReply(option.number, REPLY_ACK));
   return { messages };
 }
@@ -256,9 +268,11 @@ function answerInfo(option: Option, session: Session): Answer {
   const { number } = option;
   const query = decodeInfoQuery(option.data);
   if (query === undefined) return refuseNonsense(option);
-  const choice = choose(query.name, session);
-  if (choice === undefined) return refuseName(option, query.name, session);
-  const { served, facts } = choice;
+  const served = findExport(session.exports, query.name);
+  if (served === undefined) return refuseName(option, query.name, session);
+  if (session.isDismissed(served.name)) return refuseDismissed(option, served);
+  const choice = choose(served, query.name, session);
+  const { facts } = choice;
   // Block sizes are told to everybody: who did not ask may ignore them.
   const messages = [
     encodeInfoExport(number, facts),
@@ -310,6 +324,7 @@ function answerMetaContext(option: Option, session: Session): Answer {
   const { name, queries } = query;
   const served = findExport(session.exports, name);
   if (served === undefined) return refuseName(option, name, session);
+  if (session.isDismissed(served.name)) return refuseDismissed(option, served);
   const all = allContexts(served.device, served.contexts);
   const selects = number === OPTION_SET_META_CONTEXT;
   const found = !selects && queries.length === 0
@@ -327,10 +342,8 @@ function answerMetaContext(option: Option, session: Session): Answer {
   return { messages };
 }
 
-/** What a client would use that asked for this name now. */
-function choose(name: string, session: Session): Choice | undefined {
-  const served = findExport(session.exports, name);
-  if (served === undefined) return undefined;
+/** What a client would use that asked for an export by this name now. */
+function choose(served: NbdExport, name: string, session: Session): Choice {
   const { dialect, selection } = session;
   // A selection made under another name does not count, as the protocol says.
   const contexts = selection?.name === name ? selection.contexts : [];
@@ -347,6 +360,14 @@ function refuseNonsense(option: Option): Answer {
     REPLY_ERROR_INVALID,
     "A name or a length inside the option makes no sense",
   );
+}
+
+function refuseDismissed(option: Option, served: NbdExport): Answer {
+  return refusal(option, REPLY_ERROR_UNKNOWN, dismissedText(served));
+}
+
+function dismissedText({ name }: NbdExport): string {
+  return `Export "${name}" is not served any more`;
 }
 
 function refuseName(option: Option, name: string, session: Session): Answer {

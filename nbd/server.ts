@@ -9,7 +9,7 @@
  * @module
  */
 
-import { counted, type ErrorCode, messageOf, VirstorError } from "../errors.ts";
+import { counted, messageOf, VirstorError } from "../errors.ts";
 import { createCounters, type NbdCounters } from "./counters.ts";
 import { allEnded, CANCEL_MS, delay, endAll } from "./ending.ts";
 import type { NbdExport } from "./export.ts";
@@ -19,43 +19,12 @@ import { LaneStream } from "./lane_stream.ts";
 import { Lanes } from "./lanes.ts";
 import { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
 import { NativeStream } from "./native_stream.ts";
-import { isTcp, peerOf } from "./peer.ts";
+import { type LoggedClient, type NbdEvent, ServerLog } from "./server_log.ts";
 import { soughtText } from "./sought_export.ts";
-import { type ByteStream, closeQuietly } from "./stream.ts";
+import { type ByteStream, closeQuietly, isTcp } from "./stream.ts";
 import type { NbdTls } from "./tls.ts";
 import { TlsStream } from "./tls_stream.ts";
 import { Transmission } from "./transmission.ts";
-
-/** Something worth a line in a log. */
-export interface NbdEvent {
-  /**
-   * - `accepted`: a connection has come, and negotiates
-   * - `connected`: a client has chosen an export
-   * - `moved`: it has a thread of its own from now on
-   * - `disconnected`: a client that had chosen one has left
-   * - `left`: a client has left without choosing one, as those do that only
-   *   ask what there is
-   * - `refused`: the server ended a connection before an export was used
-   * - `accept-failed`: the operating system gave no connection; the server
-   *   goes on
-   * - `error`: the device failed a request; told once a second at most
-   */
-  readonly kind:
-    | "accepted"
-    | "connected"
-    | "moved"
-    | "disconnected"
-    | "left"
-    | "refused"
-    | "accept-failed"
-    | "error";
-  /** Number of the connection, from 1; 0 if there is none. */
-  readonly client: number;
-  /** Where it came from, or an empty string. */
-  readonly peer: string;
-  /** One line for people. */
-  readonly message: string;
-}
 
 /** A connection, as it is now. */
 export interface NbdClientInfo {
@@ -83,6 +52,12 @@ export interface NbdServerOptions {
    * went through {@linkcode trackDescriptors}.
    */
   readonly threads?: number;
+  /**
+   * What runs in a thread; other than what does in production only in tests.
+   *
+   * @internal
+   */
+  readonly threadModule?: URL;
 }
 
 /** How to stop. */
@@ -99,17 +74,6 @@ export interface NbdCloseOptions {
 const GRACE_MS = 5000;
 /** How long to wait after a failed accept, milliseconds. */
 const ACCEPT_RETRY_MS = 100;
-/** How long to wait before another error of a device is told, milliseconds. */
-const ERROR_PAUSE_MS = 1000;
-/** What a client does, or the end of the server, and no fault of a device. */
-const EXPECTED_ERRORS: ReadonlySet<ErrorCode> = new Set([
-  "cancelled",
-  "invalid",
-  "read-only",
-  "shutdown",
-  "unsupported",
-]);
-
 interface Client {
   readonly id: number;
   readonly peer: string;
@@ -136,17 +100,16 @@ export class NbdServer {
   readonly #counters: NbdCounters = createCounters();
   readonly #lanes: Lanes;
   readonly #exports: () => readonly NbdExport[];
-  readonly #log: (event: NbdEvent) => void;
+  readonly #log: ServerLog;
   readonly #limits: NbdLimits;
   readonly #tls: NbdTls | undefined;
   readonly #listeners = new Set<Deno.Listener>();
   readonly #clients = new Set<Client>();
+  readonly #isAlone = (): boolean => this.#clients.size === 1;
   /** Exports that are not served any more. */
   readonly #dismissed = new Set<string>();
   readonly #finish = Promise.withResolvers<void>();
   #clientCount = 0;
-  #errorsUntold = 0;
-  #quietUntil = 0;
   #closing: Promise<void> | undefined = undefined;
 
   /**
@@ -157,12 +120,16 @@ export class NbdServer {
   constructor(options: NbdServerOptions) {
     const { exports } = options;
     this.#exports = typeof exports === "function" ? exports : () => exports;
-    this.#log = options.log ?? (() => {});
+    this.#log = new ServerLog(options.log);
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#tls = options.tls;
     this.finished = this.#finish.promise;
-    const { threads = 0 } = options;
-    this.#lanes = new Lanes(threads, this.#counters, this.#finish.reject);
+    this.#lanes = new Lanes({
+      most: options.threads ?? 0,
+      ...options.threadModule && { module: options.threadModule },
+      counters: this.#counters,
+      onPanic: this.#finish.reject,
+    });
   }
 
   /** What was done so far. */
@@ -250,8 +217,7 @@ export class NbdServer {
         if (this.#closing !== undefined) break;
         if (error instanceof Deno.errors.BadResource) break;
         // Out of descriptors, or a client that left at once: others follow.
-        const message = `Cannot accept a connection: ${messageOf(error)}`;
-        this.#log({ kind: "accept-failed", client: 0, peer: "", message });
+        this.#log.acceptFailed(error);
         await new Promise((done) => setTimeout(done, ACCEPT_RETRY_MS));
         continue;
       }
@@ -285,7 +251,7 @@ export class NbdServer {
     };
     this.#clients.add(client);
     this.#tellAlone();
-    this.#log({ kind: "accepted", client: id, peer, message: "Negotiates" });
+    this.#log.tell("accepted", client, "Negotiates");
     this.#attend(client)
       .catch((error) => this.#finish.reject(error))
       .finally(() => {
@@ -297,9 +263,8 @@ export class NbdServer {
   }
 
   #tellAlone(): void {
-    const isAlone = this.#clients.size === 1;
     for (const { stream } of this.#clients) {
-      if (stream instanceof LaneStream) stream.setAlone(isAlone);
+      if (stream instanceof LaneStream) stream.setAlone(this.#isAlone());
     }
   }
 
@@ -337,13 +302,12 @@ export class NbdServer {
     closeQuietly(client.connection);
   }
 
-  #refuse({ id, peer }: Pick<Client, "id" | "peer">, message: string): void {
-    this.#log({ kind: "refused", client: id, peer, message });
+  #refuse(client: LoggedClient, message: string): void {
+    this.#log.tell("refused", client, message);
   }
 
   /** Serves one client. Rejects only with errors that are not expected. */
   async #attend(client: Client): Promise<void> {
-    const { id, peer } = client;
     const agreed = await this.#negotiate(client);
     if (agreed === undefined) return;
     const { served: { name }, facts } = agreed;
@@ -363,8 +327,8 @@ export class NbdServer {
     const negotiated = this.#chooseStream(client, agreed);
     const transmission = new Transmission(client.stream, negotiated, {
       counters: this.#counters,
-      onError: (error) => this.#reportError(client, error),
-      isAlone: () => this.#clients.size === 1,
+      onError: (error) => this.#log.deviceFailed(client, error),
+      isAlone: this.#isAlone,
       mayChange: () => this.#mayMove(client),
       onChange: (early) => this.#move(client, { ...agreed, early }),
       onPanic: this.#finish.reject,
@@ -379,14 +343,14 @@ export class NbdServer {
     const message = `Uses export "${name}"${over}, ${facts.dialect} replies` +
       (contexts.length === 0 ? "" : `, contexts${contexts.join("")}`) +
       soughtText(client.sought);
-    this.#log({ kind: "connected", client: id, peer, message });
+    this.#log.tell("connected", client, message);
     const { idleMs } = this.#limits;
     const timer = idleMs === 0
       ? undefined
       : setInterval(() => transmission.endIfIdle(), delay(idleMs / 2));
     const reason = await transmission.run();
     clearInterval(timer);
-    this.#log({ kind: "disconnected", client: id, peer, message: reason });
+    this.#log.tell("disconnected", client, reason);
   }
 
   /**
@@ -405,7 +369,7 @@ export class NbdServer {
     }
     const [descriptor, sockets] = [descriptorOf(connection), nativeSockets()];
     if (descriptor !== undefined && sockets !== null) {
-      const isAlone = () => this.#clients.size === 1;
+      const isAlone = this.#isAlone;
       const parts = { connection, descriptor, sockets, isAlone };
       client.stream = new NativeStream(parts);
     }
@@ -420,9 +384,7 @@ export class NbdServer {
     if (!this.#mayMove(client)) return undefined;
     const lane = this.#takeLane(client, negotiated);
     if (lane === undefined) return undefined;
-    const message = "Has a thread of its own now";
-    const { id, peer } = client;
-    this.#log({ kind: "moved", client: id, peer, message });
+    this.#log.tell("moved", client, "Has a thread of its own now");
     return lane;
   }
 
@@ -434,20 +396,8 @@ export class NbdServer {
     return lane;
   }
 
-  /** A client sees a number only; somebody should see the reason. */
-  #reportError({ id, peer }: Client, error: VirstorError): void {
-    if (EXPECTED_ERRORS.has(error.code)) return;
-    this.#errorsUntold++;
-    if (performance.now() < this.#quietUntil) return;
-    const more = this.#errorsUntold - 1;
-    const message = error.message + (more > 0 ? ` (and ${more} more)` : "");
-    this.#errorsUntold = 0;
-    this.#quietUntil = performance.now() + ERROR_PAUSE_MS;
-    this.#log({ kind: "error", client: id, peer, message });
-  }
-
   async #negotiate(client: Client): Promise<Negotiated | undefined> {
-    const { id, peer, connection } = client;
+    const { connection } = client;
     const { handshakeMs, options: optionsMax } = this.#limits;
     const timer = setTimeout(
       () => this.#cut(client, `The handshake took more than ${handshakeMs} ms`),
@@ -466,6 +416,7 @@ export class NbdServer {
         exports,
         optionsMax,
         isStopping,
+        isDismissed: (name) => this.#dismissed.has(name),
         tls: this.#tls,
         onUnknownExport: (name) => client.sought = name,
         onEncrypted: (inside) => client.stream = inside,
@@ -473,7 +424,7 @@ export class NbdServer {
       if (negotiated === undefined) {
         const message = "Left without choosing an export" +
           soughtText(client.sought);
-        this.#log({ kind: "left", client: id, peer, message });
+        this.#log.tell("left", client, message);
       }
       return negotiated;
     } catch (error) {
@@ -494,4 +445,10 @@ function isExpected(error: unknown): boolean {
   // with a system code.
   return Object.values(Deno.errors).some((known) => error instanceof known) ||
     (error instanceof Error && "code" in error);
+}
+
+function peerOf(address: Deno.Addr): string {
+  return address.transport === "tcp"
+    ? `${address.hostname}:${address.port}`
+    : address.transport;
 }

@@ -47,8 +47,12 @@ export interface ByteStream {
    * here.
    */
   readonly activity?: number;
-  /** Whether some of that is not dealt with, or not answered. */
-  readonly isBusy?: boolean;
+  /**
+   * Whether everything that came could be read here and, where the system
+   * tells, everything that was written has arrived. It is asked for when no
+   * promise of this stream is about to be kept: at the start of a macrotask.
+   */
+  readonly isDrained?: boolean;
   /** From now on everything that comes can be read here. */
   divert?(): void;
 }
@@ -67,6 +71,16 @@ export async function writeAll(
   while (sent < source.length) {
     sent += await stream.write(source.subarray(sent));
   }
+}
+
+/**
+ * Tells whether a connection is one of TCP.
+ *
+ * @param connection The connection.
+ * @returns Otherwise it is of a Unix socket.
+ */
+export function isTcp(connection: Deno.Conn): connection is Deno.TcpConn {
+  return connection.remoteAddr.transport === "tcp";
 }
 
 /**

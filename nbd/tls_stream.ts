@@ -40,6 +40,11 @@ export class TlsStream implements ByteStream {
     wire.on("close", () => this.#failWrite?.(wire.failure));
   }
 
+  /** Whether all that came was decrypted and read, as far as is known. */
+  get isDrained(): boolean {
+    return this.#inside.readableLength === 0 && this.#wire.isDrained;
+  }
+
   /**
    * Waits for bytes.
    *

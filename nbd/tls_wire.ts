@@ -7,6 +7,7 @@
 
 import { Duplex } from "node:stream";
 import { messageOf, VirstorError } from "../errors.ts";
+import { isDrained } from "./descriptors.ts";
 import { TLS_RECEIVE_SIZE } from "./limits.ts";
 import { type ByteStream, closeQuietly, writeAll } from "./stream.ts";
 
@@ -33,6 +34,12 @@ export class TlsWire extends Duplex {
   /** Why nothing more comes or goes; `undefined` while all is well. */
   get failure(): VirstorError | undefined {
     return this.#failure;
+  }
+
+  /** Whether all that came was decrypted, as far as is known. */
+  get isDrained(): boolean {
+    return this.destroyed ||
+      (this.readableLength === 0 && isDrained(this.#stream));
   }
 
   /** The client sends no more. */

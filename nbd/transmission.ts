@@ -54,8 +54,13 @@ import {
 import { type ByteStream, closeQuietly } from "./stream.ts";
 import type { TransmissionOwner } from "./transmission_owner.ts";
 
-/** How often it is looked for requests on their way at the end, milliseconds. */
+/** How often a server that stops looks whether a client is done, milliseconds. */
 const STOP_LOOK_MS = 25;
+/**
+ * How many looks in a row have to find nothing. What is there is found by the
+ * first; the others are for what the client sent before it heard of the end.
+ */
+const STOP_LOOKS = 3;
 
 /** One connection after its handshake. */
 export class Transmission {
@@ -81,10 +86,8 @@ export class Transmission {
   /** The client sends no more. */
   #ended = false;
   #stopping = false;
-  /** While it stops: nothing has come since the last look. */
-  #isQuiet = false;
-  /** While it stops: the client has sent what it had to send. */
-  #isSilent = false;
+  /** While it stops: how many looks in a row have found nothing left to do. */
+  #looksInVain = 0;
   #looks: ReturnType<typeof setInterval> | undefined = undefined;
   #destroyed = false;
   #wake: (() => void) | undefined = undefined;
@@ -179,9 +182,10 @@ export class Transmission {
   }
 
   /**
-   * From now on requests are answered `ESHUTDOWN`, and the connection ends
-   * when those under way are done and answered, and no more have come for a
-   * moment: what the client sent before it heard of the end is on its way.
+   * From now on requests are answered `ESHUTDOWN`. The connection ends when all
+   * requests that have come, in whole or in part, are answered, wherever they
+   * are, and no more have come for a moment: what the client sent before it
+   * heard of the end is on its way.
    */
   stop(): void {
     if (this.#stopping) return;
@@ -190,13 +194,11 @@ export class Transmission {
     this.#commands.stop();
     this.#reason = "the server stops";
     this.#changed();
-    let seen = this.#stream.activity;
+    // A macrotask of its own: no promise is about to be kept that would change
+    // what is seen.
     this.#looks = setInterval(() => {
-      const { activity, isBusy } = this.#stream;
-      if (isBusy === true || activity !== seen) this.#isQuiet = false;
-      seen = activity;
-      if (this.#isQuiet) this.#isSilent = true;
-      this.#isQuiet = true;
+      if (this.#isDrained()) this.#looksInVain++;
+      else this.#looksInVain = 0;
       this.#changed();
     }, STOP_LOOK_MS);
   }
@@ -243,9 +245,16 @@ export class Transmission {
 
   #isFinished(stalled: boolean): boolean {
     if (this.#destroyed) return true;
-    const last = this.#deaf || this.#isSilent || (this.#ended && !stalled) ||
-      this.#replies.failed;
+    const last = this.#deaf || this.#looksInVain >= STOP_LOOKS ||
+      (this.#ended && !stalled) || this.#replies.failed;
     return last && this.#late.count === 0 && this.#replies.idle;
+  }
+
+  /** Whether nothing is left to do: neither here nor on the way to here. */
+  #isDrained(): boolean {
+    return this.#late.count === 0 && this.#replies.idle &&
+      !this.#commands.isWaiting && this.#large === undefined &&
+      this.#received.available === 0 && this.#stream.isDrained !== false;
   }
 
   /** Who reads much at once is served at less cost by a thread, */
@@ -318,7 +327,7 @@ export class Transmission {
 
   #noteReceived(): void {
     this.#quietTimes = 0;
-    this.#isQuiet = false;
+    this.#looksInVain = 0;
   }
 
   readonly #onReceived = (count: number | null): void => {

@@ -11,6 +11,7 @@ import { messageOf, VirstorError } from "../errors.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import type { ComponentLabel } from "./component_label.ts";
 import { poolIdOf, readComponentLabel } from "./component_label.ts";
+import { explainSizes } from "./size_faults.ts";
 
 /** So many files that are no components are told one by one. */
 const REASONS_MAX = 5;
@@ -53,6 +54,8 @@ export interface Fault {
   readonly path: string;
   /** Why not. */
   readonly error: VirstorError;
+  /** Bytes of what is there, if it could be opened. */
+  readonly size?: number;
 }
 
 /**
@@ -81,7 +84,8 @@ export function assemble(
       faults.push({ path, error: new VirstorError("not-found", message) });
     }
     checkOnePool(name, mine, options.isTolerant === true ? [] : faults);
-    return { name, found: mine, faults };
+    const explained = explainSizes(mine, faults, options.openDevice);
+    return { name, found: mine, faults: explained };
   } catch (error) {
     for (const { device } of found) device.close();
     throw error;
@@ -110,7 +114,8 @@ function openAll(
       if (!(error instanceof VirstorError) || error.code === "busy") {
         throw error;
       }
-      faults.push({ path, error });
+      const { size } = device ?? {};
+      faults.push({ path, error, ...size !== undefined && { size } });
     }
   }
 }

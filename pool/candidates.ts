@@ -8,13 +8,23 @@
 import {
   createSparseFile,
   fileIdentity,
+  FileInUseError,
   missingDirectory,
+  removeFile,
 } from "../device/mod.ts";
 import { counted, inBytes, isOrAre, VirstorError } from "../errors.ts";
 import { FREEBSD_NAME_LENGTH_MAX } from "../metadata/mod.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import { hasLabel, readComponentLabel } from "./component_label.ts";
 import type { ComponentLayout } from "./component_layout.ts";
+import {
+  findMovedLabelLater,
+  type MovedLabel,
+  MovedLabelError,
+  movedText,
+} from "./moved_label.ts";
+import { refuseSignatures, refuseUsers } from "./occupied.ts";
+import { withPatience } from "./patience.ts";
 
 /** A file that can become a component; open and locked. */
 export interface Candidate {
@@ -42,7 +52,10 @@ export interface FutureComponent {
 export interface CandidateOptions {
   /** How they are divided. */
   readonly layout: ComponentLayout;
-  /** Also take files that carry a label. */
+  /**
+   * Also take files that carry a label or hold something else, and those that
+   * other processes read.
+   */
   readonly force: boolean;
   /** Make missing files, of this many bytes; undefined: they are missing. */
   readonly createSize: number | undefined;
@@ -63,47 +76,91 @@ export interface CandidateOptions {
  * @param paths The files.
  * @param options What is asked of them.
  * @returns The candidates, in order, open and locked exclusively.
- * @throws {VirstorError} `not-found`, `exists` if one carries a label or is
- *   given twice, `invalid`, `busy`, `io`. Nothing is open or new then.
+ * @throws {VirstorError} `not-found`, `exists` if one carries a label or
+ *   anything else that may still be needed, or is given twice, `invalid`,
+ *   `busy` if one is in use, `io`. Nothing is open or new then.
  */
-export function openCandidates(
+export async function openCandidates(
   paths: readonly string[],
   options: CandidateOptions,
-): Candidate[] {
-  const { layout } = options;
-  const taken = new Map(options.taken);
-  const opened: (ComponentDevice | undefined)[] = [];
+): Promise<Candidate[]> {
+  const opened = await withPatience(() => openAll(paths, options));
   const created: string[] = [];
   try {
-    for (const path of paths) opened.push(open(path, options, taken));
-    const [path] = paths;
-    if (path !== undefined) {
-      const size = opened[0]?.size ?? options.createSize ?? 0;
-      options.check?.({ path, chunkCount: layout.chunkCountOf(size) });
+    // They are locked by now: what is found stays as it is, as far as the
+    // programs that could change it heed locks.
+    for (const device of opened) {
+      if (device !== undefined) await inspect(device, options.force);
     }
-    const candidates: Candidate[] = [];
-    for (const [i, path] of paths.entries()) {
-      let device = opened[i];
-      if (device === undefined) {
-        createSparseFile(path, options.createSize ?? 0);
-        created.push(path);
-        device = options.openDevice(path, { lock: "exclusive" });
-        opened[i] = device;
-      }
-      candidates.push({
-        device,
-        size: layout.sizeOf(device.size),
-        chunkCount: layout.chunkCountOf(device.size),
-        hardcodedName: options.hardcode ? baseName(path) : "",
-        isNew: created.includes(path),
-      });
-    }
-    return candidates;
+    return complete(paths, options, opened, created);
   } catch (error) {
-    for (const device of opened) device?.close();
-    for (const path of created) Deno.removeSync(path);
+    for (const device of opened) await device?.close();
+    for (const path of created) removeFile(path);
     throw error;
   }
+}
+
+/** Opens and checks those that are there. */
+function openAll(
+  paths: readonly string[],
+  options: CandidateOptions,
+): (ComponentDevice | undefined)[] {
+  const taken = new Map(options.taken);
+  const opened: (ComponentDevice | undefined)[] = [];
+  try {
+    for (const path of paths) opened.push(open(path, options, taken));
+    return opened;
+  } catch (error) {
+    for (const device of opened) device?.close();
+    throw error;
+  }
+}
+
+/** Refuses what somebody may still need. */
+async function inspect(device: ComponentDevice, force: boolean): Promise<void> {
+  await refuseUsers(device, force);
+  if (force) return;
+  const label = hasLabel(device)
+    ? labelOf(device)
+    : await findMovedLabelLater(device);
+  if (label !== undefined) {
+    const what = typeof label === "string"
+      ? `it carries a label${label} already, -f overwrites it`
+      : `${movedText(device, label)}, or overwrite it with -f`;
+    throw new VirstorError("exists", `Cannot use "${device.path}": ${what}`);
+  }
+  await refuseSignatures(device);
+}
+
+/** Makes those that are missing. */
+function complete(
+  paths: readonly string[],
+  options: CandidateOptions,
+  opened: (ComponentDevice | undefined)[],
+  created: string[],
+): Candidate[] {
+  const { layout } = options;
+  const [path] = paths;
+  if (path !== undefined) {
+    const size = opened[0]?.size ?? options.createSize ?? 0;
+    options.check?.({ path, chunkCount: layout.chunkCountOf(size) });
+  }
+  return paths.map((path, i) => {
+    let device = opened[i];
+    if (device === undefined) {
+      createSparseFile(path, options.createSize ?? 0);
+      created.push(path);
+      device = options.openDevice(path, { lock: "exclusive" });
+      opened[i] = device;
+    }
+    return {
+      device,
+      size: layout.sizeOf(device.size),
+      chunkCount: layout.chunkCountOf(device.size),
+      hardcodedName: options.hardcode ? baseName(path) : "",
+      isNew: created.includes(path),
+    };
+  });
 }
 
 /** Opens and checks one file; undefined if it is to be made. */
@@ -132,13 +189,9 @@ function open(
   const device = options.openDevice(path, { lock: "exclusive" });
   try {
     checkSize(path, device.size, options.layout);
-    if (!options.force && hasLabel(device)) {
-      throw new VirstorError(
-        "exists",
-        `Cannot use "${path}": it carries a label${
-          poolOf(device)
-        } already, -f overwrites it`,
-      );
+    // Tried again for a moment: it may be read in passing.
+    if (!options.force && device.openElsewhere === "reading") {
+      throw new FileInUseError(path, device.identity, "reading");
     }
   } catch (error) {
     device.close();
@@ -201,11 +254,12 @@ function checkName(path: string, layout: ComponentLayout): void {
   );
 }
 
-function poolOf(device: ComponentDevice): string {
+/** Of which pool the label is, in words; or where it is, if not at the end. */
+function labelOf(device: ComponentDevice): string | MovedLabel {
   try {
     return ` of pool "${readComponentLabel(device).name}"`;
-  } catch {
-    return "";
+  } catch (error) {
+    return error instanceof MovedLabelError ? error.label : "";
   }
 }
 

@@ -9,6 +9,7 @@ import type {
   FileDeviceOptions,
   FlushObserver,
   LentDescriptor,
+  OpenElsewhere,
 } from "../device/mod.ts";
 import { FileDevice } from "../device/mod.ts";
 import { ChunkSet } from "./chunk_set.ts";
@@ -21,6 +22,11 @@ export interface ComponentDevice extends BlockDevice {
   readonly identity: string;
   /** Whether it is on a disk that turns, if that is known. */
   readonly rotational?: boolean;
+  /**
+   * What else had it open when it was locked exclusively; absent if nothing can
+   * have.
+   */
+  readonly openElsewhere?: OpenElsewhere;
   /** Told when what was written becomes durable. */
   observer: FlushObserver | undefined;
   /**

@@ -17,6 +17,7 @@ import {
 } from "../metadata/mod.ts";
 import type { DecodedSuperblock, FreebsdLabel } from "../metadata/mod.ts";
 import type { ComponentDevice } from "./component.ts";
+import { type Effort, findMovedLabel, MovedLabelError } from "./moved_label.ts";
 import {
   hasSuperblock,
   readSuperblock,
@@ -38,11 +39,29 @@ export type ComponentLabel =
  * Reads the label of a component, of either format.
  *
  * @param device The open component.
+ * @param effort How far to look for a label that is not at the end.
  * @returns The label.
- * @throws {VirstorError} `not-found` if there is none, `corrupt`,
+ * @throws {VirstorError} `not-found` if there is none, also if there is one
+ *   where the component ended before it was cut or extended; `corrupt`,
  *   `unsupported`, `io`.
  */
-export function readComponentLabel(device: ComponentDevice): ComponentLabel {
+export function readComponentLabel(
+  device: ComponentDevice,
+  effort: Effort = "thorough",
+): ComponentLabel {
+  try {
+    return readLabelAtEnd(device);
+  } catch (error) {
+    const isMissing = error instanceof VirstorError &&
+      (error.code === "not-found" || error.code === "corrupt");
+    if (!isMissing) throw error;
+    const isDamaged = error.code === "corrupt";
+    const moved = findMovedLabel(device, isDamaged ? "brief" : effort);
+    throw moved === undefined ? error : new MovedLabelError(device, moved);
+  }
+}
+
+function readLabelAtEnd(device: ComponentDevice): ComponentLabel {
   if (!hasSuperblock(device) || isData(device)) {
     return { format: "freebsd", ...readDeviceLabel(device) };
   }

@@ -1,6 +1,8 @@
 /**
- * What is done to an open pool as a whole: components come and go, the disk
- * gets another size. One change at a time; requests go on meanwhile.
+ * The one queue of changes: components come and go, the disk gets another
+ * size. One change at a time; requests go on meanwhile. A change begins by
+ * holding the evacuation, so that no chunk is half way while the members, the
+ * size or what is to leave changes.
  *
  * @module
  */
@@ -37,12 +39,6 @@ export interface ControlHooks {
   admit(reading: boolean): void;
   /** The components are others. */
   membersChanged(): void;
-  /**
-   * The disk has another size; when it shrinks, before it does.
-   *
-   * @param virtualSize Bytes.
-   */
-  sizeChanged(virtualSize: number): void;
 }
 
 /** Changes of an open pool. */
@@ -53,6 +49,7 @@ export class PoolControl {
   readonly #parts: PoolParts;
   readonly #hooks: ControlHooks;
   #changing: Promise<unknown> = Promise.resolve();
+  #isRemovalAsked = false;
 
   /**
    * Takes over an open pool.
@@ -63,10 +60,7 @@ export class PoolControl {
   constructor(parts: PoolParts, hooks: ControlHooks) {
     this.#parts = parts;
     this.#hooks = hooks;
-    this.evacuation = new Evacuation(
-      parts,
-      (empty) => this.#change(() => this.#removeNow(empty)),
-    );
+    this.evacuation = new Evacuation(parts, () => this.#removeEvacuated());
   }
 
   /**
@@ -116,19 +110,15 @@ export class PoolControl {
    * @param paths Which ones.
    * @returns Which ones stay.
    */
-  async cancelRemove(paths: readonly string[]): Promise<{ kept: string[] }> {
-    // Not as a part of the change: it may be about to make one itself.
-    await this.evacuation.stop();
-    try {
-      return await this.#change(async () => {
-        const result = await cancelRemoval(this.#parts, paths);
-        this.#hooks.membersChanged();
-        this.#emit("evacuation", `Kept ${result.kept.join(", ")}`);
-        return result;
-      });
-    } finally {
-      this.evacuation.resume();
-    }
+  cancelRemove(paths: readonly string[]): Promise<{ kept: string[] }> {
+    return this.#change(async () => {
+      const { kept } = await cancelRemoval(this.#parts, paths);
+      this.evacuation.detach(kept);
+      this.#hooks.membersChanged();
+      const names = kept.map(({ device }) => device.path);
+      this.#emit("evacuation", `Kept ${names.join(", ")}`);
+      return { kept: names };
+    });
   }
 
   /**
@@ -143,13 +133,7 @@ export class PoolControl {
     options: ResizeOptions,
   ): Promise<{ virtualSize: number }> {
     return this.#change(async () => {
-      const sizeChanged = (size: number) => this.#hooks.sizeChanged(size);
-      const virtualSize = await resizePool(this.#parts, wanted, {
-        ...options,
-        // What lies beyond is out of reach before it is gone, not after.
-        onShrink: sizeChanged,
-      });
-      sizeChanged(virtualSize);
+      const virtualSize = await resizePool(this.#parts, wanted, options);
       this.#emit("resized", `The disk has ${inBytes(virtualSize)} now`);
       return { virtualSize };
     });
@@ -166,13 +150,31 @@ export class PoolControl {
   }
 
   /**
-   * Waits for the end of changes; nothing new is begun.
+   * Waits for the end of the change that has begun, and of the evacuation.
+   * Changes that wait are refused by `admit`.
    *
-   * @returns Done when there are none.
+   * @returns Done when neither goes on, for good.
    */
   async settle(): Promise<void> {
     await this.evacuation.end();
     await this.#changing;
+  }
+
+  /** Removes what is empty by now, and still to leave, when its turn comes. */
+  #removeEvacuated(): void {
+    if (this.#isRemovalAsked) return;
+    this.#isRemovalAsked = true;
+    const removed = this.#change(async () => {
+      this.#isRemovalAsked = false;
+      const empty = this.#parts.format.members.filter((one) =>
+        one.evacuating && one.used === 0
+      );
+      if (empty.length > 0) await this.#removeNow(empty);
+    });
+    removed.catch((error) => {
+      this.#isRemovalAsked = false;
+      this.evacuation.stopFor(error);
+    });
   }
 
   async #removeNow(empty: readonly Component[]): Promise<void> {
@@ -185,16 +187,27 @@ export class PoolControl {
     this.#emit("removed", `Removed ${paths.join(", ")}`);
   }
 
-  /** One change at a time; a failure that leaves doubt stops the writes. */
+  /**
+   * One change at a time, with nothing half way beside it; a failure that
+   * leaves doubt stops the writes.
+   *
+   * @param reading It changes nothing, and nothing is held for it.
+   */
   #change<T>(change: () => Promise<T>, reading = false): Promise<T> {
     const run = this.#changing.then(async () => {
       this.#hooks.admit(reading);
+      if (reading) return await change();
+      await this.evacuation.hold();
       try {
+        // The pool may have been closed, or have failed, meanwhile.
+        this.#hooks.admit(reading);
         return await change();
       } catch (error) {
         const inDoubt = error instanceof VirstorError &&
           error.code === "failed";
         throw inDoubt ? this.#parts.fail(error) : error;
+      } finally {
+        this.evacuation.release();
       }
     });
     this.#changing = run.catch(() => {});

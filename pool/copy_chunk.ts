@@ -18,21 +18,26 @@ const buffer = new Uint8Array(PIECE_BYTES);
  *
  * @param move The chunk. A failed write of the copy is noted in it.
  * @param chunkSize Bytes of a chunk.
+ * @param mustStop Whether to give up; asked before each piece.
  * @param spend Told how many bytes were copied; done when there may be more.
+ * @returns False if it gave up: the copy is not complete.
  * @throws {VirstorError} `io` if the chunk cannot be read.
  */
 export async function copyChunk(
   move: Move,
   chunkSize: number,
+  mustStop: () => boolean,
   spend: (bytes: number) => Promise<void>,
-): Promise<void> {
+): Promise<boolean> {
   const { source, from, target, to } = move;
   const start = from * chunkSize;
   let skipped = 0;
+  if (mustStop()) return false;
   for (const { length, kind } of source.device.extents(start, chunkSize)) {
     const end = skipped + length;
     for (let at = skipped; kind !== "hole" && at < end;) {
-      if (move.fault !== undefined) return;
+      if (move.fault !== undefined) return true;
+      if (mustStop()) return false;
       const piece = buffer.subarray(0, Math.min(PIECE_BYTES, end - at));
       const read = source.device.read(piece, start + at);
       assert(read === undefined, "components finish their reads at once");
@@ -41,11 +46,12 @@ export async function copyChunk(
         assert(written === undefined, "components finish their writes at once");
       } catch (error) {
         move.fault = error;
-        return;
+        return true;
       }
       at += piece.length;
       await spend(piece.length);
     }
     skipped = end;
   }
+  return true;
 }

@@ -53,6 +53,8 @@ export interface DelayedOptions {
   readonly timeoutMs: number;
   /** A clock, milliseconds. */
   readonly now: () => number;
+  /** Called when no write waits any more, for whatever reason. */
+  readonly onEmpty: () => void;
 }
 
 /** The queue. */
@@ -247,6 +249,7 @@ export class DelayedWrites {
     if (this.#writes.size > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#options.onEmpty();
   }
 
   #arm(): void {

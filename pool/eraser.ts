@@ -15,10 +15,7 @@ import type { Component } from "./component.ts";
 import type { PartAction } from "./mapped_ranges.ts";
 import { eachMapped } from "./mapped_ranges.ts";
 import type { PoolParts } from "./parts.ts";
-import { turn } from "./turn.ts";
-
-/** So many chunks are unmapped before others have a turn. */
-const CHUNKS_A_TURN = 4096;
+import { turn, TURN_BUDGET } from "./turn.ts";
 
 /** How zeroes are written. */
 export interface ZeroOptions {
@@ -31,14 +28,18 @@ export interface ZeroOptions {
 /** Makes ranges read as zeroes. */
 export class Eraser {
   readonly #parts: PoolParts;
+  readonly #assertWritable: () => void;
 
   /**
    * Creates an eraser.
    *
    * @param parts The open pool.
+   * @param assertWritable Throws if the pool takes no more writes. Erasing ends
+   *   with that error between two turns.
    */
-  constructor(parts: PoolParts) {
+  constructor(parts: PoolParts, assertWritable: () => void) {
     this.#parts = parts;
+    this.#assertWritable = assertWritable;
   }
 
   /**
@@ -95,8 +96,12 @@ export class Eraser {
     const stop = offset + length;
     const first = Math.ceil(offset / chunkSize);
     const end = Math.floor(stop / chunkSize);
+    const actIfOpen: PartAction = (component, at, count) => {
+      this.#assertWritable();
+      return act(component, at, count);
+    };
     const inParts = (from: number, count: number) =>
-      eachMapped(map, chunkSize, from, count, isPunched, act);
+      eachMapped(map, chunkSize, from, count, isPunched, actIfOpen);
     if (!mayUnmap || format.isDense || first >= end) {
       return inParts(offset, length);
     }
@@ -125,7 +130,10 @@ export class Eraser {
     let pending: Completion;
     for (const v of pinned) pending = both(pending, erase(v));
     if (reached === end) return pending;
-    const rest = turn().then(() => this.#unmap(reached, end, erase));
+    const rest = turn().then(() => {
+      this.#assertWritable();
+      return this.#unmap(reached, end, erase);
+    });
     return both(pending, rest);
   }
 
@@ -137,7 +145,7 @@ export class Eraser {
     let v = map.nextMapped(first, end);
     for (
       ;
-      v < end && unmapped.length < CHUNKS_A_TURN;
+      v < end && unmapped.length < TURN_BUDGET.unmappedChunks;
       v = map.nextMapped(v + 1, end)
     ) {
       if (map.pinned.has(v)) {

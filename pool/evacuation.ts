@@ -13,16 +13,10 @@
  * @module
  */
 
-import {
-  assert,
-  counted,
-  inBytes,
-  isOrAre,
-  messageOf,
-  VirstorError,
-} from "../errors.ts";
+import { assert, AssertionError, messageOf, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import { copyChunk } from "./copy_chunk.ts";
+import type { EvacuationStatus } from "./evacuation_status.ts";
 import { flushAll } from "./flush_all.ts";
 import type { Move } from "./moving_chunks.ts";
 import { MovingChunks } from "./moving_chunks.ts";
@@ -39,42 +33,19 @@ const TURN_BYTES = 1 << 20;
 /** So many chunks are looked at before others have a turn. */
 const LOOKS_A_TURN = 65_536;
 
-/** How an evacuation does. */
-export interface EvacuationStatus {
-  /** The components that are to leave. */
-  readonly components: readonly string[];
-  /** Whether it goes on, waits for free chunks, or was stopped by an error. */
-  readonly state: "moving" | "waiting" | "stopped";
-  /** Why it was stopped; else "". */
-  readonly reason: string;
-  /** Bytes moved since the pool was opened or the evacuation asked for. */
-  readonly movedBytes: number;
-  /** Bytes still to be moved. */
-  readonly leftBytes: number;
-  /** Bytes a second, lately. */
-  readonly bytesPerSecond: number;
-  /** Seconds left at this rate; null if nobody can tell. */
-  readonly secondsLeft: number | null;
-}
-
-/** What becomes of an evacuation when a pool is opened. */
-export interface ResumeOptions {
-  /** It does not go on by itself. */
-  readonly paused?: boolean;
-  /** The highest rate, bytes a second; 0, none. */
-  readonly bytesPerSecond?: number;
-}
-
 /** Moves chunks off components that are to leave. */
 export class Evacuation {
   readonly #parts: PoolParts;
-  /** Ends the membership of components that are empty. */
-  readonly #release: (empty: readonly Component[]) => Promise<void>;
+  /** Asks for the end of the membership of components that are empty. */
+  readonly #onEmpty: () => void;
   readonly #rate = new RateLimit();
   #running: Promise<void> | undefined;
-  #isStopping = false;
+  /** Whether chunks are to be moved, as soon as there are no holds. */
+  #isOn = false;
   #isEnded = false;
   #isWaiting = false;
+  /** Changes of the pool during which nothing may be moved. */
+  #holds = 0;
   #reason = "";
   #movedBytes = 0;
   #sinceTurn = 0;
@@ -84,14 +55,12 @@ export class Evacuation {
    * Creates one that has nothing to do.
    *
    * @param parts The open pool.
-   * @param release Ends the membership of components that are empty.
+   * @param onEmpty Called when components that are to leave hold no chunk any
+   *   more; more than once, until they have left.
    */
-  constructor(
-    parts: PoolParts,
-    release: (empty: readonly Component[]) => Promise<void>,
-  ) {
+  constructor(parts: PoolParts, onEmpty: () => void) {
     this.#parts = parts;
-    this.#release = release;
+    this.#onEmpty = onEmpty;
   }
 
   /** How it does; undefined if no component is to leave. */
@@ -102,7 +71,7 @@ export class Evacuation {
     const leftBytes = leaving.reduce((sum, one) => sum + one.used, 0) *
       chunkSize;
     const bytesPerSecond = Math.round(this.#rate.measured);
-    const state = this.#running === undefined
+    const state = !this.#isOn || this.#isEnded
       ? "stopped"
       : this.#isWaiting
       ? "waiting"
@@ -132,19 +101,45 @@ export class Evacuation {
     if (this.#isEnded || this.#leaving.length === 0) return;
     this.#rate.limit(bytesPerSecond);
     this.#reason = "";
-    this.#isStopping = false;
-    for (const one of this.#leaving) {
-      if (one.data !== one.device) continue;
-      one.data = new MovingChunks(one.device, this.#parts.settings.chunkSize);
-    }
-    if (this.#running !== undefined) return;
-    this.#movedBytes = 0;
-    this.#running = this.#run();
+    if (!this.#isOn) this.#movedBytes = 0;
+    this.#isOn = true;
+    this.#goOn();
   }
 
-  /** Goes on after {@linkcode stop}, at the rate of before. */
-  resume(): void {
-    this.start(this.#rate.bytesPerSecond);
+  /**
+   * Holds the evacuation: afterwards no chunk is being moved, and none is
+   * until as many calls of {@linkcode release}. A chunk whose copy is not
+   * complete stays where it is.
+   *
+   * @returns Done when nothing is in flight.
+   */
+  async hold(): Promise<void> {
+    this.#holds++;
+    this.#rate.endPauses();
+    this.wake();
+    await this.#running;
+  }
+
+  /** Ends a {@linkcode hold}. */
+  release(): void {
+    assert(this.#holds > 0, "what is released is held");
+    this.#holds--;
+    if (this.#leaving.length === 0) this.#isOn = false;
+    this.#goOn();
+  }
+
+  /**
+   * From now on writes to components go to these alone. Only while the
+   * evacuation is held.
+   *
+   * @param kept Components that stay.
+   */
+  detach(kept: readonly Component[]): void {
+    assert(this.#isHeld, "nothing is moved off what stays");
+    for (const one of kept) {
+      assert(movingOf(one) === 0, "no chunk of what stays is half way");
+      one.data = one.device;
+    }
   }
 
   /** Chunks may have become free. */
@@ -154,53 +149,74 @@ export class Evacuation {
   }
 
   /**
-   * Ends it for now: no chunk is half way afterwards.
+   * Ends it for good: afterwards no chunk is being moved.
    *
-   * @returns Done when it has ended.
-   */
-  async stop(): Promise<void> {
-    this.#isStopping = true;
-    this.#rate.endPauses();
-    this.wake();
-    await this.#running;
-  }
-
-  /**
-   * Ends it for good, as {@linkcode stop}.
-   *
-   * @returns Done when it has ended.
+   * @returns Done when nothing is in flight.
    */
   async end(): Promise<void> {
     this.#isEnded = true;
-    await this.stop();
+    await this.hold();
+  }
+
+  /**
+   * Stops, because of an error, until the next {@linkcode start}.
+   *
+   * @param error Why.
+   */
+  stopFor(error: unknown): void {
+    if (this.#isEnded) return;
+    this.#isOn = false;
+    this.#reason = messageOf(error);
+    this.#parts.settings.onEvent({
+      kind: "evacuation-failed",
+      message: `The evacuation stopped: ${this.#reason}`,
+    });
+  }
+
+  get #isHeld(): boolean {
+    return this.#holds > 0 && this.#running === undefined;
+  }
+
+  get #mustPause(): boolean {
+    return this.#holds > 0 || this.#isEnded;
   }
 
   get #leaving(): Component[] {
     return this.#parts.format.members.filter((one) => one.evacuating);
   }
 
+  #goOn(): void {
+    if (this.#running !== undefined || this.#mustPause || !this.#isOn) return;
+    this.#rate.resumePauses();
+    for (const one of this.#leaving) {
+      if (one.data !== one.device) continue;
+      one.data = new MovingChunks(one.device, this.#parts.settings.chunkSize);
+    }
+    this.#running = this.#run();
+  }
+
   async #run(): Promise<void> {
+    // So that `#running` is set before this can end.
+    await Promise.resolve();
     try {
-      while (!this.#isStopping && this.#leaving.length > 0) {
+      while (!this.#mustPause) {
+        const leaving = this.#leaving;
+        // The change that removes them takes its turn among the others.
+        if (leaving.some(({ used }) => used === 0)) this.#onEmpty();
+        if (leaving.every(({ used }) => used === 0)) break;
         const found = await this.#pass();
-        const empty = this.#leaving.filter((one) => one.used === 0);
-        const isStuck = found === 0 && empty.length === 0;
-        if (isStuck && !this.#isStopping && this.#leaving.length > 0) {
-          throw new VirstorError(
-            "corrupt",
-            "Cannot find whose the chunks are that are in use, run virstor " +
-              "check",
-          );
-        }
-        if (!this.#isStopping && empty.length > 0) await this.#release(empty);
+        const isStuck = found === 0 && !this.#mustPause &&
+          this.#leaving.every(({ used }) => used > 0);
+        if (!isStuck) continue;
+        throw new VirstorError(
+          "corrupt",
+          "Cannot find whose the chunks are that are in use, run virstor " +
+            "check",
+        );
       }
     } catch (error) {
-      if (this.#isStopping) return;
-      this.#reason = messageOf(error);
-      this.#parts.settings.onEvent({
-        kind: "evacuation-failed",
-        message: `The evacuation stopped: ${this.#reason}`,
-      });
+      if (error instanceof AssertionError) this.#parts.fail(error);
+      if (!this.#mustPause) this.stopFor(error);
     } finally {
       this.#running = undefined;
     }
@@ -220,7 +236,7 @@ export class Evacuation {
     let found = 0;
     let isEnd = false;
     let looks = 0;
-    for (let v = 0; !isEnd && !this.#isStopping; v++) {
+    for (let v = 0; !isEnd && !this.#mustPause; v++) {
       v = map.nextMapped(v, map.virtualChunks);
       isEnd = v >= map.virtualChunks;
       if (!isEnd && map.component(v)?.evacuating === true) {
@@ -229,7 +245,7 @@ export class Evacuation {
       }
       if (++looks % LOOKS_A_TURN === 0) await turn();
       if (batch.length < most && !isEnd) continue;
-      while (batch.length > 0 && !this.#isStopping) {
+      while (batch.length > 0 && !this.#mustPause) {
         batch = await this.#moveSome(batch);
       }
     }
@@ -240,6 +256,7 @@ export class Evacuation {
   async #moveSome(virtualChunks: number[]): Promise<number[]> {
     const moves: Move[] = [];
     const rest = [...virtualChunks];
+    let copied = 0;
     try {
       while (rest.length > 0) {
         const move = this.#begin(rest[0] ?? 0);
@@ -248,12 +265,13 @@ export class Evacuation {
         rest.shift();
       }
       if (moves.length === 0 && rest.length > 0) await this.#waitForRoom();
-      await this.#copy(moves);
+      copied = await this.#copy(moves);
     } catch (error) {
       for (const move of moves) this.#undo(move);
       throw error;
     }
-    await this.#conclude(moves);
+    for (const move of moves.slice(copied)) this.#undo(move);
+    await this.#conclude(moves.slice(0, copied));
     const faulty = moves.find((move) => move.fault !== undefined);
     if (faulty !== undefined) throw faulty.fault;
     return rest;
@@ -278,18 +296,24 @@ export class Evacuation {
   }
 
   async #waitForRoom(): Promise<void> {
-    if (this.#isStopping) return;
+    if (this.#mustPause) return;
     this.#isWaiting = true;
     await this.#room.promise;
     this.#isWaiting = false;
   }
 
-  async #copy(moves: readonly Move[]): Promise<void> {
+  /** Returns how many were copied, durably, before it had to pause. */
+  async #copy(moves: readonly Move[]): Promise<number> {
     const { chunkSize } = this.#parts.settings;
+    const mustStop = () => this.#mustPause;
+    const spend = (bytes: number) => this.#spend(bytes);
+    let copied = 0;
     for (const move of moves) {
-      await copyChunk(move, chunkSize, (bytes) => this.#spend(bytes));
+      if (!await copyChunk(move, chunkSize, mustStop, spend)) break;
+      copied++;
     }
-    await this.#flush(moves);
+    await this.#flush(moves.slice(0, copied));
+    return copied;
   }
 
   /** Counts what was copied; others have a turn now and then. */
@@ -305,6 +329,8 @@ export class Evacuation {
   async #conclude(moves: readonly Move[]): Promise<void> {
     const { map, format, releases, fail } = this.#parts;
     const sound = moves.filter((move) => move.fault === undefined);
+    // Before anything is recorded: it would be the place of a stale copy.
+    for (const move of moves) movingChunks(move.source).assertMoving(move);
     for (const move of moves) {
       if (move.fault !== undefined) this.#undo(move);
     }
@@ -345,63 +371,12 @@ export class Evacuation {
   }
 }
 
+/** How many chunks of a component are being moved. */
+function movingOf({ data }: Component): number {
+  return data instanceof MovingChunks ? data.count : 0;
+}
+
 function movingChunks({ data }: Component): MovingChunks {
   assert(data instanceof MovingChunks, "chunks are moved off what is to leave");
   return data;
-}
-
-/**
- * Refuses an evacuation for which the other components have no room.
- *
- * @param name The pool's name.
- * @param leaving What is to leave.
- * @param members All components.
- * @param chunkSize Bytes of a chunk.
- * @throws {VirstorError} `no-space`, saying how many bytes are missing.
- */
-export function checkRoom(
-  name: string,
-  leaving: readonly Component[],
-  members: readonly Component[],
-  chunkSize: number,
-): void {
-  const plan = roomFor(leaving, members);
-  if (plan.used <= plan.free) return;
-  throw new VirstorError(
-    "no-space",
-    `Cannot remove ${counted(leaving.length, "component")} from pool ` +
-      `"${name}": ${counted(plan.used, "chunk")} would have to move and ` +
-      `${plan.free} ${isOrAre(plan.free)} free on the others, ` +
-      `${inBytes((plan.used - plan.free) * chunkSize)} short`,
-  );
-}
-
-/**
- * What an evacuation needs, and what there is.
- *
- * @param leaving What is to leave.
- * @param members All components.
- * @returns Chunks to be moved; chunks that are free, or will be, on those that
- *   stay, less what others that leave need.
- */
-export function roomFor(
-  leaving: readonly Component[],
-  members: readonly Component[],
-): { used: number; free: number } {
-  const stay = members.filter((one) => !leaving.includes(one) && !one.fenced);
-  const others = members.filter((one) =>
-    one.evacuating && !leaving.includes(one)
-  );
-  const free = stay.reduce((sum, one) => sum + one.free + one.releasing, 0);
-  return { used: toMove(leaving), free: Math.max(0, free - toMove(others)) };
-}
-
-/** How many chunks have to move, and have no new place yet. */
-function toMove(components: readonly Component[]): number {
-  return components.reduce((sum, one) => sum + one.used - moving(one), 0);
-}
-
-/** How many chunks of a component have a new place, which is taken. */
-function moving({ data }: Component): number {
-  return data instanceof MovingChunks ? data.count : 0;
 }

@@ -29,8 +29,8 @@ export class FirstWrites {
   readonly delayed: DelayedWrites;
   /** Chunks mapped since the pool was opened. */
   count = 0;
-  /** Called when the last write that waited has been served. */
-  onServed: () => void = () => {};
+  /** Called when no write waits for a chunk any more. */
+  onNoneWaiting: () => void = () => {};
 
   readonly #settings: PoolSettings;
   readonly #format: PoolFormat;
@@ -43,7 +43,8 @@ export class FirstWrites {
   #hasFailed = false;
   /** Whether it was said that writes wait. */
   #saidFull = false;
-  #isClosed = false;
+  /** What writes that would wait are told, once none may wait any more. */
+  #ended: VirstorError | undefined;
 
   /**
    * Takes over an open pool's map and components.
@@ -70,6 +71,7 @@ export class FirstWrites {
       maxBytes: settings.maxDelayedBytes,
       timeoutMs: settings.fullTimeout * 1000,
       now: () => performance.now(),
+      onEmpty: () => this.#noneWaits(),
     });
     this.#space = space;
     this.#watch();
@@ -92,12 +94,12 @@ export class FirstWrites {
   }
 
   /**
-   * Ends every wait, for good.
+   * Ends every wait, for good; may be called again.
    *
-   * @param error What those that wait are told.
+   * @param error What writes that wait are told, and later ones that would.
    */
   end(error: VirstorError): void {
-    this.#isClosed = true;
+    this.#ended = error;
     clearTimeout(this.#resumeTimer);
     this.delayed.failAll(error);
   }
@@ -111,7 +113,7 @@ export class FirstWrites {
    * @param length How many bytes.
    * @param signal Ends the wait when the one who asked is gone.
    * @returns A promise if something waits.
-   * @throws {VirstorError} `no-space`, `io`, `failed`, `cancelled`.
+   * @throws {VirstorError} `no-space`, `io`, `failed`, `cancelled`, `shutdown`.
    */
   write(
     source: Uint8Array | undefined,
@@ -219,6 +221,7 @@ export class FirstWrites {
   }
 
   #beginWait(signal: AbortSignal | undefined): DelayedWrite {
+    if (this.#ended !== undefined) throw this.#ended;
     const isFull = !this.#space.willBeReady;
     if (isFull && this.#settings.onFull === "error") throw this.#fullError();
     if (isFull && !this.#saidFull) {
@@ -236,7 +239,7 @@ export class FirstWrites {
   /** Serves waiting chunks, in order, while there are free ones. */
   resume(): void {
     clearTimeout(this.#resumeTimer);
-    if (this.#isClosed || this.delayed.size === 0) return;
+    if (this.#ended !== undefined || this.delayed.size === 0) return;
     let budget = RESUME_TURN_BYTES;
     try {
       let chunk = this.delayed.nextChunk;
@@ -253,7 +256,12 @@ export class FirstWrites {
       if (this.#hasFailed) return; // All that waited were told.
       throw error;
     }
-    this.onServed();
+  }
+
+  /** All were served, were cancelled, or have waited for too long. */
+  #noneWaits(): void {
+    if (this.#ended !== undefined || this.#hasFailed) return;
+    this.onNoneWaiting();
     if (!this.#saidFull) return;
     this.#saidFull = false;
     this.#settings.onEvent({

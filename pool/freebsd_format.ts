@@ -63,6 +63,7 @@ export class FreebsdFormat implements PoolFormat {
    * middle of a change must not write the old one again.
    */
   #count: number;
+  #isStopped = false;
 
   /**
    * Takes over a pool whose labels are already read.
@@ -94,6 +95,7 @@ export class FreebsdFormat implements PoolFormat {
     component: Component,
     chunk: number,
   ): void {
+    assert(!this.#isStopped, "nothing is mapped in a pool that was stopped");
     encodeFreebsdMapEntry(component.index, chunk, this.#entryView);
     const offset = virtualChunk * FREEBSD_MAP_ENTRY_SIZE;
     this.#first.device.write(this.#entry, offset);
@@ -116,8 +118,14 @@ export class FreebsdFormat implements PoolFormat {
     unreachable();
   }
 
-  /** Writes every label that has changed, durably. */
+  /** Writes every label that has changed, durably; nothing is written later. */
   async stop(): Promise<void> {
+    await this.updateLabels();
+    this.#isStopped = true;
+  }
+
+  /** Writes every label that has changed, durably. */
+  async updateLabels(): Promise<void> {
     const current = currentOf(this.#members);
     for (const component of this.#members) {
       const label = this.#label(component, flagsOf(component, current));

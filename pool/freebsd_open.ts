@@ -191,7 +191,7 @@ async function recover(
         " moved to close gaps in the allocation",
     );
   }
-  await format.stop();
+  await format.updateLabels();
   for (const one of plan.removed) {
     await wipeDeviceLabels(one.device);
     say(`The label of "${one.path}", which was removed, is wiped`);

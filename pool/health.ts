@@ -65,12 +65,12 @@ export class Health {
    */
   close(): VirstorError {
     this.#isClosed = true;
-    return this.#closedError();
+    return this.stopError();
   }
 
   /** Throws `shutdown` if it is closed. */
   assertOpen(): void {
-    if (this.#isClosed) throw this.#closedError();
+    if (this.#isClosed) throw this.stopError();
   }
 
   /** Throws `failed` or `shutdown` if what is written may not last. */
@@ -99,7 +99,12 @@ export class Health {
     );
   }
 
-  #closedError(): VirstorError {
+  /**
+   * Tells why a pool that stops does not do something.
+   *
+   * @returns The error, with code `shutdown`.
+   */
+  stopError(): VirstorError {
     return new VirstorError("shutdown", `Pool "${this.#pool.name}" is stopped`);
   }
 }

@@ -1,19 +1,17 @@
 /**
- * Making a pool, and unmaking one: `label` and `clear`.
+ * Making a pool: `label`.
  *
  * @module
  */
 
-import { fileIdentity } from "../device/mod.ts";
-import { inBytes, VirstorError } from "../errors.ts";
+import { inBytes } from "../errors.ts";
+import { removeFile } from "../device/mod.ts";
 import { openCandidates } from "./candidates.ts";
-import type { ComponentDevice, OpenDevice } from "./component.ts";
+import type { OpenDevice } from "./component.ts";
 import { openFileDevice } from "./component.ts";
-import { readComponentLabel, wipeDeviceLabels } from "./component_label.ts";
 import { planFreebsdLabel } from "./label_freebsd.ts";
 import { planNativeLabel } from "./label_native.ts";
 import { checkCount } from "./new_component.ts";
-import { withPatience } from "./patience.ts";
 import type { FormatName } from "./pool_format.ts";
 
 /** 2 TiB, as `gvirstor label`. */
@@ -37,7 +35,11 @@ export interface LabelOptions {
   readonly chunkSize?: number;
   /** Tie each component to its file name; FreeBSD's format only. */
   readonly hardcode?: boolean;
-  /** Also take files that carry a label already. */
+  /**
+   * Also take files that carry a label, a file system, or anything else that
+   * `wipefs` knows, and those that other processes read. Never those that are
+   * mounted, in use as swap, or open for writing elsewhere.
+   */
   readonly force?: boolean;
   /** The on-disk format; native. */
   readonly format?: FormatName;
@@ -79,7 +81,8 @@ export interface LabelResult {
  *
  * @param options What it is to be.
  * @returns What it became.
- * @throws {VirstorError} `invalid`, `exists`, `not-found`, `busy`, `io`.
+ * @throws {VirstorError} `invalid`, `exists` if a file holds something,
+ *   `not-found`, `busy` if one is in use, `io`.
  */
 export async function labelPool(options: LabelOptions): Promise<LabelResult> {
   const { name, paths, format = "native" } = options;
@@ -91,17 +94,15 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
   });
   const { layout, virtualSize } = plan;
   checkCount(paths.length, layout);
-  const candidates = await withPatience(() =>
-    openCandidates(paths, {
-      layout,
-      force: options.force ?? false,
-      createSize: options.createSize,
-      hardcode: options.hardcode ?? false,
-      taken: new Map(),
-      openDevice: options.openDevice ?? openFileDevice,
-      check: plan.check,
-    })
-  );
+  const candidates = await openCandidates(paths, {
+    layout,
+    force: options.force ?? false,
+    createSize: options.createSize,
+    hardcode: options.hardcode ?? false,
+    taken: new Map(),
+    openDevice: options.openDevice ?? openFileDevice,
+    check: plan.check,
+  });
   try {
     const notices = [...plan.notices];
     const physical = candidates.reduce((sum, one) => sum + one.size, 0);
@@ -122,59 +123,10 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
     return { name, id, format, virtualSize, chunkSize, components, notices };
   } catch (error) {
     for (const { device, isNew } of candidates) {
-      if (isNew) await Deno.remove(device.path);
+      if (isNew) removeFile(device.path);
     }
     throw error;
   } finally {
     for (const { device } of candidates) await device.close();
-  }
-}
-
-/**
- * Takes the labels off components. Their data stay, but nothing leads to them.
- *
- * @param paths Components; each carries a label.
- * @param openDevice How they are opened.
- * @returns Which pool each belonged to; "" if its label made no sense.
- * @throws {VirstorError} `not-found` if one carries no label, `busy` if its
- *   pool is in use, `io`. Nothing is written before all were checked.
- */
-export async function clearLabels(
-  paths: readonly string[],
-  openDevice: OpenDevice = openFileDevice,
-): Promise<{ path: string; name: string }[]> {
-  const devices: ComponentDevice[] = [];
-  const cleared: { path: string; name: string }[] = [];
-  try {
-    const identities = new Set<string>();
-    for (const path of paths) {
-      const identity = fileIdentity(path);
-      if (identities.has(identity)) continue;
-      identities.add(identity);
-      const device = await withPatience(() =>
-        openDevice(path, { lock: "exclusive" })
-      );
-      devices.push(device);
-      cleared.push({ path, name: labelledName(device) });
-    }
-    for (const device of devices) await wipeDeviceLabels(device);
-    return cleared;
-  } finally {
-    for (const device of devices) await device.close();
-  }
-}
-
-function labelledName(device: ComponentDevice): string {
-  try {
-    return readComponentLabel(device).name;
-  } catch (error) {
-    if (error instanceof VirstorError && error.code === "not-found") {
-      throw new VirstorError(
-        "not-found",
-        `Cannot clear "${device.path}": it carries no label`,
-        { cause: error },
-      );
-    }
-    return "";
   }
 }

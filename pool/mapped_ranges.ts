@@ -10,10 +10,8 @@ import type { Completion, Extent, ExtentKind } from "../device/mod.ts";
 import { assert } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { ForwardMap } from "./forward_map.ts";
-import { turn } from "./turn.ts";
+import { turn, TURN_BUDGET } from "./turn.ts";
 
-/** So many bytes are written before others have a turn. */
-const TURN_BYTES = 8 << 20;
 /** Punching a hole, of any length, costs as much as so many bytes written. */
 const PUNCH_COST_BYTES = 32 << 10;
 /**
@@ -78,13 +76,14 @@ function oneTurn(
   act: PartAction,
 ): number {
   const end = Math.ceil(stop / chunkSize);
-  let budget = TURN_BYTES;
+  const most = TURN_BUDGET.zeroedBytes;
+  let budget = most;
   let chunk = map.nextMapped(Math.floor(start / chunkSize), end);
   for (; chunk < end; chunk = map.nextMapped(chunk + 1, end)) {
     const first = chunk * chunkSize;
     const from = Math.max(start, first);
     const whole = Math.min(stop, first + chunkSize) - from;
-    const count = Math.min(whole, isPunched ? TURN_BYTES : budget);
+    const count = Math.min(whole, isPunched ? most : budget);
     const component = map.component(chunk);
     assert(component !== undefined, "a mapped chunk has a component");
     const at = map.chunk(chunk) * chunkSize + from - first;

@@ -11,15 +11,18 @@ import { openCandidates } from "./candidates.ts";
 import { Component, openFileDevice } from "./component.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import { wipeDeviceLabels } from "./component_label.ts";
-import { checkRoom, roomFor } from "./evacuation.ts";
+import { checkRoom, roomFor } from "./room.ts";
 import { checkCount, prepareNewComponent } from "./new_component.ts";
 import type { PoolParts } from "./parts.ts";
-import { withPatience } from "./patience.ts";
 import type { PoolFormat } from "./pool_format.ts";
 
 /** How components are added. */
 export interface AddOptions {
-  /** Also take files that carry a label already. */
+  /**
+   * Also take files that carry a label, a file system, or anything else that
+   * `wipefs` knows, and those that other processes read. Never those that are
+   * mounted, in use as swap, or open for writing elsewhere.
+   */
   readonly force?: boolean;
   /** Make missing files, sparse, of this many bytes. */
   readonly createSize?: number;
@@ -105,18 +108,16 @@ export async function addComponents(
     throw new VirstorError("invalid", "Cannot add no components");
   }
   checkCount(before.length + request.paths.length, layout);
-  const candidates = await withPatience(() =>
-    openCandidates(request.paths, {
-      layout,
-      force: request.force ?? false,
-      createSize: request.createSize,
-      hardcode: request.hardcode ?? false,
-      taken: new Map(
-        before.map(({ device }) => [device.identity, device.path]),
-      ),
-      openDevice: request.openDevice ?? openFileDevice,
-    })
-  );
+  const candidates = await openCandidates(request.paths, {
+    layout,
+    force: request.force ?? false,
+    createSize: request.createSize,
+    hardcode: request.hardcode ?? false,
+    taken: new Map(
+      before.map(({ device }) => [device.identity, device.path]),
+    ),
+    openDevice: request.openDevice ?? openFileDevice,
+  });
   try {
     const added = makeComponents(before, candidates);
     for (const one of added) {
@@ -225,9 +226,9 @@ export async function removeEmpty(
 }
 
 /**
- * Ends the evacuation of components.
+ * Ends the evacuation of components. Chunks may be put there again.
  *
- * @param parts The open pool; nothing is being moved just now.
+ * @param parts The open pool; its evacuation is held.
  * @param paths Which components.
  * @returns Which ones stay.
  * @throws {VirstorError} `invalid` if one is not being evacuated; `failed`.
@@ -235,7 +236,7 @@ export async function removeEmpty(
 export async function cancelRemoval(
   parts: PoolParts,
   paths: readonly string[],
-): Promise<{ kept: string[] }> {
+): Promise<{ kept: Component[] }> {
   const { format, settings } = parts;
   const kept = [...new Set(paths.map((path) => memberAt("keep", parts, path)))];
   for (const { device, evacuating } of kept) {
@@ -250,11 +251,8 @@ export async function cancelRemoval(
     one.evacuating && !kept.includes(one)
   );
   await format.setEvacuating(new Set(leaving));
-  for (const one of kept) {
-    one.fenced = false;
-    one.data = one.device;
-  }
-  return { kept: kept.map(({ device }) => device.path) };
+  for (const one of kept) one.fenced = false;
+  return { kept };
 }
 
 /** The members at some paths, which may all leave. */

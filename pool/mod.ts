@@ -7,10 +7,14 @@
 
 export type { ComponentDevice, OpenDevice } from "./component.ts";
 export type { Finding, FindingKind, Severity } from "./findings.ts";
-export { clearLabels, labelPool } from "./label.ts";
+export { clearLabels } from "./clear.ts";
+export type { ClearOptions } from "./clear.ts";
+export { labelPool } from "./label.ts";
+export { MovedLabelError } from "./moved_label.ts";
+export type { MovedLabel } from "./moved_label.ts";
 export type { LabelOptions, LabelResult } from "./label.ts";
 export type { ComponentLabel } from "./component_label.ts";
-export type { EvacuationStatus, ResumeOptions } from "./evacuation.ts";
+export type { EvacuationStatus, ResumeOptions } from "./evacuation_status.ts";
 export type {
   AddOptions,
   AddResult,

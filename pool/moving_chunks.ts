@@ -59,6 +59,18 @@ export class MovingChunks implements ChunkDevice {
   }
 
   /**
+   * Asserts that a chunk is being moved: its copy has missed no write.
+   *
+   * @param move The chunk.
+   */
+  assertMoving(move: Move): void {
+    assert(
+      this.#moves.get(move.from) === move,
+      "a chunk that is moved was written in both places",
+    );
+  }
+
+  /**
    * From now on they go to one place again.
    *
    * @param move The chunk.

@@ -48,8 +48,8 @@ export interface NativeState {
   readonly generation: number;
   /** The highest sequence number of all entries. */
   readonly sequence: number;
-  /** Bytes of the virtual disk. */
-  readonly virtualSize: number;
+  /** The forward map, which says how large the disk is. */
+  readonly map: Pick<ForwardMap, "virtualChunks">;
   /** The members. */
   readonly members: ReadonlyMap<Component, NativeMember>;
 }
@@ -65,10 +65,11 @@ export class NativeFormat implements PoolFormat {
 
   readonly #pool: NativeIdentity;
   readonly #stored: Map<Component, NativeMember>;
+  readonly #map: Pick<ForwardMap, "virtualChunks">;
   #members: readonly Component[];
-  #virtualSize: number;
   #generation: number;
   #sequence: number;
+  #isStopped = false;
 
   /**
    * Takes over a pool whose superblocks and tables are already read.
@@ -81,7 +82,7 @@ export class NativeFormat implements PoolFormat {
     this.#pool = pool;
     this.#stored = new Map(state.members);
     this.#members = [...state.members.keys()];
-    this.#virtualSize = state.virtualSize;
+    this.#map = state.map;
     this.#generation = state.generation;
     this.#sequence = state.sequence;
   }
@@ -103,6 +104,7 @@ export class NativeFormat implements PoolFormat {
     component: Component,
     chunk: number,
   ): void {
+    assert(!this.#isStopped, "nothing is mapped in a pool that was stopped");
     this.#member(component).table.own(chunk, virtualChunk, ++this.#sequence);
   }
 
@@ -113,6 +115,7 @@ export class NativeFormat implements PoolFormat {
    * @param chunks Their numbers.
    */
   recordRelease(component: Component, chunks: readonly number[]): void {
+    assert(!this.#isStopped, "nothing is freed in a pool that was stopped");
     this.#member(component).table.disown(chunks);
   }
 
@@ -144,6 +147,7 @@ export class NativeFormat implements PoolFormat {
   async stop(): Promise<void> {
     await this.mirror();
     await this.#nextGeneration(this.#members, true);
+    this.#isStopped = true;
   }
 
   /**
@@ -217,8 +221,10 @@ export class NativeFormat implements PoolFormat {
     // Entries beyond a new end are cleared, but maybe not durably yet: a disk
     // must not become smaller than they say.
     await inDoubt("The superblocks", () => this.#flushAll(this.#members));
-    this.#virtualSize = virtualSize;
-    await this.#change(this.#members);
+    await inDoubt(
+      "The superblocks",
+      () => this.#nextGeneration(this.#members, false, virtualSize),
+    );
   }
 
   /**
@@ -260,11 +266,16 @@ export class NativeFormat implements PoolFormat {
   async #nextGeneration(
     members: readonly Component[],
     clean: boolean,
+    virtualSize: number = this.#virtualSize,
   ): Promise<void> {
+    assert(!this.#isStopped, "a pool that was stopped makes no generation");
     this.#generation++;
     for (const one of members) {
       const { slot } = this.#member(one);
-      const superblock = this.#superblock(one, members, clean);
+      const superblock = {
+        ...this.#superblock(one, members, clean),
+        virtualSize,
+      };
       writeSuperblock(one.device, superblock, 1 - slot);
     }
     await this.#flushAll(members);
@@ -272,6 +283,10 @@ export class NativeFormat implements PoolFormat {
       const stored = this.#member(one);
       stored.slot = 1 - stored.slot;
     }
+  }
+
+  get #virtualSize(): number {
+    return this.#map.virtualChunks * this.#pool.chunkSize;
   }
 
   #superblock(

@@ -188,9 +188,9 @@ async function load(plan: Plan, damaged: DamageSink): Promise<Loaded> {
   for (const [table, digest] of digests) {
     if (table.digest !== digest && !isDamaged) damaged(otherTable(table));
   }
-  const { generation, virtualSize } = truth;
-  const { sequence } = read;
-  const state = { generation, sequence, virtualSize, members };
+  const { generation } = truth;
+  const { sequence, map } = read;
+  const state = { generation, sequence, map, members };
   return { plan, format: new NativeFormat(truth, state), read };
 }
 

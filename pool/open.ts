@@ -11,10 +11,11 @@ import type { Assembly } from "./assemble.ts";
 import { assemble, closeOthers } from "./assemble.ts";
 import { openFileDevice } from "./component.ts";
 import type { OpenDevice } from "./component.ts";
-import type { ResumeOptions } from "./evacuation.ts";
+import type { ResumeOptions } from "./evacuation_status.ts";
 import type { Finding } from "./findings.ts";
 import { readFreebsdPool } from "./freebsd_open.ts";
 import { readNativePool } from "./native_open.ts";
+import { refuseWriters } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
 import { Pool } from "./pool.ts";
 import type { FullPolicy, PoolEvent, PoolSettings } from "./settings.ts";
@@ -91,6 +92,9 @@ export async function openPool(
     assemble(paths, { name, readOnly, openDevice })
   );
   try {
+    if (!readOnly) {
+      for (const { device } of assembly.found) await refuseWriters(device);
+    }
     const stored = await readPool(assembly, degraded, (finding) => {
       throw damagedError(assembly.name, finding);
     });

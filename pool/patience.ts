@@ -5,6 +5,7 @@
  * @module
  */
 
+import { FileInUseError } from "../device/mod.ts";
 import { VirstorError } from "../errors.ts";
 
 /** How long a lock is waited for, milliseconds. */
@@ -18,7 +19,8 @@ const PAUSE_MS = 30;
  *
  * @param attempt What to do; when it fails it leaves nothing behind.
  * @returns What it returns.
- * @throws {VirstorError} `busy` if they stay taken; whatever else it throws.
+ * @throws {VirstorError} `busy` if they stay taken, naming what has the file;
+ *   whatever else it throws.
  */
 export async function withPatience<T>(attempt: () => T): Promise<T> {
   for (let waited = 0;; waited += PAUSE_MS) {
@@ -26,7 +28,9 @@ export async function withPatience<T>(attempt: () => T): Promise<T> {
       return attempt();
     } catch (error) {
       const isBusy = error instanceof VirstorError && error.code === "busy";
-      if (!isBusy || waited >= PATIENCE_MS) throw error;
+      if (!isBusy || waited >= PATIENCE_MS) {
+        throw error instanceof FileInUseError ? await error.named() : error;
+      }
     }
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }

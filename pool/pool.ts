@@ -1,13 +1,8 @@
 /**
  * An open pool: a block device whose chunks are mapped, when first written,
- * onto components.
- *
- * The way of a write: look the virtual chunk up in the forward map; if it is
- * mapped, write to its component, and that is all. Else it goes the way of
- * {@linkcode FirstWrites}, which takes a free chunk, or waits for one.
- *
- * Everything here is synchronous but flushing, zeroing at length, and changes
- * of membership: no mutation spans an `await`.
+ * onto components. A write to a mapped chunk is a look-up in the forward map
+ * and a write to the component; any other goes to {@linkcode FirstWrites},
+ * which takes a free chunk, or waits for one. No mutation spans an `await`.
  *
  * @module
  */
@@ -27,12 +22,13 @@ import { assert, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { PoolControl } from "./control.ts";
 import { Eraser } from "./eraser.ts";
-import type { ResumeOptions } from "./evacuation.ts";
+import type { ResumeOptions } from "./evacuation_status.ts";
 import type { Finding } from "./findings.ts";
 import { flushAll } from "./flush_all.ts";
 import type { FirstWrites } from "./first_writes.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import type { Health } from "./health.ts";
+import { InFlight } from "./in_flight.ts";
 import { mappedExtents } from "./mapped_ranges.ts";
 import type {
   AddOptions,
@@ -71,8 +67,8 @@ export class Pool implements BlockDevice {
   readonly #control: PoolControl;
   readonly #counters: PoolCounters;
   readonly #chunkSize: number;
-  #size: number;
   readonly #health: Health;
+  readonly #inFlight = new InFlight();
   #closed: Promise<void> | undefined;
   #leases: PoolLeases | undefined;
 
@@ -88,19 +84,16 @@ export class Pool implements BlockDevice {
     this.settings = settings;
     const { chunkSize } = settings;
     this.#chunkSize = chunkSize;
-    this.#size = map.virtualChunks * chunkSize;
     this.#format = format;
     this.#map = map;
     this.#counters = newCounters();
-    const { parts, health, control } = wirePool(settings, format, map, {
-      sizeChanged: (size) => this.#size = size,
-    });
+    const { parts, health, control } = wirePool(settings, format, map);
     this.#health = health;
     this.#control = control;
     this.#parts = parts;
     this.#firstWrites = parts.firstWrites;
     this.#reads = new Reads(map, chunkSize, () => health.assertComplete());
-    this.#eraser = new Eraser(parts);
+    this.#eraser = new Eraser(parts, () => health.assertWritable());
     const devices = format.members.map((one) => one.device);
     this.capabilities = {
       readOnly: settings.readOnly,
@@ -129,7 +122,7 @@ export class Pool implements BlockDevice {
 
   /** Bytes of the virtual disk. */
   get size(): number {
-    return this.#size;
+    return this.#map.virtualChunks * this.#chunkSize;
   }
 
   /** Whether any of it is on a disk that turns, as far as is known. */
@@ -184,7 +177,7 @@ export class Pool implements BlockDevice {
     this.#health.assertOpen();
     this.#counters.reads++;
     this.#counters.readBytes += length;
-    return this.#reads.read(target, offset);
+    return this.#inFlight.track(this.#reads.read(target, offset));
   }
 
   /**
@@ -215,11 +208,11 @@ export class Pool implements BlockDevice {
     if (component !== undefined && within + length <= chunkSize) {
       const at = this.#map.chunk(chunk) * chunkSize + within;
       const pending = component.data.write(source, at);
-      return options?.fua === true ? this.#thenFlush(pending) : pending;
+      return this.#ending(pending, options);
     }
     const { signal } = options ?? {};
     const pending = this.#firstWrites.write(source, offset, length, signal);
-    return options?.fua === true ? this.#thenFlush(pending) : pending;
+    return this.#ending(pending, options);
   }
 
   /**
@@ -233,7 +226,7 @@ export class Pool implements BlockDevice {
   flush(options?: FlushOptions): Completion {
     this.#health.assertSound();
     this.#counters.flushes++;
-    return this.#flushMembers(options);
+    return this.#inFlight.track(this.#flushMembers(options));
   }
 
   /**
@@ -255,8 +248,7 @@ export class Pool implements BlockDevice {
     this.#checkRange(offset, length);
     this.#health.assertWritable();
     this.#counters.discards++;
-    const pending = this.#eraser.discard(offset, length);
-    return options?.fua === true ? this.#thenFlush(pending) : pending;
+    return this.#ending(this.#eraser.discard(offset, length), options);
   }
 
   /**
@@ -289,7 +281,7 @@ export class Pool implements BlockDevice {
         this.#firstWrites.write(undefined, offset, length, options.signal),
       );
     }
-    return options.fua === true ? this.#thenFlush(pending) : pending;
+    return this.#ending(pending, options);
   }
 
   /**
@@ -339,7 +331,7 @@ export class Pool implements BlockDevice {
     return describePool({
       settings: this.settings,
       format: this.#format,
-      virtualSize: this.#size,
+      virtualSize: this.size,
       mapped: this.#map.mapped,
       evacuation: this.#control.evacuation.status,
       delayed: this.#firstWrites.delayed,
@@ -429,10 +421,20 @@ export class Pool implements BlockDevice {
     return this.#control.check();
   }
 
+  /** Writes that wait for space fail with `shutdown`, and so do later ones. */
+  endWaiting(): void {
+    this.#firstWrites.end(this.#health.stopError());
+  }
+
   /**
-   * Stops: waiting writes fail with `shutdown`, everything else is made
-   * durable, the labels are brought up to date, the components are unlocked.
+   * Stops. The pool refuses new requests and changes with `shutdown`, and so
+   * ends writes that wait for space, changes that wait for their turn, and
+   * discards and zeroing between two turns. The pool waits for the requests in
+   * flight, the change that has begun and the chunks that are being freed or
+   * made ready, makes everything durable, brings the labels up to date and
+   * unlocks the components.
    *
+   * @returns Done when nothing writes to the components any more.
    * @throws {VirstorError} `io` if not everything could be made durable; the
    *   components are unlocked all the same.
    */
@@ -452,8 +454,10 @@ export class Pool implements BlockDevice {
     this.#leases?.end();
     releases.stop();
     await this.#control.settle();
+    await this.#inFlight.settled();
     await space.settle();
     await releases.settle();
+    assert(this.#inFlight.count === 0, "no request begins in a closed pool");
     try {
       if (this.#health.state !== "failed" && !this.settings.readOnly) {
         await this.#flushMembers();
@@ -477,19 +481,23 @@ export class Pool implements BlockDevice {
     }
   }
 
-  #thenFlush(pending: Completion): Completion {
-    if (pending === undefined) return this.#flushMembers();
-    return pending.then(() => this.#flushMembers());
+  /** Ends a request that may have to be durable. */
+  #ending(pending: Completion, options: WriteOptions | undefined): Completion {
+    if (options?.fua !== true) return this.#inFlight.track(pending);
+    const flushed = pending === undefined
+      ? this.#flushMembers()
+      : pending.then(() => this.#flushMembers());
+    return this.#inFlight.track(flushed);
   }
 
   /** Not only asserted: the disk may have become smaller. */
   #checkRange(offset: number, length: number): void {
     assert(offset >= 0 && length >= 0, "a request is a range");
-    if (offset + length <= this.#size) return;
+    if (offset + length <= this.size) return;
     throw new VirstorError(
       "invalid",
       `Cannot reach byte ${offset + length} of pool "${this.name}": it has ` +
-        `${this.#size}`,
+        `${this.size}`,
     );
   }
 }

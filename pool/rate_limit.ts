@@ -65,7 +65,13 @@ export class RateLimit {
     this.#pause = undefined;
   }
 
-  /** Ends the pause that is on, and makes no more until the next limit. */
+  /** Makes pauses again, after {@linkcode endPauses}. */
+  resumePauses(): void {
+    this.#isHurried = false;
+    this.#nextAt = 0;
+  }
+
+  /** Ends the pause that is on, and makes no more until they are resumed. */
   endPauses(): void {
     this.#isHurried = true;
     clearTimeout(this.#pause?.timer);

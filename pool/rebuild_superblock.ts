@@ -33,6 +33,8 @@ import {
   readSuperblock,
   writeSuperblock,
 } from "./native_superblock.ts";
+import { refuseWriters } from "./occupied.ts";
+import { withPatience } from "./patience.ts";
 
 /** Enough of a slot to see whether a superblock is there. */
 const MAGIC_BYTES = 16;
@@ -76,7 +78,9 @@ export async function rebuildSuperblocks(
     const claimants = new Map<string, ComponentDevice[]>();
     for (const path of pathsOf(assembly)) {
       const lock = dryRun ? "shared" : "exclusive";
-      const device = openDevice(path, { readOnly: dryRun, lock });
+      const device = await withPatience(() =>
+        openDevice(path, { readOnly: dryRun, lock })
+      );
       devices.push(device);
       if (isSound(device) || isMoved(device)) continue;
       const uuid = uuidInTable(device, truth);
@@ -87,7 +91,10 @@ export async function rebuildSuperblocks(
     for (const [uuid, [device, copy]] of claimants) {
       // Which of two copies is the right one is a guess.
       if (device === undefined || copy !== undefined) continue;
-      if (!dryRun) await rebuild(device, truth, uuid);
+      if (!dryRun) {
+        await refuseWriters(device);
+        await rebuild(device, truth, uuid);
+      }
       findings.push(rebuiltFinding(device.path, uuid));
     }
     return findings;

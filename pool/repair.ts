@@ -13,6 +13,7 @@ import type { OpenDevice } from "./component.ts";
 import { wipeDeviceLabels } from "./component_label.ts";
 import type { Finding } from "./findings.ts";
 import { checkComponents, readPool } from "./open.ts";
+import { refuseWriters } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
 import { rebuildSuperblocks } from "./rebuild_superblock.ts";
 
@@ -125,6 +126,9 @@ async function putRight(
     assemble(paths, { ...task, readOnly: task.dryRun })
   );
   try {
+    if (!task.dryRun) {
+      for (const { device } of assembly.found) await refuseWriters(device);
+    }
     const stored = await readPool(assembly, false, ({ what }) => {
       throw new VirstorError("corrupt", what);
     });

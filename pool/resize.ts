@@ -16,16 +16,16 @@ export interface ResizeOptions {
   readonly force?: boolean;
 }
 
-interface ResizeRequest extends ResizeOptions {
-  readonly onShrink: (virtualSize: number) => void;
-}
-
 /**
- * Resizes the disk of a pool.
+ * Resizes the disk of a pool. The forward map is the one place that says how
+ * large the disk is. A disk grows on stable storage first, so that nothing is
+ * mapped where an open after a crash would find no disk; it shrinks in the map
+ * first, with no `await` after the check, so that nothing is mapped beyond the
+ * new end while that is written.
  *
  * @param parts The open pool.
  * @param wanted Bytes.
- * @param request How, and who has to know before it becomes smaller.
+ * @param options How.
  * @returns Its new size, bytes.
  * @throws {VirstorError} `invalid`, `unsupported`: nothing has changed;
  *   `failed`.
@@ -33,7 +33,7 @@ interface ResizeRequest extends ResizeOptions {
 export async function resizePool(
   parts: PoolParts,
   wanted: number,
-  request: ResizeRequest,
+  options: ResizeOptions,
 ): Promise<number> {
   const { format, map, settings: { chunkSize, name } } = parts;
   const chunks = Math.ceil(wanted / chunkSize);
@@ -56,8 +56,8 @@ export async function resizePool(
     );
   }
   if (chunks < before) {
-    checkShrink(parts, chunks, request.force ?? false);
-    request.onShrink(size);
+    checkShrink(parts, chunks, options.force ?? false);
+    map.resize(chunks);
   }
   if (chunks !== before) await format.resize(size);
   map.resize(chunks);

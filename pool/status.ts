@@ -6,7 +6,7 @@
 
 import type { Component } from "./component.ts";
 import type { DelayedWrites } from "./delayed_writes.ts";
-import type { EvacuationStatus } from "./evacuation.ts";
+import type { EvacuationStatus } from "./evacuation_status.ts";
 import type { FormatName, PoolFormat } from "./pool_format.ts";
 import type { FullPolicy, MissingMember, PoolSettings } from "./settings.ts";
 import { passedMarks } from "./watermarks.ts";

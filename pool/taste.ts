@@ -5,12 +5,16 @@
  * @module
  */
 
-import { FileDevice } from "../device/mod.ts";
+import { FileDevice, isFaithfulName } from "../device/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
 import type { ComponentLabel } from "./component_label.ts";
 import { poolIdOf, readComponentLabel } from "./component_label.ts";
+import type { Effort } from "./moved_label.ts";
 import { truthAmong } from "./native_members.ts";
 import type { FormatName } from "./pool_format.ts";
+
+/** Of a directory with more files none is searched for labels thoroughly. */
+const THOROUGH_MAX = 16;
 
 /** A file that carries a label. */
 export interface TastedComponent {
@@ -63,9 +67,9 @@ export interface TasteReport {
 export async function taste(paths: readonly string[]): Promise<TasteReport> {
   const found: TastedComponent[] = [];
   const rejected: { path: string; reason: string }[] = [];
-  for (const path of await filesOf(paths)) {
+  for (const [path, effort] of await filesOf(paths, rejected)) {
     try {
-      found.push({ path, label: readLabel(path) });
+      found.push({ path, label: tasteFile(path, effort) });
     } catch (error) {
       rejected.push({ path, reason: messageOf(error) });
     }
@@ -81,27 +85,52 @@ export async function taste(paths: readonly string[]): Promise<TasteReport> {
  * @throws {VirstorError} `not-found`, `corrupt`, `unsupported`, `io`.
  */
 export function readLabel(path: string): ComponentLabel {
+  return tasteFile(path, "thorough");
+}
+
+function tasteFile(path: string, effort: Effort): ComponentLabel {
   const device = new FileDevice(path, { readOnly: true });
   try {
-    return readComponentLabel(device);
+    return readComponentLabel(device, effort);
   } finally {
     device.close();
   }
 }
 
-async function filesOf(paths: readonly string[]): Promise<string[]> {
-  const files = new Set<string>();
+/** The files, by name; each of many in a directory gets a brief look only. */
+async function filesOf(
+  paths: readonly string[],
+  rejected: { path: string; reason: string }[],
+): Promise<[string, Effort][]> {
+  const files = new Map<string, Effort>();
   for (const path of paths) {
     if (!await isDirectory(path)) {
-      files.add(path);
+      files.set(path, "thorough");
       continue;
     }
-    for await (const entry of Deno.readDir(path)) {
+    const entries = await entriesOf(path);
+    const effort = entries.length > THOROUGH_MAX ? "brief" : "thorough";
+    for (const entry of entries) {
       const file = `${path.replace(/\/+$/, "")}/${entry.name}`;
-      if (entry.isFile || entry.isSymlink) files.add(file);
+      if (!entry.isFile && !entry.isSymlink) continue;
+      if (!isFaithfulName(entry.name)) {
+        rejected.push({ path: file, reason: "its name is not UTF-8" });
+      } else if (!files.has(file)) files.set(file, effort);
     }
   }
-  return [...files].toSorted();
+  return [...files].toSorted(([a], [b]) => a < b ? -1 : 1);
+}
+
+async function entriesOf(path: string): Promise<Deno.DirEntry[]> {
+  try {
+    return await Array.fromAsync(Deno.readDir(path));
+  } catch (error) {
+    throw new VirstorError(
+      "io",
+      `Cannot look into "${path}": ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
 }
 
 async function isDirectory(path: string): Promise<boolean> {

@@ -16,16 +16,6 @@ import { Releases } from "./releases.ts";
 import type { PoolSettings } from "./settings.ts";
 import { Space } from "./space.ts";
 
-/** What is asked of the pool. */
-export interface WiringHooks {
-  /**
-   * The disk has another size.
-   *
-   * @param virtualSize Bytes.
-   */
-  sizeChanged(virtualSize: number): void;
-}
-
 /** The parts, connected. */
 export interface PoolWiring {
   /** What works on the pool. */
@@ -42,14 +32,12 @@ export interface PoolWiring {
  * @param settings What does not change.
  * @param format The format, with the components.
  * @param map Where each virtual chunk is.
- * @param hooks What is asked of the pool.
  * @returns The parts.
  */
 export function wirePool(
   settings: PoolSettings,
   format: PoolFormat,
   map: ForwardMap,
-  hooks: WiringHooks,
 ): PoolWiring {
   const { chunkSize, onEvent } = settings;
   const health = new Health(settings, (failure) => {
@@ -78,7 +66,7 @@ export function wirePool(
     },
   });
   const firstWrites = new FirstWrites(settings, format, map, space, fail);
-  firstWrites.onServed = () => control.evacuation.wake();
+  firstWrites.onNoneWaiting = () => control.evacuation.wake();
   const parts = { settings, format, map, space, releases, firstWrites, fail };
   const control = new PoolControl(parts, {
     admit: (reading) => reading ? health.assertOpen() : health.assertWritable(),
@@ -87,7 +75,6 @@ export function wirePool(
       space.recount();
       spaceChanged();
     },
-    sizeChanged: hooks.sizeChanged,
   });
   return { parts, health, control };
 }

@@ -4,13 +4,14 @@
  * @module
  */
 
-import { counted } from "../../errors.ts";
+import { counted, printable } from "../../errors.ts";
 import { type AddResult, openPool } from "../../pool/mod.ts";
 import { addComponents } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import type { AddRequest } from "../control_protocol.ts";
 import { EXIT_OK } from "../exit_code.ts";
+import { refuseKnownComponents } from "../known_component.ts";
 import { absolutePaths, locateComponents } from "../locate.ts";
 import { print, withProgress } from "../output.ts";
 import { formatSize, parseSize } from "../size.ts";
@@ -36,16 +37,20 @@ export async function run(
     ...createSize !== undefined &&
       { createSize: parseSize(createSize, "component size") },
   };
+  const stateDirectory = environment.stateDirectory();
+  if (request.force !== true) {
+    await refuseKnownComponents(stateDirectory, request.paths);
+  }
   const result = await withProgress(
     `Adding to pool "${name}"`,
-    add(environment.stateDirectory(), name, request),
+    add(stateDirectory, name, request),
   );
   const { components } = result;
   print(`Added ${counted(components.length, "component")} to pool "${name}"`);
   if (invocation.flag("verbose")) {
     for (const { index, path, size, chunkCount } of components) {
       const chunks = counted(chunkCount, "chunk");
-      print(`${index}: ${path}, ${formatSize(size)}, ${chunks}`);
+      print(`${index}: ${printable(path)}, ${formatSize(size)}, ${chunks}`);
     }
   }
   return EXIT_OK;

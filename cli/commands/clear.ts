@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../../errors.ts";
 import { clearLabels } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
@@ -25,11 +26,14 @@ export async function run(
 ): Promise<number> {
   const stateDirectory = environment.stateDirectory();
   const paths = absolutePaths(invocation.operands);
-  const cleared = await withProgress("Clearing labels", clearLabels(paths));
+  const cleared = await withProgress(
+    "Clearing labels",
+    clearLabels(paths, { force: invocation.flag("force") }),
+  );
   await forgetComponents(stateDirectory, paths);
   if (invocation.flag("verbose")) {
     for (const { path, name } of cleared) {
-      print(`Cleared ${path}, a component of pool "${name}"`);
+      print(`Cleared ${printable(path)}, a component of pool "${name}"`);
     }
   }
   return EXIT_OK;

@@ -4,10 +4,12 @@
  * @module
  */
 
-import { counted } from "../../errors.ts";
+import { counted, printable, VirstorError } from "../../errors.ts";
+import { resolve } from "node:path";
 import { type ComponentLabel, readLabel } from "../../pool/mod.ts";
-import type { Invocation } from "../command.ts";
+import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
+import { knownSizeText } from "../known_component.ts";
 import { print, printJson } from "../output.ts";
 import { exactSize } from "../size.ts";
 import { textPairs } from "../text_table.ts";
@@ -22,14 +24,18 @@ type LabelOf<Format extends ComponentLabel["format"]> = Extract<
  * Prints the labels of components: of all, or of none if one has none.
  *
  * @param invocation The command line.
+ * @param environment Where the registry is.
  * @returns The exit code.
  * @throws {VirstorError} `not-found` or `corrupt` for a file without a label.
  */
-export function run(invocation: Invocation): Promise<number> {
-  const labels = invocation.operands.map((path): [string, ComponentLabel] => [
-    path,
-    readLabel(path),
-  ]);
+export async function run(
+  invocation: Invocation,
+  environment: Environment,
+): Promise<number> {
+  const labels: [string, ComponentLabel][] = [];
+  for (const path of invocation.operands) {
+    labels.push([path, await labelOf(path, environment)]);
+  }
   if (invocation.flag("json")) {
     printJson(labels.map(([path, label]) => ({ path, ...label })));
   } else {
@@ -37,14 +43,36 @@ export function run(invocation: Invocation): Promise<number> {
       labels.map(([path, label]) => labelText(path, label)).join("\n\n"),
     );
   }
-  return Promise.resolve(EXIT_OK);
+  return EXIT_OK;
+}
+
+/** The label; if there is none, the registry may know why. */
+async function labelOf(
+  path: string,
+  environment: Environment,
+): Promise<ComponentLabel> {
+  try {
+    return readLabel(path);
+  } catch (error) {
+    const isMissing = error instanceof VirstorError &&
+      error.code === "not-found";
+    if (!isMissing) throw error;
+    const known = await knownSizeText(
+      environment.stateDirectory(),
+      resolve(path),
+    );
+    if (known === "") throw error;
+    throw new VirstorError(error.code, `${error.message}: ${known}`, {
+      cause: error,
+    });
+  }
 }
 
 function labelText(path: string, label: ComponentLabel): string {
   const pairs = label.format === "native"
     ? nativePairs(label)
     : freebsdPairs(label);
-  return `Label on ${path}:\n` +
+  return `Label on ${printable(path)}:\n` +
     textPairs([["Format", label.format], ["Pool", label.name], ...pairs], "  ");
 }
 

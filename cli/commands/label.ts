@@ -13,6 +13,7 @@ import {
 } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
+import { refuseKnownComponents } from "../known_component.ts";
 import { absolutePaths } from "../locate.ts";
 import { print, printNotices, withProgress } from "../output.ts";
 import { prepareRegistry, readRegistry, registerPool } from "../registry.ts";
@@ -41,7 +42,10 @@ export async function run(
   const createSize = sizeOption(invocation, "create", "component size");
   const stateDirectory = environment.stateDirectory();
   await prepareRegistry(stateDirectory);
-  if (!force) await refuseKnownName(stateDirectory, name, paths);
+  if (!force) {
+    await refuseKnownName(stateDirectory, name, paths);
+    await refuseKnownComponents(stateDirectory, paths);
+  }
   const result = await withProgress(
     `Labelling pool "${name}"`,
     labelPool({

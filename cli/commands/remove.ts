@@ -5,7 +5,7 @@
  * @module
  */
 
-import { counted, isOrAre, VirstorError } from "../../errors.ts";
+import { counted, isOrAre, printable, VirstorError } from "../../errors.ts";
 import { openPool, type Pool, type RemovePlan } from "../../pool/mod.ts";
 import { registerOpenPool, SERVED_EVACUATION_RATE } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
@@ -228,7 +228,7 @@ function showPlan(
     printJson({ name, components, usedBytes, freeBytes, fits });
   } else {
     for (const { path, usedBytes: used } of components) {
-      print(`Would remove ${path}, moving ${formatSize(used)}`);
+      print(`Would remove ${printable(path)}, moving ${formatSize(used)}`);
     }
     print(
       `${formatSize(usedBytes)} would move, ${formatSize(freeBytes)} free ` +
@@ -256,7 +256,9 @@ function showOutcome(
   }
   if (kept.length > 0) print(`Kept ${componentsOf(kept)} in pool "${name}"`);
   if (!invocation.flag("verbose")) return;
-  for (const path of [...removed, ...evacuating, ...kept]) print(path);
+  for (const path of [...removed, ...evacuating, ...kept]) {
+    print(printable(path));
+  }
 }
 
 function componentsOf({ length }: readonly string[]): string {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { printable } from "../../errors.ts";
 import type { Environment, Invocation } from "../command.ts";
 import type { StatusReport } from "../control_protocol.ts";
 import { EXIT_OK } from "../exit_code.ts";
@@ -68,7 +69,7 @@ function showAll(
     print(
       pools.map(({ entry, report, error }) =>
         report === undefined
-          ? `Pool:  ${entry.name}\nState: ${error?.message}`
+          ? `Pool:  ${printable(entry.name)}\nState: ${error?.message}`
           : statusText(report)
       ).join("\n\n"),
     );

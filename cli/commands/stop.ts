@@ -7,17 +7,17 @@
 import { VirstorError } from "../../errors.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
-import { EXIT_OK } from "../exit_code.ts";
-import { print, withProgress } from "../output.ts";
+import { EXIT_CODES, EXIT_OK } from "../exit_code.ts";
+import { print, printError, withProgress } from "../output.ts";
 
 /**
- * Stops served pools, one after the other.
+ * Stops served pools, one after the other, also if one of them cannot be.
  *
  * @param invocation The command line.
  * @param environment Where the control sockets are.
- * @returns The exit code.
- * @throws {VirstorError} `not-found` for a pool that is not served; `busy`
- *   for one with clients, unless forced.
+ * @returns The exit code, of the first that went wrong: that of `not-found` for
+ *   a pool that is not served, `busy` for one with clients, unless forced,
+ *   `failed` or `io` for one that was stopped and is not all durable.
  */
 export async function run(
   invocation: Invocation,
@@ -25,19 +25,34 @@ export async function run(
 ): Promise<number> {
   const stateDirectory = environment.stateDirectory();
   const force = invocation.flag("force");
+  let code = EXIT_OK;
   for (const name of invocation.operands) {
-    const served = await withProgress(
-      `Stopping pool "${name}"`,
-      callServer(stateDirectory, name, "stop", { force }),
-    );
-    if (served === undefined) {
-      throw new VirstorError(
-        "not-found",
-        `Cannot stop pool "${name}": it is not served, as far as ` +
-          `"${stateDirectory}" tells`,
-      );
+    try {
+      await stop(stateDirectory, name, force);
+      if (invocation.flag("verbose")) print(`Stopped pool "${name}"`);
+    } catch (error) {
+      if (!(error instanceof VirstorError)) throw error;
+      // The others are stopped all the same.
+      printError(`virstor: ${error.message}`);
+      if (code === EXIT_OK) code = EXIT_CODES[error.code];
     }
-    if (invocation.flag("verbose")) print(`Stopped pool "${name}"`);
   }
-  return EXIT_OK;
+  return code;
+}
+
+async function stop(
+  stateDirectory: string,
+  name: string,
+  force: boolean,
+): Promise<void> {
+  const served = await withProgress(
+    `Stopping pool "${name}"`,
+    callServer(stateDirectory, name, "stop", { force }),
+  );
+  if (served !== undefined) return;
+  throw new VirstorError(
+    "not-found",
+    `Cannot stop pool "${name}": it is not served, as far as ` +
+      `"${stateDirectory}" tells`,
+  );
 }

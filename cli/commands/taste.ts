@@ -5,10 +5,11 @@
  */
 
 import { exists } from "@std/fs";
-import { counted, VirstorError } from "../../errors.ts";
+import { counted, printable, VirstorError } from "../../errors.ts";
 import { taste, type TastedPool, type TasteReport } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
+import { knownSizeText } from "../known_component.ts";
 import { absolutePaths } from "../locate.ts";
 import { print, printJson, printNotices, withProgress } from "../output.ts";
 import { passedOverNotices } from "../passed_over.ts";
@@ -30,7 +31,10 @@ export async function run(
 ): Promise<number> {
   const stateDirectory = environment.stateDirectory();
   const paths = absolutePaths(invocation.operands);
-  const report = await withProgress("Looking for pools", taste(paths));
+  const report = await withKnownSizes(
+    stateDirectory,
+    await withProgress("Looking for pools", taste(paths)),
+  );
   const pools: TastedPool[] = [];
   refuseTwins(report);
   for (const pool of report.pools) {
@@ -51,6 +55,19 @@ export async function run(
     );
   }
   return EXIT_OK;
+}
+
+/** Files without a label of which the registry knows that they were cut. */
+async function withKnownSizes(
+  stateDirectory: string,
+  report: TasteReport,
+): Promise<TasteReport> {
+  const rejected = [];
+  for (const { path, reason } of report.rejected) {
+    const known = await knownSizeText(stateDirectory, path);
+    rejected.push({ path, reason: known === "" ? reason : known });
+  }
+  return { ...report, rejected };
 }
 
 /** The registry finds pools by name: two of one name cannot both be in it. */
@@ -91,5 +108,5 @@ function poolText({ name, components, count, missing }: TastedPool): string {
     ? ""
     : `; component ${missing.join(", ")} missing`;
   const all = counted(count, "component");
-  return `Pool "${name}": ${components.length} of ${all}${lacks}`;
+  return `Pool "${printable(name)}": ${components.length} of ${all}${lacks}`;
 }

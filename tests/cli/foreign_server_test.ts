@@ -55,9 +55,9 @@ peerTest(
       if (Deno.uid() === 0) await Deno.chown(path, OTHER_USER, OTHER_USER);
       await Deno.chmod(path, mode);
     };
-    const message = 'virstor: Cannot ask the server of pool "demo": ' +
-      `permission denied on its control socket "${socket}", which belongs ` +
-      `to user ${owner}; run the command as the user who runs the server\n`;
+    const message = 'virstor: Cannot ask the server of pool "demo" on ' +
+      `control socket "${socket}": permission denied, it belongs to user ` +
+      `${owner}; run the command as the user who runs the server\n`;
     const commands = [
       ...["status", "check", "repair", "stop", "serve"].map((name) => [name]),
       ["add", "--create", "1M"],

@@ -43,7 +43,7 @@ for (const [what, name] of Object.entries(NAMES)) {
     await work.succeed(["stop", "-f", name]);
     assertEquals((await server.ended()).code, 0);
     await work.succeed(["check", name]);
-    await work.succeed(["clear", "a"]);
+    await work.succeed(["clear", "-f", "a"]);
     assertEquals(await work.succeed(["list", "--json"]), "[]\n");
   });
 }

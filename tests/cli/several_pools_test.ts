@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { BusyClient, LOST } from "../helpers/busy_client.ts";
 import { NBD, NbdClient } from "../helpers/nbd_client.ts";
 import { pattern } from "../helpers/scratch.ts";
@@ -77,8 +77,13 @@ Deno.test("virstor stop of one of several leaves the others alone", async () => 
   assertEquals((await other.read(0, CHUNK)).payload, pattern(CHUNK, 2));
   assertMatch(server.stderr, /stopping: pool "demo": Asked to stop\n/);
   // The default must not become another disk than it was.
-  const late = await BusyClient.open(address);
-  await late.gone();
+  for (const name of ["", "demo"]) {
+    await assertRejects(
+      () => BusyClient.open(address, name),
+      Error,
+      'Export "demo" is not served any more',
+    );
+  }
   // Another process can have it.
   const again = await work.serve(["serve", "--socket", "2.sock", "demo"]);
   using reader = await BusyClient.open({ path: work.path("2.sock") });

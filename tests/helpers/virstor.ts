@@ -36,6 +36,10 @@ export interface CommandOptions {
   readonly cwd?: string;
   /** Its environment, in addition to the workspace's. */
   readonly env?: Record<string, string>;
+  /** Whether it may do anything, as the launcher lets it for devices. */
+  readonly allPermissions?: boolean;
+  /** A program with its arguments that runs it, as `strace` does. */
+  readonly under?: readonly string[];
 }
 
 /**
@@ -163,8 +167,16 @@ export class Workspace implements AsyncDisposable {
   }
 
   #command(args: readonly string[], options: CommandOptions): Deno.Command {
-    return new Deno.Command(Deno.execPath(), {
-      args: ["run", ...PERMISSIONS, MAIN, ...args],
+    const [program = "", ...words] = [
+      ...options.under ?? [],
+      Deno.execPath(),
+      "run",
+      ...options.allPermissions === true ? ["--allow-all"] : PERMISSIONS,
+      MAIN,
+      ...args,
+    ];
+    return new Deno.Command(program, {
+      args: words,
       cwd: options.cwd ?? this.directory,
       env: {
         NO_COLOR: "1",

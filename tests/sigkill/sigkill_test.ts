@@ -100,19 +100,6 @@ testFormats(
   },
 );
 
-/**
- * The pool has to open with what the registry knows; or, if the component was
- * a member already and the registry had not been told, after `virstor taste`.
- */
-async function assertFindable({ pool }: Victim): Promise<void> {
-  const check = await pool.work.run(["check", "pool"]);
-  if (check.code === 0) return;
-  assert(check.stdout.includes("missing"), check.stdout + check.stderr);
-  await pool.work.succeed(["taste", pool.work.directory]);
-  const again = await pool.work.run(["check", "pool"]);
-  assertEquals(again.code, 0, again.stdout + again.stderr);
-}
-
 /** The paths of the components as they are now. */
 async function componentsOf(victim: Victim): Promise<string[]> {
   const { components } = await victim.status();
@@ -136,7 +123,7 @@ testFormats(
         await victim.someTime(ADD_MS);
       });
       await adding;
-      await assertFindable(victim);
+      await victim.assertFindable();
       const { components } = await victim.verify();
       await victim.pool.restart();
       const after = await componentsOf(victim);

@@ -231,6 +231,21 @@ export class Victim implements AsyncDisposable {
   }
 
   /**
+   * Fails unless the pool opens with what the registry knows; or, if a
+   * component was a member already and the registry had not been told, after
+   * `virstor taste`.
+   */
+  async assertFindable(): Promise<void> {
+    const { work } = this.pool;
+    const check = await work.run(["check", "pool"]);
+    if (check.code === 0) return;
+    assert(check.stdout.includes("missing"), check.stdout + check.stderr);
+    await work.succeed(["taste", work.directory]);
+    const again = await work.run(["check", "pool"]);
+    assertEquals(again.code, 0, again.stdout + again.stderr);
+  }
+
+  /**
    * Looks at what a kill has left, before anything puts it right. Then a copy
    * is opened, read and stopped.
    *

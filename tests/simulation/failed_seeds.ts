@@ -5,6 +5,7 @@
  */
 
 import type { FormatName } from "../../pool/mod.ts";
+import type { OverlapStep } from "./overlap_steps.ts";
 import type { Step } from "./steps.ts";
 
 /** A random run. */
@@ -35,4 +36,32 @@ export interface FailedSequence extends FailedSeed {
 export const FAILED_SEQUENCES: readonly FailedSequence[] = [
   // The disk was smaller durably before the entries beyond its end were gone.
   { format: "native", steps: ["first write", "shrink"], seed: 6 },
+];
+
+/** A pair of steps that overlapped. */
+export interface FailedPair extends FailedSeed {
+  /** What begins first. */
+  readonly first: OverlapStep;
+  /** What begins while the first is in flight. */
+  readonly second: OverlapStep;
+}
+
+/** Pairs, run at every moment of the first. */
+export const FAILED_PAIRS: readonly FailedPair[] = [
+  // Chunks were moved off a component that was about to stay.
+  { format: "native", first: "cancel", second: "cancel", seed: 4 },
+  { format: "native", first: "cancel", second: "evacuate", seed: 1 },
+  // A pool was stopped in the middle of a discard, and never opened again.
+  { format: "native", first: "discard", second: "close", seed: 2 },
+  { format: "native", first: "zero", second: "close", seed: 4 },
+  // A chunk was mapped beyond the end of a disk that became smaller.
+  { format: "native", first: "shrink", second: "lane first write", seed: 1 },
+];
+
+/** Random runs with several steps in flight. */
+export const FAILED_OVERLAPS: readonly FailedSeed[] = [
+  // Promises were left behind: by the eraser, by zeroes, by a read.
+  { format: "native", seed: 117 },
+  { format: "native", seed: 139 },
+  { format: "freebsd", seed: 23 },
 ];

@@ -6,6 +6,7 @@
 
 import { assert } from "@std/assert";
 import { VirstorError } from "../../errors.ts";
+import { remove } from "./commands.ts";
 import { failEverywhere } from "./failing_operations.ts";
 import { inWorlds } from "./in_worlds.ts";
 import { Random } from "./random.ts";
@@ -51,7 +52,7 @@ async function failWhileMoving(
   await world.flush();
   world.disk.setFault({ kind: "change", first, persistent });
   const path = world.pool.status().components[0]?.path ?? "";
-  const removal = orRefused(world.pool.remove([path]));
+  const removal = orRefused(remove(world, path));
   for (let i = 0; i < turns; i++) await turn();
   await allDone([
     removal,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { hurryTimers } from "./turns.ts";
+import { simulateTime } from "./simulated_time.ts";
 
 /**
  * Files of a world: two components at first, and two more. Empty ones stand
@@ -22,7 +22,7 @@ export const FILES = ["a", "b", "c", "d"] as const;
 export async function inWorlds<T>(
   act: (directory: string) => Promise<T>,
 ): Promise<T> {
-  using _hurry = hurryTimers();
+  using _time = simulateTime();
   const directory = await Deno.makeTempDir({ prefix: "virstor-simulation-" });
   try {
     for (const name of FILES) {

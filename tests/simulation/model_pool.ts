@@ -8,6 +8,9 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
+import { type Outcome, Register, type Setting } from "./register.ts";
+
 /** Bytes of a block: the unit that is old or new. */
 export const BLOCK = 512;
 
@@ -34,16 +37,25 @@ export interface ModelFlush {
   readonly contents: Contents[];
 }
 
+/** A read that was begun. */
+export interface ModelRead {
+  /** The first block. */
+  readonly first: number;
+  /** What each block may have held since then. */
+  readonly contents: Set<number>[];
+}
+
 /** The contents that a disk may have. */
 export class ModelPool {
   /** What each block holds as long as nothing is cut off. */
   readonly #now: Contents[];
   /** What each block may hold after a power cut. */
   readonly #durable: Contents[];
-  /** How many blocks there may be; the first is how many there were. */
-  #sizes: readonly number[];
+  /** How many blocks there may be. */
+  #sizes: Register<number>;
   readonly #writes = new Set<ModelWrite>();
   readonly #flushes = new Set<ModelFlush>();
+  readonly #reads = new Set<ModelRead>();
 
   /**
    * Creates a disk of zeroes.
@@ -53,12 +65,12 @@ export class ModelPool {
   constructor(blocks: number) {
     this.#now = new Array<Contents>(blocks).fill(ZERO);
     this.#durable = [...this.#now];
-    this.#sizes = [blocks];
+    this.#sizes = new Register(blocks);
   }
 
   /** How many blocks; while that changes, how many there were. */
   get blocks(): number {
-    return this.#sizes[0] ?? 0;
+    return this.#sizes.settled;
   }
 
   /**
@@ -72,10 +84,15 @@ export class ModelPool {
   begin(first: number, count: number, content: number): ModelWrite {
     const write = { first, count, content, rivals: new Set<ModelWrite>() };
     for (let block = first; block < first + count; block++) {
+      // A connection may not know yet that the disk has become smaller.
+      if (block >= this.#now.length) break;
       this.#now[block] = plus(this.#now[block], content);
       this.#durable[block] = plus(this.#durable[block], content);
       for (const { contents } of this.#flushes) {
         contents[block] = plus(contents[block], content);
+      }
+      for (const read of this.#reads) {
+        read.contents[block - read.first]?.add(content);
       }
     }
     for (const other of this.#writes) {
@@ -94,8 +111,8 @@ export class ModelPool {
    *   `durable`: done, and no power cut takes it back.
    */
   end(write: ModelWrite, how: "done" | "maybe" | "durable"): void {
-    this.#writes.delete(write);
-    if (how === "maybe") return;
+    const isKnown = this.#writes.delete(write);
+    if (how === "maybe" || !isKnown) return;
     const { first, count, content } = write;
     for (let block = first; block < first + count; block++) {
       let contents: Contents = content === 0 ? ZERO : new Set([content]);
@@ -103,6 +120,11 @@ export class ModelPool {
         const isElsewhere = block < rival.first ||
           block >= rival.first + rival.count;
         if (!isElsewhere) contents = plus(contents, rival.content);
+      }
+      if (block >= this.#now.length) {
+        // The disk has become smaller meanwhile.
+        if (contents.has(0)) continue;
+        throw lostError(block, contents, this.#now.length);
       }
       this.#now[block] = contents;
       if (how === "durable") this.#durable[block] = contents;
@@ -127,10 +149,36 @@ export class ModelPool {
    * @param isDone Whether it was acknowledged.
    */
   endFlush(flush: ModelFlush, isDone: boolean): void {
-    this.#flushes.delete(flush);
-    if (!isDone) return;
+    const isKnown = this.#flushes.delete(flush);
+    if (!isDone || !isKnown) return;
     this.#durable.splice(0, Infinity, ...flush.contents);
-    this.#fit(this.#now.length);
+    this.#fit();
+  }
+
+  /**
+   * A read is begun.
+   *
+   * @param first The first block.
+   * @param count How many.
+   * @returns The read.
+   */
+  beginRead(first: number, count: number): ModelRead {
+    const contents = Array.from(
+      { length: count },
+      (_, i) => new Set(this.allowed(first + i)),
+    );
+    const read = { first, contents };
+    this.#reads.add(read);
+    return read;
+  }
+
+  /**
+   * A read is over.
+   *
+   * @param read The read.
+   */
+  endRead(read: ModelRead): void {
+    this.#reads.delete(read);
   }
 
   /** Everything was made durable, and nothing is under way. */
@@ -143,17 +191,38 @@ export class ModelPool {
    * have either.
    *
    * @param blocks How many blocks it is to have.
-   * @param acknowledged Whether it is certain.
+   * @returns The request.
    */
-  resize(blocks: number, acknowledged: boolean): void {
-    this.#sizes = acknowledged ? [blocks] : [...this.#sizes, blocks];
-    this.#fit(acknowledged ? blocks : Math.max(...this.#sizes));
+  beginResize(blocks: number): Setting<number> {
+    const resize = this.#sizes.begin(blocks);
+    this.#fit();
+    return resize;
   }
 
-  /** The disk was not given another size: it was refused. */
-  keepSize(): void {
-    this.#sizes = [this.blocks];
-    this.#fit(this.blocks);
+  /**
+   * A resize is over.
+   *
+   * @param resize The resize.
+   * @param outcome What became of it.
+   * @throws {Error} If the disk became smaller although a block beyond its new
+   *   end holds what was acknowledged.
+   */
+  endResize(resize: Setting<number>, outcome: Outcome): void {
+    this.#sizes.end(resize, outcome);
+    const end = Math.max(...this.#sizes.allowed);
+    for (let block = end; block < this.#now.length; block++) {
+      const contents = this.#now[block];
+      if (contents?.has(0) === false) throw lostError(block, contents, end);
+    }
+    this.#fit();
+  }
+
+  /** The process is gone: what is in flight never ends. */
+  abandon(): void {
+    this.#writes.clear();
+    this.#flushes.clear();
+    this.#reads.clear();
+    this.#sizes = this.#sizes.clone();
   }
 
   /** The power went: what was not flushed may be lost. */
@@ -167,10 +236,8 @@ export class ModelPool {
    * @param found The content of each block.
    */
   restart(found: readonly number[]): void {
-    this.#writes.clear();
-    this.#flushes.clear();
-    this.#sizes = [found.length];
-    this.#fit(found.length);
+    this.#sizes.settle(found.length);
+    this.#fit();
     for (const [block, content] of found.entries()) {
       this.#now[block] = content === 0 ? ZERO : new Set([content]);
     }
@@ -186,7 +253,7 @@ export class ModelPool {
     const copy = new ModelPool(0);
     copy.#now.push(...this.#now);
     copy.#durable.push(...this.#durable);
-    copy.#sizes = this.#sizes;
+    copy.#sizes = this.#sizes.clone();
     return copy;
   }
 
@@ -207,16 +274,39 @@ export class ModelPool {
    * @returns Whether it may.
    */
   mayHave(blocks: number): boolean {
-    return this.#sizes.includes(blocks);
+    return this.#sizes.allowed.has(blocks);
+  }
+
+  /** Zeroes, or what is in flight to where the disk had ended. */
+  #newBlock(block: number): Contents {
+    let contents = ZERO;
+    for (const { first, count, content } of this.#writes) {
+      const isInside = block >= first && block < first + count;
+      if (isInside) contents = plus(contents, content);
+    }
+    return contents;
   }
 
   /** What lies beyond the end is gone; what is new reads as zeroes. */
-  #fit(blocks: number): void {
-    for (const contents of [this.#now, this.#durable]) {
+  #fit(): void {
+    const blocks = Math.max(...this.#sizes.allowed);
+    const flushed = [...this.#flushes].map(({ contents }) => contents);
+    for (const contents of [this.#now, this.#durable, ...flushed]) {
       contents.splice(blocks);
-      while (contents.length < blocks) contents.push(ZERO);
+      while (contents.length < blocks) {
+        contents.push(this.#newBlock(contents.length));
+      }
     }
   }
+}
+
+function lostError(block: number, contents: Contents, end: number): Error {
+  return new Error(
+    `Block ${block} holds write ${[
+      ...contents,
+    ]}, which was acknowledged, and ` +
+      `the disk was made to end at block ${end}`,
+  );
 }
 
 function plus(contents: Contents | undefined, content: number): Contents {
@@ -258,5 +348,5 @@ export function contentOf(block: number, bytes: Uint8Array): number {
   const content = isStamped ? view.getUint32(4) : 0;
   const wanted = new Uint8Array(BLOCK);
   fillBlock(content, block, wanted);
-  return bytes.every((byte, i) => byte === wanted[i]) ? content : -1;
+  return Buffer.compare(bytes, wanted) === 0 ? content : -1;
 }

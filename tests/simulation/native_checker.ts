@@ -287,7 +287,7 @@ function startsWith(bytes: Uint8Array, magic: string): boolean {
 }
 
 function isBlank(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
+  return Buffer.compare(bytes, new Uint8Array(bytes.length)) === 0;
 }
 
 function want(holds: boolean, otherwise: string): asserts holds {

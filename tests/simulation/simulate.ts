@@ -1,8 +1,10 @@
 /**
  * The long simulation: everything exhaustively, then random runs.
  *
- * `deno task simulate [--format NAME] [--seed N] [--for MINUTES]`: with a seed,
- * that run only; `--for` says how long the random runs go on.
+ * `deno task simulate [--format NAME] [--overlap WHAT] [--seed N]
+ * [--for MINUTES]`: with a seed, that run only; `--overlap` is `random`, or the
+ * two steps of a pair, with a comma in between; `--for` says how long the
+ * random runs go on.
  *
  * @module
  */
@@ -14,20 +16,28 @@ import type { ExhaustOptions } from "./exhaustive.ts";
 import { failEverywhere } from "./failing_operations.ts";
 import { inWorlds } from "./in_worlds.ts";
 import { randomRun } from "./random_run.ts";
+import { allOverlaps, overlapAgain } from "./simulate_overlaps.ts";
 
 /** Steps of a random run. */
 const STEPS = 300;
 /** From so many seeds every operation of every step fails. */
 const FAILING_SEEDS = 8;
+/** From so many seeds every pair of steps overlaps at every moment. */
+const OVERLAP_SEEDS = 3;
 
-const args = parseArgs(Deno.args, { string: ["seed", "for", "format"] });
+const args = parseArgs(Deno.args, {
+  string: ["seed", "for", "format", "overlap"],
+});
 const formats = formatsFrom(args.format);
 const minutes = Number(args.for ?? 5);
 await inWorlds(async (directory) => {
   if (args.seed === undefined) return await all(directory);
   for (const format of formats) {
     const seed = Number(args.seed);
-    await randomRun({ directory, format, seed, steps: STEPS });
+    const { overlap } = args;
+    if (overlap !== undefined) {
+      await overlapAgain(overlap, { directory, format, seed });
+    } else await randomRun({ directory, format, seed, steps: STEPS });
   }
 });
 
@@ -38,6 +48,16 @@ function formatsFrom(name: string | undefined): readonly FormatName[] {
 }
 
 async function all(directory: string): Promise<void> {
+  for (const format of formats) {
+    for (let seed = 1; seed <= OVERLAP_SEEDS; seed++) {
+      const name = `${format}, every pair overlaps, seed ${seed}`;
+      const runs = await allOverlaps(
+        { directory, format, seed },
+        (done, count) => say(`${name}: ${done} of ${count}`),
+      );
+      say(`${name}: ${runs} runs are sound\n`);
+    }
+  }
   for (const steps of [0, 1, 2, 3]) {
     for (const format of formats) {
       for (const punches of [true, false]) {
@@ -76,7 +96,9 @@ async function randomRuns(directory: string): Promise<void> {
   let run = 0;
   for (; performance.now() < end; run++) {
     for (const format of formats) {
-      await randomRun({ directory, format, seed: first + run, steps: STEPS });
+      const options = { directory, format, seed: first + run };
+      await randomRun({ ...options, steps: STEPS });
+      await overlapAgain("random", options);
     }
     if (run % 10 === 0) say(`${run} random runs from seed ${first}`);
   }

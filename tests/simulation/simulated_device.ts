@@ -10,6 +10,7 @@ import type {
   DeviceCapabilities,
   Extent,
   FlushObserver,
+  LentDescriptor,
   WriteZeroesOptions,
 } from "../../device/mod.ts";
 import { VirstorError } from "../../errors.ts";
@@ -32,6 +33,10 @@ export class SimulatedDevice implements ComponentDevice {
   readonly capabilities: DeviceCapabilities;
   /** Told of each flush. */
   observer: FlushObserver | undefined;
+  /** What is there without waiting; only where reads may have to wait. */
+  readonly readCached?: (target: Uint8Array, offset: number) => number;
+  /** Waits for the rest. */
+  readonly readCold?: (target: Uint8Array, offset: number) => Promise<void>;
 
   readonly #disk: SimulatedDisk;
   readonly #file: SimulatedFile;
@@ -41,6 +46,9 @@ export class SimulatedDevice implements ComponentDevice {
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
   #syncFailure: unknown;
+  /** Its number, once it is lent. */
+  #descriptor: number | undefined;
+  #isClosed = false;
   /** The call stacks of those who asked for the next flush. */
   #askers: string[] = [];
 
@@ -67,6 +75,16 @@ export class SimulatedDevice implements ComponentDevice {
     this.size = file.size;
     const punches = disk.punches && !readOnly;
     this.capabilities = { readOnly, discard: punches, fastZeroes: punches };
+    if (!disk.hasColdReads) return;
+    this.readCached = (target, offset) => {
+      const count = this.#disk.cachedBytes(target.length);
+      this.read(target.subarray(0, count), offset);
+      return count;
+    };
+    this.readCold = async (target, offset) => {
+      await this.#disk.flushTime();
+      this.read(target, offset);
+    };
   }
 
   /**
@@ -77,6 +95,7 @@ export class SimulatedDevice implements ComponentDevice {
    * @returns Nothing: it is done.
    */
   read(target: Uint8Array, offset: number): undefined {
+    this.#assertOpen();
     this.#disk.admit("read", this.#epoch);
     this.#file.read(target, offset);
   }
@@ -99,6 +118,7 @@ export class SimulatedDevice implements ComponentDevice {
    * @returns A promise if there may be anything.
    */
   flush(): Completion {
+    this.#assertOpen();
     if (this.#syncFailure !== undefined) throw this.#syncFailure;
     // It has not begun yet, also if the one before it has just ended.
     if (this.#nextSync === undefined) {
@@ -167,10 +187,47 @@ export class SimulatedDevice implements ComponentDevice {
     const release = () => {
       if (this.#file.writer === this) this.#file.writer = undefined;
     };
+    this.#isClosed = true;
     const running = this.#nextSync ?? this.#syncing;
     if (running !== undefined) return running.then(release, release);
     release();
     return undefined;
+  }
+
+  /**
+   * Lends the file to lanes.
+   *
+   * @returns Its number.
+   */
+  lend(): LentDescriptor {
+    this.#descriptor ??= this.#disk.lend(this);
+    return { descriptor: this.#descriptor, tellsCached: false };
+  }
+
+  /** Lanes have written to it: there is something to make durable. */
+  touched(): void {
+    this.#dirty = true;
+  }
+
+  /**
+   * Writes as a lane does, which tells nobody but the table of leases.
+   *
+   * @param source The bytes.
+   * @param offset The first byte.
+   */
+  writeLent(source: Uint8Array, offset: number): void {
+    const dirty = this.#dirty;
+    try {
+      this.#change(offset, source.length, source, false);
+    } finally {
+      this.#dirty = dirty;
+    }
+  }
+
+  #assertOpen(): void {
+    if (this.#isClosed) {
+      throw new VirstorError("io", `"${this.path}" is closed`);
+    }
   }
 
   /** Does a change, or as much of it as there is room for, say. */
@@ -180,6 +237,10 @@ export class SimulatedDevice implements ComponentDevice {
     source: Uint8Array | undefined,
     isPunch: boolean,
   ): void {
+    if (this.#isClosed && this.#epoch === this.#disk.epoch) {
+      this.#disk.misuse(`"${this.path}" was written to after it was closed`);
+    }
+    this.#assertOpen();
     this.#dirty = true;
     let refusal: unknown;
     let done = length;

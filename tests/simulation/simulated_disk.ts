@@ -14,7 +14,7 @@ import { VirstorError } from "../../errors.ts";
 import type { OpenDevice } from "../../pool/mod.ts";
 import { Random } from "./random.ts";
 import { SimulatedDevice } from "./simulated_device.ts";
-import { SimulatedFile } from "./simulated_file.ts";
+import { SECTOR, SimulatedFile } from "./simulated_file.ts";
 import { turn } from "./turns.ts";
 
 /** A flush takes up to so many steps of the microtask queue, or a turn. */
@@ -49,14 +49,18 @@ export type SkipsFlush = (
 
 /** All files of one machine. */
 export class SimulatedDisk {
-  /** To be given to whatever opens components. */
-  readonly open: OpenDevice;
   /** Whether holes can be punched. */
   readonly punches: boolean;
   /** Changes of files so far: a crash may come before each. */
   changes = 0;
   /** Leaves out flushes, to see whether anybody notices. */
   skipsFlush: SkipsFlush | undefined;
+  /** Whether reads may have to wait for the disk. */
+  hasColdReads = false;
+  /** The most turns of the event loop that a flush takes. */
+  flushTurns = 1;
+  /** Operations so far, of whatever kind: whether anything happens. */
+  operations = 0;
   /** Called before each change, while the power is on. */
   beforeChange: (() => void) | undefined;
 
@@ -67,6 +71,9 @@ export class SimulatedDisk {
   #fault: Fault | undefined;
   #faultCount = 0;
   #epoch = 0;
+  #misuse = "";
+  /** What was lent to lanes, by its number. */
+  readonly #lent: SimulatedDevice[] = [];
 
   /**
    * Creates a machine without files.
@@ -75,8 +82,18 @@ export class SimulatedDisk {
    */
   constructor(options: { punches: boolean }) {
     this.punches = options.punches;
-    this.open = (path, how) =>
-      new SimulatedDevice(this, this.file(path), how.readOnly ?? false);
+  }
+
+  /**
+   * To be given to what opens components: a process that begins now, and ends
+   * with the next crash.
+   */
+  get open(): OpenDevice {
+    const epoch = this.#epoch;
+    return (path, how) => {
+      if (epoch !== this.#epoch) throw cutError();
+      return new SimulatedDevice(this, this.file(path), how.readOnly ?? false);
+    };
   }
 
   /** Tells devices apart that were opened before a crash and after it. */
@@ -173,6 +190,8 @@ export class SimulatedDisk {
    */
   clone(): SimulatedDisk {
     const other = new SimulatedDisk({ punches: this.punches });
+    other.hasColdReads = this.hasColdReads;
+    other.flushTurns = this.flushTurns;
     for (const [path, file] of this.#files) {
       other.#files.set(path, file.clone());
     }
@@ -188,6 +207,7 @@ export class SimulatedDisk {
    */
   admit(kind: Fault["kind"], epoch: number): void {
     if (epoch !== this.#epoch || this.isDown) throw cutError();
+    this.operations++;
     const fault = this.#fault;
     if (fault?.kind === kind) {
       const count = this.#faultCount++;
@@ -205,8 +225,62 @@ export class SimulatedDisk {
   /** Takes the time that a flush takes. */
   async flushTime(): Promise<void> {
     const steps = this.#random.below(FLUSH_STEPS + 1);
-    if (steps === FLUSH_STEPS) return await turn();
+    if (steps === FLUSH_STEPS) {
+      const turns = this.flushTurns > 1
+        ? 1 + this.#random.below(this.flushTurns)
+        : 1;
+      for (let i = 0; i < turns; i++) await turn();
+      return;
+    }
     for (let i = 0; i < steps; i++) await Promise.resolve();
+  }
+
+  /**
+   * How much of what is read is in the page cache.
+   *
+   * @param length Bytes that are read.
+   * @returns Bytes, from the first on.
+   */
+  cachedBytes(length: number): number {
+    if (!this.hasColdReads) return length;
+    const half = Math.floor(length / 2 / SECTOR) * SECTOR;
+    return this.#random.pick([0, half, length]);
+  }
+
+  /**
+   * Takes note that something was done that must never be.
+   *
+   * @param what A sentence.
+   */
+  misuse(what: string): void {
+    if (this.#misuse === "") this.#misuse = `${what}: ${new Error().stack}`;
+  }
+
+  /** The first thing that was done and must never be; "" if there is none. */
+  get misused(): string {
+    return this.#misuse;
+  }
+
+  /**
+   * Lends a file to lanes.
+   *
+   * @param device The file, open.
+   * @returns Its number.
+   */
+  lend(device: SimulatedDevice): number {
+    return this.#lent.push(device) - 1;
+  }
+
+  /**
+   * Finds what was lent.
+   *
+   * @param descriptor Its number.
+   * @returns The file; it may be closed by now.
+   */
+  lent(descriptor: number): SimulatedDevice {
+    const device = this.#lent[descriptor];
+    if (device === undefined) throw new Error(`Nothing is ${descriptor}`);
+    return device;
   }
 
   /**

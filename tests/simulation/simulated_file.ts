@@ -8,6 +8,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import type { Extent } from "../../device/mod.ts";
 
 /** What a power cut leaves old or new: bytes. */
@@ -203,7 +204,8 @@ function apply(
 }
 
 function wholeSector(bytes: Uint8Array | undefined): Uint8Array {
-  return bytes?.some((byte) => byte !== 0) === true ? bytes : ZEROES;
+  if (bytes === undefined) return ZEROES;
+  return Buffer.compare(bytes, ZEROES) === 0 ? ZEROES : bytes;
 }
 
 function patched(

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
-import type { ErrorCode } from "../../errors.ts";
+import { add, cancel, remove, resize } from "./commands.ts";
 import { Random } from "./random.ts";
 import { allDone, turn } from "./turns.ts";
 import type { World } from "./world.ts";
@@ -97,13 +96,13 @@ export async function takeStep(
     case "flush":
       return await world.flush();
     case "add":
-      return await meanwhile(world, add(world), random);
+      return await meanwhile(world, addFile(world), random);
     case "remove":
       return await meanwhile(world, removeEmpty(world), random);
     case "evacuate":
       return await meanwhile(world, evacuate(world, random), random);
     case "cancel":
-      return await meanwhile(world, cancel(world, random), random);
+      return await meanwhile(world, removeAndCancel(world, random), random);
     case "grow":
       return await meanwhile(world, grow(world, random), random);
     case "shrink":
@@ -177,47 +176,29 @@ async function soon(world: World, random: Random): Promise<void> {
   await takeStep(world, step, random);
 }
 
-/** Does what may be refused in words; returns whether it was done. */
-async function wasDone(
-  change: Promise<unknown>,
-  ...codes: readonly ErrorCode[]
-): Promise<boolean> {
-  try {
-    await change;
-    return true;
-  } catch (error) {
-    const isRefused = error instanceof VirstorError &&
-      codes.includes(error.code);
-    if (!isRefused) throw error;
-    return false;
-  }
+async function addFile(world: World): Promise<void> {
+  const { components } = world.pool.status();
+  const path = world.paths.find((one) =>
+    !components.some((member) => member.path === one)
+  );
+  if (path !== undefined) await add(world, path);
 }
 
-async function add({ pool, paths, disk }: World): Promise<void> {
-  const isMember = (path: string) =>
-    pool.status().components.some((one) => one.path === path);
-  const path = paths.find((one) => !isMember(one));
-  if (path === undefined) return;
-  const change = pool.add([path], { force: true, openDevice: disk.open });
-  if (await wasDone(change, "busy") || isMember(path)) return;
-  throw new Error(`"${path}" was left open, and is no member`);
-}
-
-async function removeEmpty({ pool, format }: World): Promise<void> {
+async function removeEmpty(world: World): Promise<void> {
+  const { pool, format } = world;
   const { components } = pool.status();
   const empty = components.find(({ index, used }) =>
     used === 0 && (index > 0 || format.name === "native")
   );
-  if (empty === undefined) return;
   // Writes that came before it may have taken the first chunk of it, or it
   // may be the last one that is not on its way out.
-  await wasDone(pool.remove([empty.path]), "invalid", "no-space");
+  if (empty !== undefined) await remove(world, empty.path);
 }
 
 async function evacuate(world: World, random: Random): Promise<void> {
   const { pool, disk } = world;
   const { path } = random.pick(pool.status().components);
-  if (!await wasDone(pool.remove([path]), "invalid", "no-space")) return;
+  if (!await remove(world, path)) return;
   for (;;) {
     const { evacuation, state } = pool.status();
     if (evacuation === null || state !== "open" || disk.isDown) return;
@@ -228,13 +209,12 @@ async function evacuate(world: World, random: Random): Promise<void> {
   }
 }
 
-async function cancel(world: World, random: Random): Promise<void> {
-  const { pool } = world;
-  const { path } = random.pick(pool.status().components);
-  if (!await wasDone(pool.remove([path]), "invalid", "no-space")) return;
+async function removeAndCancel(world: World, random: Random): Promise<void> {
+  const { path } = random.pick(world.pool.status().components);
+  if (!await remove(world, path)) return;
   await turns(random.below(10));
   // It may have left by now.
-  await wasDone(pool.cancelRemove([path]), "invalid");
+  await cancel(world, path);
 }
 
 async function grow(world: World, random: Random): Promise<void> {
@@ -263,16 +243,7 @@ async function shrink(world: World, random: Random): Promise<void> {
   const most = chunksOf(world) - 1;
   if (fewest <= most) {
     const more = random.chance(60) ? 0 : random.below(most - fewest + 1);
-    all.push(resize(world, fewest + more));
+    all.push(resize(world, fewest + more).then(() => {}));
   }
   await allDone(all);
-}
-
-async function resize(world: World, chunks: number): Promise<void> {
-  const { pool, model, format: { chunkSize }, chunkBlocks } = world;
-  const blocks = chunks * chunkBlocks;
-  model.resize(blocks, false);
-  const change = pool.resize(chunks * chunkSize, { force: true });
-  if (await wasDone(change, "invalid")) model.resize(blocks, true);
-  else model.keepSize();
 }

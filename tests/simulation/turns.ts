@@ -1,48 +1,13 @@
 /**
- * Turns of the event loop that take no time: the simulation takes millions of
- * them.
+ * Turns of the event loop, and waits for promises.
  *
  * @module
  */
 
-import { clearImmediate, setImmediate } from "node:timers";
+import { setImmediate } from "node:timers";
 
-type Immediate = ReturnType<typeof setImmediate>;
-
-/**
- * From now on timers without a delay come with the next turn of the event
- * loop, in order, instead of a millisecond or two later.
- *
- * @returns Ends it.
- */
-export function hurryTimers(): Disposable {
-  const { setTimeout: slowly, clearTimeout: clearSlowly } = globalThis;
-  const waiting = new Map<unknown, Immediate>();
-  let last = 0;
-  globalThis.setTimeout = ((callback: () => void, delay = 0) => {
-    if (delay > 0) return slowly(callback, delay);
-    // Numbers of real timers are above 0.
-    const id = --last;
-    const immediate = setImmediate(() => {
-      waiting.delete(id);
-      callback();
-    });
-    waiting.set(id, immediate);
-    return id;
-  }) as typeof setTimeout;
-  globalThis.clearTimeout = (id) => {
-    const immediate = waiting.get(id);
-    if (immediate === undefined) return clearSlowly(id);
-    clearImmediate(immediate);
-    waiting.delete(id);
-  };
-  return {
-    [Symbol.dispose]() {
-      globalThis.setTimeout = slowly;
-      globalThis.clearTimeout = clearSlowly;
-    },
-  };
-}
+/** Those of the real clock, also while a simulation has its own. */
+const { setTimeout, clearTimeout } = globalThis;
 
 /**
  * Lets everything have a turn that is due.

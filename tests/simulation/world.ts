@@ -4,21 +4,38 @@
  * @module
  */
 
+import type { ErrorCode } from "../../errors.ts";
 import { VirstorError } from "../../errors.ts";
 import { checkComponents, openPool } from "../../pool/mod.ts";
-import type { FormatName, Pool } from "../../pool/mod.ts";
+import type {
+  FormatName,
+  FullPolicy,
+  OpenDevice,
+  Pool,
+} from "../../pool/mod.ts";
 import { FILES } from "./in_worlds.ts";
-import { BLOCK, contentOf, fillBlock, ModelPool } from "./model_pool.ts";
+import { MembersModel } from "./members_model.ts";
+import { BLOCK, fillBlock, ModelPool } from "./model_pool.ts";
 import type { Random } from "./random.ts";
 import type { Survivors } from "./simulated_disk.ts";
 import { SimulatedDisk } from "./simulated_disk.ts";
 import type { Step } from "./steps.ts";
 import { takeStep } from "./steps.ts";
 import { turn, within } from "./turns.ts";
+import {
+  checkChunks,
+  checkContent,
+  checkLive,
+  checkOpenFiles,
+  isAtRest,
+  summaryOf,
+} from "./world_checks.ts";
 import { FREEBSD_WORLD } from "./world_freebsd.ts";
 import type { RawComponent, StoppedPool, WorldFormat } from "./world_format.ts";
 import { NATIVE_WORLD } from "./world_native.ts";
 
+/** The first of the files are components. */
+const MEMBERS = 2;
 /** After so many turns nothing happens any more unless something is wrong. */
 const TURNS_TO_SETTLE = 2000;
 
@@ -36,26 +53,33 @@ export interface WorldOptions {
 export class World {
   /** Where everything is kept. */
   readonly disk: SimulatedDisk;
-  /** What is promised. */
+  /** What is promised of its content. */
   readonly model: ModelPool;
+  /** What is promised of its components. */
+  readonly members: MembersModel;
   /** What is special about its format. */
   readonly format: WorldFormat;
   /** All files, whether they are components or not. */
   readonly paths: readonly string[];
   #pool: Pool | undefined;
+  /** What writes do when there is no chunk for them. */
+  onFull: FullPolicy = "error";
+  #openDevice: OpenDevice | undefined;
   #writes = 1;
+  #isClosing = false;
   /** What happened behind everybody's back. */
   #trouble = "";
 
   private constructor(
     format: WorldFormat,
     disk: SimulatedDisk,
-    model: ModelPool,
     paths: readonly string[],
+    models: Pick<World, "model" | "members">,
   ) {
     this.format = format;
     this.disk = disk;
-    this.model = model;
+    this.model = models.model;
+    this.members = models.members;
     this.paths = paths;
   }
 
@@ -75,13 +99,19 @@ export class World {
     }
     const { virtualChunks, chunkSize } = format;
     const model = new ModelPool(virtualChunks * chunkSize / BLOCK);
-    return new World(format, disk, model, paths);
+    const members = MembersModel.of(paths, MEMBERS);
+    return new World(format, disk, paths, { model, members });
   }
 
   /** The open pool. */
   get pool(): Pool {
     if (this.#pool === undefined) throw new Error("The pool is not open");
     return this.#pool;
+  }
+
+  /** Opens files for the process that has the pool open. */
+  get openDevice(): OpenDevice {
+    return this.#openDevice ?? this.disk.open;
   }
 
   /** Blocks of a chunk. */
@@ -93,17 +123,20 @@ export class World {
   async open(): Promise<void> {
     const { disk } = this;
     const { epoch } = disk;
+    this.#isClosing = false;
     const components = disk.files
       .filter(({ bytes }) => this.format.isComponent(bytes))
       .map(({ path }) => path);
     this.#pool = await within(
       () => "Opening the pool does not end",
       openPool(components, {
-        openDevice: disk.open,
-        onFull: "error",
+        openDevice: this.#openDevice = disk.open,
+        onFull: this.onFull,
         onEvent: ({ kind, message }) => {
           const isHarmed = disk.isFaulty || disk.isDown || disk.epoch !== epoch;
-          if (kind === "failed" && !isHarmed) this.#trouble = message;
+          const isTrouble = kind === "failed" ||
+            message.startsWith("The evacuation stopped");
+          if (isTrouble && !isHarmed) this.#trouble = message;
         },
       }),
     );
@@ -112,9 +145,14 @@ export class World {
   /** Stops the pool cleanly. */
   async close(): Promise<void> {
     const pool = this.#pool;
-    this.#pool = undefined;
     if (pool === undefined) return;
+    this.#isClosing = true;
     await within(() => "Stopping the pool does not end", pool.close());
+  }
+
+  /** How commands may be refused, whatever they are. */
+  get refusals(): readonly ErrorCode[] {
+    return this.#isClosing ? ["shutdown"] : [];
   }
 
   /**
@@ -126,7 +164,7 @@ export class World {
    */
   async take(step: Step, random: Random): Promise<void> {
     await within(
-      () => `The step "${step}" does not end: ${this.#summary()}`,
+      () => `The step "${step}" does not end: ${summaryOf(this.pool)}`,
       takeStep(this, step, random),
     );
   }
@@ -139,40 +177,13 @@ export class World {
   async settle(): Promise<void> {
     for (let turns = 0; turns < TURNS_TO_SETTLE; turns++) {
       // What has come to rest is at rest one turn later, too.
-      if (this.#isAtRest()) {
+      if (isAtRest(this)) {
         await turn();
-        if (this.#isAtRest()) return;
+        if (isAtRest(this)) return;
       }
       await turn();
     }
-    throw new Error(`The pool does not come to rest: ${this.#summary()}`);
-  }
-
-  #summary(): string {
-    const { evacuation, components, delayed, reason } = this.pool.status();
-    const chunks = components.map((one) =>
-      `${one.used} used, ${one.free} free, ${one.freeing} freeing` +
-      (one.evacuating ? ", evacuating" : "")
-    );
-    return JSON.stringify({
-      evacuation,
-      chunks,
-      delayed: delayed.count,
-      reason,
-    });
-  }
-
-  #isAtRest(): boolean {
-    const { evacuation, components, freeingChunks, state } = this.pool.status();
-    if (state !== "open") return true;
-    if (evacuation?.state === "stopped") {
-      if (this.disk.isFaulty || this.disk.isDown) return freeingChunks === 0;
-      throw new Error(`The evacuation stopped: ${evacuation.reason}`);
-    }
-    const hasRoom = components.some((one) => !one.evacuating && one.free > 0);
-    const isMoving = evacuation?.state === "moving" ||
-      (evacuation?.state === "waiting" && hasRoom);
-    return freeingChunks === 0 && !isMoving;
+    throw new Error(`The pool does not come to rest: ${summaryOf(this.pool)}`);
   }
 
   /**
@@ -194,12 +205,13 @@ export class World {
     this.lose(survivors, random);
     await this.open();
     // What is found is what there is from now on: the cut has decided.
-    const found = this.#checkContent();
+    const found = this.checkRunning();
     this.model.restart(found);
-    await this.#checkLive();
+    this.members.restart(this.pool.status().components);
+    await checkLive(this.pool);
     await this.settle();
-    this.#checkContent();
-    await this.#checkLive();
+    this.checkRunning();
+    await checkLive(this.pool);
     const { status, members } = await this.#stop();
     await this.format.checkStopped({ status, members, found }, rawDirectory);
     // What was being added and is left out is no business of the pool.
@@ -220,6 +232,8 @@ export class World {
   lose(survivors: Survivors, random: Random): void {
     this.#pool = undefined;
     this.disk.restart(survivors, random);
+    this.model.abandon();
+    this.members.abandon();
     if (survivors !== "all") this.model.lose();
   }
 
@@ -229,15 +243,43 @@ export class World {
    * @returns The copy.
    */
   clone(): World {
-    const { format, disk, model, paths } = this;
-    const copy = new World(format, disk.clone(), model.clone(), paths);
+    const { format, disk, model, members, paths } = this;
+    const copy = new World(format, disk.clone(), paths, {
+      model: model.clone(),
+      members: members.clone(),
+    });
     copy.#writes = this.#writes;
+    copy.onFull = this.onFull;
     return copy;
   }
 
-  /** Checks that what can be read is what is promised while it runs. */
-  checkRunning(): void {
-    this.#checkContent();
+  /**
+   * Checks that what can be read is what is promised while it runs.
+   *
+   * @returns The content of each block.
+   * @throws {Error} If anything is not.
+   */
+  checkRunning(): number[] {
+    this.checkTrouble();
+    this.members.check(this.pool.status().components);
+    const { hasColdReads } = this.disk;
+    this.disk.hasColdReads = false;
+    try {
+      return checkContent(this.pool, this.model);
+    } finally {
+      this.disk.hasColdReads = hasColdReads;
+    }
+  }
+
+  /**
+   * Checks that nothing happened that nobody is told of.
+   *
+   * @throws {Error} If something did.
+   */
+  checkTrouble(): void {
+    const { misused } = this.disk;
+    const trouble = this.#trouble === "" ? misused : this.#trouble;
+    if (trouble !== "") throw new Error(trouble);
   }
 
   /**
@@ -246,8 +288,17 @@ export class World {
    * @param first The first block.
    * @param count How many.
    * @param fua Whether to force them to the disk.
+   * @param through How they reach the pool.
    */
-  async write(first: number, count: number, fua: boolean): Promise<void> {
+  async write(
+    first: number,
+    count: number,
+    fua: boolean,
+    through: (bytes: Uint8Array, offset: number) => void | Promise<void> = (
+      bytes,
+      offset,
+    ) => this.pool.write(bytes, offset, { fua }),
+  ): Promise<void> {
     const content = this.#writes++;
     const bytes = new Uint8Array(count * BLOCK);
     for (let i = 0; i < count; i++) {
@@ -255,7 +306,7 @@ export class World {
       fillBlock(content, first + i, block);
     }
     await this.#attempt(first, count, content, fua ? "durable" : "done", () => {
-      return this.pool.write(bytes, first * BLOCK, { fua });
+      return through(bytes, first * BLOCK);
     });
   }
 
@@ -295,6 +346,8 @@ export class World {
     try {
       await this.pool.flush();
       isDone = true;
+    } catch (error) {
+      if (!this.isRefusal(error)) throw error;
     } finally {
       this.model.endFlush(flush, isDone);
     }
@@ -315,70 +368,32 @@ export class World {
       await act();
       outcome = promise;
     } catch (error) {
-      if (!this.#isRefusal(error, first + count)) throw error;
+      if (!this.isRefusal(error, first + count)) throw error;
     } finally {
       this.model.end(note, outcome);
     }
   }
 
-  #isRefusal(error: unknown, end: number): boolean {
+  /**
+   * Whether a request was refused in words, as it may be.
+   *
+   * @param error What was thrown.
+   * @param end The block behind the last of the request.
+   * @returns Whether that is all.
+   */
+  isRefusal(error: unknown, end = 0): boolean {
     if (!(error instanceof VirstorError)) return false;
+    const { code } = error;
     // The disk may have become smaller while it was being asked for.
-    return error.code === "no-space" ||
-      (error.code === "invalid" && end * BLOCK > this.pool.size);
-  }
-
-  /** Reads the whole disk and holds it against what is promised. */
-  #checkContent(): number[] {
-    if (this.#trouble !== "") throw new Error(this.#trouble);
-    const { pool, model } = this;
-    if (!model.mayHave(pool.size / BLOCK)) {
-      throw new Error(`The disk has ${pool.size} bytes`);
-    }
-    const found: number[] = [];
-    const bytes = new Uint8Array(BLOCK);
-    for (let block = 0; block * BLOCK < pool.size; block++) {
-      pool.read(bytes, block * BLOCK);
-      const content = contentOf(block, bytes);
-      const allowed = model.allowed(block);
-      if (!allowed.has(content)) {
-        throw new Error(
-          `Block ${block} holds ${content}, it may hold ${[...allowed]}`,
-        );
-      }
-      found.push(content);
-    }
-    this.#checkExtents(found);
-    return found;
-  }
-
-  /** What is said to read as zeroes has to. */
-  #checkExtents(found: readonly number[]): void {
-    let end = 0;
-    for (const { length, kind } of this.pool.extents(0, this.pool.size)) {
-      const start = end;
-      end += length;
-      if (kind === "data") continue;
-      const last = Math.ceil(end / BLOCK);
-      if (found.slice(Math.floor(start / BLOCK), last).every(isZero)) continue;
-      throw new Error(`Bytes ${start} to ${end} are no ${kind}`);
-    }
-  }
-
-  async #checkLive(): Promise<void> {
-    const findings = await this.pool.check();
-    if (findings.length > 0) throw new Error(JSON.stringify(findings));
+    return code === "no-space" || code === "cancelled" ||
+      this.refusals.includes(code) ||
+      (code === "invalid" && end * BLOCK > (this.#pool?.size ?? 0));
   }
 
   async #stop(): Promise<Pick<StoppedPool, "status" | "members">> {
     const status = this.pool.status();
-    const { usedChunks, freeChunks, reservedChunks, physicalChunks } = status;
-    if (usedChunks + freeChunks + reservedChunks !== physicalChunks) {
-      throw new Error(
-        `Chunks got lost: ${physicalChunks}, ${usedChunks} of them in use, ` +
-          `${freeChunks} free, ${reservedChunks} reserved`,
-      );
-    }
+    checkChunks(this.pool);
+    checkOpenFiles(this);
     await this.close();
     const members = status.components.map(({ path }) => this.#raw(path));
     return { status, members };
@@ -398,8 +413,4 @@ export class World {
   #raw(path: string): RawComponent {
     return { path, bytes: this.disk.file(path).bytes };
   }
-}
-
-function isZero(content: number): boolean {
-  return content === 0;
 }

@@ -25,7 +25,7 @@ Deno.test("no event is in the table that nothing tells", () => {
   );
   for (const event of Object.keys(EVENT_LEVELS)) {
     const telling = new RegExp(
-      `(kind: |#emit\\(\\s*|\\blog\\(\\s*|writeLine\\()"${event}"`,
+      `(kind: |#emit\\(\\s*|\\blog\\(\\s*|writeLine\\(|\\btell\\(\\s*)"${event}"`,
     );
     assert(sources.some(({ text }) => telling.test(text)), event);
   }

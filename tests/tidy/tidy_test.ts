@@ -47,6 +47,14 @@ Deno.test("no source file is too long", () => {
   assertEquals(tooLong, []);
 });
 
+Deno.test("no test but the simulation takes unhandled rejections away from the test runner", () => {
+  // The runner fails a file that ends with one; the simulation fails its run.
+  const places = linesThatMatch(/unhandledrejec[t]ion/)
+    .filter((place) => place.startsWith("tests/"))
+    .map((place) => place.replace(/:\d+$/, ""));
+  assertEquals([...new Set(places)], ["tests/simulation/watch.ts"]);
+});
+
 Deno.test("no work is left over without an issue", () => {
   // Put together, so that this line does not find itself.
   assertEquals(

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { MemoryDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import {
@@ -166,8 +166,30 @@ Deno.test("dismiss() ends the clients of one export, the others stay", async () 
   assertEquals((await leaving.receive()).errno, 0);
   assertEquals(await leaving.receiveEnd(), 0);
   await dismissed;
-  await halfway.go("disk0");
-  assertEquals(await halfway.receiveEnd(), 0);
+  // Also if the negotiation began before, by name and as the default.
+  for (const client of [halfway, await serving.greeted()]) {
+    assertEquals(await client.list(), ["disk1"]);
+    await client.speak("structured");
+    for (const name of ["disk0", ""]) {
+      for (const option of [NBD.OPT_INFO, NBD.OPT_GO]) {
+        const data = encodeInfoData(name);
+        const [reply, ...more] = await client.option(option, data);
+        const text = new TextDecoder().decode(reply?.data);
+        assertEquals(text, 'Export "disk0" is not served any more');
+        assertEquals([reply?.type, more], [NBD.REP_ERR_UNKNOWN, []]);
+      }
+      const refused = client.contexts(name, ["base:allocation"]);
+      await assertRejects(() => refused, Error, "failed: 2147483654");
+    }
+    await client.sendRaw(encodeOption(NBD.OPT_EXPORT_NAME));
+    assertEquals(await client.receiveEnd(), 0);
+    client.close();
+  }
+  assertEquals(
+    serving.events.filter(({ kind }) => kind === "refused")
+      .map(({ message }) => message),
+    Array(2).fill('Export "disk0" is not served any more'),
+  );
   devices[1]?.held[0]?.finish();
   assertEquals((await staying.receive()).errno, 0);
   assertEquals(serving.server.clients.length, 1);

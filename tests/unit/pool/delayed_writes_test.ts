@@ -324,3 +324,28 @@ testFormats(
     await pool.close();
   },
 );
+
+testFormats(
+  "Pool.endWaiting() ends waits, now and later, and nothing else",
+  async (format) => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openSmallPool(scratch, 1, { format });
+    await fill(pool);
+    const waiting = codeOf(pool.write(pattern(10, 1), 10 * SMALL_CHUNK));
+    pool.endWaiting();
+    assertEquals(await waiting, "shutdown");
+    const wait = () => pool.write(pattern(10, 2), 11 * SMALL_CHUNK);
+    assertEquals(assertThrows(wait, VirstorError).code, "shutdown");
+    const zero = () =>
+      pool.writeZeroes(11 * SMALL_CHUNK, 512, { noHole: true });
+    assertEquals(assertThrows(zero, VirstorError).code, "shutdown");
+    assertEquals(pool.status().delayed.count, 0);
+    assertEquals(pool.status().state, "open");
+    pool.write(pattern(100, 7), 0);
+    await pool.flush();
+    await pool.discard(SMALL_CHUNK, SMALL_CHUNK);
+    assertEquals(await readBytes(pool, 0, 100), pattern(100, 7));
+    await pool.close();
+    await assertSound(format, paths);
+  },
+);

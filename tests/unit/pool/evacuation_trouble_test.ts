@@ -330,3 +330,80 @@ async function checkLeft(
   }
   await pool.close();
 }
+
+for (const way of ["a client that leaves", "a timeout"] as const) {
+  Deno.test(`An evacuation that waits behind a delayed write goes on when ${way} ends the wait, and the next wait is told again`, async () => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths, events } = await openSmallPool(scratch, 2, {
+      format: "native",
+      createSize: componentSize("native", 10),
+      virtualSize: 128 * SMALL_CHUNK,
+      ...way === "a timeout" && { onFull: "delay", fullTimeout: 1 },
+    });
+    const [a = "", b = ""] = paths;
+    const content = await fill(pool, 20);
+    const client = new AbortController();
+    const wait = (v: number) =>
+      Promise.resolve(
+        pool.write(chunkBytes(v), v * SMALL_CHUNK, { signal: client.signal }),
+      ).then(() => "served", (error) => error.code);
+    const tellings = () => events.filter(({ kind }) => kind === "delayed");
+    // Half of what the first one has makes room, but three writes wait.
+    const waits = [30, 31, 32].map(wait);
+    await until(() => tellings().length === 1);
+    if (way === "a client that leaves") client.abort();
+    const code = way === "a timeout" ? "no-space" : "cancelled";
+    assertEquals(await Promise.all(waits), [code, code, code]);
+    await until(() => events.some(({ kind }) => kind === "resumed"));
+    const again = writeChunk(pool, content, 40).catch(() => {});
+    await until(() => tellings().length === 2);
+    await pool.discard(0, 11 * SMALL_CHUNK);
+    for (let v = 0; v < 11; v++) content.delete(v);
+    await again;
+    await pool.remove([a]);
+    await untilDone(pool);
+    await assertContent(pool, content);
+    await pool.close();
+    await assertSound("native", [b]);
+  });
+}
+
+for (const ticks of [0, 3, 6, 9, 12]) {
+  Deno.test(`An evacuation that waits behind delayed writes takes the free chunks when they are cancelled ${ticks} ticks after the first was served`, async () => {
+    await using scratch = await makeQuickScratch();
+    const { pool, paths } = await openTwo(scratch);
+    const [a = "", b = ""] = paths;
+    const content = await waitForRoom(pool, a);
+    const client = new AbortController();
+    const { signal } = client;
+    // More than the pool resumes in one turn.
+    const writes = Array.from({ length: 60 }, async (_, i) => {
+      const pending = pool.write(chunkBytes(i), (40 + i) * SMALL_CHUNK, {
+        signal,
+      });
+      try {
+        await pending;
+        return true;
+      } catch {
+        return false;
+      }
+    });
+    const [first] = writes;
+    const cancelled = first?.then(async () => {
+      for (let i = 0; i < ticks; i++) await Promise.resolve();
+      client.abort();
+    });
+    const added = scratch.file("added");
+    await pool.add([added], { createSize: componentSize("native", 80) });
+    await cancelled;
+    const served = await Promise.all(writes);
+    assert(served.includes(false), "some writes were cancelled");
+    for (const [i, isServed] of served.entries()) {
+      if (isServed) content.set(40 + i, chunkBytes(i));
+    }
+    await untilDone(pool);
+    await assertContent(pool, content);
+    await pool.close();
+    await assertSound("native", [b, added]);
+  });
+}

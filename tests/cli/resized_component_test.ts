@@ -1,0 +1,98 @@
+/**
+ * Goal: a component that was cut or extended is known as one by every command,
+ * and is not overwritten unasked. Method: the real command on components of
+ * both formats, cut and extended by a page, a little, and much; with holes and
+ * with data at their ends.
+ *
+ * @module
+ */
+
+import { assertEquals, assertMatch } from "@std/assert";
+import { BusyClient } from "../helpers/busy_client.ts";
+import { FORMATS, MIB, pattern } from "../helpers/scratch.ts";
+import { Workspace } from "../helpers/virstor.ts";
+
+const SIZE = 80 * MIB;
+
+interface Change {
+  readonly what: string;
+  readonly by: number;
+  /** Whether what is added is data, no hole. */
+  readonly filled?: boolean;
+}
+
+const CHANGES: readonly Change[] = [
+  { what: "extended by 4 KiB", by: 4096 },
+  { what: "extended by 64 KiB", by: 65_536 },
+  { what: "extended by 16 MiB of data", by: 16 * MIB, filled: true },
+  { what: "extended by 100 GiB", by: 100 * 1024 * MIB },
+  { what: "cut by 4 KiB", by: -4096 },
+  { what: "cut by 64 KiB", by: -65_536 },
+  { what: "cut by 4 MiB", by: -4 * MIB },
+];
+
+/** Makes a pool of a and b with some data on each, and changes b's size. */
+async function makeChanged(
+  work: Workspace,
+  format: string,
+  { by, filled }: Change,
+): Promise<void> {
+  await work.succeed(
+    ["label", "--format", format, "--create", "80M", "-m", "1M", "-s", "1G"]
+      .concat("pool", "a", "b"),
+  );
+  const server = await work.serve(["serve", "--socket", "s", "pool"]);
+  {
+    using client = await BusyClient.open({ path: work.path("s") }, "pool");
+    for (let chunk = 0; chunk < 100; chunk++) {
+      const { errno } = await client.write(chunk * MIB, pattern(4096, chunk));
+      assertEquals(errno, 0);
+    }
+  }
+  await work.succeed(["stop", "-f", "pool"]);
+  await server.ended();
+  await Deno.truncate(work.path("b"), SIZE + by);
+  if (filled !== true) return;
+  using file = await Deno.open(work.path("b"), { write: true });
+  await file.seek(SIZE, Deno.SeekMode.Start);
+  await file.write(pattern(by, 5));
+}
+
+for (const format of FORMATS) {
+  for (const change of CHANGES) {
+    const { what, by } = change;
+    Deno.test(`virstor says that a component was ${what} (${format})`, async () => {
+      await using work = await Workspace.create();
+      await makeChanged(work, format, change);
+      const { mtime, size } = await Deno.stat(work.path("b"));
+      const told = by > 0
+        ? new RegExp(`(is ${by} bytes.* longer|longer by ${by}|extended)`)
+        : /(shorter|cut)/;
+      const commands: readonly [number, ...string[]][] = [
+        [3, "dump", "b"],
+        [3, "status", "pool"],
+        [3, "serve", "--socket", "s", "pool"],
+        [2, "check", "pool"],
+        [4, "label", "-s", "1G", "new", "b"],
+        [0, "label", "-s", "1G", "--create", "80M", "other", "c"],
+        [4, "add", "other", "b"],
+        [0, "list"],
+        [0, "taste", "."],
+      ];
+      for (const [code, ...args] of commands) {
+        const result = await work.run(args);
+        const text = result.stdout + result.stderr;
+        assertEquals(result.code, code, `${args}: ${text}`);
+        if (args.includes("c")) continue;
+        assertMatch(text, told, args.join(" "));
+      }
+      const after = await Deno.stat(work.path("b"));
+      assertEquals([after.mtime, after.size], [mtime, size]);
+      // With its size of before, one that was extended is what it was.
+      if (by < 0) return;
+      await Deno.truncate(work.path("b"), SIZE);
+      await work.succeed(["taste", "a", "b"]);
+      await work.succeed(["check", "pool"]);
+    });
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * A lane of a simulated world: it reads and writes chunks under real leases,
+ * and asks the pool for everything else, as `nbd/lane.ts` does.
+ *
+ * A lane is a thread of its own, and this one is not. So one read or write
+ * under a lease happens at once, and anything may happen before and after it.
+ *
+ * @module
+ */
+
+import type { Completion } from "../../device/mod.ts";
+import { LeaseReader } from "../../device/leases.ts";
+import type { Leases } from "../../device/mod.ts";
+import type { Pool } from "../../pool/mod.ts";
+import type { Random } from "./random.ts";
+import type { SimulatedDisk } from "./simulated_disk.ts";
+import { turn } from "./turns.ts";
+
+/** A lane. */
+export class Lane {
+  /** Bytes of the disk when the connection was made: it learns of no other. */
+  readonly size: number;
+  readonly #pool: Pool;
+  readonly #disk: SimulatedDisk;
+  readonly #leases: Leases;
+  readonly #reader: LeaseReader;
+
+  /**
+   * Connects to a pool.
+   *
+   * @param pool The pool.
+   * @param disk The machine that it is on.
+   */
+  constructor(pool: Pool, disk: SimulatedDisk) {
+    this.#pool = pool;
+    this.#disk = disk;
+    this.size = pool.size;
+    this.#leases = pool.leases;
+    const thread = this.#leases.join();
+    if (thread === undefined) throw new Error("There is room for a lane");
+    this.#reader = new LeaseReader(this.#leases.memory, thread);
+  }
+
+  /**
+   * Gets leases of all chunks that have a place.
+   *
+   * @param chunkSize Bytes of a chunk.
+   */
+  lease(chunkSize: number): void {
+    for (let at = 0; at < this.size; at += chunkSize) this.#leases.grant(at);
+  }
+
+  /**
+   * Writes, chunk by chunk.
+   *
+   * @param source The bytes.
+   * @param offset The first byte.
+   * @param random Decides how long it takes.
+   */
+  async write(
+    source: Uint8Array,
+    offset: number,
+    random: Random,
+  ): Promise<void> {
+    for (let done = 0; done < source.length;) {
+      const at = offset + done;
+      const reach = this.#reader.restOfChunk(at);
+      const piece = source.subarray(done, done + reach);
+      if (
+        !this.#writeNow(piece, at) &&
+        !(await this.#prepare(at, random) && this.#writeNow(piece, at))
+      ) {
+        await pause(random);
+        this.#leases.grant(at);
+        return await this.#pool.write(source.subarray(done), at);
+      }
+      done += piece.length;
+      await pause(random);
+    }
+  }
+
+  /**
+   * Reads, if it is possible at once; else the pool does.
+   *
+   * @param target Where the bytes go, all in one chunk.
+   * @param offset The first byte.
+   * @returns A promise if it has to be waited for.
+   */
+  read(target: Uint8Array, offset: number): Completion {
+    const reader = this.#reader;
+    if (reader.use(offset, target.length)) {
+      try {
+        const { descriptor, at } = reader.lease;
+        this.#disk.lent(descriptor).read(target, at);
+        reader.noteRead(target.length);
+        return undefined;
+      } finally {
+        reader.release();
+      }
+    }
+    this.#leases.grant(offset);
+    return this.#pool.read(target, offset);
+  }
+
+  /** Asks the owner of the pool, on another thread. */
+  async #prepare(offset: number, random: Random): Promise<boolean> {
+    await pause(random);
+    const has = this.#leases.prepare(offset);
+    await pause(random);
+    return has;
+  }
+
+  #writeNow(piece: Uint8Array, offset: number): boolean {
+    const reader = this.#reader;
+    if (!reader.isWritable || !reader.use(offset, piece.length)) return false;
+    let written = 0;
+    try {
+      const { descriptor, at } = reader.lease;
+      this.#disk.lent(descriptor).writeLent(piece, at);
+      written = piece.length;
+    } catch {
+      // The pool is asked, and says why.
+    } finally {
+      reader.noteWritten(written);
+      reader.release();
+    }
+    return written > 0;
+  }
+}
+
+/** A thread and its owner do not wait for each other. */
+async function pause(random: Random): Promise<void> {
+  if (random.chance(30)) await turn();
+  for (let i = random.below(4); i > 0; i--) await Promise.resolve();
+}

@@ -1,0 +1,98 @@
+/**
+ * Faults of overlapping steps that were mended: each is put back into a copy of
+ * the program, and the simulation has to find it there. Without this nothing
+ * would show that it sees anything.
+ *
+ * A mutation names the text that mends the fault. It fails when that text
+ * changes: then it has to be written anew.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { type Mutation, simulateMutant } from "./mutant.ts";
+
+interface Canary {
+  readonly name: string;
+  readonly mutations: readonly Mutation[];
+  /** What to run: pairs, or `random`; each with its seed. */
+  readonly runs: readonly [overlap: string, seed: number][];
+  /** What the simulation says. */
+  readonly complaint: RegExp;
+}
+
+const CANARIES: readonly Canary[] = [
+  {
+    name: "a change that does not wait for the evacuation it holds",
+    mutations: [{
+      file: "pool/evacuation.ts",
+      from: "    this.wake();\n    await this.#running;\n",
+      to: "    this.wake();\n",
+    }],
+    runs: [["cancel,cancel", 4], ["cancel,evacuate", 1]],
+    complaint: /An assertion failed: .*moved off what/,
+  },
+  {
+    name: "remove --cancel outside the queue of changes",
+    mutations: [{
+      file: "pool/control.ts",
+      from: "    return this.#change(async () => {\n      const { kept } = ",
+      to: "    return (async (change) => await change())(async () => {\n" +
+        "      await this.evacuation.hold();\n      const { kept } = ",
+    }, {
+      file: "pool/control.ts",
+      from: "      this.evacuation.detach(kept);\n",
+      to: "      this.evacuation.detach(kept);\n" +
+        "      this.evacuation.release();\n",
+    }],
+    runs: [["cancel,cancel", 4]],
+    complaint: /does not come to rest|is leaving, it may be in/,
+  },
+  {
+    name: "a stop that does not wait for requests in flight",
+    mutations: [{
+      file: "pool/pool.ts",
+      from: "    await this.#inFlight.settled();\n",
+      to: "",
+    }, {
+      file: "pool/pool.ts",
+      from: "    assert(this.#inFlight.count === 0, ",
+      to: "    assert(true, ",
+    }, {
+      file: "pool/pool.ts",
+      from: "new Eraser(parts, () => health.assertWritable())",
+      to: "new Eraser(parts, () => {})",
+    }],
+    runs: [["discard,close", 2], ["zero,close", 4]],
+    complaint: /An assertion failed|not as it was when the pool was stopped/,
+  },
+  {
+    name: "a disk that becomes smaller on disk before it does in memory",
+    mutations: [{
+      file: "pool/resize.ts",
+      from: "options.force ?? false);\n    map.resize(chunks);\n",
+      to: "options.force ?? false);\n",
+    }],
+    runs: [["shrink,lane first write", 1], ["shrink,first write", 2]],
+    complaint: /was made to end at block|but the disk has/,
+  },
+];
+
+for (const { name, mutations, runs, complaint } of CANARIES) {
+  Deno.test(`canary: ${name}`, async () => {
+    for (const [overlap, seed] of runs) {
+      const options = ["--format", "native", "--overlap", overlap];
+      const args = [...options, "--seed", `${seed}`];
+      const { code, output } = await simulateMutant(mutations, args);
+      assertEquals(code, 1, output);
+      assert(complaint.test(output), output);
+    }
+  });
+}
+
+Deno.test("canary: a copy without a fault is sound", async () => {
+  const { code, output } = await simulateMutant([], [
+    ...["--format", "native", "--overlap", "cancel,cancel", "--seed", "4"],
+  ]);
+  assertEquals(code, 0, output);
+});

@@ -1,0 +1,136 @@
+/**
+ * What must hold for a pool in a simulated world.
+ *
+ * @module
+ */
+
+import type { Pool } from "../../pool/mod.ts";
+import { BLOCK, contentOf } from "./model_pool.ts";
+import type { ModelPool } from "./model_pool.ts";
+import type { World } from "./world.ts";
+
+/**
+ * Reads the whole disk and holds it against what is promised.
+ *
+ * @param pool The open pool; its reads do not have to wait.
+ * @param model What is promised.
+ * @returns The content of each block.
+ * @throws {Error} If a block holds anything else.
+ */
+export function checkContent(pool: Pool, model: ModelPool): number[] {
+  if (!model.mayHave(pool.size / BLOCK)) {
+    throw new Error(`The disk has ${pool.size} bytes`);
+  }
+  const found: number[] = [];
+  const bytes = new Uint8Array(BLOCK);
+  for (let block = 0; block * BLOCK < pool.size; block++) {
+    pool.read(bytes, block * BLOCK);
+    const content = contentOf(block, bytes);
+    const allowed = model.allowed(block);
+    if (!allowed.has(content)) {
+      throw new Error(
+        `Block ${block} holds ${content}, it may hold ${[...allowed]}`,
+      );
+    }
+    found.push(content);
+  }
+  checkExtents(pool, found);
+  return found;
+}
+
+/** What the pool calls a hole, or zeroes, has to read as zeroes. */
+function checkExtents(pool: Pool, found: readonly number[]): void {
+  let end = 0;
+  for (const { length, kind } of pool.extents(0, pool.size)) {
+    const start = end;
+    end += length;
+    if (kind === "data") continue;
+    const last = Math.ceil(end / BLOCK);
+    const blocks = found.slice(Math.floor(start / BLOCK), last);
+    if (blocks.every((content) => content === 0)) continue;
+    throw new Error(`Bytes ${start} to ${end} are no ${kind}`);
+  }
+}
+
+/**
+ * Lets an open pool check itself.
+ *
+ * @param pool The pool.
+ * @throws {Error} If it finds anything.
+ */
+export async function checkLive(pool: Pool): Promise<void> {
+  const findings = await pool.check();
+  if (findings.length > 0) throw new Error(JSON.stringify(findings));
+}
+
+/**
+ * Checks that every chunk is in use, free or reserved.
+ *
+ * @param pool The pool; nothing goes on beside the requests.
+ * @throws {Error} If chunks got lost.
+ */
+export function checkChunks(pool: Pool): void {
+  const { usedChunks, freeChunks, reservedChunks, physicalChunks } = pool
+    .status();
+  if (usedChunks + freeChunks + reservedChunks === physicalChunks) return;
+  throw new Error(
+    `Chunks got lost: ${physicalChunks}, ${usedChunks} of them in use, ` +
+      `${freeChunks} free, ${reservedChunks} reserved`,
+  );
+}
+
+/**
+ * Checks that no file is open but those of members.
+ *
+ * @param world The world; no command is in flight.
+ * @throws {Error} If one is.
+ */
+export function checkOpenFiles({ disk, pool }: World): void {
+  const { components } = pool.status();
+  for (const { path, writer } of disk.files) {
+    if (writer === undefined) continue;
+    if (components.some((one) => one.path === path)) continue;
+    throw new Error(`"${path}" was left open, and is no member`);
+  }
+}
+
+/**
+ * How a pool does, for a complaint.
+ *
+ * @param pool The pool.
+ * @returns One line.
+ */
+export function summaryOf(pool: Pool): string {
+  const { evacuation, components, delayed, state, reason } = pool.status();
+  const chunks = components.map((one) =>
+    `${one.used} used, ${one.free} free, ${one.freeing} freeing` +
+    (one.evacuating ? ", evacuating" : "")
+  );
+  return JSON.stringify({
+    evacuation,
+    chunks,
+    delayed: delayed.count,
+    state,
+    reason,
+  });
+}
+
+/**
+ * Whether nothing goes on beside the requests.
+ *
+ * @param world The world.
+ * @returns Whether that is so.
+ * @throws {Error} If an evacuation has stopped, and nothing has failed.
+ */
+export function isAtRest({ pool, disk }: World): boolean {
+  const { evacuation, components, freeingChunks, state } = pool.status();
+  if (state !== "open") return true;
+  if (evacuation?.state === "stopped") {
+    if (disk.isFaulty || disk.isDown) return freeingChunks === 0;
+    throw new Error(`The evacuation stopped: ${evacuation.reason}`);
+  }
+  const hasRoom = components.some((one) => !one.evacuating && one.free > 0);
+  const isMoving = evacuation?.state === "moving" ||
+    (evacuation?.state === "waiting" && hasRoom);
+  return freeingChunks === 0 && !isMoving;
+}
