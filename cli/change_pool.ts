@@ -6,8 +6,9 @@
  */
 
 import { messageOf } from "../errors.ts";
-import type { AddResult, Pool, RemoveResult } from "../pool/mod.ts";
+import type { Pool, RemoveResult } from "../pool/mod.ts";
 import type {
+  AddAnswer,
   AddRequest,
   RemoveRequest,
   ResizeRequest,
@@ -15,7 +16,7 @@ import type {
 } from "./control_protocol.ts";
 import { rememberRate } from "./evacuation_rate.ts";
 import { printNotices } from "./output.ts";
-import { readRegistry, registeredSize, registerPool } from "./registry.ts";
+import { registeredSize, updatePool } from "./registry.ts";
 
 /**
  * The rate at which a served pool is evacuated unless another is asked for,
@@ -33,19 +34,23 @@ let registering: Promise<void> = Promise.resolve();
  * @param stateDirectory The state directory.
  * @param pool The open pool.
  * @param request What to add.
- * @returns What was added.
+ * @returns What was added, and that the registry could not be told, if so.
  * @throws {VirstorError} As `Pool.add`.
  */
 export async function addComponents(
   stateDirectory: string,
   pool: Pool,
   { paths, ...options }: AddRequest,
-): Promise<AddResult> {
-  await registerOpenPool(stateDirectory, pool, paths);
+): Promise<AddAnswer> {
+  await register(stateDirectory, pool, paths);
+  let warning = "";
   try {
-    return await pool.add(paths, options);
-  } finally {
-    await registerOpenPool(stateDirectory, pool);
+    const added = await pool.add(paths, options);
+    warning = await register(stateDirectory, pool);
+    return { ...added, warnings: warning === "" ? [] : [warning] };
+  } catch (error) {
+    await register(stateDirectory, pool);
+    throw error;
   }
 }
 
@@ -90,35 +95,45 @@ export async function resizeDisk(
 /**
  * Makes the components of an open pool known. Those that are missing stay known
  * where they were. The registry is a hint only: that it cannot be written fails
- * nothing.
+ * nothing, and is told as a notice.
  *
  * @param stateDirectory The state directory.
  * @param pool The open pool.
- * @param more Paths that may become components, absolute.
- * @returns Done when it is written.
+ * @returns Done when it is durable.
  */
-export function registerOpenPool(
+export async function registerOpenPool(
+  stateDirectory: string,
+  pool: Pool,
+): Promise<void> {
+  const warning = await register(stateDirectory, pool);
+  if (warning !== "") printNotices([warning]);
+}
+
+/** Makes components known; returns why they could not be, or "". */
+function register(
   stateDirectory: string,
   pool: Pool,
   more: readonly string[] = [],
-): Promise<void> {
-  registering = registering.then(async () => {
+): Promise<string> {
+  const done = registering.then(async () => {
     try {
-      const { name, id, components, missing } = pool.status();
-      const sizes = new Map(components.map(({ path, size }) => [path, size]));
-      for (const path of more) sizes.set(path, sizes.get(path) ?? 0);
-      if (missing.length > 0) {
-        const entry = await readRegistry(stateDirectory, name);
-        for (const path of entry?.components ?? []) {
-          const known = entry === undefined ? 0 : registeredSize(entry, path);
-          sizes.set(path, sizes.get(path) ?? known);
+      await updatePool(stateDirectory, pool.name, (entry) => {
+        const { name, id, components, missing } = pool.status();
+        const sizes = new Map(components.map(({ path, size }) => [path, size]));
+        for (const path of more) sizes.set(path, sizes.get(path) ?? 0);
+        if (missing.length > 0 && entry?.id === id) {
+          for (const path of entry.components) {
+            sizes.set(path, sizes.get(path) ?? registeredSize(entry, path));
+          }
         }
-      }
-      const all = [...sizes].map(([path, size]) => ({ path, size }));
-      await registerPool(stateDirectory, { name, id, components: all });
+        const all = [...sizes].map(([path, size]) => ({ path, size }));
+        return Promise.resolve({ name, id, components: all });
+      });
+      return "";
     } catch (error) {
-      printNotices([messageOf(error)]);
+      return messageOf(error);
     }
   });
-  return registering;
+  registering = done.then(() => {});
+  return done;
 }

@@ -261,13 +261,21 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "repair",
     summary: "repair what is damaged in a stopped pool",
-    usage: "[--dry-run] [--json] NAME",
+    usage: "[--dry-run] [--accept-stale PATH]... [--json] NAME",
     description: [
       "Repair what is damaged in a stopped pool, where it can be known what is right.",
+      "A component that was put back from an older copy is put aside only if asked:",
+      "the pool goes on without it, and what only it held reads as zeroes.",
       "Exit code 0: nothing is damaged any more; 2: something cannot be repaired.",
     ],
     options: [
       { name: "dry-run", help: "tell what would be repaired; change nothing" },
+      {
+        name: "accept-stale",
+        value: "PATH",
+        repeatable: true,
+        help: "do without this stale component; repeatable",
+      },
       JSON_OUTPUT,
     ],
     operands: ["NAME"],

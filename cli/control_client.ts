@@ -10,7 +10,7 @@ import { dirname, resolve } from "node:path";
 import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
 import type { ControlCall, ControlCalls } from "./control_protocol.ts";
 import { EXIT_CODES } from "./exit_code.ts";
-import { socketPath } from "./socket_path.ts";
+import { shortPath } from "./socket_path.ts";
 import { controlSocketPath } from "./state_directory.ts";
 
 /** How long a server may take to say how it does, milliseconds. */
@@ -40,7 +40,7 @@ export async function callServer<Call extends ControlCall>(
   body: ControlCalls[Call]["request"],
 ): Promise<ControlAnswer<Call> | undefined> {
   const path = controlSocketPath(stateDirectory, name);
-  using short = socketPath(path);
+  using short = shortPath(path);
   let text: string;
   try {
     text = await post(

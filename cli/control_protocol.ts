@@ -53,6 +53,12 @@ export interface AddRequest {
   readonly createSize?: number;
 }
 
+/** What `add` did. */
+export interface AddAnswer extends AddResult {
+  /** What did not work beside it, a sentence each. */
+  readonly warnings: readonly string[];
+}
+
 /** What names components, by absolute paths. */
 export interface ComponentsRequest {
   /** The components. */
@@ -92,7 +98,7 @@ export interface ControlCalls {
   /** How the pool and its server do. */
   readonly status: { request: null; answer: StatusReport };
   /** Adds components. */
-  readonly add: { request: AddRequest; answer: AddResult };
+  readonly add: { request: AddRequest; answer: AddAnswer };
   /** Removes components, or begins to evacuate them. */
   readonly remove: { request: RemoveRequest; answer: RemoveResult };
   /** Tells what removing components would take. */

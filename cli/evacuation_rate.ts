@@ -6,11 +6,11 @@
  * @module
  */
 
-import { dirname } from "node:path";
 import { messageOf } from "../errors.ts";
 import type { EvacuationStatus } from "../pool/mod.ts";
 import { printNotices } from "./output.ts";
 import { prepareRegistry } from "./registry.ts";
+import { replaceFile } from "./registry_file.ts";
 import { formatSize } from "./size.ts";
 import { registryPath } from "./state_directory.ts";
 
@@ -28,14 +28,10 @@ export async function rememberRate(
   name: string,
   bytesPerSecond: number,
 ): Promise<void> {
-  const path = ratePath(stateDirectory, name);
-  const temporary = `${path}.${Deno.pid}.new`;
   try {
     await prepareRegistry(stateDirectory);
-    await Deno.writeTextFile(temporary, `${bytesPerSecond}\n`);
-    await sync(temporary);
-    await Deno.rename(temporary, path);
-    await sync(dirname(path));
+    const path = ratePath(stateDirectory, name);
+    await replaceFile(path, `${bytesPerSecond}\n`);
   } catch (error) {
     printNotices([
       `The rate of the evacuation of pool "${name}" is forgotten after a ` +
@@ -103,9 +99,4 @@ export function resumedText(
 
 function ratePath(stateDirectory: string, name: string): string {
   return registryPath(stateDirectory, name).replace(/\.json$/, ".rate");
-}
-
-async function sync(path: string): Promise<void> {
-  using file = await Deno.open(path);
-  await file.sync();
 }

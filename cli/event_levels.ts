@@ -23,7 +23,8 @@ export type EventName =
   | "denied" // a client is in no network of --allow
   | "notice" // worth knowing
   | "progress" // how far something is
-  | "stopping"; // the server ends, or stops a pool
+  | "stopping" // the server ends, or stops a pool
+  | "warning"; // what did not work beside a thing that was done
 
 /** How much each event matters, unless what it is about says otherwise. */
 export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
@@ -38,6 +39,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   "notice": "warning",
   "resumed": "warning",
   "space": "warning",
+  "warning": "warning",
   "watermark": "warning",
   // The course of things.
   "accepted": "info",

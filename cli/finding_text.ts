@@ -16,9 +16,19 @@ import type { Finding } from "../pool/mod.ts";
  */
 export function findingText(
   word: string,
-  { where, what, effect }: Finding,
+  { where, what, effect, advice }: Finding,
 ): string {
-  return printable(
-    [word, where, what, effect].filter((part) => part !== "").join(": "),
-  );
+  const text = [word, where, what, effect].filter((part) => part !== "")
+    .join(": ");
+  return printable(advice === undefined ? text : `${text}; ${advice}`);
+}
+
+/**
+ * Whether a finding is that a component is missing.
+ *
+ * @param finding The finding.
+ * @returns Whether a search for it may help.
+ */
+export function isMissing({ kind }: Finding): boolean {
+  return kind === "missing";
 }

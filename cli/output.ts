@@ -146,6 +146,17 @@ export function printNotices(notices: readonly string[]): void {
 }
 
 /**
+ * Writes what did not work beside a thing that was done.
+ *
+ * @param warnings One line each.
+ */
+export function printWarnings(warnings: readonly string[]): void {
+  for (const warning of warnings) {
+    writeLine("warning", warning, {}, `virstor: Warning: ${warning}`);
+  }
+}
+
+/**
  * Writes what nobody expected, with the place in the code.
  *
  * @param error What was thrown.

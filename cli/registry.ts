@@ -6,10 +6,10 @@
  * @module
  */
 
-import { ensureDir } from "@std/fs";
 import { dirname, resolve } from "node:path";
 import { messageOf, printable, VirstorError } from "../errors.ts";
 import { printError, printNotices } from "./output.ts";
+import { makeDirectory, replaceFile, whileLocked } from "./registry_file.ts";
 import { registryPath } from "./state_directory.ts";
 
 /** What is known of a pool. */
@@ -53,7 +53,7 @@ export async function readRegistry(
 export async function listRegistry(
   stateDirectory: string,
 ): Promise<RegistryEntry[]> {
-  const directory = dirname(registryPath(stateDirectory, "any"));
+  const directory = directoryOf(stateDirectory);
   const entries: RegistryEntry[] = [];
   const ignored: string[] = [];
   try {
@@ -84,7 +84,7 @@ export async function listRegistry(
  */
 export async function prepareRegistry(stateDirectory: string): Promise<void> {
   try {
-    await ensureDir(dirname(registryPath(stateDirectory, "any")));
+    await makeDirectory(directoryOf(stateDirectory));
   } catch (error) {
     throw new VirstorError(
       "io",
@@ -116,7 +116,8 @@ export interface RegistrablePool {
 }
 
 /**
- * Makes a pool known, or replaces what is known of it, in one step.
+ * Makes a pool known, or replaces what is known of it, durably and in one
+ * step.
  *
  * @param stateDirectory The state directory; made if it is not there.
  * @param pool The pool.
@@ -124,14 +125,45 @@ export interface RegistrablePool {
  */
 export async function registerPool(
   stateDirectory: string,
-  { name, id, components }: RegistrablePool,
+  pool: RegistrablePool,
 ): Promise<void> {
-  const paths = components.map(({ path }) => resolve(path));
-  const sizes = components.map(({ size, label }) =>
-    size ?? label?.componentSize ?? 0
-  );
+  await updatePool(stateDirectory, pool.name, () => Promise.resolve(pool));
+}
+
+/**
+ * Changes what is known of a pool. No other process changes the registry
+ * meanwhile.
+ *
+ * @param stateDirectory The state directory; made if it is not there.
+ * @param name The pool's name.
+ * @param change Told what is known; returns what is to be known, or nothing if
+ *   that stays as it is.
+ * @throws {VirstorError} `io` if it cannot be written.
+ */
+export async function updatePool(
+  stateDirectory: string,
+  name: string,
+  change: (
+    entry: RegistryEntry | undefined,
+  ) => Promise<RegistrablePool | undefined>,
+): Promise<void> {
   await prepareRegistry(stateDirectory);
-  await writeEntry(stateDirectory, { name, id, components: paths, sizes });
+  await whileLocked(directoryOf(stateDirectory), async () => {
+    const pool = await change(await readRegistry(stateDirectory, name));
+    if (pool === undefined) return;
+    const sizes = new Map(
+      pool.components.map(({ path, size, label }) => [
+        resolve(path),
+        size ?? label?.componentSize ?? 0,
+      ]),
+    );
+    await writeEntry(stateDirectory, {
+      name,
+      id: pool.id,
+      components: [...sizes.keys()],
+      sizes: [...sizes.values()],
+    });
+  });
 }
 
 /**
@@ -144,19 +176,25 @@ export async function forgetComponents(
   stateDirectory: string,
   paths: readonly string[],
 ): Promise<void> {
-  for (const entry of await listRegistry(stateDirectory)) {
-    const isKept = (path: string) => !paths.includes(path);
-    const components = entry.components.filter(isKept);
-    if (components.length === entry.components.length) continue;
-    if (components.length > 0) {
-      const sizes = entry.components.flatMap((path, i) =>
-        isKept(path) ? [sizeIn(entry, i)] : []
-      );
-      await writeEntry(stateDirectory, { ...entry, components, sizes });
-    } else {
-      await Deno.remove(registryPath(stateDirectory, entry.name));
+  await whileLocked(directoryOf(stateDirectory), async () => {
+    for (const entry of await listRegistry(stateDirectory)) {
+      const isKept = (path: string) => !paths.includes(path);
+      const components = entry.components.filter(isKept);
+      if (components.length === entry.components.length) continue;
+      if (components.length > 0) {
+        const sizes = entry.components.flatMap((path, i) =>
+          isKept(path) ? [sizeIn(entry, i)] : []
+        );
+        await writeEntry(stateDirectory, { ...entry, components, sizes });
+      } else {
+        await Deno.remove(registryPath(stateDirectory, entry.name));
+      }
     }
-  }
+  });
+}
+
+function directoryOf(stateDirectory: string): string {
+  return dirname(registryPath(stateDirectory, "any"));
 }
 
 async function writeEntry(
@@ -164,11 +202,8 @@ async function writeEntry(
   entry: RegistryEntry,
 ): Promise<void> {
   const path = registryPath(stateDirectory, entry.name);
-  const temporary = `${path}.${Deno.pid}.new`;
   try {
-    const text = JSON.stringify(entry, null, 2) + "\n";
-    await Deno.writeTextFile(temporary, text);
-    await Deno.rename(temporary, path);
+    await replaceFile(path, JSON.stringify(entry, null, 2) + "\n");
   } catch (error) {
     throw new VirstorError(
       "io",

@@ -18,6 +18,7 @@ import { callServer } from "./control_client.ts";
 import type { ControlCalls, ControlHandlers } from "./control_protocol.ts";
 import { ControlServer } from "./control_server.ts";
 import { forgetRate, recallRate, resumedText } from "./evacuation_rate.ts";
+import { withComponents } from "./locate.ts";
 import { log, printNotices, withProgress } from "./output.ts";
 import { controlSocketPath } from "./state_directory.ts";
 
@@ -25,13 +26,10 @@ import { controlSocketPath } from "./state_directory.ts";
 export interface PoolSource {
   /** Its name, which is the export's name too. */
   readonly name: string;
-  /**
-   * Finds the components, or makes them. Called when it is known that the
-   * pool is not served yet.
-   *
-   * @returns Their paths.
-   */
-  findComponents(): Promise<readonly string[]>;
+  /** Paths of components that the user gave, absolute. */
+  readonly named?: readonly string[] | undefined;
+  /** Makes the pool. Called when it is known that it is not served yet. */
+  readonly prepare?: () => Promise<void>;
 }
 
 /** What the server as a whole has to do with the control of one pool. */
@@ -114,7 +112,7 @@ export class ServedPool {
    * @throws {VirstorError} `busy` if it is served already; as `openPool`.
    */
   static async open(
-    { name, findComponents }: PoolSource,
+    { name, named, prepare }: PoolSource,
     stateDirectory: string,
     options: PoolOptions,
     calls: ServerCalls,
@@ -128,21 +126,25 @@ export class ServedPool {
           (uri === "" ? "" : `, on ${uri}`),
       );
     }
-    const paths = await findComponents();
+    await prepare?.();
     const keptRate = await recallRate(stateDirectory, name);
     const bytesPerSecond = keptRate ?? SERVED_EVACUATION_RATE;
     let onRemoved = () => {};
     const pool = await withProgress(
       `Opening pool "${name}"`,
-      openPool(paths, {
-        ...options,
-        evacuation: { bytesPerSecond },
-        name,
-        onEvent: ({ kind, message }) => {
-          log(kind, message, { pool: name });
-          if (kind === "removed") onRemoved();
-        },
-      }),
+      withComponents(
+        { stateDirectory, name, named, degraded: options.degraded },
+        (located) =>
+          openPool(located.paths, {
+            ...options,
+            ...located.options,
+            evacuation: { bytesPerSecond },
+            onEvent: ({ kind, message }) => {
+              log(kind, message, { pool: name });
+              if (kind === "removed") onRemoved();
+            },
+          }),
+      ),
     );
     onRemoved = () => void registerOpenPool(stateDirectory, pool);
     const { evacuation, readOnly } = pool.status();
@@ -170,8 +172,8 @@ export class ServedPool {
     const path = controlSocketPath(this.#stateDirectory, this.name);
     await this.#control.listen(path);
     await registerOpenPool(this.#stateDirectory, this.pool);
-    const { missing, warnings } = this.pool.status();
-    if (missing.length > 0) printNotices(warnings);
+    const { settings } = this.pool;
+    if (settings.warnings.length > 0) printNotices(this.pool.status().warnings);
   }
 
   /**

@@ -1,58 +1,50 @@
 /**
  * Paths of Unix sockets. The system takes short ones only, and the runtime
  * makes each absolute. So a socket deep down in directories is reached by way
- * of a symbolic link to its directory.
+ * of a symbolic link.
  *
  * @module
  */
 
-import { basename, dirname, join, resolve } from "node:path";
 import { inBytes, messageOf, VirstorError } from "../errors.ts";
+import { basename, join, resolve } from "node:path";
 
 /** What a path of a Unix socket may be long, bytes; fewer on BSD systems. */
 const SOCKET_PATH_MAX = Deno.build.os === "linux" ? 107 : 103;
 /** Where the link is if the usual directory for such things is deep down, too. */
 const SHORT_DIRECTORY = "/tmp";
-/** What the path of the link's directory may be long, bytes. */
-const LINK_DIRECTORY_MAX = 50;
 
 /** A path that the system takes, for as long as it is needed. */
-export interface SocketPath extends Disposable {
+export interface ShortPath extends Disposable {
   /** The path. */
   readonly path: string;
 }
 
 /**
- * Finds a path of a socket that the system takes.
+ * Finds a short path to a socket, or to the directory of one.
  *
- * @param path Where the socket is, or is to be.
- * @returns The same place under a name that is short enough. It is there until
- *   it is disposed of; the socket stays.
- * @throws {VirstorError} `invalid` if the name of the socket alone is too long,
- *   `io` if a link is needed and cannot be made.
+ * @param path Where it is.
+ * @param more What comes behind it, bytes.
+ * @returns The same place under a name that is short enough, together with what
+ *   comes behind it. It is there until it is disposed of; what it leads to
+ *   stays.
+ * @throws {VirstorError} `io` if a link is needed and cannot be made.
  */
-export function socketPath(path: string): SocketPath {
+export function shortPath(path: string, more = 0): ShortPath {
   const absolute = resolve(path);
+  const isShort = (one: string) => bytesOf(one) + more <= SOCKET_PATH_MAX;
   if (isShort(absolute)) return { path: absolute, [Symbol.dispose]: () => {} };
-  const name = basename(absolute);
-  if (!isShort(join("/", "x".repeat(LINK_DIRECTORY_MAX), "l", name))) {
-    throw new VirstorError(
-      "invalid",
-      `Cannot use socket "${path}": its name is ` +
-        `${
-          inBytes(bytesOf(name))
-        } long, which is more than the system takes for a socket; use a shorter one`,
-    );
-  }
   let directory: string | undefined;
   try {
-    directory = makeLinkDirectory();
+    directory = Deno.makeTempDirSync({ prefix: "virstor-" });
+    if (!isShort(join(directory, "l"))) {
+      remove(directory);
+      const dir = SHORT_DIRECTORY;
+      directory = Deno.makeTempDirSync({ prefix: "virstor-", dir });
+    }
     const link = join(directory, "l");
-    Deno.symlinkSync(dirname(absolute), link);
-    return {
-      path: join(link, name),
-      [Symbol.dispose]: () => remove(directory),
-    };
+    Deno.symlinkSync(absolute, link);
+    return { path: link, [Symbol.dispose]: () => remove(directory) };
   } catch (error) {
     remove(directory);
     throw new VirstorError(
@@ -65,14 +57,24 @@ export function socketPath(path: string): SocketPath {
   }
 }
 
-function makeLinkDirectory(): string {
-  const usual = Deno.makeTempDirSync({ prefix: "virstor-" });
-  if (bytesOf(usual) <= LINK_DIRECTORY_MAX) return usual;
-  remove(usual);
-  return Deno.makeTempDirSync({ prefix: "virstor-", dir: SHORT_DIRECTORY });
+/**
+ * Refuses a socket whose name alone is longer than a path of a socket may be: no
+ * client could use it.
+ *
+ * @param path Where it is to be.
+ * @throws {VirstorError} `invalid` if so.
+ */
+export function checkSocketName(path: string): void {
+  const length = bytesOf(basename(resolve(path)));
+  if (length <= SOCKET_PATH_MAX) return;
+  throw new VirstorError(
+    "invalid",
+    `Cannot use socket "${path}": its name is ${inBytes(length)} long, the ` +
+      `system takes ${SOCKET_PATH_MAX}; use a shorter one`,
+  );
 }
 
-/** Removes the link and its directory; what the link points to stays. */
+/** Removes the link and its directory; what the link leads to stays. */
 function remove(directory: string | undefined): void {
   if (directory === undefined) return;
   try {
@@ -80,10 +82,6 @@ function remove(directory: string | undefined): void {
   } catch {
     // It is small, empty, and where such things are removed now and then.
   }
-}
-
-function isShort(path: string): boolean {
-  return bytesOf(path) <= SOCKET_PATH_MAX;
 }
 
 function bytesOf(text: string): number {

@@ -7,6 +7,7 @@
 import { counted, printable } from "../errors.ts";
 import type { ComponentStatus, PoolStatus } from "../pool/mod.ts";
 import type { ServerStatus, StatusReport } from "./control_protocol.ts";
+import { type PoolState, stateOf, stateWords } from "./pool_state.ts";
 import { formatSeconds, formatSize } from "./size.ts";
 import { textPairs, textTable } from "./text_table.ts";
 
@@ -14,13 +15,19 @@ import { textPairs, textTable } from "./text_table.ts";
  * One pool, everything.
  *
  * @param report The pool and its server.
+ * @param state Its state; as far as the report tells.
  * @returns Some lines.
  */
-export function statusText({ pool, server }: StatusReport): string {
+export function statusText(
+  report: StatusReport,
+  state: PoolState = stateOf(report),
+): string {
+  const { pool, server } = report;
+  const words = stateWords(state);
   const parts = [
     textPairs([
       ["Pool", pool.name],
-      ["State", stateText(pool, server)],
+      ["State", state.reason === "" ? words : `${words}: ${state.reason}`],
       ...serverPairs(server),
       ["Id", pool.id],
       ["Format", pool.format],
@@ -46,25 +53,6 @@ export function statusText({ pool, server }: StatusReport): string {
     );
   }
   return parts.join("\n");
-}
-
-/**
- * A pool's state in a few words.
- *
- * @param pool The pool.
- * @param server Its server, or null.
- * @returns For instance `stopped`, `served, read-only`, `failed: ...`.
- */
-export function stateText(
-  pool: PoolStatus,
-  server: ServerStatus | null,
-): string {
-  if (pool.state === "failed") return `failed: ${pool.reason}`;
-  if (server === null) return "stopped";
-  const words = ["served"];
-  if (pool.readOnly) words.push("read-only");
-  if (pool.missing.length > 0) words.push("degraded");
-  return words.join(", ");
 }
 
 /**
@@ -187,9 +175,10 @@ function componentTable(pool: PoolStatus): string {
     ...missing.map(({ index, uuid, chunkCount }) => ({
       index,
       cells: [
-        ...["-", String(chunkCount), "-", "-", "-", "-"],
+        ...["-", chunkCount === 0 ? "-" : String(chunkCount)],
+        ...["-", "-", "-", "-"],
         ...state("missing"),
-        uuid,
+        uuid === "" ? "-" : uuid,
       ],
     })),
   ].toSorted((a, b) => a.index - b.index);

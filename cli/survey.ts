@@ -8,16 +8,18 @@ import { VirstorError } from "../errors.ts";
 import { inspectComponents } from "../pool/mod.ts";
 import { callServer } from "./control_client.ts";
 import type { StatusReport } from "./control_protocol.ts";
-import { locateComponents } from "./locate.ts";
-import { listRegistry, type RegistryEntry } from "./registry.ts";
+import { type StoppedPool, withComponents } from "./locate.ts";
+import { listRegistry, readRegistry, type RegistryEntry } from "./registry.ts";
 
-/** A known pool, and how it does or why that cannot be told. */
+/** A pool, and how it does or why that cannot be told. */
 export interface SurveyedPool {
-  /** What the registry says. */
-  readonly entry: RegistryEntry;
-  /** How it does; absent if that cannot be told. */
+  /** Its name. */
+  readonly name: string;
+  /** What the registry says, if it knows it. */
+  readonly entry?: RegistryEntry | undefined;
+  /** How it does, as far as that can be told. */
   readonly report?: StatusReport;
-  /** Why it cannot be told. */
+  /** Why it cannot be told, or why it does not open. */
   readonly error?: VirstorError;
 }
 
@@ -26,17 +28,53 @@ export interface SurveyedPool {
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
- * @returns The pool and its server.
- * @throws {VirstorError} If it cannot be told.
+ * @param entry What the registry says.
+ * @returns The pool and its server, or why that cannot be told.
  */
 export async function surveyPool(
   stateDirectory: string,
   name: string,
-): Promise<StatusReport> {
-  const served = await callServer(stateDirectory, name, "status", null);
-  if (served !== undefined) return served.answer;
-  const paths = await locateComponents(stateDirectory, name);
-  return { pool: await inspectComponents(paths, name), server: null };
+  entry?: RegistryEntry,
+): Promise<SurveyedPool> {
+  const known = entry ?? await readRegistry(stateDirectory, name);
+  const about = { name, entry: known };
+  try {
+    const served = await callServer(stateDirectory, name, "status", null);
+    if (served !== undefined) return { ...about, report: served.answer };
+    return { ...about, report: await inspect({ stateDirectory, name }) };
+  } catch (error) {
+    if (!(error instanceof VirstorError)) throw error;
+    const isPart = error.code === "not-found" && known !== undefined;
+    const report = isPart
+      ? await inspectPart({ stateDirectory, name, degraded: true })
+      : undefined;
+    return { ...about, error, ...report !== undefined && { report } };
+  }
+}
+
+async function inspect(pool: StoppedPool): Promise<StatusReport> {
+  const status = await withComponents(
+    pool,
+    ({ paths, options }) => inspectComponents(paths, options),
+  );
+  return { pool: status, server: null };
+}
+
+/** What there is of a pool that lacks components. */
+async function inspectPart(
+  pool: StoppedPool,
+): Promise<StatusReport | undefined> {
+  try {
+    const status = await withComponents(
+      pool,
+      ({ paths, options }) =>
+        inspectComponents(paths, { ...options, incomplete: true }),
+    );
+    return { pool: status, server: null };
+  } catch (error) {
+    if (error instanceof VirstorError) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -58,14 +96,9 @@ export async function surveyAll(
       known.find((entry) => entry.name === name) ??
         refuseUnknown(stateDirectory, name)
     );
-  return await Promise.all(entries.map(async (entry) => {
-    try {
-      return { entry, report: await surveyPool(stateDirectory, entry.name) };
-    } catch (error) {
-      if (!(error instanceof VirstorError)) throw error;
-      return { entry, error };
-    }
-  }));
+  return await Promise.all(
+    entries.map((entry) => surveyPool(stateDirectory, entry.name, entry)),
+  );
 }
 
 function refuseUnknown(stateDirectory: string, name: string): never {

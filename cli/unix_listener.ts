@@ -14,7 +14,7 @@ import { lstatSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { messageOf, VirstorError } from "../errors.ts";
 import type { Owner } from "./owner.ts";
-import { socketPath } from "./socket_path.ts";
+import { checkSocketName, shortPath } from "./socket_path.ts";
 
 /** Who may use a Unix socket; where nothing is said, the umask decides. */
 export interface SocketRights {
@@ -55,6 +55,7 @@ export async function listenOnPath(
   rights: SocketRights = {},
   what = "",
 ): Promise<Deno.Listener> {
+  checkSocketName(path);
   const place = `${what}"${path}"`;
   try {
     const stale = await findStale(path, place);
@@ -95,7 +96,7 @@ async function findStale(
 }
 
 async function isListening(path: string, place: string): Promise<boolean> {
-  using short = socketPath(path);
+  using short = shortPath(path);
   try {
     const { path } = short;
     const connection = await Deno.connect({ transport: "unix", path });
@@ -129,10 +130,12 @@ function listen(
   try {
     // The runtime removes what has this name when it closes the socket: it must
     // be a name that nothing else ever has.
-    const made = join(directory, `${crypto.randomUUID().slice(0, 13)}.sock`);
+    const name = crypto.randomUUID();
+    const made = join(directory, name);
     {
-      using short = socketPath(made);
-      listener = Deno.listen({ transport: "unix", path: short.path });
+      using short = shortPath(directory, name.length + 1);
+      const path = join(short.path, name);
+      listener = Deno.listen({ transport: "unix", path });
     }
     if (socketOwner !== undefined) {
       Deno.chownSync(made, socketOwner.uid, socketOwner.gid);

@@ -20,6 +20,11 @@ const VERSION = 1;
 
 /** Bytes of a sector of a file, and of the sector that holds a label. */
 export const SECTOR_SIZE = 512;
+/**
+ * Bytes of a sector of the disks that FreeBSD puts labels on: the label is at
+ * the start of the last sector.
+ */
+export const FREEBSD_SECTOR_SIZES: readonly number[] = [SECTOR_SIZE, 4096];
 /** Bytes of a label. */
 export const FREEBSD_LABEL_SIZE = 92;
 /** Where each field of a label starts, bytes from the start of its sector. */
@@ -110,10 +115,14 @@ export interface FreebsdLabel {
  * Where the label of a component lies.
  *
  * @param size Bytes of the file or device, not necessarily whole sectors.
+ * @param sectorSize Bytes of a sector.
  * @returns The offset of its last whole sector, below 0 if it has none.
  */
-export function freebsdLabelOffset(size: number): number {
-  return Math.floor(size / SECTOR_SIZE) * SECTOR_SIZE - SECTOR_SIZE;
+export function freebsdLabelOffset(
+  size: number,
+  sectorSize: number = SECTOR_SIZE,
+): number {
+  return Math.floor(size / sectorSize) * sectorSize - sectorSize;
 }
 
 /**
@@ -121,10 +130,15 @@ export function freebsdLabelOffset(size: number): number {
  *
  * @param size Bytes of the component.
  * @param chunkSize Bytes of a chunk.
+ * @param sectorSize Bytes of a sector.
  * @returns Whole chunks.
  */
-export function freebsdChunkCount(size: number, chunkSize: number): number {
-  const room = Math.max(0, freebsdLabelOffset(size));
+export function freebsdChunkCount(
+  size: number,
+  chunkSize: number,
+  sectorSize: number = SECTOR_SIZE,
+): number {
+  const room = Math.max(0, freebsdLabelOffset(size, sectorSize));
   return Math.floor(room / chunkSize);
 }
 
@@ -139,7 +153,7 @@ export function encodeFreebsdLabel(
   sector: Uint8Array,
 ): void {
   assert(sector.length === SECTOR_SIZE, "a label has a sector of its own");
-  const finding = findingInLabel(label);
+  const finding = findingInLabel(label) || findingInCount(label);
   assert(finding === "", `the label to write is sound: ${finding}`);
   const at = FREEBSD_LABEL_OFFSET;
   const view = viewOf(sector);
@@ -171,7 +185,8 @@ export function isFreebsdLabel(sector: Uint8Array): boolean {
 }
 
 /**
- * Reads a label.
+ * Reads a label. The last chunk that it counts may cover the label: so does the
+ * one of FreeBSD's `add`, on a component of whole chunks.
  *
  * @param sector 512 bytes.
  * @param path The component, for messages.
@@ -249,7 +264,7 @@ function findingInLabel(label: FreebsdLabel): string {
   if (!(componentSize % SECTOR_SIZE === 0)) {
     return `the component's size is ${componentSize}, not whole sectors`;
   }
-  if (chunkCount > freebsdChunkCount(componentSize, chunkSize)) {
+  if (chunkCount * chunkSize > componentSize) {
     return `it counts ${counted(chunkCount, "chunk")}, more than fit on it`;
   }
   if (label.chunkReserved > chunkCount) {
@@ -257,6 +272,15 @@ function findingInLabel(label: FreebsdLabel): string {
       `${label.chunkReserved} are reserved`;
   }
   return "";
+}
+
+/** We never write a label that the last chunk covers. */
+function findingInCount(
+  { chunkCount, chunkSize, componentSize }: FreebsdLabel,
+): string {
+  return chunkCount > freebsdChunkCount(componentSize, chunkSize)
+    ? `it counts ${counted(chunkCount, "chunk")}, the last of which covers it`
+    : "";
 }
 
 function encodeText(text: string, sector: Uint8Array, offset: number): void {

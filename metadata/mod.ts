@@ -33,6 +33,7 @@ export {
   FREEBSD_LABEL_OFFSET,
   FREEBSD_LABEL_SIZE,
   FREEBSD_NAME_LENGTH_MAX,
+  FREEBSD_SECTOR_SIZES,
   freebsdChunkCount,
   freebsdLabelOffset,
   isFreebsdLabel,

@@ -11,6 +11,7 @@ import { messageOf, VirstorError } from "../errors.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import type { ComponentLabel } from "./component_label.ts";
 import { poolIdOf, readComponentLabel } from "./component_label.ts";
+import { isWhole } from "./places.ts";
 import { explainSizes } from "./size_faults.ts";
 
 /** So many files that are no components are told one by one. */
@@ -40,6 +41,13 @@ export interface Assembly {
 export interface AssembleOptions {
   /** Which pool; needed if the paths hold several. */
   readonly name?: string | undefined;
+  /** Which of the pools of that name, if that is known. */
+  readonly id?: string | undefined;
+  /**
+   * Where else components may be: looked at only if those at the paths are
+   * not the whole pool.
+   */
+  readonly others?: readonly string[] | undefined;
   /** Lock shared and open for reading only. */
   readonly readOnly: boolean;
   /** How components are opened. */
@@ -74,7 +82,11 @@ export function assemble(
   const found: OpenComponent[] = [];
   const faults: Fault[] = [];
   try {
-    openAll(paths, options, found, faults);
+    const identities = new Set<string>();
+    openAll(paths, options, identities, found, faults);
+    if (!isNamedPool(options, found)) {
+      openAll(options.others ?? [], options, identities, found, faults);
+    }
     const name = options.name ?? onlyName(found, faults);
     const mine = found.filter(({ label }) => label.name === name);
     for (const { path, device, label } of found) {
@@ -92,14 +104,26 @@ export function assemble(
   }
 }
 
+/** Whether what the caller named is the whole pool, and the one meant. */
+function isNamedPool(
+  { name, id, others = [] }: AssembleOptions,
+  found: readonly OpenComponent[],
+): boolean {
+  if (others.length === 0) return true;
+  const labels = found.map(({ label }) => label);
+  return labels.every((label) =>
+    label.name === name && (id === undefined || poolIdOf(label) === id)
+  ) && isWhole(labels);
+}
+
 function openAll(
   paths: readonly string[],
   options: AssembleOptions,
+  identities: Set<string>,
   found: OpenComponent[],
   faults: Fault[],
 ): void {
   const { readOnly, openDevice } = options;
-  const identities = new Set<string>();
   for (const path of paths) {
     let device: ComponentDevice | undefined;
     try {

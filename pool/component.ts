@@ -100,6 +100,8 @@ export interface ComponentGeometry {
   readonly chunkReserved: number;
   /** The only file name it may have, or "". */
   readonly hardcodedName: string;
+  /** Format 1: bytes of the sector that its label is in; 512 if absent. */
+  readonly sectorSize?: number;
 }
 
 /** A component of an open pool. */

@@ -10,6 +10,7 @@ import { inBytes, VirstorError } from "../errors.ts";
 import {
   decodeFreebsdLabel,
   encodeFreebsdLabel,
+  FREEBSD_SECTOR_SIZES,
   freebsdLabelOffset,
   isFreebsdLabel,
   SECTOR_SIZE,
@@ -61,7 +62,15 @@ export function readComponentLabel(
   }
 }
 
-function readLabelAtEnd(device: ComponentDevice): ComponentLabel {
+/**
+ * Reads the label at the end of a component; where else one may be is not
+ * looked at.
+ *
+ * @param device The open component.
+ * @returns The label.
+ * @throws {VirstorError} `not-found`, `corrupt`, `unsupported`, `io`.
+ */
+export function readLabelAtEnd(device: ComponentDevice): ComponentLabel {
   if (!hasSuperblock(device) || isData(device)) {
     return { format: "freebsd", ...readDeviceLabel(device) };
   }
@@ -108,9 +117,10 @@ export function poolIdOf(label: ComponentLabel): string {
  *   `unsupported`, `io`.
  */
 export function readDeviceLabel(device: ComponentDevice): FreebsdLabel {
-  const sector = readLastSector(device);
+  const sectorSize = labelSectorSize(device) ?? SECTOR_SIZE;
+  const sector = readLastSector(device, sectorSize);
   const label = decodeFreebsdLabel(sector, device.path);
-  const size = freebsdLabelOffset(device.size) + SECTOR_SIZE;
+  const size = freebsdLabelOffset(device.size, sectorSize) + sectorSize;
   if (label.componentSize !== size) {
     throw new VirstorError(
       "corrupt",
@@ -140,8 +150,21 @@ export function hasLabel(device: ComponentDevice): boolean {
 }
 
 function hasFreebsdLabel(device: ComponentDevice): boolean {
-  return freebsdLabelOffset(device.size) >= 0 &&
-    isFreebsdLabel(readLastSector(device));
+  return labelSectorSize(device) !== undefined;
+}
+
+/**
+ * Finds a label of format 1, sound or not: at the start of the last sector, on
+ * disks of whatever sectors.
+ *
+ * @param device The open component.
+ * @returns Bytes of a sector; undefined if there is no label.
+ */
+export function labelSectorSize(device: ComponentDevice): number | undefined {
+  return FREEBSD_SECTOR_SIZES.find((sectorSize) =>
+    freebsdLabelOffset(device.size, sectorSize) >= 0 &&
+    isFreebsdLabel(readLastSector(device, sectorSize))
+  );
 }
 
 /**
@@ -149,15 +172,17 @@ function hasFreebsdLabel(device: ComponentDevice): boolean {
  *
  * @param device The open component.
  * @param label What to write.
+ * @param sectorSize Bytes of a sector of the component; 512.
  * @throws {VirstorError} `io`.
  */
 export function writeDeviceLabel(
   device: ComponentDevice,
   label: FreebsdLabel,
+  sectorSize: number = SECTOR_SIZE,
 ): void {
   const sector = new Uint8Array(SECTOR_SIZE);
   encodeFreebsdLabel(label, sector);
-  device.write(sector, label.componentSize - SECTOR_SIZE);
+  device.write(sector, label.componentSize - sectorSize);
 }
 
 /**
@@ -169,12 +194,21 @@ export function writeDeviceLabel(
 export async function wipeDeviceLabels(device: ComponentDevice): Promise<void> {
   // Else there may be data.
   if (hasSuperblock(device)) wipeSuperblocks(device);
+  const sectorSize = labelSectorSize(device);
+  if (sectorSize !== undefined && sectorSize !== SECTOR_SIZE) {
+    const offset = freebsdLabelOffset(device.size, sectorSize);
+    device.write(new Uint8Array(SECTOR_SIZE), offset);
+  }
   device.write(new Uint8Array(SECTOR_SIZE), freebsdLabelOffset(device.size));
   await device.flush();
 }
 
-function readLastSector(device: ComponentDevice): Uint8Array {
-  const offset = freebsdLabelOffset(device.size);
+/** The first 512 bytes of the last sector. */
+function readLastSector(
+  device: ComponentDevice,
+  sectorSize: number,
+): Uint8Array {
+  const offset = freebsdLabelOffset(device.size, sectorSize);
   if (offset < 0) {
     throw new VirstorError(
       "not-found",

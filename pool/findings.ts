@@ -19,6 +19,7 @@ export type FindingKind =
   | "behind" // a component has missed a change of the pool
   | "stale" // a component has left the pool and still carries its label
   | "unfinished" // a component was being added, and is none
+  | "covered" // format 1: the last chunk of a component covers its label
   | "gap" // format 1: chunks in use do not lie without a gap
   | "superseded" // a chunk holds a virtual chunk that is elsewhere by now
   // of the bytes
@@ -40,4 +41,6 @@ export interface Finding {
   readonly where: string;
   /** What it means for the data. */
   readonly effect: string;
+  /** What helps, where there is more to say than that a check tells it. */
+  readonly advice?: string;
 }

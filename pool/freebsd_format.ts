@@ -29,7 +29,7 @@ import { freebsdLayout } from "./component_layout.ts";
 import type { Finding } from "./findings.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import { inDoubt } from "./in_doubt.ts";
-import { compareFreebsdMap, scanFreebsdMap } from "./freebsd_map_scan.ts";
+import { compareFreebsdMap, wipeLeftovers } from "./freebsd_map_scan.ts";
 import type { PoolFormat } from "./pool_format.ts";
 
 /** What all labels of a pool have in common. */
@@ -130,7 +130,11 @@ export class FreebsdFormat implements PoolFormat {
     for (const component of this.#members) {
       const label = this.#label(component, flagsOf(component, current));
       if (!sameLabel(label, readDeviceLabel(component.device))) {
-        writeDeviceLabel(component.device, label);
+        writeDeviceLabel(
+          component.device,
+          label,
+          component.geometry.sectorSize,
+        );
       }
     }
     for (const { device } of this.#members) await device.flush();
@@ -193,7 +197,8 @@ export class FreebsdFormat implements PoolFormat {
     await inDoubt("The labels", async () => {
       await this.#wipeLeftovers();
       for (const one of [...moved, ...removed]) {
-        writeDeviceLabel(one.device, { ...this.#label(one, 0), count });
+        const label = { ...this.#label(one, 0), count };
+        writeDeviceLabel(one.device, label, one.geometry.sectorSize);
         await one.device.flush();
       }
       this.#count = count;
@@ -222,16 +227,8 @@ export class FreebsdFormat implements PoolFormat {
    * to name a component that there is.
    */
   async #wipeLeftovers(): Promise<void> {
-    const { device } = this.#first;
-    const zeroes = new Uint8Array(FREEBSD_MAP_ENTRY_SIZE);
     const geometries = this.#members.map((one) => one.geometry);
-    await scanFreebsdMap(device, this.#pool, geometries, {
-      mapped() {},
-      damaged() {},
-      leftover: (virtualChunk) =>
-        void device.write(zeroes, virtualChunk * FREEBSD_MAP_ENTRY_SIZE),
-    });
-    await device.flush();
+    await wipeLeftovers(this.#first.device, this.#pool, geometries);
   }
 
   /**
@@ -290,7 +287,9 @@ export class FreebsdFormat implements PoolFormat {
   }
 
   #writeLabel(component: Component, flags: number): void {
-    writeDeviceLabel(component.device, this.#label(component, flags));
+    const { device, geometry } = component;
+    const label = this.#label(component, flags);
+    writeDeviceLabel(device, label, geometry.sectorSize);
   }
 
   async #writeLabelDurably(

@@ -144,6 +144,30 @@ function faultOf(
 }
 
 /**
+ * Zeroes map entries that are not in use, durably: FreeBSD wants also those to
+ * name a component and a chunk that there are.
+ *
+ * @param device Component 0.
+ * @param pool What the map is of.
+ * @param components The components in order.
+ * @throws {VirstorError} `io`.
+ */
+export async function wipeLeftovers(
+  device: ComponentDevice,
+  pool: ScanPool,
+  components: readonly ScanComponent[],
+): Promise<void> {
+  const zeroes = new Uint8Array(FREEBSD_MAP_ENTRY_SIZE);
+  await scanFreebsdMap(device, pool, components, {
+    mapped() {},
+    damaged() {},
+    leftover: (virtualChunk) =>
+      void device.write(zeroes, virtualChunk * FREEBSD_MAP_ENTRY_SIZE),
+  });
+  await device.flush();
+}
+
+/**
  * Holds the map on disk against the one in memory. Writes may go on meanwhile.
  *
  * @param pool What the map is of.

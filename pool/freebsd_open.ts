@@ -12,10 +12,16 @@ import type { Assembly, OpenComponent } from "./assemble.ts";
 import { missingError } from "./assemble.ts";
 import { Component } from "./component.ts";
 import { wipeDeviceLabels } from "./component_label.ts";
+import type { CoveredLabel } from "./covered_label.ts";
+import {
+  countChunks,
+  coveredFindings,
+  coveredReason,
+} from "./covered_label.ts";
 import type { Finding, FindingKind } from "./findings.ts";
 import { ForwardMap } from "./forward_map.ts";
 import { FreebsdFormat } from "./freebsd_format.ts";
-import { scanFreebsdMap } from "./freebsd_map_scan.ts";
+import { scanFreebsdMap, wipeLeftovers } from "./freebsd_map_scan.ts";
 import { closeGaps, isDense } from "./gaps.ts";
 import type { MemberPlan } from "./members.ts";
 import { planMembers } from "./members.ts";
@@ -38,6 +44,8 @@ interface Loaded {
   readonly plan: Members;
   readonly format: FreebsdFormat;
   readonly map: ForwardMap;
+  /** Components whose last chunk covers their label. */
+  readonly covered: readonly CoveredLabel[];
 }
 
 /**
@@ -61,8 +69,9 @@ export async function readFreebsdPool(
     faults,
   );
   const loaded = await load(plan, damaged);
-  const { format, map } = loaded;
+  const { format, map, covered } = loaded;
   const { label } = plan;
+  const writeReason = coveredReason(covered);
   return {
     name,
     id: String(label.id),
@@ -70,8 +79,10 @@ export async function readFreebsdPool(
     format,
     map,
     missing: [],
-    warnings: [],
+    stale: [],
+    warnings: writeReason === "" ? [] : [writeReason],
     readOnlyReason: "",
+    writeReason,
     notices: noticesOf(loaded),
     recover: (onEvent) => recover(assembly, loaded, onEvent),
   };
@@ -121,8 +132,8 @@ function complete(
   return { ...plan, members, label };
 }
 
-function noticesOf({ plan, format }: Loaded): Finding[] {
-  const findings = unfinishedFindings(plan);
+function noticesOf({ plan, format, covered }: Loaded): Finding[] {
+  const findings = [...unfinishedFindings(plan), ...coveredFindings(covered)];
   if (!isDense(format.members)) {
     const gaps = "There are gaps in the allocation, from a power cut";
     findings.push(notice("gap", gaps, plan.label.name));
@@ -133,14 +144,13 @@ function noticesOf({ plan, format }: Loaded): Finding[] {
 /** Reads the map. */
 async function load(plan: Members, damaged: DamageSink): Promise<Loaded> {
   const { label, members } = plan;
-  const components = members.map(({ device, label: own }, index) =>
-    new Component(index + 1, index, device, {
-      size: own.componentSize,
-      chunkCount: own.chunkCount,
-      chunkReserved: own.chunkReserved,
-      hardcodedName: own.hardcodedName,
-    })
-  );
+  const { geometries, covered } = await countChunks(members);
+  const components = geometries.flatMap((geometry, index) => {
+    const { device } = members[index] ?? {};
+    return device === undefined
+      ? []
+      : [new Component(index + 1, index, device, geometry)];
+  });
   const map = new ForwardMap(label.virtualSize / label.chunkSize);
   map.setComponents(components);
   const [first] = members;
@@ -148,7 +158,8 @@ async function load(plan: Members, damaged: DamageSink): Promise<Loaded> {
   await scanFreebsdMap(
     first.device,
     label,
-    components.map((one) => one.geometry),
+    // Entries that are not in use may name a chunk that is not counted here.
+    members.map((one) => one.label),
     {
       mapped(virtualChunk, index, chunk) {
         const component = components[index];
@@ -168,13 +179,14 @@ async function load(plan: Members, damaged: DamageSink): Promise<Loaded> {
         `"${one.path}", which was leaving or joining, cannot stand in for it`,
     );
   }
-  return { plan, format: new FreebsdFormat(label, components), map };
+  const format = new FreebsdFormat(label, components);
+  return { plan, format, map, covered };
 }
 
 /** Finishes or takes back what a stop left half done. */
 async function recover(
   assembly: Assembly,
-  { plan, format, map }: Loaded,
+  { plan, format, map, covered }: Loaded,
   onEvent: (event: PoolEvent) => void,
 ): Promise<ReadonlyMap<Component, readonly number[]>> {
   // What was read may be in the page cache only, from a process that was
@@ -190,6 +202,15 @@ async function recover(
       counted(moved, "chunk was", "chunks were") +
         " moved to close gaps in the allocation",
     );
+  }
+  const [first] = plan.members;
+  if (covered.length > 0 && first !== undefined) {
+    // No entry may name a chunk that the labels do not count.
+    const labels = plan.members.map((one) => one.label);
+    await wipeLeftovers(first.device, plan.label, labels);
+    for (const { path } of covered) {
+      say(`The last chunk of "${path}" covers its label: it is not counted`);
+    }
   }
   await format.updateLabels();
   for (const one of plan.removed) {

@@ -82,10 +82,14 @@ export class Health {
   /** Throws `failed`, `shutdown` or `read-only` if it takes no writes. */
   assertWritable(): void {
     this.assertSound();
-    if (!this.#pool.readOnly) return;
+    const { name, readOnly, writeReason = "" } = this.#pool;
+    if (!readOnly) return;
+    const reason = writeReason === ""
+      ? "it was opened for reading only"
+      : writeReason.charAt(0).toLowerCase() + writeReason.slice(1);
     throw new VirstorError(
       "read-only",
-      `Cannot write to pool "${this.#pool.name}": it was opened for reading only`,
+      `Cannot write to pool "${name}": ${reason}`,
     );
   }
 

@@ -5,6 +5,8 @@
  * @module
  */
 
+export { lookBeside } from "./beside.ts";
+export type { BesidePool, BesideReport } from "./beside.ts";
 export type { ComponentDevice, OpenDevice } from "./component.ts";
 export type { Finding, FindingKind, Severity } from "./findings.ts";
 export { clearLabels } from "./clear.ts";
@@ -22,8 +24,10 @@ export type {
   RemovePlan,
   RemoveResult,
 } from "./membership.ts";
-export { checkComponents, inspectComponents, openPool } from "./open.ts";
-export type { PoolOptions } from "./open.ts";
+export { inspectComponents } from "./inspect.ts";
+export type { InspectOptions } from "./inspect.ts";
+export { checkComponents, openPool } from "./open.ts";
+export type { PoolOptions, PoolPlaces } from "./open.ts";
 export { Pool } from "./pool.ts";
 export { repairComponents } from "./repair.ts";
 export type { RepairOptions, RepairReport } from "./repair.ts";

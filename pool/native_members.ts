@@ -30,6 +30,11 @@ export interface NativePlan<T extends FoundSuperblock> {
   readonly stale: readonly T[];
   /** No members yet: an `add` was not done. */
   readonly unfinished: readonly T[];
+  /**
+   * Members that cannot be what the deciding superblock says, and are older:
+   * why not. They are among the missing ones.
+   */
+  readonly contradicting: ReadonlyMap<T, string>;
 }
 
 /**
@@ -55,15 +60,19 @@ export function truthAmong<T extends Superblock>(labels: readonly T[]): T {
  *
  * @param name The pool's name.
  * @param found The superblocks of one pool, at least one.
+ * @param isTolerant Whether members may be older and contradict the deciding
+ *   superblock.
  * @returns The members, and what else there is.
  * @throws {VirstorError} `corrupt` if superblocks contradict each other.
  */
 export function planNativeMembers<T extends FoundSuperblock>(
   name: string,
   found: readonly T[],
+  isTolerant = false,
 ): NativePlan<T> {
   const truth = truthAmong(found.map(({ label }) => label));
   const byUuid = new Map<string, T>();
+  const contradicting = new Map<T, string>();
   for (const one of found) {
     const { componentUuid } = one.label;
     const other = byUuid.get(componentUuid);
@@ -75,15 +84,25 @@ export function planNativeMembers<T extends FoundSuperblock>(
       );
     }
     byUuid.set(componentUuid, one);
-    checkAgainst(truth, one, name);
+    const fault = faultOf(truth, one);
+    if (fault === "") continue;
+    const isOlder = one.label.generation < truth.generation;
+    if (!isTolerant || !isOlder) {
+      throw new VirstorError("corrupt", `Cannot open pool "${name}": ${fault}`);
+    }
+    contradicting.set(one, fault);
   }
-  const members = truth.members.map(({ uuid }) => byUuid.get(uuid));
-  const others = found.filter((one) => !members.includes(one));
+  const listed = truth.members.map(({ uuid }) => byUuid.get(uuid));
+  const others = found.filter((one) => !listed.includes(one));
+  const members = listed.map((one) =>
+    one !== undefined && contradicting.has(one) ? undefined : one
+  );
   return {
     truth,
     members,
     stale: others.filter(({ label }) => !isJoining(label)),
     unfinished: others.filter(({ label }) => isJoining(label)),
+    contradicting,
   };
 }
 
@@ -92,26 +111,21 @@ function isJoining({ componentUuid, members }: Superblock): boolean {
   return own?.state === "joining";
 }
 
-/** Refuses a superblock that cannot be of the same pool as the deciding one. */
-function checkAgainst(
+/** Why a superblock cannot be of the same pool as the deciding one, or "". */
+function faultOf(
   truth: Superblock,
   { path, label }: FoundSuperblock,
-  name: string,
-): void {
+): string {
   const listed = truth.members.find(({ uuid }) => uuid === label.componentUuid);
   const own = label.members.find(({ uuid }) => uuid === label.componentUuid);
-  if (listed === undefined) return;
+  if (listed === undefined) return "";
   const contradicts = label.chunkSize !== truth.chunkSize ||
     listed.chunkCount !== own?.chunkCount ||
     (label.generation === truth.generation && !isJoining(label) &&
       !sameFacts(truth, label));
-  if (!contradicts) return;
-  throw new VirstorError(
-    "corrupt",
-    `Cannot open pool "${name}": the superblock of "${path}" (generation ` +
-      `${label.generation}) contradicts the others (generation ` +
-      `${truth.generation})`,
-  );
+  if (!contradicts) return "";
+  return `the superblock of "${path}" (generation ${label.generation}) ` +
+    `contradicts the others (generation ${truth.generation})`;
 }
 
 function sameFacts(one: Superblock, other: Superblock): boolean {

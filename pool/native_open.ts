@@ -6,7 +6,7 @@
  */
 
 import { counted, isOrAre, VirstorError } from "../errors.ts";
-import type { DecodedSuperblock, Superblock } from "../metadata/mod.ts";
+import type { Superblock } from "../metadata/mod.ts";
 import type { Assembly, OpenComponent } from "./assemble.ts";
 import { missingError } from "./assemble.ts";
 import { Component } from "./component.ts";
@@ -14,38 +14,51 @@ import { wipeDeviceLabels } from "./component_label.ts";
 import type { Finding } from "./findings.ts";
 import { NativeFormat, tableOf } from "./native_format.ts";
 import type { NativeMember } from "./native_format.ts";
-import type { ChunkTable } from "./native_table.ts";
 import { readNativeMap } from "./native_map.ts";
 import type { NativeMap } from "./native_map.ts";
 import type { NativePlan } from "./native_members.ts";
 import { planNativeMembers } from "./native_members.ts";
-import { readSuperblock } from "./native_superblock.ts";
+import type { NativeComponent } from "./native_stale.ts";
+import { findStaleTables, isRolledBack, rolledBack } from "./native_stale.ts";
+import {
+  readOlderSuperblock,
+  readSuperblock,
+  writeSuperblock,
+} from "./native_superblock.ts";
 import type { MissingMember, PoolEvent } from "./settings.ts";
-import type { DamageSink, StoredPool } from "./stored_pool.ts";
+import type { DamageSink, StaleMember, StoredPool } from "./stored_pool.ts";
 import { notice } from "./stored_pool.ts";
 
-/** A component, with its superblock and what is wrong with the other slot. */
-interface NativeComponent extends OpenComponent<DecodedSuperblock> {
-  /** The slot that counts. */
-  readonly slot: number;
-  /** What is wrong with the other one, if anything. */
-  readonly otherFault: VirstorError | undefined;
+interface Plan extends NativePlan<NativeComponent> {
+  /** The superblock that decides as it is on disk. */
+  readonly written: Superblock;
 }
-
-type Plan = NativePlan<NativeComponent>;
 
 /** What was read, before anything is put right. */
 interface Loaded {
   readonly plan: Plan;
+  readonly members: ReadonlyMap<Component, NativeMember>;
   readonly format: NativeFormat;
   readonly read: NativeMap;
+  /** Members that are stale, by their tables. */
+  readonly stale: ReadonlyMap<NativeComponent, Finding>;
+  /** Whether something was found that cannot be used. */
+  readonly isDamaged: boolean;
+}
+
+/** Which members of a pool may be missing. */
+export interface ReadOptions {
+  /** Any may be, and those that are stale are taken for missing. */
+  readonly degraded: boolean;
+  /** Components that are members no more. */
+  readonly aside?: readonly OpenComponent[];
 }
 
 /**
  * Reads a pool.
  *
  * @param assembly Its components.
- * @param degraded Whether members may be missing.
+ * @param options Which of them may be missing.
  * @param damaged Told of what cannot be used.
  * @returns The pool.
  * @throws {VirstorError} `not-found` if a component is missing, `corrupt`,
@@ -53,22 +66,31 @@ interface Loaded {
  */
 export async function readNativePool(
   assembly: Assembly,
-  degraded: boolean,
+  options: ReadOptions,
   damaged: DamageSink,
 ): Promise<StoredPool> {
-  const { name, found, faults } = assembly;
-  const components = found.map((one) => withSuperblock(name, one));
-  const plan = planNativeMembers(name, components);
-  const missing = missingOf(plan);
-  if (missing.length > 0 && !degraded) {
-    const which = missing.map(({ index, uuid }) => `${index} (${uuid})`);
+  const { name, faults } = assembly;
+  const { degraded } = options;
+  const plan = planOf(assembly, options);
+  const stale = new Map<NativeComponent, string>(plan.contradicting);
+  for (const one of plan.members) {
+    if (one === undefined || !isRolledBack(one, plan.truth)) continue;
+    const finding = rolledBack(one, plan.truth);
+    if (degraded) stale.set(one, finding.what);
+    else damaged(finding);
+  }
+  const lacking = missingOf(plan);
+  if (lacking.length > 0 && !degraded) {
+    const which = lacking.map(({ index, uuid }) => `${index} (${uuid})`);
     throw missingError(name, which, plan.members.length, faults);
   }
+  const loaded = degraded
+    ? await loadSound(plan, stale, damaged)
+    : await load(plan, damaged);
+  if (!loaded.isDamaged) loaded.stale.forEach((finding) => damaged(finding));
   const { truth } = plan;
-  for (const one of plan.members) {
-    if (one && isRolledBack(one, truth)) damaged(rolledBack(one, truth));
-  }
-  const loaded = await load(plan, damaged);
+  const missing = missingOf(loaded.plan);
+  const left = [...stale].map(([{ path }, what]) => ({ path, what }));
   return {
     name,
     id: truth.poolUuid,
@@ -76,11 +98,46 @@ export async function readNativePool(
     format: loaded.format,
     map: loaded.read.map,
     missing,
-    warnings: warningsOf(plan, missing),
+    stale: left,
+    warnings: warningsOf(plan, missing, left),
     readOnlyReason: readOnlyReason(name, plan),
+    writeReason: "",
     notices: noticesOf(loaded),
     recover: (onEvent) => recover(assembly, loaded, onEvent),
   };
+}
+
+function planOf(
+  { name, found }: Assembly,
+  { degraded, aside = [] }: ReadOptions,
+): Plan {
+  const components = found.filter((one) => !aside.includes(one))
+    .map((one) => withSuperblock(name, one));
+  const plan = planNativeMembers(name, components, degraded);
+  const leaving = new Set(
+    aside.map(({ label }) => label.format === "native" && label.componentUuid),
+  );
+  const stays = plan.truth.members.map(({ uuid }, index) =>
+    !leaving.has(uuid) || plan.members[index] !== undefined
+  );
+  const staying = <T>(all: readonly T[]) => all.filter((_, i) => stays[i]);
+  return {
+    ...plan,
+    written: plan.truth,
+    truth: { ...plan.truth, members: staying(plan.truth.members) },
+    members: staying(plan.members),
+  };
+}
+
+/** The same, but some members count as missing. */
+function without(
+  plan: Plan,
+  stale: ReadonlyMap<NativeComponent, string>,
+): Plan {
+  const members = plan.members.map((one) =>
+    one !== undefined && stale.has(one) ? undefined : one
+  );
+  return { ...plan, members };
 }
 
 function withSuperblock(name: string, one: OpenComponent): NativeComponent {
@@ -92,33 +149,8 @@ function withSuperblock(name: string, one: OpenComponent): NativeComponent {
     );
   }
   const { superblock, slot, otherFault } = readSuperblock(one.device);
-  return { ...one, label: superblock, slot, otherFault };
-}
-
-/**
- * Whether a component is one of an earlier time. A clean stop comes after all
- * members have the generation before it, so none can have missed two.
- */
-function isRolledBack(
-  { label, otherFault }: NativeComponent,
-  { clean, generation }: Superblock,
-): boolean {
-  return clean && label.generation < generation - 1 &&
-    otherFault === undefined;
-}
-
-function rolledBack(
-  { path, label }: NativeComponent,
-  { generation }: Superblock,
-): Finding {
-  return {
-    kind: "behind",
-    severity: "damage",
-    what: `It is as it was at generation ${label.generation}, the pool's is ` +
-      `${generation}: it was put back from a copy, or has lost writes`,
-    where: path,
-    effect: "what was written to it since then is not there",
-  };
+  const other = readOlderSuperblock(one.device, 1 - slot);
+  return { ...one, label: superblock, slot, other, otherFault };
 }
 
 function missingOf({ truth, members }: Plan): MissingMember[] {
@@ -130,12 +162,17 @@ function missingOf({ truth, members }: Plan): MissingMember[] {
 function warningsOf(
   { truth }: Plan,
   missing: readonly MissingMember[],
+  stale: readonly StaleMember[],
 ): string[] {
   if (missing.length === 0) return [];
   const which = missing.map(({ index, uuid }) => `${index} (${uuid})`);
   const warnings = [
     `Components are missing: ${which.join(", ")}; what may be on them cannot ` +
     "be read",
+    ...stale.map(({ path, what }) =>
+      `"${path}" is left out, it is stale: ${what.charAt(0).toLowerCase()}` +
+      what.slice(1)
+    ),
   ];
   if (!truth.clean) {
     warnings.push(
@@ -158,7 +195,7 @@ function readOnlyReason(name: string, { members }: Plan): string {
 async function load(plan: Plan, damaged: DamageSink): Promise<Loaded> {
   const { truth } = plan;
   const members = new Map<Component, NativeMember>();
-  const digests = new Map<ChunkTable, number>();
+  const components = new Map<Component, NativeComponent>();
   for (const [index, one] of plan.members.entries()) {
     if (one === undefined) continue;
     const { device, label, slot } = one;
@@ -174,10 +211,7 @@ async function load(plan: Plan, damaged: DamageSink): Promise<Loaded> {
     const uuid = label.componentUuid;
     const table = tableOf(device, uuid, truth.chunkSize);
     members.set(component, { uuid, table, slot });
-    // What a superblock says that is not the newest holds no more.
-    const isNewest = label.generation === truth.generation &&
-      one.otherFault === undefined;
-    if (isNewest && label.clean) digests.set(table, label.tableDigest);
+    components.set(component, one);
   }
   const virtualChunks = truth.virtualSize / truth.chunkSize;
   let isDamaged = false;
@@ -185,37 +219,43 @@ async function load(plan: Plan, damaged: DamageSink): Promise<Loaded> {
     isDamaged = true;
     damaged(finding);
   });
-  for (const [table, digest] of digests) {
-    if (table.digest !== digest && !isDamaged) damaged(otherTable(table));
-  }
+  const tables = [...members].flatMap(([component, { table: { digest } }]) => {
+    const one = components.get(component);
+    return one === undefined ? [] : [{ component: one, digest }];
+  });
+  const stale = findStaleTables(tables, truth);
   const { generation } = truth;
   const { sequence, map } = read;
   const state = { generation, sequence, map, members };
-  return { plan, format: new NativeFormat(truth, state), read };
+  const format = new NativeFormat(truth, state);
+  return { plan, members, format, read, stale, isDamaged };
 }
 
-/** A table that is not the one of which its superblock tells. */
-function otherTable({ device }: ChunkTable): Finding {
-  return {
-    kind: "lost-page",
-    severity: "damage",
-    what: "The chunk table is not as it was when the pool was stopped: pages " +
-      "of it were lost, or put back from a copy",
-    where: device.path,
-    effect: "data of this component may be missing, or be older ones",
-  };
+/** Reads what is there without those whose tables turn out to be stale. */
+async function loadSound(
+  plan: Plan,
+  stale: Map<NativeComponent, string>,
+  damaged: DamageSink,
+): Promise<Loaded> {
+  // What is damaged may be so only because of these.
+  const loaded = await load(without(plan, stale), () => {});
+  if (!loaded.isDamaged && loaded.stale.size === 0) return loaded;
+  for (const [one, { what }] of loaded.stale) stale.set(one, what);
+  return await load(without(plan, stale), damaged);
 }
 
 /** Finishes or takes back what a stop left half done. */
 async function recover(
   { found }: Assembly,
-  { plan, format, read }: Loaded,
+  loaded: Loaded,
   onEvent: (event: PoolEvent) => void,
 ): Promise<ReadonlyMap<Component, readonly number[]>> {
+  const { plan, format, read } = loaded;
   const say = (message: string) => onEvent({ kind: "recovered", message });
   // What was read may be in the page cache only, from a process that was
   // killed. Nothing is concluded from it before it cannot go away any more.
   for (const { device } of found) await device.flush();
+  await bringUpToDate(loaded);
   await format.begin();
   for (const { table, position, finding } of read.unsound) {
     table.blank(position);
@@ -239,6 +279,29 @@ async function recover(
     say(`"${one.path}" is left out: ${staleText(one, plan)}`);
   }
   return read.superseded;
+}
+
+/**
+ * Gives members that have missed the generation that counts that generation,
+ * durably: only then the next one may be written, so that no member ever
+ * misses two.
+ */
+async function bringUpToDate({ plan, members }: Loaded): Promise<void> {
+  const { clean, generation } = plan.written;
+  const behind = [...members].filter(([{ index }]) =>
+    (plan.members[index]?.label.generation ?? 0) < generation
+  );
+  for (const [{ device, geometry }, member] of behind) {
+    const superblock = {
+      ...plan.written,
+      componentUuid: member.uuid,
+      componentSize: geometry.size,
+      tableDigest: clean ? member.table.digest : 0,
+    };
+    member.slot = 1 - member.slot;
+    writeSuperblock(device, superblock, member.slot);
+  }
+  for (const [{ device }] of behind) await device.flush();
 }
 
 function noticesOf({ plan, read }: Loaded): Finding[] {

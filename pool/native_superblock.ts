@@ -5,6 +5,7 @@
  */
 
 import {
+  decodeSuperblock,
   encodeSuperblock,
   isSuperblock,
   newerSuperblock,
@@ -14,7 +15,11 @@ import {
   superblockPosition,
   superblockWriteSize,
 } from "../metadata/mod.ts";
-import type { NewerSuperblock, Superblock } from "../metadata/mod.ts";
+import type {
+  DecodedSuperblock,
+  NewerSuperblock,
+  Superblock,
+} from "../metadata/mod.ts";
 import { VirstorError } from "../errors.ts";
 import type { ComponentDevice } from "./component.ts";
 
@@ -57,6 +62,29 @@ export function readSuperblock(device: ComponentDevice): NewerSuperblock {
   const slots = new Uint8Array(ALL_SLOTS_BYTES);
   device.read(slots, position);
   return newerSuperblock(slots, device.size, device.path);
+}
+
+/**
+ * Reads the older superblock of a component.
+ *
+ * @param device The open component.
+ * @param slot Where it is: the slot that does not count.
+ * @returns The superblock; undefined if it is not sound.
+ * @throws {VirstorError} `io`.
+ */
+export function readOlderSuperblock(
+  device: ComponentDevice,
+  slot: number,
+): DecodedSuperblock | undefined {
+  const position = superblockPosition(device.size, slot);
+  const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
+  device.read(bytes, position);
+  try {
+    return decodeSuperblock(bytes, position, device.path);
+  } catch (error) {
+    if (error instanceof VirstorError) return undefined;
+    throw error;
+  }
 }
 
 /**

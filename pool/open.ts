@@ -7,19 +7,19 @@
 
 import type { ErrorCode } from "../errors.ts";
 import { counted, VirstorError } from "../errors.ts";
-import type { Assembly } from "./assemble.ts";
+import type { AssembleOptions, Assembly } from "./assemble.ts";
 import { assemble, closeOthers } from "./assemble.ts";
 import { openFileDevice } from "./component.ts";
 import type { OpenDevice } from "./component.ts";
 import type { ResumeOptions } from "./evacuation_status.ts";
 import type { Finding } from "./findings.ts";
 import { readFreebsdPool } from "./freebsd_open.ts";
+import type { ReadOptions } from "./native_open.ts";
 import { readNativePool } from "./native_open.ts";
 import { refuseWriters } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
 import { Pool } from "./pool.ts";
 import type { FullPolicy, PoolEvent, PoolSettings } from "./settings.ts";
-import type { PoolStatus } from "./status.ts";
 import type { DamageSink, StoredPool } from "./stored_pool.ts";
 
 const DEFAULT_MAX_DELAYED_BYTES = 64 << 20;
@@ -35,11 +35,27 @@ const DAMAGE_CODES: ReadonlySet<ErrorCode> = new Set([
   "unsupported",
 ]);
 
-/** How a pool is opened. */
-export interface PoolOptions {
+/** Which pool is meant, and where else its components may be. */
+export interface PoolPlaces {
   /** Which pool; needed only if the paths hold several. */
   readonly name?: string;
-  /** Refuse writes; the files are not written at all. */
+  /** Which of the pools of that name, if that is known. */
+  readonly id?: string;
+  /**
+   * Where else components may be. They are looked at only if those at the
+   * paths are not the whole pool: a copy that lies around there is no matter.
+   */
+  readonly others?: readonly string[];
+  /** How components are opened. */
+  readonly openDevice?: OpenDevice;
+}
+
+/** How a pool is opened. */
+export interface PoolOptions extends PoolPlaces {
+  /**
+   * Refuse writes; the files are not written at all. A pool of format 1 of
+   * which FreeBSD has put data into a label is always opened so.
+   */
   readonly readOnly?: boolean;
   /**
    * Open it although components are missing, read-only: what may be on them
@@ -60,8 +76,6 @@ export interface PoolOptions {
   readonly evacuation?: ResumeOptions;
   /** Told what happens. */
   readonly onEvent?: (event: PoolEvent) => void;
-  /** How components are opened. */
-  readonly openDevice?: OpenDevice;
 }
 
 /**
@@ -78,7 +92,7 @@ export async function openPool(
   options: PoolOptions = {},
 ): Promise<Pool> {
   const degraded = options.degraded ?? false;
-  const readOnly = degraded || (options.readOnly ?? false);
+  const isReader = degraded || (options.readOnly ?? false);
   const fullTimeout = options.fullTimeout ?? 0;
   if (!(fullTimeout >= 0 && fullTimeout <= FULL_TIMEOUT_MAX)) {
     throw new VirstorError(
@@ -87,20 +101,20 @@ export async function openPool(
         `${FULL_TIMEOUT_MAX} seconds`,
     );
   }
-  const { name, openDevice = openFileDevice } = options;
   const assembly = await withPatience(() =>
-    assemble(paths, { name, readOnly, openDevice })
+    assemble(paths, { ...placesOf(options), readOnly: isReader })
   );
   try {
-    if (!readOnly) {
+    if (!isReader) {
       for (const { device } of assembly.found) await refuseWriters(device);
     }
-    const stored = await readPool(assembly, degraded, (finding) => {
+    const stored = await readPool(assembly, { degraded }, (finding) => {
       throw damagedError(assembly.name, finding);
     });
-    if (!readOnly && stored.readOnlyReason !== "") {
+    if (!isReader && stored.readOnlyReason !== "") {
       throw new VirstorError("unsupported", stored.readOnlyReason);
     }
+    const readOnly = isReader || stored.writeReason !== "";
     const settings = settingsOf(stored, { ...options, readOnly, fullTimeout });
     const freed = readOnly ? undefined : await stored.recover(settings.onEvent);
     await closeOthers(assembly, stored.format.members);
@@ -113,6 +127,18 @@ export async function openPool(
   }
 }
 
+/**
+ * Where to look, and how.
+ *
+ * @param places What the caller says of it.
+ * @returns What assembling takes.
+ */
+export function placesOf(
+  { name, id, others, openDevice = openFileDevice }: PoolPlaces,
+): Omit<AssembleOptions, "readOnly"> {
+  return { name, id, others, openDevice };
+}
+
 function settingsOf(
   stored: StoredPool,
   options: PoolOptions & { readOnly: boolean; fullTimeout: number },
@@ -122,6 +148,7 @@ function settingsOf(
     id: stored.id,
     chunkSize: stored.chunkSize,
     readOnly: options.readOnly,
+    writeReason: stored.writeReason,
     missing: stored.missing,
     warnings: stored.warnings,
     onFull: options.onFull ?? "delay",
@@ -139,7 +166,7 @@ function settingsOf(
  * Reads a pool of either format.
  *
  * @param assembly Its components.
- * @param degraded Whether components may be missing.
+ * @param options Which components may be missing.
  * @param damaged Told of what cannot be used.
  * @returns The pool.
  * @throws {VirstorError} `not-found` if a component is missing, `corrupt`,
@@ -147,14 +174,14 @@ function settingsOf(
  */
 export function readPool(
   assembly: Assembly,
-  degraded: boolean,
+  options: ReadOptions,
   damaged: DamageSink,
 ): Promise<StoredPool> {
   const formats = new Set(assembly.found.map(({ label }) => label.format));
   if (formats.has("native")) {
-    return readNativePool(assembly, degraded, damaged);
+    return readNativePool(assembly, options, damaged);
   }
-  if (degraded) {
+  if (options.degraded) {
     throw new VirstorError(
       "unsupported",
       `Cannot open pool "${assembly.name}" degraded: only pools of the ` +
@@ -162,29 +189,6 @@ export function readPool(
     );
   }
   return readFreebsdPool(assembly, damaged);
-}
-
-/**
- * Looks at a stopped pool, without writing to it.
- *
- * @param paths Where its components are.
- * @param name Which pool; needed only if the paths hold several.
- * @returns Its status.
- * @throws {VirstorError} As {@linkcode openPool}.
- */
-export async function inspectComponents(
-  paths: readonly string[],
-  name?: string,
-): Promise<PoolStatus> {
-  const pool = await openPool(paths, {
-    readOnly: true,
-    ...name === undefined ? {} : { name },
-  });
-  try {
-    return pool.status();
-  } finally {
-    await pool.close();
-  }
 }
 
 /**
@@ -199,18 +203,18 @@ export async function inspectComponents(
  */
 export async function checkComponents(
   paths: readonly string[],
-  options: { name?: string; openDevice?: OpenDevice } = {},
+  options: PoolPlaces = {},
 ): Promise<{ name: string; findings: Finding[] }> {
-  const { name = "", openDevice = openFileDevice } = options;
+  const { name = "" } = options;
   try {
     const assembly = await withPatience(() =>
-      assemble(paths, { name: options.name, readOnly: true, openDevice })
+      assemble(paths, { ...placesOf(options), readOnly: true })
     );
     try {
       const findings: Finding[] = [];
       const stored = await readPool(
         assembly,
-        false,
+        { degraded: false },
         (finding) => findings.push(finding),
       );
       findings.unshift(...stored.notices);
@@ -232,11 +236,11 @@ export async function checkComponents(
 }
 
 function damagedError(name: string, finding: Finding): VirstorError {
-  const { what, where } = finding;
+  const { what, where, advice = "virstor check tells more" } = finding;
   return new VirstorError(
     "corrupt",
     `Cannot open pool "${name}": ${what.charAt(0).toLowerCase()}` +
-      `${what.slice(1)} ("${where}"), virstor check tells more`,
+      `${what.slice(1)} ("${where}"), ${advice}`,
   );
 }
 

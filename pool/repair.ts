@@ -9,22 +9,25 @@ import { VirstorError } from "../errors.ts";
 import type { Assembly } from "./assemble.ts";
 import { assemble } from "./assemble.ts";
 import { openFileDevice } from "./component.ts";
-import type { OpenDevice } from "./component.ts";
 import { wipeDeviceLabels } from "./component_label.ts";
 import type { Finding } from "./findings.ts";
+import type { PoolPlaces } from "./open.ts";
 import { checkComponents, readPool } from "./open.ts";
 import { refuseWriters } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
+import { putAside } from "./put_aside.ts";
+import type { RepairTask as Task } from "./put_aside.ts";
 import { rebuildSuperblocks } from "./rebuild_superblock.ts";
 
 /** How a pool is repaired. */
-export interface RepairOptions {
-  /** Which pool; needed only if the paths hold several. */
-  readonly name?: string;
+export interface RepairOptions extends PoolPlaces {
   /** Only say what would be done. */
   readonly dryRun?: boolean;
-  /** How components are opened. */
-  readonly openDevice?: OpenDevice;
+  /**
+   * Stale components that the pool is to do without. What only they hold is
+   * lost. The files are not written.
+   */
+  readonly acceptStale?: readonly string[];
 }
 
 /** What was done, or would be. */
@@ -35,6 +38,8 @@ export interface RepairReport {
   readonly repaired: readonly Finding[];
   /** What cannot be put right without guessing; then nothing was written. */
   readonly refused: readonly Finding[];
+  /** The components of the pool, if there are fewer than before. */
+  readonly members?: readonly string[];
 }
 
 /**
@@ -44,35 +49,32 @@ export interface RepairReport {
  * @param paths Where its components are.
  * @param options How.
  * @returns What was done.
- * @throws {VirstorError} `busy`, `invalid`, `io`.
+ * @throws {VirstorError} `busy`, `invalid`, `io`; with `acceptStale` also
+ *   `unsupported`, and `invalid` if one of them is not stale.
  */
 export async function repairComponents(
   paths: readonly string[],
   options: RepairOptions = {},
 ): Promise<RepairReport> {
-  const { name, dryRun = false, openDevice = openFileDevice } = options;
-  const which = name === undefined ? {} : { name };
-  const rebuilt = await rebuild(paths, { ...which, dryRun, openDevice });
+  const { dryRun = false, openDevice = openFileDevice } = options;
+  const task: Task = { ...options, dryRun, openDevice };
+  const { acceptStale = [] } = options;
+  if (acceptStale.length > 0) return await putAside(paths, acceptStale, task);
+  const rebuilt = await rebuild(paths, task);
   if (dryRun && rebuilt.findings.length > 0) {
     // What else there is shows only once these are written.
     return { name: rebuilt.name, repaired: rebuilt.findings, refused: [] };
   }
-  const checked = await checkComponents(paths, { ...which, openDevice });
+  const checked = await checkComponents(paths, task);
   const notices = checked.findings.filter(isRepairable);
   const refused = checked.findings.filter((one) => !isRepairable(one));
   const repaired = [...rebuilt.findings];
   if (refused.length === 0 && notices.length > 0) {
-    const reason = await putRight(paths, { ...which, dryRun, openDevice });
+    const reason = await putRight(paths, task);
     if (reason === "") repaired.push(...notices);
     else refused.push(readOnlyFinding(reason));
   }
   return { name: checked.name, repaired, refused };
-}
-
-interface Task {
-  readonly name?: string;
-  readonly dryRun: boolean;
-  readonly openDevice: OpenDevice;
 }
 
 function readOnlyFinding(what: string): Finding {
@@ -129,7 +131,7 @@ async function putRight(
     if (!task.dryRun) {
       for (const { device } of assembly.found) await refuseWriters(device);
     }
-    const stored = await readPool(assembly, false, ({ what }) => {
+    const stored = await readPool(assembly, { degraded: false }, ({ what }) => {
       throw new VirstorError("corrupt", what);
     });
     if (task.dryRun || stored.readOnlyReason !== "") {

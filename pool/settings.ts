@@ -34,9 +34,9 @@ export interface PoolEvent {
 export interface MissingMember {
   /** Its place among the components, from 0. */
   readonly index: number;
-  /** Its UUID. */
+  /** Its UUID; "" in format 1. */
   readonly uuid: string;
-  /** Chunks on it. */
+  /** Chunks on it; 0 in format 1, where only its own label tells. */
   readonly chunkCount: number;
 }
 
@@ -50,6 +50,8 @@ export interface PoolSettings {
   readonly chunkSize: number;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
+  /** Why they are, if nobody asked for it; else "", or absent. */
+  readonly writeReason?: string;
   /** Members that are not there; the pool is degraded, and read-only. */
   readonly missing: readonly MissingMember[];
   /** What is to be warned of as long as it is open, a sentence each. */

@@ -99,11 +99,14 @@ export interface PoolStatus {
   readonly id: string;
   /** Its format. */
   readonly format: FormatName;
-  /** Whether it takes writes. */
-  readonly state: "open" | "failed" | "closed";
+  /** Whether it takes writes; `stopped` if nothing has it open. */
+  readonly state: "open" | "failed" | "closed" | "stopped";
   /** Why it takes none any more; "" if it does. */
   readonly reason: string;
-  /** Whether it was opened for reading only. */
+  /**
+   * Whether it was opened for reading only; of a stopped pool whether it can
+   * only be.
+   */
   readonly readOnly: boolean;
   /** Members that are not there: what may be on them cannot be read. */
   readonly missing: readonly MissingMember[];
@@ -161,7 +164,7 @@ export interface StatusSource {
   /** What does not change. */
   readonly settings: PoolSettings;
   /** The components. */
-  readonly format: PoolFormat;
+  readonly format: Pick<PoolFormat, "name" | "members">;
   /** Bytes of the virtual disk. */
   readonly virtualSize: number;
   /** Components that are being evacuated. */
@@ -169,7 +172,10 @@ export interface StatusSource {
   /** Chunks that are mapped. */
   readonly mapped: number;
   /** Writes that wait. */
-  readonly delayed: DelayedWrites;
+  readonly delayed: Pick<
+    DelayedWrites,
+    "size" | "bytes" | "oldestMs" | "total" | "timedOut" | "cancelled"
+  >;
   /** What was done. */
   readonly counters: PoolCounters;
   /** Whether it takes writes. */

@@ -11,6 +11,14 @@ import type { ForwardMap } from "./forward_map.ts";
 import type { PoolFormat } from "./pool_format.ts";
 import type { MissingMember, PoolEvent } from "./settings.ts";
 
+/** A member that is there, but of an earlier time than the pool. */
+export interface StaleMember {
+  /** Where it is. */
+  readonly path: string;
+  /** What tells so, a sentence. */
+  readonly what: string;
+}
+
 /** What was read of a pool. */
 export interface StoredPool {
   /** Its name. */
@@ -25,10 +33,14 @@ export interface StoredPool {
   readonly map: ForwardMap;
   /** Members that are not there. */
   readonly missing: readonly MissingMember[];
+  /** Those of them that are there, but of an earlier time. */
+  readonly stale: readonly StaleMember[];
   /** What is to be warned of as long as it is open, a sentence each. */
   readonly warnings: readonly string[];
   /** Why it may only be read; "" if it may be written. */
   readonly readOnlyReason: string;
+  /** Why every open of it is one for reading only; "" if that is not so. */
+  readonly writeReason: string;
   /** What a stop left half done, or is damaged and can be put right. */
   readonly notices: readonly Finding[];
 

@@ -10,11 +10,13 @@ import { messageOf, VirstorError } from "../errors.ts";
 import type { ComponentLabel } from "./component_label.ts";
 import { poolIdOf, readComponentLabel } from "./component_label.ts";
 import type { Effort } from "./moved_label.ts";
-import { truthAmong } from "./native_members.ts";
+import { placesOf } from "./places.ts";
 import type { FormatName } from "./pool_format.ts";
 
 /** Of a directory with more files none is searched for labels thoroughly. */
 const THOROUGH_MAX = 16;
+/** How often a label that makes no sense is read. */
+const LABEL_TRIES = 3;
 
 /** A file that carries a label. */
 export interface TastedComponent {
@@ -91,7 +93,16 @@ export function readLabel(path: string): ComponentLabel {
 function tasteFile(path: string, effort: Effort): ComponentLabel {
   const device = new FileDevice(path, { readOnly: true });
   try {
-    return readComponentLabel(device, effort);
+    // There is no lock: another process may be writing the label just now.
+    for (let tries = 1;; tries++) {
+      try {
+        return readComponentLabel(device, effort);
+      } catch (error) {
+        const isTorn = error instanceof VirstorError &&
+          error.code === "corrupt";
+        if (!isTorn || tries === LABEL_TRIES) throw error;
+      }
+    }
   } finally {
     device.close();
   }
@@ -157,7 +168,7 @@ function groupPools(
   const pools = [...groups.values()].flatMap((components): TastedPool[] => {
     const [first] = components;
     if (first === undefined) return [];
-    const { count, indexOf } = orderOf(components);
+    const { count, indexOf } = placesOf(components.map((one) => one.label));
     const members = components.filter((one) => indexOf(one.label) >= 0)
       .toSorted((a, b) => indexOf(a.label) - indexOf(b.label));
     for (const { path } of components) {
@@ -174,28 +185,4 @@ function groupPools(
     return [{ name, id, format, components: members, count, missing }];
   });
   return pools.toSorted((a, b) => a.name < b.name ? -1 : 1);
-}
-
-/** How many components a pool has, and the place of each among them. */
-function orderOf(components: readonly TastedComponent[]): {
-  count: number;
-  indexOf: (label: ComponentLabel) => number;
-} {
-  const labels = components.map(({ label }) => label);
-  const natives = labels.filter((label) => label.format === "native");
-  if (natives.length > 0) {
-    const { members } = truthAmong(natives);
-    const indexes = new Map(members.map(({ uuid }, index) => [uuid, index]));
-    return {
-      count: members.length,
-      indexOf: (label) =>
-        label.format === "native" ? indexes.get(label.componentUuid) ?? -1 : -1,
-    };
-  }
-  const lowest = labels.filter((label) => label.format === "freebsd")
-    .toSorted((a, b) => a.index - b.index);
-  return {
-    count: lowest[0]?.count ?? 0,
-    indexOf: (label) => label.format === "freebsd" ? label.index : -1,
-  };
 }

@@ -5,15 +5,15 @@
  */
 
 import { counted, printable } from "../../errors.ts";
-import { type AddResult, openPool } from "../../pool/mod.ts";
+import { openPool } from "../../pool/mod.ts";
 import { addComponents } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
-import type { AddRequest } from "../control_protocol.ts";
+import type { AddAnswer, AddRequest } from "../control_protocol.ts";
 import { EXIT_OK } from "../exit_code.ts";
 import { refuseKnownComponents } from "../known_component.ts";
-import { absolutePaths, locateComponents } from "../locate.ts";
-import { print, withProgress } from "../output.ts";
+import { absolutePaths, withComponents } from "../locate.ts";
+import { print, printWarnings, withProgress } from "../output.ts";
 import { formatSize, parseSize } from "../size.ts";
 
 /**
@@ -45,8 +45,9 @@ export async function run(
     `Adding to pool "${name}"`,
     add(stateDirectory, name, request),
   );
-  const { components } = result;
+  const { components, warnings } = result;
   print(`Added ${counted(components.length, "component")} to pool "${name}"`);
+  printWarnings(warnings.map((warning) => warningText(name, warning)));
   if (invocation.flag("verbose")) {
     for (const { index, path, size, chunkCount } of components) {
       const chunks = counted(chunkCount, "chunk");
@@ -56,15 +57,24 @@ export async function run(
   return EXIT_OK;
 }
 
+/** The registry does not know of the components: what that means. */
+function warningText(name: string, warning: string): string {
+  return `${warning}; pool "${name}" has its new components, and finds them ` +
+    "beside the others, but where they are elsewhere say so with --component, " +
+    "or run virstor taste";
+}
+
 async function add(
   stateDirectory: string,
   name: string,
   request: AddRequest,
-): Promise<AddResult> {
+): Promise<AddAnswer> {
   const served = await callServer(stateDirectory, name, "add", request);
   if (served !== undefined) return served.answer;
-  const paths = await locateComponents(stateDirectory, name);
-  const pool = await openPool(paths, { name });
+  const pool = await withComponents(
+    { stateDirectory, name },
+    ({ paths, options }) => openPool(paths, options),
+  );
   try {
     return await addComponents(stateDirectory, pool, request);
   } finally {

@@ -8,8 +8,8 @@ import { checkComponents, type Finding } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import { EXIT_DAMAGED, EXIT_OK } from "../exit_code.ts";
-import { findingText } from "../finding_text.ts";
-import { locateComponents } from "../locate.ts";
+import { findingText, isMissing } from "../finding_text.ts";
+import { withComponents } from "../locate.ts";
 import { print, printJson, withProgress } from "../output.ts";
 
 /**
@@ -48,6 +48,10 @@ async function check(
 ): Promise<readonly Finding[]> {
   const served = await callServer(stateDirectory, name, "check", null);
   if (served !== undefined) return served.answer;
-  const paths = await locateComponents(stateDirectory, name);
-  return (await checkComponents(paths, { name })).findings;
+  return await withComponents(
+    { stateDirectory, name },
+    async ({ paths, options }) =>
+      (await checkComponents(paths, options)).findings,
+    (findings) => findings.some(isMissing),
+  );
 }

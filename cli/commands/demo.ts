@@ -10,7 +10,6 @@ import { labelPool, taste } from "../../pool/mod.ts";
 import { DEFAULT_ADDRESS, parseListenAddress } from "../address.ts";
 import type { Environment, Invocation } from "../command.ts";
 import type { StatusReport } from "../control_protocol.ts";
-import { locateComponents } from "../locate.ts";
 import { print, printNotices } from "../output.ts";
 import { prepareRegistry, readRegistry, registerPool } from "../registry.ts";
 import { plainConduct, servePools } from "../service.ts";
@@ -49,13 +48,7 @@ export async function run(
     : resolve(DIRECTORY, "state");
   return await servePools({
     stateDirectory,
-    pools: [{
-      name: NAME,
-      findComponents: async () => {
-        await makePool(stateDirectory);
-        return await locateComponents(stateDirectory, NAME);
-      },
-    }],
+    pools: [{ name: NAME, prepare: () => makePool(stateDirectory) }],
     poolOptions: {},
     conduct: plainConduct(address),
     onReady: (report) => {

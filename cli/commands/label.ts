@@ -15,7 +15,7 @@ import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
 import { refuseKnownComponents } from "../known_component.ts";
 import { absolutePaths } from "../locate.ts";
-import { print, printNotices, withProgress } from "../output.ts";
+import { print, printNotices, printWarnings, withProgress } from "../output.ts";
 import { prepareRegistry, readRegistry, registerPool } from "../registry.ts";
 import { formatSize, parseSize } from "../size.ts";
 import { textTable } from "../text_table.ts";
@@ -59,8 +59,9 @@ export async function run(
       ...createSize !== undefined && { createSize },
     }),
   );
-  await registerPool(stateDirectory, result);
+  const warnings = await register(stateDirectory, result);
   printNotices(result.notices);
+  printWarnings(warnings);
   print(summary(result));
   if (invocation.flag("verbose")) print(componentTable(result));
   return EXIT_OK;
@@ -82,6 +83,22 @@ function sizeOption(
 ): number | undefined {
   const text = invocation.value(option);
   return text === undefined ? undefined : parseSize(text, what);
+}
+
+/** The pool is made: that the registry cannot be told does not undo it. */
+async function register(
+  stateDirectory: string,
+  result: LabelResult,
+): Promise<string[]> {
+  try {
+    await registerPool(stateDirectory, result);
+    return [];
+  } catch (error) {
+    if (!(error instanceof VirstorError)) throw error;
+    return [
+      `${error.message}, or virstor taste, to find pool "${result.name}"`,
+    ];
+  }
 }
 
 /**

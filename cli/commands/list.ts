@@ -7,6 +7,7 @@
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
 import { print, printJson, withProgress } from "../output.ts";
+import { surveyedState } from "../pool_state.ts";
 import { formatSize } from "../size.ts";
 import { surveyAll, type SurveyedPool } from "../survey.ts";
 import { textPairs } from "../text_table.ts";
@@ -50,18 +51,20 @@ interface PoolFacts {
   readonly error: string | null;
 }
 
-function facts({ entry, report, error }: SurveyedPool): PoolFacts {
+function facts(surveyed: SurveyedPool): PoolFacts {
+  const { name, entry, report, error } = surveyed;
   const { pool, server } = report ?? { pool: null, server: null };
   return {
-    name: entry.name,
-    id: pool?.id ?? entry.id,
-    state: error?.code ??
-      (pool?.state === "failed" ? "failed" : server ? "served" : "stopped"),
+    name,
+    id: pool?.id ?? entry?.id ?? "",
+    state: surveyedState(surveyed).state,
     uri: server?.uri ?? null,
     format: pool?.format ?? null,
     virtualSize: pool?.virtualSize ?? null,
     chunkSize: pool?.chunkSize ?? null,
-    components: pool?.components.map(({ path }) => path) ?? entry.components,
+    components: error === undefined && pool !== null
+      ? pool.components.map(({ path }) => path)
+      : entry?.components ?? [],
     error: error?.message ?? null,
   };
 }

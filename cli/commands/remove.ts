@@ -6,13 +6,18 @@
  */
 
 import { counted, isOrAre, printable, VirstorError } from "../../errors.ts";
-import { openPool, type Pool, type RemovePlan } from "../../pool/mod.ts";
+import {
+  openPool,
+  type Pool,
+  type PoolOptions,
+  type RemovePlan,
+} from "../../pool/mod.ts";
 import { registerOpenPool, SERVED_EVACUATION_RATE } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import { forgetRate, rememberRate } from "../evacuation_rate.ts";
 import { EXIT_CODES, EXIT_OK } from "../exit_code.ts";
-import { absolutePaths, locateComponents } from "../locate.ts";
+import { absolutePaths, withComponents } from "../locate.ts";
 import { print, printJson, withProgress } from "../output.ts";
 import { obeySignals } from "../signals.ts";
 import { formatSize, parseSize } from "../size.ts";
@@ -85,15 +90,21 @@ function checkOptions(invocation: Invocation): void {
   );
 }
 
-async function plan(
-  { stateDirectory, name, paths }: Removal,
-): Promise<RemovePlan> {
+/** Opens the stopped pool. */
+function open(pool: Removal, more: PoolOptions): Promise<Pool> {
+  return withComponents(
+    { stateDirectory: pool.stateDirectory, name: pool.name },
+    ({ paths, options }) => openPool(paths, { ...options, ...more }),
+  );
+}
+
+async function plan(removal: Removal): Promise<RemovePlan> {
+  const { stateDirectory, name, paths } = removal;
   const served = await callServer(stateDirectory, name, "planRemove", {
     paths,
   });
   if (served !== undefined) return served.answer;
-  const members = await locateComponents(stateDirectory, name);
-  const pool = await openPool(members, { name, readOnly: true });
+  const pool = await open(removal, { readOnly: true });
   try {
     return pool.planRemove(paths);
   } finally {
@@ -101,17 +112,15 @@ async function plan(
   }
 }
 
-async function cancel(
-  { stateDirectory, name, paths }: Removal,
-): Promise<Outcome> {
+async function cancel(removal: Removal): Promise<Outcome> {
+  const { stateDirectory, name, paths } = removal;
   const served = await callServer(stateDirectory, name, "cancelRemove", {
     paths,
   });
   if (served !== undefined) {
     return { removed: [], evacuating: [], ...served.answer };
   }
-  const members = await locateComponents(stateDirectory, name);
-  const pool = await openPool(members, { name, evacuation: { paused: true } });
+  const pool = await open(removal, { evacuation: { paused: true } });
   try {
     return { removed: [], evacuating: [], ...await pool.cancelRemove(paths) };
   } finally {
@@ -148,9 +157,10 @@ async function remove(removal: Removal): Promise<Outcome> {
 }
 
 async function removeFromStopped(
-  { stateDirectory, name, paths, rate, isDetached }: Removal,
+  removal: Removal,
   doing: string,
 ): Promise<Outcome> {
+  const { stateDirectory, name, paths, rate, isDetached } = removal;
   if (isDetached) {
     throw new UsageError(
       `Cannot detach from the evacuation of pool "${name}": the pool is not ` +
@@ -158,8 +168,7 @@ async function removeFromStopped(
       "Leave --detach out, or serve the pool",
     );
   }
-  const members = await locateComponents(stateDirectory, name);
-  const pool = await openPool(members, { name, evacuation: { paused: true } });
+  const pool = await open(removal, { evacuation: { paused: true } });
   try {
     const { removed, evacuating } = await withProgress(
       doing,

@@ -4,14 +4,15 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
+import { messageOf, VirstorError } from "../../errors.ts";
 import { type Finding, repairComponents } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import { EXIT_DAMAGED, EXIT_OK } from "../exit_code.ts";
-import { findingText } from "../finding_text.ts";
-import { locateComponents } from "../locate.ts";
-import { print, printJson, withProgress } from "../output.ts";
+import { findingText, isMissing } from "../finding_text.ts";
+import { absolutePaths, withComponents } from "../locate.ts";
+import { print, printJson, printNotices, withProgress } from "../output.ts";
+import { registeredSize, updatePool } from "../registry.ts";
 
 /**
  * Repairs a stopped pool, or tells what would be repaired.
@@ -30,17 +31,46 @@ export async function run(
   const stateDirectory = environment.stateDirectory();
   const dryRun = invocation.flag("dry-run");
   await refuseServed(stateDirectory, name);
-  const paths = await locateComponents(stateDirectory, name);
-  const { repaired, refused } = await withProgress(
+  const acceptStale = absolutePaths(invocation.values("accept-stale"));
+  const { repaired, refused, members } = await withProgress(
     `Repairing pool "${name}"`,
-    repairComponents(paths, { name, dryRun }),
+    withComponents(
+      { stateDirectory, name },
+      ({ paths, options }) =>
+        repairComponents(paths, { ...options, dryRun, acceptStale }),
+      (report) => report.refused.some(isMissing),
+    ),
   );
+  if (members !== undefined && !dryRun) {
+    await forgetOthers(stateDirectory, name, members);
+  }
   if (invocation.flag("json")) {
     printJson({ name, dryRun, repaired, refused });
   } else {
     show(name, repaired, refused, dryRun);
   }
   return refused.length > 0 ? EXIT_DAMAGED : EXIT_OK;
+}
+
+/** What was put aside is no component any more. */
+async function forgetOthers(
+  stateDirectory: string,
+  name: string,
+  members: readonly string[],
+): Promise<void> {
+  try {
+    await updatePool(stateDirectory, name, (entry) => {
+      if (entry === undefined) return Promise.resolve(undefined);
+      const components = members.map((path) => ({
+        path,
+        size: registeredSize(entry, path),
+      }));
+      return Promise.resolve({ name, id: entry.id, components });
+    });
+  } catch (error) {
+    // That it stays known does no harm: it is left out.
+    printNotices([messageOf(error)]);
+  }
 }
 
 async function refuseServed(
@@ -63,8 +93,9 @@ function show(
   dryRun: boolean,
 ): void {
   for (const finding of repaired) {
-    // What it means for the data is over, or what the next open would do.
-    const done = { ...finding, effect: "" };
+    // No data were lost, and what the next open would have done is done.
+    const isHarmless = finding.severity === "notice";
+    const done = isHarmless ? { ...finding, effect: "" } : finding;
     print(findingText(dryRun ? "Would repair" : "Repaired", done));
   }
   for (const finding of refused) print(findingText("Cannot repair", finding));

@@ -10,7 +10,7 @@ import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
 import type { ResizeRequest, ResizeResult } from "../control_protocol.ts";
 import { EXIT_OK } from "../exit_code.ts";
-import { locateComponents } from "../locate.ts";
+import { withComponents } from "../locate.ts";
 import { print, printNotices, withProgress } from "../output.ts";
 import { exactSize, parseSize } from "../size.ts";
 
@@ -52,8 +52,10 @@ async function resize(
 ): Promise<ResizeResult & { isServed: boolean }> {
   const served = await callServer(stateDirectory, name, "resize", request);
   if (served !== undefined) return { ...served.answer, isServed: true };
-  const paths = await locateComponents(stateDirectory, name);
-  const pool = await openPool(paths, { name });
+  const pool = await withComponents(
+    { stateDirectory, name },
+    ({ paths, options }) => openPool(paths, options),
+  );
   try {
     return { ...await resizeDisk(pool, request), isServed: false };
   } finally {

@@ -5,11 +5,7 @@
  */
 
 import type { Environment, Invocation } from "../command.ts";
-import {
-  absolutePaths,
-  assignComponents,
-  locateComponents,
-} from "../locate.ts";
+import { absolutePaths, assignComponents } from "../locate.ts";
 import { setLogStyle } from "../output.ts";
 import { conductOf, logStyleOf, poolOptionsOf } from "../serve_options.ts";
 import { servePools } from "../service.ts";
@@ -44,8 +40,7 @@ export async function run(
     stateDirectory,
     pools: names.map((name) => ({
       name,
-      findComponents: () =>
-        locateComponents(stateDirectory, name, given.get(name)),
+      named: given.get(name),
     })),
     poolOptions,
     conduct,

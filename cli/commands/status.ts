@@ -6,11 +6,11 @@
 
 import { printable } from "../../errors.ts";
 import type { Environment, Invocation } from "../command.ts";
-import type { StatusReport } from "../control_protocol.ts";
 import { EXIT_OK } from "../exit_code.ts";
-import { print, printJson, withProgress } from "../output.ts";
+import { print, printError, printJson, withProgress } from "../output.ts";
+import { stateWords, surveyedState } from "../pool_state.ts";
 import { formatSize } from "../size.ts";
-import { percent, stateText, statusText } from "../status_text.ts";
+import { percent, statusText } from "../status_text.ts";
 import { surveyAll, type SurveyedPool, surveyPool } from "../survey.ts";
 import { textTable } from "../text_table.ts";
 
@@ -33,9 +33,9 @@ export async function run(
     showAll(pools, invocation);
     return EXIT_OK;
   }
-  const reports: StatusReport[] = [];
+  const pools: SurveyedPool[] = [];
   for (const name of names) {
-    reports.push(
+    pools.push(
       await withProgress(
         `Reading pool "${name}"`,
         surveyPool(stateDirectory, name),
@@ -43,11 +43,39 @@ export async function run(
     );
   }
   if (invocation.flag("json")) {
-    printJson(reports.length === 1 ? reports[0] : reports);
+    const facts = pools.map(factsOf);
+    printJson(facts.length === 1 ? facts[0] : facts);
   } else {
-    print(reports.map(statusText).join("\n\n"));
+    const texts = pools.filter(({ report }) => report !== undefined)
+      .map(textOf);
+    if (texts.length > 0) print(texts.join("\n\n"));
   }
+  const errors = pools.flatMap(({ error }) => error ?? []);
+  const [first, ...more] = errors;
+  for (const { message } of more.toReversed()) {
+    printError(`virstor: ${message}`);
+  }
+  if (first !== undefined) throw first;
   return EXIT_OK;
+}
+
+/** What is told of a pool as JSON. */
+function factsOf(surveyed: SurveyedPool): Record<string, unknown> {
+  const { name, report, error } = surveyed;
+  const { pool = null, server = null } = report ?? {};
+  const facts = { name, ...surveyedState(surveyed), pool, server };
+  return error === undefined
+    ? facts
+    : { ...facts, error: { code: error.code, message: error.message } };
+}
+
+/** What is told of a pool as text. */
+function textOf(surveyed: SurveyedPool): string {
+  const { name, report } = surveyed;
+  const state = surveyedState(surveyed);
+  return report === undefined
+    ? `Pool:  ${printable(name)}\nState: ${stateWords(state)}: ${state.reason}`
+    : statusText(report, state);
 }
 
 function showAll(
@@ -55,24 +83,11 @@ function showAll(
   invocation: Invocation,
 ): void {
   if (invocation.flag("json")) {
-    printJson(pools.map(({ entry, report, error }) =>
-      report ?? {
-        name: entry.name,
-        pool: null,
-        server: null,
-        error: { code: error?.code, message: error?.message },
-      }
-    ));
+    printJson(pools.map(factsOf));
   } else if (pools.length === 0) {
     print('No pool is known; look for some with "virstor taste DIR"');
   } else if (invocation.flag("verbose")) {
-    print(
-      pools.map(({ entry, report, error }) =>
-        report === undefined
-          ? `Pool:  ${printable(entry.name)}\nState: ${error?.message}`
-          : statusText(report)
-      ).join("\n\n"),
-    );
+    print(pools.map(textOf).join("\n\n"));
   } else {
     print(shortTable(pools));
   }
@@ -90,21 +105,24 @@ function shortTable(pools: readonly SurveyedPool[]): string {
       "Delayed",
       "Components",
     ],
-    ...pools.map(({ entry, report, error }) => {
+    ...pools.map((surveyed) => {
+      const { name, report } = surveyed;
+      const state = stateWords(surveyedState(surveyed));
       if (report === undefined) {
-        const state = error?.code ?? "";
-        return [entry.name, state, "-", "-", "-", "-", "-", "-"];
+        return [name, state, "-", "-", "-", "-", "-", "-"];
       }
-      const { pool, server } = report;
+      const { pool } = report;
+      const count = pool.components.length;
+      const all = count + pool.missing.length;
       return [
-        pool.name,
-        pool.state === "failed" ? "failed" : stateText(pool, server),
+        name,
+        state,
         formatSize(pool.virtualSize),
         formatSize(pool.physicalChunks * pool.chunkSize),
         percent(pool.usedPercent),
         formatSize(pool.freeChunks * pool.chunkSize),
         String(pool.delayed.count),
-        String(pool.components.length),
+        count === all ? String(count) : `${count} of ${all}`,
       ];
     }),
   ]);

@@ -4,16 +4,22 @@
  * @module
  */
 
-import { exists } from "@std/fs";
 import { counted, printable, VirstorError } from "../../errors.ts";
 import { taste, type TastedPool, type TasteReport } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
 import { knownSizeText } from "../known_component.ts";
 import { absolutePaths } from "../locate.ts";
-import { print, printJson, printNotices, withProgress } from "../output.ts";
+import {
+  print,
+  printError,
+  printJson,
+  printNotices,
+  withProgress,
+} from "../output.ts";
 import { passedOverNotices } from "../passed_over.ts";
-import { readRegistry, registerPool } from "../registry.ts";
+import { readRegistry } from "../registry.ts";
+import { registerTasted } from "../register_tasted.ts";
 
 /**
  * Looks for components and registers the pools that they make. A pool of
@@ -35,20 +41,28 @@ export async function run(
     stateDirectory,
     await withProgress("Looking for pools", taste(paths)),
   );
+  const passedOver = [...report.rejected];
   const pools: TastedPool[] = [];
-  refuseTwins(report);
-  for (const pool of report.pools) {
-    const whole = await withKnown(stateDirectory, pool);
-    await registerPool(stateDirectory, whole);
-    pools.push(whole);
+  const errors: VirstorError[] = [];
+  for (const named of Map.groupBy(report.pools, ({ name }) => name).values()) {
+    const { pool, isKnown } = await oneOf(stateDirectory, named);
+    if (pool !== undefined) {
+      const registered = await registerTasted(stateDirectory, pool);
+      if (!isKnown) pools.push(registered.pool);
+      passedOver.push(...registered.copies);
+    }
+    if (named.length > 1) errors.push(twinsError(named));
   }
   if (invocation.flag("json")) {
-    printJson({ pools, rejected: report.rejected });
+    printJson({ pools, rejected: passedOver });
   } else {
     pools.forEach((pool) => print(poolText(pool)));
-    printNotices(passedOverNotices(report.rejected));
+    printNotices(passedOverNotices(passedOver));
   }
-  if (pools.length === 0) {
+  const [error, ...more] = errors;
+  for (const { message } of more) printError(`virstor: ${message}`);
+  if (error !== undefined) throw error;
+  if (report.pools.length === 0) {
     throw new VirstorError(
       "not-found",
       `No pool found in ${paths.map((path) => `"${path}"`).join(", ")}`,
@@ -70,43 +84,45 @@ async function withKnownSizes(
   return { ...report, rejected };
 }
 
-/** The registry finds pools by name: two of one name cannot both be in it. */
-function refuseTwins({ pools }: TasteReport): void {
-  for (const pool of pools) {
-    const twin = pools.find(({ name, id }) =>
-      name === pool.name && id !== pool.id
-    );
-    if (twin === undefined) continue;
-    throw new VirstorError(
-      "exists",
-      `Cannot register pool "${pool.name}": "${pool.components[0]?.path}" ` +
-        `and "${twin.components[0]?.path}" belong to different pools of ` +
-        `this name; taste the files of one of them only`,
-    );
+/**
+ * The registry finds pools by name: of several it can know one. That one stays;
+ * if there is none, it is the only one that is whole, if there is such a one.
+ */
+async function oneOf(
+  stateDirectory: string,
+  named: readonly TastedPool[],
+): Promise<{ pool: TastedPool | undefined; isKnown: boolean }> {
+  const [first, second] = named;
+  if (first === undefined || second === undefined) {
+    return { pool: first, isKnown: false };
   }
+  const entry = await readRegistry(stateDirectory, first.name);
+  if (entry !== undefined) {
+    const pool = named.find(({ id }) => id === entry.id);
+    return { pool, isKnown: true };
+  }
+  const [whole, other] = named.filter(({ missing }) => missing.length === 0);
+  return { pool: other === undefined ? whole : undefined, isKnown: false };
 }
 
-/** Looks for what is missing where the registry saw it last. */
-async function withKnown(
-  stateDirectory: string,
-  pool: TastedPool,
-): Promise<TastedPool> {
-  if (pool.missing.length === 0) return pool;
-  const entry = await readRegistry(stateDirectory, pool.name);
-  if (entry?.id !== pool.id) return pool;
-  const paths = new Set(pool.components.map(({ path }) => path));
-  for (const path of entry.components) {
-    if (await exists(path)) paths.add(path);
-  }
-  const { pools } = await taste([...paths]);
-  return pools.find(({ name, id }) => name === pool.name && id === pool.id) ??
-    pool;
+function twinsError(named: readonly TastedPool[]): VirstorError {
+  const [pool, twin] = named;
+  return new VirstorError(
+    "exists",
+    `Cannot register pool "${pool?.name}": "${pool?.components[0]?.path}" ` +
+      `and "${twin?.components[0]?.path}" belong to different pools of ` +
+      "this name; taste the files of one of them only",
+  );
 }
 
 function poolText({ name, components, count, missing }: TastedPool): string {
-  const lacks = missing.length === 0
+  const found = count - missing.length;
+  const lacks = found === count
     ? ""
     : `; component ${missing.join(", ")} missing`;
-  const all = counted(count, "component");
-  return `Pool "${printable(name)}": ${components.length} of ${all}${lacks}`;
+  const copies = components.length === found
+    ? ""
+    : "; there are copies: give the right ones with serve --component";
+  const counts = `${found} of ${counted(count, "component")}${lacks}${copies}`;
+  return `Pool "${printable(name)}": ${counts}`;
 }

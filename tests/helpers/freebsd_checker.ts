@@ -26,6 +26,8 @@ export interface CheckFreebsdOptions {
    * follow them and their flags are known ones. The default.
    */
   readonly ours?: boolean;
+  /** Bytes of a sector of the disks that it is on; 512. */
+  readonly sectorSize?: number;
 }
 
 interface Part {
@@ -47,10 +49,10 @@ export function checkFreebsd(
 ): string[] {
   const found: string[] = [];
   const parts = paths.map((path): Part => {
-    const sector = readSector(path);
+    const sector = readSector(path, options.sectorSize);
     return { path, sector, label: takeFields(sector) };
   });
-  for (const part of parts) checkLabel(part, options.ours ?? true, found);
+  for (const part of parts) checkLabel(part, options, found);
   if (found.length > 0) return found;
   checkAgreement(parts, found);
   if (found.length > 0) return found;
@@ -82,7 +84,11 @@ export function assertFreebsd(
 }
 
 /** One label by itself and against the file it is on. */
-function checkLabel(part: Part, ours: boolean, found: string[]): void {
+function checkLabel(
+  part: Part,
+  { ours = true, sectorSize = SECTOR_BYTES }: CheckFreebsdOptions,
+  found: string[],
+): void {
   const { path, label, sector } = part;
   function need(condition: boolean, what: string): void {
     if (!condition) found.push(`${path}: ${what}`);
@@ -93,7 +99,7 @@ function checkLabel(part: Part, ours: boolean, found: string[]): void {
   need(label.count > 0, "there are no components");
   need(label.index < label.count, `no ${label.index} of ${label.count}`);
   const size = fs.statSync(path).size;
-  const whole = size - size % SECTOR_BYTES;
+  const whole = size - size % sectorSize;
   need(
     label.componentSize === whole,
     `provsize is ${label.componentSize}, the file has ${whole}`,
@@ -103,7 +109,7 @@ function checkLabel(part: Part, ours: boolean, found: string[]): void {
     `the chunk size is ${label.chunkSize}`,
   );
   need(
-    label.chunkCount * label.chunkSize <= whole - SECTOR_BYTES,
+    label.chunkCount * label.chunkSize <= whole - sectorSize,
     `${label.chunkCount} chunks cover the label`,
   );
   need(

@@ -156,11 +156,12 @@ export function takeFields(sector: Uint8Array): RawLabel {
  * Where the label of a file lies.
  *
  * @param path The file.
+ * @param sectorSize Bytes of a sector.
  * @returns The offset of its last whole sector.
  */
-export function labelOffset(path: string): number {
-  const sectors = Math.floor(fs.statSync(path).size / SECTOR_BYTES);
-  return (sectors - 1) * SECTOR_BYTES;
+export function labelOffset(path: string, sectorSize = SECTOR_BYTES): number {
+  const sectors = Math.floor(fs.statSync(path).size / sectorSize);
+  return (sectors - 1) * sectorSize;
 }
 
 /**
@@ -209,13 +210,17 @@ export function writeAt(path: string, offset: number, bytes: Uint8Array): void {
 }
 
 /**
- * Reads the last sector of a component.
+ * Reads the start of the last sector of a component.
  *
  * @param path The component.
+ * @param sectorSize Bytes of a sector.
  * @returns 512 bytes.
  */
-export function readSector(path: string): Uint8Array {
-  return readAt(path, labelOffset(path), SECTOR_BYTES);
+export function readSector(
+  path: string,
+  sectorSize = SECTOR_BYTES,
+): Uint8Array {
+  return readAt(path, labelOffset(path, sectorSize), SECTOR_BYTES);
 }
 
 /**

@@ -120,7 +120,8 @@ export class Overlap {
   ): Overlap {
     const lane = hasLane ? new Lane(world.pool, world.disk) : undefined;
     lane?.lease(world.format.chunkSize);
-    const stage = { world, lane, bytesPerSecond, givenUp: [] };
+    const commands = { begun: 0, ended: 0 };
+    const stage = { world, lane, bytesPerSecond, commands, givenUp: [] };
     return new Overlap(stage, watch);
   }
 
@@ -141,10 +142,14 @@ export class Overlap {
     const begun: Begun = { step, hasEnded: false };
     const { world } = this.stage;
     const { epoch } = world.disk;
+    const { commands } = this.stage;
+    const isCommand = COMMANDS.includes(step);
     this.inFlight.add(begun);
+    if (isCommand) commands.begun++;
     const ended = (error?: unknown) => {
       begun.hasEnded = true;
       this.#ended++;
+      if (isCommand) commands.ended++;
       this.inFlight.delete(begun);
       if (error === undefined || isFault(error, world, epoch)) return;
       this.#failure ??= new Error(`"${step}" failed: ${error}`, {

@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { FormatName } from "../../pool/mod.ts";
+import type { ComponentStatus, FormatName } from "../../pool/mod.ts";
 import { add, cancel, remove, resize } from "./commands.ts";
 import type { Lane } from "./lane.ts";
 import { BLOCK, contentOf } from "./model_pool.ts";
@@ -24,6 +24,8 @@ export interface Stage {
   readonly lane: Lane | undefined;
   /** How fast an evacuation moves chunks, bytes a second; 0 for no limit. */
   readonly bytesPerSecond: number;
+  /** Commands that were begun, and have ended, but for cancels. */
+  readonly commands: { begun: number; ended: number };
   /** Writes that wait for space, and that their clients may give up. */
   readonly givenUp: AbortController[];
 }
@@ -38,7 +40,7 @@ const ACTS = {
   "remove": ({ world, bytesPerSecond }, random) =>
     remove(world, memberToRemove(world, random), bytesPerSecond),
   "evacuate": evacuate,
-  "cancel": ({ world }, random) => cancel(world, memberToKeep(world, random)),
+  "cancel": keep,
   "grow": ({ world }, random) => {
     const chunks = chunksOf(world) + 1 + random.below(3);
     return resize(world, Math.min(chunks, RESIZED.most));
@@ -164,6 +166,30 @@ async function evacuate(
     if (evacuation === null || evacuation.state !== "moving") return;
     await turn();
   }
+}
+
+/** Ends an evacuation; it must not be too late for that in between. */
+async function keep(stage: Stage, random: Random): Promise<void> {
+  const { world, commands } = stage;
+  const { pool, disk } = world;
+  const path = memberToKeep(world, random);
+  const { begun, ended } = commands;
+  const before = componentAt(world, path);
+  const isInTime = begun === ended && before?.evacuating === true &&
+    before.used > 0;
+  const isKept = await cancel(world, path);
+  const isDisturbed = commands.begun !== begun || disk.isFaulty ||
+    pool.status().state !== "open";
+  if (isKept || !isInTime || isDisturbed) return;
+  if (componentAt(world, path) !== undefined) return;
+  throw new Error(`"${path}" has left although it was to be kept in time`);
+}
+
+function componentAt(
+  { pool }: World,
+  path: string,
+): ComponentStatus | undefined {
+  return pool.status().components.find((one) => one.path === path);
 }
 
 async function check({ world }: Stage): Promise<void> {

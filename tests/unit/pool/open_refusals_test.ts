@@ -68,7 +68,7 @@ const NONSENSE: readonly (readonly [Partial<RawLabel>, string])[] = [
   [{ virtualSize: 65 * SMALL_CHUNK }, "whole map sectors"],
   [{ virtualSize: 2 ** 54 }, "8 PiB"],
   [{ componentSize: 777 }, "whole sectors"],
-  [{ chunkCount: 8 }, "counts 8 chunks"],
+  [{ chunkCount: 9 }, "counts 9 chunks"],
   [{ chunkReserved: 8 }, "reserved"],
 ];
 

@@ -1,0 +1,201 @@
+/**
+ * Components whose place nobody has told: they often lie beside those whose
+ * place is known. Labels tell which files are components of the pool. The
+ * search reads only, and its work is bounded.
+ *
+ * @module
+ */
+
+import { FileDevice, fileIdentity } from "../device/mod.ts";
+import { VirstorError } from "../errors.ts";
+import type { ComponentLabel } from "./component_label.ts";
+import { poolIdOf, readLabelAtEnd } from "./component_label.ts";
+import { truthAmong } from "./native_members.ts";
+import { placesOf } from "./places.ts";
+import type { TastedComponent } from "./taste.ts";
+import { turn } from "./turn.ts";
+
+/** At most so many directories are looked into. */
+const DIRECTORIES_MAX = 16;
+/** At most so many files are looked at, of all directories. */
+const FILES_MAX = 1000;
+/** The search ends after this time, milliseconds. */
+const TIME_MAX_MS = 5000;
+
+/** Which pool is looked for. */
+export interface BesidePool {
+  /** Its name. */
+  readonly name: string;
+  /** Its id, if that is known; else the labels at the known paths tell. */
+  readonly id?: string | undefined;
+}
+
+/** What was found beside known components. */
+export interface BesideReport {
+  /** Components that the known paths lack. */
+  readonly found: readonly string[];
+  /**
+   * Files that claim to be components which the known paths lack, but may be
+   * copies of another time: a sentence each.
+   */
+  readonly doubts: readonly string[];
+}
+
+/**
+ * Looks for components that the known paths lack in the directories of the
+ * known paths. Files of native pools are found only if they are as new as the
+ * rest of the pool. Labels of format 1 do not tell how old they are: as long as
+ * a known file is gone, a file that claims its place may be an old copy, and is
+ * only told of.
+ *
+ * @param paths The known paths; some may lead nowhere.
+ * @param pool Which pool.
+ * @returns What was found; nothing if the known paths lack nothing.
+ */
+export async function lookBeside(
+  paths: readonly string[],
+  pool: BesidePool,
+): Promise<BesideReport> {
+  const known = paths.flatMap((path) => labelOf(path) ?? [])
+    .filter(({ label }) => label.name === pool.name);
+  const id = pool.id ?? onlyId(known);
+  const members = known.filter(({ label }) => poolIdOf(label) === id);
+  if (id === undefined || isComplete(members)) return { found: [], doubts: [] };
+  const candidates = (await labelsBeside(paths)).filter(({ label }) =>
+    label.name === pool.name && poolIdOf(label) === id
+  );
+  const isNative = members.some(({ label }) => label.format === "native");
+  const isGone = paths.some((path) => identityOf(path) === undefined);
+  // Without any member nothing tells how old the others are.
+  const isDoubtful = members.length === 0 || (!isNative && isGone);
+  return choose(members, candidates, isDoubtful);
+}
+
+function choose(
+  members: readonly TastedComponent[],
+  candidates: readonly TastedComponent[],
+  isDoubtful: boolean,
+): BesideReport {
+  const found: TastedComponent[] = [];
+  const doubts = new Set<string>();
+  // What is found may tell of further components.
+  for (let isNews = true; isNews;) {
+    isNews = false;
+    const labels = [...members, ...found].map(({ label }) => label);
+    const { count, indexOf } = placesOf(
+      labels.length > 0 ? labels : candidates.map(({ label }) => label),
+    );
+    const taken = new Set(labels.map(indexOf));
+    for (const [index, claimants] of byPlace(candidates, indexOf)) {
+      if (index < 0 || index >= count || taken.has(index)) continue;
+      const fresh = claimants.filter(({ label }) => isFresh(label, labels));
+      const [one, other] = fresh;
+      if (one !== undefined && other === undefined && !isDoubtful) {
+        found.push(one);
+        isNews = true;
+        continue;
+      }
+      for (const { path } of claimants) {
+        doubts.add(
+          `"${path}" claims to be component ${index}: if it is the right ` +
+            "file and no old copy, give it with --component",
+        );
+      }
+    }
+  }
+  return { found: found.map(({ path }) => path), doubts: [...doubts] };
+}
+
+function byPlace(
+  candidates: readonly TastedComponent[],
+  indexOf: (label: ComponentLabel) => number,
+): Map<number, TastedComponent[]> {
+  return Map.groupBy(candidates, ({ label }) => indexOf(label));
+}
+
+function isComplete(members: readonly TastedComponent[]): boolean {
+  const labels = members.map(({ label }) => label);
+  const { count, indexOf } = placesOf(labels);
+  if (count === 0) return false;
+  const indexes = new Set(labels.map(indexOf));
+  for (let index = 0; index < count; index++) {
+    if (!indexes.has(index)) return false;
+  }
+  return true;
+}
+
+/** Whether a component has missed no more than a stop can make it miss. */
+function isFresh(
+  label: ComponentLabel,
+  labels: readonly ComponentLabel[],
+): boolean {
+  if (label.format === "freebsd") return true;
+  const natives = labels.filter((one) => one.format === "native");
+  return label.generation >= truthAmong(natives).generation - 1;
+}
+
+function onlyId(known: readonly TastedComponent[]): string | undefined {
+  const [id, other] = new Set(known.map(({ label }) => poolIdOf(label)));
+  return other === undefined ? id : undefined;
+}
+
+/** The labels on files in the directories of paths, but not at them. */
+async function labelsBeside(
+  paths: readonly string[],
+): Promise<TastedComponent[]> {
+  const end = performance.now() + TIME_MAX_MS;
+  const seen = new Set(paths.flatMap((path) => identityOf(path) ?? []));
+  const directories = new Set(paths.map(directoryOf));
+  const labels: TastedComponent[] = [];
+  let files = 0;
+  for (const directory of [...directories].slice(0, DIRECTORIES_MAX)) {
+    for await (const path of filesIn(directory)) {
+      if (++files > FILES_MAX || performance.now() > end) return labels;
+      const identity = identityOf(path);
+      if (identity === undefined || seen.has(identity)) continue;
+      seen.add(identity);
+      const labelled = labelOf(path);
+      if (labelled !== undefined) labels.push(labelled);
+      await turn();
+    }
+  }
+  return labels;
+}
+
+async function* filesIn(directory: string): AsyncGenerator<string> {
+  try {
+    for await (const { name, isFile, isSymlink } of Deno.readDir(directory)) {
+      if (!isFile && !isSymlink) continue;
+      yield `${directory === "/" ? "" : directory}/${name}`;
+    }
+  } catch {
+    // What cannot be read holds nothing that could be used.
+  }
+}
+
+function directoryOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash < 0 ? "." : path.slice(0, slash) || "/";
+}
+
+function identityOf(path: string): string | undefined {
+  try {
+    return fileIdentity(path);
+  } catch (error) {
+    if (error instanceof VirstorError) return undefined;
+    throw error;
+  }
+}
+
+function labelOf(path: string): TastedComponent | undefined {
+  let device: FileDevice | undefined;
+  try {
+    device = new FileDevice(path, { readOnly: true });
+    return { path, label: readLabelAtEnd(device) };
+  } catch (error) {
+    if (error instanceof VirstorError) return undefined;
+    throw error;
+  } finally {
+    device?.close();
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * What there is to tell of a stopped pool, also if it lacks components.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../errors.ts";
+import type { FreebsdLabel } from "../metadata/mod.ts";
+import type { Assembly, OpenComponent } from "./assemble.ts";
+import { assemble } from "./assemble.ts";
+import { Component } from "./component.ts";
+import { planMembers } from "./members.ts";
+import type { PoolPlaces } from "./open.ts";
+import { openPool, placesOf } from "./open.ts";
+import { withPatience } from "./patience.ts";
+import type { MissingMember } from "./settings.ts";
+import type { PoolStatus } from "./status.ts";
+import { describePool, newCounters } from "./status.ts";
+
+/** How a stopped pool is looked at. */
+export interface InspectOptions extends PoolPlaces {
+  /**
+   * Tell what there is to tell although components are missing: figures are of
+   * those that are there.
+   */
+  readonly incomplete?: boolean;
+}
+
+/**
+ * Looks at a stopped pool, without writing to it.
+ *
+ * @param paths Where its components are.
+ * @param options Which pool, if the paths hold several; how to look at it.
+ * @returns Its status.
+ * @throws {VirstorError} As {@linkcode openPool}.
+ */
+export async function inspectComponents(
+  paths: readonly string[],
+  options: InspectOptions = {},
+): Promise<PoolStatus> {
+  const { incomplete = false, ...places } = options;
+  try {
+    const pool = await openPool(paths, {
+      ...places,
+      readOnly: true,
+      degraded: incomplete,
+    });
+    try {
+      const status = pool.status();
+      const { writeReason = "" } = pool.settings;
+      const readOnly = writeReason !== "" || status.missing.length > 0;
+      return { ...status, state: "stopped", readOnly };
+    } finally {
+      await pool.close();
+    }
+  } catch (error) {
+    // A pool of format 1 cannot be opened, but its labels tell something.
+    const isFreebsd = error instanceof VirstorError &&
+      error.code === "unsupported";
+    if (!incomplete || !isFreebsd) throw error;
+  }
+  const assembly = await withPatience(() =>
+    assemble(paths, { ...placesOf(places), readOnly: true })
+  );
+  try {
+    return describeLabels(assembly);
+  } finally {
+    for (const { device } of assembly.found) await device.close();
+  }
+}
+
+/** What labels of format 1 tell, as of the last clean stop. */
+function describeLabels({ name, found }: Assembly): PoolStatus {
+  const labelled = found.filter(({ label }) => label.format === "freebsd");
+  const plan = planMembers(labelled as OpenComponent<FreebsdLabel>[]);
+  const missing: MissingMember[] = [];
+  const members: Component[] = [];
+  for (const [index, one] of plan.members.entries()) {
+    if (one !== undefined) members.push(componentOf(one, index));
+    else missing.push({ index, uuid: "", chunkCount: 0 });
+  }
+  const { label } = plan.members.find((one) => one !== undefined) ?? {};
+  if (label === undefined) {
+    throw new VirstorError(
+      "not-found",
+      `Cannot read pool "${name}": none of its components is here`,
+    );
+  }
+  const status = describePool({
+    settings: {
+      name,
+      id: String(label.id),
+      chunkSize: label.chunkSize,
+      readOnly: true,
+      missing,
+      warnings: [
+        "Components are missing: figures are of the others, as of the last stop",
+      ],
+      onFull: "delay",
+      fullTimeout: 0,
+      maxDelayedBytes: 0,
+      watermarks: { chunks: 0, components: 0 },
+      onEvent: () => {},
+    },
+    format: { name: "freebsd", members },
+    virtualSize: label.virtualSize,
+    evacuation: undefined,
+    mapped: members.reduce((sum, { used }) => sum + used, 0),
+    delayed: {
+      size: 0,
+      bytes: 0,
+      oldestMs: 0,
+      total: 0,
+      timedOut: 0,
+      cancelled: 0,
+    },
+    counters: newCounters(),
+    state: "stopped",
+    reason: "",
+  });
+  return status;
+}
+
+function componentOf(
+  { device, label }: OpenComponent<FreebsdLabel>,
+  index: number,
+): Component {
+  const { chunkCount, chunkReserved, chunkNext, hardcodedName } = label;
+  const size = label.componentSize;
+  const geometry = { size, chunkCount, chunkReserved, hardcodedName };
+  const component = new Component(index + 1, index, device, geometry);
+  const end = Math.min(chunkNext, chunkCount);
+  for (let chunk = chunkReserved; chunk < end; chunk++) component.use(chunk);
+  return component;
+}
