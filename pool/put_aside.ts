@@ -178,10 +178,11 @@ async function asideFinding(
     },
   });
   const left = counted(format.members.length, "component");
+  const each = `of ${inBytes(chunkSize)} that only it holds`;
   const zeroed = counted(
     lost.length,
-    "chunk that only it holds reads",
-    "chunks that only it holds read",
+    `chunk ${each} reads`,
+    `chunks ${each} read`,
   );
   return {
     kind: "stale",
@@ -191,8 +192,7 @@ async function asideFinding(
     effect:
       (lost.length === 0
         ? "no chunk that it holds is lost"
-        : `${zeroed} as zeroes now (${inBytes(chunkSize)} each): virtual ` +
-          `chunks ${rangesText(lost)}`) +
+        : `${zeroed} as zeroes now: virtual chunks ${rangesText(lost)}`) +
       "; so does what was written to it since then" +
       (clean
         ? ""
