@@ -325,7 +325,7 @@ Deno.test("FileDevice refuses what is no disk, with one line", async () => {
       [scratch.path, "invalid", "it is a directory"],
       [fifo, "invalid", "it is neither a file nor a block device"],
       [scratch.file("none"), "not-found", "there is no such file"],
-      [scratch.file("a/b"), "not-found", "there is no such file"],
+      [scratch.file("a/b"), "not-found", "there is no directory"],
     ] as const
   ) {
     const error = assertThrows(() => new FileDevice(path), VirstorError, text);
