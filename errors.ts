@@ -127,3 +127,39 @@ export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
   return printable(text.replaceAll(/\s*\n\s*/g, " "));
 }
+
+/**
+ * A number with its noun, in the form that English wants.
+ *
+ * @param count How many, 0 or more.
+ * @param one The noun, or a phrase, for exactly one.
+ * @param many The same for any other number; `one` with an "s" by default.
+ * @returns For instance `1 chunk`, `0 chunks`, `2 entries`.
+ */
+export function counted(
+  count: number,
+  one: string,
+  many: string = `${one}s`,
+): string {
+  return `${count} ${count === 1 ? one : many}`;
+}
+
+/**
+ * The verb that goes with a number.
+ *
+ * @param count How many there are.
+ * @returns `is` for exactly one, else `are`.
+ */
+export function isOrAre(count: number): string {
+  return count === 1 ? "is" : "are";
+}
+
+/**
+ * A number of bytes, to the byte.
+ *
+ * @param count How many, 0 or more.
+ * @returns For instance `1 byte`, `4096 bytes`.
+ */
+export function inBytes(count: number): string {
+  return counted(count, "byte");
+}

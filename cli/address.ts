@@ -15,6 +15,9 @@ export type Address =
 /** Where a pool is served unless told otherwise: NBD's port, this machine. */
 export const DEFAULT_ADDRESS: Address = { hostname: "127.0.0.1", port: 10809 };
 
+/** The highest port of TCP. */
+const PORT_MAX = 65_535;
+
 /**
  * Reads a TCP address.
  *
@@ -23,14 +26,20 @@ export const DEFAULT_ADDRESS: Address = { hostname: "127.0.0.1", port: 10809 };
  * @throws {UsageError} If it is none.
  */
 export function parseListenAddress(text: string): Address {
-  const match = /^(?:\[([0-9A-Fa-f:.%]+)\]:|([^:[\]/\s]+):)?(\d{1,5})$/
+  const match = /^(?:\[([0-9A-Fa-f:.%]+)\]:|([^:[\]/\s]+):)?(\d+)$/
     .exec(text);
   const [, inBrackets, plain, digits] = match ?? [];
   const port = Number(digits);
-  if (match === null || port > 65535) {
+  if (match === null) {
     throw new UsageError(
       `Cannot listen on "${text}": it is no HOST:PORT`,
       "For instance 127.0.0.1:10809, [::1]:10809 or localhost:0",
+    );
+  }
+  if (port > PORT_MAX) {
+    throw new UsageError(
+      `Cannot listen on "${text}": port ${digits} is out of range`,
+      `A port is 0 to ${PORT_MAX}; 0 stands for any free one`,
     );
   }
   return { hostname: inBrackets ?? plain ?? "127.0.0.1", port };

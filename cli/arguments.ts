@@ -9,6 +9,7 @@ import {
   type CommandSpec,
   COMMON_OPTIONS,
   type Invocation,
+  optionsOf,
   type OptionSpec,
 } from "./command.ts";
 import { UsageError } from "./usage_error.ts";
@@ -46,8 +47,9 @@ export function parseCommand(
   args: readonly string[],
 ): Invocation {
   const help = `virstor ${spec.name} --help`;
-  const options = [...spec.options, ...COMMON_OPTIONS];
-  const invocation = parse(args, options, help, false);
+  // Also where the letter stands for something else: alone it makes no sense.
+  const words = args.length === 1 && args[0] === "-h" ? ["--help"] : args;
+  const invocation = parse(words, optionsOf(spec), help, false);
   if (invocation.flag("help")) return invocation;
   const { operands } = invocation;
   const missing = spec.operands[operands.length];

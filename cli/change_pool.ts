@@ -14,6 +14,7 @@ import type {
   ResizeRequest,
   ResizeResult,
 } from "./control_protocol.ts";
+import { rememberRate } from "./evacuation_rate.ts";
 import { printNotices } from "./output.ts";
 import { registeredSize, updatePool } from "./registry.ts";
 
@@ -68,6 +69,9 @@ export async function removeComponents(
   { paths, bytesPerSecond }: RemoveRequest,
 ): Promise<RemoveResult> {
   const result = await pool.remove(paths, { bytesPerSecond });
+  if (result.evacuating.length > 0) {
+    await rememberRate(stateDirectory, pool.name, bytesPerSecond);
+  }
   await registerOpenPool(stateDirectory, pool);
   return result;
 }

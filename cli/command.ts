@@ -101,5 +101,22 @@ export const COMMON_OPTIONS: readonly OptionSpec[] = [
     value: "DIR",
     help: "registry and control sockets",
   },
-  { name: "help", help: "print this help" },
+  { name: "help", short: "h", help: "print this help" },
 ];
+
+/**
+ * All options of a command. A letter that the command has given to one of its
+ * own stands for that one.
+ *
+ * @param spec The command.
+ * @returns Its own options, then the common ones.
+ */
+export function optionsOf({ options }: CommandSpec): OptionSpec[] {
+  const taken = new Set(options.map(({ short }) => short));
+  const common = COMMON_OPTIONS.map((option) => {
+    const { short, ...rest } = option;
+    if (short === undefined || !taken.has(short)) return option;
+    return { ...rest, help: `${rest.help}; so does -${short} alone` };
+  });
+  return [...options, ...common];
+}

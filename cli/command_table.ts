@@ -120,14 +120,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "list",
     summary: "list the known pools and their components",
-    usage: "[--json]",
+    usage: "[--json] [NAME...]",
     description: [
-      "List the pools that are known, what their labels say, and where their",
-      "components are.",
+      "List the pools that are known, or those that are named: what their labels",
+      "say, and where their components are. JSON is a list.",
     ],
     options: [JSON_OUTPUT],
     operands: [],
-    moreOperands: false,
+    moreOperands: true,
     load: () => import("./commands/list.ts"),
   },
   {

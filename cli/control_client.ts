@@ -4,7 +4,9 @@
  * @module
  */
 
+import { lstatSync } from "node:fs";
 import { type IncomingMessage, request } from "node:http";
+import { dirname, resolve } from "node:path";
 import { type ErrorCode, messageOf, VirstorError } from "../errors.ts";
 import type { ControlCall, ControlCalls } from "./control_protocol.ts";
 import { EXIT_CODES } from "./exit_code.ts";
@@ -52,9 +54,7 @@ export async function callServer<Call extends ControlCall>(
     const code = systemCode(error);
     if (["ENOENT", "ECONNREFUSED"].includes(code)) return undefined;
     const isRefused = ["EACCES", "EPERM"].includes(code);
-    const reason = isRefused
-      ? "permission denied; only the user who serves it may ask"
-      : messageOf(error);
+    const reason = isRefused ? foreignReason(path) : messageOf(error);
     throw new VirstorError(
       "io",
       `Cannot ask the server of pool "${name}" on control socket "${path}": ` +
@@ -93,6 +93,24 @@ function post(
 
 function systemCode(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+/** Why the system does not let this user talk to the server. */
+function foreignReason(socketPath: string): string {
+  const path = resolve(socketPath);
+  // Where the directory is closed to others, it tells whose the server is.
+  const owner = ownerOf(path) ?? ownerOf(dirname(path));
+  const whose = owner === undefined ? "" : `, it belongs to user ${owner}`;
+  return `permission denied${whose}; run the command as the user who runs ` +
+    "the server";
+}
+
+function ownerOf(path: string): number | undefined {
+  try {
+    return lstatSync(path).uid;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Takes an answer apart; what it holds was made by this same program. */

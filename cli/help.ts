@@ -5,11 +5,7 @@
  */
 
 import { GLOBAL_OPTIONS } from "./arguments.ts";
-import {
-  type CommandSpec,
-  COMMON_OPTIONS,
-  type OptionSpec,
-} from "./command.ts";
+import { type CommandSpec, optionsOf, type OptionSpec } from "./command.ts";
 import { EXIT_CODE_MEANINGS } from "./exit_code.ts";
 
 /**
@@ -59,7 +55,7 @@ export function commandHelp(spec: CommandSpec): string {
     ...spec.description,
     "",
     "Options:",
-    ...optionLines([...spec.options, ...COMMON_OPTIONS]),
+    ...optionLines(optionsOf(spec)),
   ].join("\n");
 }
 

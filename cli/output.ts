@@ -6,9 +6,13 @@
  */
 
 import { printable, VirstorError } from "../errors.ts";
-
-/** How much a server tells: errors only, events too, or all there is. */
-export type LogLevel = "error" | "info" | "debug";
+import {
+  EVENT_LEVELS,
+  type EventName,
+  LOG_LEVELS,
+  type LogLevel,
+} from "./event_levels.ts";
+import { cutText } from "./text_width.ts";
 
 /** How lines on standard error are written. */
 export interface LogStyle {
@@ -22,7 +26,7 @@ export interface LogStyle {
 
 /** What a line of the log is about, where that is known. */
 export interface LogDetails {
-  /** How much it matters; `info` by default. */
+  /** How much it matters, if not as much as its event usually does. */
   readonly level?: LogLevel;
   /** The pool, which is the export too. */
   readonly pool?: string;
@@ -32,9 +36,6 @@ export interface LogDetails {
   readonly peer?: string;
 }
 
-/** Each level tells what those before it tell. */
-const LEVELS: readonly LogLevel[] = ["error", "info", "debug"];
-
 /** Standard output is gone: whoever read it has seen enough. */
 export class OutputClosedError extends Error {
   override readonly name = "OutputClosedError";
@@ -42,6 +43,10 @@ export class OutputClosedError extends Error {
 
 /** Goes to the start of the terminal's line, and empties it. */
 const START_OF_LINE = "\r\x1b[K";
+/** So many notices are written at once. */
+const NOTICES_MAX = 12;
+/** Columns of a terminal that does not tell how many it has. */
+const COLUMNS = 80;
 /** Where nobody looks on, progress is told again so often, seconds. */
 const QUIET_PROGRESS_SECONDS = 10;
 
@@ -120,16 +125,21 @@ export function printJson(value: unknown): void {
  */
 export function printError(text: string): void {
   const message = text.replace(/^virstor: /, "");
-  writeLine("failed", message, { level: "error" }, text);
+  writeLine("failed", message, {}, text);
 }
 
 /**
- * Writes what the user should know of a thing that was done.
+ * Writes what the user should know of a thing that was done. Of a great many
+ * the first ones are written, and how many there are besides.
  *
  * @param notices One line each.
  */
 export function printNotices(notices: readonly string[]): void {
-  for (const notice of notices) {
+  const told = notices.length <= NOTICES_MAX ? notices : [
+    ...notices.slice(0, NOTICES_MAX - 1),
+    `There are ${notices.length - NOTICES_MAX + 1} more notices like these`,
+  ];
+  for (const notice of told) {
     const line = printable(notice);
     writeLine("notice", line, {}, `virstor: Notice: ${line}`);
   }
@@ -142,8 +152,7 @@ export function printNotices(notices: readonly string[]): void {
  */
 export function printWarnings(warnings: readonly string[]): void {
   for (const warning of warnings) {
-    const details = { level: "error" } as const;
-    writeLine("warning", warning, details, `virstor: Warning: ${warning}`);
+    writeLine("warning", warning, {}, `virstor: Warning: ${warning}`);
   }
 }
 
@@ -162,12 +171,12 @@ export function printInternalError(error: unknown): void {
 /**
  * Writes an event to standard error, with the time.
  *
- * @param event One word.
+ * @param event What it is about; tells how much it matters.
  * @param message One line.
  * @param details What it is about.
  */
 export function log(
-  event: string,
+  event: EventName,
   message: string,
   details: LogDetails = {},
 ): void {
@@ -180,13 +189,13 @@ export function log(
 
 /** One line in the style that is set, if its level is told. */
 function writeLine(
-  event: string,
+  event: EventName,
   message: string,
   details: LogDetails,
   text: string,
 ): void {
-  const { level = "info", ...about } = details;
-  if (LEVELS.indexOf(level) > LEVELS.indexOf(style.level)) return;
+  const { level = EVENT_LEVELS[event], ...about } = details;
+  if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(style.level)) return;
   const start = isLineOpen ? START_OF_LINE : "";
   isLineOpen = false;
   const line = style.format === "text"
@@ -243,13 +252,19 @@ export async function withProgress<T>(
   }
 }
 
-/** As much of a line as the terminal shows without beginning another one. */
+/**
+ * As much of a line as the terminal shows without beginning another one, now:
+ * its window may have changed since the line before.
+ */
 function fitted(line: string): string {
+  let columns = 0;
   try {
-    return line.slice(0, Deno.consoleSize().columns - 1);
+    ({ columns } = Deno.consoleSize());
   } catch {
-    return line;
+    // It does not say.
   }
+  // The last column is left free: some terminals go on in the next line then.
+  return cutText(line, (columns || COLUMNS) - 1);
 }
 
 function writeErrorText(text: string): void {

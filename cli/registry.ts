@@ -8,7 +8,7 @@
 
 import { dirname, resolve } from "node:path";
 import { messageOf, printable, VirstorError } from "../errors.ts";
-import { printError } from "./output.ts";
+import { printError, printNotices } from "./output.ts";
 import { makeDirectory, replaceFile, whileLocked } from "./registry_file.ts";
 import { registryPath } from "./state_directory.ts";
 
@@ -38,7 +38,10 @@ export async function readRegistry(
   stateDirectory: string,
   name: string,
 ): Promise<RegistryEntry | undefined> {
-  return await readEntry(registryPath(stateDirectory, name));
+  return await readEntry(
+    registryPath(stateDirectory, name),
+    (why) => printError(printable(`virstor: ${why}`)),
+  );
 }
 
 /**
@@ -52,10 +55,12 @@ export async function listRegistry(
 ): Promise<RegistryEntry[]> {
   const directory = directoryOf(stateDirectory);
   const entries: RegistryEntry[] = [];
+  const ignored: string[] = [];
   try {
     for await (const { name } of Deno.readDir(directory)) {
       if (!name.endsWith(".json")) continue;
-      const entry = await readEntry(`${directory}/${name}`);
+      const ignore = (why: string) => ignored.push(why);
+      const entry = await readEntry(`${directory}/${name}`, ignore);
       if (entry !== undefined) entries.push(entry);
     }
   } catch (error) {
@@ -66,6 +71,7 @@ export async function listRegistry(
       { cause: error },
     );
   }
+  printNotices(ignored);
   return entries.sort((a, b) => a.name < b.name ? -1 : 1);
 }
 
@@ -208,18 +214,17 @@ async function writeEntry(
   }
 }
 
-async function readEntry(path: string): Promise<RegistryEntry | undefined> {
+async function readEntry(
+  path: string,
+  ignore: (why: string) => void,
+): Promise<RegistryEntry | undefined> {
   try {
     const entry = entryOf(JSON.parse(await Deno.readTextFile(path)));
     if (entry !== undefined) return entry;
-    printError(
-      printable(`virstor: Ignoring "${path}": it is no entry of the registry`),
-    );
+    ignore(`Ignoring "${path}": it is no entry of the registry`);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
-      printError(
-        printable(`virstor: Ignoring "${path}": ${messageOf(error)}`),
-      );
+      ignore(`Ignoring "${path}": ${messageOf(error)}`);
     }
   }
   return undefined;

@@ -81,7 +81,7 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   {
     name: "log-level",
     value: "LEVEL",
-    help: "error, info (default) or debug",
+    help: "error, warning, info (default) or debug",
   },
   {
     name: "log-format",

@@ -13,6 +13,7 @@ import {
 } from "./address.ts";
 import { AllowList } from "./allow_list.ts";
 import type { Invocation } from "./command.ts";
+import { LOG_LEVELS } from "./event_levels.ts";
 import type { LogStyle } from "./output.ts";
 import type { Conduct } from "./service.ts";
 import { parseOwner } from "./owner.ts";
@@ -109,7 +110,7 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
  */
 export function logStyleOf(invocation: Invocation): LogStyle {
   return {
-    level: oneOf(invocation, "log-level", ["info", "error", "debug"]),
+    level: oneOf(invocation, "log-level", LOG_LEVELS, "info"),
     format: oneOf(invocation, "log-format", ["text", "json"]),
     showPools: invocation.operands.length > 1,
   };
@@ -126,14 +127,15 @@ function addressesOf(invocation: Invocation): Address[] {
   return hasOther ? addresses : [DEFAULT_ADDRESS];
 }
 
-/** The value of an option that knows a few; the first is the default. */
+/** The value of an option that knows a few; by default the first. */
 function oneOf<Value extends string>(
   invocation: Invocation,
   option: string,
   values: readonly [Value, ...Value[]],
+  usual = values[0],
 ): Value {
   const text = invocation.value(option);
-  if (text === undefined) return values[0];
+  if (text === undefined) return usual;
   const known = values.find((value) => value === text);
   if (known !== undefined) return known;
   const last = values.length - 1;

@@ -17,6 +17,7 @@ import {
 import { callServer } from "./control_client.ts";
 import type { ControlCalls, ControlHandlers } from "./control_protocol.ts";
 import { ControlServer } from "./control_server.ts";
+import { forgetRate, recallRate, resumedText } from "./evacuation_rate.ts";
 import { withComponents } from "./locate.ts";
 import { log, printNotices, withProgress } from "./output.ts";
 import { controlSocketPath } from "./state_directory.ts";
@@ -129,6 +130,8 @@ export class ServedPool {
       );
     }
     await prepare?.();
+    const keptRate = await recallRate(stateDirectory, name);
+    const bytesPerSecond = keptRate ?? SERVED_EVACUATION_RATE;
     let onRemoved = () => {};
     const pool = await withProgress(
       `Opening pool "${name}"`,
@@ -138,16 +141,22 @@ export class ServedPool {
           openPool(located.paths, {
             ...options,
             ...located.options,
-            evacuation: { bytesPerSecond: SERVED_EVACUATION_RATE },
+            evacuation: { bytesPerSecond },
             onEvent: ({ kind, message }) => {
-              const level = kind === "failed" ? "error" : "info";
-              log(kind, message, { level, pool: name });
+              log(kind, message, { pool: name });
               if (kind === "removed") onRemoved();
             },
           }),
       ),
     );
     onRemoved = () => void registerOpenPool(stateDirectory, pool);
+    const { evacuation, readOnly } = pool.status();
+    if (evacuation === null) await forgetRate(stateDirectory, name);
+    else if (!readOnly) {
+      const isKept = keptRate !== undefined;
+      const message = resumedText(evacuation, bytesPerSecond, isKept);
+      log("evacuation", message, { pool: name });
+    }
     return new ServedPool(pool, stateDirectory, calls);
   }
 
@@ -212,7 +221,7 @@ function told(name: string, handlers: ControlHandlers): ControlHandlers {
   const entries = Object.entries(handlers).map(([call, handler]) => [
     call,
     (request: never) => {
-      log("control", `Asked for "${call}"`, { level: "debug", pool: name });
+      log("control", `Asked for "${call}"`, { pool: name });
       return (handler as (request: never) => unknown)(request);
     },
   ]);

@@ -6,7 +6,7 @@
  */
 
 import { resolve as resolvePath } from "node:path";
-import { VirstorError } from "../errors.ts";
+import { counted, VirstorError } from "../errors.ts";
 import { type NbdEvent, NbdServer, trackDescriptors } from "../nbd/mod.ts";
 import type { PoolOptions } from "../pool/mod.ts";
 import { type Address, isLocal, nbdUri } from "./address.ts";
@@ -327,9 +327,9 @@ class Service {
     if (count > 0 && !force) {
       throw new VirstorError(
         "busy",
-        `Cannot stop pool "${name}": ${count} ` +
-          `client${count === 1 ? " is" : "s are"} connected; ` +
-          `disconnect, or use -f`,
+        `Cannot stop pool "${name}": ` +
+          counted(count, "client is", "clients are") +
+          " connected; disconnect, or use -f",
       );
     }
     this.#live.delete(served);
@@ -362,7 +362,6 @@ class Service {
     const found = this.#nbd.clients.find(({ id }) => id === client);
     const pool = found?.exportName;
     log(kind, message, {
-      level: ["accept-failed", "error"].includes(kind) ? "error" : "info",
       ...pool !== undefined && { pool },
       ...client !== 0 && { client, peer },
     });

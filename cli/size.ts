@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** The units, each 1024 times the one before. */
@@ -73,7 +73,7 @@ export function formatSize(bytes: number): string {
  * @returns For instance `4194304 bytes (4 MiB)`.
  */
 export function exactSize(bytes: number): string {
-  return `${bytes} bytes (${formatSize(bytes)})`;
+  return `${inBytes(bytes)} (${formatSize(bytes)})`;
 }
 
 /**

@@ -6,8 +6,8 @@
  * @module
  */
 
+import { inBytes, messageOf, VirstorError } from "../errors.ts";
 import { basename, join, resolve } from "node:path";
-import { messageOf, VirstorError } from "../errors.ts";
 
 /** What a path of a Unix socket may be long, bytes; fewer on BSD systems. */
 const SOCKET_PATH_MAX = Deno.build.os === "linux" ? 107 : 103;
@@ -50,7 +50,7 @@ export function shortPath(path: string, more = 0): ShortPath {
     throw new VirstorError(
       "io",
       `Cannot use socket "${path}": its absolute path is ` +
-        `${bytesOf(absolute)} bytes long, the system takes ` +
+        `${inBytes(bytesOf(absolute))} long, the system takes ` +
         `${SOCKET_PATH_MAX}, and no link can be made: ${messageOf(error)}`,
       { cause: error },
     );
@@ -69,7 +69,7 @@ export function checkSocketName(path: string): void {
   if (length <= SOCKET_PATH_MAX) return;
   throw new VirstorError(
     "invalid",
-    `Cannot use socket "${path}": its name is ${length} bytes long, the ` +
+    `Cannot use socket "${path}": its name is ${inBytes(length)} long, the ` +
       `system takes ${SOCKET_PATH_MAX}; use a shorter one`,
   );
 }

@@ -7,8 +7,8 @@
  */
 
 import { createHash } from "node:crypto";
-import { isAbsolute, join, resolve } from "node:path";
 import { VirstorError } from "../errors.ts";
+import { isAbsolute, join, resolve } from "node:path";
 import type { Environment } from "./command.ts";
 
 /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { printable } from "../errors.ts";
+import { counted, printable } from "../errors.ts";
 import type { ComponentStatus, PoolStatus } from "../pool/mod.ts";
 import type { ServerStatus, StatusReport } from "./control_protocol.ts";
 import { type PoolState, stateOf, stateWords } from "./pool_state.ts";
@@ -33,8 +33,9 @@ export function statusText(
       ["Format", pool.format],
       [
         "Virtual size",
-        `${formatSize(pool.virtualSize)} (${pool.virtualChunks} chunks ` +
-        `of ${formatSize(pool.chunkSize)}, ${pool.mappedChunks} mapped)`,
+        `${formatSize(pool.virtualSize)} ` +
+        `(${counted(pool.virtualChunks, "chunk")} of ` +
+        `${formatSize(pool.chunkSize)}, ${pool.mappedChunks} mapped)`,
       ],
       ["Physical", physicalText(pool)],
       ["Backing", `${percent(pool.backingPercent)} of the virtual size`],
@@ -117,7 +118,7 @@ function runPairs(pool: PoolStatus): [string, string][] {
 
 function physicalText(pool: PoolStatus): string {
   return `${formatSize(pool.physicalChunks * pool.chunkSize)} ` +
-    `(${pool.physicalChunks} chunks: ${pool.usedChunks} used, ` +
+    `(${counted(pool.physicalChunks, "chunk")}: ${pool.usedChunks} used, ` +
     `${pool.freeChunks} free, ` +
     (pool.freeingChunks === 0 ? "" : `${pool.freeingChunks} being freed, `) +
     `${pool.reservedChunks} reserved)`;
@@ -141,15 +142,19 @@ function delayedText({ delayed }: PoolStatus): string {
 }
 
 function requestsText({ counters }: PoolStatus): string {
-  return `${counters.reads} reads, ${counters.writes} writes, ` +
-    `${counters.flushes} flushes, ${counters.discards} discards, ` +
-    `${counters.zeroes} zeroes`;
+  return [
+    counted(counters.reads, "read"),
+    counted(counters.writes, "write"),
+    counted(counters.flushes, "flush", "flushes"),
+    counted(counters.discards, "discard"),
+    counted(counters.zeroes, "write of zeroes", "writes of zeroes"),
+  ].join(", ");
 }
 
 function transferText({ counters }: PoolStatus): string {
   return `${formatSize(counters.readBytes)} read, ` +
     `${formatSize(counters.writtenBytes)} written, ` +
-    `${counters.firstWrites} chunks mapped`;
+    `${counted(counters.firstWrites, "chunk")} mapped`;
 }
 
 function componentTable(pool: PoolStatus): string {

@@ -78,16 +78,33 @@ async function inspectPart(
 }
 
 /**
- * How all known pools do.
+ * How known pools do.
  *
  * @param stateDirectory The state directory.
- * @returns The pools, by name.
+ * @param names Which ones; all if it is empty.
+ * @returns The pools, by name, or in the order of the names.
+ * @throws {VirstorError} `not-found` if a named pool is not known.
  */
 export async function surveyAll(
   stateDirectory: string,
+  names: readonly string[] = [],
 ): Promise<SurveyedPool[]> {
-  const entries = await listRegistry(stateDirectory);
+  const known = await listRegistry(stateDirectory);
+  const entries = names.length === 0
+    ? known
+    : [...new Set(names)].map((name) =>
+      known.find((entry) => entry.name === name) ??
+        refuseUnknown(stateDirectory, name)
+    );
   return await Promise.all(
     entries.map((entry) => surveyPool(stateDirectory, entry.name, entry)),
+  );
+}
+
+function refuseUnknown(stateDirectory: string, name: string): never {
+  throw new VirstorError(
+    "not-found",
+    `Cannot list pool "${name}": it is not registered in ` +
+      `"${stateDirectory}"; look for it with "virstor taste DIR"`,
   );
 }

@@ -5,6 +5,7 @@
  */
 
 import { printable } from "../errors.ts";
+import { padText, textWidth } from "./text_width.ts";
 
 /**
  * Lays rows out in columns, two spaces apart. A column whose cells below the
@@ -18,7 +19,7 @@ export function textTable(cells: readonly (readonly string[])[]): string {
   const rows = cells.map((row) => row.map(printable));
   const [heading = [], ...body] = rows;
   const widths = heading.map((_, column) =>
-    Math.max(...rows.map((row) => row[column]?.length ?? 0))
+    Math.max(...rows.map((row) => textWidth(row[column] ?? "")))
   );
   const right = heading.map((_, column) =>
     body.length > 0 &&
@@ -27,8 +28,8 @@ export function textTable(cells: readonly (readonly string[])[]): string {
   return rows.map((row) =>
     row.map((cell, column) =>
       right[column]
-        ? cell.padStart(widths[column] ?? 0)
-        : cell.padEnd(widths[column] ?? 0)
+        ? padText(cell, widths[column] ?? 0, "start")
+        : padText(cell, widths[column] ?? 0)
     ).join("  ").trimEnd()
   ).join("\n");
 }

@@ -6,7 +6,7 @@
  */
 
 import { basename } from "node:path";
-import { VirstorError } from "../errors.ts";
+import { counted, VirstorError } from "../errors.ts";
 import type { PoolStatus } from "../pool/mod.ts";
 import { printNotices, withProgress } from "./output.ts";
 import { formatSeconds, formatSize } from "./size.ts";
@@ -66,7 +66,7 @@ export async function waitForRemoval(wait: RemovalWait): Promise<void> {
   await withProgress(
     paths.length === 1
       ? `Evacuating "${basename(paths[0] ?? "")}"`
-      : `Evacuating ${paths.length} components`,
+      : `Evacuating ${counted(paths.length, "component")}`,
     finish(),
     () => far,
   );

@@ -74,15 +74,21 @@ export class ColdReads {
    * @param descriptor The file; open until this is done.
    * @param target Where the bytes go.
    * @param offset The first byte.
+   * @param done Bytes of the beginning that are there.
    * @returns Rejected with what `errorOf` makes of it.
    */
-  read(descriptor: number, target: Uint8Array, offset: number): Promise<void> {
+  read(
+    descriptor: number,
+    target: Uint8Array,
+    offset: number,
+    done = 0,
+  ): Promise<void> {
     this.#count++;
     return new Promise((resolve, reject) => {
-      const read = { target, offset, done: 0, resolve, reject };
+      const read = { target, offset, done, resolve, reject };
       const isAlone = !this.#native || this.#waiters < WAITERS_MAX;
       if (isAlone) return this.#waitFor(descriptor, read);
-      readAhead(descriptor, offset, target.length);
+      readAhead(descriptor, offset + done, target.length - done);
       this.#waiting.push(read);
     });
   }

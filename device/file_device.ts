@@ -11,7 +11,7 @@
  */
 
 import fs from "node:fs";
-import { VirstorError } from "../errors.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import type {
   BlockDevice,
   Completion,
@@ -267,9 +267,10 @@ export class FileDevice implements BlockDevice {
    *
    * @param target Where the bytes go; nobody else's until then.
    * @param offset The first byte.
+   * @param done Bytes of the beginning that {@linkcode readCached} has read.
    * @returns Rejected with `io`.
    */
-  readCold(target: Uint8Array, offset: number): Promise<void> {
+  readCold(target: Uint8Array, offset: number, done = 0): Promise<void> {
     // A read that began now could outlive its descriptor.
     if (this.#closing !== undefined || this.#descriptor < 0) {
       const { length } = target;
@@ -277,7 +278,7 @@ export class FileDevice implements BlockDevice {
         this.#failure("read", length, offset, "it is closed"),
       );
     }
-    return this.#coldReads.read(this.#descriptor, target, offset);
+    return this.#coldReads.read(this.#descriptor, target, offset, done);
   }
 
   /**
@@ -363,7 +364,7 @@ export class FileDevice implements BlockDevice {
       if (options?.fastOnly === true) {
         throw new VirstorError(
           "unsupported",
-          `Cannot zero ${length} bytes of "${this.path}" fast`,
+          `Cannot zero ${inBytes(length)} of "${this.path}" fast`,
         );
       }
       if (length > ZERO_TURN_BYTES) {
@@ -498,7 +499,7 @@ export class FileDevice implements BlockDevice {
     offset: number,
     cause: unknown,
   ): VirstorError {
-    const what = `${action} ${length} bytes at ${offset} of "${this.path}"`;
+    const what = `${action} ${inBytes(length)} at ${offset} of "${this.path}"`;
     return transferError(what, this.#descriptor < 0, cause);
   }
 }

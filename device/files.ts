@@ -7,6 +7,7 @@
 
 import fs from "node:fs";
 import { messageOf, VirstorError } from "../errors.ts";
+import { missingDirectory } from "./missing_directory.ts";
 import { nativeIdentity } from "./native_files.ts";
 import { type FileState, fileState, readSmallFile } from "./native_linux.ts";
 
@@ -29,6 +30,13 @@ export function fileIdentity(path: string): string {
  * @throws {VirstorError} `exists`, `not-found`, `io`.
  */
 export function createSparseFile(path: string, size: number): void {
+  const missing = missingDirectory(path);
+  if (missing !== "") {
+    throw new VirstorError(
+      "not-found",
+      `Cannot create "${path}": ${missing}, only files are made`,
+    );
+  }
   const descriptor = attempt(path, () => fs.openSync(path, "wx"));
   try {
     attempt(path, () => {
@@ -166,7 +174,8 @@ function translate(path: string, error: unknown): VirstorError {
   }
   const code = error instanceof Error && "code" in error ? error.code : "";
   if (code === "ENOENT" || code === "ENOTDIR") {
-    const message = `Cannot open "${path}": there is no such file`;
+    const reason = missingDirectory(path) || "there is no such file";
+    const message = `Cannot open "${path}": ${reason}`;
     return new VirstorError("not-found", message, options);
   }
   if (code === "EEXIST") {

@@ -30,6 +30,7 @@ export {
 export { ignoreSignal, isSignalIgnored } from "./ignored_signals.ts";
 export { joinParts } from "./join_parts.ts";
 export type { JoinOptions } from "./join_parts.ts";
+export { missingDirectory } from "./missing_directory.ts";
 export { LeasedDisk } from "./leased_disk.ts";
 export { LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
 export type {

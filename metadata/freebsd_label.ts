@@ -10,7 +10,7 @@
  * @module
  */
 
-import { assert, VirstorError } from "../errors.ts";
+import { assert, counted, inBytes, VirstorError } from "../errors.ts";
 import { getUint64, setUint64, viewOf } from "./bytes.ts";
 import { FREEBSD_MAP_GRAIN } from "./freebsd_map.ts";
 
@@ -250,25 +250,26 @@ function findingInLabel(label: FreebsdLabel): string {
   }
   if (label.count < 1) return "the pool has no components";
   if (chunkSize < SECTOR_SIZE || chunkSize % SECTOR_SIZE !== 0) {
-    return `the chunk size is ${chunkSize} bytes, not whole sectors`;
+    return `the chunk size is ${inBytes(chunkSize)}, not whole sectors`;
   }
   if (!(virtualSize <= 2 ** 53)) {
     return "the virtual size is above 8 PiB";
   }
   if (virtualSize < chunkSize || virtualSize % chunkSize !== 0) {
-    return `the virtual size is ${virtualSize} bytes, not whole chunks`;
+    return `the virtual size is ${inBytes(virtualSize)}, not whole chunks`;
   }
   if (virtualSize / chunkSize % FREEBSD_MAP_GRAIN !== 0) {
-    return `the virtual size is ${virtualSize} bytes, not whole map sectors`;
+    return `the virtual size is ${inBytes(virtualSize)}, not whole map sectors`;
   }
   if (!(componentSize % SECTOR_SIZE === 0)) {
-    return `the component's size is ${componentSize} bytes, not whole sectors`;
+    return `the component's size is ${componentSize}, not whole sectors`;
   }
   if (chunkCount * chunkSize > componentSize) {
-    return `it counts ${chunkCount} chunks, more than fit on it`;
+    return `it counts ${counted(chunkCount, "chunk")}, more than fit on it`;
   }
   if (label.chunkReserved > chunkCount) {
-    return `${label.chunkReserved} of its ${chunkCount} chunks are reserved`;
+    return `it counts ${counted(chunkCount, "chunk")}, and ` +
+      `${label.chunkReserved} are reserved`;
   }
   return "";
 }
@@ -278,7 +279,7 @@ function findingInCount(
   { chunkCount, chunkSize, componentSize }: FreebsdLabel,
 ): string {
   return chunkCount > freebsdChunkCount(componentSize, chunkSize)
-    ? `it counts ${chunkCount} chunks, the last of which covers it`
+    ? `it counts ${counted(chunkCount, "chunk")}, the last of which covers it`
     : "";
 }
 

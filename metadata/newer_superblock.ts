@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, VirstorError } from "../errors.ts";
+import { assert, inBytes, VirstorError } from "../errors.ts";
 import { getUint64, viewOf } from "./bytes.ts";
 import {
   SUPERBLOCK_SLOT_SIZE,
@@ -81,7 +81,7 @@ function tryDecode(
     return new VirstorError(
       "corrupt",
       `Cannot use the superblock of "${path}" at byte ${position}: it is of ` +
-        `a component of ${superblock.componentSize} bytes, this has ${size}`,
+        `a component of ${inBytes(superblock.componentSize)}, this has ${size}`,
     );
   } catch (error) {
     if (error instanceof VirstorError) return error;

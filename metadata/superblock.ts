@@ -13,7 +13,7 @@
  */
 
 import { isUtf8 } from "node:buffer";
-import { assert, VirstorError } from "../errors.ts";
+import { assert, inBytes, VirstorError } from "../errors.ts";
 import {
   areZeroes,
   checksumOf,
@@ -280,7 +280,7 @@ function findingInSlot(
   const at = SUPERBLOCK_OFFSET;
   const usedSize = view.getUint32(at.usedSize, true);
   if (usedSize < SUPERBLOCK_HEADER_SIZE || usedSize > slot.length) {
-    return `its used size is ${usedSize} bytes`;
+    return `its used size is ${inBytes(usedSize)}`;
   }
   const checksum = checksumOf(slot.subarray(0, usedSize), at.checksum);
   if (view.getUint32(at.checksum, true) !== checksum) {
@@ -301,7 +301,7 @@ function findingInBytes(slot: Uint8Array, view: DataView): string {
   }
   const nameSize = view.getUint16(at.nameSize, true);
   if (nameSize < 1 || nameSize > NATIVE_NAME_SIZE_MAX) {
-    return `the name size is ${nameSize} bytes`;
+    return `the name size is ${inBytes(nameSize)}`;
   }
   const nameEnd = at.name + nameSize;
   if (!isUtf8(slot.subarray(at.name, nameEnd))) return "the name is not UTF-8";
@@ -334,7 +334,8 @@ function findingInPlace(superblock: Superblock, view: DataView): string {
   const at = SUPERBLOCK_OFFSET;
   const geometry = nativeGeometry(componentSize, chunkSize);
   if (!isSlotOf(componentSize, getUint64(view, at.position))) {
-    return `its position is no slot of a component of ${componentSize} bytes`;
+    return "its position is no slot of a component of " +
+      inBytes(componentSize);
   }
   if (getUint64(view, at.tableOffset) !== geometry.tableOffset) {
     return "the table offset does not follow from the sizes";

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { counted, inBytes } from "../errors.ts";
 import {
   isNativeChunkSize,
   NATIVE_CHUNKS_MAX,
@@ -105,15 +106,15 @@ export function findingInSuperblock(superblock: Superblock): string {
   if (!isNativeName(name)) return `the name is "${name}"`;
   if (!isRealUuid(superblock.poolUuid)) return "the pool has no UUID";
   if (!isNativeChunkSize(chunkSize)) {
-    return `the chunk size is ${chunkSize} bytes`;
+    return `the chunk size is ${inBytes(chunkSize)}`;
   }
   if (!(virtualSize <= 2 ** 53)) return "the virtual size is above 8 PiB";
   if (virtualSize < chunkSize || virtualSize % chunkSize !== 0) {
-    return `the virtual size is ${virtualSize} bytes, not whole chunks`;
+    return `the virtual size is ${inBytes(virtualSize)}, not whole chunks`;
   }
   const { componentSize } = superblock;
   if (!(componentSize % NATIVE_PAGE_SIZE === 0 && componentSize <= 2 ** 53)) {
-    return `the component size is ${componentSize} bytes, not whole pages`;
+    return `the component size is ${inBytes(componentSize)}, not whole pages`;
   }
   return findingInMembers(superblock);
 }
@@ -121,7 +122,7 @@ export function findingInSuperblock(superblock: Superblock): string {
 function findingInMembers(superblock: Superblock): string {
   const { members, componentUuid } = superblock;
   if (members.length < 1 || members.length > SUPERBLOCK_MEMBERS_MAX) {
-    return `it has ${members.length} members`;
+    return `it has ${counted(members.length, "member")}`;
   }
   const seen = new Set<string>();
   for (const [index, { uuid, chunkCount }] of members.entries()) {
@@ -140,7 +141,8 @@ function findingInMembers(superblock: Superblock): string {
   );
   return own.chunkCount === chunkCount
     ? ""
-    : `its member entry has ${own.chunkCount} chunks, ${chunkCount} fit on it`;
+    : `its member entry says ${counted(own.chunkCount, "chunk")}, and ` +
+      `${chunkCount} fit on it`;
 }
 
 function isRealUuid(uuid: string): boolean {

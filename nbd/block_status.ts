@@ -73,7 +73,7 @@ export class BlockStatusCommand {
       }
     } catch (error) {
       counters.errors++;
-      replies.fail(request, late.failureOf(error, false));
+      replies.fail(request, late.failureOf(error, request, false));
     }
   }
 

@@ -276,12 +276,12 @@ export class Commands {
     try {
       completion = device.write(piece, offset, this.#plain);
     } catch (error) {
-      large.failure = late.failureOf(error, false);
+      large.failure = late.failureOf(error, large.to, false);
       return;
     }
     if (completion === undefined) return;
     large.pending++;
-    late.track(completion, false, (failure) => {
+    late.track(completion, large.to, false, (failure) => {
       large.pending--;
       large.failure ??= failure;
       if (large.rest === 0) this.#finish(large);
@@ -344,13 +344,13 @@ export class Commands {
   #answer(completion: Completion, to: ReplyAddress, fast: boolean): void {
     if (completion === undefined) return this.#reply(to, undefined);
     const address = addressOf(to);
-    this.#tools.late.track(completion, fast, (failure) => {
+    this.#tools.late.track(completion, address, fast, (failure) => {
       this.#reply(address, failure);
     });
   }
 
   #replyError(to: ReplyAddress, error: unknown, fast: boolean): void {
-    this.#reply(to, this.#tools.late.failureOf(error, fast));
+    this.#reply(to, this.#tools.late.failureOf(error, to, fast));
   }
 
   /** Nobody has to wait for the flush of who is alone and waits for it only. */

@@ -14,7 +14,7 @@
  */
 
 import { Slice, turns } from "../device/mod.ts";
-import { assert, VirstorError } from "../errors.ts";
+import { assert, counted, inBytes, VirstorError } from "../errors.ts";
 import { assertExport, type NbdExport } from "./export.ts";
 import { HandshakeReader } from "./handshake_reader.ts";
 import { OPTION_DATA_MAX, OPTION_DRAIN_MAX, STEPS_A_LOOK } from "./limits.ts";
@@ -60,6 +60,13 @@ export interface HandshakeOptions {
   isDismissed(name: string): boolean;
   /** Whether and how to encrypt; STARTTLS is refused without it. */
   readonly tls: NbdTls | undefined;
+  /**
+   * Told of the name of an export that there is not, where the client may ask
+   * for another one.
+   *
+   * @param name The name in quotes, on one line.
+   */
+  readonly onUnknownExport: (name: string) => void;
   /**
    * Called when the connection is encrypted.
    *
@@ -121,7 +128,7 @@ export async function negotiate(
       return { ...answer.then, early: reader.rest() };
     }
   }
-  throw violation(`more than ${optionsMax} options were sent`);
+  throw violation(`more than ${counted(optionsMax, "option")} were sent`);
 }
 
 function readerOf(stream: ByteStream): HandshakeReader {
@@ -141,7 +148,7 @@ are known`);
 /** Nothing is agreed on yet, or any more. */
 function startSession(
   zeroes: boolean,
-  { exports, isDismissed, tls }: HandshakeOptions,
+  { exports, isDismissed, tls, onUnknownExport }: HandshakeOptions,
   security?: Security,
 ): Session {
   const unencrypted = tls?.required === true ? "required" : "optional";
@@ -152,6 +159,7 @@ function startSession(
     security: security ?? (tls === undefined ? "plain" : unencrypted),
     dialect: "simple",
     selection: undefined,
+    onUnknownExport,
     nextContextId: 1,
   };
 }
@@ -162,7 +170,7 @@ function startSession(
  */
 function assertSilence(reader: HandshakeReader): void {
   const { length } = reader.rest();
-  if (length > 0) throw violation(`${length} bytes came behind STARTTLS`);
+  if (length > 0) throw violation(`${inBytes(length)} came behind STARTTLS`);
 }
 
 async function encrypt(
@@ -191,7 +199,7 @@ with IHAVEOPT`);
   }
   // EXPORT_NAME has no error reply, so there is nothing to stay in sync for.
   if (length > OPTION_DRAIN_MAX || number === OPTION_EXPORT_NAME) {
-    throw violation(`option ${number} announces ${length} bytes, at most \
+    throw violation(`option ${number} announces ${inBytes(length)}, at most \
 ${OPTION_DATA_MAX} are taken`);
   }
   await reader.skip(length);

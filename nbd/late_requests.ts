@@ -9,6 +9,8 @@
 import { VirstorError } from "../errors.ts";
 import { DEVICE_FAILED, failureOf } from "./errno.ts";
 import type { Failure } from "./failure.ts";
+import type { ReplyAddress } from "./request.ts";
+import { requestError } from "./request_text.ts";
 
 /** Whom to tell. */
 export interface LateRequestsOwner {
@@ -45,15 +47,17 @@ export class LateRequests {
    * Waits for the device.
    *
    * @param completion What it gave.
+   * @param to The request; it stays as it is.
    * @param fastZero Whether this is a WRITE_ZEROES with FAST_ZERO.
    * @param done Called when it has finished, or has failed as told.
    */
   track(
     completion: Promise<void>,
+    to: ReplyAddress,
     fastZero: boolean,
     done: (failure: Failure | undefined) => void,
   ): void {
-    this.#track(completion, fastZero, (answer) => {
+    this.#track(completion, to, fastZero, (answer) => {
       if (this.#held === undefined) answer();
       else this.#held.push(answer);
     }, done);
@@ -63,14 +67,16 @@ export class LateRequests {
    * Waits for the device, for a part of a reply.
    *
    * @param completion What it gave.
+   * @param to The request; it stays as it is.
    * @param done Called when it has finished, or has failed as told, also
    *   while answers are held.
    */
   trackPart(
     completion: Promise<void>,
+    to: ReplyAddress,
     done: (failure: Failure | undefined) => void,
   ): void {
-    this.#track(completion, false, (answer) => answer(), done);
+    this.#track(completion, to, false, (answer) => answer(), done);
   }
 
   /** From now on nothing is answered: a reply is being sent in parts. */
@@ -87,6 +93,7 @@ export class LateRequests {
 
   #track(
     completion: Promise<void>,
+    to: ReplyAddress,
     fastZero: boolean,
     pass: (answer: () => void) => void,
     done: (failure: Failure | undefined) => void,
@@ -100,7 +107,7 @@ export class LateRequests {
       });
     completion.then(
       () => settle(undefined),
-      (error) => settle(this.failureOf(error, fastZero)),
+      (error) => settle(this.failureOf(error, to, fastZero)),
     );
   }
 
@@ -108,12 +115,13 @@ export class LateRequests {
    * Tells what a client is told of an error, and the owner of the error.
    *
    * @param error What the device has thrown.
+   * @param to The request that it has failed.
    * @param fastZero Whether the request was a WRITE_ZEROES with FAST_ZERO.
    * @returns The failure.
    */
-  failureOf(error: unknown, fastZero: boolean): Failure {
+  failureOf(error: unknown, to: ReplyAddress, fastZero: boolean): Failure {
     if (error instanceof VirstorError) {
-      this.#owner.onError(error);
+      this.#owner.onError(requestError(to, error));
       return failureOf(error, fastZero);
     }
     this.#owner.onPanic(error);

@@ -106,7 +106,7 @@ export class LongRead {
     try {
       completion = device.read(data, offset);
     } catch (error) {
-      this.#fail(late.failureOf(error, false));
+      this.#fail(late.failureOf(error, this.#to, false));
       return true;
     }
     if (header > 0) {
@@ -129,7 +129,7 @@ export class LongRead {
     const { replies, late } = this.#tools;
     const place = replies.holdPart(at, header + length);
     this.#isReading = true;
-    late.trackPart(completion, (failure) => {
+    late.trackPart(completion, this.#to, (failure) => {
       this.#isReading = false;
       if (failure === undefined) {
         replies.releasePart(place);

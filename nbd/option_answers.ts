@@ -7,7 +7,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import type { Dialect } from "./dialect.ts";
 import {
   type ExportFacts,
@@ -56,6 +56,7 @@ import {
   REPLY_ERROR_UNKNOWN,
   REPLY_ERROR_UNSUPPORTED,
 } from "./protocol.ts";
+import { quotedName } from "./sought_export.ts";
 
 /**
  * How safe the way to the client is:
@@ -87,6 +88,12 @@ export interface Session {
   selection:
     | { readonly name: string; readonly contexts: readonly SelectedContext[] }
     | undefined;
+  /**
+   * Told of the name of an export that there is not.
+   *
+   * @param name The name in quotes, on one line.
+   */
+  readonly onUnknownExport: (name: string) => void;
   /** The next number for a context: none stands for two in one handshake. */
   nextContextId: number;
 }
@@ -173,7 +180,7 @@ export function answerOption(option: Option, session: Session): Answer {
     return refusal(
       option,
       REPLY_ERROR_TOO_BIG,
-      `The option's data is ${option.length} bytes, which is too long`,
+      `The option's data is ${inBytes(option.length)}, which is too long`,
     );
   }
   return answer(option, session);
@@ -228,7 +235,7 @@ function answerExportName(option: Option, session: Session): Answer {
   if (name === undefined || served === undefined) {
     throw new VirstorError(
       "not-found",
-      "The client asked for an unknown export",
+      `There is no export ${quotedName(name)}, for which the client asked`,
     );
   }
   if (session.isDismissed(served.name)) {
@@ -262,7 +269,7 @@ function answerInfo(option: Option, session: Session): Answer {
   const query = decodeInfoQuery(option.data);
   if (query === undefined) return refuseNonsense(option);
   const served = findExport(session.exports, query.name);
-  if (served === undefined) return refuseName(option);
+  if (served === undefined) return refuseName(option, query.name, session);
   if (session.isDismissed(served.name)) return refuseDismissed(option, served);
   const choice = choose(served, query.name, session);
   const { facts } = choice;
@@ -316,7 +323,7 @@ function answerMetaContext(option: Option, session: Session): Answer {
   if (query === undefined) return refuseNonsense(option);
   const { name, queries } = query;
   const served = findExport(session.exports, name);
-  if (served === undefined) return refuseName(option);
+  if (served === undefined) return refuseName(option, name, session);
   if (session.isDismissed(served.name)) return refuseDismissed(option, served);
   const all = allContexts(served.device, served.contexts);
   const selects = number === OPTION_SET_META_CONTEXT;
@@ -363,7 +370,8 @@ function dismissedText({ name }: NbdExport): string {
   return `Export "${name}" is not served any more`;
 }
 
-function refuseName(option: Option): Answer {
+function refuseName(option: Option, name: string, session: Session): Answer {
+  session.onUnknownExport(quotedName(name));
   return refusal(
     option,
     REPLY_ERROR_UNKNOWN,

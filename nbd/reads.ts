@@ -86,7 +86,7 @@ export class SimpleReads implements ReadCommand {
       completion = device.read(target, offset);
     } catch (error) {
       counters.errors++;
-      return replies.fail(request, late.failureOf(error, false));
+      return replies.fail(request, late.failureOf(error, request, false));
     }
     if (completion === undefined) {
       replies.commit(request, offset, length, true);
@@ -111,7 +111,7 @@ export class SimpleReads implements ReadCommand {
   ): void {
     const { replies, late, counters } = this.#tools;
     const to = addressOf(request);
-    late.track(completion, false, (failure) => {
+    late.track(completion, to, false, (failure) => {
       if (failure === undefined) {
         return replies.release(place, to, offset, true);
       }
@@ -273,7 +273,7 @@ export class ChunkedReads implements ReadCommand {
       failedAt: 0,
     };
     read.pending++;
-    late.track(completion, false, (failure) => {
+    late.track(completion, read.to, false, (failure) => {
       read.pending--;
       if (failure !== undefined) {
         replies.cancel(place);
@@ -301,7 +301,7 @@ export class ChunkedReads implements ReadCommand {
 
   #fail(error: unknown): void {
     const { replies, late, counters } = this.#tools;
-    const failure = late.failureOf(error, false);
+    const failure = late.failureOf(error, this.#request, false);
     this.#rest = 0;
     if (this.#late !== undefined) {
       return noteFailure(this.#late, failure, this.#offset);

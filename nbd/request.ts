@@ -18,9 +18,16 @@ import {
 
 /**
  * What a reply carries of its request: signed halves of 64-bit numbers, which
- * are only copied.
+ * are only copied. And what is said of the request if the device fails it.
  */
 export interface ReplyAddress {
+  /** The command, 16 bits. */
+  command: number;
+  /**
+   * Bytes, 0 to 2^32 - 1, or to 2^64 - 1 if it is extended; not exact from
+   * 2^53 on.
+   */
+  length: number;
   /** First half of the cookie. */
   cookieHigh: number;
   /** Second half of the cookie. */
@@ -35,15 +42,8 @@ export interface ReplyAddress {
 export interface NbdRequest extends ReplyAddress {
   /** Command flags, 16 bits. */
   flags: number;
-  /** The command, 16 bits. */
-  command: number;
   /** The first byte; not exact from 2^53 on, where no device reaches. */
   offset: number;
-  /**
-   * Bytes, 0 to 2^32 - 1, or to 2^64 - 1 if it is extended; not exact from
-   * 2^53 on.
-   */
-  length: number;
 }
 
 /**
@@ -71,8 +71,9 @@ export function createRequest(): NbdRequest {
  * @returns A copy of its address.
  */
 export function addressOf(request: ReplyAddress): ReplyAddress {
+  const { command, length } = request;
   const { cookieHigh, cookieLow, offsetHigh, offsetLow } = request;
-  return { cookieHigh, cookieLow, offsetHigh, offsetLow };
+  return { command, length, cookieHigh, cookieLow, offsetHigh, offsetLow };
 }
 
 /**

@@ -10,7 +10,7 @@
  */
 
 import { Slice, turns } from "../device/mod.ts";
-import { messageOf, VirstorError } from "../errors.ts";
+import { counted, messageOf, VirstorError } from "../errors.ts";
 import { isExpected, peerOf } from "./connection.ts";
 import { createCounters, type NbdCounters } from "./counters.ts";
 import { allEnded, CANCEL_MS, delay, endAll } from "./ending.ts";
@@ -23,6 +23,7 @@ import { LoopBell } from "./loop_bell.ts";
 import { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
 import { NativeStream } from "./native_stream.ts";
 import { type LoggedClient, type NbdEvent, ServerLog } from "./server_log.ts";
+import { soughtText } from "./sought_export.ts";
 import { type ByteStream, closeQuietly, isTcp } from "./stream.ts";
 import type { NbdTls } from "./tls.ts";
 import { TlsStream } from "./tls_stream.ts";
@@ -85,6 +86,8 @@ interface Client {
   readonly ended: Promise<void>;
   transmission: Transmission | undefined;
   exportName: string | undefined;
+  /** The export that it asked for in vain, in quotes. */
+  sought: string | undefined;
   /** Why the server has ended the handshake. */
   cutBecause: string | undefined;
 }
@@ -254,6 +257,7 @@ export class NbdServer {
       ended: end.promise,
       transmission: undefined,
       exportName: undefined,
+      sought: undefined,
       cutBecause: undefined,
     };
     this.#clients.add(client);
@@ -288,7 +292,9 @@ export class NbdServer {
   }
 
   #fullMessage(): string {
-    return `There are ${this.#limits.clients} clients already`;
+    const { clients } = this.#limits;
+    const are = clients === 1 ? "is" : "are";
+    return `There ${are} ${counted(clients, "client")} already`;
   }
 
   /** Makes room for one more handshake. */
@@ -346,7 +352,8 @@ export class NbdServer {
       ? " over TLS"
       : "";
     const message = `Uses export "${name}"${over}, ${facts.dialect} replies` +
-      (contexts.length === 0 ? "" : `, contexts${contexts.join("")}`);
+      (contexts.length === 0 ? "" : `, contexts${contexts.join("")}`) +
+      soughtText(client.sought);
     this.#log.tell("connected", client, message);
     const { idleMs } = this.#limits;
     const timer = idleMs === 0
@@ -422,15 +429,19 @@ export class NbdServer {
         isStopping,
         isDismissed: (name) => this.#dismissed.has(name),
         tls: this.#tls,
+        onUnknownExport: (name) => client.sought = name,
         onEncrypted: (inside) => client.stream = inside,
       });
       if (negotiated === undefined) {
-        this.#log.tell("left", client, "Left without choosing an export");
+        const message = "Left without choosing an export" +
+          soughtText(client.sought);
+        this.#log.tell("left", client, message);
       }
       return negotiated;
     } catch (error) {
       if (!isExpected(error)) throw error;
-      this.#refuse(client, client.cutBecause ?? messageOf(error));
+      const reason = client.cutBecause ?? messageOf(error);
+      this.#refuse(client, reason + soughtText(client.sought));
       return undefined;
     } finally {
       clearTimeout(timer);

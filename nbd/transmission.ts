@@ -24,6 +24,7 @@
  */
 
 import { Slice, turns } from "../device/mod.ts";
+import { inBytes } from "../errors.ts";
 import type { ExportFacts } from "./export.ts";
 import { chooseForm, Commands } from "./commands.ts";
 import type { Negotiated } from "./handshake.ts";
@@ -431,7 +432,7 @@ export class Transmission {
       this.#facts.extended && hasPayload(request, true) &&
       request.length > PAYLOAD_SIZE_MAX
     ) {
-      this.#hangUp(`a payload has ${request.length} bytes`);
+      this.#hangUp(`a payload has ${inBytes(request.length)}`);
     }
     return !this.#deaf;
   }

@@ -14,6 +14,9 @@ import { poolIdOf, readComponentLabel } from "./component_label.ts";
 import { isWhole } from "./places.ts";
 import { explainSizes } from "./size_faults.ts";
 
+/** So many files that are no components are told one by one. */
+const REASONS_MAX = 5;
+
 /** A component that is open and locked, with its label. */
 export interface OpenComponent<Label = ComponentLabel> {
   /** Where it is. */
@@ -181,7 +184,7 @@ function checkOnePool(
     throw new VirstorError(
       "not-found",
       `Cannot open pool "${name}": none of its components is here` +
-        (reasons.length === 0 ? "" : ` (${reasons.join("; ")})`) +
+        reasonsText(reasons) +
         ", say where they are with --component, or run virstor taste",
     );
   }
@@ -221,9 +224,18 @@ export function missingError(
     "not-found",
     `Cannot open pool "${name}": component${several ? "s" : ""} ${which} of ` +
       `${count} (counted from 0) ${several ? "are" : "is"} missing` +
-      (reasons.length === 0 ? "" : ` (${reasons.join("; ")})`) +
+      reasonsText(reasons) +
       ", say where with --component, or run virstor taste",
   );
+}
+
+/** What was found instead, in parentheses: the first few of them. */
+function reasonsText(reasons: readonly string[]): string {
+  if (reasons.length === 0) return "";
+  const told = reasons.slice(0, REASONS_MAX);
+  const more = reasons.length - told.length;
+  if (more > 0) told.push(`and ${more} more`);
+  return ` (${told.join("; ")})`;
 }
 
 /**

@@ -9,9 +9,10 @@ import {
   createSparseFile,
   fileIdentity,
   FileInUseError,
+  missingDirectory,
   removeFile,
 } from "../device/mod.ts";
-import { VirstorError } from "../errors.ts";
+import { counted, inBytes, isOrAre, VirstorError } from "../errors.ts";
 import { FREEBSD_NAME_LENGTH_MAX } from "../metadata/mod.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import { hasLabel, readComponentLabel } from "./component_label.ts";
@@ -210,6 +211,8 @@ function identityOrNone(
       throw error;
     }
     if (createSize !== undefined) return undefined;
+    // It makes files, not directories.
+    if (missingDirectory(path) !== "") throw error;
     throw new VirstorError(
       "not-found",
       `${error.message}, --create SIZE makes it`,
@@ -227,9 +230,10 @@ function checkSize(
   if (count >= layout.chunksMin) return;
   throw new VirstorError(
     "invalid",
-    `Cannot use "${path}": ${size} bytes have room for ${count} chunks of ` +
-      `${layout.chunkSize} bytes, at least ${layout.chunksMin} are needed ` +
-      `(${layout.sizeMin} bytes)`,
+    `Cannot use "${path}": ${counted(size, "byte has", "bytes have")} room ` +
+      `for ${counted(count, "chunk")} of ${inBytes(layout.chunkSize)}, ` +
+      `at least ${layout.chunksMin} ${isOrAre(layout.chunksMin)} needed ` +
+      `(${inBytes(layout.sizeMin)})`,
   );
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { fileIdentity } from "../device/mod.ts";
-import { messageOf, VirstorError } from "../errors.ts";
+import { inBytes, messageOf, VirstorError } from "../errors.ts";
 import type { FreebsdLabel } from "../metadata/mod.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import { openFileDevice } from "./component.ts";
@@ -163,5 +163,5 @@ async function readsAsZeroes(
 }
 
 function holds(bytes: number, name: string): Holding {
-  return `it holds ${bytes} bytes of data of pool "${name}"`;
+  return `it holds ${inBytes(bytes)} of data of pool "${name}"`;
 }

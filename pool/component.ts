@@ -51,9 +51,10 @@ export interface ComponentDevice extends BlockDevice {
    *
    * @param target Where the bytes go.
    * @param offset The first byte.
+   * @param done Bytes of the beginning that `readCached` has read.
    * @returns Rejected with `io`.
    */
-  readCold?(target: Uint8Array, offset: number): Promise<void>;
+  readCold?(target: Uint8Array, offset: number, done?: number): Promise<void>;
   /**
    * Lends its descriptor to other threads, who use it as long as they have
    * leases.

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import {
   decodeFreebsdLabel,
   encodeFreebsdLabel,
@@ -127,7 +127,7 @@ export function readDeviceLabel(device: ComponentDevice): FreebsdLabel {
   if (label.componentSize !== size) {
     throw new VirstorError(
       "corrupt",
-      `The size of "${device.path}" is ${size} bytes, but its label says ` +
+      `The size of "${device.path}" is ${inBytes(size)}, but its label says ` +
         `${label.componentSize}: it was cut, extended or copied badly`,
     );
   }

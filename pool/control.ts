@@ -7,7 +7,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, inBytes, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import { Evacuation } from "./evacuation.ts";
 import type { Finding } from "./findings.ts";
@@ -77,7 +77,10 @@ export class PoolControl {
         paths,
         onCommit: () => this.#hooks.membersChanged(),
       });
-      this.#emit("added", `Added ${result.components.length} components`);
+      this.#emit(
+        "added",
+        `Added ${counted(result.components.length, "component")}`,
+      );
       return result;
     });
   }
@@ -131,7 +134,7 @@ export class PoolControl {
   ): Promise<{ virtualSize: number }> {
     return this.#change(async () => {
       const virtualSize = await resizePool(this.#parts, wanted, options);
-      this.#emit("resized", `The disk has ${virtualSize} bytes now`);
+      this.#emit("resized", `The disk has ${inBytes(virtualSize)} now`);
       return { virtualSize };
     });
   }

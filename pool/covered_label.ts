@@ -8,6 +8,7 @@
  * @module
  */
 
+import { inBytes } from "../errors.ts";
 import type { FreebsdLabel } from "../metadata/mod.ts";
 import { freebsdChunkCount } from "../metadata/mod.ts";
 import type { OpenComponent } from "./assemble.ts";
@@ -110,7 +111,7 @@ export function coveredReason(covered: readonly CoveredLabel[]): string {
 
 function inUseText({ path, sectorSize, virtualChunk }: CoveredLabel): string {
   return `the last chunk of "${path}" covers its label, as FreeBSD's add makes ` +
-    `it, and is in use: the last ${sectorSize} bytes of virtual chunk ` +
+    `it, and is in use: the last ${inBytes(sectorSize)} of virtual chunk ` +
     `${virtualChunk} are the label, what was written there is lost`;
 }
 

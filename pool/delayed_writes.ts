@@ -17,7 +17,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, VirstorError } from "../errors.ts";
 
 /** Pieces and ranges that may be held before there is congestion. */
 const ENTRIES_MAX = 8192;
@@ -433,7 +433,8 @@ export class DelayedWrites {
         write,
         new VirstorError(
           "no-space",
-          `Cannot write: the pool was full for ${timeoutMs / 1000} seconds`,
+          "Cannot write: the pool was full for " +
+            counted(timeoutMs / 1000, "second"),
         ),
       );
     }

@@ -11,7 +11,7 @@
 
 import type { Completion, WriteZeroesOptions } from "../device/mod.ts";
 import { joinParts, Slice } from "../device/mod.ts";
-import { VirstorError } from "../errors.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import { giveBackIfBlank, unmapChunks } from "./give_back.ts";
 import type { PartAction } from "./mapped_ranges.ts";
@@ -92,7 +92,7 @@ export class Eraser {
     if (fastOnly && !isFast) {
       throw new VirstorError(
         "unsupported",
-        `Cannot zero ${length} bytes of pool "${name}" fast`,
+        `Cannot zero ${inBytes(length)} of pool "${name}" fast`,
       );
     }
     const zeroPart: PartAction = ({ data }, at, count) =>

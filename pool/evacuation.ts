@@ -168,7 +168,7 @@ export class Evacuation {
     this.#isOn = false;
     this.#reason = messageOf(error);
     this.#parts.settings.onEvent({
-      kind: "evacuation",
+      kind: "evacuation-failed",
       message: `The evacuation stopped: ${this.#reason}`,
     });
   }

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { counted } from "../errors.ts";
 import {
   decodeFreebsdMapEntry,
   FREEBSD_MAP_ENTRY_SIZE,
@@ -213,7 +214,8 @@ export async function compareFreebsdMap(
     findings.push({
       kind: "differs",
       severity: "damage",
-      what: `${before - mapped} entries are missing from the map`,
+      what: counted(before - mapped, "entry is", "entries are") +
+        " missing from the map",
       where: first.device.path,
       effect: "their data will not be found once the pool is stopped",
     });

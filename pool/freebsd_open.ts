@@ -5,7 +5,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, inBytes, VirstorError } from "../errors.ts";
 import type { FreebsdLabel } from "../metadata/mod.ts";
 import { COMPONENT_JOINING, freebsdMapSize } from "../metadata/mod.ts";
 import type { Assembly, OpenComponent } from "./assemble.ts";
@@ -125,7 +125,8 @@ function complete(
     throw new VirstorError(
       "corrupt",
       `Cannot open pool "${name}": "${first.path}" reserves ` +
-        `${label.chunkReserved} chunks for a map of ${mapSize} bytes`,
+        `${counted(label.chunkReserved, "chunk")} for a map of ` +
+        inBytes(mapSize),
     );
   }
   return { ...plan, members, label };
@@ -197,7 +198,10 @@ async function recover(
   }
   if (!isDense(format.members)) {
     const moved = await closeGaps(format, map, plan.label.chunkSize);
-    say(`${moved} chunks were moved to close gaps in the allocation`);
+    say(
+      counted(moved, "chunk was", "chunks were") +
+        " moved to close gaps in the allocation",
+    );
   }
   const [first] = plan.members;
   if (covered.length > 0 && first !== undefined) {
@@ -258,7 +262,7 @@ function unfinishedFindings(plan: Members): Finding[] {
         "Its label is of a larger pool, but it is no component",
         path,
       ),
-      effect: "none; clear it, or add it again with -f",
+      effect: "no data are lost; clear it, or add it again with -f",
     })),
   ];
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { inBytes } from "../errors.ts";
 import { removeFile } from "../device/mod.ts";
 import { openCandidates } from "./candidates.ts";
 import type { OpenDevice } from "./component.ts";
@@ -107,8 +108,8 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
     const physical = candidates.reduce((sum, one) => sum + one.size, 0);
     if (virtualSize < physical) {
       notices.push(
-        `The virtual size (${virtualSize} bytes) is smaller than the ` +
-          `components (${physical} bytes)`,
+        `The virtual size (${inBytes(virtualSize)}) is smaller than the ` +
+          `components (${inBytes(physical)})`,
       );
     }
     const id = await plan.write(candidates);

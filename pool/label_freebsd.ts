@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, inBytes, VirstorError } from "../errors.ts";
 import type { FreebsdLabel } from "../metadata/mod.ts";
 import {
   COMPONENT_ALLOCATED,
@@ -121,13 +121,14 @@ function fitChunkSize(size: number, notices: string[]): number {
   if (!(size > 0) || !(fitted <= CHUNK_SIZE_MAX)) {
     throw new VirstorError(
       "invalid",
-      `Cannot use a chunk size of ${size} bytes: it is 1 to ` +
+      `Cannot use a chunk size of ${inBytes(size)}: it is 1 to ` +
         `${CHUNK_SIZE_MAX} bytes`,
     );
   }
   if (fitted !== size) {
     notices.push(
-      `The chunk size is rounded up to a multiple of 128 KiB: ${fitted} bytes`,
+      "The chunk size is rounded up to a multiple of 128 KiB: " +
+        inBytes(fitted),
     );
   }
   return fitted;
@@ -147,7 +148,7 @@ function fitVirtualSize(
   if (fitted !== size) {
     notices.push(
       `The virtual size is fitted to whole chunks and whole map sectors: ` +
-        `${fitted} bytes`,
+        `${inBytes(fitted)}`,
     );
   }
   return fitted;
@@ -163,8 +164,9 @@ function checkMapFits(
   throw new VirstorError(
     "invalid",
     `Cannot put the map of a ${virtualSize}-byte disk on ` +
-      `"${first.path}": it takes ${reserved} chunks of ${chunkSize} ` +
-      `bytes, there is room for ${Math.min(first.chunkCount, RESERVED_MAX)}; ` +
+      `"${first.path}": it takes ${counted(reserved, "chunk")} of ` +
+      `${inBytes(chunkSize)}, there is room for ` +
+      `${Math.min(first.chunkCount, RESERVED_MAX)}; ` +
       "use larger chunks, a smaller disk, or a larger first component",
   );
 }

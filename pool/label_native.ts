@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import type { Superblock } from "../metadata/mod.ts";
 import {
   isNativeName,
@@ -47,7 +47,7 @@ export function planNativeLabel(request: LabelRequest): LabelPlan {
   checkVirtualSize(asked, chunkSize, virtualSize);
   if (virtualSize !== asked) {
     notices.push(
-      `The virtual size is rounded up to whole chunks: ${virtualSize} bytes`,
+      `The virtual size is rounded up to whole chunks: ${inBytes(virtualSize)}`,
     );
   }
   const layout = nativeLayout(chunkSize);
@@ -108,14 +108,14 @@ function fitChunkSize(size: number, notices: string[]): number {
   if (!(size > 0) || !(fitted <= NATIVE_CHUNK_SIZE_MAX)) {
     throw new VirstorError(
       "invalid",
-      `Cannot use a chunk size of ${size} bytes: it is 1 to ` +
+      `Cannot use a chunk size of ${inBytes(size)}: it is 1 to ` +
         `${NATIVE_CHUNK_SIZE_MAX} bytes`,
     );
   }
   if (fitted !== size) {
     notices.push(
       `The chunk size is rounded up to a power of two, 64 KiB or more: ` +
-        `${fitted} bytes`,
+        `${inBytes(fitted)}`,
     );
   }
   return fitted;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import type { Candidate, FutureComponent } from "./candidates.ts";
 import type { ComponentLayout } from "./component_layout.ts";
 
@@ -66,14 +66,14 @@ export function checkVirtualSize(
   if (size > VIRTUAL_SIZE_MAX || fitted > VIRTUAL_SIZE_MAX) {
     throw new VirstorError(
       "invalid",
-      `Cannot make a virtual disk of ${size} bytes: ${VIRTUAL_SIZE_MAX} ` +
+      `Cannot make a virtual disk of ${inBytes(size)}: ${VIRTUAL_SIZE_MAX} ` +
         "bytes (8 PiB) is the most, rounded up to whole chunks",
     );
   }
   if (fitted >= chunkSize) return;
   throw new VirstorError(
     "invalid",
-    `Cannot make a virtual disk of ${size} bytes: one chunk ` +
-      `(${chunkSize} bytes) is the least`,
+    `Cannot make a virtual disk of ${inBytes(size)}: one chunk ` +
+      `(${inBytes(chunkSize)}) is the least`,
   );
 }

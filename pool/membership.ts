@@ -5,7 +5,7 @@
  */
 
 import { fileIdentity } from "../device/mod.ts";
-import { VirstorError } from "../errors.ts";
+import { counted, VirstorError } from "../errors.ts";
 import type { Candidate } from "./candidates.ts";
 import { openCandidates } from "./candidates.ts";
 import { Component, openFileDevice } from "./component.ts";
@@ -292,8 +292,12 @@ function reasonToStay(format: PoolFormat, component: Component): string {
   if (!format.isDense) return "";
   if (component.index === 0) return "it holds the allocation map";
   if (component.used > 0) {
-    return `${component.used} of its chunks are in use, and format 1 cannot ` +
-      "move them";
+    const chunks = counted(
+      component.used,
+      "chunk on it is",
+      "chunks on it are",
+    );
+    return `${chunks} in use, and format 1 cannot move them`;
   }
   return behind === undefined
     ? ""

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import {
   decodeFreebsdLabel,
   decodeSuperblock,
@@ -130,9 +130,10 @@ export function movedText(
   label: MovedLabel,
 ): string {
   const by = size - label.size;
-  return `the file is ${Math.abs(by)} bytes ${by < 0 ? "shorter" : "longer"} ` +
-    `than its label says (it has ${size} bytes, the label is of a component ` +
-    `of ${label.size} bytes in pool "${label.name}"): it was ` +
+  const word = by < 0 ? "shorter" : "longer";
+  return `the file is ${inBytes(Math.abs(by))} ${word} than its label says ` +
+    `(it has ${inBytes(size)}, the label is of a component of ` +
+    `${inBytes(label.size)} in pool "${label.name}"): it was ` +
     `${by < 0 ? "cut" : "extended"}, give it that size again`;
 }
 

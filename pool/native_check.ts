@@ -4,7 +4,7 @@
  * @module
  */
 
-import { messageOf } from "../errors.ts";
+import { counted, messageOf } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { Finding } from "./findings.ts";
 import type { ForwardMap } from "./forward_map.ts";
@@ -59,7 +59,8 @@ export async function checkNativeMember(
     findings.push({
       kind: "differs",
       severity: "damage",
-      what: `${missing} entries are missing from the chunk table`,
+      what: counted(missing, "entry is", "entries are") +
+        " missing from the chunk table",
       where: component.device.path,
       effect: "their data will not be found once the pool is stopped",
     });

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { assert } from "../errors.ts";
+import { assert, counted } from "../errors.ts";
 import type { Superblock } from "../metadata/mod.ts";
 import { TABLE_SLOTS_SIZE, tableSlotPosition } from "../metadata/mod.ts";
 import type { Component } from "./component.ts";
@@ -138,8 +138,8 @@ function singleCopy({ device, geometry }: ChunkTable, page: number): Finding {
     what: `Page ${page} of the chunk table has one copy only, although the ` +
       "pool was stopped cleanly",
     where: `${device.path} at ${tableSlotPosition(geometry, page, 0)}`,
-    effect: "none if one copy was lost; if both were, an older one counts, " +
-      "and what was written anew since reads as it did then",
+    effect: "no data are lost if one copy was; if both were, an older one " +
+      "counts, and what was written anew since reads as it did then",
   };
 }
 
@@ -150,7 +150,7 @@ function faultOf(
   virtualChunk: number,
   virtualChunks: number,
 ): string {
-  if (chunk >= chunkCount) return `there are ${chunkCount} chunks`;
+  if (chunk >= chunkCount) return `there are ${counted(chunkCount, "chunk")}`;
   return virtualChunk >= virtualChunks
     ? `the disk has ${virtualChunks} virtual chunks`
     : "";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, isOrAre, VirstorError } from "../errors.ts";
 import type { Superblock } from "../metadata/mod.ts";
 import type { Assembly, OpenComponent } from "./assemble.ts";
 import { missingError } from "./assemble.ts";
@@ -265,8 +265,9 @@ async function recover(
     const sorted = chunks.toSorted((a, b) => a - b);
     format.recordRelease(component, sorted);
     say(
-      `${chunks.length} chunks of "${component.device.path}" that are ` +
-        "elsewhere by now are freed",
+      `"${component.device.path}": ` +
+        counted(chunks.length, "chunk that is", "chunks that are") +
+        ` elsewhere by now ${isOrAre(chunks.length)} freed`,
     );
   }
   await format.mirror();
@@ -326,7 +327,7 @@ function noticesOf({ plan, read }: Loaded): Finding[] {
   for (const one of plan.stale) {
     findings.push({
       ...notice("stale", `It is stale: ${staleText(one, plan)}`, one.path),
-      effect: "none; it is left out",
+      effect: "no data are lost; it is left out",
     });
   }
   for (const { finding } of read.unsound) findings.push(finding);
@@ -334,8 +335,12 @@ function noticesOf({ plan, read }: Loaded): Finding[] {
   for (const [component, chunks] of read.superseded) {
     findings.push(notice(
       "superseded",
-      `Chunks ${chunks.join(", ")} hold virtual chunks that are elsewhere by ` +
-        "now",
+      chunks.length === 1
+        ? `Chunk ${chunks[0]} holds a virtual chunk that is elsewhere by now`
+        : `Chunks ${
+          chunks.join(", ")
+        } hold virtual chunks that are elsewhere ` +
+          "by now",
       component.device.path,
     ));
   }

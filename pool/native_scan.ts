@@ -179,8 +179,8 @@ function unsoundSlot(
       `sound: ${fault}`,
     where: `${device.path} at ${home}`,
     effect: isHarmless
-      ? "none if a power cut did it, or the pool was stopped cleanly; the " +
-        "newest sound slot counts"
+      ? "no data are lost if a power cut did it, or the pool was stopped " +
+        "cleanly; the newest sound slot counts"
       : "nobody knows whose these chunks are",
   };
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, VirstorError } from "../errors.ts";
 import { freebsdLabelOffset, SECTOR_SIZE } from "../metadata/mod.ts";
 import type { ComponentDevice } from "./component.ts";
 import { wipeDeviceLabels } from "./component_label.ts";
@@ -24,8 +24,8 @@ export function checkCount(count: number, layout: ComponentLayout): void {
   if (count <= layout.componentsMax) return;
   throw new VirstorError(
     "invalid",
-    `Cannot make a pool of ${count} components: ${layout.componentsMax} is ` +
-      "the most",
+    `Cannot make a pool of ${counted(count, "component")}: ` +
+      `${layout.componentsMax} is the most`,
   );
 }
 

@@ -6,7 +6,7 @@
  */
 
 import type { ErrorCode } from "../errors.ts";
-import { VirstorError } from "../errors.ts";
+import { counted, VirstorError } from "../errors.ts";
 import type { AssembleOptions, Assembly } from "./assemble.ts";
 import { assemble, closeOthers } from "./assemble.ts";
 import { openFileDevice } from "./component.ts";
@@ -97,7 +97,7 @@ export async function openPool(
   if (!(fullTimeout >= 0 && fullTimeout <= FULL_TIMEOUT_MAX)) {
     throw new VirstorError(
       "invalid",
-      `Cannot wait ${fullTimeout} seconds for space: it is 0 to ` +
+      `Cannot wait ${counted(fullTimeout, "second")} for space: it is 0 to ` +
         `${FULL_TIMEOUT_MAX} seconds`,
     );
   }

@@ -8,7 +8,7 @@
  */
 
 import { fileIdentity } from "../device/mod.ts";
-import { assert, VirstorError } from "../errors.ts";
+import { assert, counted, inBytes, VirstorError } from "../errors.ts";
 import type { Superblock } from "../metadata/mod.ts";
 import type { Assembly, OpenComponent } from "./assemble.ts";
 import { assemble } from "./assemble.ts";
@@ -177,18 +177,22 @@ async function asideFinding(
       if (isLost(map, virtualChunk)) lost.push(virtualChunk);
     },
   });
-  const count = format.members.length;
+  const left = counted(format.members.length, "component");
+  const each = `of ${inBytes(chunkSize)} that only it holds`;
+  const zeroed = counted(
+    lost.length,
+    `chunk ${each} reads`,
+    `chunks ${each} read`,
+  );
   return {
     kind: "stale",
     severity: "damage",
-    what: `${reason}; the pool does without it, with ${count} ` +
-      `component${count === 1 ? "" : "s"}`,
+    what: `${reason}; the pool does without it, with ${left}`,
     where: path,
     effect:
       (lost.length === 0
         ? "no chunk that it holds is lost"
-        : `${lost.length} chunks of ${chunkSize} bytes that only it holds read ` +
-          `as zeroes now: virtual chunks ${rangesText(lost)}`) +
+        : `${zeroed} as zeroes now: virtual chunks ${rangesText(lost)}`) +
       "; so does what was written to it since then" +
       (clean
         ? ""

@@ -116,7 +116,7 @@ export class Reads {
       // Also what was there at first may be another's by now.
       return this.#readCold(target, chunk, within, now, 0, tries + 1);
     };
-    return device.readCold(target.subarray(done), at + done)
+    return device.readCold(target, at, done)
       .then(() => ended(undefined), ended);
   }
 }

@@ -110,7 +110,7 @@ function rebuiltFinding(path: string, uuid: string): Finding {
     what: `Both superblocks are lost; its chunk table says that it is ` +
       `component ${uuid}: they are written anew as the others have them`,
     where: path,
-    effect: "none",
+    effect: "no data are lost",
   };
 }
 

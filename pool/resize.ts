@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, inBytes, VirstorError } from "../errors.ts";
 import type { PoolParts } from "./parts.ts";
 
 /** 8 PiB: up to here every byte has an exact number in JavaScript. */
@@ -42,14 +42,16 @@ export async function resizePool(
   if (format.isDense) {
     throw new VirstorError(
       "unsupported",
-      `Cannot resize pool "${name}": its map has room for ${before} chunks ` +
-        "only, a pool of the native format can grow",
+      `Cannot resize pool "${name}": its map has room for ` +
+        `${
+          counted(before, "chunk")
+        } only, a pool of the native format can grow`,
     );
   }
   if (!(wanted > 0) || size > VIRTUAL_SIZE_MAX) {
     throw new VirstorError(
       "invalid",
-      `Cannot resize pool "${name}" to ${wanted} bytes: it is 1 to ` +
+      `Cannot resize pool "${name}" to ${inBytes(wanted)}: it is 1 to ` +
         `${VIRTUAL_SIZE_MAX} bytes (8 PiB)`,
     );
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, inBytes, isOrAre, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import { MovingChunks } from "./moving_chunks.ts";
 
@@ -28,9 +28,10 @@ export function checkRoom(
   if (plan.used <= plan.free) return;
   throw new VirstorError(
     "no-space",
-    `Cannot remove ${leaving.length} components from pool "${name}": ` +
-      `${plan.used} chunks would have to move and ${plan.free} are free on ` +
-      `the others, ${(plan.used - plan.free) * chunkSize} bytes short`,
+    `Cannot remove ${counted(leaving.length, "component")} from pool ` +
+      `"${name}": ${counted(plan.used, "chunk")} would have to move and ` +
+      `${plan.free} ${isOrAre(plan.free)} free on the others, ` +
+      `${inBytes((plan.used - plan.free) * chunkSize)} short`,
   );
 }
 

@@ -17,7 +17,8 @@ export interface PoolEvent {
   readonly kind:
     | "added" // components joined
     | "delayed" // the first write waits
-    | "evacuation" // one was ended, by an error or by request
+    | "evacuation" // one was ended by request
+    | "evacuation-failed" // one was ended by an error
     | "failed" // no more writes are taken
     | "recovered" // a stop in the middle of something was put right
     | "removed" // components left

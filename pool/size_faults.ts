@@ -5,7 +5,7 @@
  * @module
  */
 
-import { VirstorError } from "../errors.ts";
+import { counted, inBytes, VirstorError } from "../errors.ts";
 import {
   SUPERBLOCK_SLOT_SIZE,
   SUPERBLOCK_SLOTS,
@@ -76,8 +76,9 @@ function explain(
     return new VirstorError(
       "not-found",
       `There is no label on "${path}": the file is at least ` +
-        `${smallest.min - size} bytes shorter than the component that is ` +
-        `missing, with ${smallest.chunkCount} chunks (it has ${size} bytes), ` +
+        `${inBytes(smallest.min - size)} shorter than the component that is ` +
+        `missing, with ${counted(smallest.chunkCount, "chunk")} ` +
+        `(it has ${inBytes(size)}), ` +
         "and if it is that one, it was cut",
     );
   }

@@ -75,6 +75,6 @@ export function notice(
   what: string,
   where: string,
 ): Finding {
-  const effect = "none; the next open for writing puts it right";
+  const effect = "no data are lost; the next open for writing puts it right";
   return { kind, severity: "notice", what, where, effect };
 }

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { counted, isOrAre } from "../errors.ts";
 import type { Component } from "./component.ts";
 
 /** Below which levels to warn. */
@@ -39,30 +40,46 @@ export function passedMarks(
   marks: Watermarks,
 ): PassedMark[] {
   const passed: PassedMark[] = [];
-  const free = members.reduce(
-    (sum, one) => one.fenced ? sum : sum + one.free,
-    0,
-  );
-  const usable = members.reduce(
-    (sum, one) => sum + one.geometry.chunkCount - one.geometry.chunkReserved,
-    0,
+  // What leaves the pool counts neither as room nor as full.
+  const staying = members.filter((one) => !one.fenced);
+  const scope = staying.length === members.length
+    ? ""
+    : " of the components that stay";
+  const total = (count: (one: Component) => number) =>
+    staying.reduce((sum, one) => sum + count(one), 0);
+  const free = total((one) => one.free);
+  const usable = total(({ geometry }) =>
+    geometry.chunkCount - geometry.chunkReserved
   );
   const chunks = marks.chunks < usable ? marks.chunks : Math.ceil(usable / 4);
   if (free < chunks) {
     passed.push({
       mark: "chunks",
       message: free === 0
-        ? `All ${usable} chunks are in use`
-        : `${free} of ${usable} chunks are free, fewer than ${chunks}`,
+        ? fullText(usable, total((one) => one.freeing), scope)
+        : `${free} of ${counted(usable, "chunk")}${scope} ` +
+          `${isOrAre(free)} free, fewer than ${chunks}`,
     });
   }
-  const unused = members.filter((one) => one.used === 0 && !one.fenced).length;
-  if (members.length > marks.components && unused < marks.components) {
+  const unused = staying.filter((one) => one.used === 0).length;
+  if (staying.length > marks.components && unused < marks.components) {
     passed.push({
       mark: "components",
-      message: `${unused} of ${members.length} components are unused, ` +
+      message: `${unused} of ${counted(staying.length, "component")}` +
+        `${scope === "" ? "" : " that stay"} ${isOrAre(unused)} unused, ` +
         `fewer than ${marks.components}`,
     });
   }
   return passed;
+}
+
+/** What is said when no chunk is free, though some may be before long. */
+function fullText(usable: number, freeing: number, scope: string): string {
+  if (freeing > 0) {
+    return `None of ${counted(usable, "chunk")}${scope} is free, ` +
+      `${freeing} ${isOrAre(freeing)} being freed`;
+  }
+  return usable === 1
+    ? `The only chunk${scope} is in use`
+    : `All ${counted(usable, "chunk")}${scope} are in use`;
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { printable } from "../../errors.ts";
+import { counted, printable } from "../../errors.ts";
 import { openPool } from "../../pool/mod.ts";
 import { addComponents } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
@@ -46,18 +46,12 @@ export async function run(
     add(stateDirectory, name, request),
   );
   const { components, warnings } = result;
-  print(
-    `Added ${components.length} component` +
-      `${components.length === 1 ? "" : "s"} to pool "${name}"`,
-  );
+  print(`Added ${counted(components.length, "component")} to pool "${name}"`);
   printWarnings(warnings.map((warning) => warningText(name, warning)));
   if (invocation.flag("verbose")) {
     for (const { index, path, size, chunkCount } of components) {
-      print(
-        `${index}: ${printable(path)}, ${
-          formatSize(size)
-        }, ${chunkCount} chunks`,
-      );
+      const chunks = counted(chunkCount, "chunk");
+      print(`${index}: ${printable(path)}, ${formatSize(size)}, ${chunks}`);
     }
   }
   return EXIT_OK;

@@ -91,7 +91,7 @@ function advice(
   return [
     "Try, in another terminal:",
     `  nbdinfo ${uri}`,
-    `  qemu-img info ${uri}`,
+    `  qemu-img info -f raw ${uri}`,
     `  qemu-io -f raw -c "write -P 1 0 100M" ${uri}`,
     `  nbdcopy disk.img ${uri}`,
     `  ${command} status demo`,

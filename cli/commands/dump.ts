@@ -4,8 +4,8 @@
  * @module
  */
 
+import { counted, printable, VirstorError } from "../../errors.ts";
 import { resolve } from "node:path";
-import { printable, VirstorError } from "../../errors.ts";
 import { type ComponentLabel, readLabel } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
@@ -108,7 +108,7 @@ function nativePairs(label: LabelOf<"native">): [string, string][] {
     ],
     ...members.map(({ uuid, state, chunkCount }, at): [string, string] => [
       `Member ${at}`,
-      `${uuid}, ${state}, ${chunkCount} chunks`,
+      `${uuid}, ${state}, ${counted(chunkCount, "chunk")}`,
     ]),
   ];
 }

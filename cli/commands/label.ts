@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
+import { counted, VirstorError } from "../../errors.ts";
 import {
   type FormatName,
   labelPool,
@@ -132,8 +132,8 @@ function summary(result: LabelResult): string {
   return `Labelled pool "${name}": ${
     formatSize(result.virtualSize)
   } virtual, ` +
-    `${formatSize(chunks * chunkSize)} physical on ${components.length} ` +
-    `component${components.length === 1 ? "" : "s"}, ` +
+    `${formatSize(chunks * chunkSize)} physical on ` +
+    `${counted(components.length, "component")}, ` +
     `chunks of ${formatSize(chunkSize)}`;
 }
 

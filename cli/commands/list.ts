@@ -13,11 +13,12 @@ import { surveyAll, type SurveyedPool } from "../survey.ts";
 import { textPairs } from "../text_table.ts";
 
 /**
- * Lists the pools that are known.
+ * Lists the pools that are known, or those of them that are named.
  *
  * @param invocation The command line.
  * @param environment Where the registry is.
  * @returns The exit code.
+ * @throws {VirstorError} `not-found` if a named pool is not known.
  */
 export async function run(
   invocation: Invocation,
@@ -25,7 +26,7 @@ export async function run(
 ): Promise<number> {
   const pools = await withProgress(
     "Reading",
-    surveyAll(environment.stateDirectory()),
+    surveyAll(environment.stateDirectory(), invocation.operands),
   );
   if (invocation.flag("json")) {
     printJson(pools.map(facts));

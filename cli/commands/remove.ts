@@ -5,7 +5,7 @@
  * @module
  */
 
-import { printable, VirstorError } from "../../errors.ts";
+import { counted, isOrAre, printable, VirstorError } from "../../errors.ts";
 import {
   openPool,
   type Pool,
@@ -15,6 +15,7 @@ import {
 import { registerOpenPool, SERVED_EVACUATION_RATE } from "../change_pool.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { callServer } from "../control_client.ts";
+import { forgetRate, rememberRate } from "../evacuation_rate.ts";
 import { EXIT_CODES, EXIT_OK } from "../exit_code.ts";
 import { absolutePaths, withComponents } from "../locate.ts";
 import { print, printJson, withProgress } from "../output.ts";
@@ -173,6 +174,9 @@ async function removeFromStopped(
       doing,
       pool.remove(paths, { bytesPerSecond: rate ?? 0 }),
     );
+    // A stop in the middle leaves the rest to a server.
+    if (rate === undefined) await forgetRate(stateDirectory, name);
+    else await rememberRate(stateDirectory, name, rate);
     if (evacuating.length > 0) await evacuateHere(pool, name, evacuating);
     return { removed: [...removed, ...evacuating], evacuating: [], kept: [] };
   } finally {
@@ -251,21 +255,21 @@ function showOutcome(
   if (invocation.flag("json")) return printJson({ name, ...outcome });
   const { removed, evacuating, kept } = outcome;
   if (removed.length > 0) {
-    print(`Removed ${counted(removed)} from pool "${name}"`);
+    print(`Removed ${componentsOf(removed)} from pool "${name}"`);
   }
   if (evacuating.length > 0) {
     print(
-      `Evacuating ${counted(evacuating)} of pool "${name}", which ` +
-        `${evacuating.length === 1 ? "is" : "are"} removed then`,
+      `Evacuating ${componentsOf(evacuating)} of pool "${name}", which ` +
+        `${isOrAre(evacuating.length)} removed then`,
     );
   }
-  if (kept.length > 0) print(`Kept ${counted(kept)} in pool "${name}"`);
+  if (kept.length > 0) print(`Kept ${componentsOf(kept)} in pool "${name}"`);
   if (!invocation.flag("verbose")) return;
   for (const path of [...removed, ...evacuating, ...kept]) {
     print(printable(path));
   }
 }
 
-function counted({ length }: readonly string[]): string {
-  return `${length} component${length === 1 ? "" : "s"}`;
+function componentsOf({ length }: readonly string[]): string {
+  return counted(length, "component");
 }

@@ -93,7 +93,10 @@ function show(
   dryRun: boolean,
 ): void {
   for (const finding of repaired) {
-    print(findingText(dryRun ? "Would repair" : "Repaired", finding));
+    // No data were lost, and what the next open would have done is done.
+    const isHarmless = finding.severity === "notice";
+    const done = isHarmless ? { ...finding, effect: "" } : finding;
+    print(findingText(dryRun ? "Would repair" : "Repaired", done));
   }
   for (const finding of refused) print(findingText("Cannot repair", finding));
   if (repaired.length === 0 && refused.length === 0) {

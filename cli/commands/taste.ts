@@ -4,13 +4,20 @@
  * @module
  */
 
-import { printable, VirstorError } from "../../errors.ts";
+import { counted, printable, VirstorError } from "../../errors.ts";
 import { taste, type TastedPool, type TasteReport } from "../../pool/mod.ts";
 import type { Environment, Invocation } from "../command.ts";
 import { EXIT_OK } from "../exit_code.ts";
 import { knownSizeText } from "../known_component.ts";
 import { absolutePaths } from "../locate.ts";
-import { print, printError, printJson, withProgress } from "../output.ts";
+import {
+  print,
+  printError,
+  printJson,
+  printNotices,
+  withProgress,
+} from "../output.ts";
+import { passedOverNotices } from "../passed_over.ts";
 import { readRegistry } from "../registry.ts";
 import { registerTasted } from "../register_tasted.ts";
 
@@ -50,11 +57,7 @@ export async function run(
     printJson({ pools, rejected: passedOver });
   } else {
     pools.forEach((pool) => print(poolText(pool)));
-    for (const { path, reason } of passedOver) {
-      printError(
-        printable(`virstor: Notice: Passed over "${path}": ${reason}`),
-      );
-    }
+    printNotices(passedOverNotices(passedOver));
   }
   const [error, ...more] = errors;
   for (const { message } of more) printError(`virstor: ${message}`);
@@ -120,6 +123,6 @@ function poolText({ name, components, count, missing }: TastedPool): string {
   const copies = components.length === found
     ? ""
     : "; there are copies: give the right ones with serve --component";
-  const counts = `${found} of ${count} components${lacks}${copies}`;
+  const counts = `${found} of ${counted(count, "component")}${lacks}${copies}`;
   return `Pool "${printable(name)}": ${counts}`;
 }

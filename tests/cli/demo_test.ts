@@ -22,7 +22,7 @@ Deno.test("virstor demo makes a pool, and serves it at once", async () => {
   for (
     const text of [
       `nbdinfo ${server.uri}\n`,
-      `qemu-img info ${server.uri}\n`,
+      `qemu-img info -f raw ${server.uri}\n`,
       "./virstor --state-dir demo-pool/state status demo\n",
       "add --create 64M demo demo-pool/component-2.img\n",
       "Virtual size:   1 GiB",

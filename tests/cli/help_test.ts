@@ -7,6 +7,7 @@
  */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
+import { parseCommand } from "../../cli/arguments.ts";
 import { COMMANDS } from "../../cli/command_table.ts";
 import { EXIT_CODE_MEANINGS, EXIT_CODES } from "../../cli/exit_code.ts";
 import { Workspace } from "../helpers/virstor.ts";
@@ -40,6 +41,28 @@ Deno.test("virstor help COMMAND is the same as COMMAND --help", async () => {
   const { code, stderr } = await work.run(["help", "serf"]);
   assertEquals(code, 64);
   assertStringIncludes(stderr, 'virstor: Unknown command "serf"');
+});
+
+Deno.test("virstor -h is the same as --help", async () => {
+  await using work = await Workspace.create();
+  assertEquals(await work.succeed(["-h"]), await work.succeed(["--help"]));
+  for (const name of ["status", "label"]) {
+    assertEquals(
+      await work.succeed([name, "-h"]),
+      await work.succeed([name, "--help"]),
+    );
+  }
+});
+
+Deno.test("every command understands -h", () => {
+  for (const spec of COMMANDS) {
+    assertEquals(parseCommand(spec, ["-h"]).flag("help"), true, spec.name);
+    // Two commands have gvirstor's -h, beside other words.
+    const isOwn = spec.options.some(({ short }) => short === "h");
+    const { flag } = parseCommand(spec, ["-h", "demo", "a"]);
+    assertEquals(flag("help"), !isOwn, spec.name);
+    assertEquals(flag("hardcode"), isOwn, spec.name);
+  }
 });
 
 Deno.test("virstor --help needs no state directory", async () => {

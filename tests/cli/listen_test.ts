@@ -124,7 +124,7 @@ Deno.test("virstor serve --max-clients turns others away", async () => {
     using _client = await BusyClient.open(server);
     assertEquals(await isShutOut("127.0.0.1", server.port), true);
     await server.said(
-      /Z refused: 2 \(127.0.0.1:\d+\): There are 1 clients already/,
+      /Z refused: 2 \(127.0.0.1:\d+\): There is 1 client already/,
     );
   }
   await server.said(/disconnected: 1 /);

@@ -94,7 +94,7 @@ Deno.test("virstor taste passes over files whose names are not UTF-8", async () 
     text,
     /^virstor: Notice: Passed over ".*": its name is not UTF-8$/m,
   );
-  assertStringIncludes(text, 'Pool "pool": 1 of 1 components');
+  assertStringIncludes(text, 'Pool "pool": 1 of 1 component');
 });
 
 /** A name with all that a terminal would obey. */

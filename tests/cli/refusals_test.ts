@@ -29,6 +29,36 @@ testRefusals("native", [
       "SIZE makes it",
   },
   {
+    what: "to label a file in a directory that is not there",
+    args: ["label", "new", "nowhere/deeper/c"],
+    code: 3,
+    message: 'Cannot open "~/nowhere/deeper/c": there is no directory ' +
+      '"~/nowhere"',
+  },
+  {
+    what: "to create a file in a directory that is not there",
+    args: ["label", "--create", "64M", "new", "c", "nowhere/deeper/d"],
+    code: 3,
+    message: 'Cannot create "~/nowhere/deeper/d": there is no directory ' +
+      '"~/nowhere", only files are made',
+  },
+  {
+    what: "to create a file below a file",
+    args: ["label", "--create", "64M", "new", "c", "a/d"],
+    code: 3,
+    message:
+      'Cannot create "~/a/d": "~/a" is no directory, only files are made',
+  },
+  {
+    what: "to add a file in a directory that is not there",
+    isOpened: true,
+    args: ["add", "--create", "64M", "demo", "nowhere/c"],
+    code: 3,
+    message:
+      'Cannot create "~/nowhere/c": there is no directory "~/nowhere", ' +
+      "only files are made",
+  },
+  {
     what: "to label a file that carries a label",
     args: ["label", "-s", "1G", "new", "a"],
     code: 4,

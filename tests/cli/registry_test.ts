@@ -224,7 +224,7 @@ Deno.test("virstor taste registers the other pools, and of two of a name the kno
   const known = await work.run(["taste", "x", "y"]);
   assertEquals(
     [known.code, known.stdout],
-    [4, 'Pool "other": 1 of 1 components\n'],
+    [4, 'Pool "other": 1 of 1 component\n'],
   );
   assertMatch(known.stderr, /belong to different pools of this name/);
   assertEquals(registryOf(work).known(), before);

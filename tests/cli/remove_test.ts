@@ -7,7 +7,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { BusyClient } from "../helpers/busy_client.ts";
 import { MIB, pattern } from "../helpers/scratch.ts";
-import { type Server, Workspace } from "../helpers/virstor.ts";
+import { type Server, withoutProgress, Workspace } from "../helpers/virstor.ts";
 import {
   assertFilled,
   assertSound,
@@ -195,10 +195,12 @@ Deno.test("virstor remove tells when the pool was stopped meanwhile", async () =
   await using work = await makeSmallPool("native", ["a", "b"]);
   const { server, client } = await serveFilled(work);
   client[Symbol.dispose]();
-  const waiting = work.run(["remove", ...CRAWL, "demo", "a"]);
-  await untilEvacuating(work);
+  const waiting = start(work, ["remove", ...CRAWL, "demo", "a"]);
+  // By then it has its answer, and asks how far it is.
+  await waiting.said(/Evacuating /);
   await server.kill();
-  assertEquals(await waiting, {
+  const ended = await waiting.ended();
+  assertEquals({ ...ended, stderr: withoutProgress(ended.stderr) }, {
     code: 1,
     stdout: "",
     stderr: `virstor: Cannot wait until "${work.path("a")}" is removed: pool ` +
@@ -209,12 +211,66 @@ Deno.test("virstor remove tells when the pool was stopped meanwhile", async () =
     text,
     /\nEvacuation: +512 KiB left; it goes on when the pool is opened for /,
   );
-  // Served again, it goes on by itself, and the registry follows.
+  // Served again, it goes on by itself, at its rate, and the registry follows.
   const again = await serve(work);
+  await again.said(/ evacuation: Goes on /);
+  await work.succeed(["remove", "--rate", "0", "--detach", "demo", "a"]);
   await again.said(/ removed: /);
   await untilStatus(work, ({ pool }) => pool.components.length === 1);
   using reader = await BusyClient.open(again);
   await assertFilled(reader, 4);
+});
+
+Deno.test("virstor remove --rate is kept over a crash of the server", async () => {
+  await using work = await makeSmallPool("native", ["a", "b"]);
+  const { server, client } = await serveFilled(work);
+  client[Symbol.dispose]();
+  await work.succeed(["remove", "--detach", ...CRAWL, "demo", "a"]);
+  await server.kill();
+  const goesOn = new RegExp(
+    ` evacuation: Goes on with the evacuation of ${work.path("a")}, ` +
+      "at 1 B a second at most, as before\\n",
+  );
+  // More than once. (A stop in order would move all that was begun with.)
+  for (let round = 0; round < 2; round++) {
+    const again = await serve(work);
+    await again.said(goesOn);
+    const { pool } = await statusOf(work);
+    assertEquals(pool.evacuation?.leftBytes, 4 * CHUNK);
+    await again.kill();
+  }
+  const again = await serve(work);
+  await work.succeed(["remove", "--cancel", "demo", "a"]);
+  await again.stop();
+  const { stderr } = await (await serve(work)).stop();
+  assertEquals(stderr.includes("Goes on"), false, stderr);
+  assertEquals(
+    Array.from(Deno.readDirSync(work.path("state/pools")), ({ name }) => name),
+    ["demo.json"],
+  );
+});
+
+Deno.test("virstor remove of a stopped pool leaves its rate to the server, if it has one", async () => {
+  for (const isSaid of [true, false]) {
+    await using work = await makeSmallPool("native", ["a", "b"]);
+    const { server, client } = await serveFilled(work);
+    client[Symbol.dispose]();
+    await work.succeed(["remove", "--detach", ...CRAWL, "demo", "a"]);
+    await server.kill();
+    // This one takes it over, and is killed; without a rate it would be done.
+    await Deno.remove(work.path("state/pools/demo.rate"));
+    if (isSaid) {
+      const waiting = start(work, ["remove", ...CRAWL, "demo", "a"]);
+      await waiting.said(/Evacuating .*, 512 KiB left/);
+      await waiting.kill();
+    }
+    const again = await serve(work);
+    await again.said(
+      isSaid
+        ? / evacuation: Goes on .*, at 1 B a second at most, as before\n/
+        : / evacuation: Goes on .*, at 64 MiB a second at most\n/,
+    );
+  }
 });
 
 Deno.test("virstor remove of a stopped pool goes on after a signal", async () => {
@@ -250,10 +306,12 @@ Deno.test("virstor remove says once that it waits for space", async () => {
   const put = (index: number) =>
     client.write(index * chunk, pattern(4096, index));
   for (const index of [0, 1, 2]) assertEquals((await put(index)).errno, 0);
-  const waiting = start(work, ["remove", "--rate", "8K", "demo", "a"]);
+  const waiting = start(work, ["remove", ...CRAWL, "demo", "a"]);
   await untilEvacuating(work);
-  // What it counted on is taken by others meanwhile.
+  // What it counted on is taken by others meanwhile: one chunk has its place
+  // already, and nothing is moved before it may go on.
   for (const index of [3, 4]) assertEquals((await put(index)).errno, 0);
+  await work.succeed(["remove", "--rate", "0", "--detach", "demo", "a"]);
   await waiting.said(/waits for free chunks/);
   assertMatch(
     await work.succeed(["status", "demo"]),
@@ -282,7 +340,7 @@ Deno.test("virstor remove takes empty components of a FreeBSD pool", async () =>
   assertEquals({ code, stderr }, {
     code: 9,
     stderr: `virstor: Cannot remove "${work.path("b")}" from pool "demo": ` +
-      "1 of its chunks are in use, and format 1 cannot move them\n",
+      "1 chunk on it is in use, and format 1 cannot move them\n",
   });
   assertEquals((await pathsOf(work)).length, 2);
 });

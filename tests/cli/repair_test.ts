@@ -117,6 +117,26 @@ Deno.test("virstor repair puts one damaged slot right", async () => {
   await assertServable(work);
 });
 
+Deno.test("virstor check and repair say what was found, and what became of it", async () => {
+  await using work = await makeFilledPool();
+  await spoil(work, SUPERBLOCKS_SIZE, 65_536);
+  const found = await work.succeed(["check", "demo"]);
+  const [notice = "", verdict] = found.split("\n");
+  assertEquals(verdict, 'Pool "demo" is sound');
+  assertMatch(notice, /^Notice: \/.*\/a: .*: no data are lost; the next open /);
+  const dry = await work.succeed(["repair", "--dry-run", "demo"]);
+  const [where = "", what = ""] = notice.split(": ").slice(1);
+  assertEquals(dry.startsWith(`Would repair: ${where}: ${what}`), true, dry);
+  const done = await work.succeed(["repair", "demo"]);
+  assertEquals(done, dry.replace("Would repair: ", "Repaired: "));
+  for (const text of [found, dry, done]) {
+    assertEquals(/\bnone\b/.test(text), false, text);
+  }
+  for (const text of [dry, done]) {
+    assertEquals(/next open/.test(text), false, text);
+  }
+});
+
 Deno.test("virstor repair refuses what would take guessing", async () => {
   await using work = await makeFilledPool();
   await spoil(work, SUPERBLOCKS_SIZE + TABLE_PAGE_SIZE, TABLE_PAGE_SIZE);

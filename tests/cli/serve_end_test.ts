@@ -9,6 +9,7 @@ import { BusyClient } from "../helpers/busy_client.ts";
 import { NBD, NbdClient } from "../helpers/nbd_client.ts";
 import { MIB } from "../helpers/scratch.ts";
 import { makeSmallPool, serve, start, untilStatus } from "./served.ts";
+import { eventually } from "../helpers/patience.ts";
 
 Deno.test("virstor serve --exit-on-last-client ends with the last one", async () => {
   await using work = await makeSmallPool();
@@ -59,17 +60,23 @@ Deno.test("virstor serve does not begin if the pid file cannot be written", asyn
 
 Deno.test("virstor serve --grace waits no longer for slow clients", async () => {
   await using work = await makeSmallPool();
-  const server = await serve(work, "--grace", "0.2");
-  // Replies that nobody reads hold up the end.
-  using client = await NbdClient.open(server);
-  for (let i = 0; i < 32; i++) {
-    await client.send({ command: NBD.CMD_READ, length: 16 * MIB });
+  const took: number[] = [];
+  // A busy machine may be slow to stop, but not again and again: without the
+  // option it would take ten seconds each time.
+  while (took.length < 4 && took.every((ms) => ms >= 9000)) {
+    const server = await serve(work, "--grace", "0.2");
+    // Replies that nobody reads hold up the end.
+    using client = await NbdClient.open(server);
+    for (let i = 0; i < 32; i++) {
+      await client.send({ command: NBD.CMD_READ, length: 16 * MIB });
+    }
+    await untilStatus(work, ({ server }) => server?.counters.reads !== 0);
+    const begin = performance.now();
+    assertEquals((await server.stop()).code, 0);
+    took.push(performance.now() - begin);
+    assert(took.every((ms) => ms > 150), `${took} ms`);
   }
-  await untilStatus(work, ({ server }) => server?.counters.reads !== 0);
-  const begin = performance.now();
-  assertEquals((await server.stop()).code, 0);
-  const took = performance.now() - begin;
-  assert(took > 150 && took < 5000, `${took} ms`);
+  assert(took.some((ms) => ms < 9000), `${took} ms`);
 });
 
 Deno.test("virstor serve --run ends with the command, and as it does", async () => {
@@ -103,7 +110,7 @@ Deno.test("virstor serve --run ends the command when it is stopped", async () =>
   await using work = await makeSmallPool();
   const script = "trap 'exit 3' TERM; echo ready; while :; do sleep 0.1; done";
   const server = start(work, ["serve", "--run", script, "demo"]);
-  while (server.stdout === "") await new Promise((r) => setTimeout(r, 20));
+  await eventually("it runs", () => server.stdout !== "", 20);
   await work.succeed(["stop", "demo"]);
   assertEquals((await server.ended()).code, 3);
 });

@@ -54,8 +54,8 @@ Deno.test("virstor serve stops on SIGTERM and SIGHUP too", async () => {
 
 Deno.test("virstor serve ends at once on a second signal", async () => {
   await using work = await makeSmallPool();
-  const server = await serve(work);
-  // Replies that nobody reads hold up the end.
+  // Replies that nobody reads hold up the end; for ever, as it were.
+  const server = await serve(work, "--grace", "86400");
   using client = await NbdClient.open(server);
   for (let i = 0; i < 32; i++) {
     await client.send({ command: NBD.CMD_READ, length: 16 * MIB });
@@ -63,10 +63,8 @@ Deno.test("virstor serve ends at once on a second signal", async () => {
   await untilStatus(work, ({ server }) => server?.counters.reads !== 0);
   server.signal("SIGINT");
   await server.said(/stopping: Got SIGINT/);
-  const begin = performance.now();
   server.signal("SIGTERM");
   assertEquals((await server.ended()).code, 128 + 15);
-  assertEquals(performance.now() - begin < 5000, true);
   assertEquals((await statusOf(work)).server, null);
 });
 

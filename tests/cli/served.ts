@@ -9,6 +9,7 @@ import type { StatusReport } from "../../cli/control_protocol.ts";
 import type { BusyClient } from "../helpers/busy_client.ts";
 import { pattern } from "../helpers/scratch.ts";
 import { Server, Workspace } from "../helpers/virstor.ts";
+import { PATIENCE_MS, pause } from "../helpers/patience.ts";
 
 /** The chunk size of the small pool, bytes. */
 export const CHUNK: number = 128 * 1024;
@@ -110,7 +111,7 @@ export async function statusOf(work: Workspace): Promise<StatusReport> {
 }
 
 /**
- * Asks for the status until it is as wanted.
+ * Asks for the status until it is as wanted; fails after a long time.
  *
  * @param work Where the pool is.
  * @param isWanted Tells.
@@ -120,10 +121,13 @@ export async function untilStatus(
   work: Workspace,
   isWanted: (status: StatusReport) => boolean,
 ): Promise<StatusReport> {
-  while (true) {
+  for (const end = performance.now() + PATIENCE_MS;;) {
     const status = await statusOf(work);
     if (isWanted(status)) return status;
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    if (performance.now() > end) {
+      throw new Error(`Still ${JSON.stringify(status, null, 2)}`);
+    }
+    await pause(20);
   }
 }
 

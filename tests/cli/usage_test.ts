@@ -14,10 +14,6 @@ const CASES: readonly (readonly [string[], string])[] = [
   [["frob"], 'Unknown command "frob"\nTry "virstor --help"'],
   [["--frob"], 'Unknown option "--frob"\nTry "virstor --help"'],
   [
-    ["stop", "-h", "demo"],
-    'Unknown option "-h"\nTry "virstor stop --help"',
-  ],
-  [
     ["stop", "-fx", "demo"],
     'Unknown option "-x"\nTry "virstor stop --help"',
   ],
@@ -99,8 +95,23 @@ const CASES: readonly (readonly [string[], string])[] = [
   ],
   [
     ["serve", "demo", "--listen", "localhost:99999"],
-    'Cannot listen on "localhost:99999": it is no HOST:PORT\n',
+    'Cannot listen on "localhost:99999": port 99999 is out of range\n' +
+    "A port is 0 to 65535; 0 stands for any free one\n",
   ],
+  [
+    ["serve", "demo", "--listen", "[::1]:123456789012345678901"],
+    'Cannot listen on "[::1]:123456789012345678901": port ' +
+    "123456789012345678901 is out of range\n",
+  ],
+  [
+    ["serve", "demo", "--listen", "65536"],
+    'Cannot listen on "65536": port 65536 is out of range\n',
+  ],
+  [
+    ["demo", "--listen", "localhost:65536"],
+    'Cannot listen on "localhost:65536": port 65536 is out of range\n',
+  ],
+  [["label", "-h", "demo"], 'Command "label" needs PATH\n'],
   [
     ["serve", "demo", "--socket-mode", "999"],
     'Option --socket-mode needs an octal number, not "999"\n',
@@ -133,7 +144,7 @@ const CASES: readonly (readonly [string[], string])[] = [
   ],
   [
     ["serve", "demo", "--log-level", "loud"],
-    'Option --log-level knows no "loud"\nIt is info, error or debug\n',
+    'Option --log-level knows no "loud"\nIt is error, warning, info or debug\n',
   ],
   [
     ["serve", "demo", "--log-format", "xml"],

@@ -20,6 +20,7 @@ import {
   readBytes,
   SMALL_CHUNK,
 } from "./scratch.ts";
+import { eventually } from "./patience.ts";
 
 /** Memory as a file system, on Linux: a flush costs nothing there. */
 const MEMORY = "/dev/shm";
@@ -176,15 +177,12 @@ export async function assertRefused(
 }
 
 /**
- * Waits until something is as it should be; fails after 10 seconds.
+ * Waits until something is as it should be; fails after a long time.
  *
  * @param isSo Whether it is.
  */
-export async function until(isSo: () => boolean): Promise<void> {
-  for (const end = Date.now() + 10_000; !isSo();) {
-    if (Date.now() > end) throw new Error(`Still not ${isSo}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
+export function until(isSo: () => boolean): Promise<void> {
+  return eventually(`${isSo}`, isSo);
 }
 
 /**

@@ -6,6 +6,7 @@
 import { assertEquals } from "@std/assert";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { PATIENCE_MS } from "./patience.ts";
 
 /** The command's program. */
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
@@ -18,8 +19,6 @@ const PERMISSIONS = [
   "--allow-ffi",
   "--allow-env=HOME,VIRSTOR_STATE_DIR,XDG_STATE_HOME",
 ];
-/** How long a server may take until it listens, milliseconds. */
-const READY_TIMEOUT = 20_000;
 
 /** What became of a command. */
 export interface CommandResult {
@@ -98,7 +97,7 @@ export class Workspace implements AsyncDisposable {
    *
    * @param args The words after `virstor`.
    * @param options How.
-   * @returns What became of it.
+   * @returns What became of it; without what it said of how far it was.
    */
   async run(
     args: readonly string[],
@@ -110,7 +109,7 @@ export class Workspace implements AsyncDisposable {
     return {
       code,
       stdout: decoder.decode(stdout),
-      stderr: decoder.decode(stderr),
+      stderr: withoutProgress(decoder.decode(stderr)),
     };
   }
 
@@ -146,7 +145,7 @@ export class Workspace implements AsyncDisposable {
     await process.stdout.cancel();
     const stderr = await new Response(process.stderr).text();
     const { code } = await process.status;
-    return { code, stderr };
+    return { code, stderr: withoutProgress(stderr) };
   }
 
   /**
@@ -196,6 +195,21 @@ export class Workspace implements AsyncDisposable {
   }
 }
 
+/**
+ * Takes out the lines that tell how far something is: how many there are
+ * depends on how busy the machine is.
+ *
+ * @param text What was said on standard error.
+ * @returns The other lines.
+ */
+export function withoutProgress(text: string): string {
+  const what =
+    "Adding|Checking|Clearing|Evacuating|Labelling|Looking|Opening|" +
+    "Reading|Removing|Repairing|Resizing|Stopping";
+  const line = new RegExp(`^(${what})\\b.*( \\.\\.\\.|: \\d+%, .*)\n`, "gm");
+  return text.replaceAll(line, "");
+}
+
 /** A running `virstor serve` or `virstor demo`. */
 export class Server {
   readonly #process: Deno.ChildProcess;
@@ -241,7 +255,7 @@ export class Server {
 
   /** Waits until it has printed its URI. */
   async ready(): Promise<void> {
-    await this.#stdout.waitFor(/^nbd.*\n/m, READY_TIMEOUT).catch((error) => {
+    await this.#stdout.waitFor(/^nbd.*\n/m, PATIENCE_MS).catch((error) => {
       throw new Error(`The server did not start: ${this.stderr}`, {
         cause: error,
       });
@@ -254,7 +268,7 @@ export class Server {
    * @param pattern What to wait for.
    */
   async said(pattern: RegExp): Promise<void> {
-    await this.#stderr.waitFor(pattern, READY_TIMEOUT);
+    await this.#stderr.waitFor(pattern, PATIENCE_MS);
   }
 
   /**
@@ -337,6 +351,7 @@ class TextCollector {
     try {
       let more = true;
       while (!pattern.test(this.text)) {
+        // It has ended, or it is late.
         if (!more) throw new Error(`No ${pattern} in "${this.text}"`);
         more = await Promise.race([this.#changed.promise, late.promise]);
       }

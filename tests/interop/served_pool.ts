@@ -15,6 +15,7 @@ import {
   Workspace,
 } from "../helpers/virstor.ts";
 import { BusyClient } from "../helpers/busy_client.ts";
+import { PATIENCE_MS } from "../helpers/patience.ts";
 
 /** 1 KiB. */
 export const KIB = 1024;
@@ -128,7 +129,7 @@ export class ServedPool implements AsyncDisposable {
   }
 
   /**
-   * Asks for the status until it is as wanted; fails after 10 seconds.
+   * Asks for the status until it is as wanted; fails after a long time.
    *
    * @param isAsWanted Tells whether it is.
    * @returns The status that was.
@@ -136,7 +137,7 @@ export class ServedPool implements AsyncDisposable {
   async statusUntil(
     isAsWanted: (report: StatusReport) => boolean,
   ): Promise<StatusReport> {
-    for (const end = Date.now() + 10_000;;) {
+    for (const end = Date.now() + PATIENCE_MS;;) {
       const report = await this.status();
       if (isAsWanted(report)) return report;
       if (Date.now() > end) {

@@ -95,6 +95,21 @@ Deno.test("every relative link of a page leads to a file", async () => {
   assertEquals(broken, []);
 });
 
+Deno.test("every example with QEMU says that the disk is raw", () => {
+  const examples = FILES.flatMap(({ path, text }) =>
+    /^(docs\/|cli\/|README)/.test(path)
+      ? (text.replaceAll("\\\n", " ").match(
+        /^\W*qemu-(img|io|system-\w+) .*/gm,
+      ) ?? []).map((line) => `${path}: ${line.trim()}`)
+      : []
+  );
+  assert(examples.length >= 4, "No example was found");
+  const guessing = examples.filter((line) =>
+    !/ -f raw\b|[ ,](format|driver)=raw\b/.test(line)
+  );
+  assertEquals(guessing, []);
+});
+
 Deno.test("one version of Deno is named everywhere", () => {
   const versions = FILES.flatMap(({ text }) =>
     Array.from(text.matchAll(/\bdeno@(\d[\w.]*\w)/g), ([, version]) => version)

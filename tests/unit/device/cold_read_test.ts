@@ -145,6 +145,27 @@ Deno.test("FileDevice.readCold() fails behind the end of the file", async () => 
   await device.close();
 });
 
+Deno.test("FileDevice.readCold() that fails tells all that was to be read", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("disk");
+  const device = await coldDevice(path);
+  await Deno.truncate(path, 6000);
+  const target = new Uint8Array(8 * KIB).fill(7);
+  const error = await assertRejects(
+    () => device.readCold(target, 4 * KIB, 1000),
+    VirstorError,
+    `Cannot read 8192 bytes at 4096 of "${path}": `,
+  );
+  assertEquals(error.code, "io");
+  // What was there stays.
+  assertEquals(target.subarray(0, 1000), new Uint8Array(1000).fill(7));
+  const rest = new Uint8Array(900).fill(7);
+  await device.readCold(rest, 4 * KIB, 300);
+  assertEquals(rest.subarray(0, 300), new Uint8Array(300).fill(7));
+  assertEquals(rest.subarray(300), pattern(MIB, 1).subarray(4396, 4996));
+  await device.close();
+});
+
 Deno.test("FileDevice reads everything at once where nothing is known", async () => {
   await using scratch = await makeScratch();
   const path = scratch.file("disk");

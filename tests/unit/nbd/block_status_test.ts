@@ -256,7 +256,10 @@ for (const dialect of DIALECTS) {
     using _ = client;
     const reply = await client.call({ command, length: MIB });
     assertEquals([reply.errno, reply.text], [NBD.EIO, "The device failed"]);
-    assertEquals(serving.events.at(-1)?.message, "Cannot look: it is dark");
+    assertEquals(
+      serving.events.at(-1)?.message,
+      `BLOCK_STATUS of ${MIB} bytes at 0: Cannot look: it is dark`,
+    );
     assertEquals(serving.server.counters.errors, 1);
     assertEquals((await client.read(0, 512)).length, 512);
   });

@@ -181,7 +181,10 @@ for (const dialect of DIALECTS) {
     const failed = await client.call({ command, offset: 1024, length: 512 });
     assertEquals([failed.errno, shapeOf(failed)], [NBD.EIO, ["error 1024"]]);
     assertEquals(failed.text, "The device failed");
-    assertEquals(serving.events.at(-1)?.message, message);
+    assertEquals(
+      serving.events.at(-1)?.message,
+      `READ of 512 bytes at 1024: ${message}`,
+    );
     device.write = () => {
       throw new VirstorError("no-space", "Cannot write: no free chunk is left");
     };

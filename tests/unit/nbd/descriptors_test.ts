@@ -14,6 +14,7 @@ import {
   trackDescriptors,
 } from "../../../nbd/descriptors.ts";
 import { makeScratch } from "../../helpers/scratch.ts";
+import { PATIENCE_MS } from "../../helpers/patience.ts";
 
 // The C library stays open for ever: not from within a test.
 const sockets = nativeSockets();
@@ -69,7 +70,7 @@ async function assertIsOf(
   await client.write(word);
   const buffer = new NativeBuffer(16);
   // The connection does not wait: what was sent is there soon.
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + PATIENCE_MS;
   while (sockets.receive(descriptor, buffer.address, 16) === 0) {
     assert(performance.now() < deadline, "nothing comes");
     await new Promise((done) => setTimeout(done, 1));

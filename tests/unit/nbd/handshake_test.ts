@@ -136,6 +136,62 @@ Deno.test("an unknown export in GO is refused and haggling goes on", async () =>
   assertEquals((await client.go("second")).size, 4096n);
 });
 
+Deno.test("an export that was asked for in vain is logged by its name", async () => {
+  await using serving = await serve({ exports: twoExports() });
+  const long = "\u4ed3".repeat(1300);
+  const told = new Map([
+    ["nosuch", '"nosuch"'],
+    ['a\r\n\u001b[2J\u202e"b', '"a\\r\\n\\u001b[2J\\u202e\\"b"'],
+    [long, `"${long.slice(0, 80)}" and so on`],
+  ]);
+  const isLogged = (kind: string, message: string) =>
+    until(
+      `${kind}: ${message}`,
+      () =>
+        serving.events.some((event) =>
+          event.kind === kind && event.message === message
+        ),
+    );
+  for (const [name, quoted] of told) {
+    const vain = `; it asked for export ${quoted}, and there is none`;
+    using leaving = await serving.greeted();
+    await leaving.option(NBD.OPT_GO, encodeInfoData(name));
+    await leaving.option(NBD.OPT_ABORT);
+    await isLogged("left", `Left without choosing an export${vain}`);
+    using choosing = await serving.greeted();
+    await choosing.option(NBD.OPT_INFO, encodeInfoData(name));
+    await choosing.go("first");
+    await isLogged("connected", `Uses export "first", simple replies${vain}`);
+    using old = await serving.greeted();
+    const data = new TextEncoder().encode(name);
+    await old.sendRaw(encodeOption(NBD.OPT_EXPORT_NAME, data));
+    await isLogged(
+      "refused",
+      `There is no export ${quoted}, for which the client asked`,
+    );
+  }
+  using broken = await serving.greeted();
+  const bytes = new Uint8Array([0xff, 0xfe]);
+  await broken.sendRaw(encodeOption(NBD.OPT_EXPORT_NAME, bytes));
+  await isLogged(
+    "refused",
+    "There is no export with a name that is not UTF-8, for which the client " +
+      "asked",
+  );
+  // One that says nothing more before it goes.
+  const gone = await serving.greeted();
+  await gone.option(NBD.OPT_GO, encodeInfoData("gone"));
+  gone.close();
+  await until(
+    "told",
+    () =>
+      serving.events.some(({ kind, message }) =>
+        kind === "refused" &&
+        message.includes('export "gone", and there is none')
+      ),
+  );
+});
+
 Deno.test("LIST names the exports; with data it is refused", async () => {
   await using serving = await serve({ exports: twoExports() });
   using client = await serving.greeted();

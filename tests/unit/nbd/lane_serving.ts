@@ -28,6 +28,7 @@ import {
   type SmallPool,
 } from "../../helpers/scratch.ts";
 import { exportOf, until } from "./serving.ts";
+import { PATIENCE_MS } from "../../helpers/patience.ts";
 
 // The C library stays open for ever: not from within a test.
 nativeSockets();
@@ -167,7 +168,7 @@ export async function lease(
 ): Promise<void> {
   for (const offset of offsets) {
     const { writes } = serving.leased();
-    const deadline = performance.now() + 10_000;
+    const deadline = performance.now() + PATIENCE_MS;
     while (serving.leased().writes === writes) {
       assert(performance.now() < deadline, `no lease of byte ${offset}`);
       await client.write(offset, new Uint8Array(1));

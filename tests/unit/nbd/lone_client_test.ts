@@ -14,6 +14,7 @@ import { nativeSockets } from "../../../nbd/descriptors.ts";
 import { encodeRequest, NBD, NbdClient } from "../../helpers/nbd_client.ts";
 import { until } from "./serving.ts";
 import { isSame, serveTracked } from "./tracked_serving.ts";
+import { PATIENCE_MS } from "../../helpers/patience.ts";
 
 const MIB = 1024 * 1024;
 
@@ -39,7 +40,7 @@ for (const tcp of [false, true]) {
         assert(writes < report.requests / 4, `${writes} writes by the runtime`);
         // Asleep it takes one for each request at least.
         if (calls.reads - before.reads < report.requests) break;
-        const isSlow = performance.now() - start > 60_000;
+        const isSlow = performance.now() - start > PATIENCE_MS;
         assert(!isSlow, "a lone client is never waited for awake");
       }
     },
@@ -122,7 +123,11 @@ for (const tcp of [false, true]) {
     async fn() {
       await using place = await serveTracked(tcp, new MemoryDevice(MIB));
       let isOver = false;
-      const job = { size: 64 * 1024, requests: Infinity, ms: 20_000 } as const;
+      const job = {
+        size: 64 * 1024,
+        requests: Infinity,
+        ms: PATIENCE_MS,
+      } as const;
       const hired = place.hire({ ...job, end: "goodbye" })
         .finally(() => isOver = true);
       const { server } = place;

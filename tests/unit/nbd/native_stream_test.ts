@@ -23,6 +23,7 @@ import {
 } from "../../helpers/nbd_client.ts";
 import { exportOf, until } from "./serving.ts";
 import { isSame, listen } from "./tracked_serving.ts";
+import { PATIENCE_MS } from "../../helpers/patience.ts";
 
 const MIB = 1024 * 1024;
 
@@ -79,7 +80,7 @@ async function readSoon(
   stream: NativeStream,
   target: Uint8Array,
 ): Promise<number> {
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
     const count = stream.readSoon(target, 0, target.length);
     if (count > 0) return count;

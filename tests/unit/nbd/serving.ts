@@ -17,6 +17,7 @@ import {
   type NbdAddress,
   NbdClient,
 } from "../../helpers/nbd_client.ts";
+import { eventually } from "../../helpers/patience.ts";
 
 /** A server, its socket, and what it said. */
 export interface Serving extends AsyncDisposable {
@@ -127,20 +128,13 @@ export function exportOf(
 }
 
 /**
- * Waits until something holds, or fails after 5 s.
+ * Waits until something holds, or fails after a long time.
  *
  * @param what What is waited for, for the error.
  * @param holds Whether it does.
  */
-export async function until(
-  what: string,
-  holds: () => boolean,
-): Promise<void> {
-  const deadline = performance.now() + 5000;
-  while (!holds()) {
-    if (performance.now() > deadline) throw new Error(`Still not: ${what}`);
-    await new Promise((done) => setTimeout(done, 2));
-  }
+export function until(what: string, holds: () => boolean): Promise<void> {
+  return eventually(what, holds, 2);
 }
 
 /**

@@ -296,7 +296,12 @@ Deno.test("Pool.remove() refuses components of format 1 that hold chunks", async
   const { pool, paths } = await openSmallPool(scratch, 3);
   for (let v = 0; v < 6; v++) await pool.write(pattern(9, v), v * SMALL_CHUNK);
   const remove = () => pool.remove([paths[1] ?? ""]);
-  await assertRefused(remove, "invalid", "1 of its chunks", "cannot move");
+  await assertRefused(
+    remove,
+    "invalid",
+    "1 chunk on it is in use",
+    "cannot move",
+  );
   await pool.close();
 });
 
@@ -383,19 +388,20 @@ Deno.test("Pool.remove() keeps to its rate, and tells it", async () => {
   const { pool, paths } = await openPoolOf(scratch, 2, 30);
   const client = new Client(pool, 20, 1);
   await client.fill();
-  const bytesPerSecond = 50 * SMALL_CHUNK;
+  const bytesPerSecond = 20 * SMALL_CHUNK;
   const start = performance.now();
   await pool.remove(paths.slice(0, 1), { bytesPerSecond });
-  await new Promise((resolve) => setTimeout(resolve, 150));
+  // Of the first moment there is no rate yet. A busy machine is slower.
+  const measured = () => pool.status().evacuation?.bytesPerSecond ?? Infinity;
+  await until(() => measured() > 0 && measured() < 1.5 * bytesPerSecond);
   const { evacuation } = pool.status();
   assert(evacuation !== null && evacuation.leftBytes > 0);
-  const { bytesPerSecond: measured, secondsLeft } = evacuation;
-  assert(measured > 0 && measured < 3 * bytesPerSecond, `${measured} a second`);
-  assert(secondsLeft !== null && secondsLeft <= 2, `${secondsLeft} s left`);
+  const { bytesPerSecond: rate, leftBytes, secondsLeft } = evacuation;
+  assertEquals(secondsLeft, Math.ceil(leftBytes / rate));
   await untilDone(pool);
   const seconds = (performance.now() - start) / 1000;
-  // 0.4 seconds, but for a last pause that need not be waited for.
-  assert(seconds > 0.3 && seconds < 3, `it took ${seconds} s`);
+  // A second, but for a last pause that need not be waited for.
+  assert(seconds > 0.8, `it took ${seconds} s`);
   await assertContent(pool, client.content);
   await pool.close();
 });

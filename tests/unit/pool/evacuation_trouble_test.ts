@@ -190,7 +190,7 @@ for (const action of ["read", "write"] as const) {
     const { evacuation, state } = pool.status();
     assertEquals(state, "open");
     assert(evacuation?.reason.includes("no spindle turns"), evacuation?.reason);
-    assert(events.some(({ kind }) => kind === "evacuation"));
+    assert(events.some(({ kind }) => kind === "evacuation-failed"));
     await assertContent(pool, content);
     await writeChunk(pool, content, 30);
     assertEquals(await pool.check(), []);

@@ -323,7 +323,7 @@ Deno.test("openPool() takes the newer one of two chunks that claim a virtual chu
     if (isNewer) content.set(2, chunkBytes(77));
     const { findings } = await checkComponents(paths);
     assert(findings.every(({ severity }) => severity === "notice"));
-    const text = isNewer ? "Chunks 2 hold" : "Chunks 4 hold";
+    const text = isNewer ? "Chunk 2 holds" : "Chunk 4 holds";
     assert(findings.some(({ what }) => what.includes(text)), text);
     const pool = await openPool(paths);
     await assertContent(pool, content);

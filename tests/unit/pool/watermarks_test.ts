@@ -18,6 +18,7 @@ import { makeQuickScratch, makeSparse } from "../../helpers/small_pools.ts";
 async function passed(
   members: readonly (readonly [number, number, number])[],
   marks: Partial<Watermarks> = {},
+  change: (components: readonly Component[]) => void = () => {},
 ): Promise<string[]> {
   await using scratch = await makeQuickScratch();
   const device = new FileDevice(makeSparse(scratch.file("any"), 512));
@@ -29,6 +30,7 @@ async function passed(
     return component;
   });
   device.close();
+  change(components);
   return passedMarks(components, { chunks: 100, components: 1, ...marks })
     .map(({ mark, message }) => `${mark}: ${message}`);
 }
@@ -53,7 +55,7 @@ Deno.test("fault 11: passedMarks() takes a quarter as the mark of a pool smaller
   assertEquals(await passed([[2, 0, 10]]), []);
   assertEquals(await passed([[2, 6, 10]]), []);
   assertEquals(await passed([[2, 7, 10]]), [
-    "chunks: 1 of 8 chunks are free, fewer than 2",
+    "chunks: 1 of 8 chunks is free, fewer than 2",
   ]);
   assertEquals(await passed([[2, 8, 10]]), [
     "chunks: All 8 chunks are in use",
@@ -90,6 +92,34 @@ Deno.test("fault 11: passedMarks() has no mark for components where there is one
   const used = [[2, 998, 1000], [0, 1, 500], [0, 0, 500], [0, 0, 500]] as const;
   assertEquals(await passed(used, { components: 3 }), [
     "components: 2 of 4 components are unused, fewer than 3",
+  ]);
+});
+
+Deno.test("passedMarks() counts what stays, when components leave", async () => {
+  const leaving = (count: number) => (members: readonly Component[]) => {
+    for (const one of members.slice(0, count)) one.fenced = true;
+  };
+  const pair = [[0, 6, 6], [0, 2, 2]] as const;
+  assertEquals(await passed(pair, {}, leaving(1)), [
+    "chunks: All 2 chunks of the components that stay are in use",
+  ]);
+  assertEquals(await passed([[0, 6, 6], [0, 1, 1]], {}, leaving(1)), [
+    "chunks: The only chunk of the components that stay is in use",
+  ]);
+  // The free ones of the first are no room any more.
+  assertEquals(await passed([[0, 1, 6], [0, 7, 8]], {}, leaving(1)), [
+    "chunks: 1 of 8 chunks of the components that stay is free, fewer than 2",
+  ]);
+  const three = [[0, 0, 6], [0, 1, 9], [0, 1, 9]] as const;
+  assertEquals(await passed(three, { chunks: 1 }, leaving(1)), [
+    "components: 0 of 2 components that stay are unused, fewer than 1",
+  ]);
+});
+
+Deno.test("passedMarks() tells chunks that are being freed from those in use", async () => {
+  const freeing = ([one]: readonly Component[]) => one && one.used--;
+  assertEquals(await passed([[0, 8, 8]], {}, freeing), [
+    "chunks: None of 8 chunks is free, 1 is being freed",
   ]);
 });
 

@@ -1,0 +1,14 @@
+/**
+ * A program that shows how far it is, until its terminal does not tell its
+ * width any more.
+ *
+ * @module
+ */
+import { withProgress } from "../../cli/output.ts";
+
+const done = Promise.withResolvers<void>();
+await withProgress("Evacuating \u4ed3\u5e93", done.promise, () => {
+  // That line is written before this ends.
+  if (Deno.consoleSize().columns === 0) setTimeout(done.resolve);
+  return "\u{1f4bd} \u4ed3\u5e93 ".repeat(20);
+});

@@ -1,0 +1,32 @@
+/**
+ * The table of events in `docs/operations.md` is that of the code.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import { EVENT_LEVELS } from "../../cli/event_levels.ts";
+import { readTextFiles } from "./files.ts";
+
+const FILES = await readTextFiles();
+
+Deno.test("docs/operations.md tells every event, and its level", () => {
+  const page = FILES.find(({ path }) => path === "docs/operations.md");
+  const [, table = ""] = page?.text.split(/\n\| event +\| level /) ?? [];
+  const rows = table.split("\n\n")[0]?.matchAll(
+    /^\| `([a-z-]+)` +\| `([a-z]+)` +\| \S/gm,
+  );
+  const told = Array.from(rows ?? [], ([, event, level]) => [event, level]);
+  assertEquals(told.toSorted(), Object.entries(EVENT_LEVELS).toSorted());
+});
+
+Deno.test("no event is in the table that nothing tells", () => {
+  const sources = FILES.filter(({ path }) =>
+    /^(cli|nbd|pool)\/.*\.ts$/.test(path) && path !== "cli/event_levels.ts"
+  );
+  for (const event of Object.keys(EVENT_LEVELS)) {
+    const telling = new RegExp(
+      `(kind: |#emit\\(\\s*|\\blog\\(\\s*|writeLine\\(|\\btell\\(\\s*)"${event}"`,
+    );
+    assert(sources.some(({ text }) => telling.test(text)), event);
+  }
+});
