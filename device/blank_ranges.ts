@@ -72,14 +72,7 @@ export class BlankRanges {
     const end = offset + length;
     const first = Math.min(Math.ceil(offset / block) * block, end);
     const last = Math.max(Math.floor(end / block) * block, first);
-    if (first < last) {
-      const data = nextData(this.#descriptor, first);
-      // None up to the end of the file, or it cannot be found out.
-      const isHole = data < 0
-        ? nextHole(this.#descriptor, first) >= 0
-        : data >= last;
-      if (!isHole) return false;
-    }
+    if (first < last && !this.#isHole(first, last - first)) return false;
     return this.#isZero(offset, first - offset, this.#isMemory) &&
       this.#isZero(last, end - last, this.#isMemory);
   }
@@ -104,16 +97,25 @@ export class BlankRanges {
     const end = offset + length;
     const limit = limits.offset + limits.length;
     const isBlank = (at: number) =>
-      at >= limits.offset && at + block <= limit &&
-      // To punch a part of a block, the system has just read all of it.
+      at >= limits.offset && at + block <= limit && !this.#isHole(at, block) &&
+      // To punch a part of a block, the kernel has just read all of it.
       this.#isZero(at, block, true);
     const first = Math.floor(offset / block) * block;
     const last = Math.floor(end / block) * block;
     const from = first < offset && isBlank(first) ? first : offset;
-    const to = last < end && isBlank(last) ? last + block : end;
+    const isOne = first === last && first < offset;
+    const isWider = isOne ? from < offset : last < end && isBlank(last);
+    const to = isWider ? last + block : end;
     return from === offset && to === end
       ? undefined
       : { offset: from, length: to - from };
+  }
+
+  #isHole(offset: number, length: number): boolean {
+    const data = nextData(this.#descriptor, offset);
+    if (data >= 0) return data >= offset + length;
+    // None up to the end of the file, or it cannot be found out.
+    return nextHole(this.#descriptor, offset) >= 0;
   }
 
   /** Whether bytes are zeroes, and in the page cache unless it may wait. */

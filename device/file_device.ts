@@ -39,6 +39,7 @@ import type { OpenElsewhere } from "./native_files.ts";
 import { readNoWait } from "./native_io.ts";
 import {
   blockDeviceSize,
+  fileSystemLater,
   nextData,
   nextHole,
   punchHole,
@@ -409,6 +410,19 @@ export class FileDevice implements BlockDevice {
     if (!this.capabilities.discard || this.#descriptor < 0) return undefined;
     this.#blanks ??= new BlankRanges(this.#descriptor);
     return this.#blanks;
+  }
+
+  /**
+   * How much room the file system has on which this file is, found out while
+   * others go on.
+   *
+   * @returns Bytes that this process may take; undefined for a block device,
+   *   or if it is not known. Pending for as long as the file system is silent.
+   */
+  async hostFree(): Promise<number | undefined> {
+    const isFile = this.identity.startsWith("file");
+    if (!isFile || !this.#native || this.#descriptor < 0) return undefined;
+    return (await fileSystemLater(this.#descriptor))?.freeBytes;
   }
 
   /**

@@ -3,12 +3,13 @@
  *
  * Whole chunks are unmapped: their table entries are cleared, and they go the
  * way of {@linkcode Releases} to be free again. Parts of chunks are punched in
- * place, and a chunk that has no data left is unmapped, too. A dense format cannot give chunks back: all is punched there.
+ * place, and a chunk that has no data left is unmapped, too. A dense format
+ * cannot give chunks back: all is punched there.
  *
  * @module
  */
 
-import type { Completion } from "../device/mod.ts";
+import type { Completion, WriteZeroesOptions } from "../device/mod.ts";
 import { joinParts } from "../device/mod.ts";
 import { VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
@@ -17,14 +18,6 @@ import type { PartAction } from "./mapped_ranges.ts";
 import { eachMapped } from "./mapped_ranges.ts";
 import type { PoolParts } from "./parts.ts";
 import { turn, TURN_BUDGET } from "./turn.ts";
-
-/** How zeroes are written. */
-export interface ZeroOptions {
-  /** Chunks keep their place, and their space. */
-  readonly noHole: boolean;
-  /** Fail with `unsupported` if it is no faster than writing. */
-  readonly fastOnly: boolean;
-}
 
 /** Makes ranges read as zeroes. */
 export class Eraser {
@@ -56,34 +49,38 @@ export class Eraser {
   }
 
   /**
-   * Makes what is mapped of a range read as zeroes.
+   * Makes a range read as zeroes. What is not mapped does already, and gets a
+   * chunk only with `noHole`.
    *
    * @param offset The first byte.
    * @param length How many.
    * @param options How.
-   * @returns A promise if it takes long.
+   * @returns A promise if it takes long, or if it waits for a chunk.
    */
-  zero(offset: number, length: number, options: ZeroOptions): Completion {
-    const isFast = this.#parts.format.members.every((one) =>
+  zero(
+    offset: number,
+    length: number,
+    options: WriteZeroesOptions,
+  ): Completion {
+    const { settings: { name }, format, firstWrites } = this.#parts;
+    const { noHole = false, fastOnly = false, signal } = options;
+    const isFast = format.members.every((one) =>
       one.device.capabilities.fastZeroes
     );
-    const isPunched = !options.noHole && isFast;
     // Before anything is zeroed, not in the middle.
-    if (options.fastOnly && !isFast) {
+    if (fastOnly && !isFast) {
       throw new VirstorError(
         "unsupported",
-        `Cannot zero ${length} bytes of pool ` +
-          `"${this.#parts.settings.name}" fast`,
+        `Cannot zero ${length} bytes of pool "${name}" fast`,
       );
     }
-    const how = { noHole: options.noHole };
-    return this.#erase(
-      offset,
-      length,
-      !options.noHole,
-      isPunched,
-      ({ data }, at, count) => data.writeZeroes(at, count, how),
-    );
+    const zeroPart: PartAction = ({ data }, at, count) =>
+      data.writeZeroes(at, count, { noHole });
+    if (!noHole) return this.#erase(offset, length, true, isFast, zeroPart);
+    return joinParts([
+      () => this.#erase(offset, length, false, false, zeroPart),
+      () => firstWrites.write(undefined, offset, length, signal),
+    ], (start) => start());
   }
 
   #erase(
@@ -131,11 +128,11 @@ export class Eraser {
     const reached = this.#unmapTurn(first, end, pinned);
     const inPlace = () => joinParts(pinned, erase);
     if (reached === end) return inPlace();
-    const rest = () =>
-      turn().then(() => {
-        this.#assertWritable();
-        return this.#unmap(reached, end, erase);
-      });
+    const rest = async () => {
+      await turn();
+      this.#assertWritable();
+      await this.#unmap(reached, end, erase);
+    };
     return joinParts([inPlace, rest], (start) => start());
   }
 

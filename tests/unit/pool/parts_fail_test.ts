@@ -67,9 +67,11 @@ class HeldFile extends FileDevice {
   }
 
   override async readCold(target: Uint8Array, offset: number): Promise<void> {
-    await new Promise<void>((resolve, reject) =>
-      this.waiting.push((failure) => failure ? reject(failure) : resolve())
-    );
+    if (this.isCold) {
+      await new Promise<void>((resolve, reject) =>
+        this.waiting.push((failure) => failure ? reject(failure) : resolve())
+      );
+    }
     await super.readCold(target, offset);
   }
 }
