@@ -175,8 +175,7 @@ export class ServedPool {
     const path = controlSocketPath(this.#stateDirectory, this.name);
     await this.#control.listen(path);
     await registerOpenPool(this.#stateDirectory, this.pool);
-    const { settings } = this.pool;
-    if (settings.warnings.length > 0) printNotices(this.pool.status().warnings);
+    printNotices(this.pool.settings.warnings);
   }
 
   /**

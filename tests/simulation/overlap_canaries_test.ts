@@ -76,6 +76,20 @@ const CANARIES: readonly Canary[] = [
     runs: [["shrink,lane first write", 1], ["shrink,first write", 2]],
     complaint: /was made to end at block|but the disk has/,
   },
+  {
+    name: "parts of a request that are left behind when another one fails",
+    mutations: [{
+      file: "device/join_parts.ts",
+      from: "      completion?.catch(noteFailure);\n",
+      to: "",
+    }, {
+      file: "device/join_parts.ts",
+      from: "    if (failsFast || inFlight.length === 0) throw error;\n",
+      to: "    throw error;\n",
+    }],
+    runs: [["degraded", 1], ["zero in place", 4], ["zero", 2], ["read", 5]],
+    complaint: /A promise was left behind|it may hold 0|it may have held/,
+  },
 ];
 
 for (const { name, mutations, runs, complaint } of CANARIES) {
