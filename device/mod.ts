@@ -47,4 +47,4 @@ export { NativeBuffer } from "./native_io.ts";
 export { returnLargeBlocks, trimMemory } from "./native_memory.ts";
 export { type AcceptedConnection, NativeSockets } from "./native_sockets.ts";
 export { SliceDevice } from "./slice_device.ts";
-export { Slice, SLICE_MS, Turns, turns } from "./turns.ts";
+export { type Bell, Slice, SLICE_MS, Turns, turns } from "./turns.ts";
