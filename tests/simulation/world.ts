@@ -23,15 +23,15 @@ import type { Step } from "./steps.ts";
 import { takeStep } from "./steps.ts";
 import { turn, within } from "./turns.ts";
 import {
-  checkChunks,
   checkContent,
   checkLive,
-  checkOpenFiles,
+  checkSecondOpen,
   isAtRest,
+  stopSound,
   summaryOf,
 } from "./world_checks.ts";
 import { FREEBSD_WORLD } from "./world_freebsd.ts";
-import type { RawComponent, StoppedPool, WorldFormat } from "./world_format.ts";
+import type { WorldFormat } from "./world_format.ts";
 import { NATIVE_WORLD } from "./world_native.ts";
 
 /** The first of the files are components. */
@@ -212,7 +212,7 @@ export class World {
     await this.settle();
     this.checkRunning();
     await checkLive(this.pool);
-    const { status, members } = await this.#stop();
+    const { status, members } = await stopSound(this);
     await this.format.checkStopped({ status, members, found }, rawDirectory);
     // What was being added and is left out is no business of the pool.
     const { findings } = await checkComponents(
@@ -220,7 +220,7 @@ export class World {
       { openDevice: this.disk.open },
     );
     if (findings.length > 0) throw new Error(JSON.stringify(findings));
-    await this.#checkSecondOpen(members);
+    await checkSecondOpen(this, members);
   }
 
   /**
@@ -388,29 +388,5 @@ export class World {
     return code === "no-space" || code === "cancelled" ||
       this.refusals.includes(code) ||
       (code === "invalid" && end * BLOCK > (this.#pool?.size ?? 0));
-  }
-
-  async #stop(): Promise<Pick<StoppedPool, "status" | "members">> {
-    const status = this.pool.status();
-    checkChunks(this.pool);
-    checkOpenFiles(this);
-    await this.close();
-    const members = status.components.map(({ path }) => this.#raw(path));
-    return { status, members };
-  }
-
-  async #checkSecondOpen(members: readonly RawComponent[]): Promise<void> {
-    await this.open();
-    await this.settle();
-    await this.close();
-    for (const one of members) {
-      const before = this.format.essence(one);
-      if (before === this.format.essence(this.#raw(one.path))) continue;
-      throw new Error(`A second open changed "${one.path}"`);
-    }
-  }
-
-  #raw(path: string): RawComponent {
-    return { path, bytes: this.disk.file(path).bytes };
   }
 }

@@ -8,6 +8,7 @@ import type { Pool } from "../../pool/mod.ts";
 import { BLOCK, contentOf } from "./model_pool.ts";
 import type { ModelPool } from "./model_pool.ts";
 import type { World } from "./world.ts";
+import type { RawComponent, StoppedPool } from "./world_format.ts";
 
 /**
  * Reads the whole disk and holds it against what is promised.
@@ -92,6 +93,49 @@ export function checkOpenFiles({ disk, pool }: World): void {
     if (components.some((one) => one.path === path)) continue;
     throw new Error(`"${path}" was left open, and is no member`);
   }
+}
+
+/**
+ * Stops a pool that has come to rest.
+ *
+ * @param world The world.
+ * @returns What the pool said of itself, and its components.
+ * @throws {Error} If chunks got lost, or files are open that should not be.
+ */
+export async function stopSound(
+  world: World,
+): Promise<Pick<StoppedPool, "status" | "members">> {
+  const status = world.pool.status();
+  checkChunks(world.pool);
+  checkOpenFiles(world);
+  await world.close();
+  const members = status.components.map(({ path }) => rawAt(world, path));
+  return { status, members };
+}
+
+/**
+ * Opens a pool that was stopped, and stops it again.
+ *
+ * @param world The world.
+ * @param members The components of the stopped pool.
+ * @throws {Error} If that changes more of them than what counts opens.
+ */
+export async function checkSecondOpen(
+  world: World,
+  members: readonly RawComponent[],
+): Promise<void> {
+  await world.open();
+  await world.settle();
+  await world.close();
+  const { essence } = world.format;
+  for (const one of members) {
+    if (essence(one) === essence(rawAt(world, one.path))) continue;
+    throw new Error(`A second open changed "${one.path}"`);
+  }
+}
+
+function rawAt({ disk }: World, path: string): RawComponent {
+  return { path, bytes: disk.file(path).bytes };
 }
 
 /**
