@@ -92,7 +92,7 @@ export async function openCandidates(
     for (const device of opened) {
       if (device !== undefined) await inspect(device, options.force);
     }
-    return complete(paths, options, opened, created);
+    return await complete(paths, options, opened, created);
   } catch (error) {
     for (const device of opened) await device?.close();
     for (const path of created) removeFile(path);
@@ -133,34 +133,38 @@ async function inspect(device: ComponentDevice, force: boolean): Promise<void> {
 }
 
 /** Makes those that are missing. */
-function complete(
+async function complete(
   paths: readonly string[],
   options: CandidateOptions,
   opened: (ComponentDevice | undefined)[],
   created: string[],
-): Candidate[] {
+): Promise<Candidate[]> {
   const { layout } = options;
-  const [path] = paths;
-  if (path !== undefined) {
+  const [first] = paths;
+  if (first !== undefined) {
     const size = opened[0]?.size ?? options.createSize ?? 0;
-    options.check?.({ path, chunkCount: layout.chunkCountOf(size) });
+    options.check?.({ path: first, chunkCount: layout.chunkCountOf(size) });
   }
-  return paths.map((path, i) => {
+  const candidates: Candidate[] = [];
+  for (const [i, path] of paths.entries()) {
     let device = opened[i];
     if (device === undefined) {
       createSparseFile(path, options.createSize ?? 0);
       created.push(path);
-      device = options.openDevice(path, { lock: "exclusive" });
+      device = await withPatience(() =>
+        options.openDevice(path, { lock: "exclusive" })
+      );
       opened[i] = device;
     }
-    return {
+    candidates.push({
       device,
       size: layout.sizeOf(device.size),
       chunkCount: layout.chunkCountOf(device.size),
       hardcodedName: options.hardcode ? baseName(path) : "",
       isNew: created.includes(path),
-    };
-  });
+    });
+  }
+  return candidates;
 }
 
 /** Opens and checks one file; undefined if it is to be made. */

@@ -10,6 +10,12 @@ import { VirstorError } from "../errors.ts";
 
 /** How long a lock is waited for, milliseconds. */
 const PATIENCE_MS = 300;
+/**
+ * How long a file is waited for that is open elsewhere, milliseconds: where a
+ * process starts another one, the new one has for a moment what the old one had
+ * open, although that has closed it.
+ */
+const OPEN_PATIENCE_MS = 1000;
 /** How often it is tried, milliseconds. */
 const PAUSE_MS = 30;
 
@@ -28,8 +34,10 @@ export async function withPatience<T>(attempt: () => T): Promise<T> {
       return attempt();
     } catch (error) {
       const isBusy = error instanceof VirstorError && error.code === "busy";
-      if (!isBusy || waited >= PATIENCE_MS) {
-        throw error instanceof FileInUseError ? await error.named() : error;
+      const isOpen = error instanceof FileInUseError;
+      const patience = isOpen ? OPEN_PATIENCE_MS : PATIENCE_MS;
+      if (!isBusy || waited >= patience) {
+        throw isOpen ? await error.named() : error;
       }
     }
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
