@@ -85,7 +85,10 @@ export class ServedPool {
     this.#stateDirectory = stateDirectory;
     this.#control = new ControlServer(
       told(pool.name, {
-        status: () => Promise.try(() => calls.report(this)),
+        status: async () => {
+          await pool.lookAtHosts();
+          return calls.report(this);
+        },
         add: (request) => addComponents(stateDirectory, pool, request),
         remove: (request) => removeComponents(stateDirectory, pool, request),
         planRemove: ({ paths }) => Promise.try(() => pool.planRemove(paths)),

@@ -161,14 +161,14 @@ function componentTable(pool: PoolStatus): string {
   const { components, missing } = pool;
   // The column is there only if it says something.
   const hasStates = missing.length > 0 ||
-    components.some(({ evacuating }) => evacuating);
+    components.some((one) => wordOf(one) !== "in use");
   const state = (word: string) => hasStates ? [word] : [];
   const rows = [
     ...components.map((component) => ({
       index: component.index,
       cells: [
         ...figures(component),
-        ...state(component.evacuating ? "evacuating" : "in use"),
+        ...state(wordOf(component)),
         component.path,
       ],
     })),
@@ -190,6 +190,11 @@ function componentTable(pool: PoolStatus): string {
     ],
     ...rows.map(({ index, cells }) => [String(index), ...cells]),
   ]);
+}
+
+function wordOf({ evacuating, refusedSince }: ComponentStatus): string {
+  if (refusedSince !== null) return "host full";
+  return evacuating ? "evacuating" : "in use";
 }
 
 function figures(component: ComponentStatus): string[] {

@@ -23,19 +23,6 @@ import type { Leases } from "./leases.ts";
 export type Completion = undefined | Promise<void>;
 
 /**
- * Two completions as one.
- *
- * @param one The first.
- * @param other The second.
- * @returns Done when both are; fails as the first that fails.
- */
-export function both(one: Completion, other: Completion): Completion {
-  if (one === undefined) return other;
-  if (other === undefined) return one;
-  return Promise.all([one, other]).then(() => undefined);
-}
-
-/**
  * Nobody waits for a completion any more, and nobody is told if it fails:
  * another error is on its way already.
  *

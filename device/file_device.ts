@@ -21,6 +21,7 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
+import { BlankRanges } from "./blank_ranges.ts";
 import { CacheWatch } from "./cache_watch.ts";
 import { FileClaim, type FileLock } from "./claim.ts";
 import { ColdReads } from "./cold_reads.ts";
@@ -38,6 +39,7 @@ import type { OpenElsewhere } from "./native_files.ts";
 import { readNoWait } from "./native_io.ts";
 import {
   blockDeviceSize,
+  fileSystemLater,
   nextData,
   nextHole,
   punchHole,
@@ -93,6 +95,7 @@ export class FileDevice implements BlockDevice {
   readonly #watch = new CacheWatch();
   /** Whether it can be told what is in the page cache, once that is known. */
   #tellsCached: boolean | undefined;
+  #blanks: BlankRanges | undefined;
 
   /**
    * Opens a file or a block device.
@@ -397,6 +400,30 @@ export class FileDevice implements BlockDevice {
       nextData: (at) => this.nextData(at),
       nextHole: (at) => this.#native ? nextHole(this.#descriptor, at) : -1,
     });
+  }
+
+  /**
+   * What of it holds no data, if it is a file of which that can be told.
+   *
+   * @returns For use until it is closed; undefined otherwise.
+   */
+  get blanks(): BlankRanges | undefined {
+    if (!this.capabilities.discard || this.#descriptor < 0) return undefined;
+    this.#blanks ??= new BlankRanges(this.#descriptor);
+    return this.#blanks;
+  }
+
+  /**
+   * How much room the file system has on which this file is, found out while
+   * others go on.
+   *
+   * @returns Bytes that this process may take; undefined for a block device,
+   *   or if it is not known. Pending for as long as the file system is silent.
+   */
+  async hostFree(): Promise<number | undefined> {
+    const isFile = this.identity.startsWith("file");
+    if (!isFile || !this.#native || this.#descriptor < 0) return undefined;
+    return (await fileSystemLater(this.#descriptor))?.freeBytes;
   }
 
   /**

@@ -7,14 +7,21 @@
  */
 
 import { CacheWatch } from "./cache_watch.ts";
-import { type LeaseMemory, LeaseReader } from "./leases.ts";
-import { NativeIo } from "./native_io.ts";
+import type { LeaseMemory } from "./lease_layout.ts";
+import { LeaseReader } from "./lease_reader.ts";
+import { NativeBuffer, NativeIo } from "./native_io.ts";
+
+/** Bytes of a page of the page cache, at least; a power of two. */
+const PAGE_BYTES = 4096;
 
 /** What is leased of a device. */
 export class LeasedDisk {
   readonly #io: NativeIo;
   readonly #leases: LeaseReader;
   readonly #watch = new CacheWatch();
+  /** Whether chunks begin at any byte of a page. */
+  readonly #isSkewed: boolean;
+  readonly #byte = new NativeBuffer(1);
 
   /**
    * Takes part, in a thread of its own.
@@ -30,6 +37,7 @@ export class LeasedDisk {
   ) {
     this.#io = io;
     this.#leases = new LeaseReader(memory, thread);
+    this.#isSkewed = memory.chunkSize % PAGE_BYTES !== 0;
   }
 
   /**
@@ -53,22 +61,20 @@ export class LeasedDisk {
    */
   read(address: number, length: number, offset: number): boolean {
     const leases = this.#leases;
-    if (!leases.use(offset, length)) return false;
-    try {
-      const { descriptor, tellsCached, at } = leases.lease;
-      let done: boolean;
-      if (tellsCached && this.#watch.isToLook()) {
-        const count = this.#io.readNoWait(descriptor, address, length, at);
-        done = count === length;
-        if (!done) this.#watch.missed();
-      } else {
-        done = this.#io.read(descriptor, address, length, at);
-      }
-      if (done) leases.noteRead(length);
-      return done;
-    } finally {
-      leases.release();
+    if (!leases.find(offset, length)) return false;
+    const { descriptor, tellsCached, at } = leases.lease;
+    let done: boolean;
+    if (tellsCached && this.#watch.isToLook()) {
+      const count = this.#io.readNoWait(descriptor, address, length, at);
+      done = count === length;
+      if (!done) this.#watch.missed();
+    } else {
+      // This may wait for the disk; the owner does not wait for this.
+      done = this.#io.read(descriptor, address, length, at);
     }
+    if (!done || !leases.holds()) return false;
+    leases.noteRead(length);
+    return true;
   }
 
   /**
@@ -82,7 +88,11 @@ export class LeasedDisk {
    */
   write(address: number, length: number, offset: number): boolean {
     const leases = this.#leases;
-    if (!leases.isWritable || !leases.use(offset, length)) return false;
+    if (!leases.isWritable) return false;
+    if (this.#isSkewed || ((offset | length) & (PAGE_BYTES - 1)) !== 0) {
+      this.#fetchEnds(offset, length);
+    }
+    if (!leases.use(offset, length)) return false;
     try {
       const { descriptor, at } = leases.lease;
       const done = this.#io.write(descriptor, address, length, at);
@@ -91,5 +101,21 @@ export class LeasedDisk {
     } finally {
       leases.release();
     }
+  }
+
+  /**
+   * Has the pages of which a write covers a part in the page cache before it
+   * begins: the system reads them from the disk, and the owner would wait.
+   */
+  #fetchEnds(offset: number, length: number): void {
+    if (!this.#leases.find(offset, length)) return;
+    const { descriptor, at } = this.#leases.lease;
+    const { address } = this.#byte;
+    const last = at + length - 1;
+    const [head, tail] = [at % PAGE_BYTES, (last + 1) % PAGE_BYTES];
+    if (head !== 0) this.#io.read(descriptor, address, 1, at);
+    const isSamePage = head !== 0 && last - at < PAGE_BYTES - head;
+    if (tail === 0 || isSamePage) return;
+    this.#io.read(descriptor, address, 1, last);
   }
 }

@@ -4,60 +4,56 @@
  * the owner of the device, grants and withdraws; the others look.
  *
  * A lease is withdrawn before the chunk changes its place or its owner, and
- * `withdraw` returns when nobody uses it any more. Each thread says which entry
- * it is about to use, and looks at the entry after that; the owner clears the
- * entry, and looks at what the threads say after that. So either the thread
+ * `withdraw` returns when no thread writes under it any more. A thread that is
+ * about to write names the entry, and looks at the entry after that; the owner
+ * clears the entry, and looks at the names after that. So either the thread
  * sees that the lease is gone, or the owner sees the thread and waits: these
  * loads and stores are `Atomics`, which have one order for all (hazard
  * pointers, after Maged Michael).
+ *
+ * The owner never waits for a read, which may take as long as a disk does. A
+ * thread that reads names nothing: it looks at the entry again after the read,
+ * and drops the bytes if the lease was withdrawn meanwhile. The version of the
+ * entry tells, also when the same lease was granted again (a sequence lock).
  *
  * @module
  */
 
 import { assert } from "../errors.ts";
+import {
+  CONTROL_WORDS,
+  DESCRIPTOR,
+  ENTRIES,
+  ENTRY_WORDS,
+  hazardOf,
+  LEASE_SOURCES_MAX,
+  LEASE_THREADS_MAX,
+  type LeaseMemory,
+  LINE_WORDS,
+  OPEN,
+  READS,
+  slotOf,
+  SOURCES,
+  tagOf,
+  TELLS_CACHED,
+  VERSION,
+  WORK_STEP,
+  WRITABLE,
+  WRITES,
+  WRITTEN,
+} from "./lease_layout.ts";
 
-/** Threads that may look at one table at once. */
-export const LEASE_THREADS_MAX = 64;
-/** Descriptors that one table can name; what lies on others is not leased. */
-export const LEASE_SOURCES_MAX = 1024;
+export {
+  LEASE_SOURCES_MAX,
+  LEASE_THREADS_MAX,
+  type LeaseMemory,
+} from "./lease_layout.ts";
+export { type Lease, LeaseReader } from "./lease_reader.ts";
 
-/** Entries; a chunk has its place by its number, and may have to share it. */
-const ENTRIES = 1 << 20;
-/** Words of an entry: source (0: no lease), which chunk, its place, unused. */
-const ENTRY_WORDS = 4;
-/** Words from one thread's or source's to the next: a cache line. */
-const LINE_WORDS = 16;
-const HAZARDS = LINE_WORDS;
-/** The same in numbers of 64 bits: what one thread counts. */
-const WORK_STEP = 8;
-const SOURCES = HAZARDS + LEASE_THREADS_MAX * LINE_WORDS;
-const CONTROL_WORDS = SOURCES + LEASE_SOURCES_MAX * LINE_WORDS;
 /** So often it is looked whether a lease is still used before it sleeps. */
 const SPINS = 2000;
 /** How long it sleeps between looks, milliseconds. */
 const SLEEP_MS = 1;
-
-/** Words of the control block, and of a source in it. */
-const OPEN = 0;
-const WRITABLE = 1;
-const DESCRIPTOR = 0;
-const WRITTEN = 1;
-const TELLS_CACHED = 2;
-/** Numbers of what a thread counts; the bytes are in the next one. */
-const READS = 0;
-const WRITES = 2;
-
-/** The shared memory; it can be sent to other threads. */
-export interface LeaseMemory {
-  /** Bytes of a chunk. */
-  readonly chunkSize: number;
-  /** The entries. */
-  readonly entries: SharedArrayBuffer;
-  /** What is common to all entries. */
-  readonly control: SharedArrayBuffer;
-  /** What the threads count. */
-  readonly work: SharedArrayBuffer;
-}
 
 /** A descriptor that other threads may use until all leases are withdrawn. */
 export interface LentDescriptor {
@@ -203,7 +199,8 @@ export class LeaseTable {
   }
 
   /**
-   * Withdraws the lease of a chunk, if it has one. Afterwards nobody uses it.
+   * Withdraws the lease of a chunk, if it has one. Afterwards no thread writes
+   * under it, and what a thread still reads under it does not count.
    *
    * @param chunk Its number.
    */
@@ -219,7 +216,7 @@ export class LeaseTable {
     Atomics.store(this.#control, WRITABLE, 0);
   }
 
-  /** Withdraws all leases, for ever. Afterwards nobody uses any. */
+  /** Withdraws all leases, for ever; afterwards as {@linkcode withdraw}. */
   end(): void {
     Atomics.store(this.#control, OPEN, 0);
     for (const thread of this.#threads) {
@@ -259,7 +256,9 @@ export class LeaseTable {
   }
 
   #clear(slot: number): void {
-    Atomics.store(this.#entries, slot * ENTRY_WORDS, 0);
+    const at = slot * ENTRY_WORDS;
+    Atomics.store(this.#entries, at, 0);
+    Atomics.add(this.#entries, at + VERSION, 1);
     for (const thread of this.#threads) {
       const hazard = hazardOf(thread);
       const isUsed = () => Atomics.load(this.#control, hazard) === slot + 1;
@@ -267,7 +266,7 @@ export class LeaseTable {
     }
   }
 
-  /** A thread uses a lease for as long as one read or write takes. */
+  /** A thread uses a lease for as long as one write to the page cache takes. */
   #wait(hazard: number, isUsed: () => boolean): void {
     for (let spins = 0; isUsed(); spins++) {
       if (spins < SPINS) continue;
@@ -275,140 +274,4 @@ export class LeaseTable {
       Atomics.wait(this.#control, hazard, value, SLEEP_MS);
     }
   }
-}
-
-/** What a thread knows of a lease that it uses. */
-export interface Lease {
-  /** Where to read and write. */
-  descriptor: number;
-  /** Whether the system tells what is in the page cache. */
-  tellsCached: boolean;
-  /** The first byte there. */
-  at: number;
-}
-
-/** A thread's side. */
-export class LeaseReader {
-  /** The lease that is used; overwritten by the next one. */
-  readonly lease: Lease = { descriptor: -1, tellsCached: false, at: 0 };
-  readonly #chunkSize: number;
-  readonly #entries: Int32Array;
-  readonly #control: Int32Array;
-  readonly #hazard: number;
-  readonly #work: Float64Array;
-  #source = 0;
-
-  /**
-   * Takes part in a table.
-   *
-   * @param memory The table.
-   * @param thread The number of this thread.
-   */
-  constructor(memory: LeaseMemory, thread: number) {
-    this.#chunkSize = memory.chunkSize;
-    this.#entries = new Int32Array(memory.entries);
-    this.#control = new Int32Array(memory.control);
-    this.#hazard = hazardOf(thread);
-    const bytes = Float64Array.BYTES_PER_ELEMENT * WORK_STEP;
-    this.#work = new Float64Array(memory.work, thread * bytes, WORK_STEP);
-  }
-
-  /** Whether writes may be tried. */
-  get isWritable(): boolean {
-    return Atomics.load(this.#control, WRITABLE) === 1;
-  }
-
-  /**
-   * How many bytes from one on lie in the same chunk.
-   *
-   * @param offset The byte.
-   * @returns Bytes, above 0.
-   */
-  restOfChunk(offset: number): number {
-    return this.#chunkSize - offset % this.#chunkSize;
-  }
-
-  /**
-   * Begins to use the lease of a range: {@linkcode release} follows, soon, if
-   * this is true.
-   *
-   * @param offset The first byte.
-   * @param length How many, above 0.
-   * @returns Whether it is leased; {@linkcode lease} tells where it is.
-   */
-  use(offset: number, length: number): boolean {
-    const chunkSize = this.#chunkSize;
-    const chunk = Math.floor(offset / chunkSize);
-    const within = offset - chunk * chunkSize;
-    if (within + length > chunkSize) return false;
-    const entries = this.#entries;
-    const control = this.#control;
-    const slot = slotOf(chunk);
-    const at = slot * ENTRY_WORDS;
-    // In this order: see above.
-    Atomics.store(control, this.#hazard, slot + 1);
-    const source = Atomics.load(entries, at);
-    if (
-      source === 0 || entries[at + 1] !== tagOf(chunk) ||
-      Atomics.load(control, OPEN) === 0
-    ) {
-      this.release();
-      return false;
-    }
-    const about = SOURCES + source * LINE_WORDS;
-    const { lease } = this;
-    const place = (entries[at + 2] ?? 0) >>> 0;
-    lease.descriptor = control[about + DESCRIPTOR] ?? -1;
-    lease.tellsCached = control[about + TELLS_CACHED] === 1;
-    lease.at = place * chunkSize + within;
-    this.#source = about;
-    return true;
-  }
-
-  /**
-   * Something was read under the lease that is used.
-   *
-   * @param length Bytes.
-   */
-  noteRead(length: number): void {
-    const work = this.#work;
-    work[READS] = (work[READS] ?? 0) + 1;
-    work[READS + 1] = (work[READS + 1] ?? 0) + length;
-  }
-
-  /**
-   * Something was, or may have been, written under the lease that is used: to
-   * be said after that, and before anybody is told of it.
-   *
-   * @param length Bytes that were; 0 if it failed.
-   */
-  noteWritten(length: number): void {
-    const at = this.#source + WRITTEN;
-    // Whoever takes it later sees what was written before.
-    if (Atomics.load(this.#control, at) === 0) {
-      Atomics.store(this.#control, at, 1);
-    }
-    if (length === 0) return;
-    const work = this.#work;
-    work[WRITES] = (work[WRITES] ?? 0) + 1;
-    work[WRITES + 1] = (work[WRITES + 1] ?? 0) + length;
-  }
-
-  /** Ends the use of the lease. */
-  release(): void {
-    Atomics.store(this.#control, this.#hazard, 0);
-  }
-}
-
-function hazardOf(thread: number): number {
-  return HAZARDS + thread * LINE_WORDS;
-}
-
-function slotOf(chunk: number): number {
-  return chunk % ENTRIES;
-}
-
-/** Tells chunks of one slot apart; those of a disk stay below 2^31. */
-function tagOf(chunk: number): number {
-  return Math.floor(chunk / ENTRIES);
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-export { abandon, both } from "./block_device.ts";
+export { abandon } from "./block_device.ts";
 export type {
   BlockDevice,
   Completion,
@@ -15,6 +15,7 @@ export type {
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
+export type { BlankRanges, FileRange } from "./blank_ranges.ts";
 export { FileInUseError, type FileLock } from "./claim.ts";
 export { FileDevice } from "./file_device.ts";
 export type { FileDeviceOptions } from "./file_device.ts";
@@ -27,7 +28,8 @@ export {
   removeFile,
 } from "./files.ts";
 export { ignoreSignal, isSignalIgnored } from "./ignored_signals.ts";
-export { missingDirectory } from "./missing_directory.ts";
+export { joinParts } from "./join_parts.ts";
+export type { JoinOptions } from "./join_parts.ts";
 export { LeasedDisk } from "./leased_disk.ts";
 export { LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
 export type {
@@ -38,6 +40,7 @@ export type {
 } from "./leases.ts";
 export { MemoryDevice } from "./memory_device.ts";
 export type { MemoryDeviceOptions } from "./memory_device.ts";
+export { missingDirectory } from "./missing_directory.ts";
 export { type BlkidFinding, probeWithBlkid } from "./native_blkid.ts";
 export type { OpenElsewhere } from "./native_files.ts";
 export { NativeBuffer } from "./native_io.ts";

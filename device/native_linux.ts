@@ -25,6 +25,19 @@ const SYMBOLS = {
     result: "i32",
     optional: true,
   },
+  fstatfs: {
+    parameters: ["i32", "buffer"],
+    result: "i32",
+    optional: true,
+  },
+  // The same, in a thread of its own.
+  fstatfsLater: {
+    name: "fstatfs",
+    parameters: ["i32", "buffer"],
+    result: "i32",
+    nonblocking: true,
+    optional: true,
+  },
   statx: {
     parameters: ["i32", "buffer", "i32", "u32", "buffer"],
     result: "i32",
@@ -52,6 +65,8 @@ const AT_EMPTY_PATH = 0x1000;
 const STATX_TYPE_NLINK_SIZE = 0x1 | 0x4 | 0x200;
 /** From `linux/stat.h`: bytes of a `struct statx`. */
 const STATX_BYTES = 256;
+/** From `asm-generic/statfs.h`: bytes of a `struct statfs`. */
+const STATFS_BYTES = 120;
 /** From `linux/stat.h`: the type in a mode, and that of a regular file. */
 const [S_IFMT, S_IFREG] = [0o170000, 0o100000];
 /** The longest small file that is read, bytes. */
@@ -193,6 +208,62 @@ export function fileState(descriptor: number): FileState | undefined {
     isFile: (statx.getUint16(28, true) & S_IFMT) === S_IFREG,
     links: statx.getUint32(16, true),
     size: statx.getUint32(44, true) * 2 ** 32 + statx.getUint32(40, true),
+  };
+}
+
+/** The file system that a file is on. */
+export interface FileSystem {
+  /** What kind it is: the numbers of `linux/magic.h`. */
+  readonly kind: number;
+  /** Bytes of its blocks. */
+  readonly blockBytes: number;
+  /** Bytes that it has in all. */
+  readonly totalBytes: number;
+  /** Bytes that this process may still take. */
+  readonly freeBytes: number;
+}
+
+/**
+ * What file system a file is on. May wait for a disk, or a server.
+ *
+ * @param descriptor An open descriptor.
+ * @returns It, or undefined if it cannot be found out.
+ */
+export function fileSystem(descriptor: number): FileSystem | undefined {
+  const bytes = new Uint8Array(STATFS_BYTES);
+  const done = libc()?.symbols.fstatfs?.(descriptor, bytes) === 0;
+  return done ? decodeFileSystem(bytes) : undefined;
+}
+
+/**
+ * What file system a file is on, found out while others go on.
+ *
+ * @param descriptor A descriptor that stays open until then.
+ * @returns It, or undefined if it cannot be found out. Never rejected; pending
+ *   for as long as a disk, or a server, does not answer.
+ */
+export async function fileSystemLater(
+  descriptor: number,
+): Promise<FileSystem | undefined> {
+  const bytes = new Uint8Array(STATFS_BYTES);
+  const done = await libc()?.symbols.fstatfsLater?.(descriptor, bytes) === 0;
+  return done ? decodeFileSystem(bytes) : undefined;
+}
+
+/**
+ * In turn, 8 bytes each: kind, block, blocks, free ones, free ones for all; 16
+ * bytes, identity 8, longest name 8, then the unit of the blocks.
+ */
+function decodeFileSystem({ buffer }: Uint8Array): FileSystem {
+  const view = new DataView(buffer);
+  const number = (at: number) => Number(view.getBigUint64(at, true));
+  const blockBytes = number(8);
+  const unit = number(72) || blockBytes;
+  return {
+    kind: number(0),
+    blockBytes,
+    totalBytes: number(16) * unit,
+    freeBytes: number(32) * unit,
   };
 }
 

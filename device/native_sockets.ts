@@ -44,6 +44,7 @@ const SYMBOLS = {
 // `fcntl.h`, `sys/epoll.h`, `poll.h`, `sys/socket.h`; the same on x86-64 and arm64.
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
+const SO_RCVTIMEO = 20;
 const SO_ACCEPTCONN = 30;
 const SO_COOKIE = 57;
 const AF_UNIX = 1;
@@ -62,6 +63,13 @@ const TIOCOUTQ = 0x5411n;
 const POLLOUT = 0x04;
 const POLLERR_OR_HUP = 0x18;
 
+/**
+ * For how long a connection that was taken away waits for bytes at most,
+ * milliseconds: so often an idle thread looks whether a stop has begun.
+ */
+const WAIT_MS = 200;
+/** Calls that fail sooner than this have not waited, milliseconds. */
+const NO_WAIT_MS = 10;
 /** Bytes of the longest socket address. */
 const ADDRESS_SIZE = 128;
 /** Bytes of a batch of directory entries, which is a thousand of them. */
@@ -87,6 +95,9 @@ export class NativeSockets {
   readonly #libc: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
   /** Cookies of the connections that were found and are still there. */
   #found = new Set<number>();
+  /** How many calls in a row have failed at once, and when the last one did. */
+  #failures = 0;
+  #failedAt = 0;
   // Looked into after each accept, at every descriptor there is.
   readonly #entries = new Uint8Array(ENTRIES_SIZE);
   readonly #entriesView: DataView = new DataView(this.#entries.buffer);
@@ -102,22 +113,47 @@ export class NativeSockets {
   }
 
   /**
-   * Waits for bytes.
+   * Waits for bytes, but not for longer than {@linkcode WAIT_MS}.
    *
-   * @param descriptor A connection that waits.
+   * @param descriptor A connection that was taken away from the runtime.
    * @param address Where they go.
    * @param length How many at most, above 0.
-   * @returns How many came; 0 at the end, also of a broken connection.
+   * @returns How many came; 0 at the end, also of a broken connection; -1 if
+   *   none came in time.
    */
   receive(descriptor: number, address: number, length: number): number {
-    const { recv } = this.#libc;
     const args = this.#args;
-    for (let tries = 0; tries < TRIES; tries++) {
-      const at = args.unsigned(0, address);
-      const count = recv(descriptor, at, args.unsigned(1, length), 0);
-      if (count >= 0) return count;
-    }
-    return 0;
+    const at = args.unsigned(0, address);
+    const count = this.#libc.recv(descriptor, at, args.unsigned(1, length), 0);
+    return count >= 0 ? count : this.#failed();
+  }
+
+  /**
+   * Waits as long until there is something to receive, and leaves it where it
+   * is.
+   *
+   * @param descriptor A connection that was taken away from the runtime.
+   * @returns As {@linkcode receive}, with 1 for whatever came.
+   */
+  awaitBytes(descriptor: number): number {
+    const args = this.#args;
+    const at = args.unsigned(0, addressOf(this.#value));
+    const one = args.unsigned(1, 1);
+    const count = this.#libc.recv(descriptor, at, one, MSG_PEEK);
+    return count >= 0 ? count : this.#failed();
+  }
+
+  /**
+   * Which error it was the runtime does not tell. A call that nothing came in
+   * time for took its time, and one that a signal has interrupted is made again;
+   * one that fails several times at once fails for good.
+   */
+  #failed(): number {
+    const now = performance.now();
+    const isSoon = now - this.#failedAt < NO_WAIT_MS;
+    this.#failures = isSoon ? this.#failures + 1 : 0;
+    this.#failedAt = now;
+    return this.#failures < TRIES ? -1 : 0;
   }
 
   /**
@@ -160,21 +196,9 @@ export class NativeSockets {
     start: number,
     end: number,
   ): number {
-    return this.receiveAt(descriptor, addressOf(memory) + start, end - start);
-  }
-
-  /**
-   * The same, for memory whose address is known.
-   *
-   * @param descriptor A connection.
-   * @param address Where the bytes go.
-   * @param length How many at most, above 0.
-   * @returns As {@linkcode receiveNow}.
-   */
-  receiveAt(descriptor: number, address: number, length: number): number {
-    const at = this.#args.unsigned(0, address);
-    const most = this.#args.unsigned(1, length);
-    return this.#libc.recv(descriptor, at, most, MSG_DONTWAIT);
+    const at = this.#args.unsigned(0, addressOf(memory) + start);
+    const length = this.#args.unsigned(1, end - start);
+    return this.#libc.recv(descriptor, at, length, MSG_DONTWAIT);
   }
 
   /**
@@ -236,24 +260,6 @@ export class NativeSockets {
     view.setInt16(4, POLLOUT, true);
     await this.#libc.poll(about, 1n, -1);
     return (view.getInt16(6, true) & POLLERR_OR_HUP) === 0;
-  }
-
-  /**
-   * Waits until there is something to receive, and leaves it where it is.
-   *
-   * @param descriptor A connection that waits.
-   * @returns False at the end, also of a broken connection.
-   */
-  waitForBytes(descriptor: number): boolean {
-    const { recv } = this.#libc;
-    const args = this.#args;
-    const address = addressOf(this.#value);
-    for (let tries = 0; tries < TRIES; tries++) {
-      const at = args.unsigned(0, address);
-      const count = recv(descriptor, at, args.unsigned(1, 1), MSG_PEEK);
-      if (count >= 0) return count > 0;
-    }
-    return false;
   }
 
   /**
@@ -324,13 +330,20 @@ export class NativeSockets {
   /**
    * Takes a connection away from the runtime: it is not told any more what
    * happens to it, and must do nothing with it but close it, which it still
-   * has to. From now on calls wait.
+   * has to. From now on calls wait, for bytes {@linkcode WAIT_MS} at most.
    *
    * @param descriptor The connection.
    * @returns Whether it could be done; if not, nothing has changed.
    */
   takeAway(descriptor: number): boolean {
-    const { epoll_ctl, fcntl } = this.#libc;
+    const { epoll_ctl, fcntl, setsockopt } = this.#libc;
+    // A `struct timeval`: i64 seconds, i64 microseconds.
+    const wait = new Uint8Array(16);
+    new DataView(wait.buffer).setUint32(8, WAIT_MS * 1000, true);
+    const size = wait.length;
+    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, wait, size) !== 0) {
+      return false;
+    }
     const isForgotten = this.#descriptors().some((one) =>
       this.#link(one) === EVENT_POLL &&
       epoll_ctl(one, EPOLL_CTL_DEL, descriptor, 0n) === 0

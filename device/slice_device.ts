@@ -16,7 +16,10 @@ import type {
   WriteZeroesOptions,
 } from "./block_device.ts";
 
-/** A range of another device. Several slices of one device may overlap. */
+/**
+ * A range of another device. Several slices of one device may overlap. A slice
+ * lends nothing to other threads: leases are by chunk of the whole device.
+ */
 export class SliceDevice implements BlockDevice {
   /** Bytes. */
   readonly size: number;
@@ -104,6 +107,11 @@ export class SliceDevice implements BlockDevice {
     return this.#device.flush(options);
   }
 
+  /** Begins to write what a flush would have to, if the whole device can. */
+  startFlush(): void {
+    if (this.#open) this.#device.startFlush?.();
+  }
+
   /**
    * Gives the range back, where the whole device can.
    *
@@ -145,11 +153,26 @@ export class SliceDevice implements BlockDevice {
    *
    * @param offset The first byte of the slice.
    * @param length How many, above 0.
+   * @param limit Runs that are wanted at most; all by default.
    * @returns The runs.
    * @throws {VirstorError} `io` if the slice is closed; as the whole device.
    */
-  extents(offset: number, length: number): Extent[] {
-    return this.#device.extents(this.#at("look at", offset, length), length);
+  extents(offset: number, length: number, limit?: number): Extent[] {
+    const at = this.#at("look at", offset, length);
+    return this.#device.extents(at, length, limit);
+  }
+
+  /**
+   * Tells how much of a range the whole device knows to be a hole at next to
+   * no cost. Never fails.
+   *
+   * @param offset The first byte of the slice.
+   * @param length How many, above 0.
+   * @returns As the whole device; 0 if the slice is closed.
+   */
+  leadingHole(offset: number, length: number): number {
+    if (!this.#open || offset + length > this.size) return 0;
+    return this.#device.leadingHole?.(this.#start + offset, length) ?? 0;
   }
 
   /**

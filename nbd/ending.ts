@@ -4,6 +4,7 @@
  * @module
  */
 
+import { joinParts } from "../device/mod.ts";
 import type { Transmission } from "./transmission.ts";
 
 /** How long cancelled requests may take to be answered, milliseconds. */
@@ -63,8 +64,8 @@ export async function allEnded(
   if (clients.length === 0) return true;
   const limit = Promise.withResolvers<boolean>();
   const timer = setTimeout(() => limit.resolve(false), delay(limitMs));
-  const all = Promise.all(clients.map(({ ended }) => ended)).then(() => true);
-  const result = await Promise.race([all, limit.promise]);
+  const all = joinParts(clients, ({ ended }) => ended)?.then(() => true);
+  const result = await Promise.race([all ?? true, limit.promise]);
   clearTimeout(timer);
   return result;
 }

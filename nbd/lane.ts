@@ -182,35 +182,37 @@ class LaneConnection {
     }
     const room = bytes.length - this.#end;
     const at = address + this.#end;
-    let count = this.#receiveSoon(at, room);
-    if (count < 0 && this.#waitForBytes()) {
+    let count = this.#receiveSoon();
+    while (count < 0) {
+      if (this.#control.isDiverted) {
+        // Half a request is the server's, too.
+        if (this.#end > 0 && this.#large === undefined) return true;
+        this.#rest();
+      }
       count = this.#sockets.receive(this.#descriptor, at, room);
     }
-    this.#end += Math.max(0, count);
+    this.#end += count;
     this.#control.noteActivity();
     return count > 0;
   }
 
   /**
-   * While the thread waits it takes nothing from the system. So a server that
-   * stops can know that nothing is left: neither here, if the thread rests, nor
-   * there, which it asks the system for.
+   * Waits for bytes and receives none, so that a server that stops can know
+   * that nothing is left: neither here, while the thread rests, nor in the
+   * system, which the server asks.
    */
-  #waitForBytes(): boolean {
-    const holdsNothing = this.#end === this.#start && this.#large === undefined;
-    this.#control.rest(holdsNothing);
-    const isOpen = this.#sockets.waitForBytes(this.#descriptor);
+  #rest(): void {
+    if (this.#large !== undefined) return;
+    this.#control.rest(true);
+    while (this.#sockets.awaitBytes(this.#descriptor) < 0);
     this.#control.rest(false);
-    return isOpen;
   }
 
   /** @returns -1 if it has to be waited. */
-  #receiveSoon(at: number, room: number): number {
+  #receiveSoon(): number {
     const isWorthIt = this.#polling.isWorthIt(this.#batch);
     this.#batch = 0;
-    if (!isWorthIt || !this.#control.isAlone) {
-      return this.#sockets.receiveAt(this.#descriptor, at, room);
-    }
+    if (!isWorthIt || !this.#control.isAlone) return -1;
     const { bytes } = this.#received;
     const count = this.#sockets.receiveSoon(
       this.#descriptor,
@@ -235,7 +237,7 @@ class LaneConnection {
     }
     if (this.#large !== undefined) return this.#takePiece(this.#large);
     if (this.#control.isDiverted) {
-      // Half a request, too: the server waits for the rest of it.
+      // Half a request, too: the server waits for what is missing.
       this.#toHand = Infinity;
       return true;
     }

@@ -117,10 +117,11 @@ export class LaneControl {
   }
 
   /**
-   * Says whether the thread holds anything: bytes that it has received and not
-   * handed over, or replies that it has not sent. At first it does.
+   * Says whether the thread holds nothing: neither bytes that it has received
+   * and not handed over, nor replies that it has not sent. Nobody knows until
+   * the server has diverted the connection: to say so each time costs.
    *
-   * Requires: the thread says that it does before it receives.
+   * Requires: the thread takes this back before it receives.
    *
    * @param isResting Whether it holds nothing.
    */

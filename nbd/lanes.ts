@@ -14,6 +14,7 @@
  */
 
 import type { Leases, NativeSockets } from "../device/mod.ts";
+import { joinParts } from "../device/mod.ts";
 import type { NbdCounters } from "./counters.ts";
 import { descriptorOf, nativeSockets } from "./descriptors.ts";
 import { LaneControl, type LaneJob, type LaneReport } from "./lane_control.ts";
@@ -146,7 +147,7 @@ export class Lanes {
     const ends = [...this.#threads].map(({ stream }) => stream?.finished);
     const limit = Promise.withResolvers<void>();
     const timer = setTimeout(limit.resolve, END_MS);
-    await Promise.race([Promise.all(ends), limit.promise]);
+    await Promise.race([joinParts(ends, (end) => end), limit.promise]);
     clearTimeout(timer);
     for (const { worker, stream } of this.#threads) {
       // One that waits for a disk uses a lease, which nobody else gives back.

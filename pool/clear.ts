@@ -16,6 +16,10 @@ import { tableOf } from "./native_format.ts";
 import { scanTable } from "./native_scan.ts";
 import { refuseWriters } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
+import { turn } from "./turn.ts";
+
+/** Bytes that are read at a time, and at most, to see whether all are zero. */
+const [PIECE_BYTES, ZEROES_READ_MAX] = [1 << 20, 64 << 20];
 
 /** How labels are cleared. */
 export interface ClearOptions {
@@ -105,7 +109,7 @@ async function holdingOf(
   device: ComponentDevice,
   label: ComponentLabel,
 ): Promise<Holding> {
-  if (label.format === "freebsd") return freebsdHolding(device, label);
+  if (label.format === "freebsd") return await freebsdHolding(device, label);
   const { name, chunkSize, componentUuid } = label;
   let [owned, isDamaged] = [0, false];
   await scanTable(tableOf(device, componentUuid, chunkSize), {
@@ -122,20 +126,40 @@ async function holdingOf(
 
 /**
  * In format 1 the label tells what was in use at the last clean stop. What was
- * written since then shows where there are holes otherwise.
+ * written since then shows in the chunks: those that were never used are holes,
+ * or zeroes.
  */
-function freebsdHolding(
+async function freebsdHolding(
   device: ComponentDevice,
   label: FreebsdLabel,
-): Holding {
+): Promise<Holding> {
   const { name, chunkSize, chunkCount, chunkNext, chunkReserved } = label;
   const used = chunkNext - chunkReserved;
   if (used > 0) return holds(used * chunkSize, name);
-  const start = chunkReserved * chunkSize;
-  const data = device.nextData?.(start) ?? start;
-  return data < chunkCount * chunkSize
-    ? `it may hold data of pool "${name}"`
-    : "";
+  const range = [chunkReserved * chunkSize, chunkCount * chunkSize] as const;
+  return await readsAsZeroes(device, ...range)
+    ? ""
+    : `it may hold data of pool "${name}"`;
+}
+
+/** Whether there are zeroes only; false also if that takes long to find out. */
+async function readsAsZeroes(
+  device: ComponentDevice,
+  start: number,
+  end: number,
+): Promise<boolean> {
+  const piece = new Uint8Array(PIECE_BYTES);
+  let at = start;
+  for (let left = ZEROES_READ_MAX; left > 0; left -= PIECE_BYTES) {
+    at = Math.max(at, device.nextData?.(at) ?? at);
+    if (at >= end) return true;
+    const bytes = piece.subarray(0, Math.min(piece.length, end - at));
+    await device.read(bytes, at);
+    if (bytes.some((byte) => byte !== 0)) return false;
+    at += bytes.length;
+    await turn();
+  }
+  return false;
 }
 
 function holds(bytes: number, name: string): Holding {

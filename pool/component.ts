@@ -5,6 +5,7 @@
  */
 
 import type {
+  BlankRanges,
   BlockDevice,
   FileDeviceOptions,
   FlushObserver,
@@ -13,6 +14,7 @@ import type {
 } from "../device/mod.ts";
 import { FileDevice } from "../device/mod.ts";
 import { ChunkSet } from "./chunk_set.ts";
+import type { Refusal } from "./host_space.ts";
 
 /** What a component is kept on. */
 export interface ComponentDevice extends BlockDevice {
@@ -62,7 +64,18 @@ export interface ComponentDevice extends BlockDevice {
   lend?(): LentDescriptor | undefined;
   /** Others have written to what was lent: there is something to flush. */
   touched?(): void;
+  /**
+   * How much room its file system has, found out while others go on.
+   *
+   * @returns Bytes, or undefined if that is not known.
+   */
+  hostFree?(): Promise<number | undefined>;
+  /** What of it holds no data, where that can be told. */
+  readonly blanks?: Blanks | undefined;
 }
+
+/** What of a device holds no data. */
+export type Blanks = Pick<BlankRanges, "isBlank" | "widen">;
 
 /** What is done to chunks: each request lies inside one of them. */
 export type ChunkDevice = Pick<
@@ -149,6 +162,10 @@ export class Component {
   fenced = false;
   /** What is on it is to be moved to others; then it leaves. */
   evacuating = false;
+  /** Bytes that its file system had left when it was asked last. */
+  hostFree: number | undefined;
+  /** Set while its file system refuses writes for want of space. */
+  refusal: Refusal | undefined;
 
   /**
    * Creates a component with nothing allocated and nothing known of its free

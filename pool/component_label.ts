@@ -53,12 +53,15 @@ export function readComponentLabel(
   try {
     return readLabelAtEnd(device);
   } catch (error) {
-    const isMissing = error instanceof VirstorError &&
-      (error.code === "not-found" || error.code === "corrupt");
-    if (!isMissing) throw error;
-    const isDamaged = error.code === "corrupt";
-    const moved = findMovedLabel(device, isDamaged ? "brief" : effort);
-    throw moved === undefined ? error : new MovedLabelError(device, moved);
+    if (!(error instanceof VirstorError)) throw error;
+    const { code } = error;
+    if (code !== "not-found" && code !== "corrupt") throw error;
+    // What is wrong with a label at the end of format 1, its size too, is told.
+    if (code === "corrupt" && hasFreebsdLabel(device)) throw error;
+    const moved = findMovedLabel(device, code === "corrupt" ? "brief" : effort);
+    throw moved === undefined
+      ? error
+      : new MovedLabelError(device, moved, code);
   }
 }
 

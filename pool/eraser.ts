@@ -3,27 +3,21 @@
  *
  * Whole chunks are unmapped: their table entries are cleared, and they go the
  * way of {@linkcode Releases} to be free again. Parts of chunks are punched in
- * place. A dense format cannot give chunks back: all is punched there.
+ * place, and a chunk that has no data left is unmapped, too. A dense format
+ * cannot give chunks back: all is punched there.
  *
  * @module
  */
 
-import type { Completion } from "../device/mod.ts";
-import { both } from "../device/mod.ts";
-import { assert, inBytes, VirstorError } from "../errors.ts";
+import type { Completion, WriteZeroesOptions } from "../device/mod.ts";
+import { joinParts } from "../device/mod.ts";
+import { inBytes, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
+import { giveBackIfBlank, unmapChunks } from "./give_back.ts";
 import type { PartAction } from "./mapped_ranges.ts";
 import { eachMapped } from "./mapped_ranges.ts";
 import type { PoolParts } from "./parts.ts";
 import { turn, TURN_BUDGET } from "./turn.ts";
-
-/** How zeroes are written. */
-export interface ZeroOptions {
-  /** Chunks keep their place, and their space. */
-  readonly noHole: boolean;
-  /** Fail with `unsupported` if it is no faster than writing. */
-  readonly fastOnly: boolean;
-}
 
 /** Makes ranges read as zeroes. */
 export class Eraser {
@@ -55,34 +49,38 @@ export class Eraser {
   }
 
   /**
-   * Makes what is mapped of a range read as zeroes.
+   * Makes a range read as zeroes. What is not mapped does already, and gets a
+   * chunk only with `noHole`.
    *
    * @param offset The first byte.
    * @param length How many.
    * @param options How.
-   * @returns A promise if it takes long.
+   * @returns A promise if it takes long, or if it waits for a chunk.
    */
-  zero(offset: number, length: number, options: ZeroOptions): Completion {
-    const isFast = this.#parts.format.members.every((one) =>
+  zero(
+    offset: number,
+    length: number,
+    options: WriteZeroesOptions,
+  ): Completion {
+    const { settings: { name }, format, firstWrites } = this.#parts;
+    const { noHole = false, fastOnly = false, signal } = options;
+    const isFast = format.members.every((one) =>
       one.device.capabilities.fastZeroes
     );
-    const isPunched = !options.noHole && isFast;
     // Before anything is zeroed, not in the middle.
-    if (options.fastOnly && !isFast) {
+    if (fastOnly && !isFast) {
       throw new VirstorError(
         "unsupported",
-        `Cannot zero ${inBytes(length)} of pool ` +
-          `"${this.#parts.settings.name}" fast`,
+        `Cannot zero ${inBytes(length)} of pool "${name}" fast`,
       );
     }
-    const how = { noHole: options.noHole };
-    return this.#erase(
-      offset,
-      length,
-      !options.noHole,
-      isPunched,
-      ({ data }, at, count) => data.writeZeroes(at, count, how),
-    );
+    const zeroPart: PartAction = ({ data }, at, count) =>
+      data.writeZeroes(at, count, { noHole });
+    if (!noHole) return this.#erase(offset, length, true, isFast, zeroPart);
+    return joinParts([
+      () => this.#erase(offset, length, false, false, zeroPart),
+      () => firstWrites.write(undefined, offset, length, signal),
+    ], (start) => start());
   }
 
   #erase(
@@ -96,23 +94,24 @@ export class Eraser {
     const stop = offset + length;
     const first = Math.ceil(offset / chunkSize);
     const end = Math.floor(stop / chunkSize);
-    const actIfOpen: PartAction = (component, at, count) => {
+    const mayGiveBack = mayUnmap && isPunched && !format.isDense;
+    const actOnPart: PartAction = (component, at, count, virtualChunk) => {
       this.#assertWritable();
-      return act(component, at, count);
+      const pending = act(component, at, count, virtualChunk);
+      if (!mayGiveBack || pending !== undefined) return pending;
+      giveBackIfBlank(this.#parts, virtualChunk, at, count);
+      return undefined;
     };
     const inParts = (from: number, count: number) =>
-      eachMapped(map, chunkSize, from, count, isPunched, actIfOpen);
+      eachMapped(map, chunkSize, from, count, isPunched, actOnPart);
     if (!mayUnmap || format.isDense || first >= end) {
       return inParts(offset, length);
     }
-    const whole = this.#unmap(
-      first,
-      end,
-      (v) => inParts(v * chunkSize, chunkSize),
-    );
-    const head = inParts(offset, first * chunkSize - offset);
-    const tail = inParts(end * chunkSize, stop - end * chunkSize);
-    return both(both(head, tail), whole);
+    return joinParts([
+      () => this.#unmap(first, end, (v) => inParts(v * chunkSize, chunkSize)),
+      () => inParts(offset, first * chunkSize - offset),
+      () => inParts(end * chunkSize, stop - end * chunkSize),
+    ], (start) => start());
   }
 
   /**
@@ -127,48 +126,30 @@ export class Eraser {
   ): Completion {
     const pinned: number[] = [];
     const reached = this.#unmapTurn(first, end, pinned);
-    let pending: Completion;
-    for (const v of pinned) pending = both(pending, erase(v));
-    if (reached === end) return pending;
-    const rest = turn().then(() => {
+    const inPlace = () => joinParts(pinned, erase);
+    if (reached === end) return inPlace();
+    const rest = async () => {
+      await turn();
       this.#assertWritable();
-      return this.#unmap(reached, end, erase);
-    });
-    return both(pending, rest);
+      await this.#unmap(reached, end, erase);
+    };
+    return joinParts([inPlace, rest], (start) => start());
   }
 
   /** Unmaps some chunks; returns how far it came. */
   #unmapTurn(first: number, end: number, pinned: number[]): number {
-    const { map, format, releases, fail } = this.#parts;
+    const { map } = this.#parts;
     const unmapped: number[] = [];
-    const places = new Map<Component, number[]>();
     let v = map.nextMapped(first, end);
     for (
       ;
       v < end && unmapped.length < TURN_BUDGET.unmappedChunks;
       v = map.nextMapped(v + 1, end)
     ) {
-      if (map.pinned.has(v)) {
-        pinned.push(v);
-        continue;
-      }
-      const component = map.component(v);
-      assert(component !== undefined, "a mapped chunk has a component");
-      const chunks = places.get(component);
-      if (chunks === undefined) places.set(component, [map.chunk(v)]);
-      else chunks.push(map.chunk(v));
-      unmapped.push(v);
+      if (map.pinned.has(v)) pinned.push(v);
+      else unmapped.push(v);
     }
-    for (const [component, chunks] of places) {
-      chunks.sort((a, b) => a - b);
-      try {
-        format.recordRelease(component, chunks);
-      } catch (error) {
-        throw fail(error);
-      }
-    }
-    for (const one of unmapped) map.delete(one);
-    for (const [component, chunks] of places) releases.add(component, chunks);
+    unmapChunks(this.#parts, unmapped);
     return v;
   }
 }

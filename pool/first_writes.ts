@@ -14,6 +14,7 @@ import type { Component } from "./component.ts";
 import type { DelayedWrite } from "./delayed_writes.ts";
 import { DelayedWrites } from "./delayed_writes.ts";
 import type { ForwardMap } from "./forward_map.ts";
+import type { HostSpaces } from "./host_space.ts";
 import type { PoolFormat } from "./pool_format.ts";
 import type { PoolSettings } from "./settings.ts";
 import type { Space } from "./space.ts";
@@ -36,6 +37,7 @@ export class FirstWrites {
   readonly #format: PoolFormat;
   readonly #map: ForwardMap;
   readonly #space: Space;
+  readonly #hosts: HostSpaces;
   /** Stops all writes for good; returns the error to throw. */
   readonly #fail: (cause: unknown) => VirstorError;
   #resumeTimer: ReturnType<typeof setTimeout> | undefined;
@@ -52,7 +54,7 @@ export class FirstWrites {
    * @param settings The pool's settings.
    * @param format Its format, with the components.
    * @param map Where each virtual chunk is.
-   * @param space Its free chunks.
+   * @param room Its free chunks, and the room that there is for them.
    * @param fail Stops all writes for good, because what is on disk is
    *   unknown; returns the error to throw.
    */
@@ -60,7 +62,7 @@ export class FirstWrites {
     settings: PoolSettings,
     format: PoolFormat,
     map: ForwardMap,
-    space: Space,
+    { space, hosts }: { space: Space; hosts: HostSpaces },
     fail: (cause: unknown) => VirstorError,
   ) {
     this.#settings = settings;
@@ -74,6 +76,7 @@ export class FirstWrites {
       onEmpty: () => this.#noneWaits(),
     });
     this.#space = space;
+    this.#hosts = hosts;
     this.#watch();
   }
 
@@ -133,7 +136,9 @@ export class FirstWrites {
         const component = this.#map.component(chunk);
         if (component !== undefined) {
           this.#overwrite(component, chunk, piece, within);
-        } else if (!this.#writeNow(chunk, piece, within)) {
+        } else if (this.#writeNow(chunk, piece, within)) {
+          if (piece === undefined) this.#map.provision(chunk);
+        } else {
           waiting ??= this.#beginWait(signal);
           this.delayed.add(waiting, chunk, within, piece);
         }
@@ -164,9 +169,9 @@ export class FirstWrites {
     piece: Uint8Array | undefined,
     within: number,
   ): void {
-    if (piece === undefined) return;
+    if (piece === undefined) return this.#map.provision(chunk);
     const at = this.#map.chunk(chunk) * this.#settings.chunkSize + within;
-    finished(component.data.write(piece, at));
+    finished(this.#hosts.write(component, piece, at));
   }
 
   /** Maps a chunk and writes to it, unless none is free or others wait. */
@@ -192,11 +197,13 @@ export class FirstWrites {
     if (piece !== undefined) {
       const at = place * this.#settings.chunkSize + within;
       try {
-        finished(component.data.write(piece, at));
+        finished(this.#hosts.write(component, piece, at));
       } catch (error) {
         this.#space.spoil(component);
         throw error;
       }
+      // It needed space, and got it.
+      component.refusal = undefined;
     }
     try {
       this.#format.recordMapping(chunk, component, place);
@@ -284,6 +291,7 @@ export class FirstWrites {
         const owner = this.#map.component(chunk);
         if (owner === undefined) {
           this.#mapAndWrite(component, chunk, source, within);
+          if (source === undefined) this.#map.provision(chunk);
         } else {
           this.#overwrite(owner, chunk, source, within);
         }

@@ -5,33 +5,27 @@
  */
 
 import type { BlockDevice, Completion, FlushOptions } from "../device/mod.ts";
-import { abandon, both } from "../device/mod.ts";
+import { joinParts } from "../device/mod.ts";
 
 /**
- * Makes durable what was written to several devices. One that refuses at once
- * leaves no failure of another behind that nobody is told of.
+ * Makes durable what was written to several devices.
  *
  * @param devices The devices.
  * @param options How.
- * @returns A promise if there is anything to make durable; fails as the first
- *   that fails.
+ * @returns A promise if there is anything to make durable; it fails as soon as
+ *   the first of the flushes does.
  */
 export function flushAll(
   devices: readonly Pick<BlockDevice, "flush" | "startFlush">[],
   options?: FlushOptions,
 ): Completion {
-  let pending: Completion;
-  try {
-    if (options?.mayBlock === true && devices.length > 1) {
-      // So that all disks work while the first one is waited for.
-      for (const device of devices) device.startFlush?.();
-    }
-    for (const device of devices) {
-      pending = both(pending, device.flush(options));
-    }
-  } catch (error) {
-    abandon(pending);
-    throw error;
+  if (options?.mayBlock === true && devices.length > 1) {
+    // So that all disks work while the first one is waited for.
+    for (const device of devices) device.startFlush?.();
   }
-  return pending;
+  // The first failure counts: the pool has to stop writing at once, and must
+  // not wait for a disk that hangs to hear of another that has failed.
+  return joinParts(devices, (device) => device.flush(options), {
+    failsFast: true,
+  });
 }

@@ -25,6 +25,8 @@ export class ForwardMap {
   leases: LeaseTable | undefined = undefined;
 
   readonly #pinned = new Set<number>();
+  /** By page, a bit for each chunk: those that keep a place without data. */
+  readonly #provisioned = new Map<number, Uint8Array>();
   readonly #pages: (Uint32Array | undefined)[] = [];
   /** The components by their number in this map; 0 is nobody's. */
   #components: readonly (Component | undefined)[] = [];
@@ -68,6 +70,35 @@ export class ForwardMap {
    */
   unpin(virtualChunk: number): void {
     this.#pinned.delete(virtualChunk);
+  }
+
+  /**
+   * Says that a client wants a virtual chunk to have a place, whether it holds
+   * data or not. That ends when its mapping does.
+   *
+   * @param virtualChunk The chunk; mapped.
+   */
+  provision(virtualChunk: number): void {
+    const index = (virtualChunk / PAGE_ENTRIES) | 0;
+    let page = this.#provisioned.get(index);
+    if (page === undefined) {
+      page = new Uint8Array(PAGE_ENTRIES / 8);
+      this.#provisioned.set(index, page);
+    }
+    const bit = virtualChunk % PAGE_ENTRIES;
+    page[bit >> 3] = (page[bit >> 3] ?? 0) | 1 << (bit & 7);
+  }
+
+  /**
+   * Whether a virtual chunk keeps its place although it holds no data.
+   *
+   * @param virtualChunk The chunk.
+   * @returns Whether a client wanted that, since the pool was opened.
+   */
+  isProvisioned(virtualChunk: number): boolean {
+    const page = this.#provisioned.get((virtualChunk / PAGE_ENTRIES) | 0);
+    const bit = virtualChunk % PAGE_ENTRIES;
+    return ((page?.[bit >> 3] ?? 0) & 1 << (bit & 7)) !== 0;
   }
 
   /**
@@ -168,6 +199,13 @@ export class ForwardMap {
     page[at] = 0;
     page[at + 1] = 0;
     this.#mapped--;
+    const provisioned = this.#provisioned.get(
+      (virtualChunk / PAGE_ENTRIES) | 0,
+    );
+    const bit = virtualChunk % PAGE_ENTRIES;
+    if (provisioned !== undefined) {
+      provisioned[bit >> 3] = (provisioned[bit >> 3] ?? 0) & ~(1 << (bit & 7));
+    }
   }
 
   /**

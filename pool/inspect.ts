@@ -46,6 +46,7 @@ export async function inspectComponents(
       degraded: incomplete,
     });
     try {
+      await pool.lookAtHosts();
       const status = pool.status();
       const { writeReason = "" } = pool.settings;
       const readOnly = writeReason !== "" || status.missing.length > 0;

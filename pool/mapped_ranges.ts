@@ -26,12 +26,14 @@ const LOOKS_MAX = 4096;
  * @param component The chunk's component.
  * @param at The first byte on it.
  * @param count How many, up to the end of the chunk.
+ * @param virtualChunk The chunk.
  * @returns Nothing: it is done.
  */
 export type PartAction = (
   component: Component,
   at: number,
   count: number,
+  virtualChunk: number,
 ) => Completion;
 
 /**
@@ -87,7 +89,7 @@ function oneTurn(
     const component = map.component(chunk);
     assert(component !== undefined, "a mapped chunk has a component");
     const at = map.chunk(chunk) * chunkSize + from - first;
-    const pending = act(component, at, count);
+    const pending = act(component, at, count, chunk);
     assert(pending === undefined, "components finish what is short at once");
     budget -= isPunched ? PUNCH_COST_BYTES : count;
     if (count < whole || budget <= 0) return from + count;

@@ -7,7 +7,7 @@
 
 export { lookBeside } from "./beside.ts";
 export type { BesidePool, BesideReport } from "./beside.ts";
-export type { ComponentDevice, OpenDevice } from "./component.ts";
+export type { Blanks, ComponentDevice, OpenDevice } from "./component.ts";
 export type { Finding, FindingKind, Severity } from "./findings.ts";
 export { clearLabels } from "./clear.ts";
 export type { ClearOptions } from "./clear.ts";

@@ -132,9 +132,9 @@ export function movedText(
   const by = size - label.size;
   const word = by < 0 ? "shorter" : "longer";
   return `the file is ${inBytes(Math.abs(by))} ${word} than its label says ` +
-    `(it has ${inBytes(size)}, ${label.size} as a component ` +
-    `of pool "${label.name}"): it was ${by < 0 ? "cut" : "extended"}, give ` +
-    "it that size again";
+    `(it has ${inBytes(size)}, the label is of a component ` +
+    `of ${inBytes(label.size)} in pool "${label.name}"): it was ` +
+    `${by < 0 ? "cut" : "extended"}, give it that size again`;
 }
 
 /** A component has its label where it ended before it was cut or extended. */
@@ -143,15 +143,21 @@ export class MovedLabelError extends VirstorError {
   readonly label: MovedLabel;
 
   /**
-   * Creates an error of code `not-found`: where a label belongs there is none.
+   * Creates an error.
    *
    * @param device The open component.
    * @param label Its label.
+   * @param code `not-found`, or `corrupt` if there is a part of a label at the
+   *   end, too.
    */
-  constructor(device: ComponentDevice, label: MovedLabel) {
+  constructor(
+    device: ComponentDevice,
+    label: MovedLabel,
+    code: "not-found" | "corrupt",
+  ) {
     super(
-      "not-found",
-      `The label of "${device.path}" is not at its end: ` +
+      code,
+      `There is no label at the end of "${device.path}": ` +
         movedText(device, label),
     );
     this.label = label;

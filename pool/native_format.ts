@@ -10,6 +10,7 @@
  * @module
  */
 
+import { joinParts } from "../device/mod.ts";
 import { assert, AssertionError } from "../errors.ts";
 import type { MemberState, Superblock } from "../metadata/mod.ts";
 import { encodeUuid, nativeGeometry, UUID_SIZE } from "../metadata/mod.ts";
@@ -167,12 +168,11 @@ export class NativeFormat implements PoolFormat {
     }
     const joining = new Set(added);
     // Both slots, so that one that is blank later is known to be damaged.
-    await Promise.all(added.map((one) =>
+    await joinParts(added, (one) =>
       writeFirstSuperblock(
         one.device,
         this.#superblock(one, after, false, joining),
-      )
-    ));
+      ));
     await this.#change(after, onCommit);
   }
 

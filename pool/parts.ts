@@ -5,6 +5,7 @@
  */
 
 import type { VirstorError } from "../errors.ts";
+import type { HostSpaces } from "./host_space.ts";
 import type { FirstWrites } from "./first_writes.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import type { PoolFormat } from "./pool_format.ts";
@@ -22,6 +23,8 @@ export interface PoolParts {
   readonly map: ForwardMap;
   /** Its free chunks. */
   readonly space: Space;
+  /** The room that the host's file systems have. */
+  readonly hosts: HostSpaces;
   /** Chunks on their way to be free. */
   readonly releases: Releases;
   /** Writes that need a chunk. */

@@ -17,7 +17,6 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "../device/mod.ts";
-import { both } from "../device/mod.ts";
 import { assert, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { PoolControl } from "./control.ts";
@@ -207,7 +206,7 @@ export class Pool implements BlockDevice {
     const component = this.#map.component(chunk);
     if (component !== undefined && within + length <= chunkSize) {
       const at = this.#map.chunk(chunk) * chunkSize + within;
-      const pending = component.data.write(source, at);
+      const pending = this.#parts.hosts.write(component, source, at);
       return this.#ending(pending, options);
     }
     const { signal } = options ?? {};
@@ -270,17 +269,7 @@ export class Pool implements BlockDevice {
     this.#checkRange(offset, length);
     this.#health.assertWritable();
     this.#counters.zeroes++;
-    const how = {
-      noHole: options.noHole === true,
-      fastOnly: options.fastOnly === true,
-    };
-    let pending = this.#eraser.zero(offset, length, how);
-    if (how.noHole) {
-      pending = both(
-        pending,
-        this.#firstWrites.write(undefined, offset, length, options.signal),
-      );
-    }
+    const pending = this.#eraser.zero(offset, length, options);
     return this.#ending(pending, options);
   }
 
@@ -317,6 +306,14 @@ export class Pool implements BlockDevice {
     const end = Math.ceil((offset + length) / chunkSize);
     const mapped = this.#map.nextMapped(first, end) * chunkSize;
     return Math.min(mapped - offset, length);
+  }
+
+  /**
+   * Looks how much room the host's file systems have, for
+   * {@linkcode status}. One that does not answer in a moment is not waited for.
+   */
+  async lookAtHosts(): Promise<void> {
+    await this.#parts.hosts.look(this.#format.members);
   }
 
   /**

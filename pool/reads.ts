@@ -10,7 +10,7 @@
  */
 
 import type { Completion } from "../device/mod.ts";
-import { both } from "../device/mod.ts";
+import { joinParts } from "../device/mod.ts";
 import type { Component } from "./component.ts";
 import type { ForwardMap } from "./forward_map.ts";
 
@@ -57,15 +57,12 @@ export class Reads {
     if (within + length <= chunkSize) {
       return this.#readPiece(target, chunk, within);
     }
-    const head = chunkSize - within;
-    const pending = this.#readPiece(target.subarray(0, head), chunk, within);
-    let rest: Completion;
-    let v = chunk;
-    for (let done = head; done < length; done += chunkSize) {
-      const piece = target.subarray(done, done + chunkSize);
-      rest = both(rest, this.#readPiece(piece, ++v, 0));
-    }
-    return both(pending, rest);
+    const pieces = Math.ceil((within + length) / chunkSize);
+    return joinParts(Array(pieces).keys(), (piece) => {
+      const at = piece * chunkSize - within;
+      const bytes = target.subarray(Math.max(0, at), at + chunkSize);
+      return this.#readPiece(bytes, chunk + piece, Math.max(0, -at));
+    });
   }
 
   #readPiece(target: Uint8Array, chunk: number, within: number): Completion {

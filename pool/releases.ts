@@ -12,6 +12,7 @@
  */
 
 import type { Completion } from "../device/mod.ts";
+import { joinParts } from "../device/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
 import type { Component, ComponentDevice } from "./component.ts";
 import { turn } from "./turn.ts";
@@ -108,12 +109,10 @@ export class Releases {
     while (this.#waiting.size > 0 && !this.#isStopped) {
       const batch = [...this.#waiting];
       this.#waiting = new Map();
-      await Promise.all(
-        batch.map(async ([component, chunks]) => {
-          await this.#free(component, chunks);
-          component.releasing -= chunks.length;
-        }),
-      );
+      await joinParts(batch, async ([component, chunks]) => {
+        await this.#free(component, chunks);
+        component.releasing -= chunks.length;
+      });
       this.#observer.done();
     }
     this.#running = undefined;

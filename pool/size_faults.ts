@@ -87,7 +87,8 @@ function explain(
     try {
       for (const { min, max } of missing) {
         const label = findLabelBetween(device, min, max);
-        if (label !== undefined) return new MovedLabelError(device, label);
+        if (label === undefined) continue;
+        return new MovedLabelError(device, label, "not-found");
       }
     } finally {
       device.close();

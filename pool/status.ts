@@ -7,6 +7,7 @@
 import type { Component } from "./component.ts";
 import type { DelayedWrites } from "./delayed_writes.ts";
 import type { EvacuationStatus } from "./evacuation_status.ts";
+import { hostWarnings } from "./host_space.ts";
 import type { FormatName, PoolFormat } from "./pool_format.ts";
 import type { FullPolicy, MissingMember, PoolSettings } from "./settings.ts";
 import { passedMarks } from "./watermarks.ts";
@@ -33,6 +34,16 @@ export interface ComponentStatus {
   readonly evacuating: boolean;
   /** Used, in percent of all but the reserved. */
   readonly usedPercent: number;
+  /**
+   * Bytes that the file system it is on has left; null where that is not
+   * known, as of a block device.
+   */
+  readonly hostFree: number | null;
+  /**
+   * Since when that file system refuses writes for want of space, ISO 8601;
+   * null if it does not.
+   */
+  readonly refusedSince: string | null;
 }
 
 /** Writes that wait for space. */
@@ -236,6 +247,7 @@ export function describePool(source: StatusSource): PoolStatus {
     warnings: [
       ...reason === "" ? [] : [reason],
       ...settings.warnings,
+      ...hostWarnings(format.members, settings.chunkSize),
       ...marks.map(({ message }) => message),
     ],
   };
@@ -243,6 +255,7 @@ export function describePool(source: StatusSource): PoolStatus {
 
 function describeComponent(component: Component): ComponentStatus {
   const { index, device, geometry, used, free, freeing } = component;
+  const { hostFree, refusal } = component;
   return {
     index,
     path: device.path,
@@ -254,5 +267,9 @@ function describeComponent(component: Component): ComponentStatus {
     freeing,
     evacuating: component.evacuating,
     usedPercent: percent(used, used + free + freeing),
+    hostFree: hostFree ?? null,
+    refusedSince: refusal === undefined
+      ? null
+      : new Date(refusal.since).toISOString(),
   };
 }

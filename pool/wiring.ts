@@ -10,6 +10,7 @@ import { PoolControl } from "./control.ts";
 import { FirstWrites } from "./first_writes.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import { Health } from "./health.ts";
+import { HostSpaces } from "./host_space.ts";
 import type { PoolParts } from "./parts.ts";
 import type { PoolFormat } from "./pool_format.ts";
 import { Releases } from "./releases.ts";
@@ -65,9 +66,25 @@ export function wirePool(
       else onEvent({ kind: "space", message: error.message });
     },
   });
-  const firstWrites = new FirstWrites(settings, format, map, space, fail);
+  const hosts = new HostSpaces(settings);
+  const firstWrites = new FirstWrites(
+    settings,
+    format,
+    map,
+    { space, hosts },
+    fail,
+  );
   firstWrites.onNoneWaiting = () => control.evacuation.wake();
-  const parts = { settings, format, map, space, releases, firstWrites, fail };
+  const parts = {
+    settings,
+    format,
+    map,
+    space,
+    hosts,
+    releases,
+    firstWrites,
+    fail,
+  };
   const control = new PoolControl(parts, {
     admit: (reading) => reading ? health.assertOpen() : health.assertWritable(),
     membersChanged: () => {

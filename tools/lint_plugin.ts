@@ -162,6 +162,27 @@ const topLevelFunctions: Deno.lint.Rule = {
   },
 };
 
+/** The layers where parts of requests are in flight. */
+const LAYERS_WITH_PARTS = ["device", "metadata", "pool", "nbd"];
+
+const joinedParts: Deno.lint.Rule = {
+  create(context) {
+    const layer = layerOfFile(context.filename);
+    if (!LAYERS_WITH_PARTS.some((each) => each === layer)) return {};
+    return {
+      'MemberExpression[object.name="Promise"][property.name="all"]'(
+        node: Deno.lint.MemberExpression,
+      ) {
+        context.report({
+          node,
+          message: "Promise.all() ends while other parts are in flight",
+          hint: "Use joinParts(), of device/",
+        });
+      },
+    };
+  },
+};
+
 /** The text of a message as far as it is known: placeholders are left out. */
 function messageText(node: Deno.lint.Node | undefined): string | undefined {
   if (node?.type === "Literal" && typeof node.value === "string") {
@@ -210,6 +231,7 @@ const plugin: Deno.lint.Plugin = {
     "private-members": privateMembers,
     "top-level-functions": topLevelFunctions,
     "error-messages": errorMessages,
+    "joined-parts": joinedParts,
   },
 };
 export default plugin;

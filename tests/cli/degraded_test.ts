@@ -6,7 +6,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { BusyClient } from "../helpers/busy_client.ts";
 import { NBD } from "../helpers/nbd_client.ts";
-import { pattern } from "../helpers/scratch.ts";
+import { dropCache, pattern } from "../helpers/scratch.ts";
 import type { Workspace } from "../helpers/virstor.ts";
 import {
   assertFilled,
@@ -84,4 +84,27 @@ Deno.test("virstor serve --degraded serves what is there", async () => {
   using reader = await BusyClient.open(whole);
   await assertFilled(reader, COMPONENT_CHUNKS + 2);
   assertStringIncludes(await work.succeed(["status", "demo"]), "read-only\n");
+});
+
+Deno.test("virstor serve --degraded outlives a read that fails in two ways", async () => {
+  await using work = await makeTornPool();
+  const server = await serve(work, "--degraded");
+  using client = await BusyClient.open(server);
+  const last = (COMPONENT_CHUNKS - 1) * CHUNK;
+  await dropCache(work.path("a"));
+  assertEquals((await client.read(last - CHUNK, BLOCK)).errno, 0);
+  // From here on a read of this chunk fails as late as the disk does, and one
+  // of the next chunk at once: that may be on the missing component.
+  await Deno.truncate(work.path("a"), 0);
+  const reads = Array.from(
+    { length: 20 },
+    (_, i) => client.read(last + CHUNK - BLOCK, (i + 2) * BLOCK),
+  );
+  for (const read of reads) assertEquals((await read).errno, NBD.EIO);
+  using other = await BusyClient.open(server);
+  assertEquals((await other.read(100 * CHUNK, BLOCK)).errno, NBD.EIO);
+  client[Symbol.dispose]();
+  other[Symbol.dispose]();
+  const { code, stderr } = await server.stop();
+  assertEquals([code, stderr.includes("Internal error")], [0, false], stderr);
 });

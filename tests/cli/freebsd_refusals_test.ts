@@ -128,7 +128,9 @@ testRefusals("freebsd", [
     prepare: (work) => Deno.truncate(work.path("b"), 32 * MIB),
     args: ["serve", "demo"],
     code: 3,
-    message: 'Cannot open pool "demo": component 1 of 2 (counted from 0) ' +
+    message: 'Notice: "~/b", a component of pool "demo", is 33554432 bytes ' +
+      "(32 MiB) shorter than the 67108864 bytes (64 MiB) that it had: it was " +
+      'cut\nvirstor: Cannot open pool "demo": component 1 of 2 (counted from 0) ' +
       'is missing (there is no label on "~/b"), say where with ' +
       "--component, or run virstor taste",
   },

@@ -68,10 +68,13 @@ for (const format of FORMATS) {
       const told = by > 0
         ? new RegExp(`(is ${by} bytes.* longer|longer by ${by}|extended)`)
         : /(shorter|cut)/;
+      // By the size of a slot: where one belongs there is the other one.
+      const isHalf = format === "native" && Math.abs(by) === 65_536;
+      const missing = isHalf ? 2 : 3;
       const commands: readonly [number, ...string[]][] = [
-        [3, "dump", "b"],
-        [3, "status", "pool"],
-        [3, "serve", "--socket", "s", "pool"],
+        [missing, "dump", "b"],
+        [missing, "status", "pool"],
+        [missing, "serve", "--socket", "s", "pool"],
         [2, "check", "pool"],
         [4, "label", "-s", "1G", "new", "b"],
         [0, "label", "-s", "1G", "--create", "80M", "other", "c"],

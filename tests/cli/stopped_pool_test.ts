@@ -379,8 +379,10 @@ Deno.test("virstor reads a registry that knows ids as numbers", async () => {
       name: "demo",
       id: entry.id,
       components: [work.path("a"), work.path("moved")],
+      sizes: entry.sizes,
     },
   );
+  assertEquals(entry.sizes.length, 2);
 });
 
 Deno.test("virstor keeps the registry of any name in one file", async () => {

@@ -5,8 +5,13 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
-import type { WriteOptions, WriteZeroesOptions } from "../../device/mod.ts";
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import type {
+  BlockDevice,
+  WriteOptions,
+  WriteZeroesOptions,
+} from "../../device/mod.ts";
+import { VirstorError } from "../../errors.ts";
 import { makeScratch, pattern, type Scratch } from "../helpers/scratch.ts";
 import { Random } from "../simulation/random.ts";
 
@@ -32,6 +37,17 @@ export interface Disk extends AsyncDisposable {
     length: number,
     options?: WriteZeroesOptions,
   ): Promise<void>;
+}
+
+/** A disk in this process. */
+export interface LocalDisk extends Disk {
+  /** The device itself. */
+  readonly device: BlockDevice;
+}
+
+/** A kind of disk in this process. */
+export interface LocalSubject extends Subject {
+  make(scratch: Scratch): Promise<LocalDisk>;
 }
 
 /** A kind of disk. */
@@ -151,6 +167,103 @@ const BATTERY: Readonly<Record<string, (disk: Disk) => Promise<void>>> = {
     assertEquals(await disk.read(0, length), model);
   },
 };
+
+/** Every second one of these pieces is written. */
+const PIECE = 192 * 1024;
+const PIECES = 20;
+
+/** What a device promises besides to the one who asks it without a wire. */
+const LOCAL_BATTERY: Readonly<
+  Record<string, (disk: LocalDisk) => Promise<void>>
+> = {
+  "tells extents of a range, in order and without gaps": async (disk) => {
+    await writeEverySecond(disk);
+    for (const offset of [0, 1, PIECE - 1, PIECE, 5 * PIECE + 7]) {
+      for (const length of [1, PIECE, PIECES * PIECE - offset]) {
+        const runs = disk.device.extents(offset, length);
+        const total = runs.reduce((sum, run) => sum + run.length, 0);
+        assertEquals(total, length);
+        await assertTrue(disk, offset, runs);
+      }
+    }
+  },
+  "tells no more extents than it is asked for, but for one": async (disk) => {
+    await writeEverySecond(disk);
+    const length = PIECES * PIECE;
+    for (const limit of [1, 2, 3, 7, 100]) {
+      const runs = disk.device.extents(0, length, limit);
+      assert(runs.length >= 1 && runs.length <= limit + 1, `${limit}`);
+      assert(runs.reduce((sum, run) => sum + run.length, 0) <= length);
+      await assertTrue(disk, 0, runs);
+    }
+  },
+  "tells of leading holes what is true": async (disk) => {
+    await writeEverySecond(disk);
+    for (let at = 0; at < PIECES * PIECE; at += PIECE / 3) {
+      const hole = disk.device.leadingHole?.(at, PIECE) ?? 0;
+      assert(isZero(await disk.read(at, Math.min(hole, PIECE))), `${at}`);
+    }
+    await disk.device.close();
+    disk.device.leadingHole?.(0, PIECE);
+  },
+  "begins to flush at any time": async (disk) => {
+    disk.device.startFlush?.();
+    await writeEverySecond(disk);
+    disk.device.startFlush?.();
+    await disk.flush();
+    disk.device.startFlush?.();
+    assertEquals(await disk.read(PIECE, PIECE), pattern(PIECE, 1));
+  },
+  "fails everything after it was closed": async (disk) => {
+    const { device } = disk;
+    await device.close();
+    const all = [
+      () => device.read(new Uint8Array(10), 0),
+      () => device.write(new Uint8Array(10), 0),
+      () => device.write(new Uint8Array(10), 0, { fua: true }),
+    ];
+    for (const act of all) {
+      await assertRejects(async () => await act(), VirstorError);
+    }
+    await device.close();
+  },
+};
+
+async function writeEverySecond(disk: Disk): Promise<void> {
+  for (let i = 1; i < PIECES; i += 2) {
+    await disk.write(pattern(PIECE, i), i * PIECE);
+  }
+}
+
+/** Fails unless what is said to be zeroes is. */
+async function assertTrue(
+  disk: LocalDisk,
+  offset: number,
+  runs: ReturnType<BlockDevice["extents"]>,
+): Promise<void> {
+  let at = offset;
+  for (const { length, kind } of runs) {
+    assert(length > 0);
+    if (kind !== "data") assert(isZero(await disk.read(at, length)));
+    at += length;
+  }
+}
+
+/**
+ * Registers both batteries for one kind of disk.
+ *
+ * @param subject The kind.
+ */
+export function testLocalConformance(subject: LocalSubject): void {
+  testConformance(subject);
+  for (const [promise, test] of Object.entries(LOCAL_BATTERY)) {
+    Deno.test(`${subject.name} ${promise}`, async () => {
+      await using scratch = await makeScratch();
+      await using disk = await subject.make(scratch);
+      await test(disk);
+    });
+  }
+}
 
 /**
  * Registers the battery for one kind of disk.

@@ -23,27 +23,27 @@ import { NBD, NbdClient } from "../helpers/nbd_client.ts";
 import type { RawRequest } from "../helpers/nbd_client.ts";
 import type { Scratch } from "../helpers/scratch.ts";
 import { MIB, SMALL_CHUNK } from "../helpers/scratch.ts";
-import type { Disk } from "./battery.ts";
-import { testConformance } from "./battery.ts";
+import type { Disk, LocalDisk } from "./battery.ts";
+import { testConformance, testLocalConformance } from "./battery.ts";
 
 const SIZE = 16 * MIB;
 
 /** A device in this process. */
-class LocalDisk implements Disk {
-  readonly #device: BlockDevice;
+class DiskHere implements LocalDisk {
+  readonly device: BlockDevice;
   readonly #below: BlockDevice | undefined;
   readonly size: number;
 
   /** `below` is closed, too, in the end. */
   constructor(device: BlockDevice, below?: BlockDevice) {
-    this.#device = device;
+    this.device = device;
     this.#below = below;
     this.size = device.size;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     const target = new Uint8Array(length).fill(0xaa);
-    await this.#device.read(target, offset);
+    await this.device.read(target, offset);
     return target;
   }
 
@@ -52,15 +52,15 @@ class LocalDisk implements Disk {
     offset: number,
     options?: WriteOptions,
   ): Promise<void> {
-    await this.#device.write(source, offset, options);
+    await this.device.write(source, offset, options);
   }
 
   async flush(): Promise<void> {
-    await this.#device.flush();
+    await this.device.flush();
   }
 
   async discard(offset: number, length: number): Promise<void> {
-    await this.#device.discard(offset, length);
+    await this.device.discard(offset, length);
   }
 
   async writeZeroes(
@@ -68,11 +68,11 @@ class LocalDisk implements Disk {
     length: number,
     options?: WriteZeroesOptions,
   ): Promise<void> {
-    await this.#device.writeZeroes(offset, length, options);
+    await this.device.writeZeroes(offset, length, options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#device.close();
+    await this.device.close();
     await this.#below?.close();
   }
 }
@@ -189,24 +189,23 @@ function makeFile(scratch: Scratch, native: boolean): FileDevice {
   return new FileDevice(path, { native });
 }
 
-testConformance({
+testLocalConformance({
   name: "MemoryDevice",
-  make: () => Promise.resolve(new LocalDisk(new MemoryDevice(SIZE))),
+  make: () => Promise.resolve(new DiskHere(new MemoryDevice(SIZE))),
 });
 for (const native of [true, false]) {
-  testConformance({
+  testLocalConformance({
     name: `FileDevice ${native ? "with" : "without"} native calls`,
-    make: (scratch) =>
-      Promise.resolve(new LocalDisk(makeFile(scratch, native))),
+    make: (scratch) => Promise.resolve(new DiskHere(makeFile(scratch, native))),
   });
 }
-testConformance({
+testLocalConformance({
   name: "SliceDevice",
   make: (scratch) => {
     const file = makeFile(scratch, true);
     // At no boundary of anything.
     const slice = new SliceDevice(file, 1_000_001, 9_000_001);
-    return Promise.resolve(new LocalDisk(slice, file));
+    return Promise.resolve(new DiskHere(slice, file));
   },
 });
 testConformance({
@@ -214,9 +213,9 @@ testConformance({
   make: (scratch) => overNbd(scratch, new MemoryDevice(SIZE)),
 });
 for (const [version, format] of [[1, "freebsd"], [2, "native"]] as const) {
-  testConformance({
+  testLocalConformance({
     name: `Pool of format ${version}`,
-    make: async (scratch) => new LocalDisk(await makePool(scratch, format)),
+    make: async (scratch) => new DiskHere(await makePool(scratch, format)),
   });
   testConformance({
     name: `Pool of format ${version} over NBD`,

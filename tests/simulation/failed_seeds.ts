@@ -57,11 +57,3 @@ export const FAILED_PAIRS: readonly FailedPair[] = [
   // A chunk was mapped beyond the end of a disk that became smaller.
   { format: "native", first: "shrink", second: "lane first write", seed: 1 },
 ];
-
-/** Random runs with several steps in flight. */
-export const FAILED_OVERLAPS: readonly FailedSeed[] = [
-  // Promises were left behind: by the eraser, by zeroes, by a read.
-  { format: "native", seed: 117 },
-  { format: "native", seed: 139 },
-  { format: "freebsd", seed: 23 },
-];

@@ -8,8 +8,7 @@
  * @module
  */
 
-import type { Completion } from "../../device/mod.ts";
-import { LeaseReader } from "../../device/leases.ts";
+import { LeaseReader } from "../../device/lease_reader.ts";
 import type { Leases } from "../../device/mod.ts";
 import type { Pool } from "../../pool/mod.ts";
 import type { Random } from "./random.ts";
@@ -80,26 +79,39 @@ export class Lane {
   }
 
   /**
-   * Reads, if it is possible at once; else the pool does.
+   * Reads, under a lease if there is one; else the pool does. A read under a
+   * lease may wait for a disk, and then counts only if the lease still holds.
    *
    * @param target Where the bytes go, all in one chunk.
    * @param offset The first byte.
-   * @returns A promise if it has to be waited for.
+   * @param random Decides how long it takes.
    */
-  read(target: Uint8Array, offset: number): Completion {
+  async read(
+    target: Uint8Array,
+    offset: number,
+    random: Random,
+  ): Promise<void> {
     const reader = this.#reader;
-    if (reader.use(offset, target.length)) {
-      try {
-        const { descriptor, at } = reader.lease;
-        this.#disk.lent(descriptor).read(target, at);
-        reader.noteRead(target.length);
-        return undefined;
-      } finally {
-        reader.release();
-      }
+    if (reader.find(offset, target.length)) {
+      const { descriptor, at } = reader.lease;
+      await pause(random);
+      const isRead = this.#readNow(target, descriptor, at);
+      await pause(random);
+      if (isRead && reader.holds()) return reader.noteRead(target.length);
     }
+    await pause(random);
     this.#leases.grant(offset);
-    return this.#pool.read(target, offset);
+    await this.#pool.read(target, offset);
+  }
+
+  #readNow(target: Uint8Array, descriptor: number, at: number): boolean {
+    try {
+      this.#disk.lent(descriptor).read(target, at);
+      return true;
+    } catch {
+      // It may have been closed meanwhile; the pool knows why.
+      return false;
+    }
   }
 
   /** Asks the owner of the pool, on another thread. */

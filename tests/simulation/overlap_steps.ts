@@ -60,7 +60,8 @@ const ACTS = {
   },
   "zero in place": ({ world }, random) => {
     const first = blockIn(world, random, "mapped");
-    return world.writeZeroes(first, fit(world, first, 3), true);
+    const count = fit(world, first, world.chunkBlocks + 2);
+    return world.writeZeroes(first, count, true);
   },
   "first write": ({ world }, random) =>
     world.write(blockIn(world, random, "unmapped"), 1, random.chance(20)),
@@ -106,7 +107,12 @@ const ACTS = {
     const { world } = stage;
     const lane = laneOf(stage);
     const first = blockIn(world, random, "mapped");
-    return read(world, first, 1, (target, at) => lane.read(target, at));
+    return read(
+      world,
+      first,
+      1,
+      (target, at) => lane.read(target, at, random),
+    );
   },
 } satisfies Record<string, Act>;
 

@@ -10,15 +10,25 @@
 
 import { assert } from "@std/assert";
 import type { FormatName } from "../../pool/mod.ts";
-import { FAILED_OVERLAPS, FAILED_PAIRS } from "./failed_seeds.ts";
+import { FAILED_PAIRS } from "./failed_seeds.ts";
 import { inWorlds } from "./in_worlds.ts";
 import { shortTurns } from "./overlap.ts";
+import { failInFlight, failingFrom, readDegraded } from "./overlap_faults.ts";
 import { allPairs, pairFrom, runMoments } from "./overlap_pairs.ts";
 import { OVERLAP_STEPS, overlapRun } from "./overlap_run.ts";
+import type { OverlapStep } from "./overlap_steps.ts";
 import { watchForFaults } from "./watch.ts";
 
 /** Random runs of each format. */
 const RUNS = 40;
+/** Requests that are done in several parts. */
+const IN_PARTS: readonly OverlapStep[] = [
+  "discard",
+  "zero",
+  "zero in place",
+  "read",
+  "write across chunks",
+];
 
 for (const format of ["freebsd", "native"] satisfies FormatName[]) {
   Deno.test(`simulation: every pair of steps overlaps, ${format}`, async () => {
@@ -46,17 +56,39 @@ for (const format of ["freebsd", "native"] satisfies FormatName[]) {
   });
 }
 
-Deno.test("simulation: overlaps that once found a fault", async () => {
+for (const format of ["freebsd", "native"] satisfies FormatName[]) {
+  Deno.test(`simulation: parts of a request fail while others are in flight, ${format}`, async () => {
+    await inWorlds(async (directory) => {
+      using watch = watchForFaults();
+      using _short = shortTurns();
+      let runs = 0;
+      for (const step of IN_PARTS) {
+        for (let seed = 1; seed <= 6; seed++) {
+          const options = { directory, format, step, seed };
+          runs += await failInFlight(failingFrom(options), watch);
+        }
+      }
+      assert(runs > 150, `${runs} runs`);
+    });
+  });
+}
+
+Deno.test("simulation: reads of two chunks, one that fails and one that is missing", async () => {
+  await inWorlds(async (directory) => {
+    using watch = watchForFaults();
+    const options = { directory, format: "native", punches: true } as const;
+    const reads = await readDegraded(options, watch);
+    assert(reads > 40, `${reads} reads`);
+  });
+});
+
+Deno.test("simulation: pairs that once found a fault", async () => {
   await inWorlds(async (directory) => {
     using watch = watchForFaults();
     using _short = shortTurns();
     for (const failed of FAILED_PAIRS) {
       const pair = pairFrom({ directory, ...failed });
       await runMoments(pair, Infinity, watch);
-    }
-    for (const failed of FAILED_OVERLAPS) {
-      const steps = OVERLAP_STEPS;
-      await overlapRun({ directory, ...failed, steps }, watch);
     }
   });
 });

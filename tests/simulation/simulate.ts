@@ -2,9 +2,9 @@
  * The long simulation: everything exhaustively, then random runs.
  *
  * `deno task simulate [--format NAME] [--overlap WHAT] [--seed N]
- * [--for MINUTES]`: with a seed, that run only; `--overlap` is `random`, or the
- * two steps of a pair, with a comma in between; `--for` says how long the
- * random runs go on.
+ * [--for MINUTES]`: with a seed, that run only; `--overlap` is `random`,
+ * `degraded`, the two steps of a pair with a comma in between, or a step of
+ * which each operation fails; `--for` says how long the random runs go on.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import type { ExhaustOptions } from "./exhaustive.ts";
 import { failEverywhere } from "./failing_operations.ts";
 import { inWorlds } from "./in_worlds.ts";
 import { randomRun } from "./random_run.ts";
-import { allOverlaps, overlapAgain } from "./simulate_overlaps.ts";
+import { allFailures, allOverlaps, overlapAgain } from "./simulate_overlaps.ts";
 
 /** Steps of a random run. */
 const STEPS = 300;
@@ -56,6 +56,8 @@ async function all(directory: string): Promise<void> {
         (done, count) => say(`${name}: ${done} of ${count}`),
       );
       say(`${name}: ${runs} runs are sound\n`);
+      const failures = await allFailures({ directory, format, seed });
+      say(`${format}, each operation fails, seed ${seed}: ${failures} runs\n`);
     }
   }
   for (const steps of [0, 1, 2, 3]) {

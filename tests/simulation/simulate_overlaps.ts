@@ -6,6 +6,7 @@
 
 import type { FormatName } from "../../pool/mod.ts";
 import { shortTurns } from "./overlap.ts";
+import { failInFlight, failingFrom, readDegraded } from "./overlap_faults.ts";
 import { allPairs, pairFrom, runMoments } from "./overlap_pairs.ts";
 import { OVERLAP_STEPS, overlapRun } from "./overlap_run.ts";
 import { overlapSteps } from "./overlap_steps.ts";
@@ -25,7 +26,8 @@ export interface OverlapsOptions {
 /**
  * Runs one overlap again, as a failure says.
  *
- * @param what `random`, or the two steps of a pair, with a comma in between.
+ * @param what `random`; `degraded`; the two steps of a pair, with a comma in
+ *   between; or one step, of which each operation fails.
  * @param options Which.
  */
 export async function overlapAgain(
@@ -37,13 +39,36 @@ export async function overlapAgain(
   if (what === "random") {
     return await overlapRun({ ...options, steps: OVERLAP_STEPS }, watch);
   }
+  if (what === "degraded") {
+    const { directory } = options;
+    const world = { directory, format: "native", punches: true } as const;
+    return void await readDegraded(world, watch);
+  }
   const [first, second] = what.split(",").map((step) =>
     stepFrom(step, options.format)
   );
-  if (first === undefined || second === undefined) {
-    throw new Error(`A pair is two steps: ${what}`);
+  if (first === undefined) throw new Error(`There is no step: "${what}"`);
+  if (second === undefined) {
+    const failing = failingFrom({ ...options, step: first });
+    return void await failInFlight(failing, watch);
   }
   await runMoments(pairFrom({ ...options, first, second }), Infinity, watch);
+}
+
+/**
+ * Lets every operation of every step fail.
+ *
+ * @param options The format, and a seed.
+ * @returns How many runs there were.
+ */
+export async function allFailures(options: OverlapsOptions): Promise<number> {
+  using watch = watchForFaults();
+  using _short = shortTurns();
+  let runs = 0;
+  for (const step of overlapSteps(options.format)) {
+    runs += await failInFlight(failingFrom({ ...options, step }), watch);
+  }
+  return runs;
 }
 
 /**

@@ -14,7 +14,7 @@ import type {
   WriteZeroesOptions,
 } from "../../device/mod.ts";
 import { VirstorError } from "../../errors.ts";
-import type { ComponentDevice } from "../../pool/mod.ts";
+import type { Blanks, ComponentDevice } from "../../pool/mod.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
 import type { SimulatedFile } from "./simulated_file.ts";
 import { SECTOR } from "./simulated_file.ts";
@@ -42,6 +42,11 @@ export class SimulatedDevice implements ComponentDevice {
   readonly #file: SimulatedFile;
   /** After a crash it is dead. */
   readonly #epoch: number;
+  readonly #blanks: Blanks = {
+    isBlank: (offset, length) =>
+      this.#file.extents(offset, length).every(({ kind }) => kind === "hole"),
+    widen: () => undefined,
+  };
   #dirty: boolean;
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
@@ -176,6 +181,11 @@ export class SimulatedDevice implements ComponentDevice {
     return this.#disk.punches
       ? this.#file.extents(offset, length)
       : [{ length, kind: "data" }];
+  }
+
+  /** What holds no data, if holes can be punched. */
+  get blanks(): Blanks | undefined {
+    return this.capabilities.discard ? this.#blanks : undefined;
   }
 
   /**

@@ -138,3 +138,14 @@ Deno.test("error-messages: capital, no period, no contractions, one line", () =>
     "Tests may make up what they like",
   );
 });
+
+Deno.test("joined-parts: parts of requests end together", () => {
+  const source = "await Promise.all(parts);";
+  for (const path of ["device/x.ts", "pool/io/x.ts", "nbd/x.ts"]) {
+    assertEquals(broken(path, source), ["joined-parts"], path);
+    assertEquals(broken(path, "await Promise.allSettled(parts);"), [], path);
+  }
+  for (const path of ["cli/x.ts", "tests/x_test.ts", "errors.ts"]) {
+    assertEquals(broken(path, source), [], path);
+  }
+});

@@ -10,8 +10,8 @@ import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { FileDevice, fileIdentity } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { labelPool, openPool } from "../../../pool/mod.ts";
-import { testNatively } from "../../helpers/native.ts";
-import { peerPath, peerTest, testUnless } from "../../helpers/peers.ts";
+import { NO_NATIVE_CALLS, testNatively } from "../../helpers/native.ts";
+import { hasPeer, peerPath, testUnless } from "../../helpers/peers.ts";
 import { makeScratch, MIB, type Scratch } from "../../helpers/scratch.ts";
 
 async function run(name: string, ...args: string[]): Promise<boolean> {
@@ -66,7 +66,7 @@ async function whyNoOverlay(): Promise<string | undefined> {
 
 testUnless(
   "files with inode numbers above 2^53 are told apart",
-  await whyNoOverlay(),
+  NO_NATIVE_CALLS ?? await whyNoOverlay(),
   async () => {
     await using scratch = await makeScratch();
     await using _overlay = await mountOverlay(scratch);
@@ -137,9 +137,10 @@ testNatively(
   },
 );
 
-peerTest(
+testUnless(
   "FileDevice refuses a file that only a memory mapping of another process can write",
-  ["python3"],
+  NO_NATIVE_CALLS ??
+    (hasPeer("python3") ? undefined : '"python3" not installed'),
   async () => {
     await using scratch = await makeScratch();
     const path = scratch.file("a");

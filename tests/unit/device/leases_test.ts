@@ -14,6 +14,7 @@ import { LeasedDisk } from "../../../device/leased_disk.ts";
 import { LeaseReader } from "../../../device/leases.ts";
 import { NativeBuffer } from "../../../device/native_io.ts";
 import { testNatively } from "../../helpers/native.ts";
+import { type SlowJob, type SlowResult, WORD } from "./slow_read_thread.ts";
 
 const CHUNK = 65_536;
 const LENT = { descriptor: 77, tellsCached: true };
@@ -57,6 +58,37 @@ Deno.test("a lease covers ranges inside its chunk only", () => {
   assertEquals(reader.use(1, CHUNK), false);
   assertEquals(reader.restOfChunk(CHUNK - 1), 1);
   assertEquals(reader.restOfChunk(CHUNK), CHUNK);
+});
+
+Deno.test("the owner waits for no read, and one that it overtook does not count", () => {
+  const { table, reader } = tableAndReader();
+  const far = 2 ** 20;
+  const find = () => assertEquals(reader.find(3 * CHUNK, 1), true);
+  table.grant(3, 1, LENT, 9);
+  find();
+  assertEquals(reader.lease.at, 9 * CHUNK);
+  assertEquals(reader.holds(), true);
+  // To be granted what one has changes nothing.
+  table.grant(3, 1, LENT, 9);
+  assertEquals(reader.holds(), true);
+  for (
+    const change of [
+      () => table.withdraw(3),
+      () => table.grant(3, 1, LENT, 10),
+      () => table.grant(3, 2, LENT, 9),
+      () => table.grant(3 + far, 1, LENT, 11),
+      () => table.end(),
+    ]
+  ) {
+    table.grant(3, 1, LENT, 9);
+    find();
+    change();
+    assertEquals(reader.holds(), false, `${change}`);
+    // The same lease as before is another one.
+    table.grant(3, 1, LENT, 9);
+    assertEquals(reader.holds(), false, `${change}, and back`);
+  }
+  assertEquals(reader.find(3 * CHUNK, 1), false);
 });
 
 Deno.test("chunks that share a place in the table are told apart", () => {
@@ -145,6 +177,88 @@ Deno.test("so many threads take part, and one that leaves makes room", () => {
   table.leave(17);
   assertEquals(table.join(), 17);
 });
+
+/** A file whose chunk 8 is leased to a thread that is in the middle of a call. */
+async function withSlowThread(
+  job: Pick<SlowJob, "offset" | "length" | "writes">,
+  act: (table: LeaseTable, file: FileDevice) => void,
+): Promise<SlowResult> {
+  const path = await Deno.makeTempFile();
+  await Deno.truncate(path, 4 * CHUNK);
+  const file = new FileDevice(path);
+  const module = new URL("./slow_read_thread.ts", import.meta.url);
+  const worker = new Worker(module, { type: "module" });
+  try {
+    const table = new LeaseTable(CHUNK, true);
+    const lent = file.lend();
+    if (lent === undefined) throw new Error("There are no native calls");
+    table.grant(8, 1, { ...lent, tellsCached: false }, 2);
+    const words = new Int32Array(new SharedArrayBuffer(8));
+    const { promise, resolve } = Promise.withResolvers<SlowResult>();
+    worker.onmessage = ({ data }: MessageEvent<SlowResult>) => resolve(data);
+    const thread = table.join() ?? -1;
+    const { memory } = table;
+    const shared = words.buffer as SharedArrayBuffer;
+    worker.postMessage({ ...job, memory, thread, shared } satisfies SlowJob);
+    const inside = Atomics.waitAsync(words, WORD.inside, 0);
+    if (inside.async) await Promise.race([inside.value, promise]);
+    act(table, file);
+    Atomics.store(words, WORD.goOn, 1);
+    Atomics.notify(words, WORD.goOn);
+    return await promise;
+  } finally {
+    worker.terminate();
+    await file.close();
+    await Deno.remove(path);
+  }
+}
+
+for (
+  const [what, change] of [
+    ["withdraws the lease", (table: LeaseTable) => table.withdraw(8)],
+    ["ends all leases", (table: LeaseTable) => table.end()],
+    [
+      "needs its place in the table",
+      (table: LeaseTable) => table.grant(8 + 2 ** 20, 1, LENT, 3),
+    ],
+  ] as const
+) {
+  testNatively(
+    `a read that waits for the disk does not hold up who ${what}`,
+    async () => {
+      const read = { offset: 8 * CHUNK, length: 4096, writes: false };
+      const result = await withSlowThread(read, (table, file) => {
+        change(table);
+        // From here on the place is another chunk's.
+        file.write(new Uint8Array(CHUNK).fill(9), 2 * CHUNK);
+      });
+      assertEquals(result, { done: false, wasTold: true });
+    },
+  );
+}
+
+testNatively(
+  "a read that waited for the disk counts under its lease",
+  async () => {
+    const read = { offset: 8 * CHUNK, length: 4096, writes: false };
+    const result = await withSlowThread(read, (table) => table.withdraw(9));
+    assertEquals(result, { done: true, wasTold: true });
+  },
+);
+
+for (const [offset, length] of [[512, 4096], [0, 512], [4095, 2]] as const) {
+  testNatively(
+    `a write of ${length} bytes at ${offset} waits for the disk before it begins`,
+    async () => {
+      const write = { offset: 8 * CHUNK + offset, length, writes: true };
+      const result = await withSlowThread(write, (table, file) => {
+        table.withdraw(8);
+        file.write(new Uint8Array(CHUNK).fill(9), 2 * CHUNK);
+      });
+      assertEquals(result, { done: false, wasTold: true });
+    },
+  );
+}
 
 testNatively(
   "a leased disk reads and writes what is leased, and counts",

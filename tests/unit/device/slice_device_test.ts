@@ -8,6 +8,9 @@ import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import type {
   BlockDevice,
   Completion,
+  Extent,
+  FlushOptions,
+  Leases,
   WriteOptions,
   WriteZeroesOptions,
 } from "../../../device/mod.ts";
@@ -130,6 +133,72 @@ Deno.test("SliceDevice hands on what it is asked, and what it is answered", asyn
   assertStrictEquals(slice.capabilities, device.capabilities);
   assertStrictEquals(slice.congestion, later);
   await later;
+});
+
+/** Members that a device may have or not. */
+type OptionalMember = {
+  [Name in keyof BlockDevice]-?: undefined extends BlockDevice[Name] ? Name
+    : never;
+}[keyof BlockDevice];
+
+Deno.test("SliceDevice has every member that its device has, but for leases", () => {
+  // A member that is new, or gone, has to be added here, or taken away.
+  const members: Record<OptionalMember, "handed on" | "not to be had"> = {
+    congestion: "handed on",
+    leadingHole: "handed on",
+    // The threads would address the whole device.
+    leases: "not to be had",
+    startFlush: "handed on",
+  };
+  const log: unknown[] = [];
+  class Device extends MemoryDevice {
+    readonly congestion = Promise.resolve();
+    readonly leases = {} as Leases;
+
+    startFlush(): void {
+      log.push("startFlush");
+    }
+
+    leadingHole(offset: number, length: number): number {
+      log.push(["leadingHole", offset, length]);
+      return 17;
+    }
+
+    override flush(options?: FlushOptions): Completion {
+      log.push(["flush", options]);
+      return super.flush();
+    }
+
+    override extents(offset: number, length: number, limit?: number): Extent[] {
+      log.push(["extents", offset, length, limit]);
+      return super.extents(offset, length);
+    }
+  }
+  const device: BlockDevice = new Device(4096);
+  const slice: BlockDevice = new SliceDevice(device, 1000, 1000);
+  for (const [name, wanted] of Object.entries(members)) {
+    const found = slice[name as OptionalMember] !== undefined;
+    assertEquals(found, wanted === "handed on", name);
+  }
+  assertStrictEquals(slice.congestion, device.congestion);
+  slice.startFlush?.();
+  slice.flush({ mayBlock: true });
+  assertEquals(slice.leadingHole?.(5, 20), 17);
+  slice.extents(6, 7, 8);
+  slice.extents(6, 7);
+  assertEquals(log, [
+    "startFlush",
+    ["flush", { mayBlock: true }],
+    ["leadingHole", 1005, 20],
+    ["extents", 1006, 7, 8],
+    ["extents", 1006, 7, undefined],
+  ]);
+  // These two fail never, and tell nothing that the slice does not hold.
+  assertEquals(slice.leadingHole?.(990, 20), 0);
+  slice.close();
+  assertEquals(slice.leadingHole?.(5, 20), 0);
+  slice.startFlush?.();
+  assertEquals(log.length, 5);
 });
 
 testNatively("SliceDevice tells data and holes of its range", async () => {

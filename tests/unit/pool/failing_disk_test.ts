@@ -7,9 +7,11 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import {
   type FormatName,
+  inspectComponents,
   labelPool,
   openPool,
   type Pool,
@@ -97,6 +99,85 @@ for (const format of FORMATS) {
     },
   );
 }
+
+testUnless(
+  "Pool names the component whose file system is full, and warns of it until it is not",
+  reason,
+  async () => {
+    await using scratch = await makeScratch();
+    await using tiny = await mountTiny(scratch.file("tiny"));
+    const paths = [tiny.file("a"), scratch.file("b")];
+    const pool = await openWrittenPool("native", paths, 64 * MIB, 2);
+    const [full = "", roomy = ""] = paths;
+    await pool.lookAtHosts();
+    const before = pool.status();
+    const [a, b] = before.components;
+    assert(a !== undefined && a.hostFree !== null && a.hostFree > SMALL_CHUNK);
+    assert(b !== undefined && b.hostFree !== null);
+    assertEquals([a.refusedSince, b.refusedSince], [null, null]);
+    assert(!before.warnings.some((warning) => warning.includes(full)));
+    await fill(tiny.file("filler"));
+    // It is known before any write fails, also of a stopped pool.
+    await pool.lookAtHosts();
+    const warned = () =>
+      pool.status().warnings.filter((warning) => warning.includes(full));
+    assertEquals(warned().length, 1);
+    assert(warned()[0]?.includes("0 bytes left"), warned()[0]);
+    const start = Date.now();
+    for (
+      const act of [
+        async () => await pool.write(pattern(100, 2), 2 * SMALL_CHUNK),
+        // Mapped, and a hole.
+        async () => await pool.write(pattern(100, 2), SMALL_CHUNK + 65_536),
+        async () => await pool.write(pattern(SMALL_CHUNK, 2), SMALL_CHUNK / 2),
+      ]
+    ) {
+      const error = await assertRejects(act, VirstorError, "No space left");
+      assertEquals(error.code, "no-space");
+      assert(error.message.includes(full), error.message);
+      assert(error.message.includes("free space there"), error.message);
+      assert(!error.message.includes(roomy));
+      await pool.lookAtHosts();
+      assertEquals(warned().length, 1);
+      const status = pool.status();
+      assertEquals(status.state, "open");
+      const since = status.components[0]?.refusedSince ?? "";
+      assert(Date.parse(since) >= start - 1000, since);
+      assertEquals(status.components[0]?.hostFree, 0);
+      assertEquals(status.components[1]?.refusedSince, null);
+    }
+    await Deno.remove(tiny.file("filler"));
+    await pool.write(pattern(100, 2), 2 * SMALL_CHUNK);
+    await pool.lookAtHosts();
+    assertEquals(warned(), []);
+    assertEquals(pool.status().components[0]?.refusedSince, null);
+    await pool.close();
+    await assertSound("native", paths);
+    await fill(tiny.file("filler"));
+    const { warnings } = await inspectComponents(paths);
+    assertEquals(warnings.filter((one) => one.includes(full)).length, 1);
+  },
+);
+
+Deno.test("Pool does not wait for a file system that does not answer", async () => {
+  await using scratch = await makeQuickScratch();
+  class SilentHost extends FileDevice {
+    override hostFree(): Promise<number | undefined> {
+      return new Promise(() => {});
+    }
+  }
+  const { pool } = await openSmallPool(scratch, 2, {
+    openDevice: (path, options) =>
+      path.endsWith("0")
+        ? new SilentHost(path, options)
+        : new FileDevice(path, options),
+  });
+  await Promise.all([pool.lookAtHosts(), pool.lookAtHosts()]);
+  assertEquals(pool.status().components[0]?.hostFree, null);
+  const { hostFree } = pool.status().components[1] ?? {};
+  assertEquals(hostFree === null, NO_NATIVE_CALLS !== undefined);
+  await pool.close();
+});
 
 testUnless(
   "Pool takes no more writes once the map finds the host's file system full",

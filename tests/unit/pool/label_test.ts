@@ -305,7 +305,8 @@ Deno.test("clearLabels() takes labels off and leaves all else", async () => {
   // Where format 2 has its superblocks, there are data here.
   for (const path of paths) writeAt(path, MIB - 2000, pattern(1000, 7));
   const before = paths.map((path) => Deno.readFileSync(path));
-  assertEquals(await clearLabels(paths), [
+  await assertRefused(() => clearLabels(paths), "exists", first, "-f");
+  assertEquals(await clearLabels(paths, { force: true }), [
     { path: first, name: "small" },
     { path: second, name: "" }, // It made no sense.
   ]);

@@ -413,7 +413,16 @@ Deno.test("clearLabels() takes labels of both formats off and leaves all data", 
     await pool.close();
   }
   const before = paths.map((path) => Deno.readFileSync(path));
-  const cleared = await clearLabels(paths);
+  for (const path of paths) {
+    await assertRefused(
+      () => clearLabels([path]),
+      "exists",
+      path,
+      "data",
+      "-f",
+    );
+  }
+  const cleared = await clearLabels(paths, { force: true });
   assertEquals(
     cleared,
     FORMATS.map((format) => ({ path: scratch.file(format), name: format })),
@@ -451,7 +460,12 @@ Deno.test("A file with labels of both formats is refused, until it is cleared or
   assert(rejected[0]?.reason.includes(text), rejected[0]?.reason);
   assertThrows(() => readLabel(path), VirstorError, text);
   assertEquals(before.changed(), []);
-  assertEquals(await clearLabels([path]), [{ path, name: "" }]);
+  await assertRefused(() => clearLabels([path]), "exists", path, "-f");
+  assertEquals(before.changed(), []);
+  assertEquals(await clearLabels([path], { force: true }), [{
+    path,
+    name: "",
+  }]);
   assert(!hasMagic(path, "GEOM::VIRSTOR") && !hasMagic(path, "VIRSTOR::POOL"));
   for (const format of FORMATS) {
     await makeBoth();
