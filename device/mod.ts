@@ -41,6 +41,7 @@ export type {
 } from "./leases.ts";
 export { MemoryDevice } from "./memory_device.ts";
 export type { MemoryDeviceOptions } from "./memory_device.ts";
+export { missingDirectory } from "./missing_directory.ts";
 export { type BlkidFinding, probeWithBlkid } from "./native_blkid.ts";
 export type { OpenElsewhere } from "./native_files.ts";
 export { NativeBuffer } from "./native_io.ts";

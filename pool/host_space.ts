@@ -7,7 +7,7 @@
  */
 
 import type { Completion } from "../device/mod.ts";
-import { messageOf, VirstorError } from "../errors.ts";
+import { inBytes, messageOf, VirstorError } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { PoolSettings } from "./settings.ts";
 
@@ -136,7 +136,7 @@ export function hostWarnings(
     const isSparse = capabilities.discard || capabilities.readOnly;
     const willRefuse = isShort && one.free > 0 && isSparse;
     if (refusal === undefined && !willRefuse) return [];
-    const room = hostFree === undefined ? "" : `, ${hostFree} bytes left`;
+    const room = hostFree === undefined ? "" : `, ${inBytes(hostFree)} left`;
     const since = refusal === undefined
       ? "writes that need a chunk there will fail"
       : `writes fail there since ${new Date(refusal.since).toISOString()}`;

@@ -178,12 +178,8 @@ async function asideFinding(
     },
   });
   const left = counted(format.members.length, "component");
-  const each = `of ${inBytes(chunkSize)} that only it holds`;
-  const zeroed = counted(
-    lost.length,
-    `chunk ${each} reads`,
-    `chunks ${each} read`,
-  );
+  const zeroed = `${counted(lost.length, "chunk")} of ${inBytes(chunkSize)} ` +
+    `that only it holds ${lost.length === 1 ? "reads" : "read"}`;
   return {
     kind: "stale",
     severity: "damage",
