@@ -23,9 +23,10 @@ import type {
 } from "./block_device.ts";
 import { BlankRanges } from "./blank_ranges.ts";
 import { CacheWatch } from "./cache_watch.ts";
-import { FileClaim, type FileLock } from "./claim.ts";
+import { FileClaim } from "./claim.ts";
 import { ColdReads } from "./cold_reads.ts";
 import { KnownData, runsOf } from "./file_runs.ts";
+import type { FileDeviceOptions } from "./file_device_options.ts";
 import { FileSync, type FlushObserver } from "./file_sync.ts";
 import {
   assertIsDisk,
@@ -56,16 +57,6 @@ const ZERO_TURN_BYTES = 4 << 20;
 /** So often it is tried to find out whether the system tells what is cached. */
 const TELL_TRIES = 3;
 const zeroes = new Uint8Array(ZERO_PIECE_BYTES);
-
-/** How a file is opened. */
-export interface FileDeviceOptions {
-  /** Open for reading only. */
-  readonly readOnly?: boolean;
-  /** The lock to take; default `none`. Taken at once or not at all. */
-  readonly lock?: FileLock;
-  /** `false`: do without native calls, as where there are none. */
-  readonly native?: boolean;
-}
 
 /** A file or a block device, open. */
 export class FileDevice implements BlockDevice {

@@ -18,7 +18,7 @@ export type {
 export type { BlankRanges, FileRange } from "./blank_ranges.ts";
 export { FileInUseError, type FileLock } from "./claim.ts";
 export { FileDevice } from "./file_device.ts";
-export type { FileDeviceOptions } from "./file_device.ts";
+export type { FileDeviceOptions } from "./file_device_options.ts";
 export type { FlushObserver } from "./file_sync.ts";
 export { type FileUse, findFileUses } from "./file_users.ts";
 export {
@@ -30,7 +30,6 @@ export {
 export { ignoreSignal, isSignalIgnored } from "./ignored_signals.ts";
 export { joinParts } from "./join_parts.ts";
 export type { JoinOptions } from "./join_parts.ts";
-export { missingDirectory } from "./missing_directory.ts";
 export { LeasedDisk } from "./leased_disk.ts";
 export { LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
 export type {

@@ -141,7 +141,7 @@ function findingInMembers(superblock: Superblock): string {
   );
   return own.chunkCount === chunkCount
     ? ""
-    : `its member entry says ${counted(own.chunkCount, "chunk")}, and ` +
+    : `its member entry says ${counted(own.chunkCount, "chunk")}, ` +
       `${chunkCount} fit on it`;
 }
 

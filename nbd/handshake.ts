@@ -17,7 +17,7 @@ import { Slice, turns } from "../device/mod.ts";
 import { assert, counted, inBytes, VirstorError } from "../errors.ts";
 import { assertExport, type NbdExport } from "./export.ts";
 import { HandshakeReader } from "./handshake_reader.ts";
-import { OPTION_DATA_MAX, OPTION_DRAIN_MAX, STEPS_A_LOOK } from "./limits.ts";
+import { OPTION_DATA_MAX, OPTION_DRAIN_MAX } from "./limits.ts";
 import {
   type Answer,
   answerOption,
@@ -41,8 +41,13 @@ import {
 import { type ByteStream, writeAll } from "./stream.ts";
 import { type NbdTls, startTls } from "./tls.ts";
 
-/** Steps that an option is worth: usual handshakes never look at the clock. */
-const OPTION_STEPS: number = STEPS_A_LOOK / 8;
+/**
+ * Steps between two looks at the clock; a byte of an option is one, since it
+ * may be a name. Usual handshakes never look.
+ */
+const STEPS_A_LOOK = 1024;
+/** Steps that any option is worth. */
+const OPTION_STEPS = 32;
 
 /** What a handshake needs to know. */
 export interface HandshakeOptions {
@@ -104,11 +109,11 @@ export async function negotiate(
   let session = startSession(await takeFlags(reader), options);
   const slice = new Slice(STEPS_A_LOOK);
   for (let count = 0; count < optionsMax; count++) {
-    if (slice.spend(OPTION_STEPS)) {
+    const option = await takeOption(reader);
+    if (slice.spend(OPTION_STEPS + option.data.length)) {
       await turns.next(stream);
       slice.begin();
     }
-    const option = await takeOption(reader);
     const answer = isStopping() && option.number !== OPTION_ABORT
       ? refuseStopping(option)
       : answerOption(option, session);

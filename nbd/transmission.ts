@@ -166,10 +166,13 @@ export class Transmission {
    */
   async run(): Promise<string> {
     let rounds = 0;
+    let isSameBatch = false;
     for (;;) {
-      this.#batch = 0;
+      // What a slice has left of a batch belongs to it.
+      if (!isSameBatch) this.#batch = 0;
+      isSameBatch = false;
       const stalled = this.#execute();
-      this.#noteBatch();
+      if (!this.#isSliceOver) this.#noteBatch();
       const mayGoOn = ++rounds < ROUNDS_MAX;
       const sent = this.#replies.send(mayGoOn);
       if (this.#isFinished(stalled)) break;
@@ -177,6 +180,8 @@ export class Transmission {
         await turns.next(this.#abort.signal);
         this.#isSliceOver = false;
         this.#slice.begin();
+        isSameBatch = true;
+        rounds--;
         continue;
       }
       if (mayGoOn && (stalled ? sent : this.#receiveSoon())) continue;

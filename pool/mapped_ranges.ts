@@ -172,3 +172,19 @@ function addRun(
   if (last?.kind === kind) last.length += length;
   else runs.push({ length, kind });
 }
+
+/**
+ * How much of a range is known at no cost to be a hole.
+ *
+ * @param range The range, inside the disk.
+ * @returns Bytes from the first one on that no chunk is mapped for.
+ */
+export function leadingHole(
+  { map, chunkSize, offset, length }: VirtualRange,
+): number {
+  const first = Math.floor(offset / chunkSize);
+  if (map.component(first) !== undefined) return 0;
+  const end = Math.ceil((offset + length) / chunkSize);
+  const mapped = map.nextMapped(first, end) * chunkSize;
+  return Math.min(mapped - offset, length);
+}

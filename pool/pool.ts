@@ -28,7 +28,7 @@ import type { FirstWrites } from "./first_writes.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import type { Health } from "./health.ts";
 import { InFlight } from "./in_flight.ts";
-import { mappedExtents } from "./mapped_ranges.ts";
+import { leadingHole, mappedExtents } from "./mapped_ranges.ts";
 import type {
   AddOptions,
   AddResult,
@@ -301,13 +301,9 @@ export class Pool implements BlockDevice {
    */
   leadingHole(offset: number, length: number): number {
     if (offset + length > this.size) return 0;
-    const chunkSize = this.#chunkSize;
-    const first = Math.floor(offset / chunkSize);
-    if (this.#map.component(first) !== undefined) return 0;
     if (this.settings.missing.length > 0) return 0;
-    const end = Math.ceil((offset + length) / chunkSize);
-    const mapped = this.#map.nextMapped(first, end) * chunkSize;
-    return Math.min(mapped - offset, length);
+    const [map, chunkSize] = [this.#map, this.#chunkSize];
+    return leadingHole({ map, chunkSize, offset, length });
   }
 
   /**
