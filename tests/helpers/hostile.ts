@@ -79,6 +79,19 @@ export interface HostileKind {
 
 const ALL_CONTEXTS = ["base:allocation", "virstor:chunk", "virstor:pressure"];
 
+/** 16 KiB of names, the most that is looked at. */
+const NAMES = encodeContextQuery(
+  "pool",
+  Array.from({ length: 2700 }, () => "x:"),
+);
+const OPTIONS = [
+  encodeOption(NBD.OPT_LIST),
+  encodeOption(NBD.OPT_LIST_META_CONTEXT, NAMES),
+  encodeOption(NBD.OPT_SET_META_CONTEXT, NAMES),
+  encodeOption(NBD.OPT_SET_META_CONTEXT, NAMES),
+];
+const LONG_PAYLOAD = new Uint8Array(32 * MIB);
+
 /** Requests that fit into a receive buffer of 256 KiB, and one buffer more. */
 const PIPELINE = 9000;
 
@@ -149,7 +162,7 @@ export const HOSTILE_KINDS: readonly HostileKind[] = [
     request: (i, { client }) => ({
       command: NBD.CMD_WRITE,
       offset: freshChunk(0, client) + (i % 4) * 32 * MIB,
-      payload: new Uint8Array(32 * MIB),
+      payload: LONG_PAYLOAD,
     }),
   },
   {
@@ -302,12 +315,7 @@ export const HOSTILE_KINDS: readonly HostileKind[] = [
     stage: "dense",
     dialect: "structured",
     count: 1000,
-    option: (i) =>
-      i % 4 === 0 ? encodeOption(NBD.OPT_LIST) : encodeOption(
-        i % 4 === 1 ? NBD.OPT_LIST_META_CONTEXT : NBD.OPT_SET_META_CONTEXT,
-        // 16 KiB of names, the most that is looked at.
-        encodeContextQuery("pool", Array.from({ length: 2700 }, () => "x:")),
-      ),
+    option: (i) => OPTIONS[i % OPTIONS.length] ?? new Uint8Array(0),
   },
 ];
 
