@@ -32,6 +32,11 @@ export class Turns {
   #isArmed = false;
   #sleptAt = -Infinity;
 
+  /** How many owners wait for a slice. */
+  get pending(): number {
+    return this.#owners.size;
+  }
+
   /**
    * Waits for the next slice.
    *

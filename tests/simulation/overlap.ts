@@ -6,7 +6,7 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import { Slice } from "../../device/mod.ts";
+import { Slice, turns } from "../../device/mod.ts";
 import { TURN_BUDGET } from "../../pool/turn.ts";
 import { add, remove } from "./commands.ts";
 import { Lane } from "./lane.ts";
@@ -173,9 +173,7 @@ export class Overlap {
       const before = this.activity;
       await turn();
       this.check();
-      idle = before === this.activity && simulatedTime().timers === 0
-        ? idle + 1
-        : 0;
+      idle = before === this.activity && isAtRest() ? idle + 1 : 0;
       if (idle > IDLE_TURNS && this.#mayWait()) return;
       if (idle > IDLE_TURNS || turns > TURNS_MAX) throw this.#hangs();
     }
@@ -234,7 +232,7 @@ export class Overlap {
     const before = this.activity;
     for (let i = 0; i < IDLE_TURNS; i++) await turn();
     this.check();
-    if (before === this.activity && simulatedTime().timers === 0) return;
+    if (before === this.activity && isAtRest()) return;
     throw new Error("The pool was stopped, and something goes on");
   }
 
@@ -255,6 +253,15 @@ export class Overlap {
     const { world } = this.stage;
     return new Error(`${steps} never ends: ${summaryOf(world.pool)}`);
   }
+}
+
+/**
+ * Whether nothing goes on by itself.
+ *
+ * @returns Whether there is no timer, and no turn that is due.
+ */
+export function isAtRest(): boolean {
+  return simulatedTime().timers === 0 && turns.pending === 0;
 }
 
 /** Whether an error is what an operation that was made to fail leads to. */

@@ -6,12 +6,11 @@
  */
 
 import type { FormatName } from "../../pool/mod.ts";
-import { Overlap } from "./overlap.ts";
+import { isAtRest, Overlap } from "./overlap.ts";
 import type { OverlapStep } from "./overlap_steps.ts";
 import { overlapSteps } from "./overlap_steps.ts";
 import { Random } from "./random.ts";
 import type { Fault, Survivors } from "./simulated_disk.ts";
-import { simulatedTime } from "./simulated_time.ts";
 import { turn } from "./turns.ts";
 import type { Watch } from "./watch.ts";
 import { World } from "./world.ts";
@@ -181,8 +180,7 @@ class OverlapRun {
     await this.#world.restart(survivors, this.#random);
     this.#isDoomed = false;
     // The process that was killed comes to its end, too.
-    const time = simulatedTime();
-    for (let i = 0; i < DEAD_TURNS && time.timers > 0; i++) await turn();
+    for (let i = 0; i < DEAD_TURNS && !isAtRest(); i++) await turn();
     await this.open();
   }
 
