@@ -182,8 +182,8 @@ testNatively(
       const [a = "", b = "", c = "", d = ""] = paths;
       const client = new Client(pool, 36, seed);
       await client.fill();
-      // Some 40 chunks in 0.3 seconds or so.
-      await pool.remove([a, b], { bytesPerSecond: 120 * SMALL_CHUNK });
+      // Some 40 chunks in 0.6 seconds or so.
+      await pool.remove([a, b], { bytesPerSecond: 60 * SMALL_CHUNK });
       let requests = 0;
       let checks = 0;
       while (pool.status().evacuation !== null) {
@@ -194,7 +194,7 @@ testNatively(
           assert(first.used <= 20 && first.evacuating && second?.evacuating);
         }
         if (requests % 7 === 0) await turn();
-        if (requests % 200 === 0) {
+        if (requests % 50 === 0) {
           assertEquals(await pool.check(), []);
           checks++;
         }
