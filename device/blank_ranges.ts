@@ -2,7 +2,7 @@
  * Ranges of a file that hold no data: told by its holes, and by the bytes of
  * blocks that only a part of a range shares.
  *
- * Who believes this gives the space away, so it is told only where the file
+ * The caller gives the space away, so an answer is given only where the file
  * system is known to count data that are in the page cache, and not yet on the
  * disk, as data.
  *

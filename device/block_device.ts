@@ -103,11 +103,17 @@ export interface BlockDevice {
   /** What it can do. */
   readonly capabilities: DeviceCapabilities;
   /**
-   * Set while the device holds as many unfinished writes as it may. Whoever
-   * has just been given a promise by `write` should send no more until this
-   * one resolves; it never rejects.
+   * Set while the device holds as many writes that wait for space as it may. A
+   * client whose write has begun to wait (see `waits`) should send no more
+   * until this promise resolves; it never rejects.
    */
   readonly congestion?: Promise<void> | undefined;
+  /**
+   * How many writes have begun to wait for space since the device was opened.
+   * It differs before and after a call whose request waits. Absent where that
+   * is not counted: then every promise of `write` counts as such a wait.
+   */
+  readonly waits?: number | undefined;
 
   /**
    * Fills the whole of `target`, or fails; never short.

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { LIBC_NAMES, openLibrary } from "./native_library.ts";
 import { readSmallFile } from "./native_linux.ts";
 
 const SYMBOLS = {
@@ -36,11 +37,8 @@ export function isSignalIgnored(signal: number): boolean {
  * @param signal Its number, 1 to 31.
  */
 export function ignoreSignal(signal: number): void {
-  try {
-    const library = Deno.dlopen("libc.so.6", SYMBOLS);
-    library.symbols.signal(signal, SIG_IGN);
-    library.close();
-  } catch {
-    // Not to be had here: then it cannot be known either that it is ignored.
-  }
+  // Without the library it cannot be known either that the signal is ignored.
+  const library = openLibrary(LIBC_NAMES, SYMBOLS);
+  library?.symbols.signal(signal, SIG_IGN);
+  library?.close();
 }

@@ -166,7 +166,7 @@ export class LeaseReader {
    */
   noteWritten(length: number): void {
     const at = this.#source + WRITTEN;
-    // Whoever takes it later sees what was written before.
+    // The owner, which takes it later, sees what was written before.
     if (Atomics.load(this.#control, at) === 0) {
       Atomics.store(this.#control, at, 1);
     }

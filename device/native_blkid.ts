@@ -5,6 +5,8 @@
  * @module
  */
 
+import { openLibrary } from "./native_library.ts";
+
 const SYMBOLS = {
   blkid_new_probe: { parameters: [], result: "pointer" },
   blkid_free_probe: { parameters: ["pointer"], result: "void" },
@@ -53,13 +55,8 @@ let library: Blkid | null | undefined;
 
 /** The library, opened at the first use; null if there is none to be had. */
 function libblkid(): Blkid | null {
-  if (library !== undefined) return library;
-  library = null;
-  if (Deno.build.os !== "linux") return null;
-  try {
-    library = Deno.dlopen("libblkid.so.1", SYMBOLS).symbols;
-  } catch {
-    // Not installed, or not permitted.
+  if (library === undefined) {
+    library = openLibrary(["libblkid.so.1"], SYMBOLS)?.symbols ?? null;
   }
   return library;
 }

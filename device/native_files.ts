@@ -7,6 +7,8 @@
  * @module
  */
 
+import { LIBC_NAMES, openLibrary } from "./native_library.ts";
+
 const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
   close: { parameters: ["i32"], result: "i32" },
@@ -64,16 +66,8 @@ let library: Libc | null | undefined;
 
 /** The C library, opened at the first use; null if there is none to be had. */
 function libc(): Libc | null {
-  if (library !== undefined) return library;
-  library = null;
-  if (Deno.build.os !== "linux") return null;
-  for (const name of ["libc.so.6", "libc.so"]) {
-    try {
-      library = Deno.dlopen(name, SYMBOLS).symbols;
-      break;
-    } catch {
-      // Not permitted, or another C library: the portable ways remain.
-    }
+  if (library === undefined) {
+    library = openLibrary(LIBC_NAMES, SYMBOLS)?.symbols ?? null;
   }
   return library;
 }

@@ -11,6 +11,7 @@
  * @module
  */
 
+import { LIBC_NAMES, openLibrary } from "./native_library.ts";
 import { NativeWords } from "./native_words.ts";
 
 const SYMBOLS = {
@@ -76,17 +77,7 @@ let library: Deno.DynamicLibrary<typeof SYMBOLS> | null | undefined;
 
 /** The C library, opened at the first use; null if there is none to be had. */
 function libc(): Deno.DynamicLibrary<typeof SYMBOLS> | null {
-  if (library !== undefined) return library;
-  library = null;
-  if (Deno.build.os !== "linux") return null;
-  for (const name of ["libc.so.6", "libc.so"]) {
-    try {
-      library = Deno.dlopen(name, SYMBOLS);
-      break;
-    } catch {
-      // Not permitted, or another C library: the portable ways remain.
-    }
-  }
+  if (library === undefined) library = openLibrary(LIBC_NAMES, SYMBOLS);
   return library;
 }
 

@@ -6,6 +6,8 @@
  * @module
  */
 
+import { openLibrary } from "./native_library.ts";
+
 const SYMBOLS = {
   mallopt: { parameters: ["i32", "i32"], result: "i32" },
   // It may take tens of milliseconds.
@@ -21,14 +23,7 @@ let library: Deno.DynamicLibrary<typeof SYMBOLS> | null | undefined;
 
 /** The allocator, opened at the first use; null if it is another one. */
 function allocator(): Deno.DynamicLibrary<typeof SYMBOLS> | null {
-  if (library !== undefined) return library;
-  library = null;
-  if (Deno.build.os !== "linux") return library;
-  try {
-    library = Deno.dlopen("libc.so.6", SYMBOLS);
-  } catch {
-    // Not permitted, or another C library.
-  }
+  if (library === undefined) library = openLibrary(["libc.so.6"], SYMBOLS);
   return library;
 }
 

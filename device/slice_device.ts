@@ -65,6 +65,11 @@ export class SliceDevice implements BlockDevice {
     return this.#device.congestion;
   }
 
+  /** How many writes to the whole device have begun to wait for space. */
+  get waits(): number | undefined {
+    return this.#device.waits;
+  }
+
   /**
    * Fills `target`.
    *

@@ -3,8 +3,7 @@
  *
  * Long work runs a slice at a time. Between two slices the event loop accepts
  * connections, serves sockets that are ready, and runs timers. Each turn of
- * the event loop runs one slice, whoever it belongs to; owners that have work
- * pending take turns, so an owner with a thousand jobs delays another owner's
+ * the event loop runs one slice; owners with pending work take turns, so an owner with a thousand jobs delays another owner's
  * job by one slice, not by a thousand.
  *
  * @module
@@ -20,7 +19,7 @@ const SLEEP_EVERY_MS = 8;
 /**
  * Lets the event loop look at all sockets.
  *
- * @returns Fulfilled when it has. May reject; then nobody rings it again.
+ * @returns Fulfilled when it has. May reject; then it is not rung again.
  */
 export type Bell = () => Promise<void>;
 

@@ -183,7 +183,7 @@ export class Commands {
           const completion = length === 0
             ? undefined
             : device.discard(offset, length, this.#optionsOf(flags));
-          return this.#answerWrite(completion, request, false);
+          return this.#answer(completion, request, false);
         }
         case COMMAND_WRITE_ZEROES:
           counters.writeZeroes++;
@@ -223,8 +223,15 @@ export class Commands {
     counters.bytesWritten += payload.length;
     try {
       const options = this.#optionsOf(request.flags);
+      // A FUA write to a mapped chunk waits for its flush, not for space.
+      const isFua = options === this.#fua;
+      const before = isFua ? device.waits : undefined;
       const completion = device.write(payload, request.offset, options);
-      this.#answerWrite(completion, request, false);
+      this.#answer(completion, request, false);
+      if (completion === undefined) return;
+      if (before === undefined || device.waits !== before) {
+        this.#heedCongestion();
+      }
     } catch (error) {
       this.#replyError(request, error, false);
     }
@@ -314,7 +321,9 @@ export class Commands {
     const completion = length === 0
       ? undefined
       : device.writeZeroes(offset, length, options);
-    this.#answerWrite(completion, request, options.fastOnly);
+    this.#answer(completion, request, options.fastOnly);
+    // Other zeroes and discards need no chunk.
+    if (completion !== undefined && options.noHole) this.#heedCongestion();
   }
 
   /** A BLOCK_STATUS that says which contexts it is about. */
@@ -330,15 +339,6 @@ export class Commands {
 
   #optionsOf(flags: number): WriteOptions {
     return (flags & FLAG_FUA) === 0 ? this.#plain : this.#fua;
-  }
-
-  #answerWrite(
-    completion: Completion,
-    to: ReplyAddress,
-    fast: boolean,
-  ): void {
-    this.#answer(completion, to, fast);
-    if (completion !== undefined) this.#heedCongestion();
   }
 
   #answer(completion: Completion, to: ReplyAddress, fast: boolean): void {

@@ -118,8 +118,8 @@ export class LaneControl {
 
   /**
    * Says whether the thread holds nothing: neither bytes that it has received
-   * and not handed over, nor replies that it has not sent. Nobody knows until
-   * the server has diverted the connection: to say so each time costs.
+   * and not handed over, nor replies that it has not sent. The thread says so
+   * only once the server has diverted the connection: each time would cost.
    *
    * Requires: the thread takes this back before it receives.
    *

@@ -313,7 +313,7 @@ export class ReplyQueue {
   /**
    * Gives the memory back, at once and not when it is collected: an idle
    * process collects nothing for a long time. Afterwards the queue must not be
-   * used. Does nothing while somebody else may use the memory.
+   * used. Does nothing while a send or a read may use the memory.
    */
   free(): void {
     this.drop();

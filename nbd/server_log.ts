@@ -64,7 +64,7 @@ export class ServerLog {
   /**
    * Begins.
    *
-   * @param log Whom to tell; nobody, unless given.
+   * @param log Told of events; by default they are dropped.
    */
   constructor(log: (event: NbdEvent) => void = () => {}) {
     this.#log = log;
@@ -97,7 +97,7 @@ export class ServerLog {
 
   /**
    * Tells that the device failed a request. A client sees a number only;
-   * somebody should see the reason.
+   * the log has the reason.
    *
    * @param client Whose request.
    * @param error Why.

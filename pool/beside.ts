@@ -1,5 +1,5 @@
 /**
- * Components whose place nobody has told: they often lie beside those whose
+ * Components whose place is not known: they often lie beside those whose
  * place is known. Labels tell which files are components of the pool. The
  * search reads only, and its work is bounded.
  *

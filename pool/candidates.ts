@@ -116,7 +116,7 @@ function openAll(
   }
 }
 
-/** Refuses what somebody may still need. */
+/** Refuses what may still be needed. */
 async function inspect(device: ComponentDevice, force: boolean): Promise<void> {
   await refuseUsers(device, force);
   if (force) return;

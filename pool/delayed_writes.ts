@@ -81,6 +81,8 @@ export interface DelayedOptions {
 
 /** The queue. */
 export class DelayedWrites {
+  /** How many writes have begun to wait, for whatever chunk. */
+  begun = 0;
   /** How many writes have waited because the pool was full. */
   total = 0;
   /** How many that waited, for whatever chunk, nobody wanted any more. */
@@ -191,12 +193,13 @@ export class DelayedWrites {
    * Begins a wait. Pieces are added with {@linkcode add} before anything else
    * happens.
    *
-   * @param signal Ends it when the one who asked is gone.
+   * @param signal Ends it when the client is gone.
    * @returns A write without pieces.
    * @throws {VirstorError} `cancelled` if that one is gone already.
    */
   begin(signal: AbortSignal | undefined): DelayedWrite {
     const write = this.#newWrite(signal, undefined);
+    this.begun++;
     this.#writes.add(write);
     this.#arm();
     return write;
@@ -207,7 +210,7 @@ export class DelayedWrites {
    * no chunk, and nothing waits for it.
    *
    * @param range The range.
-   * @param signal Ends it when the one who asked is gone.
+   * @param signal Ends it when the client is gone.
    * @returns What is to be given to {@linkcode finish}, {@linkcode fail} or
    *   {@linkcode wait}, unless it is ended meanwhile.
    * @throws {VirstorError} `cancelled` if that one is gone already.
@@ -217,6 +220,7 @@ export class DelayedWrites {
     signal: AbortSignal | undefined,
   ): DelayedWrite {
     const write = this.#newWrite(signal, range);
+    this.begun++;
     this.#working.add(write);
     this.#watchCongestion();
     return write;

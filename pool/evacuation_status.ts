@@ -18,7 +18,7 @@ export interface EvacuationStatus {
   readonly leftBytes: number;
   /** Bytes a second, lately. */
   readonly bytesPerSecond: number;
-  /** Seconds left at this rate; null if nobody can tell. */
+  /** Seconds left at this rate; null if that is unknown. */
   readonly secondsLeft: number | null;
 }
 

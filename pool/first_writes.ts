@@ -124,7 +124,7 @@ export class FirstWrites {
    *
    * @param source The bytes.
    * @param offset The first byte on the virtual disk.
-   * @param signal Ends the wait when the one who asked is gone.
+   * @param signal Ends the wait when the client is gone.
    * @returns A promise if something waits.
    * @throws {VirstorError} `no-space`, `io`, `failed`, `cancelled`, `shutdown`.
    */
@@ -169,7 +169,7 @@ export class FirstWrites {
    *
    * @param offset The first byte on the virtual disk.
    * @param length How many bytes.
-   * @param signal Ends it when the one who asked is gone; whose turns it takes.
+   * @param signal Ends it when the client is gone; also the owner of its turns.
    * @returns A promise if it takes long, or waits.
    * @throws {VirstorError} `no-space`, `io`, `failed`, `cancelled`.
    */

@@ -46,7 +46,7 @@ import type { PoolSettings } from "./settings.ts";
 import { type StatusContext, statusContexts } from "./status_contexts.ts";
 import type { PoolCounters, PoolStatus } from "./status.ts";
 import { describePool, newCounters } from "./status.ts";
-import { wirePool } from "./wiring.ts";
+import { capabilitiesOf, wirePool } from "./wiring.ts";
 
 /** A pool that is open, with its components locked. */
 export class Pool implements BlockDevice {
@@ -93,13 +93,7 @@ export class Pool implements BlockDevice {
     this.#firstWrites = parts.firstWrites;
     this.#reads = new Reads(map, chunkSize, () => health.assertComplete());
     this.#eraser = new Eraser(parts, () => health.assertWritable());
-    const devices = format.members.map((one) => one.device);
-    this.capabilities = {
-      readOnly: settings.readOnly,
-      discard: !format.isDense ||
-        devices.some((one) => one.capabilities.discard),
-      fastZeroes: devices.every((one) => one.capabilities.fastZeroes),
-    };
+    this.capabilities = capabilitiesOf(settings, format);
   }
 
   /**
@@ -160,6 +154,11 @@ export class Pool implements BlockDevice {
   /** Set while too many bytes wait for space. */
   get congestion(): Promise<void> | undefined {
     return this.#firstWrites.delayed.congestion;
+  }
+
+  /** How many writes have begun to wait for a chunk since it was opened. */
+  get waits(): number {
+    return this.#firstWrites.delayed.begun;
   }
 
   /**

@@ -50,7 +50,7 @@ export interface PoolSettings {
   readonly chunkSize: number;
   /** Whether writes are refused. */
   readonly readOnly: boolean;
-  /** Why they are, if nobody asked for it; else "", or absent. */
+  /** Why they are, if the caller did not ask for it; else "", or absent. */
   readonly writeReason?: string;
   /** Members that are not there; the pool is degraded, and read-only. */
   readonly missing: readonly MissingMember[];

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { DeviceCapabilities } from "../device/mod.ts";
 import { abandon } from "../device/mod.ts";
 import { PoolControl } from "./control.ts";
 import { FirstWrites } from "./first_writes.ts";
@@ -94,4 +95,23 @@ export function wirePool(
     },
   });
   return { parts, health, control };
+}
+
+/**
+ * What the disk of a pool can do.
+ *
+ * @param settings What does not change.
+ * @param format The format, with the components.
+ * @returns Its capabilities, fixed while the pool is open.
+ */
+export function capabilitiesOf(
+  { readOnly }: PoolSettings,
+  { isDense, members }: PoolFormat,
+): DeviceCapabilities {
+  const all = members.map(({ device }) => device.capabilities);
+  return {
+    readOnly,
+    discard: !isDense || all.some(({ discard }) => discard),
+    fastZeroes: all.every(({ fastZeroes }) => fastZeroes),
+  };
 }

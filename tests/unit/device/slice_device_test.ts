@@ -149,10 +149,12 @@ Deno.test("SliceDevice has every member that its device has, but for leases", ()
     // The threads would address the whole device.
     leases: "not to be had",
     startFlush: "handed on",
+    waits: "handed on",
   };
   const log: unknown[] = [];
   class Device extends MemoryDevice {
     readonly congestion = Promise.resolve();
+    readonly waits = 3;
     readonly leases = {} as Leases;
 
     startFlush(): void {
@@ -181,6 +183,7 @@ Deno.test("SliceDevice has every member that its device has, but for leases", ()
     assertEquals(found, wanted === "handed on", name);
   }
   assertStrictEquals(slice.congestion, device.congestion);
+  assertEquals(slice.waits, 3);
   slice.startFlush?.();
   slice.flush({ mayBlock: true });
   assertEquals(slice.leadingHole?.(5, 20), 17);
