@@ -2,9 +2,9 @@
  * How long others wait beside hostile clients: for every kind of request in its
  * dearest form, pipelined and unread, from one client and from eight, with
  * threads and without. What is promised: a 4 KiB READ of another client within
- * 50 ms (p99), and a new client served within 200 ms. A server that nobody
- * attacks is asked the same at the same time ("quiet"): a busy machine makes
- * that one wait, too.
+ * 50 ms (p99), and a new client served within 200 ms. A server without hostile
+ * clients is asked the same at the same time ("quiet"): a busy machine makes its
+ * clients wait, too.
  *
  * ```sh
  * deno task fair            # all, in about ten minutes on two idle cores
@@ -147,7 +147,7 @@ print([
   ...[...columns, "st. p99", "quiet"].map((name) => name.padStart(8)),
   ...["reads".padStart(7), "MiB".padStart(6)],
 ].join(" "));
-// A server that nobody attacks, at the same time: what the machine does.
+// A server without hostile clients, at the same time: what the machine does.
 const quiet = await AttackedPool.start("full", ["--threads", "0"]);
 const chosen = HOSTILE_KINDS.filter(({ name }) =>
   only.length === 0 || only.some((one) => name.startsWith(one))

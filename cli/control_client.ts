@@ -101,7 +101,7 @@ function foreignReason(socketPath: string): string {
   // Where the directory is closed to others, it tells whose the server is.
   const owner = ownerOf(path) ?? ownerOf(dirname(path));
   const whose = owner === undefined ? "" : `, it belongs to user ${owner}`;
-  return `permission denied${whose}; run the command as the user who runs ` +
+  return `permission denied${whose}; run the command as the user of ` +
     "the server";
 }
 

@@ -55,13 +55,13 @@ export class ControlServer {
   }
 
   /**
-   * Listens. A socket that nobody listens on any more is replaced. Socket and
+   * Listens. A socket without a listener is replaced. Socket and
    * directory are made for their owner alone.
    *
    * Requires: the caller holds the locks of the pool's components.
    *
    * @param path The socket.
-   * @throws {VirstorError} `busy` if somebody listens there, `exists`,
+   * @throws {VirstorError} `busy` if another server listens there, `exists`,
    *   `invalid`, `io` if it cannot listen.
    */
   async listen(path: string): Promise<void> {

@@ -33,7 +33,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   "delayed": "error",
   "error": "error",
   "failed": "error",
-  // Somebody should do something before that.
+  // The operator should act before that.
   "denied": "warning",
   "evacuation-failed": "warning",
   "notice": "warning",

@@ -23,7 +23,7 @@ export interface Door {
  * @param address The address.
  * @param rights Those of a Unix socket.
  * @returns What listens; closing it removes a Unix socket that is still its own.
- * @throws {VirstorError} `busy` if somebody else listens there, `exists` if
+ * @throws {VirstorError} `busy` if another server listens there, `exists` if
  *   the path is of something else than a socket, `invalid` if its name is too
  *   long, `io`.
  */

@@ -43,7 +43,7 @@ export class PidFile {
       if (stateOf(path) !== this.#state) return;
       if (Deno.readTextFileSync(path) === this.#text) Deno.removeSync(path);
     } catch {
-      // Somebody removed it first, or the directory: nothing depends on it.
+      // Another process removed it first, or the directory: nothing depends on it.
     }
   }
 }

@@ -1,10 +1,10 @@
 /**
  * Listens on Unix sockets.
  *
- * A socket is made in a directory of its own that nobody else may enter, gets
+ * A socket is made in a directory of its own that no other user may enter, gets
  * its rights there, and is then put in its place, where it takes connections
- * at once: nobody finds it with other rights, or before it listens. At the end
- * it is removed only if what is in its place is still this socket, and before
+ * at once: no client finds it with other rights, or before it listens. At the
+ * end the listener removes it only if what is in its place is still this socket, and before
  * it stops to listen, so that no successor takes the place for free meanwhile.
  *
  * @module
@@ -16,11 +16,11 @@ import { messageOf, VirstorError } from "../errors.ts";
 import type { Owner } from "./owner.ts";
 import { checkSocketName, shortPath } from "./socket_path.ts";
 
-/** Who may use a Unix socket; where nothing is said, the umask decides. */
+/** Rights of a Unix socket; those that are absent follow the umask. */
 export interface SocketRights {
   /** Its permissions. */
   readonly socketMode?: number;
-  /** Who owns it. */
+  /** Its owner and group. */
   readonly socketOwner?: Owner;
 }
 
@@ -38,15 +38,15 @@ interface Found extends Identity {
 }
 
 /**
- * Listens on a path. A socket that nobody listens on any more, left behind by a
- * process that was killed, is replaced.
+ * Listens on a path. A socket without a listener, left behind by a process
+ * that was killed, is replaced.
  *
  * @param path Where.
  * @param rights Those of the socket.
  * @param what What to call it in messages.
  * @returns What listens. Closing it removes the socket, unless another one has
  *   taken its place.
- * @throws {VirstorError} `busy` if somebody else listens there, `exists` if
+ * @throws {VirstorError} `busy` if another server listens there, `exists` if
  *   the path is of something else than a socket, `invalid` if its name is too
  *   long, `io`.
  */
@@ -74,11 +74,11 @@ export async function listenOnPath(
 function busyError(place: string): VirstorError {
   return new VirstorError(
     "busy",
-    `Cannot listen on ${place}: somebody listens there already`,
+    `Cannot listen on ${place}: another server listens there already`,
   );
 }
 
-/** @returns The socket that is there, if nobody listens on it. */
+/** @returns The socket that is there, if it has no listener. */
 async function findStale(
   path: string,
   place: string,
@@ -108,7 +108,7 @@ async function isListening(path: string, place: string): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return false;
     throw new VirstorError(
       "io",
-      `Cannot listen on ${place}: a socket is there, and whether somebody ` +
+      `Cannot listen on ${place}: a socket is there, and whether a server ` +
         `listens on it cannot be found out: ${messageOf(error)}; remove it, ` +
         "or use another path",
       { cause: error },
@@ -200,7 +200,7 @@ function remove(path: string, wanted: Identity | undefined): void {
     if (found.ino !== wanted.ino) return;
     Deno.removeSync(path);
   } catch {
-    // It stays, and whoever listens there next replaces it.
+    // It stays, and the next listener replaces it.
   }
 }
 

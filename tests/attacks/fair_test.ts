@@ -1,9 +1,9 @@
 /**
  * Goal: clients that ask for as much as they can, and read no answers, hold up
- * nobody, whatever they ask for. Method: real servers, with threads and
+ * no other client, whatever they ask for. Method: real servers, with threads and
  * without; every kind of request in its dearest form, from one client and from
  * eight; meanwhile a good client reads, another one comes, and the status is
- * asked. A server that nobody attacks is asked the same at the same time: it
+ * asked. A server without hostile clients is asked the same at the same time: it
  * tells how long the machine itself makes clients wait. The limits are far
  * above that, and far below the seconds that a buffer of dear requests takes:
  * `deno task fair` measures how long it takes.

@@ -14,7 +14,7 @@ import {
 import { makeSmallPool, serve } from "./served.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
-/** Somebody who is not the one who runs the tests. */
+/** Another user than that of the tests. */
 const OTHER_USER = 65_534;
 
 /** Runs a command that permissions count for, also as root. */
@@ -57,7 +57,7 @@ peerTest(
     };
     const message = 'virstor: Cannot ask the server of pool "demo" on ' +
       `control socket "${socket}": permission denied, it belongs to user ` +
-      `${owner}; run the command as the user who runs the server\n`;
+      `${owner}; run the command as the user of the server\n`;
     const commands = [
       ...["status", "check", "repair", "stop", "serve"].map((name) => [name]),
       ["add", "--create", "1M"],

@@ -65,7 +65,7 @@ Deno.test("virstor serve --grace waits no longer for slow clients", async () => 
   // option it would take ten seconds each time.
   while (took.length < 4 && took.every((ms) => ms >= 9000)) {
     const server = await serve(work, "--grace", "0.2");
-    // Replies that nobody reads hold up the end.
+    // Unread replies hold up the end.
     using client = await NbdClient.open(server);
     for (let i = 0; i < 32; i++) {
       await client.send({ command: NBD.CMD_READ, length: 16 * MIB });

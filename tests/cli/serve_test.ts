@@ -54,7 +54,7 @@ Deno.test("virstor serve stops on SIGTERM and SIGHUP too", async () => {
 
 Deno.test("virstor serve ends at once on a second signal", async () => {
   await using work = await makeSmallPool();
-  // Replies that nobody reads hold up the end; for ever, as it were.
+  // Unread replies hold up the end; for ever, as it were.
   const server = await serve(work, "--grace", "86400");
   using client = await NbdClient.open(server);
   for (let i = 0; i < 32; i++) {
@@ -311,7 +311,8 @@ Deno.test("virstor serve refuses an address that is taken", async () => {
   const taken = await work.run(["serve", "--socket", "nbd.sock", "other"]);
   assertEquals({ code: taken.code, stderr: taken.stderr }, {
     code: 8,
-    stderr: 'virstor: Cannot listen on "nbd.sock": somebody listens there ' +
+    stderr:
+      'virstor: Cannot listen on "nbd.sock": another server listens there ' +
       "already\n",
   });
   // What was refused holds no lock.

@@ -1,5 +1,5 @@
 /**
- * Unix sockets of a server: where they are, who may use them, whose they are,
+ * Unix sockets of a server: where they are, their rights, their owners,
  * and that they go on after the process has run out of descriptors.
  *
  * @module
@@ -105,7 +105,7 @@ Deno.test("a server that ends leaves the socket of its successor alone", async (
   await work.succeed(["label", ...sizes, "other", "b"]);
   const options = ["--socket", "s", "--pid-file", "pid"];
   const old = await work.serve(["serve", ...options, "demo"]);
-  // Somebody cleans up before the old one has ended.
+  // The socket is removed before the old server has ended.
   await Deno.remove(work.path("s"));
   const successor = await work.serve(["serve", ...options, "other"]);
   assertEquals((await old.stop()).code, 0);
@@ -135,7 +135,7 @@ Deno.test("ControlServer leaves the socket of its successor alone", async () => 
   assertEquals(names(dirname(path)), []);
 });
 
-Deno.test("PidFile leaves a file alone that somebody else has written", async () => {
+Deno.test("PidFile leaves a file alone that another process has written", async () => {
   await using scratch = await makeScratch();
   const path = scratch.file("pid");
   const own = new PidFile(path);
@@ -149,7 +149,7 @@ Deno.test("PidFile leaves a file alone that somebody else has written", async ()
   successor.remove();
 });
 
-Deno.test("listenOnPath() replaces what nobody listens on, and nothing else", async () => {
+Deno.test("listenOnPath() replaces sockets without a listener, and nothing else", async () => {
   await using scratch = await makeScratch();
   const path = scratch.file("s");
   const codeOf = async () =>

@@ -114,7 +114,7 @@ Deno.test("virstor stop tells of each of several pools whether it has failed", a
   assertEquals((await server.ended()).code, 6);
 });
 
-Deno.test("virstor stop fails what waits for space, and waits for nobody who waits for that", async () => {
+Deno.test("virstor stop fails what waits for space, and does not wait for it", async () => {
   await using work = await makeSmallPool();
   const server = await serve(work, "--grace", "60");
   const clients = [
@@ -149,7 +149,7 @@ for (const dialect of ["simple", "structured", "extended"] as const) {
     using client = await NbdClient.open(server, "demo", dialect);
     const content = pattern(24 * MIB, 3);
     await client.write(0, content);
-    // Far more than any socket holds, and nobody reads it for now.
+    // Far more than any socket holds, and unread for now.
     const read = { command: NBD.CMD_READ, length: content.length };
     await client.sendAll([read, read]);
     await untilStatus(work, ({ server }) => server?.counters.reads !== 0);

@@ -172,7 +172,7 @@ const BATTERY: Readonly<Record<string, (disk: Disk) => Promise<void>>> = {
 const PIECE = 192 * 1024;
 const PIECES = 20;
 
-/** What a device promises besides to the one who asks it without a wire. */
+/** What a device promises besides to a caller in its own process. */
 const LOCAL_BATTERY: Readonly<
   Record<string, (disk: LocalDisk) => Promise<void>>
 > = {

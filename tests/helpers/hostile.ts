@@ -95,7 +95,7 @@ const LONG_PAYLOAD = new Uint8Array(32 * MIB);
 /** Requests that fit into a receive buffer of 256 KiB, and one buffer more. */
 const PIPELINE = 9000;
 
-/** A chunk of the part of the disk that is nobody's, another one each time. */
+/** A chunk of the unmapped part of the disk, another one each time. */
 function freshChunk(i: number, client: number): number {
   return (2 * GIB / HOSTILE_CHUNK + client * 1_000_000 + i) * HOSTILE_CHUNK;
 }

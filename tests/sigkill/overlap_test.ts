@@ -168,7 +168,7 @@ class Round {
       try {
         if (await act()) outcome = "done";
       } catch (error) {
-        // Whoever comes second may find that there is nothing left to do.
+        // The second command may find that there is nothing left to do.
         const isRefused = error instanceof VirstorError &&
           ["invalid", "no-space"].includes(error.code);
         if (!isRefused) throw error;

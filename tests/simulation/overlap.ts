@@ -87,7 +87,7 @@ export class Overlap {
    *
    * @param options What the world is like.
    * @param scene What happened before.
-   * @param watch What nobody may be told of.
+   * @param watch Faults that no caller is told of.
    * @returns The world, with nothing in flight.
    */
   static async create(
@@ -109,7 +109,7 @@ export class Overlap {
    *
    * @param world The world.
    * @param bytesPerSecond How fast chunks are evacuated.
-   * @param watch What nobody may be told of.
+   * @param watch Faults that no caller is told of.
    * @param hasLane Whether a client has a thread of its own.
    * @returns The same world.
    */
@@ -180,8 +180,8 @@ export class Overlap {
   }
 
   /**
-   * Checks that no step has failed, and nothing happened that nobody is told
-   * of.
+   * Checks that no step has failed, and no fault happened that no caller is
+   * told of.
    *
    * @throws {Error} If anything is wrong.
    */
@@ -236,7 +236,7 @@ export class Overlap {
     throw new Error("The pool was stopped, and something goes on");
   }
 
-  /** Whether what is in flight may wait until somebody makes room. */
+  /** Whether what is in flight may wait until there is room. */
   #mayWait(): boolean {
     const { pool } = this.stage.world;
     const { components, delayed, state } = pool.status();

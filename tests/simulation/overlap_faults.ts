@@ -33,7 +33,7 @@ export interface FailingStepOptions extends WorldOptions {
  * Lets every operation of a step fail, once and for ever.
  *
  * @param options Which step.
- * @param watch What nobody may be told of.
+ * @param watch Faults that no caller is told of.
  * @returns How many runs there were.
  * @throws {Error} If a promise was broken, saying how to run it again.
  */
@@ -109,7 +109,7 @@ async function failOnce(
  * other one fails.
  *
  * @param options What the world is like.
- * @param watch What nobody may be told of.
+ * @param watch Faults that no caller is told of.
  * @returns How many reads there were.
  * @throws {Error} If a read gives anything but its bytes or an error.
  */

@@ -60,7 +60,7 @@ export function allPairs(
  * Finds the moments of the first step of a pair.
  *
  * @param options The pair.
- * @param watch What nobody may be told of.
+ * @param watch Faults that no caller is told of.
  * @returns All moments at which anything may be different.
  */
 export async function momentsOf(
@@ -91,7 +91,7 @@ export async function momentsOf(
  *
  * @param options The pair.
  * @param moment When the second begins.
- * @param watch What nobody may be told of.
+ * @param watch Faults that no caller is told of.
  * @throws {Error} If a promise was broken, saying how to run it again.
  */
 export async function runPair(
@@ -129,7 +129,7 @@ export async function runPair(
  *
  * @param options The pair.
  * @param most At so many moments at most, chosen by chance.
- * @param watch What nobody may be told of.
+ * @param watch Faults that no caller is told of.
  * @returns How many runs there were.
  * @throws {Error} If a promise was broken, saying how to run it again.
  */

@@ -45,7 +45,7 @@ export interface OverlapRunOptions {
  * Runs random steps.
  *
  * @param options How many, from which seed.
- * @param watch What nobody may be told of.
+ * @param watch Faults that no caller is told of.
  * @throws {Error} At the first broken promise, saying how to run it again.
  */
 export async function overlapRun(
@@ -157,7 +157,7 @@ class OverlapRun {
   async #rest(): Promise<void> {
     this.trail.push("rest");
     await this.#now.settle();
-    // Nobody makes room for those that wait.
+    // There will be no room for those that wait.
     for (const one of this.#now.stage.givenUp.splice(0)) one.abort();
     await this.#now.settle();
     if (this.#isDoomed) return;

@@ -220,7 +220,7 @@ export class SimulatedDevice implements ComponentDevice {
   }
 
   /**
-   * Writes as a lane does, which tells nobody but the table of leases.
+   * Writes as a lane does, which tells the table of leases only.
    *
    * @param source The bytes.
    * @param offset The first byte.

@@ -272,7 +272,7 @@ export class World {
   }
 
   /**
-   * Checks that nothing happened that nobody is told of.
+   * Checks that no fault happened that no caller is told of.
    *
    * @throws {Error} If something did.
    */

@@ -20,7 +20,7 @@ const NOUNS = [
 
 /**
  * A number in a template, before a noun in the plural or a hand-made ending.
- * Constants are written in capitals: nobody needs a singular for those.
+ * Constants are written in capitals: those need no singular.
  */
 const BY_HAND = [
   new RegExp(`\\$\\{(?![A-Z_\\d. /*]+\\})[^{}]*\\} (${NOUNS})\\b`),

@@ -141,7 +141,7 @@ Deno.test("joinParts() can fail with the first part that fails", async () => {
       return part;
     }, { failsFast: true });
   assertThrows(atOnce, Error, "At once");
-  // Neither request hears of it any more, and nobody else has to.
+  // Neither request hears of it any more, nor does any handler.
   pending.reject(2);
   await settle();
   const done = joinParts([Promise.resolve()], (part) => part, {

@@ -224,7 +224,7 @@ for (
   ] as const
 ) {
   testNatively(
-    `a read that waits for the disk does not hold up who ${what}`,
+    `a read that waits for the disk does not hold up an owner that ${what}`,
     async () => {
       const read = { offset: 8 * CHUNK, length: 4096, writes: false };
       const result = await withSlowThread(read, (table, file) => {

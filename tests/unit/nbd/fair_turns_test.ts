@@ -129,7 +129,7 @@ for (const [name, requestOf] of Object.entries(KINDS)) {
         await until("the attack has begun", () => device.calls > 0);
         for (let i = 0; i < VISITS; i++) {
           const before = device.calls;
-          // Those whose answers are long stop when nobody reads them.
+          // Those whose answers are long stop while these are unread.
           const isOver = !name.startsWith("long") &&
             before >= attackers * PIPELINE;
           assert(!isOver, "others come before all is done");

@@ -1,7 +1,7 @@
 /**
  * Goal: a server that stops answers every request that has come, wherever it
  * is: in the system, in a thread, on the way from a thread, in a buffer; half
- * of it, too; and waits for nobody who has sent nothing. Method: real sockets
+ * of it, too; and does not wait for clients that have sent nothing. Method: real sockets
  * and clients; threads whose reports arrive late.
  *
  * @module
@@ -104,7 +104,7 @@ for (const [way, start] of Object.entries(WAYS)) {
 
   // A client that encrypts reads ahead here, so nothing stays on the way.
   const testStuck = way === "TLS" ? () => {} : test;
-  testStuck("a stop answers what nobody has received yet", async (stopping) => {
+  testStuck("a stop answers what is not received yet", async (stopping) => {
     const { server, client } = stopping;
     const payload = pattern(60_000, 1);
     const requests = [
@@ -112,7 +112,7 @@ for (const [way, start] of Object.entries(WAYS)) {
       ...Array(40).fill({ command: CMD_WRITE, payload }),
       { command: CMD_FLUSH },
     ];
-    // Replies that nobody reads come first, so most of it stays on the way.
+    // Unread replies come first, so most of it stays on the way.
     const sending = client.sendAll(requests);
     for (let reads = -1; reads !== server.counters.reads;) {
       reads = server.counters.reads;
@@ -173,7 +173,7 @@ for (const [way, start] of Object.entries(WAYS)) {
     await closing;
   });
 
-  test("who never ends asking is refused, and cut off in the end", async (stopping) => {
+  test("a client that never ends asking is refused, and cut off in the end", async (stopping) => {
     const { server, client } = stopping;
     let [asked, refused] = [0, 0];
     const asking = (async () => {

@@ -226,7 +226,7 @@ Deno.test("Pool.write() with onFull error does not wait for chunks that could no
   assert(events.at(-1)?.message.includes("no spindle turns"));
   assertEquals(pool.status().state, "open");
   await assertContent(pool, content);
-  // If it waited for what nobody works on, this would not end.
+  // If it waited for work that is not under way, this would not end.
   const act = async () => await pool.write(pattern(10, 1), 10 * SMALL_CHUNK);
   const error = await assertRejects(act, VirstorError, "it is full");
   assertEquals(error.code, "no-space");

@@ -1,7 +1,7 @@
 /**
  * Goal: a component that was put back from an older copy is noticed, whatever
  * else happened; a degraded open goes past it, and a repair does without it if
- * it is asked to. Nobody reads older data unasked.
+ * it is asked to. No client reads older data unasked.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
  * Goal: zeroes without holes take chunks for a range of any length, a slice at
  * a time, and hold an entry while they wait, not one for each chunk. Method:
- * real pools; who waits meanwhile is what the tests look at, never for how
+ * real pools; which requests wait meanwhile is what the tests look at, never for how
  * long.
  *
  * @module
