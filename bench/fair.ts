@@ -17,12 +17,12 @@
 import { parseArgs } from "@std/cli";
 import { AttackedPool } from "../tests/helpers/attacked_pool.ts";
 import {
-  Attack,
   HOSTILE_CHUNK,
   HOSTILE_KINDS,
   type HostileKind,
 } from "../tests/helpers/hostile.ts";
 import { NbdClient } from "../tests/helpers/nbd_client.ts";
+import { HostileThread } from "./hostile_thread.ts";
 
 /** What is promised, milliseconds. */
 const READ_MAX = 50;
@@ -126,7 +126,7 @@ async function measure(
   quiet: AttackedPool,
 ): Promise<boolean> {
   await using target = await AttackedPool.start(kind.stage, threads);
-  using _ = await Attack.begin(target.address, kind, clients);
+  using _ = await HostileThread.begin(target.address, kind.name, clients);
   const [seen, beside] = await Promise.all([
     observe(target, seconds),
     observe(quiet, seconds),
