@@ -126,6 +126,8 @@ export class Work {
   readonly #client: NbdClient;
   readonly #start: number;
   readonly #written = new Uint8Array(PLACES * PLACE_SIZE);
+  /** Places that a request without a reply writes to. */
+  readonly #busy = new Set<number>();
   #count = 0;
 
   /** Writes to one part of the disk of eight chunks. */
@@ -155,7 +157,11 @@ export class Work {
     }
     sent.writes++;
     sent.bytesWritten += length;
-    const at = (seed / 3 % PLACES) * PLACE_SIZE;
+    // A reply may be overtaken by those to hundreds of later requests.
+    let place = seed / 3 % PLACES;
+    while (this.#busy.has(place)) place = (place + 1) % PLACES;
+    this.#busy.add(place);
+    const at = place * PLACE_SIZE;
     const payload = pattern(length, seed);
     this.#written.set(payload, at);
     return { command: CMD_WRITE, offset: this.#start + at, payload };
@@ -169,7 +175,11 @@ export class Work {
       assert(request !== undefined, `${cookie} is answered twice`);
       this.open.delete(cookie);
       assertEquals(errno, 0);
-      if (request.command !== CMD_READ) continue;
+      if (request.command !== CMD_READ) {
+        const start = Number(request.offset) - this.#start;
+        this.#busy.delete(start / PLACE_SIZE);
+        continue;
+      }
       const at = Number(request.offset) - READ_AT;
       const end = at + Number(request.length);
       assertSame(payload, CONTENT.subarray(at, end));
