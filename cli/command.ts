@@ -57,6 +57,8 @@ export interface Environment {
   stateDirectory(): string;
   /** Whether the user said where it is, by option or variable. */
   readonly stateDirectoryGiven: boolean;
+  /** All commands, in the order of the help. */
+  readonly commands: readonly CommandSpec[];
 }
 
 /** The code of a command. */

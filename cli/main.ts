@@ -68,13 +68,11 @@ async function dispatch(args: readonly string[]): Promise<number> {
     return EXIT_OK;
   }
   const { run } = await spec.load();
-  return await run(
-    invocation,
-    findStateDirectory(
-      invocation.value("state-dir") ?? global.value("state-dir"),
-      readVariable,
-    ),
+  const state = findStateDirectory(
+    invocation.value("state-dir") ?? global.value("state-dir"),
+    readVariable,
   );
+  return await run(invocation, { ...state, commands: COMMANDS });
 }
 
 function readVariable(variable: string): string | undefined {

@@ -32,7 +32,7 @@ const STEM_HASH_DIGITS = 32;
 export function findStateDirectory(
   option: string | undefined,
   variable: (name: string) => string | undefined,
-): Environment {
+): Omit<Environment, "commands"> {
   const told = option || variable("VIRSTOR_STATE_DIR") || undefined;
   return {
     stateDirectory: () =>

@@ -9,23 +9,13 @@
 import { fileIdentity } from "../device/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
-import type { ComponentLabel } from "./component_label.ts";
 import { poolIdOf, readComponentLabel } from "./component_label.ts";
+import type { Fault, OpenComponent } from "./open_component.ts";
 import { isWhole } from "./places.ts";
 import { explainSizes } from "./size_faults.ts";
 
 /** So many files that are no components are told one by one. */
 const REASONS_MAX = 5;
-
-/** A component that is open and locked, with its label. */
-export interface OpenComponent<Label = ComponentLabel> {
-  /** Where it is. */
-  readonly path: string;
-  /** What it is kept on. */
-  readonly device: ComponentDevice;
-  /** Its label. */
-  readonly label: Label;
-}
 
 /** What is there of one pool, open and locked. */
 export interface Assembly {
@@ -54,16 +44,6 @@ export interface AssembleOptions {
   readonly openDevice: OpenDevice;
   /** Do not refuse components whose labels make no sense: they are faults. */
   readonly isTolerant?: boolean;
-}
-
-/** A path that leads to no component of the pool. */
-export interface Fault {
-  /** The path. */
-  readonly path: string;
-  /** Why not. */
-  readonly error: VirstorError;
-  /** Bytes of what is there, if it could be opened. */
-  readonly size?: number;
 }
 
 /**

@@ -12,7 +12,7 @@ import { openFileDevice } from "./component.ts";
 import type { ComponentLabel } from "./component_label.ts";
 import { readComponentLabel, wipeDeviceLabels } from "./component_label.ts";
 import { MovedLabelError } from "./moved_label.ts";
-import { tableOf } from "./native_format.ts";
+import { tableOf } from "./native_member.ts";
 import { scanTable } from "./native_scan.ts";
 import { refuseWriters } from "./occupied.ts";
 import { withPatience } from "./patience.ts";

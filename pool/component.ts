@@ -14,7 +14,6 @@ import type {
 } from "../device/mod.ts";
 import { FileDevice } from "../device/mod.ts";
 import { ChunkSet } from "./chunk_set.ts";
-import type { Refusal } from "./host_space.ts";
 
 /** What a component is kept on. */
 export interface ComponentDevice extends BlockDevice {
@@ -115,6 +114,14 @@ export interface ComponentGeometry {
   readonly hardcodedName: string;
   /** Format 1: bytes of the sector that its label is in; 512 if absent. */
   readonly sectorSize?: number;
+}
+
+/** That a file system has refused a write for want of space. */
+export interface Refusal {
+  /** When it did so for the first time, milliseconds since 1970. */
+  readonly since: number;
+  /** Whether the room that it had at about that time explains it. */
+  isExplained: boolean;
 }
 
 /** A component of an open pool. */

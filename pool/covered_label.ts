@@ -11,7 +11,7 @@
 import { inBytes } from "../errors.ts";
 import type { FreebsdLabel } from "../metadata/mod.ts";
 import { freebsdChunkCount } from "../metadata/mod.ts";
-import type { OpenComponent } from "./assemble.ts";
+import type { OpenComponent } from "./open_component.ts";
 import type { ComponentGeometry } from "./component.ts";
 import { labelSectorSize } from "./component_label.ts";
 import type { Finding } from "./findings.ts";

@@ -8,7 +8,8 @@
 import { counted, inBytes, VirstorError } from "../errors.ts";
 import type { FreebsdLabel } from "../metadata/mod.ts";
 import { COMPONENT_JOINING, freebsdMapSize } from "../metadata/mod.ts";
-import type { Assembly, OpenComponent } from "./assemble.ts";
+import type { Assembly } from "./assemble.ts";
+import type { OpenComponent } from "./open_component.ts";
 import { missingError } from "./assemble.ts";
 import { Component } from "./component.ts";
 import { wipeDeviceLabels } from "./component_label.ts";

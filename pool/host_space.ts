@@ -17,14 +17,6 @@ import type { PoolSettings } from "./settings.ts";
  */
 const LOOK_MS = 200;
 
-/** That a file system has refused a write for want of space. */
-export interface Refusal {
-  /** When it did so for the first time, milliseconds since 1970. */
-  readonly since: number;
-  /** Whether the room that it had at about that time explains it. */
-  isExplained: boolean;
-}
-
 /** What is known of the file systems under the components of a pool. */
 export class HostSpaces {
   readonly #settings: PoolSettings;

@@ -6,7 +6,8 @@
 
 import { VirstorError } from "../errors.ts";
 import type { FreebsdLabel } from "../metadata/mod.ts";
-import type { Assembly, OpenComponent } from "./assemble.ts";
+import type { Assembly } from "./assemble.ts";
+import type { OpenComponent } from "./open_component.ts";
 import { assemble } from "./assemble.ts";
 import { Component } from "./component.ts";
 import { planMembers } from "./members.ts";
@@ -15,7 +16,8 @@ import { openPool, placesOf } from "./open.ts";
 import { withPatience } from "./patience.ts";
 import type { MissingMember } from "./settings.ts";
 import type { PoolStatus } from "./status.ts";
-import { describePool, newCounters } from "./status.ts";
+import { newCounters } from "./counters.ts";
+import { describePool } from "./status.ts";
 
 /** How a stopped pool is looked at. */
 export interface InspectOptions extends PoolPlaces {

@@ -30,21 +30,19 @@ export { checkComponents, openPool } from "./open.ts";
 export type { PoolOptions, PoolPlaces } from "./open.ts";
 export { Pool } from "./pool.ts";
 export { repairComponents } from "./repair.ts";
-export type { RepairOptions, RepairReport } from "./repair.ts";
+export type { RepairReport } from "./put_aside.ts";
+export type { RepairOptions } from "./repair.ts";
 export type { ResizeOptions } from "./resize.ts";
 export type {
   FullPolicy,
   MissingMember,
   PoolEvent,
   PoolSettings,
+  Watermarks,
 } from "./settings.ts";
+export type { PoolCounters } from "./counters.ts";
 export type { FormatName } from "./pool_format.ts";
-export type {
-  ComponentStatus,
-  DelayedStatus,
-  PoolCounters,
-  PoolStatus,
-} from "./status.ts";
+export type { ComponentStatus, DelayedStatus, PoolStatus } from "./status.ts";
 export {
   CHUNK_COMPONENT_SHIFT,
   CHUNK_DELAYED,
@@ -59,4 +57,3 @@ export {
 export type { StatusContext, StatusRun } from "./status_contexts.ts";
 export { readLabel, taste } from "./taste.ts";
 export type { TastedComponent, TastedPool, TasteReport } from "./taste.ts";
-export type { Watermarks } from "./watermarks.ts";

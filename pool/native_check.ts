@@ -8,7 +8,7 @@ import { counted, messageOf } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { Finding } from "./findings.ts";
 import type { ForwardMap } from "./forward_map.ts";
-import type { NativeMember } from "./native_format.ts";
+import type { NativeMember } from "./native_member.ts";
 import { scanTable } from "./native_scan.ts";
 import { readSuperblock } from "./native_superblock.ts";
 

@@ -13,7 +13,6 @@
 import { joinParts } from "../device/mod.ts";
 import { assert, AssertionError } from "../errors.ts";
 import type { MemberState, Superblock } from "../metadata/mod.ts";
-import { encodeUuid, nativeGeometry, UUID_SIZE } from "../metadata/mod.ts";
 import type { Component } from "./component.ts";
 import type { ComponentLayout } from "./component_layout.ts";
 import { nativeLayout } from "./component_layout.ts";
@@ -23,8 +22,8 @@ import { flushAll } from "./flush_all.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import { inDoubt } from "./in_doubt.ts";
 import { checkNativeMember } from "./native_check.ts";
+import { type NativeMember, newMember } from "./native_member.ts";
 import { writeFirstSuperblock, writeSuperblock } from "./native_superblock.ts";
-import { ChunkTable } from "./native_table.ts";
 import type { PoolFormat } from "./pool_format.ts";
 
 /** What all superblocks of a pool have in common for ever. */
@@ -32,16 +31,6 @@ export type NativeIdentity = Pick<
   Superblock,
   "name" | "poolUuid" | "chunkSize" | "compat" | "readOnlyCompat"
 >;
-
-/** What is known of a member on disk. */
-export interface NativeMember {
-  /** Its UUID. */
-  readonly uuid: string;
-  /** Its chunk table. */
-  readonly table: ChunkTable;
-  /** The slot of its superblock that counts; the other one is written next. */
-  slot: number;
-}
 
 /** What was read of a pool. */
 export interface NativeState {
@@ -328,27 +317,4 @@ function stateOf(
 ): MemberState {
   if (joining.has(component)) return "joining";
   return component.evacuating ? "evacuating" : "active";
-}
-
-function newMember({ device }: Component, chunkSize: number): NativeMember {
-  const uuid = crypto.randomUUID();
-  return { uuid, table: tableOf(device, uuid, chunkSize), slot: 0 };
-}
-
-/**
- * The table of a component.
- *
- * @param device What it lies on.
- * @param uuid The component's UUID.
- * @param chunkSize Bytes of a chunk.
- * @returns Its table, as if it were blank.
- */
-export function tableOf(
-  device: Component["device"],
-  uuid: string,
-  chunkSize: number,
-): ChunkTable {
-  const bytes = new Uint8Array(UUID_SIZE);
-  encodeUuid(uuid, bytes, 0);
-  return new ChunkTable(device, nativeGeometry(device.size, chunkSize), bytes);
 }

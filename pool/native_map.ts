@@ -13,7 +13,7 @@ import { TABLE_SLOTS_SIZE, tableSlotPosition } from "../metadata/mod.ts";
 import type { Component } from "./component.ts";
 import type { Finding } from "./findings.ts";
 import { ForwardMap } from "./forward_map.ts";
-import type { NativeMember } from "./native_format.ts";
+import type { NativeMember } from "./native_member.ts";
 import { scanTable } from "./native_scan.ts";
 import type { ChunkTable } from "./native_table.ts";
 import type { DamageSink } from "./stored_pool.ts";

@@ -7,13 +7,14 @@
 
 import { counted, isOrAre, VirstorError } from "../errors.ts";
 import type { Superblock } from "../metadata/mod.ts";
-import type { Assembly, OpenComponent } from "./assemble.ts";
+import type { Assembly } from "./assemble.ts";
+import type { OpenComponent } from "./open_component.ts";
 import { missingError } from "./assemble.ts";
 import { Component } from "./component.ts";
 import { wipeDeviceLabels } from "./component_label.ts";
 import type { Finding } from "./findings.ts";
-import { NativeFormat, tableOf } from "./native_format.ts";
-import type { NativeMember } from "./native_format.ts";
+import { NativeFormat } from "./native_format.ts";
+import { type NativeMember, tableOf } from "./native_member.ts";
 import { readNativeMap } from "./native_map.ts";
 import type { NativeMap } from "./native_map.ts";
 import type { NativePlan } from "./native_members.ts";

@@ -12,7 +12,7 @@
 
 import type { VirstorError } from "../errors.ts";
 import type { DecodedSuperblock, Superblock } from "../metadata/mod.ts";
-import type { OpenComponent } from "./assemble.ts";
+import type { OpenComponent } from "./open_component.ts";
 import type { Finding } from "./findings.ts";
 
 /** A component, with its superblock and what the other slot tells. */

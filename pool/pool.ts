@@ -17,7 +17,7 @@ import type {
   WriteOptions,
   WriteZeroesOptions,
 } from "../device/mod.ts";
-import { assert, VirstorError } from "../errors.ts";
+import { assert } from "../errors.ts";
 import type { Component } from "./component.ts";
 import type { PoolControl } from "./control.ts";
 import { Eraser } from "./eraser.ts";
@@ -42,10 +42,11 @@ import type { PoolFormat } from "./pool_format.ts";
 import { PoolLeases } from "./pool_leases.ts";
 import { Reads } from "./reads.ts";
 import type { ResizeOptions } from "./resize.ts";
+import { assertInside } from "./range.ts";
 import type { PoolSettings } from "./settings.ts";
 import { type StatusContext, statusContexts } from "./status_contexts.ts";
-import type { PoolCounters, PoolStatus } from "./status.ts";
-import { describePool, newCounters } from "./status.ts";
+import { newCounters, type PoolCounters } from "./counters.ts";
+import { describePool, type PoolStatus } from "./status.ts";
 import { capabilitiesOf, wirePool } from "./wiring.ts";
 
 /** A pool that is open, with its components locked. */
@@ -64,7 +65,7 @@ export class Pool implements BlockDevice {
   readonly #parts: PoolParts;
   readonly #eraser: Eraser;
   readonly #control: PoolControl;
-  readonly #counters: PoolCounters;
+  readonly #counters: PoolCounters = newCounters();
   readonly #chunkSize: number;
   readonly #health: Health;
   readonly #inFlight = new InFlight();
@@ -81,17 +82,19 @@ export class Pool implements BlockDevice {
    */
   constructor(settings: PoolSettings, format: PoolFormat, map: ForwardMap) {
     this.settings = settings;
-    const { chunkSize } = settings;
-    this.#chunkSize = chunkSize;
+    this.#chunkSize = settings.chunkSize;
     this.#format = format;
     this.#map = map;
-    this.#counters = newCounters();
     const { parts, health, control } = wirePool(settings, format, map);
     this.#health = health;
     this.#control = control;
     this.#parts = parts;
     this.#firstWrites = parts.firstWrites;
-    this.#reads = new Reads(map, chunkSize, () => health.assertComplete());
+    this.#reads = new Reads(
+      map,
+      settings.chunkSize,
+      () => health.assertComplete(),
+    );
     this.#eraser = new Eraser(parts, () => health.assertWritable());
     this.capabilities = capabilitiesOf(settings, format);
   }
@@ -171,7 +174,7 @@ export class Pool implements BlockDevice {
    */
   read(target: Uint8Array, offset: number): Completion {
     const length = target.length;
-    this.#checkRange(offset, length);
+    assertInside(this, offset, length);
     this.#health.assertOpen();
     this.#counters.reads++;
     this.#counters.readBytes += length;
@@ -195,7 +198,7 @@ export class Pool implements BlockDevice {
     options?: WriteOptions,
   ): Completion {
     const length = source.length;
-    this.#checkRange(offset, length);
+    assertInside(this, offset, length);
     this.#health.assertWritable();
     this.#counters.writes++;
     this.#counters.writtenBytes += length;
@@ -243,7 +246,7 @@ export class Pool implements BlockDevice {
     length: number,
     options?: WriteOptions,
   ): Completion {
-    this.#checkRange(offset, length);
+    assertInside(this, offset, length);
     this.#health.assertWritable();
     this.#counters.discards++;
     const pending = this.#eraser.discard(offset, length, options?.signal);
@@ -266,7 +269,7 @@ export class Pool implements BlockDevice {
     length: number,
     options: WriteZeroesOptions = {},
   ): Completion {
-    this.#checkRange(offset, length);
+    assertInside(this, offset, length);
     this.#health.assertWritable();
     this.#counters.zeroes++;
     const pending = this.#eraser.zero(offset, length, options);
@@ -284,7 +287,7 @@ export class Pool implements BlockDevice {
    * @throws {VirstorError} `invalid`.
    */
   extents(offset: number, length: number, limit = Infinity): Extent[] {
-    this.#checkRange(offset, length);
+    assertInside(this, offset, length);
     if (this.settings.missing.length > 0) return [{ length, kind: "data" }];
     const [map, chunkSize] = [this.#map, this.#chunkSize];
     return mappedExtents({ map, chunkSize, offset, length }, limit);
@@ -482,16 +485,5 @@ export class Pool implements BlockDevice {
       ? this.#flushMembers()
       : pending.then(() => this.#flushMembers());
     return this.#inFlight.track(flushed);
-  }
-
-  /** Not only asserted: the disk may have become smaller. */
-  #checkRange(offset: number, length: number): void {
-    assert(offset >= 0 && length >= 0, "a request is a range");
-    if (offset + length <= this.size) return;
-    throw new VirstorError(
-      "invalid",
-      `Cannot reach byte ${offset + length} of pool "${this.name}": it has ` +
-        `${this.size}`,
-    );
   }
 }

@@ -13,7 +13,7 @@ import type { ForwardMap } from "./forward_map.ts";
 import type { Health } from "./health.ts";
 import type { FirstWrites } from "./first_writes.ts";
 import type { PoolParts } from "./parts.ts";
-import type { PoolCounters } from "./status.ts";
+import type { PoolCounters } from "./counters.ts";
 
 /** What a pool lends. */
 export class PoolLeases implements Leases {

@@ -10,23 +10,35 @@
 import { fileIdentity } from "../device/mod.ts";
 import { assert, counted, inBytes, VirstorError } from "../errors.ts";
 import type { Superblock } from "../metadata/mod.ts";
-import type { Assembly, OpenComponent } from "./assemble.ts";
+import type { Assembly } from "./assemble.ts";
+import type { OpenComponent } from "./open_component.ts";
 import { assemble } from "./assemble.ts";
 import type { OpenDevice } from "./component.ts";
 import type { Finding } from "./findings.ts";
 import type { ForwardMap } from "./forward_map.ts";
-import { tableOf } from "./native_format.ts";
+import { tableOf } from "./native_member.ts";
 import { truthAmong } from "./native_members.ts";
 import { readNativePool } from "./native_open.ts";
 import { scanTable } from "./native_scan.ts";
 import type { PoolPlaces } from "./open.ts";
 import { refuseWriters } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
-import type { RepairReport } from "./repair.ts";
 import type { StoredPool } from "./stored_pool.ts";
 
 /** So many ranges of lost chunks are told. */
 const RANGES_MAX = 20;
+
+/** What was done, or would be. */
+export interface RepairReport {
+  /** The pool's name; "" if that is unknown. */
+  readonly name: string;
+  /** What was put right. */
+  readonly repaired: readonly Finding[];
+  /** What cannot be put right without guessing; then nothing was written. */
+  readonly refused: readonly Finding[];
+  /** The components of the pool, if there are fewer than before. */
+  readonly members?: readonly string[];
+}
 
 /** How something is repaired. */
 export interface RepairTask extends PoolPlaces {

@@ -25,7 +25,7 @@ import {
 import type { Assembly } from "./assemble.ts";
 import type { ComponentDevice, OpenDevice } from "./component.ts";
 import type { Finding } from "./findings.ts";
-import { tableOf } from "./native_format.ts";
+import { tableOf } from "./native_member.ts";
 import { planNativeMembers } from "./native_members.ts";
 import { scanTable } from "./native_scan.ts";
 import {

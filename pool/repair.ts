@@ -16,7 +16,7 @@ import { checkComponents, readPool } from "./open.ts";
 import { refuseWriters } from "./occupied.ts";
 import { withPatience } from "./patience.ts";
 import { putAside } from "./put_aside.ts";
-import type { RepairTask as Task } from "./put_aside.ts";
+import type { RepairReport, RepairTask as Task } from "./put_aside.ts";
 import { rebuildSuperblocks } from "./rebuild_superblock.ts";
 
 /** How a pool is repaired. */
@@ -28,18 +28,6 @@ export interface RepairOptions extends PoolPlaces {
    * lost. The files are not written.
    */
   readonly acceptStale?: readonly string[];
-}
-
-/** What was done, or would be. */
-export interface RepairReport {
-  /** The pool's name; "" if that is unknown. */
-  readonly name: string;
-  /** What was put right. */
-  readonly repaired: readonly Finding[];
-  /** What cannot be put right without guessing; then nothing was written. */
-  readonly refused: readonly Finding[];
-  /** The components of the pool, if there are fewer than before. */
-  readonly members?: readonly string[];
 }
 
 /**

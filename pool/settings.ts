@@ -4,8 +4,6 @@
  * @module
  */
 
-import type { Watermarks } from "./watermarks.ts";
-
 /** What a write does that needs a chunk when none is free. */
 export type FullPolicy =
   | "delay" // wait until there is one
@@ -38,6 +36,14 @@ export interface MissingMember {
   readonly uuid: string;
   /** Chunks on it; 0 in format 1, where only its own label tells. */
   readonly chunkCount: number;
+}
+
+/** Below which levels to warn. */
+export interface Watermarks {
+  /** Warn when fewer chunks are free. */
+  readonly chunks: number;
+  /** Warn when fewer components are wholly unused. */
+  readonly components: number;
 }
 
 /** What does not change while a pool is open. */

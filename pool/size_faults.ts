@@ -12,7 +12,7 @@ import {
   TABLE_PAGE_ENTRIES,
   TABLE_SLOTS_SIZE,
 } from "../metadata/mod.ts";
-import type { Fault, OpenComponent } from "./assemble.ts";
+import type { Fault, OpenComponent } from "./open_component.ts";
 import type { OpenDevice } from "./component.ts";
 import { findLabelBetween, MovedLabelError } from "./moved_label.ts";
 import { truthAmong } from "./native_members.ts";

@@ -5,6 +5,7 @@
  */
 
 import type { Component } from "./component.ts";
+import type { PoolCounters } from "./counters.ts";
 import type { DelayedWrites } from "./delayed_writes.ts";
 import type { EvacuationStatus } from "./evacuation_status.ts";
 import { hostWarnings } from "./host_space.ts";
@@ -62,44 +63,6 @@ export interface DelayedStatus {
   readonly timedOut: number;
   /** How many that waited, for whatever chunk, nobody wanted any more. */
   readonly cancelled: number;
-}
-
-/** What was done since the pool was opened. */
-export interface PoolCounters {
-  /** Reads. */
-  reads: number;
-  /** Writes. */
-  writes: number;
-  /** Flushes. */
-  flushes: number;
-  /** Discards. */
-  discards: number;
-  /** Writes of zeroes. */
-  zeroes: number;
-  /** Bytes read. */
-  readBytes: number;
-  /** Bytes written. */
-  writtenBytes: number;
-  /** Chunks mapped. */
-  firstWrites: number;
-}
-
-/**
- * Counters of a pool that has done nothing yet.
- *
- * @returns All zero.
- */
-export function newCounters(): PoolCounters {
-  return {
-    reads: 0,
-    writes: 0,
-    flushes: 0,
-    discards: 0,
-    zeroes: 0,
-    readBytes: 0,
-    writtenBytes: 0,
-    firstWrites: 0,
-  };
 }
 
 /** A pool. */

@@ -11,14 +11,7 @@
 
 import { counted, isOrAre } from "../errors.ts";
 import type { Component } from "./component.ts";
-
-/** Below which levels to warn. */
-export interface Watermarks {
-  /** Warn when fewer chunks are free. */
-  readonly chunks: number;
-  /** Warn when fewer components are wholly unused. */
-  readonly components: number;
-}
+import type { Watermarks } from "./settings.ts";
 
 /** A level that is passed. */
 export interface PassedMark {

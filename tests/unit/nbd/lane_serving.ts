@@ -15,7 +15,7 @@ import {
 import { nativeSockets } from "../../../nbd/descriptors.ts";
 import type { LabelOptions, PoolOptions } from "../../../pool/mod.ts";
 import { PoolLeases } from "../../../pool/pool_leases.ts";
-import { newCounters, type PoolCounters } from "../../../pool/status.ts";
+import { newCounters, type PoolCounters } from "../../../pool/counters.ts";
 import {
   type Dialect,
   type NbdAddress,

@@ -16,7 +16,7 @@ import { newerSuperblock, superblockPosition } from "../../../metadata/mod.ts";
 import type { Superblock } from "../../../metadata/mod.ts";
 import { checkComponents, openPool } from "../../../pool/mod.ts";
 import type { ComponentDevice } from "../../../pool/mod.ts";
-import { tableOf } from "../../../pool/native_format.ts";
+import { tableOf } from "../../../pool/native_member.ts";
 import { scanTable } from "../../../pool/native_scan.ts";
 import {
   flipBit,
