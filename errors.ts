@@ -4,7 +4,7 @@
  * A programmer's mistake is an {@linkcode AssertionError}: the process should
  * stop. Everything that may happen to a correct program (a damaged label, a
  * full pool, a failing disk) is a {@linkcode VirstorError} with a code. Two
- * tables translate the codes outwards: `nbd/errno.ts` and `cli/exit_code.ts`.
+ * tables translate the codes outwards: `nbd/wire/errno.ts` and `cli/terminal/exit_code.ts`.
  *
  * Messages are one line: what was being done, what was found, what to do.
  *

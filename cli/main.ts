@@ -6,27 +6,27 @@
  */
 
 import config from "../deno.json" with { type: "json" };
-import { isFaithfulName } from "../device/mod.ts";
+import { isFaithfulName } from "../device/file/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
-import { parseCommand, parseGlobal } from "./arguments.ts";
-import { COMMANDS, findCommand } from "./command_table.ts";
 import {
+  commandHelp,
   EXIT_CODES,
   EXIT_FAILED,
   EXIT_INTERNAL,
   EXIT_OK,
   EXIT_SIGNAL,
   EXIT_USAGE,
-} from "./exit_code.ts";
-import { commandHelp, generalHelp } from "./help.ts";
-import {
+  generalHelp,
   OutputClosedError,
+  parseCommand,
+  parseGlobal,
   print,
   printError,
   printInternalError,
-} from "./output.ts";
-import { findStateDirectory } from "./state_directory.ts";
-import { UsageError } from "./usage_error.ts";
+  UsageError,
+} from "./terminal/mod.ts";
+import { COMMANDS, findCommand } from "./commands/mod.ts";
+import { findStateDirectory } from "./registry/mod.ts";
 
 /** The number of SIGPIPE, which other programs end with in this case. */
 const SIGPIPE = 13;

@@ -5,95 +5,90 @@
  */
 
 export {
-  checkPage,
-  CHUNK_ENTRY_OFFSET,
-  CHUNK_ENTRY_SIZE,
-  clearEntry,
-  copyEntries,
-  entryDigest,
-  entrySequence,
-  entryVirtualChunk,
-  isOwned,
-  NEVER_WRITTEN,
-  pageGeneration,
-  pickSlot,
-  sameEntries,
-  sealPage,
-  setEntry,
-  TABLE_PAGE_OFFSET,
-  VIRTUAL_CHUNKS_MAX,
-} from "./chunk_table.ts";
+  decodeUuid,
+  encodeUuid,
+  findSignatures,
+  isUuid,
+  NIL_UUID,
+  SIGNATURE_HEAD_SIZE,
+  SIGNATURE_TAIL_SIZE,
+  UUID_SIZE,
+} from "./common/mod.ts";
+export type { FileEnds, Signature } from "./common/mod.ts";
 export {
   COMPONENT_ALLOCATED,
   COMPONENT_CURRENT,
   COMPONENT_JOINING,
   decodeFreebsdLabel,
+  decodeFreebsdMapEntry,
   encodeFreebsdLabel,
+  encodeFreebsdMapEntry,
   FREEBSD_COMPONENTS_MAX,
   FREEBSD_LABEL_OFFSET,
   FREEBSD_LABEL_SIZE,
+  FREEBSD_MAP_ENTRY_OFFSET,
+  FREEBSD_MAP_ENTRY_SIZE,
+  FREEBSD_MAP_GRAIN,
   FREEBSD_NAME_LENGTH_MAX,
   FREEBSD_SECTOR_SIZES,
   freebsdChunkCount,
   freebsdLabelOffset,
-  isFreebsdLabel,
-  SECTOR_SIZE,
-} from "./freebsd_label.ts";
-export type { FreebsdLabel } from "./freebsd_label.ts";
-export {
-  decodeFreebsdMapEntry,
-  encodeFreebsdMapEntry,
-  FREEBSD_MAP_ENTRY_OFFSET,
-  FREEBSD_MAP_ENTRY_SIZE,
-  FREEBSD_MAP_GRAIN,
   freebsdMapSize,
   freebsdReservedChunks,
-} from "./freebsd_map.ts";
-export type { FreebsdMapEntry } from "./freebsd_map.ts";
+  isFreebsdLabel,
+  SECTOR_SIZE,
+} from "./freebsd/mod.ts";
+export type { FreebsdLabel, FreebsdMapEntry } from "./freebsd/mod.ts";
 export {
+  checkPage,
+  CHUNK_ENTRY_OFFSET,
+  CHUNK_ENTRY_SIZE,
+  clearEntry,
+  copyEntries,
+  decodeSuperblock,
+  encodeSuperblock,
+  entryDigest,
+  entrySequence,
+  entryVirtualChunk,
   isNativeChunkSize,
+  isNativeName,
+  isOwned,
+  isSuperblock,
   NATIVE_CHUNK_SIZE,
   NATIVE_CHUNK_SIZE_MAX,
   NATIVE_CHUNK_SIZE_MIN,
   NATIVE_CHUNKS_MAX,
+  NATIVE_NAME_SIZE_MAX,
   NATIVE_PAGE_SIZE,
   nativeGeometry,
+  NEVER_WRITTEN,
+  newerSuperblock,
+  pageGeneration,
+  pickSlot,
+  sameEntries,
+  sealPage,
+  setEntry,
+  SUPERBLOCK_HEADER_SIZE,
+  SUPERBLOCK_MEMBER_OFFSET,
+  SUPERBLOCK_MEMBER_SIZE,
+  SUPERBLOCK_MEMBERS_MAX,
+  SUPERBLOCK_OFFSET,
   SUPERBLOCK_SLOT_SIZE,
   SUPERBLOCK_SLOTS,
   superblockPosition,
+  superblockWriteSize,
   TABLE_PAGE_ENTRIES,
+  TABLE_PAGE_OFFSET,
   TABLE_SLOTS,
   TABLE_SLOTS_SIZE,
   tableSlotPosition,
-} from "./native_geometry.ts";
-export type { NativeGeometry } from "./native_geometry.ts";
-export { newerSuperblock } from "./newer_superblock.ts";
-export type { NewerSuperblock } from "./newer_superblock.ts";
-export {
-  findSignatures,
-  SIGNATURE_HEAD_SIZE,
-  SIGNATURE_TAIL_SIZE,
-} from "./signatures.ts";
-export type { FileEnds, Signature } from "./signatures.ts";
-export {
-  decodeSuperblock,
-  encodeSuperblock,
-  isSuperblock,
-  SUPERBLOCK_MEMBER_OFFSET,
-  SUPERBLOCK_OFFSET,
-  superblockWriteSize,
-} from "./superblock.ts";
-export type { DecodedSuperblock } from "./superblock.ts";
-export {
-  isNativeName,
-  NATIVE_NAME_SIZE_MAX,
-  SUPERBLOCK_HEADER_SIZE,
-  SUPERBLOCK_MEMBER_SIZE,
-  SUPERBLOCK_MEMBERS_MAX,
-} from "./superblock_content.ts";
+  VIRTUAL_CHUNKS_MAX,
+} from "./native/mod.ts";
 export type {
+  DecodedSuperblock,
   MemberState,
+  NativeGeometry,
+  NewerSuperblock,
   Superblock,
   SuperblockMember,
-} from "./superblock_content.ts";
-export { decodeUuid, encodeUuid, isUuid, NIL_UUID, UUID_SIZE } from "./uuid.ts";
+} from "./native/mod.ts";

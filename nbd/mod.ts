@@ -4,17 +4,15 @@
  * @module
  */
 
-export type { NbdCounters } from "./counters.ts";
-export { trackDescriptors } from "./descriptors.ts";
-export type { NbdExport } from "./export.ts";
-export type { NbdContext, NbdStatusRun } from "./meta_context.ts";
-export { DEFAULT_LIMITS, type NbdLimits } from "./limits.ts";
-export {
-  type NbdClientInfo,
-  type NbdCloseOptions,
-  NbdServer,
-  type NbdServerOptions,
-} from "./server.ts";
-export { Pace } from "./pace.ts";
-export type { NbdEvent } from "./server_log.ts";
-export type { NbdTls, NbdTlsIdentity } from "./tls.ts";
+export { Pace } from "./server/export/mod.ts";
+export type { NbdCounters, NbdEvent, NbdExport } from "./server/export/mod.ts";
+export { NbdServer } from "./server/mod.ts";
+export type {
+  NbdClientInfo,
+  NbdCloseOptions,
+  NbdServerOptions,
+} from "./server/mod.ts";
+export { trackDescriptors } from "./server/stream/mod.ts";
+export type { NbdTls, NbdTlsIdentity } from "./server/tls/mod.ts";
+export { DEFAULT_LIMITS } from "./wire/mod.ts";
+export type { NbdContext, NbdLimits, NbdStatusRun } from "./wire/mod.ts";

@@ -6,14 +6,17 @@
  * @module
  */
 
-import { FileDevice, fileIdentity } from "../device/mod.ts";
+import { FileDevice, fileIdentity } from "../device/file/mod.ts";
 import { VirstorError } from "../errors.ts";
-import type { ComponentLabel } from "./component_label.ts";
-import { poolIdOf, readLabelAtEnd } from "./component_label.ts";
-import { truthAmong } from "./native_members.ts";
-import { placesOf } from "./places.ts";
+import {
+  type ComponentLabel,
+  placesOf,
+  poolIdOf,
+  readLabelAtEnd,
+  truthAmong,
+} from "./member/mod.ts";
 import type { TastedComponent } from "./taste.ts";
-import { turn } from "./turn.ts";
+import { turn } from "./core/mod.ts";
 
 /** At most so many directories are looked into. */
 const DIRECTORIES_MAX = 16;

@@ -5,19 +5,21 @@
  */
 
 import { VirstorError } from "../errors.ts";
-import type { FreebsdLabel } from "../metadata/mod.ts";
-import type { Assembly } from "./assemble.ts";
-import type { OpenComponent } from "./open_component.ts";
-import { assemble } from "./assemble.ts";
-import { Component } from "./component.ts";
-import { planMembers } from "./members.ts";
-import type { PoolPlaces } from "./open.ts";
-import { openPool, placesOf } from "./open.ts";
-import { withPatience } from "./patience.ts";
-import type { MissingMember } from "./settings.ts";
-import type { PoolStatus } from "./status.ts";
-import { newCounters } from "./counters.ts";
-import { describePool } from "./status.ts";
+import type { FreebsdLabel } from "../metadata/freebsd/mod.ts";
+import {
+  assemble,
+  type Assembly,
+  type OpenComponent,
+  planMembers,
+} from "./member/mod.ts";
+import {
+  Component,
+  type MissingMember,
+  newCounters,
+  withPatience,
+} from "./core/mod.ts";
+import { openPool, placesOf, type PoolPlaces } from "./open.ts";
+import { describePool, type PoolStatus } from "./status.ts";
 
 /** How a stopped pool is looked at. */
 export interface InspectOptions extends PoolPlaces {

@@ -7,41 +7,43 @@
 
 export { lookBeside } from "./beside.ts";
 export type { BesidePool, BesideReport } from "./beside.ts";
-export type { Blanks, ComponentDevice, OpenDevice } from "./component.ts";
-export type { Finding, FindingKind, Severity } from "./findings.ts";
-export { clearLabels } from "./clear.ts";
-export type { ClearOptions } from "./clear.ts";
-export { labelPool } from "./label.ts";
-export { MovedLabelError } from "./moved_label.ts";
-export type { MovedLabel } from "./moved_label.ts";
-export type { LabelOptions, LabelResult } from "./label.ts";
-export type { ComponentLabel } from "./component_label.ts";
-export type { EvacuationStatus, ResumeOptions } from "./evacuation_status.ts";
 export type {
   AddOptions,
   AddResult,
+  EvacuationStatus,
   RemoveOptions,
   RemovePlan,
   RemoveResult,
-} from "./membership.ts";
+  ResizeOptions,
+  ResumeOptions,
+} from "./change/mod.ts";
+export type {
+  Blanks,
+  ComponentDevice,
+  Finding,
+  FindingKind,
+  FullPolicy,
+  MissingMember,
+  OpenDevice,
+  PoolCounters,
+  PoolEvent,
+  PoolSettings,
+  Severity,
+  Watermarks,
+} from "./core/mod.ts";
+export type { FormatName } from "./format/mod.ts";
 export { inspectComponents } from "./inspect.ts";
 export type { InspectOptions } from "./inspect.ts";
+export { clearLabels, labelPool } from "./label/mod.ts";
+export type { ClearOptions, LabelOptions, LabelResult } from "./label/mod.ts";
+export { MovedLabelError } from "./member/mod.ts";
+export type { ComponentLabel, MovedLabel } from "./member/mod.ts";
 export { checkComponents, openPool } from "./open.ts";
 export type { PoolOptions, PoolPlaces } from "./open.ts";
 export { Pool } from "./pool.ts";
-export { repairComponents } from "./repair.ts";
 export type { RepairReport } from "./put_aside.ts";
+export { repairComponents } from "./repair.ts";
 export type { RepairOptions } from "./repair.ts";
-export type { ResizeOptions } from "./resize.ts";
-export type {
-  FullPolicy,
-  MissingMember,
-  PoolEvent,
-  PoolSettings,
-  Watermarks,
-} from "./settings.ts";
-export type { PoolCounters } from "./counters.ts";
-export type { FormatName } from "./pool_format.ts";
 export type { ComponentStatus, DelayedStatus, PoolStatus } from "./status.ts";
 export {
   CHUNK_COMPONENT_SHIFT,

@@ -5,22 +5,28 @@
  * @module
  */
 
-import type { ErrorCode } from "../errors.ts";
-import { counted, VirstorError } from "../errors.ts";
-import type { AssembleOptions, Assembly } from "./assemble.ts";
-import { assemble, closeOthers } from "./assemble.ts";
-import { openFileDevice } from "./component.ts";
-import type { OpenDevice } from "./component.ts";
-import type { ResumeOptions } from "./evacuation_status.ts";
-import type { Finding } from "./findings.ts";
-import { readFreebsdPool } from "./freebsd_open.ts";
-import type { ReadOptions } from "./native_open.ts";
-import { readNativePool } from "./native_open.ts";
-import { refuseWriters } from "./occupied.ts";
-import { withPatience } from "./patience.ts";
+import { counted, type ErrorCode, VirstorError } from "../errors.ts";
+import {
+  assemble,
+  type AssembleOptions,
+  type Assembly,
+  closeOthers,
+  refuseWriters,
+} from "./member/mod.ts";
+import {
+  type Finding,
+  type FullPolicy,
+  type OpenDevice,
+  openFileDevice,
+  type PoolEvent,
+  type PoolSettings,
+  withPatience,
+} from "./core/mod.ts";
+import type { ResumeOptions } from "./change/mod.ts";
+import { readFreebsdPool } from "./format/freebsd/mod.ts";
+import { readNativePool, type ReadOptions } from "./format/native/mod.ts";
 import { Pool } from "./pool.ts";
-import type { FullPolicy, PoolEvent, PoolSettings } from "./settings.ts";
-import type { DamageSink, StoredPool } from "./stored_pool.ts";
+import type { DamageSink, StoredPool } from "./format/mod.ts";
 
 const DEFAULT_MAX_DELAYED_BYTES = 64 << 20;
 const DEFAULT_CHUNK_WATERMARK = 100;

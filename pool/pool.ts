@@ -13,39 +13,45 @@ import type {
   DeviceCapabilities,
   Extent,
   FlushOptions,
-  Leases,
   WriteOptions,
   WriteZeroesOptions,
-} from "../device/mod.ts";
+} from "../device/block/mod.ts";
+import type { Leases } from "../device/leases/mod.ts";
 import { assert } from "../errors.ts";
-import type { Component } from "./component.ts";
-import type { PoolControl } from "./control.ts";
-import { Eraser } from "./eraser.ts";
-import type { ResumeOptions } from "./evacuation_status.ts";
-import type { Finding } from "./findings.ts";
-import { flushAll } from "./flush_all.ts";
-import type { FirstWrites } from "./first_writes.ts";
-import type { ForwardMap } from "./forward_map.ts";
-import type { Health } from "./health.ts";
-import { InFlight } from "./in_flight.ts";
-import { leadingHole, mappedExtents } from "./mapped_ranges.ts";
-import type {
-  AddOptions,
-  AddResult,
-  RemoveOptions,
-  RemovePlan,
-  RemoveResult,
-} from "./membership.ts";
-import { planRemoval } from "./membership.ts";
-import type { PoolParts } from "./parts.ts";
-import type { PoolFormat } from "./pool_format.ts";
-import { PoolLeases } from "./pool_leases.ts";
-import { Reads } from "./reads.ts";
-import type { ResizeOptions } from "./resize.ts";
-import { assertInside } from "./range.ts";
-import type { PoolSettings } from "./settings.ts";
+import {
+  assertInside,
+  type Component,
+  type Finding,
+  flushAll,
+  type ForwardMap,
+  type Health,
+  InFlight,
+  newCounters,
+  type PoolCounters,
+  type PoolSettings,
+} from "./core/mod.ts";
+import {
+  type AddOptions,
+  type AddResult,
+  planRemoval,
+  type PoolControl,
+  type RemoveOptions,
+  type RemovePlan,
+  type RemoveResult,
+  type ResizeOptions,
+  type ResumeOptions,
+} from "./change/mod.ts";
+import {
+  Eraser,
+  type FirstWrites,
+  leadingHole,
+  mappedExtents,
+  PoolLeases,
+  type PoolParts,
+  Reads,
+} from "./io/mod.ts";
+import type { PoolFormat } from "./format/mod.ts";
 import { type StatusContext, statusContexts } from "./status_contexts.ts";
-import { newCounters, type PoolCounters } from "./counters.ts";
 import { describePool, type PoolStatus } from "./status.ts";
 import { capabilitiesOf, wirePool } from "./wiring.ts";
 

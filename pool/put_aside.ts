@@ -7,23 +7,25 @@
  * @module
  */
 
-import { fileIdentity } from "../device/mod.ts";
+import { fileIdentity } from "../device/file/mod.ts";
 import { assert, counted, inBytes, VirstorError } from "../errors.ts";
-import type { Superblock } from "../metadata/mod.ts";
-import type { Assembly } from "./assemble.ts";
-import type { OpenComponent } from "./open_component.ts";
-import { assemble } from "./assemble.ts";
-import type { OpenDevice } from "./component.ts";
-import type { Finding } from "./findings.ts";
-import type { ForwardMap } from "./forward_map.ts";
-import { tableOf } from "./native_member.ts";
-import { truthAmong } from "./native_members.ts";
-import { readNativePool } from "./native_open.ts";
-import { scanTable } from "./native_scan.ts";
+import type { Superblock } from "../metadata/native/mod.ts";
+import {
+  assemble,
+  type Assembly,
+  type OpenComponent,
+  refuseWriters,
+  truthAmong,
+} from "./member/mod.ts";
+import {
+  type Finding,
+  type ForwardMap,
+  type OpenDevice,
+  withPatience,
+} from "./core/mod.ts";
+import { readNativePool, scanTable, tableOf } from "./format/native/mod.ts";
 import type { PoolPlaces } from "./open.ts";
-import { refuseWriters } from "./occupied.ts";
-import { withPatience } from "./patience.ts";
-import type { StoredPool } from "./stored_pool.ts";
+import type { StoredPool } from "./format/mod.ts";
 
 /** So many ranges of lost chunks are told. */
 const RANGES_MAX = 20;

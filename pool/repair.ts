@@ -6,18 +6,20 @@
  */
 
 import { VirstorError } from "../errors.ts";
-import type { Assembly } from "./assemble.ts";
-import { assemble } from "./assemble.ts";
-import { openFileDevice } from "./component.ts";
-import { wipeDeviceLabels } from "./component_label.ts";
-import type { Finding } from "./findings.ts";
-import type { PoolPlaces } from "./open.ts";
-import { checkComponents, readPool } from "./open.ts";
-import { refuseWriters } from "./occupied.ts";
-import { withPatience } from "./patience.ts";
-import { putAside } from "./put_aside.ts";
-import type { RepairReport, RepairTask as Task } from "./put_aside.ts";
-import { rebuildSuperblocks } from "./rebuild_superblock.ts";
+import {
+  assemble,
+  type Assembly,
+  refuseWriters,
+  wipeDeviceLabels,
+} from "./member/mod.ts";
+import { type Finding, openFileDevice, withPatience } from "./core/mod.ts";
+import { checkComponents, type PoolPlaces, readPool } from "./open.ts";
+import {
+  putAside,
+  type RepairReport,
+  type RepairTask as Task,
+} from "./put_aside.ts";
+import { rebuildSuperblocks } from "./format/native/mod.ts";
 
 /** How a pool is repaired. */
 export interface RepairOptions extends PoolPlaces {

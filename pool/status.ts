@@ -4,14 +4,18 @@
  * @module
  */
 
-import type { Component } from "./component.ts";
-import type { PoolCounters } from "./counters.ts";
-import type { DelayedWrites } from "./delayed_writes.ts";
-import type { EvacuationStatus } from "./evacuation_status.ts";
-import { hostWarnings } from "./host_space.ts";
-import type { FormatName, PoolFormat } from "./pool_format.ts";
-import type { FullPolicy, MissingMember, PoolSettings } from "./settings.ts";
-import { passedMarks } from "./watermarks.ts";
+import {
+  type Component,
+  type FullPolicy,
+  hostWarnings,
+  type MissingMember,
+  passedMarks,
+  type PoolCounters,
+  type PoolSettings,
+} from "./core/mod.ts";
+import type { DelayedWrites } from "./io/mod.ts";
+import type { EvacuationStatus } from "./change/mod.ts";
+import type { FormatName, PoolFormat } from "./format/mod.ts";
 
 /** One component. */
 export interface ComponentStatus {

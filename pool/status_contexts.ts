@@ -6,12 +6,10 @@
  * @module
  */
 
-import { Slice } from "../device/mod.ts";
-import type { DelayedWrites } from "./delayed_writes.ts";
-import type { ForwardMap } from "./forward_map.ts";
-import type { PoolFormat } from "./pool_format.ts";
-import type { PoolSettings } from "./settings.ts";
-import { passedMarks } from "./watermarks.ts";
+import { Slice } from "../device/block/mod.ts";
+import type { DelayedWrites } from "./io/mod.ts";
+import { type ForwardMap, passedMarks, type PoolSettings } from "./core/mod.ts";
+import type { PoolFormat } from "./format/mod.ts";
 
 /** Flag of `virstor:chunk`: the chunk has a place. */
 export const CHUNK_MAPPED = 1;

@@ -5,13 +5,16 @@
  * @module
  */
 
-import { FileDevice, isFaithfulName } from "../device/mod.ts";
+import { FileDevice, isFaithfulName } from "../device/file/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
-import type { ComponentLabel } from "./component_label.ts";
-import { poolIdOf, readComponentLabel } from "./component_label.ts";
-import type { Effort } from "./moved_label.ts";
-import { placesOf } from "./places.ts";
-import type { FormatName } from "./pool_format.ts";
+import {
+  type ComponentLabel,
+  type Effort,
+  placesOf,
+  poolIdOf,
+  readComponentLabel,
+} from "./member/mod.ts";
+import type { FormatName } from "./format/mod.ts";
 
 /** Of a directory with more files none is searched for labels thoroughly. */
 const THOROUGH_MAX = 16;

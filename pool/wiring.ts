@@ -5,18 +5,17 @@
  * @module
  */
 
-import type { DeviceCapabilities } from "../device/mod.ts";
-import { abandon } from "../device/mod.ts";
-import { PoolControl } from "./control.ts";
-import { FirstWrites } from "./first_writes.ts";
-import type { ForwardMap } from "./forward_map.ts";
-import { Health } from "./health.ts";
-import { HostSpaces } from "./host_space.ts";
-import type { PoolParts } from "./parts.ts";
-import type { PoolFormat } from "./pool_format.ts";
-import { Releases } from "./releases.ts";
-import type { PoolSettings } from "./settings.ts";
-import { Space } from "./space.ts";
+import { abandon, type DeviceCapabilities } from "../device/block/mod.ts";
+import { PoolControl } from "./change/mod.ts";
+import { FirstWrites, type PoolParts } from "./io/mod.ts";
+import {
+  type ForwardMap,
+  Health,
+  HostSpaces,
+  type PoolSettings,
+} from "./core/mod.ts";
+import type { PoolFormat } from "./format/mod.ts";
+import { Releases, Space } from "./space/mod.ts";
 
 /** The parts, connected. */
 export interface PoolWiring {

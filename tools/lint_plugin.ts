@@ -10,6 +10,54 @@ import { pathToFileURL } from "node:url";
 /** The layers, from the left. A layer imports itself and those before it. */
 const LAYERS = ["errors", "device", "metadata", "pool", "nbd", "cli"] as const;
 
+/**
+ * The rooms: each folder of the layers, and what may be imported there is what
+ * stands before it. What another room may import is what `mod.ts` exports.
+ */
+export const ROOMS: readonly string[] = [
+  "device/linux",
+  "device/leases",
+  "device/block",
+  "device/file",
+  "device",
+  "metadata/common",
+  "metadata/freebsd",
+  "metadata/native",
+  "metadata",
+  "pool/core",
+  "pool/member",
+  "pool/format",
+  "pool/format/freebsd",
+  "pool/format/native",
+  "pool/space",
+  "pool/io",
+  "pool/change",
+  "pool/label",
+  "pool",
+  "nbd/wire",
+  "nbd/server/export",
+  "nbd/server/stream",
+  "nbd/server/tls",
+  "nbd/server/handshake",
+  "nbd/server/transmission",
+  "nbd/server/lanes",
+  "nbd/server",
+  "nbd",
+  "cli/terminal",
+  "cli/registry",
+  "cli/control",
+  "cli/listen",
+  "cli/serve",
+  "cli/commands",
+  "cli",
+];
+
+/** Rooms that only some others may import. */
+const VISITORS: Readonly<Record<string, readonly string[]>> = {
+  "pool/format/native": ["pool", "pool/label"],
+  "pool/format/freebsd": ["pool", "pool/label"],
+};
+
 /** Longer functions do not fit on one screen, nor in one head. */
 const FUNCTION_LINES_MAX = 70;
 
@@ -76,6 +124,9 @@ function relativeFault(
   // The program tells its version, which is written down once.
   if (layer === "cli" && path === "deno.json") return undefined;
   const targetLayer = layerOf(path);
+  if (layer === "nbd" && targetLayer === "pool") {
+    return `"nbd" must not import "${specifier}": it serves any block device`;
+  }
   if (targetLayer !== undefined && rankOf(targetLayer) <= rankOf(layer)) {
     return undefined;
   }
@@ -101,6 +152,101 @@ const layers: Deno.lint.Rule = {
       ExportNamedDeclaration: (node) => check(node, node.source),
       ExportAllDeclaration: (node) => check(node, node.source),
       ImportExpression: (node) => check(node, node.source),
+    };
+  },
+};
+
+/** The room of a file: its folder, from the root. */
+function roomOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+/** What is wrong with an import from another room, or nothing. */
+function roomFault(path: string, target: string): string | undefined {
+  const [room, targetRoom] = [roomOf(path), roomOf(target)];
+  if (targetRoom === "" || room === targetRoom) return undefined;
+  const [layer, targetLayer] = [layerOf(path), layerOf(target)];
+  if (layer === undefined || targetLayer === undefined) return undefined;
+  // Imports to the right are found by another rule.
+  if (rankOf(targetLayer) > rankOf(layer)) return undefined;
+  if (!target.endsWith("/mod.ts")) {
+    return `"${target}" is inside another room: import what ` +
+      `"${targetRoom}/mod.ts" exports`;
+  }
+  const [rank, targetRank] = [ROOMS.indexOf(room), ROOMS.indexOf(targetRoom)];
+  if (rank < 0 || targetRank < 0) {
+    return `"${rank < 0 ? room : targetRoom}" is no room: give it a place in ` +
+      "the list of tools/lint_plugin.ts";
+  }
+  if (targetRank > rank) {
+    return `"${room}" must not import "${targetRoom}": rooms import what ` +
+      "stands before them in the list of tools/lint_plugin.ts";
+  }
+  const visitors = VISITORS[targetRoom];
+  if (visitors === undefined || visitors.includes(room)) return undefined;
+  return `"${room}" must not import "${targetRoom}": only ` +
+    `${visitors.map((each) => `"${each}"`).join(", ")} may`;
+}
+
+const rooms: Deno.lint.Rule = {
+  create(context) {
+    const address = addressOf(context.filename);
+    const path = pathFromRoot(address) ?? "";
+    function check(
+      node: Deno.lint.Node,
+      source: Deno.lint.Expression | null | undefined,
+    ): void {
+      if (source?.type !== "Literal" || typeof source.value !== "string") {
+        return;
+      }
+      if (!/^\.{1,2}\//.test(source.value)) return;
+      const target = pathFromRoot(new URL(source.value, address).href) ?? "";
+      const message = roomFault(path, target);
+      if (message !== undefined) context.report({ node, message });
+    }
+    return {
+      ImportDeclaration: (node) => check(node, node.source),
+      ExportNamedDeclaration: (node) => check(node, node.source),
+      ExportAllDeclaration: (node) => check(node, node.source),
+      ImportExpression: (node) => check(node, node.source),
+    };
+  },
+};
+
+/** What makes native calls, by the runtime's name or by ours. */
+const NATIVE_CALLS: Readonly<Record<string, readonly string[]>> = {
+  dlopen: ["device/linux"],
+  UnsafePointer: ["device/linux"],
+  UnsafePointerView: ["device/linux"],
+  UnsafeFnPointer: ["device/linux"],
+  UnsafeCallback: ["device/linux"],
+  NativeSockets: ["device/linux", "nbd/server/stream", "nbd/server/lanes"],
+};
+
+const nativeCalls: Deno.lint.Rule = {
+  create(context) {
+    const path = pathFromRoot(addressOf(context.filename)) ?? "";
+    if (layerOf(path) === undefined) return {};
+    function check(node: Deno.lint.Node, name: string): void {
+      const rooms = NATIVE_CALLS[name];
+      if (rooms === undefined || rooms.includes(roomOf(path))) return;
+      context.report({
+        node,
+        message: `"${name}" makes native calls: only ` +
+          `${rooms.map((each) => `"${each}"`).join(", ")} may use it`,
+      });
+    }
+    return {
+      MemberExpression(node) {
+        const { object, property } = node;
+        if (object.type !== "Identifier" || object.name !== "Deno") return;
+        if (property.type === "Identifier") check(node, property.name);
+      },
+      ImportSpecifier(node) {
+        if (node.imported.type === "Identifier") {
+          check(node, node.imported.name);
+        }
+      },
     };
   },
 };
@@ -227,6 +373,8 @@ const plugin: Deno.lint.Plugin = {
   name: "virstor",
   rules: {
     layers,
+    rooms,
+    "native-calls": nativeCalls,
     "function-length": functionLength,
     "private-members": privateMembers,
     "top-level-functions": topLevelFunctions,

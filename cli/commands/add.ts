@@ -6,15 +6,27 @@
 
 import { counted, printable } from "../../errors.ts";
 import { openPool } from "../../pool/mod.ts";
-import { addComponents } from "../change_pool.ts";
-import type { Environment, Invocation } from "../command.ts";
-import { callServer } from "../control_client.ts";
-import type { AddAnswer, AddRequest } from "../control_protocol.ts";
-import { EXIT_OK } from "../exit_code.ts";
-import { refuseKnownComponents } from "../known_component.ts";
-import { absolutePaths, withComponents } from "../locate.ts";
-import { print, printWarnings, withProgress } from "../output.ts";
-import { formatSize, parseSize } from "../size.ts";
+import {
+  type AddAnswer,
+  addComponents,
+  type AddRequest,
+  callServer,
+} from "../control/mod.ts";
+import {
+  type Environment,
+  EXIT_OK,
+  formatSize,
+  type Invocation,
+  parseSize,
+  print,
+  printWarnings,
+  withProgress,
+} from "../terminal/mod.ts";
+import {
+  absolutePaths,
+  refuseKnownComponents,
+  withComponents,
+} from "../registry/mod.ts";
 
 /**
  * Adds components to a pool, through its server if it is served.

@@ -4,13 +4,21 @@
  * @module
  */
 
-import { checkComponents, type Finding } from "../../pool/mod.ts";
-import type { Environment, Invocation } from "../command.ts";
-import { callServer } from "../control_client.ts";
-import { EXIT_DAMAGED, EXIT_OK } from "../exit_code.ts";
-import { findingText, isMissing } from "../finding_text.ts";
-import { withComponents } from "../locate.ts";
-import { print, printJson, withProgress } from "../output.ts";
+import { checkComponents } from "../../pool/mod.ts";
+import type { Finding } from "../../pool/core/mod.ts";
+import {
+  type Environment,
+  EXIT_DAMAGED,
+  EXIT_OK,
+  findingText,
+  type Invocation,
+  isMissing,
+  print,
+  printJson,
+  withProgress,
+} from "../terminal/mod.ts";
+import { callServer } from "../control/mod.ts";
+import { withComponents } from "../registry/mod.ts";
 
 /**
  * Checks a pool, through its server if it is served, and prints what it finds.

@@ -5,12 +5,15 @@
  */
 
 import { printable } from "../../errors.ts";
-import { clearLabels } from "../../pool/mod.ts";
-import type { Environment, Invocation } from "../command.ts";
-import { EXIT_OK } from "../exit_code.ts";
-import { absolutePaths } from "../locate.ts";
-import { print, withProgress } from "../output.ts";
-import { forgetComponents } from "../registry.ts";
+import { clearLabels } from "../../pool/label/mod.ts";
+import {
+  type Environment,
+  EXIT_OK,
+  type Invocation,
+  print,
+  withProgress,
+} from "../terminal/mod.ts";
+import { absolutePaths, forgetComponents } from "../registry/mod.ts";
 
 /**
  * Clears the labels of components and forgets them.

@@ -6,15 +6,24 @@
 
 import { ensureDir } from "@std/fs";
 import { join, relative, resolve } from "node:path";
-import { labelPool, taste } from "../../pool/mod.ts";
-import { DEFAULT_ADDRESS, parseListenAddress } from "../address.ts";
-import type { Environment, Invocation } from "../command.ts";
-import type { StatusReport } from "../control_protocol.ts";
-import { print, printNotices } from "../output.ts";
-import { prepareRegistry, readRegistry, registerPool } from "../registry.ts";
-import { plainConduct, servePools } from "../service.ts";
-import { formatSize } from "../size.ts";
-import { statusText } from "../status_text.ts";
+import { labelPool } from "../../pool/label/mod.ts";
+import { taste } from "../../pool/mod.ts";
+import { DEFAULT_ADDRESS, parseListenAddress } from "../listen/mod.ts";
+import {
+  type Environment,
+  formatSize,
+  type Invocation,
+  print,
+  printNotices,
+} from "../terminal/mod.ts";
+import type { StatusReport } from "../control/mod.ts";
+import {
+  prepareRegistry,
+  readRegistry,
+  registerPool,
+} from "../registry/mod.ts";
+import { plainConduct, servePools } from "../serve/mod.ts";
+import { statusText } from "./status_text.ts";
 
 /** What the pool is called. */
 const NAME = "demo";

@@ -6,13 +6,18 @@
 
 import { counted, printable, VirstorError } from "../../errors.ts";
 import { resolve } from "node:path";
-import { type ComponentLabel, readLabel } from "../../pool/mod.ts";
-import type { Environment, Invocation } from "../command.ts";
-import { EXIT_OK } from "../exit_code.ts";
-import { knownSizeText } from "../known_component.ts";
-import { print, printJson } from "../output.ts";
-import { exactSize } from "../size.ts";
-import { textPairs } from "../text_table.ts";
+import type { ComponentLabel } from "../../pool/member/mod.ts";
+import { readLabel } from "../../pool/mod.ts";
+import {
+  type Environment,
+  exactSize,
+  EXIT_OK,
+  type Invocation,
+  print,
+  printJson,
+  textPairs,
+} from "../terminal/mod.ts";
+import { knownSizeText } from "../registry/mod.ts";
 
 /** What a label of one format says. */
 type LabelOf<Format extends ComponentLabel["format"]> = Extract<

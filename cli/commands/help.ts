@@ -4,11 +4,15 @@
  * @module
  */
 
-import type { Environment, Invocation } from "../command.ts";
-import { EXIT_OK } from "../exit_code.ts";
-import { commandHelp, generalHelp } from "../help.ts";
-import { print } from "../output.ts";
-import { UsageError } from "../usage_error.ts";
+import {
+  commandHelp,
+  type Environment,
+  EXIT_OK,
+  generalHelp,
+  type Invocation,
+  print,
+  UsageError,
+} from "../terminal/mod.ts";
 
 /**
  * Prints the help of virstor, or of the commands that are named.

@@ -5,21 +5,29 @@
  */
 
 import { counted, VirstorError } from "../../errors.ts";
+import type { FormatName } from "../../pool/format/mod.ts";
+import { labelPool, type LabelResult } from "../../pool/label/mod.ts";
+import { taste } from "../../pool/mod.ts";
 import {
-  type FormatName,
-  labelPool,
-  type LabelResult,
-  taste,
-} from "../../pool/mod.ts";
-import type { Environment, Invocation } from "../command.ts";
-import { EXIT_OK } from "../exit_code.ts";
-import { refuseKnownComponents } from "../known_component.ts";
-import { absolutePaths } from "../locate.ts";
-import { print, printNotices, printWarnings, withProgress } from "../output.ts";
-import { prepareRegistry, readRegistry, registerPool } from "../registry.ts";
-import { formatSize, parseSize } from "../size.ts";
-import { textTable } from "../text_table.ts";
-import { UsageError } from "../usage_error.ts";
+  type Environment,
+  EXIT_OK,
+  formatSize,
+  type Invocation,
+  parseSize,
+  print,
+  printNotices,
+  printWarnings,
+  textTable,
+  UsageError,
+  withProgress,
+} from "../terminal/mod.ts";
+import {
+  absolutePaths,
+  prepareRegistry,
+  readRegistry,
+  refuseKnownComponents,
+  registerPool,
+} from "../registry/mod.ts";
 
 /**
  * Makes a pool of files and registers it.

@@ -4,13 +4,18 @@
  * @module
  */
 
-import type { Environment, Invocation } from "../command.ts";
-import { EXIT_OK } from "../exit_code.ts";
-import { print, printJson, withProgress } from "../output.ts";
-import { surveyedState } from "../pool_state.ts";
-import { formatSize } from "../size.ts";
-import { surveyAll, type SurveyedPool } from "../survey.ts";
-import { textPairs } from "../text_table.ts";
+import {
+  type Environment,
+  EXIT_OK,
+  formatSize,
+  type Invocation,
+  print,
+  printJson,
+  textPairs,
+  withProgress,
+} from "../terminal/mod.ts";
+import { surveyedState } from "./pool_state.ts";
+import { surveyAll, type SurveyedPool } from "./survey.ts";
 
 /**
  * Lists the pools that are known, or those of them that are named.

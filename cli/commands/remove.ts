@@ -6,23 +6,33 @@
  */
 
 import { counted, isOrAre, printable, VirstorError } from "../../errors.ts";
+import { openPool, type Pool, type PoolOptions } from "../../pool/mod.ts";
+import type { RemovePlan } from "../../pool/change/mod.ts";
 import {
-  openPool,
-  type Pool,
-  type PoolOptions,
-  type RemovePlan,
-} from "../../pool/mod.ts";
-import { registerOpenPool, SERVED_EVACUATION_RATE } from "../change_pool.ts";
-import type { Environment, Invocation } from "../command.ts";
-import { callServer } from "../control_client.ts";
-import { forgetRate, rememberRate } from "../evacuation_rate.ts";
-import { EXIT_CODES, EXIT_OK } from "../exit_code.ts";
-import { absolutePaths, withComponents } from "../locate.ts";
-import { print, printJson, withProgress } from "../output.ts";
-import { obeySignals } from "../signals.ts";
-import { formatSize, parseSize } from "../size.ts";
-import { UsageError } from "../usage_error.ts";
-import { waitForRemoval } from "../wait_for_removal.ts";
+  callServer,
+  registerOpenPool,
+  SERVED_EVACUATION_RATE,
+} from "../control/mod.ts";
+import {
+  type Environment,
+  EXIT_CODES,
+  EXIT_OK,
+  formatSize,
+  type Invocation,
+  obeySignals,
+  parseSize,
+  print,
+  printJson,
+  UsageError,
+  withProgress,
+} from "../terminal/mod.ts";
+import {
+  absolutePaths,
+  forgetRate,
+  rememberRate,
+  withComponents,
+} from "../registry/mod.ts";
+import { waitForRemoval } from "./wait_for_removal.ts";
 
 /** What is asked, and of which pool. */
 interface Removal {

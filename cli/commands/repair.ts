@@ -5,14 +5,27 @@
  */
 
 import { messageOf, VirstorError } from "../../errors.ts";
-import { type Finding, repairComponents } from "../../pool/mod.ts";
-import type { Environment, Invocation } from "../command.ts";
-import { callServer } from "../control_client.ts";
-import { EXIT_DAMAGED, EXIT_OK } from "../exit_code.ts";
-import { findingText, isMissing } from "../finding_text.ts";
-import { absolutePaths, withComponents } from "../locate.ts";
-import { print, printJson, printNotices, withProgress } from "../output.ts";
-import { registeredSize, updatePool } from "../registry.ts";
+import type { Finding } from "../../pool/core/mod.ts";
+import { repairComponents } from "../../pool/mod.ts";
+import {
+  type Environment,
+  EXIT_DAMAGED,
+  EXIT_OK,
+  findingText,
+  type Invocation,
+  isMissing,
+  print,
+  printJson,
+  printNotices,
+  withProgress,
+} from "../terminal/mod.ts";
+import { callServer } from "../control/mod.ts";
+import {
+  absolutePaths,
+  registeredSize,
+  updatePool,
+  withComponents,
+} from "../registry/mod.ts";
 
 /**
  * Repairs a stopped pool, or tells what would be repaired.

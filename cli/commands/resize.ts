@@ -5,14 +5,24 @@
  */
 
 import { openPool } from "../../pool/mod.ts";
-import { registerOpenPool, resizeDisk } from "../change_pool.ts";
-import type { Environment, Invocation } from "../command.ts";
-import { callServer } from "../control_client.ts";
-import type { ResizeRequest, ResizeResult } from "../control_protocol.ts";
-import { EXIT_OK } from "../exit_code.ts";
-import { withComponents } from "../locate.ts";
-import { print, printNotices, withProgress } from "../output.ts";
-import { exactSize, parseSize } from "../size.ts";
+import {
+  callServer,
+  registerOpenPool,
+  resizeDisk,
+  type ResizeRequest,
+  type ResizeResult,
+} from "../control/mod.ts";
+import {
+  type Environment,
+  exactSize,
+  EXIT_OK,
+  type Invocation,
+  parseSize,
+  print,
+  printNotices,
+  withProgress,
+} from "../terminal/mod.ts";
+import { withComponents } from "../registry/mod.ts";
 
 /**
  * Resizes the disk of a pool, through its server if it is served.

@@ -4,12 +4,19 @@
  * @module
  */
 
-import type { Environment, Invocation } from "../command.ts";
-import { absolutePaths, assignComponents } from "../locate.ts";
-import { setLogStyle } from "../output.ts";
-import { conductOf, logStyleOf, poolOptionsOf } from "../serve_options.ts";
-import { servePools } from "../service.ts";
-import { UsageError } from "../usage_error.ts";
+import {
+  type Environment,
+  type Invocation,
+  setLogStyle,
+  UsageError,
+} from "../terminal/mod.ts";
+import { absolutePaths, assignComponents } from "../registry/mod.ts";
+import {
+  conductOf,
+  logStyleOf,
+  poolOptionsOf,
+  servePools,
+} from "../serve/mod.ts";
 
 /**
  * Serves pools until they are stopped.

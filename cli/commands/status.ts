@@ -5,14 +5,20 @@
  */
 
 import { printable } from "../../errors.ts";
-import type { Environment, Invocation } from "../command.ts";
-import { EXIT_OK } from "../exit_code.ts";
-import { print, printError, printJson, withProgress } from "../output.ts";
-import { stateWords, surveyedState } from "../pool_state.ts";
-import { formatSize } from "../size.ts";
-import { percent, statusText } from "../status_text.ts";
-import { surveyAll, type SurveyedPool, surveyPool } from "../survey.ts";
-import { textTable } from "../text_table.ts";
+import {
+  type Environment,
+  EXIT_OK,
+  formatSize,
+  type Invocation,
+  print,
+  printError,
+  printJson,
+  textTable,
+  withProgress,
+} from "../terminal/mod.ts";
+import { stateWords, surveyedState } from "./pool_state.ts";
+import { percent, statusText } from "./status_text.ts";
+import { surveyAll, type SurveyedPool, surveyPool } from "./survey.ts";
 
 /**
  * Shows how pools do: the named ones in full, or a line for each known one.

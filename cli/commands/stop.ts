@@ -5,10 +5,16 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import type { Environment, Invocation } from "../command.ts";
-import { callServer } from "../control_client.ts";
-import { EXIT_CODES, EXIT_OK } from "../exit_code.ts";
-import { print, printError, withProgress } from "../output.ts";
+import {
+  type Environment,
+  EXIT_CODES,
+  EXIT_OK,
+  type Invocation,
+  print,
+  printError,
+  withProgress,
+} from "../terminal/mod.ts";
+import { callServer } from "../control/mod.ts";
 
 /**
  * Stops served pools, one after the other, also if one of them cannot be.

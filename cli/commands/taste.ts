@@ -6,20 +6,23 @@
 
 import { counted, printable, VirstorError } from "../../errors.ts";
 import { taste, type TastedPool, type TasteReport } from "../../pool/mod.ts";
-import type { Environment, Invocation } from "../command.ts";
-import { EXIT_OK } from "../exit_code.ts";
-import { knownSizeText } from "../known_component.ts";
-import { absolutePaths } from "../locate.ts";
 import {
+  type Environment,
+  EXIT_OK,
+  type Invocation,
   print,
   printError,
   printJson,
   printNotices,
   withProgress,
-} from "../output.ts";
-import { passedOverNotices } from "../passed_over.ts";
-import { readRegistry } from "../registry.ts";
-import { registerTasted } from "../register_tasted.ts";
+} from "../terminal/mod.ts";
+import {
+  absolutePaths,
+  knownSizeText,
+  passedOverNotices,
+  readRegistry,
+  registerTasted,
+} from "../registry/mod.ts";
 
 /**
  * Looks for components and registers the pools that they make. A pool of

@@ -9,10 +9,10 @@
  * @module
  */
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { addComponents } from "../../cli/change_pool.ts";
-import { isMissing } from "../../cli/finding_text.ts";
-import { withComponents } from "../../cli/locate.ts";
-import { registerPool } from "../../cli/registry.ts";
+import { addComponents } from "../../cli/control/change_pool.ts";
+import { isMissing } from "../../cli/terminal/finding_text.ts";
+import { withComponents } from "../../cli/registry/locate.ts";
+import { registerPool } from "../../cli/registry/registry.ts";
 import { VirstorError } from "../../errors.ts";
 import {
   checkComponents,

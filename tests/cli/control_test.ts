@@ -6,10 +6,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { request } from "node:http";
 import { dirname } from "node:path";
-import { callServer } from "../../cli/control_client.ts";
-import type { ControlHandlers } from "../../cli/control_protocol.ts";
-import { ControlServer } from "../../cli/control_server.ts";
-import { controlSocketPath } from "../../cli/state_directory.ts";
+import { callServer } from "../../cli/control/control_client.ts";
+import type { ControlHandlers } from "../../cli/control/control_protocol.ts";
+import { ControlServer } from "../../cli/serve/control_server.ts";
+import { controlSocketPath } from "../../cli/registry/state_directory.ts";
 import { VirstorError } from "../../errors.ts";
 import { makeScratch, type Scratch } from "../helpers/scratch.ts";
 

@@ -7,9 +7,12 @@
  */
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import config from "../../deno.json" with { type: "json" };
-import { parseCommand } from "../../cli/arguments.ts";
-import { COMMANDS } from "../../cli/command_table.ts";
-import { EXIT_CODE_MEANINGS, EXIT_CODES } from "../../cli/exit_code.ts";
+import { parseCommand } from "../../cli/terminal/arguments.ts";
+import { COMMANDS } from "../../cli/commands/command_table.ts";
+import {
+  EXIT_CODE_MEANINGS,
+  EXIT_CODES,
+} from "../../cli/terminal/exit_code.ts";
 import { Workspace } from "../helpers/virstor.ts";
 
 const GOLDEN = new URL("./testdata/help.txt", import.meta.url);

@@ -4,8 +4,8 @@
  * @module
  */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { AllowList } from "../../cli/allow_list.ts";
-import { UsageError } from "../../cli/usage_error.ts";
+import { AllowList } from "../../cli/listen/allow_list.ts";
+import { UsageError } from "../../cli/terminal/usage_error.ts";
 import { BusyClient } from "../helpers/busy_client.ts";
 import { pattern } from "../helpers/scratch.ts";
 import { BLOCK, makeSmallPool, serve, statusOf } from "./served.ts";

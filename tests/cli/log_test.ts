@@ -5,7 +5,10 @@
  */
 import { assertEquals, assertMatch } from "@std/assert";
 import { BusyClient } from "../helpers/busy_client.ts";
-import { EVENT_LEVELS, type EventName } from "../../cli/event_levels.ts";
+import {
+  EVENT_LEVELS,
+  type EventName,
+} from "../../cli/terminal/event_levels.ts";
 import { NBD } from "../helpers/nbd_client.ts";
 import {
   BLOCK,

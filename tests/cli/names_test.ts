@@ -6,7 +6,10 @@
  */
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { basename } from "node:path";
-import { controlSocketPath, registryPath } from "../../cli/state_directory.ts";
+import {
+  controlSocketPath,
+  registryPath,
+} from "../../cli/registry/state_directory.ts";
 import { BusyClient } from "../helpers/busy_client.ts";
 import { pattern } from "../helpers/scratch.ts";
 import { Workspace } from "../helpers/virstor.ts";

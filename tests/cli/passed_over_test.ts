@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { passedOverNotices } from "../../cli/passed_over.ts";
+import { passedOverNotices } from "../../cli/registry/passed_over.ts";
 import { MIB } from "../helpers/scratch.ts";
 import { Workspace } from "../helpers/virstor.ts";
 

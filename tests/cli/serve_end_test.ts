@@ -116,7 +116,7 @@ Deno.test("virstor serve --run ends the command when it is stopped", async () =>
 });
 
 Deno.test("RunningCommand says what it lacks without the right to run", async () => {
-  const module = new URL("../../cli/run_command.ts", import.meta.url);
+  const module = new URL("../../cli/serve/run_command.ts", import.meta.url);
   const { stdout } = await new Deno.Command(Deno.execPath(), {
     args: [
       "eval",

@@ -8,7 +8,7 @@ import { BusyClient } from "../helpers/busy_client.ts";
 import { assertFreebsd } from "../helpers/freebsd_checker.ts";
 import { NBD, NbdClient } from "../helpers/nbd_client.ts";
 import { MIB, pattern } from "../helpers/scratch.ts";
-import type { StatusReport } from "../../cli/control_protocol.ts";
+import type { StatusReport } from "../../cli/control/control_protocol.ts";
 import type { Workspace } from "../helpers/virstor.ts";
 import {
   assertSound,

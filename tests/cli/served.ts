@@ -5,7 +5,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import type { StatusReport } from "../../cli/control_protocol.ts";
+import type { StatusReport } from "../../cli/control/control_protocol.ts";
 import type { BusyClient } from "../helpers/busy_client.ts";
 import { pattern } from "../helpers/scratch.ts";
 import { Server, Workspace } from "../helpers/virstor.ts";

@@ -5,9 +5,13 @@
  */
 import { assertEquals, assertThrows } from "@std/assert";
 import { VirstorError } from "../../errors.ts";
-import { formatSeconds, formatSize, parseSize } from "../../cli/size.ts";
-import { textTable } from "../../cli/text_table.ts";
-import { UsageError } from "../../cli/usage_error.ts";
+import {
+  formatSeconds,
+  formatSize,
+  parseSize,
+} from "../../cli/terminal/size.ts";
+import { textTable } from "../../cli/terminal/text_table.ts";
+import { UsageError } from "../../cli/terminal/usage_error.ts";
 
 Deno.test("parseSize() takes K M G T P, also as KiB, MiB, ...", () => {
   const sizes: Record<string, number> = {

@@ -6,7 +6,7 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { exists } from "@std/fs";
 import { fileURLToPath } from "node:url";
-import { inheritListener } from "../../cli/inherited_listener.ts";
+import { inheritListener } from "../../cli/listen/inherited_listener.ts";
 import { VirstorError } from "../../errors.ts";
 import { BusyClient } from "../helpers/busy_client.ts";
 import { NBD, type NbdAddress, NbdClient } from "../helpers/nbd_client.ts";

@@ -6,8 +6,8 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { cutText, padText, textWidth } from "../../cli/text_width.ts";
-import { textTable } from "../../cli/text_table.ts";
+import { cutText, padText, textWidth } from "../../cli/terminal/text_width.ts";
+import { textTable } from "../../cli/terminal/text_table.ts";
 import { peerPath, peerTest } from "../helpers/peers.ts";
 import { Workspace } from "../helpers/virstor.ts";
 

@@ -5,7 +5,7 @@
  * @module
  */
 import { assertEquals } from "@std/assert";
-import { COMMANDS } from "../../cli/command_table.ts";
+import { COMMANDS } from "../../cli/commands/command_table.ts";
 import { Workspace } from "../helpers/virstor.ts";
 
 /** What is typed, and what is answered. */

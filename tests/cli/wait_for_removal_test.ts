@@ -5,7 +5,7 @@
  * @module
  */
 import { assertEquals, assertRejects } from "@std/assert";
-import { waitForRemoval } from "../../cli/wait_for_removal.ts";
+import { waitForRemoval } from "../../cli/commands/wait_for_removal.ts";
 import { VirstorError } from "../../errors.ts";
 import type { PoolStatus } from "../../pool/mod.ts";
 import { makeScratch, openSmallPool } from "../helpers/scratch.ts";

@@ -5,26 +5,30 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type {
-  BlockDevice,
-  WriteOptions,
-  WriteZeroesOptions,
-} from "../../device/mod.ts";
 import {
+  type BlockDevice,
   createSparseFile,
   FileDevice,
   MemoryDevice,
   SliceDevice,
+  type WriteOptions,
+  type WriteZeroesOptions,
 } from "../../device/mod.ts";
 import { NbdServer, trackDescriptors } from "../../nbd/mod.ts";
-import { labelPool, openPool } from "../../pool/mod.ts";
-import type { FormatName, Pool } from "../../pool/mod.ts";
-import { NBD, NbdClient } from "../helpers/nbd_client.ts";
-import type { RawRequest } from "../helpers/nbd_client.ts";
-import type { Scratch } from "../helpers/scratch.ts";
-import { MIB, SMALL_CHUNK } from "../helpers/scratch.ts";
-import type { Disk, LocalDisk } from "./battery.ts";
-import { testConformance, testLocalConformance } from "./battery.ts";
+import {
+  type FormatName,
+  labelPool,
+  openPool,
+  type Pool,
+} from "../../pool/mod.ts";
+import { NBD, NbdClient, type RawRequest } from "../helpers/nbd_client.ts";
+import { MIB, type Scratch, SMALL_CHUNK } from "../helpers/scratch.ts";
+import {
+  type Disk,
+  type LocalDisk,
+  testConformance,
+  testLocalConformance,
+} from "./battery.ts";
 
 const SIZE = 16 * MIB;
 

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { callServer } from "../../cli/control_client.ts";
-import type { StatusReport } from "../../cli/control_protocol.ts";
+import { callServer } from "../../cli/control/control_client.ts";
+import type { StatusReport } from "../../cli/control/control_protocol.ts";
 import {
   DENSE_BYTES,
   GOOD_BYTES,

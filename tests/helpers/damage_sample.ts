@@ -10,15 +10,18 @@ import { Buffer } from "node:buffer";
 import {
   encodeSuperblock,
   nativeGeometry,
+  type Superblock,
   superblockPosition,
 } from "../../metadata/mod.ts";
-import type { Superblock } from "../../metadata/mod.ts";
-import type { Finding, OpenDevice, Pool } from "../../pool/mod.ts";
-import { openPool } from "../../pool/mod.ts";
+import {
+  type Finding,
+  type OpenDevice,
+  openPool,
+  type Pool,
+} from "../../pool/mod.ts";
 import { PAGE_BYTES, SLOT_BYTES } from "./native_raw.ts";
 import { PAGE_ENTRIES, PAGE_SLOTS } from "./damage.ts";
-import { pattern, readBytes } from "./scratch.ts";
-import type { Scratch } from "./scratch.ts";
+import { pattern, readBytes, type Scratch } from "./scratch.ts";
 import { Snapshot } from "./stopping_device.ts";
 
 /** Bytes of a chunk. */

@@ -8,11 +8,12 @@
 
 import { AssertionError } from "@std/assert";
 import fs from "node:fs";
-import type { RawEntry, RawLabel } from "./freebsd_raw.ts";
 import {
   ENTRY_BYTES,
   LABEL_BYTES,
   LABEL_TABLE,
+  type RawEntry,
+  type RawLabel,
   readEntries,
   readSector,
   SECTOR_BYTES,

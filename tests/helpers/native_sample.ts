@@ -12,17 +12,15 @@ import {
   pickSlot,
   sealPage,
   setEntry,
+  type Superblock,
   TABLE_SLOTS_SIZE,
   tableSlotPosition,
 } from "../../metadata/mod.ts";
-import type { Superblock } from "../../metadata/mod.ts";
 import { readLabel } from "../../pool/mod.ts";
 import { readAt, writeAt } from "./freebsd_raw.ts";
 import { PAGE_BYTES } from "./native_raw.ts";
-import { openSmallPool } from "./scratch.ts";
-import type { Scratch } from "./scratch.ts";
-import { writeChunk } from "./small_pools.ts";
-import type { Content } from "./small_pools.ts";
+import { openSmallPool, type Scratch } from "./scratch.ts";
+import { type Content, writeChunk } from "./small_pools.ts";
 
 /** A stopped pool of three: 5 chunks on c0, 3 on c1, none of 7 on c2. */
 export interface NativeSample {

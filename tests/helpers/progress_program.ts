@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { withProgress } from "../../cli/output.ts";
+import { withProgress } from "../../cli/terminal/output.ts";
 
 const done = Promise.withResolvers<void>();
 await withProgress("Evacuating \u4ed3\u5e93", done.promise, () => {

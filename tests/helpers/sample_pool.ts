@@ -5,13 +5,10 @@
  */
 
 import { assert } from "@std/assert";
-import { labelPool, openPool } from "../../pool/mod.ts";
-import type { Finding } from "../../pool/mod.ts";
+import { type Finding, labelPool, openPool } from "../../pool/mod.ts";
 import { assertFreebsd } from "./freebsd_checker.ts";
-import { MIB, SMALL_CHUNK } from "./scratch.ts";
-import type { Scratch } from "./scratch.ts";
-import { writeChunk } from "./small_pools.ts";
-import type { Content } from "./small_pools.ts";
+import { MIB, type Scratch, SMALL_CHUNK } from "./scratch.ts";
+import { type Content, writeChunk } from "./small_pools.ts";
 import { Snapshot } from "./stopping_device.ts";
 
 /** A pool of format 1 of a, b and c: a is full, b holds three chunks, c none. */

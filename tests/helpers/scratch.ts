@@ -4,14 +4,15 @@
  * @module
  */
 
-import type {
-  FormatName,
-  LabelOptions,
-  Pool,
-  PoolEvent,
-  PoolOptions,
+import {
+  type FormatName,
+  type LabelOptions,
+  labelPool,
+  openPool,
+  type Pool,
+  type PoolEvent,
+  type PoolOptions,
 } from "../../pool/mod.ts";
-import { labelPool, openPool } from "../../pool/mod.ts";
 
 /** 1 KiB. */
 export const KIB = 1024;

@@ -7,17 +7,15 @@
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { VirstorError } from "../../errors.ts";
-import type { ErrorCode } from "../../errors.ts";
-import { checkComponents } from "../../pool/mod.ts";
-import type { FormatName, Pool } from "../../pool/mod.ts";
+import { type ErrorCode, VirstorError } from "../../errors.ts";
+import { checkComponents, type FormatName, type Pool } from "../../pool/mod.ts";
 import { assertFreebsd } from "./freebsd_checker.ts";
-import type { Scratch } from "./scratch.ts";
 import {
   FORMATS,
   makeScratch,
   pattern,
   readBytes,
+  type Scratch,
   SMALL_CHUNK,
 } from "./scratch.ts";
 import { eventually } from "./patience.ts";

@@ -7,14 +7,14 @@
  */
 
 import { Buffer } from "node:buffer";
-import { FileDevice } from "../../device/mod.ts";
-import type {
-  Completion,
-  DeviceCapabilities,
-  Extent,
-  FlushObserver,
-  WriteOptions,
-  WriteZeroesOptions,
+import {
+  type Completion,
+  type DeviceCapabilities,
+  type Extent,
+  FileDevice,
+  type FlushObserver,
+  type WriteOptions,
+  type WriteZeroesOptions,
 } from "../../device/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import type { ComponentDevice, OpenDevice } from "../../pool/mod.ts";

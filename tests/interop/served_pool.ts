@@ -5,7 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type { StatusReport } from "../../cli/control_protocol.ts";
+import type { StatusReport } from "../../cli/control/control_protocol.ts";
 import type { FormatName } from "../../pool/mod.ts";
 import { assertFreebsd } from "../helpers/freebsd_checker.ts";
 import { peerPath } from "../helpers/peers.ts";

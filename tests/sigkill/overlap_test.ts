@@ -16,10 +16,12 @@ import { basename } from "node:path";
 import { VirstorError } from "../../errors.ts";
 import type { PoolStatus } from "../../pool/mod.ts";
 import { MIB } from "../interop/served_pool.ts";
-import type { MemberState } from "../simulation/members_model.ts";
-import { MembersModel } from "../simulation/members_model.ts";
-import type { Outcome, Setting } from "../simulation/register.ts";
-import { Register } from "../simulation/register.ts";
+import { MembersModel, type MemberState } from "../simulation/members_model.ts";
+import {
+  type Outcome,
+  Register,
+  type Setting,
+} from "../simulation/register.ts";
 import { COMPONENT_BYTES, newSeed, roundsOf, say, Victim } from "./victim.ts";
 
 /** Rounds with a kill in the middle of overlapping commands. */

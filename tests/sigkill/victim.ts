@@ -6,11 +6,19 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { callServer } from "../../cli/control_client.ts";
-import type { ControlCall, ControlCalls } from "../../cli/control_protocol.ts";
+import { callServer } from "../../cli/control/control_client.ts";
+import type {
+  ControlCall,
+  ControlCalls,
+} from "../../cli/control/control_protocol.ts";
 import { VirstorError } from "../../errors.ts";
-import { checkComponents, openPool } from "../../pool/mod.ts";
-import type { FormatName, Pool, PoolStatus } from "../../pool/mod.ts";
+import {
+  checkComponents,
+  type FormatName,
+  openPool,
+  type Pool,
+  type PoolStatus,
+} from "../../pool/mod.ts";
 import { assertFreebsd } from "../helpers/freebsd_checker.ts";
 import { readBytes } from "../helpers/scratch.ts";
 import { CHUNK, delay, MIB, ServedPool } from "../interop/served_pool.ts";

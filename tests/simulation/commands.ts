@@ -4,8 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
-import type { ErrorCode } from "../../errors.ts";
+import { type ErrorCode, VirstorError } from "../../errors.ts";
 import type { RemoveResult } from "../../pool/mod.ts";
 import type { MemberState } from "./members_model.ts";
 import type { Outcome } from "./register.ts";

@@ -7,10 +7,8 @@
 import type { FormatName } from "../../pool/mod.ts";
 import { Random } from "./random.ts";
 import type { SkipsFlush, Survivors } from "./simulated_disk.ts";
-import type { Step } from "./steps.ts";
-import { FREEBSD_STEPS, NATIVE_STEPS } from "./steps.ts";
-import { World } from "./world.ts";
-import type { WorldOptions } from "./world.ts";
+import { FREEBSD_STEPS, NATIVE_STEPS, type Step } from "./steps.ts";
+import { World, type WorldOptions } from "./world.ts";
 
 /** What survives a cut; chance decides several times. */
 const FATES: readonly Survivors[] = ["all", "none", "some", "some", "some"];

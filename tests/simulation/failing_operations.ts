@@ -11,8 +11,7 @@ import { Random } from "./random.ts";
 import type { Fault } from "./simulated_disk.ts";
 import type { Step } from "./steps.ts";
 import { turn } from "./turns.ts";
-import { World } from "./world.ts";
-import type { WorldOptions } from "./world.ts";
+import { World, type WorldOptions } from "./world.ts";
 
 const KINDS: readonly Fault["kind"][] = ["change", "flush", "read", "full"];
 /** What comes after the step: a pool that has not failed has to go on. */

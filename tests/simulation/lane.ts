@@ -1,6 +1,6 @@
 /**
  * A lane of a simulated world: it reads and writes chunks under real leases,
- * and asks the pool for everything else, as `nbd/lane.ts` does.
+ * and asks the pool for everything else, as `nbd/server/lanes/lane.ts` does.
  *
  * A lane is a thread of its own, and this one is not. So one read or write
  * under a lease happens at once, and anything may happen before and after it.
@@ -8,7 +8,7 @@
  * @module
  */
 
-import { LeaseReader } from "../../device/lease_reader.ts";
+import { LeaseReader } from "../../device/leases/lease_reader.ts";
 import type { Leases } from "../../device/mod.ts";
 import type { Pool } from "../../pool/mod.ts";
 import type { Random } from "./random.ts";

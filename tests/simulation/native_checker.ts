@@ -7,12 +7,12 @@
 
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
-import type { RawField } from "../helpers/native_raw.ts";
 import {
   ENTRY_TABLE,
   MEMBER_TABLE,
   PAGE_BYTES,
   PAGE_TABLE,
+  type RawField,
   sizeOfType,
   SLOT_BYTES,
   SUPERBLOCK_TABLE,

@@ -7,17 +7,19 @@
 
 import { VirstorError } from "../../errors.ts";
 import { Slice, turns } from "../../device/mod.ts";
-import { TURN_BUDGET } from "../../pool/turn.ts";
+import { TURN_BUDGET } from "../../pool/core/turn.ts";
 import { add, remove } from "./commands.ts";
 import { Lane } from "./lane.ts";
-import type { OverlapStep, Stage } from "./overlap_steps.ts";
-import { takeOverlapStep } from "./overlap_steps.ts";
+import {
+  type OverlapStep,
+  type Stage,
+  takeOverlapStep,
+} from "./overlap_steps.ts";
 import type { Random } from "./random.ts";
 import { simulatedTime } from "./simulated_time.ts";
 import { turn } from "./turns.ts";
 import type { Watch } from "./watch.ts";
-import { World } from "./world.ts";
-import type { WorldOptions } from "./world.ts";
+import { World, type WorldOptions } from "./world.ts";
 import {
   checkChunks,
   checkLive,

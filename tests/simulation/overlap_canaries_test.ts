@@ -25,7 +25,7 @@ const CANARIES: readonly Canary[] = [
   {
     name: "a change that does not wait for the evacuation it holds",
     mutations: [{
-      file: "pool/evacuation.ts",
+      file: "pool/change/evacuation.ts",
       from: "    this.wake();\n    await this.#running;\n",
       to: "    this.wake();\n",
     }],
@@ -35,12 +35,12 @@ const CANARIES: readonly Canary[] = [
   {
     name: "remove --cancel outside the queue of changes",
     mutations: [{
-      file: "pool/control.ts",
+      file: "pool/change/control.ts",
       from: "    return this.#change(async () => {\n      const { kept } = ",
       to: "    return (async (change) => await change())(async () => {\n" +
         "      await this.evacuation.hold();\n      const { kept } = ",
     }, {
-      file: "pool/control.ts",
+      file: "pool/change/control.ts",
       from: "      this.evacuation.detach(kept);\n",
       to: "      this.evacuation.detach(kept);\n" +
         "      this.evacuation.release();\n",
@@ -69,7 +69,7 @@ const CANARIES: readonly Canary[] = [
   {
     name: "a disk that becomes smaller on disk before it does in memory",
     mutations: [{
-      file: "pool/resize.ts",
+      file: "pool/change/resize.ts",
       from: "options.force ?? false);\n    map.resize(chunks);\n",
       to: "options.force ?? false);\n",
     }],
@@ -79,11 +79,11 @@ const CANARIES: readonly Canary[] = [
   {
     name: "parts of a request that are left behind when another one fails",
     mutations: [{
-      file: "device/join_parts.ts",
+      file: "device/block/join_parts.ts",
       from: "      completion?.catch(noteFailure);\n",
       to: "",
     }, {
-      file: "device/join_parts.ts",
+      file: "device/block/join_parts.ts",
       from: "    if (failsFast || inFlight.length === 0) throw error;\n",
       to: "    throw error;\n",
     }],

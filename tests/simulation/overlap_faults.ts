@@ -7,15 +7,13 @@
 import { VirstorError } from "../../errors.ts";
 import { openPool } from "../../pool/mod.ts";
 import { BLOCK } from "./model_pool.ts";
-import { Overlap } from "./overlap.ts";
-import type { Scene } from "./overlap.ts";
+import { Overlap, type Scene } from "./overlap.ts";
 import type { OverlapStep } from "./overlap_steps.ts";
 import { Random } from "./random.ts";
 import type { Fault, Survivors } from "./simulated_disk.ts";
 import { turn } from "./turns.ts";
 import type { Watch } from "./watch.ts";
-import { World } from "./world.ts";
-import type { WorldOptions } from "./world.ts";
+import { World, type WorldOptions } from "./world.ts";
 
 const KINDS: readonly Fault["kind"][] = ["change", "flush", "read", "full"];
 /** A request that goes on for more turns after a failure has an own reason. */

@@ -7,10 +7,8 @@
  * @module
  */
 
-import { Overlap } from "./overlap.ts";
-import type { Scene } from "./overlap.ts";
-import type { OverlapStep } from "./overlap_steps.ts";
-import { overlapSteps } from "./overlap_steps.ts";
+import { Overlap, type Scene } from "./overlap.ts";
+import { type OverlapStep, overlapSteps } from "./overlap_steps.ts";
 import { Random } from "./random.ts";
 import type { Survivors } from "./simulated_disk.ts";
 import { turn } from "./turns.ts";

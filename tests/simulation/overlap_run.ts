@@ -7,8 +7,7 @@
 
 import type { FormatName } from "../../pool/mod.ts";
 import { isAtRest, Overlap } from "./overlap.ts";
-import type { OverlapStep } from "./overlap_steps.ts";
-import { overlapSteps } from "./overlap_steps.ts";
+import { type OverlapStep, overlapSteps } from "./overlap_steps.ts";
 import { Random } from "./random.ts";
 import type { Fault, Survivors } from "./simulated_disk.ts";
 import { turn } from "./turns.ts";

@@ -11,8 +11,7 @@
 
 import { parseArgs } from "@std/cli";
 import type { FormatName } from "../../pool/mod.ts";
-import { exhaust } from "./exhaustive.ts";
-import type { ExhaustOptions } from "./exhaustive.ts";
+import { exhaust, type ExhaustOptions } from "./exhaustive.ts";
 import { failEverywhere } from "./failing_operations.ts";
 import { inWorlds } from "./in_worlds.ts";
 import { randomRun } from "./random_run.ts";

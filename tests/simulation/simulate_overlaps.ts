@@ -9,8 +9,7 @@ import { shortTurns } from "./overlap.ts";
 import { failInFlight, failingFrom, readDegraded } from "./overlap_faults.ts";
 import { allPairs, pairFrom, runMoments } from "./overlap_pairs.ts";
 import { OVERLAP_STEPS, overlapRun } from "./overlap_run.ts";
-import { overlapSteps } from "./overlap_steps.ts";
-import type { OverlapStep } from "./overlap_steps.ts";
+import { type OverlapStep, overlapSteps } from "./overlap_steps.ts";
 import { watchForFaults } from "./watch.ts";
 
 /** What to run. */

@@ -16,8 +16,7 @@ import type {
 import { VirstorError } from "../../errors.ts";
 import type { Blanks, ComponentDevice } from "../../pool/mod.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
-import type { SimulatedFile } from "./simulated_file.ts";
-import { SECTOR } from "./simulated_file.ts";
+import { SECTOR, type SimulatedFile } from "./simulated_file.ts";
 
 /** A simulated file, open. */
 export class SimulatedDevice implements ComponentDevice {

@@ -4,23 +4,21 @@
  * @module
  */
 
-import type { ErrorCode } from "../../errors.ts";
-import { VirstorError } from "../../errors.ts";
-import { checkComponents, openPool } from "../../pool/mod.ts";
-import type {
-  FormatName,
-  FullPolicy,
-  OpenDevice,
-  Pool,
+import { type ErrorCode, VirstorError } from "../../errors.ts";
+import {
+  checkComponents,
+  type FormatName,
+  type FullPolicy,
+  type OpenDevice,
+  openPool,
+  type Pool,
 } from "../../pool/mod.ts";
 import { FILES } from "./in_worlds.ts";
 import { MembersModel } from "./members_model.ts";
 import { BLOCK, fillBlock, ModelPool } from "./model_pool.ts";
 import type { Random } from "./random.ts";
-import type { Survivors } from "./simulated_disk.ts";
-import { SimulatedDisk } from "./simulated_disk.ts";
-import type { Step } from "./steps.ts";
-import { takeStep } from "./steps.ts";
+import { SimulatedDisk, type Survivors } from "./simulated_disk.ts";
+import { type Step, takeStep } from "./steps.ts";
 import { turn, within } from "./turns.ts";
 import {
   checkContent,

@@ -5,8 +5,7 @@
  */
 
 import type { Pool } from "../../pool/mod.ts";
-import { BLOCK, contentOf } from "./model_pool.ts";
-import type { ModelPool } from "./model_pool.ts";
+import { BLOCK, contentOf, type ModelPool } from "./model_pool.ts";
 import type { World } from "./world.ts";
 import type { RawComponent, StoppedPool } from "./world_format.ts";
 

@@ -7,9 +7,9 @@
 import {
   encodeSuperblock,
   nativeGeometry,
+  type Superblock,
   superblockPosition,
 } from "../../metadata/mod.ts";
-import type { Superblock } from "../../metadata/mod.ts";
 import { SLOT_BYTES } from "../helpers/native_raw.ts";
 import {
   checkNative,

@@ -5,9 +5,9 @@
  * @module
  */
 
-import { LeasedDisk } from "../../device/leased_disk.ts";
+import { LeasedDisk } from "../../device/leases/leased_disk.ts";
 import type { LeaseMemory } from "../../device/mod.ts";
-import { NativeBuffer } from "../../device/native_io.ts";
+import { NativeBuffer } from "../../device/linux/native_io.ts";
 
 /** Words of the shared memory. */
 export const WORD = {

@@ -4,7 +4,7 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import { EVENT_LEVELS } from "../../cli/event_levels.ts";
+import { EVENT_LEVELS } from "../../cli/terminal/event_levels.ts";
 import { readTextFiles } from "./files.ts";
 
 const FILES = await readTextFiles();
@@ -21,7 +21,8 @@ Deno.test("docs/operations.md tells every event, and its level", () => {
 
 Deno.test("no event is in the table that nothing tells", () => {
   const sources = FILES.filter(({ path }) =>
-    /^(cli|nbd|pool)\/.*\.ts$/.test(path) && path !== "cli/event_levels.ts"
+    /^(cli|nbd|pool)\/.*\.ts$/.test(path) &&
+    path !== "cli/terminal/event_levels.ts"
   );
   for (const event of Object.keys(EVENT_LEVELS)) {
     const telling = new RegExp(

@@ -20,14 +20,13 @@ function diagnose(path: string, source: string): Deno.lint.Diagnostic[] {
 Deno.test("layers: imports to the left and of the own layer are allowed", () => {
   for (
     const [path, specifier] of [
-      ["device/file_device.ts", "../errors.ts"],
-      ["device/file_device.ts", "./block_device.ts"],
-      ["nbd/server.ts", "../device/mod.ts"],
-      ["nbd/server.ts", "../pool/status.ts"],
+      ["device/file/file_device.ts", "../../errors.ts"],
+      ["device/file/file_device.ts", "./file_runs.ts"],
+      ["nbd/server/server.ts", "../../device/mod.ts"],
       ["cli/commands/serve.ts", "../../nbd/mod.ts"],
       ["cli/commands/serve.ts", "@std/cli"],
       ["cli/main.ts", "../deno.json"],
-      ["device/file_device.ts", "node:fs"],
+      ["device/file/file_device.ts", "node:fs"],
       ["tests/unit/pool_test.ts", "../../nbd/mod.ts"],
       ["mod.ts", "./nbd/mod.ts"],
     ] as const
@@ -40,10 +39,11 @@ Deno.test("layers: imports to the right are found", () => {
   for (
     const [path, specifier] of [
       ["errors.ts", "./device/mod.ts"],
-      ["device/file_device.ts", "../metadata/mod.ts"],
+      ["device/file/file_device.ts", "../../metadata/mod.ts"],
       ["metadata/mod.ts", "../pool/mod.ts"],
       ["pool/pool.ts", "../nbd/mod.ts"],
-      ["nbd/server.ts", "../cli/output.ts"],
+      ["nbd/server/server.ts", "../../cli/terminal/mod.ts"],
+      ["nbd/server/server.ts", "../../pool/mod.ts"],
       ["cli/commands/serve.ts", "../../mod.ts"],
       ["pool/pool.ts", "../mod.ts"],
       ["pool/pool.ts", "../tests/helpers/peers.ts"],
@@ -51,11 +51,64 @@ Deno.test("layers: imports to the right are found", () => {
     ] as const
   ) {
     assertEquals(
-      broken(path, `import x from "${specifier}";`),
-      ["layers"],
+      broken(path, `import x from "${specifier}";`)[0],
+      "layers",
       path,
     );
   }
+});
+
+Deno.test("rooms: doors, and rooms below, may be imported", () => {
+  for (
+    const [path, specifier] of [
+      ["pool/io/reads.ts", "./first_writes.ts"],
+      ["pool/io/reads.ts", "../core/mod.ts"],
+      ["pool/io/reads.ts", "../../device/block/mod.ts"],
+      ["pool/open.ts", "./format/native/mod.ts"],
+      ["pool/label/clear.ts", "../format/native/mod.ts"],
+      ["pool/mod.ts", "./pool.ts"],
+      ["nbd/mod.ts", "./server/mod.ts"],
+      ["tests/unit/pool/pool_test.ts", "../../../pool/io/reads.ts"],
+    ] as const
+  ) {
+    assertEquals(broken(path, `import x from "${specifier}";`), [], path);
+  }
+});
+
+Deno.test("rooms: walls, and rooms above, are found", () => {
+  for (
+    const [path, specifier, words] of [
+      ["pool/pool.ts", "./io/reads.ts", "inside another room"],
+      ["pool/io/reads.ts", "../core/health.ts", "inside another room"],
+      ["pool/core/health.ts", "../io/mod.ts", "stands before"],
+      ["pool/io/reads.ts", "../change/mod.ts", "stands before"],
+      ["pool/io/reads.ts", "../mod.ts", "stands before"],
+      ["device/linux/native_io.ts", "../file/mod.ts", "stands before"],
+      ["cli/main.ts", "../device/file/files.ts", "inside another room"],
+      ["pool/change/resize.ts", "../format/native/mod.ts", "may"],
+      ["pool/attic/x.ts", "../core/mod.ts", "is no room"],
+    ] as const
+  ) {
+    const found = diagnose(path, `import x from "${specifier}";`);
+    assertEquals(found.map(({ id }) => id), ["virstor/rooms"], path);
+    assertStringIncludes(found[0]?.message ?? "", words);
+  }
+});
+
+Deno.test("native-calls: made in one room, those of sockets in three", () => {
+  const rule = ["native-calls"];
+  const call = 'Deno.dlopen("libc.so.6", {});';
+  assertEquals(broken("device/linux/native_x.ts", call), []);
+  assertEquals(broken("device/file/files.ts", call), rule);
+  assertEquals(broken("cli/serve/memory.ts", call), rule);
+  assertEquals(broken("tests/unit/x_test.ts", call), []);
+  const sockets = "import { NativeSockets } from ";
+  const door = '"../../../device/linux/mod.ts";';
+  assertEquals(broken("nbd/server/lanes/lane.ts", sockets + door), []);
+  assertEquals(
+    broken("nbd/server/transmission/reads.ts", sockets + door),
+    rule,
+  );
 });
 
 Deno.test("layers: every form of import is looked at", () => {
@@ -74,7 +127,7 @@ Deno.test("layers: every form of import is looked at", () => {
 
 Deno.test("layers: only built-in modules come from outside", () => {
   const source = 'import { exists } from "@std/fs";';
-  assertEquals(broken("device/file_device.ts", source), ["layers"]);
+  assertEquals(broken("device/file/file_device.ts", source), ["layers"]);
   assertEquals(broken("nbd/a.ts", 'import x from "npm:x@1";'), ["layers"]);
   assertEquals(broken("cli/a.ts", 'import x from "npm:x@1";'), ["layers"]);
 });
@@ -82,7 +135,7 @@ Deno.test("layers: only built-in modules come from outside", () => {
 Deno.test("layers: the pool and its metadata touch no file", () => {
   const source = 'import { openSync } from "node:fs";';
   assertEquals(broken("pool/pool.ts", source), ["layers"]);
-  assertEquals(broken("metadata/freebsd_label.ts", source), ["layers"]);
+  assertEquals(broken("metadata/freebsd/label.ts", source), ["layers"]);
   const [diagnostic] = diagnose("pool/pool.ts", source);
   assertStringIncludes(diagnostic?.message ?? "", "use a device");
 });

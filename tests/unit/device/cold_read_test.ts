@@ -6,7 +6,7 @@
  */
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { CacheWatch } from "../../../device/cache_watch.ts";
+import { CacheWatch } from "../../../device/leases/cache_watch.ts";
 import { createSparseFile, FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { testNatively } from "../../helpers/native.ts";

@@ -7,7 +7,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { KnownData, runsOf } from "../../../device/file_runs.ts";
+import { KnownData, runsOf } from "../../../device/file/file_runs.ts";
 import { randomOf } from "../../helpers/small_pools.ts";
 
 const SIZE = 400;

@@ -10,9 +10,9 @@ import {
   LEASE_THREADS_MAX,
   LeaseTable,
 } from "../../../device/mod.ts";
-import { LeasedDisk } from "../../../device/leased_disk.ts";
-import { LeaseReader } from "../../../device/leases.ts";
-import { NativeBuffer } from "../../../device/native_io.ts";
+import { LeasedDisk } from "../../../device/leases/leased_disk.ts";
+import { LeaseReader } from "../../../device/leases/leases.ts";
+import { NativeBuffer } from "../../../device/linux/native_io.ts";
 import { testNatively } from "../../helpers/native.ts";
 import { type SlowJob, type SlowResult, WORD } from "./slow_read_thread.ts";
 

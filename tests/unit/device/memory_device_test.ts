@@ -5,7 +5,7 @@
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { MemoryDevice } from "../../../device/memory_device.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import { AssertionError, VirstorError } from "../../../errors.ts";
 
 Deno.test("MemoryDevice reads what was written, and zeroes elsewhere", () => {

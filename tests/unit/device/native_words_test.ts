@@ -8,7 +8,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { NativeWords } from "../../../device/native_words.ts";
+import { NativeWords } from "../../../device/linux/native_words.ts";
 import { makeScratch } from "../../helpers/scratch.ts";
 
 const VALUES = [
@@ -58,8 +58,8 @@ const REASON = "not a BigInt";
 
 /** What the programs begin with: a file, and the ends of a connection. */
 const BEGIN = `
-  import { NativeBuffer, NativeIo } from "DEVICE/native_io.ts";
-  import { NativeSockets } from "DEVICE/native_sockets.ts";
+  import { NativeBuffer, NativeIo } from "DEVICE/linux/native_io.ts";
+  import { NativeSockets } from "DEVICE/linux/native_sockets.ts";
   const memory = new NativeBuffer(8192);
   const { address, bytes } = memory;
   const path = Deno.args[0];

@@ -7,7 +7,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { QUICK_BYTES, QuickSyncs } from "../../../device/quick_syncs.ts";
+import { QUICK_BYTES, QuickSyncs } from "../../../device/file/quick_syncs.ts";
 
 /** How many quick ones it takes until one is expected to be quick. */
 function needed(syncs: QuickSyncs): number {

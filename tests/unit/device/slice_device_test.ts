@@ -5,16 +5,18 @@
  */
 
 import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
-import type {
-  BlockDevice,
-  Completion,
-  Extent,
-  FlushOptions,
-  Leases,
-  WriteOptions,
-  WriteZeroesOptions,
+import {
+  type BlockDevice,
+  type Completion,
+  type Extent,
+  FileDevice,
+  type FlushOptions,
+  type Leases,
+  MemoryDevice,
+  SliceDevice,
+  type WriteOptions,
+  type WriteZeroesOptions,
 } from "../../../device/mod.ts";
-import { FileDevice, MemoryDevice, SliceDevice } from "../../../device/mod.ts";
 import { AssertionError, VirstorError } from "../../../errors.ts";
 import { testNatively } from "../../helpers/native.ts";
 import { makeQuickScratch, makeSparse } from "../../helpers/small_pools.ts";

@@ -14,8 +14,8 @@ import {
   readNatively,
   readNoWait,
   writeNatively,
-} from "../../../device/native_io.ts";
-import { readWhole, writeWhole } from "../../../device/transfers.ts";
+} from "../../../device/linux/native_io.ts";
+import { readWhole, writeWhole } from "../../../device/file/transfers.ts";
 import { messageOf, VirstorError } from "../../../errors.ts";
 import { NbdServer } from "../../../nbd/mod.ts";
 import { NBD, NbdClient } from "../../helpers/nbd_client.ts";

@@ -7,7 +7,6 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { AssertionError, VirstorError } from "../../../errors.ts";
-import type { FreebsdLabel } from "../../../metadata/mod.ts";
 import {
   COMPONENT_ALLOCATED,
   COMPONENT_CURRENT,
@@ -18,6 +17,7 @@ import {
   FREEBSD_LABEL_SIZE,
   FREEBSD_NAME_LENGTH_MAX,
   freebsdChunkCount,
+  type FreebsdLabel,
   freebsdLabelOffset,
   isFreebsdLabel,
   SECTOR_SIZE,
@@ -26,9 +26,9 @@ import {
   LABEL_TABLE,
   labelSector,
   putFields,
+  type RawLabel,
   takeFields,
 } from "../../helpers/freebsd_raw.ts";
-import type { RawLabel } from "../../helpers/freebsd_raw.ts";
 
 /** Every number tells its field; the sizes go together. */
 const LABEL: FreebsdLabel = {

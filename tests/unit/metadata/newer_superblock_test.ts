@@ -6,10 +6,10 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { VirstorError } from "../../../errors.ts";
-import type { Superblock } from "../../../metadata/mod.ts";
 import {
   encodeSuperblock,
   newerSuperblock,
+  type Superblock,
   superblockPosition,
 } from "../../../metadata/mod.ts";
 import {

@@ -7,7 +7,6 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { AssertionError, VirstorError } from "../../../errors.ts";
-import type { MemberState, Superblock } from "../../../metadata/mod.ts";
 import {
   decodeSuperblock,
   decodeUuid,
@@ -16,8 +15,10 @@ import {
   isNativeName,
   isSuperblock,
   isUuid,
+  type MemberState,
   NATIVE_NAME_SIZE_MAX,
   NIL_UUID,
+  type Superblock,
   SUPERBLOCK_HEADER_SIZE,
   SUPERBLOCK_MEMBER_SIZE,
   SUPERBLOCK_MEMBERS_MAX,

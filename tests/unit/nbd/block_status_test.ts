@@ -10,7 +10,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { messageOf, VirstorError } from "../../../errors.ts";
 import type { NbdContext, NbdStatusRun } from "../../../nbd/mod.ts";
-import { STATUS_RUNS_MAX } from "../../../nbd/limits.ts";
+import { STATUS_RUNS_MAX } from "../../../nbd/wire/limits.ts";
 import { encodeStatusFilter, NBD } from "../../helpers/nbd_client.ts";
 import { exportOf, pattern, serve, until } from "./serving.ts";
 import { SparseDevice } from "./sparse_device.ts";

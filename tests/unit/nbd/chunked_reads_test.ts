@@ -8,7 +8,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { MemoryDevice } from "../../../device/memory_device.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import { VirstorError } from "../../../errors.ts";
 import { NBD, type RawReply } from "../../helpers/nbd_client.ts";
 import { HeldDevice } from "./held_device.ts";

@@ -6,7 +6,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { MemoryDevice } from "../../../device/memory_device.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import { exportOf, serve } from "./serving.ts";
 
 /** What client and server say, in turns; spaces mean nothing. */

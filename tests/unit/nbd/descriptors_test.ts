@@ -12,7 +12,7 @@ import {
   descriptorOf,
   nativeSockets,
   trackDescriptors,
-} from "../../../nbd/descriptors.ts";
+} from "../../../nbd/server/stream/descriptors.ts";
 import { makeScratch } from "../../helpers/scratch.ts";
 import { PATIENCE_MS } from "../../helpers/patience.ts";
 

@@ -6,7 +6,7 @@
 
 import { assertEquals } from "@std/assert";
 import { type ErrorCode, VirstorError } from "../../../errors.ts";
-import { errnoOf, failureOf } from "../../../nbd/errno.ts";
+import { errnoOf, failureOf } from "../../../nbd/wire/errno.ts";
 
 const EXPECTED: Record<ErrorCode, number> = {
   "busy": 5,

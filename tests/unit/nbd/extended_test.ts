@@ -12,8 +12,8 @@ import type {
   Extent,
   WriteOptions,
   WriteZeroesOptions,
-} from "../../../device/block_device.ts";
-import { MemoryDevice } from "../../../device/memory_device.ts";
+} from "../../../device/block/block_device.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import {
   encodeExtendedRequest,
   encodeStatusFilter,

@@ -9,8 +9,8 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { Completion, Extent } from "../../../device/block_device.ts";
-import { MemoryDevice } from "../../../device/memory_device.ts";
+import type { Completion, Extent } from "../../../device/block/block_device.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import {
   encodeContextQuery,
   encodeOption,

@@ -6,8 +6,8 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import * as limits from "../../../nbd/limits.ts";
-import * as protocol from "../../../nbd/protocol.ts";
+import * as limits from "../../../nbd/wire/limits.ts";
+import * as protocol from "../../../nbd/wire/protocol.ts";
 import { NBD } from "../../helpers/nbd_client.ts";
 import { serve } from "./serving.ts";
 

@@ -12,17 +12,17 @@ import type {
   BlockDevice,
   Completion,
   FlushOptions,
-} from "../../../device/block_device.ts";
-import { MemoryDevice } from "../../../device/memory_device.ts";
-import { createCounters } from "../../../nbd/counters.ts";
-import { factsOf } from "../../../nbd/export.ts";
+} from "../../../device/block/block_device.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
+import { createCounters } from "../../../nbd/server/export/counters.ts";
+import { factsOf } from "../../../nbd/server/export/export.ts";
 import {
   POLL_AFTER,
   ROUNDS_MAX,
   TURN_BLOCKED_MAX_MS,
-} from "../../../nbd/limits.ts";
-import type { ByteStream } from "../../../nbd/stream.ts";
-import { Transmission } from "../../../nbd/transmission.ts";
+} from "../../../nbd/wire/limits.ts";
+import type { ByteStream } from "../../../nbd/server/stream/stream.ts";
+import { Transmission } from "../../../nbd/server/transmission/transmission.ts";
 import { encodeRequest, NBD } from "../../helpers/nbd_client.ts";
 import { HeldDevice } from "./held_device.ts";
 import { exportOf, pattern } from "./serving.ts";

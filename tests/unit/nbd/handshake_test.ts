@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { MemoryDevice } from "../../../device/memory_device.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import {
   encodeInfoData,
   encodeOption,

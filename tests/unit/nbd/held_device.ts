@@ -13,8 +13,8 @@ import type {
   FlushOptions,
   WriteOptions,
   WriteZeroesOptions,
-} from "../../../device/block_device.ts";
-import { MemoryDevice } from "../../../device/memory_device.ts";
+} from "../../../device/block/block_device.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import { VirstorError } from "../../../errors.ts";
 
 /** An operation that is not finished. */

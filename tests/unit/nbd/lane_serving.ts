@@ -12,10 +12,10 @@ import {
   type NbdServerOptions,
   trackDescriptors,
 } from "../../../nbd/mod.ts";
-import { nativeSockets } from "../../../nbd/descriptors.ts";
+import { nativeSockets } from "../../../nbd/server/stream/descriptors.ts";
 import type { LabelOptions, PoolOptions } from "../../../pool/mod.ts";
-import { PoolLeases } from "../../../pool/pool_leases.ts";
-import { newCounters, type PoolCounters } from "../../../pool/counters.ts";
+import { PoolLeases } from "../../../pool/io/pool_leases.ts";
+import { newCounters, type PoolCounters } from "../../../pool/core/counters.ts";
 import {
   type Dialect,
   type NbdAddress,

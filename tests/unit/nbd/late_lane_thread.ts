@@ -5,7 +5,10 @@
  * @module
  */
 
-import type { LaneJob, LaneReport } from "../../../nbd/lane_control.ts";
+import type {
+  LaneJob,
+  LaneReport,
+} from "../../../nbd/server/lanes/lane_control.ts";
 
 /** How late each report arrives, milliseconds: longer than a server looks. */
 const LATE_MS = 200;
@@ -17,7 +20,10 @@ interface Thread {
 }
 
 const outside = globalThis as unknown as Thread;
-const module = new URL("../../../nbd/lane_thread.ts", import.meta.url);
+const module = new URL(
+  "../../../nbd/server/lanes/lane_thread.ts",
+  import.meta.url,
+);
 const inside = new Worker(module, { type: "module" });
 outside.onmessage = ({ data }) => inside.postMessage(data);
 inside.onmessage = ({ data }: MessageEvent<LaneReport>) => {

@@ -9,8 +9,8 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { MemoryDevice } from "../../../device/memory_device.ts";
-import { nativeSockets } from "../../../nbd/descriptors.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
+import { nativeSockets } from "../../../nbd/server/stream/descriptors.ts";
 import { encodeRequest, NBD, NbdClient } from "../../helpers/nbd_client.ts";
 import { until } from "./serving.ts";
 import { isSame, serveTracked } from "./tracked_serving.ts";

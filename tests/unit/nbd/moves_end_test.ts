@@ -8,7 +8,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { BUSY_AFTER, LANE_READ_MAX } from "../../../nbd/limits.ts";
+import { BUSY_AFTER, LANE_READ_MAX } from "../../../nbd/wire/limits.ts";
 import { testNatively } from "../../helpers/native.ts";
 import {
   encodeRequest,

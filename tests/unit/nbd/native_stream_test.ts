@@ -7,14 +7,17 @@
  */
 
 import { assert, assertEquals, fail } from "@std/assert";
-import { MemoryDevice } from "../../../device/memory_device.ts";
-import { descriptorOf, nativeSockets } from "../../../nbd/descriptors.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
+import {
+  descriptorOf,
+  nativeSockets,
+} from "../../../nbd/server/stream/descriptors.ts";
 import {
   type NbdEvent,
   NbdServer,
   trackDescriptors,
 } from "../../../nbd/mod.ts";
-import { NativeStream } from "../../../nbd/native_stream.ts";
+import { NativeStream } from "../../../nbd/server/stream/native_stream.ts";
 import {
   encodeOption,
   encodeRequest,

@@ -10,8 +10,8 @@ import {
   POLL_AFTER,
   POLL_PAUSE_MAX,
   POLL_PAUSE_MIN,
-} from "../../../nbd/limits.ts";
-import { Polling } from "../../../nbd/polling.ts";
+} from "../../../nbd/wire/limits.ts";
+import { Polling } from "../../../nbd/server/transmission/polling.ts";
 
 /** How many batches of one request it takes until it is tried. */
 function batchesUntilTried(polling: Polling): number {

@@ -12,7 +12,7 @@ import type {
   BlockDevice,
   Completion,
   Extent,
-} from "../../../device/block_device.ts";
+} from "../../../device/block/block_device.ts";
 import { VirstorError } from "../../../errors.ts";
 import {
   type Dialect,

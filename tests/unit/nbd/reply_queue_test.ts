@@ -5,10 +5,10 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { SimpleForm } from "../../../nbd/reply_form.ts";
-import { ReplyQueue } from "../../../nbd/reply_queue.ts";
-import { createRequest } from "../../../nbd/request.ts";
-import type { ByteStream } from "../../../nbd/stream.ts";
+import { SimpleForm } from "../../../nbd/wire/reply_form.ts";
+import { ReplyQueue } from "../../../nbd/server/transmission/reply_queue.ts";
+import { createRequest } from "../../../nbd/wire/request.ts";
+import type { ByteStream } from "../../../nbd/server/stream/stream.ts";
 import { KIB, MIB } from "../../helpers/scratch.ts";
 
 const HEADER = 16;

@@ -6,11 +6,11 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
-import { MemoryDevice } from "../../../device/memory_device.ts";
-import type { ExportFacts } from "../../../nbd/export.ts";
-import { allContexts } from "../../../nbd/meta_context.ts";
-import { createRequest } from "../../../nbd/request.ts";
-import { checkRequest } from "../../../nbd/request_gate.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
+import type { ExportFacts } from "../../../nbd/server/export/export.ts";
+import { allContexts } from "../../../nbd/wire/meta_context.ts";
+import { createRequest } from "../../../nbd/wire/request.ts";
+import { checkRequest } from "../../../nbd/server/transmission/request_gate.ts";
 import { NBD } from "../../helpers/nbd_client.ts";
 
 const MIB = 1024 * 1024;

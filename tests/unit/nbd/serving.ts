@@ -4,8 +4,8 @@
  * @module
  */
 
-import { MemoryDevice } from "../../../device/memory_device.ts";
-import type { BlockDevice } from "../../../device/block_device.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
+import type { BlockDevice } from "../../../device/block/block_device.ts";
 import {
   type NbdEvent,
   type NbdExport,

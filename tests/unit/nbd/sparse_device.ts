@@ -9,8 +9,8 @@ import type {
   Completion,
   Extent,
   ExtentKind,
-} from "../../../device/block_device.ts";
-import { MemoryDevice } from "../../../device/memory_device.ts";
+} from "../../../device/block/block_device.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
 
 /** A device with holes. */
 export class SparseDevice extends MemoryDevice {

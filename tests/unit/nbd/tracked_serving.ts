@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { BlockDevice } from "../../../device/block_device.ts";
+import type { BlockDevice } from "../../../device/block/block_device.ts";
 import {
   type NbdEvent,
   NbdServer,

@@ -7,9 +7,12 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { MemoryDevice } from "../../../device/memory_device.ts";
+import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import { AssertionError, messageOf, VirstorError } from "../../../errors.ts";
-import { RECEIVE_BUFFER_SIZE, REPLY_BUFFER_SIZE } from "../../../nbd/limits.ts";
+import {
+  RECEIVE_BUFFER_SIZE,
+  REPLY_BUFFER_SIZE,
+} from "../../../nbd/wire/limits.ts";
 import {
   encodeRequest,
   NBD,

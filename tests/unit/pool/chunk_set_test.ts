@@ -7,7 +7,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { AssertionError } from "../../../errors.ts";
-import { ChunkSet } from "../../../pool/chunk_set.ts";
+import { ChunkSet } from "../../../pool/core/chunk_set.ts";
 import { randomOf } from "../../helpers/small_pools.ts";
 
 /** Around words of 32 bits. */

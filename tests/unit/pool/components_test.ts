@@ -8,8 +8,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { checkComponents, labelPool, openPool } from "../../../pool/mod.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
-import { patchLabel, writeEntry } from "../../helpers/freebsd_raw.ts";
-import type { RawEntry } from "../../helpers/freebsd_raw.ts";
+import {
+  patchLabel,
+  type RawEntry,
+  writeEntry,
+} from "../../helpers/freebsd_raw.ts";
 import { MIB } from "../../helpers/scratch.ts";
 import {
   assertContent,

@@ -9,15 +9,20 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type { FlushObserver } from "../../../device/mod.ts";
-import { MemoryDevice } from "../../../device/mod.ts";
+import { type FlushObserver, MemoryDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
-import { newerSuperblock, superblockPosition } from "../../../metadata/mod.ts";
-import type { Superblock } from "../../../metadata/mod.ts";
-import { checkComponents, openPool } from "../../../pool/mod.ts";
-import type { ComponentDevice } from "../../../pool/mod.ts";
-import { tableOf } from "../../../pool/native_member.ts";
-import { scanTable } from "../../../pool/native_scan.ts";
+import {
+  newerSuperblock,
+  type Superblock,
+  superblockPosition,
+} from "../../../metadata/mod.ts";
+import {
+  checkComponents,
+  type ComponentDevice,
+  openPool,
+} from "../../../pool/mod.ts";
+import { tableOf } from "../../../pool/format/native/native_member.ts";
+import { scanTable } from "../../../pool/format/native/native_scan.ts";
 import {
   flipBit,
   pageSlots,

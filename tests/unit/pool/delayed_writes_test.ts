@@ -8,8 +8,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Completion } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
-import { openPool } from "../../../pool/mod.ts";
-import type { Pool } from "../../../pool/mod.ts";
+import { openPool, type Pool } from "../../../pool/mod.ts";
 import { testNatively } from "../../helpers/native.ts";
 import {
   componentSize,

@@ -9,27 +9,32 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
-import { openPool, readLabel } from "../../../pool/mod.ts";
-import type { Pool, PoolOptions } from "../../../pool/mod.ts";
+import {
+  openPool,
+  type Pool,
+  type PoolOptions,
+  readLabel,
+} from "../../../pool/mod.ts";
 import { testNatively } from "../../helpers/native.ts";
 import { nativeLabel } from "../../helpers/native_sample.ts";
 import {
   componentSize,
   openSmallPool,
   pattern,
+  type Scratch,
   SMALL_CHUNK,
+  type SmallPool,
 } from "../../helpers/scratch.ts";
-import type { Scratch, SmallPool } from "../../helpers/scratch.ts";
 import {
   assertContent,
   assertRefused,
   assertSound,
+  type Content,
   makeQuickScratch,
   randomOf,
   until,
   writeChunk,
 } from "../../helpers/small_pools.ts";
-import type { Content } from "../../helpers/small_pools.ts";
 
 /** Chunks of which only the start is written: quick to make and to move. */
 const THIN = 4096;

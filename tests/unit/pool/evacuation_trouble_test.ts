@@ -9,26 +9,26 @@ import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { FileDevice } from "../../../device/mod.ts";
 import { messageOf, VirstorError } from "../../../errors.ts";
-import { openPool } from "../../../pool/mod.ts";
-import type { OpenDevice, Pool } from "../../../pool/mod.ts";
+import { type OpenDevice, openPool, type Pool } from "../../../pool/mod.ts";
 import {
   componentSize,
   openSmallPool,
   pattern,
   readBytes,
+  type Scratch,
   SMALL_CHUNK,
+  type SmallPool,
 } from "../../helpers/scratch.ts";
-import type { Scratch, SmallPool } from "../../helpers/scratch.ts";
 import {
   assertContent,
   assertSound,
   chunkBytes,
+  type Content,
   makeQuickScratch,
   randomOf,
   until,
   writeChunk,
 } from "../../helpers/small_pools.ts";
-import type { Content } from "../../helpers/small_pools.ts";
 import { Snapshot, StoppingFiles } from "../../helpers/stopping_device.ts";
 
 /** Opens a pool of two components with 10 chunks each. */

@@ -8,7 +8,7 @@
 
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { Completion, FlushOptions } from "../../../device/mod.ts";
-import { flushAll } from "../../../pool/flush_all.ts";
+import { flushAll } from "../../../pool/core/flush_all.ts";
 
 /** Devices with names; those that fail begin with `x`. */
 function devices(names: string[], calls: string[], later = false) {

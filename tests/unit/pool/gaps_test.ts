@@ -14,18 +14,18 @@ import {
   KIB,
   makeScratch,
   pattern,
+  type Scratch,
   SMALL_CHUNK,
 } from "../../helpers/scratch.ts";
-import type { Scratch } from "../../helpers/scratch.ts";
 import {
   assertContent,
   chunkBytes,
+  type Content,
   makeQuickScratch,
   makeSparse,
   randomOf,
   writeChunk,
 } from "../../helpers/small_pools.ts";
-import type { Content } from "../../helpers/small_pools.ts";
 import { Snapshot, StoppingFiles } from "../../helpers/stopping_device.ts";
 
 /** Room for four chunks; the first component has two of them for data. */

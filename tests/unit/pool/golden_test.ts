@@ -15,6 +15,8 @@ import {
   labelOffset,
   labelSector,
   patchLabel,
+  type RawEntry,
+  type RawLabel,
   readAt,
   readEntries,
   readRawLabel,
@@ -22,7 +24,6 @@ import {
   writeAt,
   writeEntry,
 } from "../../helpers/freebsd_raw.ts";
-import type { RawEntry, RawLabel } from "../../helpers/freebsd_raw.ts";
 import {
   KIB,
   makeScratch,
@@ -30,9 +31,9 @@ import {
   openSmallPool,
   pattern,
   readBytes,
+  type Scratch,
   SMALL_CHUNK,
 } from "../../helpers/scratch.ts";
-import type { Scratch } from "../../helpers/scratch.ts";
 import { makeQuickScratch, makeSparse } from "../../helpers/small_pools.ts";
 import { Snapshot } from "../../helpers/stopping_device.ts";
 

@@ -7,11 +7,19 @@
 
 import { assertEquals } from "@std/assert";
 import { FileDevice } from "../../../device/mod.ts";
-import { clearLabels, labelPool } from "../../../pool/mod.ts";
-import type { LabelOptions, OpenDevice } from "../../../pool/mod.ts";
+import {
+  clearLabels,
+  type LabelOptions,
+  labelPool,
+  type OpenDevice,
+} from "../../../pool/mod.ts";
 import { patchLabel } from "../../helpers/freebsd_raw.ts";
-import { makeScratch, MIB, SMALL_CHUNK } from "../../helpers/scratch.ts";
-import type { Scratch } from "../../helpers/scratch.ts";
+import {
+  makeScratch,
+  MIB,
+  type Scratch,
+  SMALL_CHUNK,
+} from "../../helpers/scratch.ts";
 import { assertRefused, makeSparse } from "../../helpers/small_pools.ts";
 import { Snapshot } from "../../helpers/stopping_device.ts";
 

@@ -8,8 +8,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { VirstorError } from "../../../errors.ts";
 import type { FreebsdLabel } from "../../../metadata/mod.ts";
-import type { FoundLabel, MemberPlan } from "../../../pool/members.ts";
-import { planMembers } from "../../../pool/members.ts";
+import {
+  type FoundLabel,
+  type MemberPlan,
+  planMembers,
+} from "../../../pool/member/freebsd_members.ts";
 
 /** A label as far as membership goes; the path says who it is. */
 function found(path: string, index: number, count: number): FoundLabel {

@@ -10,20 +10,28 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { VirstorError } from "../../../errors.ts";
-import { labelPool, openPool } from "../../../pool/mod.ts";
-import type { OpenDevice, Pool } from "../../../pool/mod.ts";
+import {
+  labelPool,
+  type OpenDevice,
+  openPool,
+  type Pool,
+} from "../../../pool/mod.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
 import { readSector, writeEntry } from "../../helpers/freebsd_raw.ts";
-import { KIB, pattern, SMALL_CHUNK } from "../../helpers/scratch.ts";
-import type { Scratch } from "../../helpers/scratch.ts";
+import {
+  KIB,
+  pattern,
+  type Scratch,
+  SMALL_CHUNK,
+} from "../../helpers/scratch.ts";
 import {
   assertContent,
+  type Content,
   makeQuickScratch,
   makeSparse,
   randomOf,
   writeChunk,
 } from "../../helpers/small_pools.ts";
-import type { Content } from "../../helpers/small_pools.ts";
 import { Snapshot, StoppingFiles } from "../../helpers/stopping_device.ts";
 
 /** Room for four chunks; the first component has two of them for data. */

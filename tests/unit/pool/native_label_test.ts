@@ -15,15 +15,13 @@ import { FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import {
   clearLabels,
+  type FormatName,
+  type LabelOptions,
   labelPool,
+  type OpenDevice,
   openPool,
   readLabel,
   taste,
-} from "../../../pool/mod.ts";
-import type {
-  FormatName,
-  LabelOptions,
-  OpenDevice,
 } from "../../../pool/mod.ts";
 import { labelOffset, readAt, writeAt } from "../../helpers/freebsd_raw.ts";
 import {

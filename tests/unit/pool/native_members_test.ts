@@ -8,11 +8,12 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { VirstorError } from "../../../errors.ts";
 import type { MemberState, Superblock } from "../../../metadata/mod.ts";
-import type {
-  FoundSuperblock,
-  NativePlan,
-} from "../../../pool/native_members.ts";
-import { planNativeMembers, truthAmong } from "../../../pool/native_members.ts";
+import {
+  type FoundSuperblock,
+  type NativePlan,
+  planNativeMembers,
+  truthAmong,
+} from "../../../pool/member/native_members.ts";
 
 const MIB = 2 ** 20;
 

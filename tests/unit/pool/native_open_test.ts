@@ -12,9 +12,9 @@ import {
   checkComponents,
   inspectComponents,
   openPool,
+  type Pool,
   taste,
 } from "../../../pool/mod.ts";
-import type { Pool } from "../../../pool/mod.ts";
 import { writeAt } from "../../helpers/freebsd_raw.ts";
 import {
   makeNativeSample,

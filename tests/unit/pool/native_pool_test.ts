@@ -7,11 +7,9 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { Completion } from "../../../device/mod.ts";
-import { FileDevice } from "../../../device/mod.ts";
+import { type Completion, FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
-import { openPool, readLabel } from "../../../pool/mod.ts";
-import type { Pool } from "../../../pool/mod.ts";
+import { openPool, type Pool, readLabel } from "../../../pool/mod.ts";
 import { testNatively } from "../../helpers/native.ts";
 import {
   componentSize,
@@ -24,11 +22,11 @@ import {
   assertContent,
   assertRefused,
   assertSound,
+  type Content,
   makeQuickScratch,
   until,
   writeChunk,
 } from "../../helpers/small_pools.ts";
-import type { Content } from "../../helpers/small_pools.ts";
 
 const NATIVE = { format: "native" } as const;
 

@@ -19,10 +19,10 @@ import {
   assertContent,
   assertRefused,
   assertSound,
+  type Content,
   makeQuickScratch,
   writeChunk,
 } from "../../helpers/small_pools.ts";
-import type { Content } from "../../helpers/small_pools.ts";
 import { StoppingFiles } from "../../helpers/stopping_device.ts";
 
 const NATIVE = { format: "native" } as const;

@@ -10,8 +10,12 @@
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import type { Completion, Extent, FlushObserver } from "../../../device/mod.ts";
-import { MemoryDevice } from "../../../device/mod.ts";
+import {
+  type Completion,
+  type Extent,
+  type FlushObserver,
+  MemoryDevice,
+} from "../../../device/mod.ts";
 import { AssertionError, VirstorError } from "../../../errors.ts";
 import {
   nativeGeometry,
@@ -21,8 +25,8 @@ import {
   TABLE_SLOTS_SIZE,
 } from "../../../metadata/mod.ts";
 import type { ComponentDevice } from "../../../pool/mod.ts";
-import { scanTable } from "../../../pool/native_scan.ts";
-import { ChunkTable } from "../../../pool/native_table.ts";
+import { scanTable } from "../../../pool/format/native/native_scan.ts";
+import { ChunkTable } from "../../../pool/format/native/native_table.ts";
 import { PAGE_BYTES } from "../../helpers/native_raw.ts";
 import { randomOf } from "../../helpers/small_pools.ts";
 

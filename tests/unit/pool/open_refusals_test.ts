@@ -12,12 +12,13 @@ import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
 import {
   labelOffset,
   patchLabel,
+  type RawEntry,
+  type RawLabel,
   readRawLabel,
   readSector,
   writeAt,
   writeEntry,
 } from "../../helpers/freebsd_raw.ts";
-import type { RawEntry, RawLabel } from "../../helpers/freebsd_raw.ts";
 import { MIB, pattern, SMALL_CHUNK } from "../../helpers/scratch.ts";
 import {
   assertContent,
@@ -27,12 +28,12 @@ import {
   writeChunk,
 } from "../../helpers/small_pools.ts";
 import { Snapshot } from "../../helpers/stopping_device.ts";
-import type { Sample } from "../../helpers/sample_pool.ts";
 import {
   assertDamage,
   assertIncludes,
   isFile,
   makeSample,
+  type Sample,
 } from "../../helpers/sample_pool.ts";
 
 /** Damage, and what is said of it. */

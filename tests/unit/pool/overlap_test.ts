@@ -7,25 +7,25 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { VirstorError } from "../../../errors.ts";
-import { openPool } from "../../../pool/mod.ts";
-import type { Pool } from "../../../pool/mod.ts";
+import { openPool, type Pool } from "../../../pool/mod.ts";
 import {
   componentSize,
   makeScratch,
   openSmallPool,
   readBytes,
+  type Scratch,
   SMALL_CHUNK,
+  type SmallPool,
 } from "../../helpers/scratch.ts";
-import type { Scratch, SmallPool } from "../../helpers/scratch.ts";
 import {
   assertContent,
   assertSound,
   chunkBytes,
+  type Content,
   makeQuickScratch,
   until,
   writeChunk,
 } from "../../helpers/small_pools.ts";
-import type { Content } from "../../helpers/small_pools.ts";
 
 /** Chunks of each component. */
 const CHUNKS = 120;

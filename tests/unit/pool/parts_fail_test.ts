@@ -9,11 +9,9 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { Completion } from "../../../device/mod.ts";
-import { FileDevice } from "../../../device/mod.ts";
+import { type Completion, FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
-import type { Pool } from "../../../pool/mod.ts";
-import { labelPool, openPool } from "../../../pool/mod.ts";
+import { labelPool, openPool, type Pool } from "../../../pool/mod.ts";
 import { testNatively } from "../../helpers/native.ts";
 import {
   dropCache,

@@ -6,7 +6,7 @@
  */
 
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { LeaseReader } from "../../../device/leases.ts";
+import { LeaseReader } from "../../../device/leases/leases.ts";
 import { openPool, type Pool } from "../../../pool/mod.ts";
 import { testNatively } from "../../helpers/native.ts";
 import {

@@ -6,8 +6,7 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { FileDeviceOptions } from "../../../device/mod.ts";
-import { FileDevice } from "../../../device/mod.ts";
+import { FileDevice, type FileDeviceOptions } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { openPool } from "../../../pool/mod.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";

@@ -13,8 +13,8 @@ import {
   labelPool,
   openPool,
   repairComponents,
+  type RepairReport,
 } from "../../../pool/mod.ts";
-import type { RepairReport } from "../../../pool/mod.ts";
 import { writeAt } from "../../helpers/freebsd_raw.ts";
 import {
   pageSlots,

@@ -9,8 +9,13 @@
 
 import { assertEquals } from "@std/assert";
 import { FileDevice, type WriteZeroesOptions } from "../../../device/mod.ts";
-import type { LabelOptions, Pool, PoolOptions } from "../../../pool/mod.ts";
-import { checkComponents, openPool } from "../../../pool/mod.ts";
+import {
+  checkComponents,
+  type LabelOptions,
+  openPool,
+  type Pool,
+  type PoolOptions,
+} from "../../../pool/mod.ts";
 import { testNatively } from "../../helpers/native.ts";
 import {
   makeScratch,

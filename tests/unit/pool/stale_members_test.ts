@@ -8,10 +8,10 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { VirstorError } from "../../../errors.ts";
-import type { Pool } from "../../../pool/mod.ts";
 import {
   checkComponents,
   openPool,
+  type Pool,
   repairComponents,
 } from "../../../pool/mod.ts";
 import { makeNativeSample, nativeLabel } from "../../helpers/native_sample.ts";

@@ -6,13 +6,13 @@
  */
 
 import { assertEquals } from "@std/assert";
-import type { Pool } from "../../../pool/mod.ts";
 import {
   CHUNK_COMPONENT_SHIFT,
   CHUNK_DELAYED,
   CHUNK_MAPPED,
   CHUNK_UNKNOWN,
   openPool,
+  type Pool,
   PRESSURE_DELAYED,
   PRESSURE_FREE_SHIFT,
   PRESSURE_FULL,

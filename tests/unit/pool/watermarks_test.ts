@@ -7,9 +7,9 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { FileDevice } from "../../../device/mod.ts";
-import { Component } from "../../../pool/component.ts";
+import { Component } from "../../../pool/core/component.ts";
 import type { Watermarks } from "../../../pool/mod.ts";
-import { passedMarks } from "../../../pool/watermarks.ts";
+import { passedMarks } from "../../../pool/core/watermarks.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
 import { openSmallPool, SMALL_CHUNK } from "../../helpers/scratch.ts";
 import { makeQuickScratch, makeSparse } from "../../helpers/small_pools.ts";

@@ -13,16 +13,21 @@ import { VirstorError } from "../../../errors.ts";
 import { labelPool, openPool } from "../../../pool/mod.ts";
 import { assertFreebsd, checkFreebsd } from "../../helpers/freebsd_checker.ts";
 import { writeAt } from "../../helpers/freebsd_raw.ts";
-import { KIB, pattern, readBytes, SMALL_CHUNK } from "../../helpers/scratch.ts";
-import type { Scratch } from "../../helpers/scratch.ts";
+import {
+  KIB,
+  pattern,
+  readBytes,
+  type Scratch,
+  SMALL_CHUNK,
+} from "../../helpers/scratch.ts";
 import {
   assertContent,
+  type Content,
   makeQuickScratch,
   makeSparse,
   randomOf,
   writeChunk,
 } from "../../helpers/small_pools.ts";
-import type { Content } from "../../helpers/small_pools.ts";
 import { Snapshot, StoppingFiles } from "../../helpers/stopping_device.ts";
 
 /** Room for four chunks; the first component has two of them for data. */

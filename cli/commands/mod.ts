@@ -1,0 +1,7 @@
+/**
+ * The commands.
+ *
+ * @module
+ */
+
+export { COMMANDS, findCommand } from "./command_table.ts";

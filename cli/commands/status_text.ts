@@ -1,0 +1,213 @@
+/**
+ * How a pool does, for people.
+ *
+ * @module
+ */
+
+import { counted, printable } from "../../errors.ts";
+import type { ComponentStatus, PoolStatus } from "../../pool/mod.ts";
+import type { ServerStatus, StatusReport } from "../control/mod.ts";
+import { type PoolState, stateOf, stateWords } from "./pool_state.ts";
+import {
+  formatSeconds,
+  formatSize,
+  textPairs,
+  textTable,
+} from "../terminal/mod.ts";
+
+/**
+ * One pool, everything.
+ *
+ * @param report The pool and its server.
+ * @param state Its state; as far as the report tells.
+ * @returns Some lines.
+ */
+export function statusText(
+  report: StatusReport,
+  state: PoolState = stateOf(report),
+): string {
+  const { pool, server } = report;
+  const words = stateWords(state);
+  const parts = [
+    textPairs([
+      ["Pool", pool.name],
+      ["State", state.reason === "" ? words : `${words}: ${state.reason}`],
+      ...serverPairs(server),
+      ["Id", pool.id],
+      ["Format", pool.format],
+      [
+        "Virtual size",
+        `${formatSize(pool.virtualSize)} ` +
+        `(${counted(pool.virtualChunks, "chunk")} of ` +
+        `${formatSize(pool.chunkSize)}, ${pool.mappedChunks} mapped)`,
+      ],
+      ["Physical", physicalText(pool)],
+      ["Backing", `${percent(pool.backingPercent)} of the virtual size`],
+      ["Used", `${percent(pool.usedPercent)} of the physical space`],
+      ...evacuationPairs(pool, server),
+      ...server === null ? [] : runPairs(pool),
+    ]),
+    "",
+    componentTable(pool),
+  ];
+  if (pool.warnings.length > 0) {
+    parts.push(
+      "",
+      ...pool.warnings.map((warning) => `Warning: ${printable(warning)}`),
+    );
+  }
+  return parts.join("\n");
+}
+
+/**
+ * A number of percent, as tables show it.
+ *
+ * @param value Percent.
+ * @returns For instance `42.5%`.
+ */
+export function percent(value: number): string {
+  return `${Math.floor(value * 10) / 10}%`;
+}
+
+function serverPairs(server: ServerStatus | null): [string, string][] {
+  if (server === null) return [];
+  return [
+    ...server.uris.map((uri): [string, string] => ["URI", uri]),
+    ["Server", `process ${server.pid}, since ${server.startedAt}`],
+    [
+      "Clients",
+      `${server.clients.length} connected ` +
+      `(${server.counters.connections} since the start)`,
+    ],
+  ];
+}
+
+/** How far components are on their way out. */
+function evacuationPairs(
+  pool: PoolStatus,
+  server: ServerStatus | null,
+): [string, string][] {
+  const { evacuation } = pool;
+  if (evacuation === null) return [];
+  const { state, reason, movedBytes, leftBytes, bytesPerSecond } = evacuation;
+  const left = `${formatSize(leftBytes)} left`;
+  if (server === null || pool.readOnly) {
+    const text = `${left}; it goes on when the pool is opened for writing`;
+    return [["Evacuation", text]];
+  }
+  const parts = [`${formatSize(movedBytes)} moved`, left];
+  if (state === "moving") {
+    parts.push(`${formatSize(bytesPerSecond)}/s`);
+    if (evacuation.secondsLeft !== null) {
+      parts.push(`${formatSeconds(evacuation.secondsLeft)} to go`);
+    }
+  }
+  const words = {
+    moving: "moving",
+    waiting: "waiting for free chunks",
+    stopped: `stopped by an error (${reason})`,
+  };
+  return [["Evacuation", `${words[state]}: ${parts.join(", ")}`]];
+}
+
+/** What there is to tell of a pool only while it is open. */
+function runPairs(pool: PoolStatus): [string, string][] {
+  return [
+    ["When full", policyText(pool)],
+    ["Delayed writes", delayedText(pool)],
+    ["Requests", requestsText(pool)],
+    ["Transferred", transferText(pool)],
+  ];
+}
+
+function physicalText(pool: PoolStatus): string {
+  return `${formatSize(pool.physicalChunks * pool.chunkSize)} ` +
+    `(${counted(pool.physicalChunks, "chunk")}: ${pool.usedChunks} used, ` +
+    `${pool.freeChunks} free, ` +
+    (pool.freeingChunks === 0 ? "" : `${pool.freeingChunks} being freed, `) +
+    `${pool.reservedChunks} reserved)`;
+}
+
+function policyText(pool: PoolStatus): string {
+  if (pool.onFull === "error") return "writes fail (ENOSPC)";
+  return pool.fullTimeout === 0
+    ? "writes wait"
+    : `writes wait, at most ${formatSeconds(pool.fullTimeout)}`;
+}
+
+function delayedText({ delayed }: PoolStatus): string {
+  const now = delayed.count === 0
+    ? "none"
+    : `${delayed.count} (${formatSize(delayed.bytes)} of ` +
+      `${formatSize(delayed.maxBytes)}), the oldest since ` +
+      formatSeconds(delayed.oldestSeconds);
+  return `${now}; ${delayed.total} in all, ${delayed.timedOut} timed out, ` +
+    `${delayed.cancelled} cancelled`;
+}
+
+function requestsText({ counters }: PoolStatus): string {
+  return [
+    counted(counters.reads, "read"),
+    counted(counters.writes, "write"),
+    counted(counters.flushes, "flush", "flushes"),
+    counted(counters.discards, "discard"),
+    counted(counters.zeroes, "write of zeroes", "writes of zeroes"),
+  ].join(", ");
+}
+
+function transferText({ counters }: PoolStatus): string {
+  return `${formatSize(counters.readBytes)} read, ` +
+    `${formatSize(counters.writtenBytes)} written, ` +
+    `${counted(counters.firstWrites, "chunk")} mapped`;
+}
+
+function componentTable(pool: PoolStatus): string {
+  const { components, missing } = pool;
+  // The column is there only if it says something.
+  const hasStates = missing.length > 0 ||
+    components.some((one) => wordOf(one) !== "in use");
+  const state = (word: string) => hasStates ? [word] : [];
+  const rows = [
+    ...components.map((component) => ({
+      index: component.index,
+      cells: [
+        ...figures(component),
+        ...state(wordOf(component)),
+        component.path,
+      ],
+    })),
+    ...missing.map(({ index, uuid, chunkCount }) => ({
+      index,
+      cells: [
+        ...["-", chunkCount === 0 ? "-" : String(chunkCount)],
+        ...["-", "-", "-", "-"],
+        ...state("missing"),
+        uuid === "" ? "-" : uuid,
+      ],
+    })),
+  ].toSorted((a, b) => a.index - b.index);
+  return textTable([
+    [
+      ...["No", "Size", "Chunks", "Used", "Free", "Reserved", "Used%"],
+      ...state("State"),
+      "Path",
+    ],
+    ...rows.map(({ index, cells }) => [String(index), ...cells]),
+  ]);
+}
+
+function wordOf({ evacuating, refusedSince }: ComponentStatus): string {
+  if (refusedSince !== null) return "host full";
+  return evacuating ? "evacuating" : "in use";
+}
+
+function figures(component: ComponentStatus): string[] {
+  return [
+    formatSize(component.size),
+    String(component.chunks),
+    String(component.used),
+    String(component.free),
+    String(component.reserved),
+    percent(component.usedPercent),
+  ];
+}

@@ -1,0 +1,137 @@
+/**
+ * Asks the process that serves a pool, over its control socket.
+ *
+ * @module
+ */
+
+import { lstatSync } from "node:fs";
+import { type IncomingMessage, request } from "node:http";
+import { dirname, resolve } from "node:path";
+import { type ErrorCode, messageOf, VirstorError } from "../../errors.ts";
+import type { ControlCall, ControlCalls } from "./control_protocol.ts";
+import { EXIT_CODES } from "../terminal/mod.ts";
+import { shortPath } from "./socket_path.ts";
+import { controlSocketPath } from "../registry/mod.ts";
+
+/** How long a server may take to say how it does, milliseconds. */
+const STATUS_TIMEOUT = 10_000;
+
+/** The answer of a served pool. */
+export interface ControlAnswer<Call extends ControlCall> {
+  /** What it answered. */
+  readonly answer: ControlCalls[Call]["answer"];
+}
+
+/**
+ * Asks the process that serves a pool, if there is one.
+ *
+ * @param stateDirectory The state directory.
+ * @param name The pool's name.
+ * @param call What to ask.
+ * @param body The details.
+ * @returns The answer, or `undefined` if the pool is not served.
+ * @throws {VirstorError} What the server answered, if it refused; `io` if it
+ *   gave no answer.
+ */
+export async function callServer<Call extends ControlCall>(
+  stateDirectory: string,
+  name: string,
+  call: Call,
+  body: ControlCalls[Call]["request"],
+): Promise<ControlAnswer<Call> | undefined> {
+  const path = controlSocketPath(stateDirectory, name);
+  using short = shortPath(path);
+  let text: string;
+  try {
+    text = await post(
+      short.path,
+      `/${call}`,
+      JSON.stringify(body),
+      call === "status" ? STATUS_TIMEOUT : 0,
+    );
+  } catch (error) {
+    // No socket, or one that a killed server left behind.
+    const code = systemCode(error);
+    if (["ENOENT", "ECONNREFUSED"].includes(code)) return undefined;
+    const isRefused = ["EACCES", "EPERM"].includes(code);
+    const reason = isRefused ? foreignReason(path) : messageOf(error);
+    throw new VirstorError(
+      "io",
+      `Cannot ask the server of pool "${name}" on control socket "${path}": ` +
+        reason,
+      { cause: error },
+    );
+  }
+  return { answer: readAnswer(text, name) };
+}
+
+/** Sends one request and collects the answer. */
+function post(
+  socketPath: string,
+  path: string,
+  body: string,
+  timeout: number,
+): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const outgoing = request(
+    { socketPath, path, method: "POST", agent: false, timeout },
+    (incoming: IncomingMessage) => {
+      let text = "";
+      incoming.setEncoding("utf8");
+      incoming.on("data", (chunk: string) => text += chunk);
+      incoming.on("end", () => resolve(text));
+      incoming.on("error", reject);
+    },
+  );
+  outgoing.on("error", reject);
+  outgoing.on("timeout", () => {
+    outgoing.destroy(new Error(`No answer in ${timeout / 1000} s`));
+  });
+  outgoing.end(body);
+  return promise;
+}
+
+function systemCode(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}
+
+/** Why the system does not let this user talk to the server. */
+function foreignReason(socketPath: string): string {
+  const path = resolve(socketPath);
+  // Where the directory is closed to others, it tells whose the server is.
+  const owner = ownerOf(path) ?? ownerOf(dirname(path));
+  const whose = owner === undefined ? "" : `, it belongs to user ${owner}`;
+  return `permission denied${whose}; run the command as the user of ` +
+    "the server";
+}
+
+function ownerOf(path: string): number | undefined {
+  try {
+    return lstatSync(path).uid;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Takes an answer apart; what it holds was made by this same program. */
+function readAnswer<Answer>(text: string, name: string): Answer {
+  let message: { answer?: Answer; error?: { code: string; message: string } };
+  try {
+    message = JSON.parse(text);
+  } catch (error) {
+    throw new VirstorError(
+      "io",
+      `Cannot ask the server of pool "${name}": it gave no proper answer`,
+      { cause: error },
+    );
+  }
+  if (message.error !== undefined) {
+    const { code, message: reason } = message.error;
+    throw new VirstorError(isErrorCode(code) ? code : "io", reason);
+  }
+  return message.answer as Answer;
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(EXIT_CODES, code);
+}

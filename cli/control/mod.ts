@@ -1,0 +1,30 @@
+/**
+ * Talking to the process that serves a pool.
+ *
+ * @module
+ */
+
+export {
+  addComponents,
+  registerOpenPool,
+  removeComponents,
+  resizeDisk,
+  SERVED_EVACUATION_RATE,
+} from "./change_pool.ts";
+export { callServer } from "./control_client.ts";
+export { isControlCall, parseControlRequest } from "./control_protocol.ts";
+export type {
+  AddAnswer,
+  AddRequest,
+  ControlCall,
+  ControlCalls,
+  ControlHandlers,
+  ResizeRequest,
+  ResizeResult,
+  ServerStatus,
+  StatusReport,
+  StopRequest,
+} from "./control_protocol.ts";
+export { receiveMessage, sendAnswer } from "./control_wire.ts";
+export type { ControlMessage } from "./control_wire.ts";
+export { checkSocketName, shortPath } from "./socket_path.ts";

@@ -1,0 +1,164 @@
+/**
+ * What the options of `virstor serve` ask for.
+ *
+ * @module
+ */
+
+import { LEASE_THREADS_MAX } from "../../device/leases/mod.ts";
+import type { PoolOptions } from "../../pool/mod.ts";
+import {
+  type Address,
+  AllowList,
+  DEFAULT_ADDRESS,
+  inheritedSockets,
+  parseListenAddress,
+  parseOwner,
+} from "../listen/mod.ts";
+import {
+  type Invocation,
+  LOG_LEVELS,
+  type LogStyle,
+  parseSize,
+  UsageError,
+} from "../terminal/mod.ts";
+import type { Conduct } from "./service.ts";
+import { tlsOf } from "./tls_options.ts";
+
+/** The hint for a value that makes no sense. */
+const HINT = 'Try "virstor serve --help"';
+
+/**
+ * Reads where to listen, how, and when to end.
+ *
+ * @param invocation The command line.
+ * @returns What the server is to do.
+ * @throws {UsageError} If an option makes no sense.
+ * @throws {VirstorError} `not-found`, `io`, `invalid`, of files for TLS.
+ */
+export function conductOf(invocation: Invocation): Conduct {
+  const socketMode = invocation.value("socket-mode");
+  if (socketMode !== undefined && !/^[0-7]{3,4}$/.test(socketMode)) {
+    throw new UsageError(
+      `Option --socket-mode needs an octal number, not "${socketMode}"`,
+      "For instance 660",
+    );
+  }
+  const owner = invocation.value("socket-owner");
+  const maxClients = numberOption(invocation, "max-clients", /^[1-9]\d*$/);
+  const threads = numberOption(invocation, "threads", /^\d+$/);
+  if (threads !== undefined && threads > LEASE_THREADS_MAX) {
+    throw new UsageError(
+      `Option --threads takes 0 to ${LEASE_THREADS_MAX}, not ${threads}`,
+      HINT,
+    );
+  }
+  const idle = numberOption(invocation, "idle-timeout", /^\d+(\.\d+)?$/);
+  const grace = numberOption(invocation, "grace", /^\d+(\.\d+)?$/);
+  const pidFile = invocation.value("pid-file");
+  const command = invocation.value("run");
+  const tls = tlsOf(invocation);
+  return {
+    addresses: addressesOf(invocation),
+    allowed: new AllowList(invocation.values("allow")),
+    exitOnLastClient: invocation.flag("exit-on-last-client"),
+    ...socketMode !== undefined && { socketMode: parseInt(socketMode, 8) },
+    ...tls !== undefined && { tls },
+    ...owner !== undefined &&
+      { socketOwner: parseOwner("socket-owner", owner) },
+    ...maxClients !== undefined && { maxClients },
+    ...threads !== undefined && { threads },
+    ...idle !== undefined && { idleMs: idle * 1000 },
+    ...grace !== undefined && { graceMs: grace * 1000 },
+    ...pidFile !== undefined && { pidFile },
+    ...command !== undefined && { command },
+  };
+}
+
+/**
+ * Reads how the pools are to be opened.
+ *
+ * @param invocation The command line.
+ * @returns The options of each pool.
+ * @throws {UsageError} If an option makes no sense.
+ */
+export function poolOptionsOf(invocation: Invocation): PoolOptions {
+  const onFull = oneOf(invocation, "on-full", ["delay", "error"]);
+  const fullTimeout = numberOption(invocation, "full-timeout", /^\d+(\.\d+)?$/);
+  const maxDelayed = invocation.value("max-delayed");
+  const chunkWatermark = numberOption(invocation, "chunk-watermark", /^\d+$/);
+  const componentWatermark = numberOption(
+    invocation,
+    "component-watermark",
+    /^\d+$/,
+  );
+  return {
+    readOnly: invocation.flag("read-only"),
+    degraded: invocation.flag("degraded"),
+    onFull,
+    ...fullTimeout !== undefined && { fullTimeout },
+    ...maxDelayed !== undefined &&
+      { maxDelayedBytes: parseSize(maxDelayed, "most delayed") },
+    ...chunkWatermark !== undefined && { chunkWatermark },
+    ...componentWatermark !== undefined && { componentWatermark },
+  };
+}
+
+/**
+ * Reads how the log is to be written.
+ *
+ * @param invocation The command line.
+ * @returns The style.
+ * @throws {UsageError} If an option makes no sense.
+ */
+export function logStyleOf(invocation: Invocation): LogStyle {
+  return {
+    level: oneOf(invocation, "log-level", LOG_LEVELS, "info"),
+    format: oneOf(invocation, "log-format", ["text", "json"]),
+    showPools: invocation.operands.length > 1,
+  };
+}
+
+/** Where to listen; the default only where nothing else is said. */
+function addressesOf(invocation: Invocation): Address[] {
+  const addresses = [
+    ...invocation.values("listen").map(parseListenAddress),
+    ...invocation.values("socket").map((path) => ({ path })),
+  ];
+  const hasOther = addresses.length > 0 || inheritedSockets() > 0 ||
+    invocation.value("run") !== undefined;
+  return hasOther ? addresses : [DEFAULT_ADDRESS];
+}
+
+/** The value of an option that knows a few; by default the first. */
+function oneOf<Value extends string>(
+  invocation: Invocation,
+  option: string,
+  values: readonly [Value, ...Value[]],
+  usual = values[0],
+): Value {
+  const text = invocation.value(option);
+  if (text === undefined) return usual;
+  const known = values.find((value) => value === text);
+  if (known !== undefined) return known;
+  const last = values.length - 1;
+  throw new UsageError(
+    `Option --${option} knows no "${text}"`,
+    `It is ${values.slice(0, last).join(", ")} or ${values[last]}`,
+  );
+}
+
+function numberOption(
+  invocation: Invocation,
+  option: string,
+  pattern: RegExp,
+): number | undefined {
+  const text = invocation.value(option);
+  if (text === undefined) return undefined;
+  if (!pattern.test(text) || Number(text) > Number.MAX_SAFE_INTEGER) {
+    throw new UsageError(
+      `Option --${option} needs a number, not "${text}"`,
+      HINT,
+    );
+  }
+  return Number(text);
+}

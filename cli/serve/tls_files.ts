@@ -1,0 +1,161 @@
+/**
+ * Certificates and keys in files, under the names that other NBD programs
+ * know, too. They may be renewed while a server runs.
+ *
+ * @module
+ */
+
+import { fileIdentity } from "../../device/file/mod.ts";
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { join } from "node:path";
+import { messageOf, VirstorError } from "../../errors.ts";
+import type { NbdTls, NbdTlsIdentity } from "../../nbd/server/tls/mod.ts";
+import { log } from "../terminal/mod.ts";
+
+/** Where the files are, and what they are for. */
+export interface TlsFilesOptions {
+  /** Clients have to encrypt. */
+  readonly required: boolean;
+  /** Where `server-cert.pem` and `server-key.pem` are. */
+  readonly directory: string;
+  /** Clients have to show a certificate. */
+  readonly verifies: boolean;
+  /** Who has signed those; `ca-cert.pem` in the directory unless given. */
+  readonly authority: string | undefined;
+}
+
+/** What a server shows to its clients, and whom it believes. */
+export class TlsFiles implements NbdTls {
+  /** Clients have to encrypt. */
+  readonly required: boolean;
+  /** Clients have to show a certificate. */
+  readonly verifies: boolean;
+  readonly #certificate: string;
+  readonly #key: string;
+  readonly #authority: string | undefined;
+  #state: string;
+  #identity: NbdTlsIdentity;
+
+  /**
+   * Reads the files.
+   *
+   * @param options Where they are.
+   * @throws {VirstorError} `not-found`, `io` if one cannot be read; `invalid`
+   *   if one is something else, does not fit the others, or has expired.
+   */
+  constructor(options: TlsFilesOptions) {
+    const { directory, verifies, authority } = options;
+    this.required = options.required;
+    this.verifies = verifies;
+    this.#certificate = join(directory, "server-cert.pem");
+    this.#key = join(directory, "server-key.pem");
+    this.#authority = verifies
+      ? authority ?? join(directory, "ca-cert.pem")
+      : undefined;
+    this.#state = this.#look();
+    this.#identity = this.#read();
+  }
+
+  /**
+   * What is in force: the files as they are now. If they make no sense they
+   * are perhaps being renewed, and what they were before stays in force.
+   *
+   * @returns What was read last.
+   */
+  identity(): NbdTlsIdentity {
+    const state = this.#look();
+    if (state === this.#state) return this.#identity;
+    this.#state = state;
+    try {
+      this.#identity = this.#read();
+      log("certificates", "The certificates have changed and are in use");
+    } catch (error) {
+      const message = `${messageOf(error)}; what was there before is used on`;
+      log("certificates", message, { level: "error" });
+    }
+    return this.#identity;
+  }
+
+  /** Differs when a file was written, or another one took its place. */
+  #look(): string {
+    return [this.#certificate, this.#key, this.#authority ?? "."].map(
+      (path) => {
+        try {
+          const { size, mtime, ctime } = Deno.statSync(path);
+          const identity = fileIdentity(path);
+          return [identity, size, mtime?.getTime(), ctime?.getTime()].join();
+        } catch {
+          // Reading it will tell why.
+          return "";
+        }
+      },
+    ).join(" ");
+  }
+
+  #read(): NbdTlsIdentity {
+    const certificate = readText(this.#certificate);
+    const key = readText(this.#key);
+    const [own] = parseCertificates(certificate, this.#certificate);
+    if (own?.checkPrivateKey(parseKey(key, this.#key)) !== true) {
+      throw unusable(
+        this.#key,
+        `it is not the key of "${this.#certificate}"`,
+      );
+    }
+    const validTo = new Date(own.validTo);
+    if (validTo.getTime() < Date.now()) {
+      const day = validTo.toISOString().slice(0, 10);
+      throw unusable(this.#certificate, `it has expired on ${day}, renew it`);
+    }
+    if (this.#authority === undefined) return { certificate, key };
+    const clientAuthority = readText(this.#authority);
+    parseCertificates(clientAuthority, this.#authority);
+    return { certificate, key, clientAuthority };
+  }
+}
+
+function readText(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) {
+      throw new VirstorError(
+        "not-found",
+        `Cannot read "${path}": there is no such file, TLS needs it`,
+        { cause: error },
+      );
+    }
+    throw new VirstorError(
+      "io",
+      `Cannot read "${path}": ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+/** @returns At least one. */
+function parseCertificates(text: string, path: string): X509Certificate[] {
+  const pattern = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
+  const parts = text.match(pattern) ?? [];
+  if (parts.length === 0) throw unusable(path, "it holds no certificate (PEM)");
+  try {
+    return parts.map((part) => new X509Certificate(part));
+  } catch (error) {
+    throw unusable(path, `its certificate is damaged: ${messageOf(error)}`);
+  }
+}
+
+function parseKey(
+  text: string,
+  path: string,
+): ReturnType<typeof createPrivateKey> {
+  try {
+    return createPrivateKey(text);
+  } catch {
+    throw unusable(path, "it holds no key (PEM) without a passphrase");
+  }
+}
+
+function unusable(path: string, reason: string): VirstorError {
+  return new VirstorError("invalid", `Cannot use "${path}": ${reason}`);
+}

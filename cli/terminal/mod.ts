@@ -1,0 +1,44 @@
+/**
+ * The command line as words in and text out: arguments, help, output, exit
+ * codes.
+ *
+ * @module
+ */
+
+export { parseCommand, parseGlobal } from "./arguments.ts";
+export type {
+  CommandSpec,
+  Environment,
+  Invocation,
+  OptionSpec,
+} from "./command.ts";
+export { Denials } from "./denials.ts";
+export { LOG_LEVELS } from "./event_levels.ts";
+export {
+  EXIT_CODES,
+  EXIT_DAMAGED,
+  EXIT_FAILED,
+  EXIT_INTERNAL,
+  EXIT_OK,
+  EXIT_SIGNAL,
+  EXIT_USAGE,
+} from "./exit_code.ts";
+export { findingText, isMissing } from "./finding_text.ts";
+export { commandHelp, generalHelp } from "./help.ts";
+export {
+  log,
+  OutputClosedError,
+  print,
+  printError,
+  printInternalError,
+  printJson,
+  printNotices,
+  printWarnings,
+  setLogStyle,
+  withProgress,
+} from "./output.ts";
+export type { LogStyle } from "./output.ts";
+export { obeySignals } from "./signals.ts";
+export { exactSize, formatSeconds, formatSize, parseSize } from "./size.ts";
+export { textPairs, textTable } from "./text_table.ts";
+export { UsageError } from "./usage_error.ts";

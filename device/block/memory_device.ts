@@ -1,0 +1,174 @@
+/**
+ * A block device in memory, for tests and for trying things out. It finishes
+ * everything at once and forgets everything when it is closed.
+ *
+ * @module
+ */
+
+import { assert, VirstorError } from "../../errors.ts";
+import type {
+  BlockDevice,
+  Completion,
+  DeviceCapabilities,
+  Extent,
+} from "./block_device.ts";
+
+/** How to make a device in memory. */
+export interface MemoryDeviceOptions {
+  /** The smallest unit of requests, bytes, a power of two. 1 by default. */
+  readonly blockSize?: number;
+  /** Refuse writes. */
+  readonly readOnly?: boolean;
+}
+
+/** A block device over bytes in memory. */
+export class MemoryDevice implements BlockDevice {
+  /** Bytes. */
+  readonly size: number;
+  /** The smallest unit of a request, bytes. */
+  readonly blockSize: number;
+  /** A discard gives zeroes, zeroes are as fast as can be. */
+  readonly capabilities: DeviceCapabilities;
+
+  readonly #bytes: Uint8Array;
+  #open = true;
+
+  /**
+   * Creates a device.
+   *
+   * @param content The bytes, used in place, or how many zeroes to start with.
+   * @param options How.
+   */
+  constructor(
+    content: Uint8Array | number,
+    options: MemoryDeviceOptions = {},
+  ) {
+    const { blockSize = 1, readOnly = false } = options;
+    this.#bytes = typeof content === "number"
+      ? new Uint8Array(content)
+      : content;
+    this.size = this.#bytes.length;
+    this.blockSize = blockSize;
+    this.capabilities = {
+      readOnly,
+      discard: !readOnly,
+      fastZeroes: !readOnly,
+    };
+    assert(
+      Number.isInteger(Math.log2(blockSize)),
+      "the block size of a memory device is a power of two",
+    );
+    assert(
+      this.size % blockSize === 0,
+      "the size of a memory device is whole blocks",
+    );
+  }
+
+  /**
+   * Fills `target`.
+   *
+   * @param target Where the bytes go.
+   * @param offset The first byte.
+   * @throws {VirstorError} With code `io` if the device is closed.
+   */
+  read(target: Uint8Array, offset: number): Completion {
+    this.#check("read", offset, target.length);
+    target.set(this.#bytes.subarray(offset, offset + target.length));
+    return undefined;
+  }
+
+  /**
+   * Writes `source`.
+   *
+   * @param source The bytes.
+   * @param offset The first byte.
+   * @throws {VirstorError} With code `read-only`, or `io` if it is closed.
+   */
+  write(source: Uint8Array, offset: number): Completion {
+    this.#checkWrite("write", offset, source.length);
+    this.#bytes.set(source, offset);
+    return undefined;
+  }
+
+  /**
+   * Does nothing: memory is as durable as it will ever be.
+   *
+   * @throws {VirstorError} With code `io` if the device is closed.
+   */
+  flush(): Completion {
+    this.#check("flush", 0, 0);
+    return undefined;
+  }
+
+  /**
+   * Makes the bytes read as zeroes.
+   *
+   * @param offset The first byte.
+   * @param length How many.
+   * @throws {VirstorError} With code `read-only`, or `io` if it is closed.
+   */
+  discard(offset: number, length: number): Completion {
+    this.#checkWrite("discard", offset, length);
+    this.#bytes.fill(0, offset, offset + length);
+    return undefined;
+  }
+
+  /**
+   * Makes the bytes read as zeroes.
+   *
+   * @param offset The first byte.
+   * @param length How many.
+   * @throws {VirstorError} With code `read-only`, or `io` if it is closed.
+   */
+  writeZeroes(offset: number, length: number): Completion {
+    this.#checkWrite("write zeroes", offset, length);
+    this.#bytes.fill(0, offset, offset + length);
+    return undefined;
+  }
+
+  /**
+   * Tells that everything is data.
+   *
+   * @param offset The first byte.
+   * @param length How many, above 0.
+   * @returns One run.
+   * @throws {VirstorError} With code `io` if the device is closed.
+   */
+  extents(offset: number, length: number): Extent[] {
+    this.#check("look at", offset, length);
+    return [{ length, kind: "data" }];
+  }
+
+  /** Closes it; may be called again. */
+  close(): Completion {
+    this.#open = false;
+    return undefined;
+  }
+
+  #checkWrite(action: string, offset: number, length: number): void {
+    this.#check(action, offset, length);
+    if (!this.capabilities.readOnly) return;
+    throw new VirstorError(
+      "read-only",
+      `Cannot ${action} memory device: it is read-only`,
+    );
+  }
+
+  #check(action: string, offset: number, length: number): void {
+    if (!this.#open) {
+      throw new VirstorError(
+        "io",
+        `Cannot ${action} memory device: it is closed`,
+      );
+    }
+    assert(
+      Number.isSafeInteger(offset) && offset >= 0 && length >= 0 &&
+        length <= this.size - offset,
+      "a request lies inside the memory device",
+    );
+    assert(
+      offset % this.blockSize === 0 && length % this.blockSize === 0,
+      "a request to the memory device is whole blocks",
+    );
+  }
+}

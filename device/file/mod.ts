@@ -1,0 +1,22 @@
+/**
+ * The one door to a file descriptor: files and block devices as block devices,
+ * who else uses them, and how they are claimed.
+ *
+ * @module
+ */
+
+export type { BlankRanges, FileRange } from "./blank_ranges.ts";
+export { FileInUseError } from "./claim.ts";
+export type { FileLock } from "./claim.ts";
+export { FileDevice } from "./file_device.ts";
+export type { FileDeviceOptions } from "./file_device_options.ts";
+export type { FlushObserver } from "./file_sync.ts";
+export { findFileUses } from "./file_users.ts";
+export type { FileUse } from "./file_users.ts";
+export {
+  createSparseFile,
+  fileIdentity,
+  isFaithfulName,
+  removeFile,
+} from "./files.ts";
+export { missingDirectory } from "./missing_directory.ts";

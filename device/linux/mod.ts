@@ -1,0 +1,45 @@
+/**
+ * Native calls: the table of what the operating system offers beyond the
+ * runtime. No other folder makes one.
+ *
+ * @module
+ */
+
+export { ignoreSignal, isSignalIgnored } from "./ignored_signals.ts";
+export { probeWithBlkid } from "./native_blkid.ts";
+export type { BlkidFinding } from "./native_blkid.ts";
+export {
+  claimBlockDevice,
+  closeNative,
+  linkTarget,
+  listNames,
+  lockNative,
+  nativeIdentity,
+  openElsewhere,
+} from "./native_files.ts";
+export type { OpenElsewhere } from "./native_files.ts";
+export {
+  NativeBuffer,
+  NativeIo,
+  readNatively,
+  readNoWait,
+  writeNatively,
+} from "./native_io.ts";
+export {
+  blockDeviceSize,
+  fileState,
+  fileSystem,
+  fileSystemLater,
+  nextData,
+  nextHole,
+  punchHole,
+  readAhead,
+  readSmallFile,
+  startWriteBack,
+  zeroRange,
+} from "./native_linux.ts";
+export type { FileState } from "./native_linux.ts";
+export { returnLargeBlocks, trimMemory } from "./native_memory.ts";
+export { NativeSockets } from "./native_sockets.ts";
+export type { AcceptedConnection } from "./native_sockets.ts";
+export { processName } from "./processes.ts";

@@ -1,0 +1,21 @@
+/**
+ * What both formats are made of: bytes, UUIDs, and the signatures of other
+ * formats.
+ *
+ * @module
+ */
+
+export {
+  areZeroes,
+  checksumOf,
+  getUint64,
+  setUint64,
+  viewOf,
+} from "./bytes.ts";
+export {
+  findSignatures,
+  SIGNATURE_HEAD_SIZE,
+  SIGNATURE_TAIL_SIZE,
+} from "./signatures.ts";
+export type { FileEnds, Signature } from "./signatures.ts";
+export { decodeUuid, encodeUuid, isUuid, NIL_UUID, UUID_SIZE } from "./uuid.ts";

@@ -1,0 +1,15 @@
+/**
+ * What is served, and what the server tells of itself.
+ *
+ * @module
+ */
+
+export { isExpected, peerOf } from "./connection.ts";
+export { createCounters } from "./counters.ts";
+export type { NbdCounters } from "./counters.ts";
+export { assertExport, factsOf, findExport } from "./export.ts";
+export type { ExportFacts, NbdExport } from "./export.ts";
+export { Pace } from "./pace.ts";
+export { ServerLog } from "./server_log.ts";
+export type { LoggedClient, NbdEvent } from "./server_log.ts";
+export { quotedName, soughtText } from "./sought_export.ts";

@@ -1,0 +1,192 @@
+/**
+ * Encodes the server's messages of the handshake. Pure: bytes only, no I/O.
+ *
+ * Source: NBD `doc/proto.md`, sections "Newstyle negotiation", "Fixed newstyle
+ * negotiation", "Option reply types" and "Information types". Big-endian.
+ *
+ * @module
+ */
+
+import type { ExportFacts, NbdExport } from "../export/mod.ts";
+import {
+  EXPORT_NAME_ZEROES,
+  GREETING_SIZE,
+  HANDSHAKE_FIXED_NEWSTYLE,
+  HANDSHAKE_NO_ZEROES,
+  INFO_BLOCK_SIZE,
+  INFO_EXPORT,
+  NBD_MAGIC_HIGH,
+  NBD_MAGIC_LOW,
+  OPTION_MAGIC_HIGH,
+  OPTION_MAGIC_LOW,
+  OPTION_REPLY_HEADER_SIZE,
+  OPTION_REPLY_MAGIC_HIGH,
+  OPTION_REPLY_MAGIC_LOW,
+  PAYLOAD_SIZE_MAX,
+  REPLY_INFO,
+  REPLY_META_CONTEXT,
+  REPLY_SERVER,
+} from "../../wire/mod.ts";
+
+const ENCODER = new TextEncoder();
+
+/**
+ * The first message: `NBDMAGIC`, `IHAVEOPT`, u16 handshake flags.
+ *
+ * @returns Its 18 bytes.
+ */
+export function encodeGreeting(): Uint8Array {
+  const bytes = new Uint8Array(GREETING_SIZE);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, NBD_MAGIC_HIGH);
+  view.setUint32(4, NBD_MAGIC_LOW);
+  view.setUint32(8, OPTION_MAGIC_HIGH);
+  view.setUint32(12, OPTION_MAGIC_LOW);
+  view.setUint16(16, HANDSHAKE_FIXED_NEWSTYLE | HANDSHAKE_NO_ZEROES);
+  return bytes;
+}
+
+/**
+ * The answer to EXPORT_NAME: u64 size, u16 transmission flags, and 124 zeroes
+ * unless the client can do without.
+ *
+ * @param facts The export's.
+ * @param zeroes Whether the zeroes are wanted.
+ * @returns 10 or 134 bytes.
+ */
+export function encodeExportName(
+  facts: ExportFacts,
+  zeroes: boolean,
+): Uint8Array {
+  const bytes = new Uint8Array(10 + (zeroes ? EXPORT_NAME_ZEROES : 0));
+  const view = new DataView(bytes.buffer);
+  setSize(view, 0, facts.size);
+  view.setUint16(8, facts.flags);
+  return bytes;
+}
+
+/**
+ * An option reply: u64 magic, u32 option, u32 type, u32 length, data.
+ *
+ * @param option The option as the client sent it.
+ * @param type One of the `REPLY_` numbers.
+ * @param data What belongs to it; a text for people with an error.
+ * @returns The message.
+ */
+export function encodeOptionReply(
+  option: number,
+  type: number,
+  data: Uint8Array | string = "",
+): Uint8Array {
+  const content = typeof data === "string" ? ENCODER.encode(data) : data;
+  const bytes = new Uint8Array(OPTION_REPLY_HEADER_SIZE + content.length);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, OPTION_REPLY_MAGIC_HIGH);
+  view.setUint32(4, OPTION_REPLY_MAGIC_LOW);
+  view.setUint32(8, option);
+  view.setUint32(12, type);
+  view.setUint32(16, content.length);
+  bytes.set(content, OPTION_REPLY_HEADER_SIZE);
+  return bytes;
+}
+
+/**
+ * One export of a list: u32 length of the name, the name, the description.
+ *
+ * @param option The option as the client sent it.
+ * @param served The export.
+ * @returns The message.
+ */
+export function encodeServer(option: number, served: NbdExport): Uint8Array {
+  const name = ENCODER.encode(served.name);
+  const description = ENCODER.encode(served.description);
+  const data = new Uint8Array(4 + name.length + description.length);
+  new DataView(data.buffer).setUint32(0, name.length);
+  data.set(name, 4);
+  data.set(description, 4 + name.length);
+  return encodeOptionReply(option, REPLY_SERVER, data);
+}
+
+/**
+ * Size and flags of an export: u16 type, u64 size, u16 transmission flags.
+ *
+ * @param option The option as the client sent it.
+ * @param facts The export's.
+ * @returns The message.
+ */
+export function encodeInfoExport(
+  option: number,
+  facts: ExportFacts,
+): Uint8Array {
+  const data = new Uint8Array(12);
+  const view = new DataView(data.buffer);
+  view.setUint16(0, INFO_EXPORT);
+  setSize(view, 2, facts.size);
+  view.setUint16(10, facts.flags);
+  return encodeOptionReply(option, REPLY_INFO, data);
+}
+
+/**
+ * Request sizes: u16 type, u32 minimum, u32 preferred, u32 maximum payload.
+ *
+ * @param option The option as the client sent it.
+ * @param facts The export's.
+ * @returns The message.
+ */
+export function encodeInfoBlockSize(
+  option: number,
+  facts: ExportFacts,
+): Uint8Array {
+  const data = new Uint8Array(14);
+  const view = new DataView(data.buffer);
+  view.setUint16(0, INFO_BLOCK_SIZE);
+  view.setUint32(2, facts.minimumBlockSize);
+  view.setUint32(6, facts.preferredBlockSize);
+  view.setUint32(10, PAYLOAD_SIZE_MAX);
+  return encodeOptionReply(option, REPLY_INFO, data);
+}
+
+/**
+ * A name or a description: u16 type, the text.
+ *
+ * @param option The option as the client sent it.
+ * @param type The information type.
+ * @param text The text.
+ * @returns The message.
+ */
+export function encodeInfoText(
+  option: number,
+  type: number,
+  text: string,
+): Uint8Array {
+  const content = ENCODER.encode(text);
+  const data = new Uint8Array(2 + content.length);
+  new DataView(data.buffer).setUint16(0, type);
+  data.set(content, 2);
+  return encodeOptionReply(option, REPLY_INFO, data);
+}
+
+/**
+ * A metadata context: u32 id, the name.
+ *
+ * @param option The option as the client sent it.
+ * @param id What it is called in BLOCK_STATUS; 0 where it was not selected.
+ * @param name Its name.
+ * @returns The message.
+ */
+export function encodeMetaContext(
+  option: number,
+  id: number,
+  name: string,
+): Uint8Array {
+  const content = ENCODER.encode(name);
+  const data = new Uint8Array(4 + content.length);
+  new DataView(data.buffer).setUint32(0, id);
+  data.set(content, 4);
+  return encodeOptionReply(option, REPLY_META_CONTEXT, data);
+}
+
+function setSize(view: DataView, at: number, size: number): void {
+  view.setUint32(at, Math.floor(size / 2 ** 32));
+  view.setUint32(at + 4, size % 2 ** 32);
+}

@@ -1,0 +1,302 @@
+/**
+ * What the server and the thread of a lane share about one connection, and
+ * what they tell each other.
+ *
+ * @module
+ */
+
+import type { LeaseMemory } from "../../../device/leases/mod.ts";
+import type { ExportFacts, NbdCounters } from "../export/mod.ts";
+
+/** Words of the control block: each in a cache line of its own. */
+const LOCK = 0;
+const DIVERTED = 16;
+const BACKLOG = 32;
+const ACTIVITY = 48;
+const ANSWER = 64;
+const RESTING = 80;
+const SERVER_WAITS = 96;
+const ALONE = 112;
+const WORDS = 128;
+/** Behind the words, in numbers of 64 bits: what the thread counts. */
+const COUNTS_AT: number = WORDS * Int32Array.BYTES_PER_ELEMENT;
+const COUNTS = 4;
+/** The states of the lock (after Ulrich Drepper, "Futexes Are Tricky"). */
+const FREE = 0;
+const HELD = 1;
+const WANTED = 2;
+/** Answers of the server. */
+const PENDING = 0;
+const YES = 1;
+const NO = 2;
+/** A backlog that no thread waits for. */
+const NO_BACKLOG = -(2 ** 30);
+
+/** What a thread has to know of a connection to serve it. */
+export interface LaneJob {
+  /** The connection, which waits. */
+  readonly descriptor: number;
+  /** Bytes that came with the handshake. */
+  readonly early: Uint8Array;
+  /** What was agreed on, but for the metadata contexts. */
+  readonly facts: ExportFacts;
+  /** Which chunks are leased. */
+  readonly leases: LeaseMemory;
+  /** The thread's number in `leases`. */
+  readonly thread: number;
+  /** The control block. */
+  readonly control: SharedArrayBuffer;
+}
+
+/** What a thread tells. */
+export type LaneReport =
+  /** The thread has started. */
+  | { readonly kind: "ready" }
+  /** Bytes of the connection that are the server's to deal with. */
+  | {
+    readonly kind: "bytes";
+    readonly bytes: Uint8Array<ArrayBuffer>;
+    /** Bytes of the disk whose chunks should be leased. */
+    readonly wants: readonly number[];
+  }
+  /** A chunk is about to be written to; the thread waits for an answer. */
+  | {
+    readonly kind: "prepare";
+    /** A byte of the disk. */
+    readonly offset: number;
+  }
+  /** Nothing more comes, and the thread uses the connection no more. */
+  | { readonly kind: "ended" };
+
+/** The control block of one connection, as both sides see it. */
+export class LaneControl {
+  /** What is shared. */
+  readonly memory: SharedArrayBuffer;
+  readonly #words: Int32Array;
+  readonly #counts: Float64Array;
+
+  /**
+   * Makes one, or takes part in one.
+   *
+   * @param memory What is shared.
+   */
+  constructor(
+    memory: SharedArrayBuffer = new SharedArrayBuffer(
+      COUNTS_AT + COUNTS * Float64Array.BYTES_PER_ELEMENT,
+    ),
+  ) {
+    this.memory = memory;
+    this.#words = new Int32Array(memory, 0, WORDS);
+    this.#counts = new Float64Array(memory, COUNTS_AT, COUNTS);
+  }
+
+  /**
+   * How many times something came: it tells whether the client is idle.
+   *
+   * @returns A number that changes.
+   */
+  get activity(): number {
+    return Atomics.load(this.#words, ACTIVITY);
+  }
+
+  /** Something came. */
+  noteActivity(): void {
+    Atomics.add(this.#words, ACTIVITY, 1);
+  }
+
+  /**
+   * Whether the thread holds nothing, and the server has read all that the
+   * thread has handed over. What the system holds does not count.
+   */
+  get isDrained(): boolean {
+    const words = this.#words;
+    // In this order: what is handed over is counted before the thread rests.
+    return Atomics.load(words, RESTING) !== 0 &&
+      Atomics.load(words, BACKLOG) === 0;
+  }
+
+  /**
+   * Says whether the thread holds nothing: neither bytes that it has received
+   * and not handed over, nor replies that it has not sent. The thread says so
+   * only once the server has diverted the connection: each time would cost.
+   *
+   * Requires: the thread takes this back before it receives.
+   *
+   * @param isResting Whether it holds nothing.
+   */
+  rest(isResting: boolean): void {
+    Atomics.store(this.#words, RESTING, isResting ? 1 : 0);
+  }
+
+  /**
+   * The thread has answered a READ.
+   *
+   * @param length Bytes.
+   */
+  countRead(length: number): void {
+    const counts = this.#counts;
+    counts[0] = (counts[0] ?? 0) + 1;
+    counts[1] = (counts[1] ?? 0) + length;
+  }
+
+  /**
+   * The thread has taken bytes of WRITEs.
+   *
+   * @param requests How many it has answered.
+   * @param length Bytes.
+   */
+  countWrites(requests: number, length: number): void {
+    const counts = this.#counts;
+    counts[2] = (counts[2] ?? 0) + requests;
+    counts[3] = (counts[3] ?? 0) + length;
+  }
+
+  /**
+   * Adds what the thread has done.
+   *
+   * @param counters Where to.
+   */
+  addCounts(counters: NbdCounters): void {
+    const [reads = 0, bytesRead = 0, writes = 0, bytesWritten = 0] =
+      this.#counts;
+    counters.reads += reads;
+    counters.bytesRead += bytesRead;
+    counters.writes += writes;
+    counters.bytesWritten += bytesWritten;
+  }
+
+  /** Whether there is no other client, who needs the processor, too. */
+  get isAlone(): boolean {
+    return Atomics.load(this.#words, ALONE) !== 0;
+  }
+
+  set isAlone(isAlone: boolean) {
+    Atomics.store(this.#words, ALONE, isAlone ? 1 : 0);
+  }
+
+  /** The thread carries out nothing more: everything is the server's. */
+  get isDiverted(): boolean {
+    return Atomics.load(this.#words, DIVERTED) !== 0;
+  }
+
+  /** From now on everything is the server's. */
+  divert(): void {
+    Atomics.store(this.#words, DIVERTED, 1);
+  }
+
+  /**
+   * Waits until the server does not send, and keeps it from it. The server goes
+   * first: while it wakes up, the thread could send again and again.
+   */
+  lock(): void {
+    const words = this.#words;
+    while (Atomics.load(words, SERVER_WAITS) !== 0) {
+      Atomics.wait(words, SERVER_WAITS, 1);
+    }
+    if (this.lockNow()) return;
+    while (Atomics.exchange(words, LOCK, WANTED) !== FREE) {
+      Atomics.wait(words, LOCK, WANTED);
+    }
+  }
+
+  /** The same for the server, while others go on. */
+  async lockLater(): Promise<void> {
+    const words = this.#words;
+    Atomics.store(words, SERVER_WAITS, 1);
+    while (Atomics.exchange(words, LOCK, WANTED) !== FREE) {
+      await Atomics.waitAsync(words, LOCK, WANTED).value;
+    }
+    Atomics.store(words, SERVER_WAITS, 0);
+    Atomics.notify(words, SERVER_WAITS);
+  }
+
+  /**
+   * The same, for both, if nobody sends.
+   *
+   * @returns Whether it was done.
+   */
+  lockNow(): boolean {
+    return Atomics.compareExchange(this.#words, LOCK, FREE, HELD) === FREE;
+  }
+
+  /** Others may send. */
+  unlock(): void {
+    if (Atomics.exchange(this.#words, LOCK, FREE) === WANTED) {
+      Atomics.notify(this.#words, LOCK, 1);
+    }
+  }
+
+  /**
+   * Bytes that were handed over to the server and not taken yet, with what
+   * each piece of them counts beside its bytes. Negative if the server takes
+   * no more.
+   */
+  get backlog(): number {
+    return Atomics.load(this.#words, BACKLOG);
+  }
+
+  /**
+   * Bytes are handed over to the server.
+   *
+   * @param length How many, with what the piece counts.
+   */
+  addBacklog(length: number): void {
+    Atomics.add(this.#words, BACKLOG, length);
+  }
+
+  /**
+   * The server has taken bytes.
+   *
+   * @param length How many, with what the piece counts when all of it is taken.
+   */
+  takeBacklog(length: number): void {
+    Atomics.sub(this.#words, BACKLOG, length);
+    Atomics.notify(this.#words, BACKLOG);
+  }
+
+  /** The server takes nothing more; nobody has to wait for it. */
+  dropBacklog(): void {
+    Atomics.store(this.#words, BACKLOG, NO_BACKLOG);
+    Atomics.notify(this.#words, BACKLOG);
+  }
+
+  /**
+   * Waits until the server has taken enough.
+   *
+   * @param most Bytes that it may have to take yet.
+   */
+  awaitBacklog(most: number): void {
+    const words = this.#words;
+    for (;;) {
+      const backlog = Atomics.load(words, BACKLOG);
+      if (backlog <= most) return;
+      Atomics.wait(words, BACKLOG, backlog);
+    }
+  }
+
+  /**
+   * Asks the server, and waits for its answer.
+   *
+   * @param ask Sends what is asked.
+   * @param limitMs How long to wait, milliseconds.
+   * @returns Whether it said yes. One that came too late may be taken for that
+   *   of the next question.
+   */
+  ask(ask: () => void, limitMs: number): boolean {
+    const words = this.#words;
+    Atomics.store(words, ANSWER, PENDING);
+    ask();
+    Atomics.wait(words, ANSWER, PENDING, limitMs);
+    return Atomics.load(words, ANSWER) === YES;
+  }
+
+  /**
+   * Answers what the thread has asked.
+   *
+   * @param isYes Whether it is so.
+   */
+  answer(isYes: boolean): void {
+    Atomics.store(this.#words, ANSWER, isYes ? YES : NO);
+    Atomics.notify(this.#words, ANSWER);
+  }
+}

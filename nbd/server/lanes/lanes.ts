@@ -1,0 +1,228 @@
+/**
+ * The lanes of a server: threads that serve connections beside its event loop,
+ * one each. A thread is started when a connection needs it, and kept for the
+ * next one for a while: each holds some 10 MiB.
+ *
+ * One client alone is served by the event loop, which is as fast for it. With
+ * several, the loop is what they would wait for.
+ *
+ * A connection gets a lane if the device leases chunks, it is not encrypted,
+ * there are native calls, and its descriptor is known. Else it is served as
+ * any other.
+ *
+ * @module
+ */
+
+import type { Leases } from "../../../device/leases/mod.ts";
+import type { NativeSockets } from "../../../device/linux/mod.ts";
+import { joinParts } from "../../../device/block/mod.ts";
+import type { NbdCounters } from "../export/mod.ts";
+import {
+  closeQuietly,
+  descriptorOf,
+  isTcp,
+  nativeSockets,
+} from "../stream/mod.ts";
+import { LaneControl, type LaneJob, type LaneReport } from "./lane_control.ts";
+import { LaneStream } from "./lane_stream.ts";
+import type { Negotiated } from "../handshake/mod.ts";
+
+/** What runs in a thread. */
+const THREAD: URL = new URL("./lane_thread.ts", import.meta.url);
+/** How long the threads may take to end, milliseconds. */
+const END_MS = 500;
+/** How long a thread without a connection is kept, milliseconds. */
+const KEEP_MS = 20_000;
+
+/** How many threads there may be, and whom to tell. */
+export interface LanesOptions {
+  /** How many there may be, from 0. */
+  readonly most: number;
+  /** What runs in a thread; `lane_thread.ts` by default. */
+  readonly module?: URL;
+  /** Where what the threads did is counted, when they are done. */
+  readonly counters: NbdCounters;
+  /** Told of an error in a thread. */
+  readonly onPanic: (error: unknown) => void;
+}
+
+/** A thread, and what it does. */
+interface LaneThread {
+  readonly worker: Worker;
+  /** The connection that it serves. */
+  stream: LaneStream | undefined;
+  /** Set while it serves none, and ends soon. */
+  timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** Threads that serve one connection each. */
+export class Lanes {
+  #most: number;
+  readonly #module: URL;
+  readonly #counters: NbdCounters;
+  readonly #onPanic: (error: unknown) => void;
+  readonly #sockets: NativeSockets | null;
+  readonly #threads = new Set<LaneThread>();
+
+  /**
+   * Begins without any.
+   *
+   * @param options How many there may be, and whom to tell.
+   */
+  constructor({ most, module = THREAD, counters, onPanic }: LanesOptions) {
+    this.#most = most;
+    this.#module = module;
+    this.#counters = counters;
+    this.#onPanic = onPanic;
+    // The runtime lets a thread start from a file that may be read.
+    this.#sockets = most > 0 && isReadable(module) ? nativeSockets() : null;
+  }
+
+  /**
+   * Adds what the threads have done for connections that are open.
+   *
+   * @param counters Where to.
+   */
+  addCounts(counters: NbdCounters): void {
+    for (const { stream } of this.#threads) stream?.addCounts(counters);
+  }
+
+  /** Whether there is a thread for one more connection, or may be. */
+  get hasFree(): boolean {
+    if (this.#sockets === null) return false;
+    const threads = [...this.#threads];
+    return threads.length < this.#most ||
+      threads.some(({ stream }) => stream === undefined);
+  }
+
+  /**
+   * Gives a connection a lane. The runtime's connection is closed when the
+   * lane has ended; until then nobody may use it.
+   *
+   * @param connection The connection, after its handshake; nothing is under
+   *   way on it.
+   * @param negotiated What was agreed on.
+   * @returns What to use instead, or undefined if it gets none.
+   */
+  take(
+    connection: Deno.Conn,
+    negotiated: Negotiated,
+  ): LaneStream | undefined {
+    const descriptor = descriptorOf(connection);
+    const sockets = this.#sockets;
+    if (descriptor === undefined || sockets === null) return undefined;
+    // Last, since a device makes its table when it is first asked for it.
+    const { leases } = negotiated.served.device;
+    if (leases === undefined) return undefined;
+    const thread = this.#freeThread();
+    const number = thread && leases.join();
+    if (thread === undefined || number === undefined) return undefined;
+    if (!sockets.takeAway(descriptor)) {
+      leases.leave(number);
+      return undefined;
+    }
+    const control = new LaneControl();
+    const stream = new LaneStream({
+      descriptor,
+      isTcp: isTcp(connection),
+      sockets,
+      control,
+      leases,
+    });
+    thread.stream = stream;
+    clearTimeout(thread.timer);
+    // A thread that is still starting takes it when it has started.
+    thread.worker.postMessage(
+      {
+        ...jobOf(negotiated, leases),
+        descriptor,
+        thread: number,
+        control: control.memory,
+      } satisfies LaneJob,
+    );
+    void stream.finished.then(() => {
+      closeQuietly(connection);
+      leases.leave(number);
+      stream.addCounts(this.#counters);
+      thread.stream = undefined;
+      if (!this.#threads.has(thread)) return;
+      thread.timer = setTimeout(() => this.#end(thread), KEEP_MS);
+      Deno.unrefTimer(thread.timer);
+    });
+    return stream;
+  }
+
+  /**
+   * Ends all threads; their connections are closed already. One that does not
+   * end in time ends later.
+   */
+  async close(): Promise<void> {
+    const ends = [...this.#threads].map(({ stream }) => stream?.finished);
+    const limit = Promise.withResolvers<void>();
+    const timer = setTimeout(limit.resolve, END_MS);
+    await Promise.race([joinParts(ends, (end) => end), limit.promise]);
+    clearTimeout(timer);
+    for (const { worker, stream, timer } of this.#threads) {
+      clearTimeout(timer);
+      // One that waits for a disk uses a lease, which nobody else gives back.
+      if (stream === undefined) worker.terminate();
+      else void stream.finished.then(() => worker.terminate());
+    }
+    this.#threads.clear();
+  }
+
+  /** Ends a thread that serves no connection. */
+  #end(thread: LaneThread): void {
+    this.#threads.delete(thread);
+    thread.worker.terminate();
+  }
+
+  #freeThread(): LaneThread | undefined {
+    for (const thread of this.#threads) {
+      if (thread.stream === undefined) return thread;
+    }
+    return this.#threads.size < this.#most ? this.#start() : undefined;
+  }
+
+  #start(): LaneThread {
+    const name = "virstor lane";
+    const worker = new Worker(this.#module, { type: "module", name });
+    const thread: LaneThread = {
+      worker,
+      stream: undefined,
+      timer: undefined,
+    };
+    let isReady = false;
+    worker.onmessage = ({ data }: MessageEvent<LaneReport>) => {
+      if (data.kind === "ready") isReady = true;
+      else thread.stream?.take(data);
+    };
+    worker.onerror = (event) => {
+      event.preventDefault();
+      if (isReady) {
+        this.#onPanic(new Error(`A thread of the server: ${event.message}`));
+      } else {
+        // No thread can start here. Its client comes back, to the event loop.
+        this.#most = 0;
+        this.#threads.delete(thread);
+        thread.stream?.take({ kind: "ended" });
+      }
+    };
+    this.#threads.add(thread);
+    return thread;
+  }
+}
+
+function jobOf(
+  { facts, early }: Negotiated,
+  { memory }: Leases,
+): Omit<LaneJob, "descriptor" | "thread" | "control"> {
+  // Contexts are not the thread's to tell, and cannot be sent.
+  return { early, facts: { ...facts, contexts: [] }, leases: memory };
+}
+
+function isReadable(module: URL): boolean {
+  if (module.protocol !== "file:") return true;
+  const query = { name: "read", path: module } as const;
+  return Deno.permissions.querySync(query).state === "granted";
+}

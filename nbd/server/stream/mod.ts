@@ -1,0 +1,16 @@
+/**
+ * Connections as streams of bytes.
+ *
+ * @module
+ */
+
+export {
+  descriptorOf,
+  isDrained,
+  nativeSockets,
+  trackDescriptors,
+} from "./descriptors.ts";
+export { LoopBell } from "./loop_bell.ts";
+export { NativeStream } from "./native_stream.ts";
+export { closeQuietly, isTcp, writeAll } from "./stream.ts";
+export type { ByteStream } from "./stream.ts";

@@ -1,0 +1,472 @@
+/**
+ * The transmission phase of one connection: requests in, replies out.
+ *
+ * All complete requests in the receive buffer are executed in one go, each
+ * synchronously where the device can, and their replies leave with one send.
+ * A READ goes straight into a reply buffer, a WRITE straight out of the receive
+ * buffer. What the device finishes later is answered later, out of order. Here
+ * is what is common to all dialects; `commands.ts` carries the requests out.
+ *
+ * One loop drives a connection. It runs what can be run, then sleeps until
+ * something has changed: bytes came, replies left, a request finished, space
+ * is to be had, the server stops. No request holds it up but these: the device
+ * is congested, the client does not take its replies, or too many requests
+ * are under way. Then no more requests are executed. Nor are they after a slice
+ * of time: the rest of a buffer waits for the next slice (`device/block/turns.ts`),
+ * and other connections have theirs in between.
+ *
+ * It promises: bounded memory whatever the client announces or leaves unread;
+ * waiting writes are cancelled when the client is gone; no rejection that
+ * nobody handles; an error that is not expected (no {@linkcode VirstorError})
+ * is handed to the server, never swallowed.
+ *
+ * @module
+ */
+
+import { Slice, turns } from "../../../device/block/mod.ts";
+import { inBytes } from "../../../errors.ts";
+import type { ExportFacts } from "../export/mod.ts";
+import { chooseForm, Commands } from "./commands.ts";
+import type { Negotiated } from "../handshake/mod.ts";
+import { type LargeWrite, pieceLength } from "./large_write.ts";
+import { LateRequests } from "./pending_requests.ts";
+import {
+  BUSY_AFTER,
+  COMMAND_DISCONNECT,
+  COMMAND_READ,
+  createRequest,
+  decodeExtendedRequest,
+  decodeRequest,
+  EXTENDED_REQUEST_SIZE,
+  hasPayload,
+  LANE_READ_MAX,
+  type NbdRequest,
+  PAYLOAD_SIZE_MAX,
+  PAYLOAD_WHOLE_MAX,
+  REQUEST_SIZE,
+  REQUESTS_PENDING_MAX,
+  ROUNDS_MAX,
+  STEPS_A_LOOK,
+} from "../../wire/mod.ts";
+import { Polling } from "./polling.ts";
+import { ReceiveBuffer } from "./receive_buffer.ts";
+import { ReplyQueue } from "./reply_queue.ts";
+import { stepsOf } from "./request_cost.ts";
+import { type ByteStream, closeQuietly } from "../stream/mod.ts";
+import type { TransmissionOwner } from "./transmission_owner.ts";
+
+/** How often a server that stops looks whether a client is done, milliseconds. */
+const STOP_LOOK_MS = 25;
+/**
+ * How many looks in a row have to find nothing. What is there is found by the
+ * first; the others are for what the client sent before it heard of the end.
+ */
+const STOP_LOOKS = 3;
+
+/** One connection after its handshake. */
+export class Transmission {
+  #stream: ByteStream;
+  readonly #facts: ExportFacts;
+  readonly #replies: ReplyQueue;
+  readonly #late: LateRequests;
+  readonly #commands: Commands;
+  readonly #abort = new AbortController();
+
+  readonly #received: ReceiveBuffer;
+  readonly #request = createRequest();
+  readonly #requestSize: number;
+  #large: LargeWrite | undefined = undefined;
+
+  readonly #polling = new Polling();
+  readonly #slice = new Slice(STEPS_A_LOOK, 1);
+  /** No more requests are executed in this slice. */
+  #isSliceOver = false;
+
+  /** Requests that were found since it was last looked for more. */
+  #batch = 0;
+  #receiving = false;
+  /** Bytes that arrive are dropped: DISC, or the protocol was broken. */
+  #deaf = false;
+  /** The client sends no more. */
+  #ended = false;
+  #stopping = false;
+  /** While it stops: how many looks in a row have found nothing left to do. */
+  #looksInVain = 0;
+  #looks: ReturnType<typeof setInterval> | undefined = undefined;
+  #destroyed = false;
+  #wake: (() => void) | undefined = undefined;
+  #wakeWhenSent = false;
+  /** How often in a row {@linkcode endIfIdle} has found nothing new. */
+  #quietTimes = 0;
+  #activity: number | undefined = undefined;
+  #reason = "the client left";
+  #isToChange = false;
+  /** Requests that came together with others, mostly READs. */
+  #readsAtOnce = 0;
+  readonly #owner: TransmissionOwner;
+
+  /**
+   * Creates a transmission.
+   *
+   * @param stream The connection; the transmission closes it.
+   * @param negotiated What the handshake agreed on.
+   * @param owner Whom to report to.
+   */
+  constructor(
+    stream: ByteStream,
+    negotiated: Negotiated,
+    owner: TransmissionOwner,
+  ) {
+    const { facts, served: { device }, early } = negotiated;
+    const form = chooseForm(facts);
+    this.#stream = stream;
+    this.#owner = owner;
+    this.#facts = facts;
+    this.#requestSize = facts.extended ? EXTENDED_REQUEST_SIZE : REQUEST_SIZE;
+    this.#replies = new ReplyQueue(stream, form, () => {
+      this.#quietTimes = 0;
+      if (this.#wakeWhenSent || this.#replies.failed) this.#changed();
+    });
+    this.#late = new LateRequests({
+      // The loop runs when all that settle with it have settled.
+      onSettled: () => this.#changed(),
+      onError: owner.onError,
+      onPanic: (error) => {
+        this.#reason = "the server failed";
+        this.destroy();
+        owner.onPanic(error);
+      },
+    });
+    this.#commands = new Commands({
+      device,
+      facts,
+      replies: this.#replies,
+      form,
+      late: this.#late,
+      counters: owner.counters,
+      isAlone: owner.isAlone,
+      signal: this.#abort.signal,
+      onDecongested: () => this.#changed(),
+      onBroken: () => {
+        this.#reason = "the device failed in the middle of a reply";
+        this.destroy();
+      },
+    });
+    this.#received = new ReceiveBuffer(early);
+  }
+
+  /**
+   * Serves until the client leaves or the server stops. Never rejects.
+   *
+   * @returns Why it ended, for the log.
+   */
+  async run(): Promise<string> {
+    let rounds = 0;
+    let isSameBatch = false;
+    for (;;) {
+      // What a slice has left of a batch belongs to it.
+      if (!isSameBatch) this.#batch = 0;
+      isSameBatch = false;
+      const stalled = this.#execute();
+      if (!this.#isSliceOver) this.#noteBatch();
+      const mayGoOn = ++rounds < ROUNDS_MAX;
+      const sent = this.#replies.send(mayGoOn);
+      if (this.#isFinished(stalled)) break;
+      if (this.#isSliceOver) {
+        await turns.next(this.#abort.signal);
+        this.#isSliceOver = false;
+        this.#slice.begin();
+        isSameBatch = true;
+        rounds--;
+        continue;
+      }
+      if (mayGoOn && (stalled ? sent : this.#receiveSoon())) continue;
+      rounds = 0;
+      if (this.#isToChange && !stalled) this.#change();
+      this.#receive();
+      this.#wakeWhenSent = stalled || this.#deaf || this.#ended ||
+        this.#stopping || this.#replies.failed || this.#isDraining();
+      await new Promise<void>((resolve) => this.#wake = resolve);
+      this.#commands.beginTurn();
+    }
+    clearInterval(this.#looks);
+    this.#abort.abort();
+    // Requests that are not done may answer until they are.
+    if (this.#late.count > 0) this.#replies.drop();
+    else this.#replies.free();
+    closeQuietly(this.#stream);
+    if (!this.#receiving) this.#received.free();
+    return this.#reason;
+  }
+
+  /**
+   * From now on requests are answered `ESHUTDOWN`. The connection ends when all
+   * requests that have come, in whole or in part, are answered, wherever they
+   * are, and no more have come for a moment: what the client sent before it
+   * heard of the end is on its way.
+   */
+  stop(): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    this.#stream.divert?.();
+    this.#commands.stop();
+    this.#reason = "the server stops";
+    this.#changed();
+    // A macrotask of its own: no promise is about to be kept that would change
+    // what is seen.
+    this.#looks = setInterval(() => {
+      if (this.#isDrained()) this.#looksInVain++;
+      else this.#looksInVain = 0;
+      this.#changed();
+    }, STOP_LOOK_MS);
+  }
+
+  /**
+   * Asks the owner for another way to serve this connection, as soon as nothing
+   * is half done on it.
+   */
+  change(): void {
+    this.#isToChange = true;
+  }
+
+  /** Cancels writes that wait for space. */
+  cancelWaiting(): void {
+    this.#abort.abort();
+  }
+
+  /** Ends the connection at once, whatever is under way. */
+  destroy(): void {
+    this.#destroyed = true;
+    this.#changed();
+  }
+
+  /**
+   * Ends the connection if nothing is under way, and nothing has come or gone
+   * since the call before the last.
+   */
+  endIfIdle(): void {
+    const { activity } = this.#stream;
+    if (this.#late.count > 0 || activity !== this.#activity) {
+      this.#quietTimes = 0;
+      this.#activity = activity;
+    } else if (++this.#quietTimes > 2) {
+      this.#reason = "the client was idle for too long";
+      this.destroy();
+    }
+  }
+
+  #changed(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
+  }
+
+  #isFinished(stalled: boolean): boolean {
+    if (this.#destroyed) return true;
+    if (this.#isSliceOver && !this.#replies.failed) return false;
+    const last = this.#deaf || this.#looksInVain >= STOP_LOOKS ||
+      (this.#ended && !stalled) || this.#replies.failed;
+    return last && this.#late.count === 0 && this.#replies.idle;
+  }
+
+  /** Whether nothing is left to do: neither here nor on the way to here. */
+  #isDrained(): boolean {
+    return this.#late.count === 0 && this.#replies.idle &&
+      !this.#commands.isWaiting && this.#large === undefined &&
+      this.#received.available === 0 && this.#stream.isDrained !== false;
+  }
+
+  /** Who reads much at once is served at less cost by a thread, */
+  #noteBatch(): void {
+    const { command, length } = this.#request;
+    if (this.#batch < 2 || command !== COMMAND_READ || length > LANE_READ_MAX) {
+      return;
+    }
+    // but what is not in the page cache is read here.
+    const isCold = this.#late.count > 0;
+    this.#readsAtOnce = isCold ? 0 : this.#readsAtOnce + this.#batch;
+    if (this.#readsAtOnce < BUSY_AFTER) return;
+    this.#readsAtOnce = 0;
+    this.#isToChange = true;
+  }
+
+  #change(): void {
+    const isOver = this.#ended || this.#deaf || this.#stopping;
+    const isHalfDone = this.#receiving || this.#large !== undefined ||
+      !this.#replies.idle;
+    if (isOver || isHalfDone) return;
+    this.#isToChange = false;
+    const received = this.#received;
+    const stream = this.#owner.onChange(received.unused());
+    if (stream === undefined) return;
+    received.skip(received.available);
+    this.#stream = stream;
+    this.#replies.change(stream);
+  }
+
+  /**
+   * Who always has requests under way would never change: it is waited for
+   * until the replies have left, and for the end of a large write.
+   */
+  #isDraining(): boolean {
+    return this.#isToChange && !this.#stopping && this.#large === undefined &&
+      !this.#replies.idle && this.#owner.mayChange();
+  }
+
+  /** Starts to receive, unless that is under way or there is no room. */
+  #receive(): void {
+    if (this.#receiving || this.#ended || this.#isDraining()) return;
+    const received = this.#received;
+    if (!received.makeRoom()) return;
+    this.#receiving = true;
+    const { memory, end, available } = received;
+    const missing = this.#isToChange ? (this.#large?.rest ?? 0) - available : 0;
+    const room = memory.subarray(end, missing > 0 ? end + missing : undefined);
+    this.#stream.read(room).then(this.#onReceived, this.#onReceiveFailed);
+  }
+
+  /** @returns Whether something came. */
+  #receiveSoon(): boolean {
+    const [stream, received] = [this.#stream, this.#received];
+    if (stream.readSoon === undefined || this.#receiving || this.#ended) {
+      return false;
+    }
+    // Who waits awake would not notice that a request has finished.
+    if (this.#late.count > 0) return false;
+    if (!this.#polling.isWorthIt(this.#batch) || !received.makeRoom()) {
+      return false;
+    }
+    const { memory, end } = received;
+    const count = stream.readSoon(memory, end, memory.length);
+    this.#polling.ended(count === 0);
+    if (count > 0) this.#noteReceived();
+    received.received(count);
+    return count > 0;
+  }
+
+  #noteReceived(): void {
+    this.#quietTimes = 0;
+    this.#looksInVain = 0;
+  }
+
+  readonly #onReceived = (count: number | null): void => {
+    this.#receiving = false;
+    this.#noteReceived();
+    if (count === null) this.#leave();
+    else this.#received.received(count);
+    this.#changed();
+  };
+
+  // A connection that breaks is a client that is gone.
+  readonly #onReceiveFailed = (): void => this.#onReceived(null);
+
+  /** The client is gone, or has at least nothing more to say. */
+  #leave(): void {
+    this.#ended = true;
+    this.#abort.abort();
+  }
+
+  /** @returns Whether it has stopped although there may be more to do. */
+  #execute(): boolean {
+    const request = this.#request;
+    const received = this.#received;
+    const commands = this.#commands;
+    if (this.#replies.failed) {
+      if (!this.#ended) this.#leave();
+      // A long read that they wait behind will not go on.
+      this.#late.letGo();
+    }
+    while (!this.#deaf && !this.#destroyed && !this.#replies.failed) {
+      // First: others may wait to be answered until its answer is complete.
+      if (commands.isWaiting) {
+        commands.resume();
+        if (commands.isWaiting) return true;
+        if (this.#spend(STEPS_A_LOOK)) return true;
+        continue;
+      }
+      if (this.#mustWait()) return true;
+      if (this.#large !== undefined) {
+        if (!this.#takePiece(this.#large)) return false;
+        if (this.#spend(STEPS_A_LOOK)) return true;
+        continue;
+      }
+      if (received.available < this.#requestSize) return false;
+      if (!this.#decode(request)) break;
+      this.#batch++;
+      if (!this.#replies.hasRoom(commands.roomFor(request))) return true;
+      if (hasPayload(request, this.#facts.extended)) {
+        if (!this.#takePayload(request)) return false;
+      } else {
+        received.skip(this.#requestSize);
+        commands.perform(request);
+      }
+      if (this.#spend(stepsOf(request))) return true;
+    }
+    received.skip(received.available);
+    return false;
+  }
+
+  /** @returns Whether the slice is over. */
+  #spend(steps: number): boolean {
+    return this.#isSliceOver = this.#slice.spend(steps);
+  }
+
+  #mustWait(): boolean {
+    // Once the client is gone or the server stops, no write waits any more.
+    const congested = this.#commands.isCongested && !this.#ended &&
+      !this.#stopping;
+    return congested || this.#late.count >= REQUESTS_PENDING_MAX;
+  }
+
+  /** @returns False if there is nothing more to be understood. */
+  #decode(request: NbdRequest): boolean {
+    const { view, start } = this.#received;
+    const decoded = this.#facts.extended
+      ? decodeExtendedRequest(view, start, request)
+      : decodeRequest(view, start, request);
+    if (!decoded) {
+      this.#hangUp("a request has a wrong magic");
+    } else if (request.command === COMMAND_DISCONNECT) {
+      this.#deaf = true;
+      this.#reason = "the client said goodbye";
+    } else if (
+      this.#facts.extended && hasPayload(request, true) &&
+      request.length > PAYLOAD_SIZE_MAX
+    ) {
+      this.#hangUp(`a payload has ${inBytes(request.length)}`);
+    }
+    return !this.#deaf;
+  }
+
+  #hangUp(what: string): void {
+    this.#deaf = true;
+    this.#reason = `the client broke the protocol: ${what}`;
+    this.#abort.abort();
+  }
+
+  /** @returns False if more of it has to arrive first. */
+  #takePayload(request: NbdRequest): boolean {
+    const { length } = request;
+    const complete = this.#received.available >= this.#requestSize + length;
+    if (!complete && length <= PAYLOAD_WHOLE_MAX) return false;
+    this.#received.skip(this.#requestSize);
+    if (complete) {
+      this.#commands.performWithPayload(request, this.#received.take(length));
+    } else {
+      this.#large = this.#commands.begin(request);
+    }
+    return true;
+  }
+
+  /** @returns False if more of it has to arrive first. */
+  #takePiece(large: LargeWrite): boolean {
+    const { available } = this.#received;
+    const { preferredBlockSize } = this.#facts;
+    const block = Math.min(preferredBlockSize, PAYLOAD_WHOLE_MAX);
+    const length = pieceLength(large, available, block);
+    if (length === 0) return false;
+    if (length === large.rest) this.#large = undefined;
+    this.#commands.performPiece(large, this.#received.take(length));
+    return true;
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * Giving an open pool's disk another size.
+ *
+ * @module
+ */
+
+import { counted, inBytes, VirstorError } from "../../errors.ts";
+import type { PoolParts } from "../io/mod.ts";
+
+/** 8 PiB: up to here every byte has an exact number in JavaScript. */
+const VIRTUAL_SIZE_MAX = 2 ** 53;
+
+/** How a disk is resized. */
+export interface ResizeOptions {
+  /** It may become smaller, where nothing is mapped. */
+  readonly force?: boolean;
+}
+
+/**
+ * Resizes the disk of a pool. The forward map is the one place that says how
+ * large the disk is. A disk grows on stable storage first, so that nothing is
+ * mapped where an open after a crash would find no disk; it shrinks in the map
+ * first, with no `await` after the check, so that nothing is mapped beyond the
+ * new end while that is written.
+ *
+ * @param parts The open pool.
+ * @param wanted Bytes.
+ * @param options How.
+ * @returns Its new size, bytes.
+ * @throws {VirstorError} `invalid`, `unsupported`: nothing has changed;
+ *   `failed`.
+ */
+export async function resizePool(
+  parts: PoolParts,
+  wanted: number,
+  options: ResizeOptions,
+): Promise<number> {
+  const { format, map, settings: { chunkSize, name } } = parts;
+  const chunks = Math.ceil(wanted / chunkSize);
+  const size = chunks * chunkSize;
+  const before = map.virtualChunks;
+  if (format.isDense) {
+    throw new VirstorError(
+      "unsupported",
+      `Cannot resize pool "${name}": its map has room for ` +
+        `${
+          counted(before, "chunk")
+        } only, a pool of the native format can grow`,
+    );
+  }
+  if (!(wanted > 0) || size > VIRTUAL_SIZE_MAX) {
+    throw new VirstorError(
+      "invalid",
+      `Cannot resize pool "${name}" to ${inBytes(wanted)}: it is 1 to ` +
+        `${VIRTUAL_SIZE_MAX} bytes (8 PiB)`,
+    );
+  }
+  if (chunks < before) {
+    checkShrink(parts, chunks, options.force ?? false);
+    map.resize(chunks);
+  }
+  if (chunks !== before) await format.resize(size);
+  map.resize(chunks);
+  return size;
+}
+
+function checkShrink(
+  { map, firstWrites, settings: { name, chunkSize } }: PoolParts,
+  chunks: number,
+  force: boolean,
+): void {
+  const cannot = `Cannot make pool "${name}" smaller: `;
+  if (!force) {
+    throw new VirstorError(
+      "invalid",
+      `${cannot}that is done with --force only, ` +
+        "once the file system on it is smaller",
+    );
+  }
+  const mapped = map.nextMapped(chunks, map.virtualChunks);
+  if (mapped < map.virtualChunks) {
+    throw new VirstorError(
+      "invalid",
+      `${cannot}there are data at byte ${mapped * chunkSize}, discard them ` +
+        "first",
+    );
+  }
+  if (firstWrites.delayed.reaches(chunks)) {
+    throw new VirstorError(
+      "invalid",
+      `${cannot}writes beyond byte ${chunks * chunkSize} wait for space`,
+    );
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * What the whole pool layer is built on: components, the forward map,
+ * settings, health, counters.
+ *
+ * @module
+ */
+
+export { Component, openFileDevice } from "./component.ts";
+export type {
+  Blanks,
+  ChunkDevice,
+  ComponentDevice,
+  ComponentGeometry,
+  OpenDevice,
+} from "./component.ts";
+export { newCounters } from "./counters.ts";
+export type { PoolCounters } from "./counters.ts";
+export type { Finding, FindingKind, Severity } from "./findings.ts";
+export { flushAll } from "./flush_all.ts";
+export { ForwardMap } from "./forward_map.ts";
+export { Health } from "./health.ts";
+export { HostSpaces, hostWarnings } from "./host_space.ts";
+export { inDoubt } from "./in_doubt.ts";
+export { InFlight } from "./in_flight.ts";
+export { withPatience } from "./patience.ts";
+export { assertInside } from "./range.ts";
+export type {
+  FullPolicy,
+  MissingMember,
+  PoolEvent,
+  PoolSettings,
+  Watermarks,
+} from "./settings.ts";
+export {
+  pause,
+  PIECE_BYTES,
+  PIECE_STEP_BYTES,
+  turn,
+  TURN_BUDGET,
+} from "./turn.ts";
+export { passedMarks } from "./watermarks.ts";
+export type { PassedMark } from "./watermarks.ts";

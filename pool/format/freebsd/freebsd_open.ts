@@ -1,0 +1,276 @@
+/**
+ * A pool of format 1 as it lies on its components: who is a member, the map,
+ * and what a stop left half done.
+ *
+ * @module
+ */
+
+import { counted, inBytes, VirstorError } from "../../../errors.ts";
+import {
+  COMPONENT_JOINING,
+  type FreebsdLabel,
+  freebsdMapSize,
+} from "../../../metadata/freebsd/mod.ts";
+import {
+  type Assembly,
+  type MemberPlan,
+  missingError,
+  type OpenComponent,
+  planMembers,
+  wipeDeviceLabels,
+} from "../../member/mod.ts";
+import {
+  Component,
+  type Finding,
+  type FindingKind,
+  ForwardMap,
+  type PoolEvent,
+} from "../../core/mod.ts";
+import {
+  countChunks,
+  coveredFindings,
+  type CoveredLabel,
+  coveredReason,
+} from "./covered_label.ts";
+import { FreebsdFormat } from "./freebsd_format.ts";
+import { scanFreebsdMap, wipeLeftovers } from "./freebsd_map_scan.ts";
+import { closeGaps, isDense } from "./gaps.ts";
+import { type DamageSink, notice, type StoredPool } from "../mod.ts";
+
+type FreebsdComponent = OpenComponent<FreebsdLabel>;
+
+/** Who is a member, and what else is there. */
+interface Members extends MemberPlan<FreebsdComponent> {
+  /** All of them, by index. */
+  readonly members: readonly FreebsdComponent[];
+  /** The label of component 0, which decides. */
+  readonly label: FreebsdLabel;
+}
+
+/** What was read, before anything is put right. */
+interface Loaded {
+  readonly plan: Members;
+  readonly format: FreebsdFormat;
+  readonly map: ForwardMap;
+  /** Components whose last chunk covers their label. */
+  readonly covered: readonly CoveredLabel[];
+}
+
+/**
+ * Reads a pool.
+ *
+ * @param assembly Its components.
+ * @param damaged Told of map entries that cannot be used.
+ * @returns The pool.
+ * @throws {VirstorError} `not-found` if a component is missing, `corrupt`.
+ */
+export async function readFreebsdPool(
+  assembly: Assembly,
+  damaged: DamageSink,
+): Promise<StoredPool> {
+  const { name, found, faults } = assembly;
+  const labelled = found.filter((one) => one.label.format === "freebsd");
+  checkAgreement(name, labelled as FreebsdComponent[]);
+  const plan = complete(
+    name,
+    planMembers(labelled as FreebsdComponent[]),
+    faults,
+  );
+  const loaded = await load(plan, damaged);
+  const { format, map, covered } = loaded;
+  const { label } = plan;
+  const writeReason = coveredReason(covered);
+  return {
+    name,
+    id: String(label.id),
+    chunkSize: label.chunkSize,
+    format,
+    map,
+    missing: [],
+    stale: [],
+    warnings: writeReason === "" ? [] : [writeReason],
+    readOnlyReason: "",
+    writeReason,
+    notices: noticesOf(loaded),
+    recover: (onEvent) => recover(assembly, loaded, onEvent),
+  };
+}
+
+function checkAgreement(
+  name: string,
+  found: readonly FreebsdComponent[],
+): void {
+  const [first] = found;
+  for (const { path, label } of found) {
+    if (
+      label.virtualSize === first?.label.virtualSize &&
+      label.chunkSize === first.label.chunkSize
+    ) continue;
+    throw new VirstorError(
+      "corrupt",
+      `Cannot open pool "${name}": the labels of "${first?.path}" and ` +
+        `"${path}" disagree on the virtual size or the chunk size`,
+    );
+  }
+}
+
+function complete(
+  name: string,
+  plan: MemberPlan<FreebsdComponent>,
+  faults: Assembly["faults"],
+): Members {
+  const members = plan.members.filter((one) => one !== undefined);
+  const first = plan.members[0];
+  if (members.length < plan.members.length || first === undefined) {
+    const indexes = plan.members.flatMap((one, i) =>
+      one === undefined ? [i] : []
+    );
+    throw missingError(name, indexes, plan.members.length, faults);
+  }
+  const { label } = first;
+  const mapSize = freebsdMapSize(label.virtualSize, label.chunkSize);
+  if (mapSize > label.chunkReserved * label.chunkSize) {
+    throw new VirstorError(
+      "corrupt",
+      `Cannot open pool "${name}": "${first.path}" reserves ` +
+        `${counted(label.chunkReserved, "chunk")} for a map of ` +
+        inBytes(mapSize),
+    );
+  }
+  return { ...plan, members, label };
+}
+
+function noticesOf({ plan, format, covered }: Loaded): Finding[] {
+  const findings = [...unfinishedFindings(plan), ...coveredFindings(covered)];
+  if (!isDense(format.members)) {
+    const gaps = "There are gaps in the allocation, from a power cut";
+    findings.push(notice("gap", gaps, plan.label.name));
+  }
+  return findings;
+}
+
+/** Reads the map. */
+async function load(plan: Members, damaged: DamageSink): Promise<Loaded> {
+  const { label, members } = plan;
+  const { geometries, covered } = await countChunks(members);
+  const components = geometries.flatMap((geometry, index) => {
+    const { device } = members[index] ?? {};
+    return device === undefined
+      ? []
+      : [new Component(index + 1, index, device, geometry)];
+  });
+  const map = new ForwardMap(label.virtualSize / label.chunkSize);
+  map.setComponents(components);
+  const [first] = members;
+  if (first === undefined) throw new VirstorError("corrupt", "No components");
+  await scanFreebsdMap(
+    first.device,
+    label,
+    // Entries that are not in use may name a chunk that is not counted here.
+    members.map((one) => one.label),
+    {
+      mapped(virtualChunk, index, chunk) {
+        const component = components[index];
+        if (component === undefined) return;
+        map.set(virtualChunk, component, chunk);
+        component.use(chunk);
+      },
+      damaged,
+    },
+  );
+  for (const one of plan.mustBeEmpty) {
+    const index = members.indexOf(one);
+    if (components[index]?.used === 0) continue;
+    throw new VirstorError(
+      "not-found",
+      `Cannot open pool "${label.name}": component ${index} is missing, and ` +
+        `"${one.path}", which was leaving or joining, cannot stand in for it`,
+    );
+  }
+  const format = new FreebsdFormat(label, components);
+  return { plan, format, map, covered };
+}
+
+/** Finishes or takes back what a stop left half done. */
+async function recover(
+  assembly: Assembly,
+  { plan, format, map, covered }: Loaded,
+  onEvent: (event: PoolEvent) => void,
+): Promise<ReadonlyMap<Component, readonly number[]>> {
+  // What was read may be in the page cache only, from a process that was
+  // killed. Nothing is concluded from it before it cannot go away any more.
+  for (const { device } of assembly.found) await device.flush();
+  const say = (message: string) => onEvent({ kind: "recovered", message });
+  for (const one of plan.outdated) {
+    say(`The label of "${one.path}" is brought up to date`);
+  }
+  if (!isDense(format.members)) {
+    const moved = await closeGaps(format, map, plan.label.chunkSize);
+    say(
+      counted(moved, "chunk was", "chunks were") +
+        " moved to close gaps in the allocation",
+    );
+  }
+  const [first] = plan.members;
+  if (covered.length > 0 && first !== undefined) {
+    // No entry may name a chunk that the labels do not count.
+    const labels = plan.members.map((one) => one.label);
+    await wipeLeftovers(first.device, plan.label, labels);
+    for (const { path } of covered) {
+      say(`The last chunk of "${path}" covers its label: it is not counted`);
+    }
+  }
+  await format.updateLabels();
+  for (const one of plan.removed) {
+    await wipeDeviceLabels(one.device);
+    say(`The label of "${one.path}", which was removed, is wiped`);
+  }
+  for (const one of plan.unfinished) {
+    if (isUnused(one)) {
+      await wipeDeviceLabels(one.device);
+      say(`The label of "${one.path}", which was being added, is wiped`);
+    } else {
+      say(
+        `"${one.path}" is left out: its label is of a larger pool, clear it ` +
+          "or add it with -f",
+      );
+    }
+  }
+  return new Map();
+}
+
+/** Whether nothing was ever allocated on a component, says its own label. */
+function isUnused({ label }: FreebsdComponent): boolean {
+  return label.flags === COMPONENT_JOINING;
+}
+
+function unfinishedFindings(plan: Members): Finding[] {
+  const of = (
+    kind: FindingKind,
+    what: string,
+    found: readonly FreebsdComponent[],
+  ) => found.map(({ path }) => notice(kind, what, path));
+  return [
+    ...of("behind", "Its label is behind, from a stop during add or remove", [
+      ...plan.outdated,
+    ]),
+    ...of(
+      "stale",
+      "It was removed, but its label is still there",
+      plan.removed,
+    ),
+    ...of(
+      "unfinished",
+      "It was being added, but is no component",
+      plan.unfinished.filter(isUnused),
+    ),
+    ...plan.unfinished.filter((one) => !isUnused(one)).map(({ path }) => ({
+      ...notice(
+        "stale",
+        "Its label is of a larger pool, but it is no component",
+        path,
+      ),
+      effect: "no data are lost; clear it, or add it again with -f",
+    })),
+  ];
+}

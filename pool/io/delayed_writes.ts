@@ -1,0 +1,450 @@
+/**
+ * Writes that wait for a free chunk.
+ *
+ * Data wait by virtual chunk: one free chunk serves all that wait for the same
+ * one, in their order, and chunks are served in the order in which the first
+ * write for them came. So a chunk that data wait for is never mapped, and a
+ * write to a mapped chunk never has to look here. A write over several unmapped
+ * chunks waits in pieces and is done when the last one is.
+ *
+ * A request that only wants chunks (zeroes without holes) waits as a range,
+ * whatever its length. A range holds no data, so no order matters to it: ranges
+ * take turns, one chunk each, and data and ranges take turns.
+ *
+ * The bytes and the entries held are bounded by the callers: past the bound
+ * there is `congestion`, and they should send no more.
+ *
+ * @module
+ */
+
+import { counted, VirstorError } from "../../errors.ts";
+
+/** Pieces and ranges that may be held before there is congestion. */
+const ENTRIES_MAX = 8192;
+
+/** A write that waits, in one piece or in several, or as a range. */
+export interface DelayedWrite {
+  /** When it began to wait, milliseconds of the pool's clock. */
+  since: number;
+  /** Its pieces that still wait. */
+  readonly pieces: Set<DelayedPiece>;
+  /** Virtual chunks that it wants, whatever they hold. */
+  readonly range: DelayedRange | undefined;
+  /** It waits no more, and is done or has failed. */
+  isEnded: boolean;
+  /** Done when all pieces are. */
+  readonly promise: Promise<void>;
+  /** Ends the wait. */
+  readonly resolve: () => void;
+  /** Ends the wait with an error. */
+  readonly reject: (error: unknown) => void;
+  /** Ends it when the one who asked is gone. */
+  readonly signal: AbortSignal | undefined;
+  /** The listener on `signal`. */
+  onAbort: () => void;
+}
+
+/** Virtual chunks that are to be mapped, those of them that are not. */
+export interface DelayedRange {
+  /** The first one that has not been looked at. */
+  next: number;
+  /** The first one behind the range. */
+  readonly end: number;
+}
+
+/** Virtual chunks in a row: the first, and the one behind the last. */
+export type WaitingRun = readonly [first: number, end: number];
+
+/** The part of a write that waits for one virtual chunk. */
+export interface DelayedPiece {
+  /** The virtual chunk. */
+  readonly chunk: number;
+  /** The first byte in the chunk. */
+  readonly within: number;
+  /** The bytes, the queue's own copy. */
+  readonly source: Uint8Array;
+  /** What it is a part of. */
+  readonly write: DelayedWrite;
+}
+
+/** How a queue is set up. */
+export interface DelayedOptions {
+  /** Bytes it may hold before there is congestion. */
+  readonly maxBytes: number;
+  /** How long a write may wait, milliseconds; 0 for ever. */
+  readonly timeoutMs: number;
+  /** A clock, milliseconds. */
+  readonly now: () => number;
+  /** Called when no write waits any more, for whatever reason. */
+  readonly onEmpty: () => void;
+}
+
+/** The queue. */
+export class DelayedWrites {
+  /** How many writes have begun to wait, for whatever chunk. */
+  begun = 0;
+  /** How many writes have waited because the pool was full. */
+  total = 0;
+  /** How many that waited, for whatever chunk, nobody wanted any more. */
+  cancelled = 0;
+  /** How many that waited did so for too long. */
+  timedOut = 0;
+
+  readonly #options: DelayedOptions;
+  /** In the order in which they came. */
+  readonly #writes = new Set<DelayedWrite>();
+  /** In the order in which their first piece came. */
+  readonly #chunks = new Map<number, Set<DelayedPiece>>();
+  /** Those that wait as a range, in the order of their turns. */
+  readonly #ranges = new Set<DelayedWrite>();
+  /** Those that wait for nothing but their turns. */
+  readonly #working = new Set<DelayedWrite>();
+  #bytes = 0;
+  #pieces = 0;
+  /** What waits, ascending; undefined if that has changed. */
+  #runs: WaitingRun[] | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #congestion: PromiseWithResolvers<void> | undefined;
+
+  /**
+   * Creates an empty queue.
+   *
+   * @param options Its bounds.
+   */
+  constructor(options: DelayedOptions) {
+    this.#options = options;
+  }
+
+  /** How many writes wait. */
+  get size(): number {
+    return this.#writes.size;
+  }
+
+  /** How many bytes they hold. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** How long the first has waited, milliseconds; 0 if none waits. */
+  get oldestMs(): number {
+    for (const write of this.#writes) return this.#options.now() - write.since;
+    return 0;
+  }
+
+  /** The virtual chunk to be served next. */
+  get nextChunk(): number | undefined {
+    for (const chunk of this.#chunks.keys()) return chunk;
+    return undefined;
+  }
+
+  /** The range to be served next. */
+  get nextRange(): DelayedWrite | undefined {
+    for (const write of this.#ranges) return write;
+    return undefined;
+  }
+
+  /** All ranges that wait, in the order of their turns. */
+  get ranges(): Iterable<DelayedWrite> {
+    return this.#ranges;
+  }
+
+  /**
+   * Whether anything waits for a virtual chunk of a number or above, or is
+   * about to map it.
+   *
+   * @param chunk The number.
+   * @returns Whether something does.
+   */
+  reaches(chunk: number): boolean {
+    const isAbove = ({ range }: DelayedWrite) => (range?.end ?? 0) > chunk;
+    return this.#chunks.keys().some((one) => one >= chunk) ||
+      this.#ranges.values().some(isAbove) ||
+      this.#working.values().some(isAbove);
+  }
+
+  /**
+   * The virtual chunks of a range that something waits for. Of those that a
+   * range waits for, some may be mapped.
+   *
+   * @param from The first of the range.
+   * @param end What follows its last.
+   * @returns Them, ascending, without overlaps; the first run may begin before
+   *   the range.
+   */
+  waitingBetween(from: number, end: number): readonly WaitingRun[] {
+    const runs = this.#runs ??= this.#sortedRuns();
+    let [low, high] = [0, runs.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((runs[middle]?.[1] ?? 0) <= from) low = middle + 1;
+      else high = middle;
+    }
+    const first = low;
+    while (low < runs.length && (runs[low]?.[0] ?? 0) < end) low++;
+    return runs.slice(first, low);
+  }
+
+  /** Set while more bytes wait than should, or more entries. */
+  get congestion(): Promise<void> | undefined {
+    return this.#congestion?.promise;
+  }
+
+  /**
+   * Begins a wait. Pieces are added with {@linkcode add} before anything else
+   * happens.
+   *
+   * @param signal Ends it when the client is gone.
+   * @returns A write without pieces.
+   * @throws {VirstorError} `cancelled` if that one is gone already.
+   */
+  begin(signal: AbortSignal | undefined): DelayedWrite {
+    const write = this.#newWrite(signal, undefined);
+    this.begun++;
+    this.#writes.add(write);
+    this.#arm();
+    return write;
+  }
+
+  /**
+   * Takes note of a range that is being mapped a slice at a time. It waits for
+   * no chunk, and nothing waits for it.
+   *
+   * @param range The range.
+   * @param signal Ends it when the client is gone.
+   * @returns What is to be given to {@linkcode finish}, {@linkcode fail} or
+   *   {@linkcode wait}, unless it is ended meanwhile.
+   * @throws {VirstorError} `cancelled` if that one is gone already.
+   */
+  beginRange(
+    range: DelayedRange,
+    signal: AbortSignal | undefined,
+  ): DelayedWrite {
+    const write = this.#newWrite(signal, range);
+    this.begun++;
+    this.#working.add(write);
+    this.#watchCongestion();
+    return write;
+  }
+
+  /**
+   * A range has to wait for a free chunk from now on.
+   *
+   * @param write What {@linkcode beginRange} gave.
+   */
+  wait(write: DelayedWrite): void {
+    this.#working.delete(write);
+    write.since = this.#options.now();
+    this.#writes.add(write);
+    this.#ranges.add(write);
+    this.#runs = undefined;
+    this.#arm();
+  }
+
+  #newWrite(
+    signal: AbortSignal | undefined,
+    range: DelayedRange | undefined,
+  ): DelayedWrite {
+    if (signal?.aborted === true) throw goneError();
+    const write: DelayedWrite = {
+      ...Promise.withResolvers<void>(),
+      since: this.#options.now(),
+      pieces: new Set(),
+      range,
+      isEnded: false,
+      signal,
+      onAbort: () => {
+        this.cancelled++;
+        this.#end(write);
+        write.reject(goneError());
+      },
+    };
+    signal?.addEventListener("abort", write.onAbort);
+    return write;
+  }
+
+  /**
+   * Adds a piece to a write that waits.
+   *
+   * @param write The write.
+   * @param chunk The virtual chunk it waits for; unmapped.
+   * @param within The first byte in the chunk.
+   * @param source The bytes, which are copied.
+   */
+  add(
+    write: DelayedWrite,
+    chunk: number,
+    within: number,
+    source: Uint8Array,
+  ): void {
+    const piece = { chunk, within, source: source.slice(), write };
+    write.pieces.add(piece);
+    const waiting = this.#chunks.get(chunk);
+    if (waiting === undefined) this.#chunks.set(chunk, new Set([piece]));
+    else waiting.add(piece);
+    this.#runs = undefined;
+    this.#pieces++;
+    this.#bytes += source.length;
+    this.#watchCongestion();
+  }
+
+  /**
+   * A chunk of a range is mapped: others have their turn.
+   *
+   * @param write The write.
+   * @param chunk The virtual chunk.
+   */
+  served(write: DelayedWrite, chunk: number): void {
+    if (write.isEnded || write.range === undefined) return;
+    write.range.next = chunk + 1;
+    this.#ranges.delete(write);
+    this.#ranges.add(write);
+    this.#runs = undefined;
+  }
+
+  /**
+   * What waits for a virtual chunk, in order.
+   *
+   * @param chunk The virtual chunk.
+   * @returns Its pieces; each is to be given to {@linkcode finish}.
+   */
+  piecesFor(chunk: number): DelayedPiece[] {
+    return [...this.#chunks.get(chunk) ?? []];
+  }
+
+  /**
+   * Ends the wait of a piece, and of its write if it was the last one.
+   *
+   * @param piece The piece; its bytes are written.
+   */
+  finishPiece(piece: DelayedPiece): void {
+    this.#remove(piece);
+    if (piece.write.pieces.size === 0) this.finish(piece.write);
+  }
+
+  /**
+   * Ends the wait of a write that is done.
+   *
+   * @param write The write.
+   */
+  finish(write: DelayedWrite): void {
+    this.#end(write);
+    write.resolve();
+  }
+
+  /**
+   * Ends the wait of a write with an error, whatever of it is written.
+   *
+   * @param write The write.
+   * @param error The error.
+   */
+  fail(write: DelayedWrite, error: unknown): void {
+    this.#end(write);
+    write.reject(error);
+  }
+
+  /**
+   * Ends every wait with an error.
+   *
+   * @param error The error.
+   */
+  failWaiting(error: VirstorError): void {
+    for (const write of [...this.#writes]) this.fail(write, error);
+  }
+
+  /**
+   * The same, and also ends the ranges that are being mapped.
+   *
+   * @param error The error.
+   */
+  failAll(error: VirstorError): void {
+    this.failWaiting(error);
+    for (const write of [...this.#working]) this.fail(write, error);
+  }
+
+  #remove(piece: DelayedPiece): void {
+    if (!piece.write.pieces.delete(piece)) return;
+    const waiting = this.#chunks.get(piece.chunk);
+    waiting?.delete(piece);
+    if (waiting?.size === 0) this.#chunks.delete(piece.chunk);
+    this.#runs = undefined;
+    this.#pieces--;
+    this.#bytes -= piece.source.length;
+    this.#watchCongestion();
+  }
+
+  #end(write: DelayedWrite): void {
+    write.isEnded = true;
+    for (const piece of write.pieces) this.#remove(piece);
+    const wasWaiting = this.#writes.delete(write);
+    this.#working.delete(write);
+    if (this.#ranges.delete(write)) this.#runs = undefined;
+    this.#watchCongestion();
+    // It looks through all listeners, and there may be thousands.
+    if (write.signal?.aborted === false) {
+      write.signal.removeEventListener("abort", write.onAbort);
+    }
+    if (!wasWaiting || this.#writes.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#options.onEmpty();
+  }
+
+  #watchCongestion(): void {
+    const entries = this.#pieces + this.#ranges.size + this.#working.size;
+    if (this.#bytes >= this.#options.maxBytes || entries >= ENTRIES_MAX) {
+      this.#congestion ??= Promise.withResolvers<void>();
+    } else if (this.#congestion !== undefined) {
+      this.#congestion.resolve();
+      this.#congestion = undefined;
+    }
+  }
+
+  #sortedRuns(): WaitingRun[] {
+    const runs: WaitingRun[] = [];
+    for (const chunk of this.#chunks.keys()) runs.push([chunk, chunk + 1]);
+    for (const { range } of this.#ranges) {
+      if (range !== undefined) runs.push([range.next, range.end]);
+    }
+    runs.sort(([a], [b]) => a - b);
+    const joined: [first: number, end: number][] = [];
+    for (const [first, end] of runs) {
+      const last = joined[joined.length - 1];
+      if (last === undefined || first > last[1]) joined.push([first, end]);
+      else last[1] = Math.max(last[1], end);
+    }
+    return joined;
+  }
+
+  #arm(): void {
+    const { timeoutMs } = this.#options;
+    if (timeoutMs === 0 || this.#timer !== undefined) return;
+    if (this.#writes.size === 0) return;
+    const left = Math.max(0, timeoutMs - this.oldestMs);
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#expire();
+      this.#arm();
+    }, Math.min(left, 0x7fff_ffff));
+  }
+
+  #expire(): void {
+    const { timeoutMs, now } = this.#options;
+    const latest = now() - timeoutMs;
+    for (const write of [...this.#writes]) {
+      if (write.since > latest) return;
+      this.timedOut++;
+      this.fail(
+        write,
+        new VirstorError(
+          "no-space",
+          "Cannot write: the pool was full for " +
+            counted(timeoutMs / 1000, "second"),
+        ),
+      );
+    }
+  }
+}
+
+function goneError(): VirstorError {
+  return new VirstorError("cancelled", "Cannot write: who asked is gone");
+}

@@ -1,0 +1,217 @@
+/**
+ * Ranges of the virtual disk that become zeroes, or may.
+ *
+ * Whole chunks are unmapped: their table entries are cleared, and they go the
+ * way of {@linkcode Releases} to be free again. Parts of chunks are punched in
+ * place, and a chunk that has no data left is unmapped, too. A dense format
+ * cannot give chunks back: all is punched there.
+ *
+ * @module
+ */
+
+import {
+  type Completion,
+  joinParts,
+  Slice,
+  type WriteZeroesOptions,
+} from "../../device/block/mod.ts";
+import { inBytes, VirstorError } from "../../errors.ts";
+import { type Component, turn, TURN_BUDGET } from "../core/mod.ts";
+import { giveBackIfBlank, unmapChunks } from "./give_back.ts";
+import { eachMapped, type PartAction } from "./mapped_ranges.ts";
+import type { PoolParts } from "./pool_parts.ts";
+
+/** A range that is to be erased. */
+interface Erasure {
+  /** The first byte. */
+  readonly offset: number;
+  /** How many bytes. */
+  readonly length: number;
+  /** Whose turns it takes. */
+  readonly owner: object | undefined;
+  /** Whether whole chunks may be unmapped. */
+  readonly mayUnmap: boolean;
+  /** Whether a part that was erased is a hole. */
+  readonly isPunched: boolean;
+}
+
+/** Makes ranges read as zeroes. */
+export class Eraser {
+  readonly #parts: PoolParts;
+  readonly #assertWritable: () => void;
+
+  /**
+   * Creates an eraser.
+   *
+   * @param parts The open pool.
+   * @param assertWritable Throws if the pool takes no more writes. Erasing ends
+   *   with that error between two turns.
+   */
+  constructor(parts: PoolParts, assertWritable: () => void) {
+    this.#parts = parts;
+    this.#assertWritable = assertWritable;
+  }
+
+  /**
+   * Gives space back. Parts of chunks keep their bytes where holes cannot be
+   * punched.
+   *
+   * @param offset The first byte.
+   * @param length How many.
+   * @param owner Whose turns it takes, see {@linkcode turn}.
+   * @returns A promise if it takes long.
+   */
+  discard(
+    offset: number,
+    length: number,
+    owner: object | undefined,
+  ): Completion {
+    const how = { owner, mayUnmap: true, isPunched: true };
+    return this.#erase({ offset, length, ...how }, discardPart);
+  }
+
+  /**
+   * Makes a range read as zeroes. What is not mapped does already, and gets a
+   * chunk only with `noHole`.
+   *
+   * @param offset The first byte.
+   * @param length How many.
+   * @param options How; its signal is also the owner of the turns that it
+   *   takes, see {@linkcode turn}.
+   * @returns A promise if it takes long, or if it waits for a chunk.
+   */
+  zero(
+    offset: number,
+    length: number,
+    options: WriteZeroesOptions,
+  ): Completion {
+    const { settings: { name }, format, firstWrites } = this.#parts;
+    const { noHole = false, fastOnly = false, signal } = options;
+    const isFast = format.members.every((one) =>
+      one.device.capabilities.fastZeroes
+    );
+    // Before anything is zeroed, not in the middle.
+    if (fastOnly && !isFast) {
+      throw new VirstorError(
+        "unsupported",
+        `Cannot zero ${inBytes(length)} of pool "${name}" fast`,
+      );
+    }
+    const zeroPart: PartAction = ({ data }, at, count) =>
+      data.writeZeroes(at, count, { noHole });
+    const owner = signal;
+    const isPunched = !noHole && isFast;
+    const erasure = { offset, length, owner, mayUnmap: !noHole, isPunched };
+    const zeroed = this.#erase(erasure, zeroPart);
+    if (!noHole) return zeroed;
+    const allocate = (): Completion => {
+      // Meanwhile the disk may have become smaller, or the pool have failed.
+      this.#assertWritable();
+      this.#assertInside(offset + length);
+      return firstWrites.allocate(offset, length, signal);
+    };
+    // One after the other: what is mapped reads as zeroes already.
+    return zeroed === undefined ? allocate() : zeroed.then(allocate);
+  }
+
+  #assertInside(end: number): void {
+    const { map, settings: { chunkSize, name } } = this.#parts;
+    if (end <= map.virtualChunks * chunkSize) return;
+    throw new VirstorError(
+      "invalid",
+      `Cannot zero up to byte ${end} of pool "${name}": the disk has become ` +
+        "smaller",
+    );
+  }
+
+  #erase(
+    { offset, length, owner, mayUnmap, isPunched }: Erasure,
+    act: PartAction,
+  ): Completion {
+    const { map, settings: { chunkSize }, format } = this.#parts;
+    const stop = offset + length;
+    const first = Math.ceil(offset / chunkSize);
+    const end = Math.floor(stop / chunkSize);
+    const mayGiveBack = mayUnmap && isPunched && !format.isDense;
+    const actOnPart: PartAction = (component, at, count, virtualChunk) => {
+      this.#assertWritable();
+      const pending = act(component, at, count, virtualChunk);
+      if (!mayGiveBack || pending !== undefined) return pending;
+      giveBackIfBlank(this.#parts, virtualChunk, at, count);
+      return undefined;
+    };
+    const inParts = (from: number, count: number) =>
+      eachMapped(
+        { map, chunkSize, offset: from, length: count },
+        owner,
+        actOnPart,
+      );
+    if (!mayUnmap || format.isDense || first >= end) {
+      return inParts(offset, length);
+    }
+    return joinParts([
+      () =>
+        this.#unmap(
+          first,
+          end,
+          owner,
+          (v) => inParts(v * chunkSize, chunkSize),
+        ),
+      () => inParts(offset, first * chunkSize - offset),
+      () => inParts(end * chunkSize, stop - end * chunkSize),
+    ], (start) => start());
+  }
+
+  /**
+   * Unmaps chunks.
+   *
+   * @param erase What to do with those that have to stay mapped.
+   */
+  #unmap(
+    first: number,
+    end: number,
+    owner: object | undefined,
+    erase: (virtualChunk: number) => Completion,
+  ): Completion {
+    const pinned: number[] = [];
+    const slice = new Slice(1);
+    slice.begin();
+    let reached = first;
+    do reached = this.#unmapSome(reached, end, pinned); while (
+      reached < end && !slice.spend(1)
+    );
+    const inPlace = () => joinParts(pinned, erase);
+    if (reached === end) return inPlace();
+    const rest = async () => {
+      await turn(owner);
+      this.#assertWritable();
+      await this.#unmap(reached, end, owner, erase);
+    };
+    return joinParts([inPlace, rest], (start) => start());
+  }
+
+  /** Unmaps some chunks; returns how far it came. */
+  #unmapSome(first: number, end: number, pinned: number[]): number {
+    const { map } = this.#parts;
+    const unmapped: number[] = [];
+    let v = map.nextMapped(first, end);
+    for (
+      ;
+      v < end && unmapped.length < TURN_BUDGET.unmappedChunks;
+      v = map.nextMapped(v + 1, end)
+    ) {
+      if (map.pinned.has(v)) pinned.push(v);
+      else unmapped.push(v);
+    }
+    unmapChunks(this.#parts, unmapped);
+    return v;
+  }
+}
+
+function discardPart(
+  { data }: Component,
+  at: number,
+  count: number,
+): Completion {
+  return data.discard(at, count);
+}

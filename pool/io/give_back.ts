@@ -1,0 +1,86 @@
+/**
+ * Chunks that lose their mapping: those that were discarded as a whole, and
+ * those of which discards have left nothing.
+ *
+ * @module
+ */
+
+import { assert } from "../../errors.ts";
+import type { Component } from "../core/mod.ts";
+import type { PoolParts } from "./pool_parts.ts";
+
+/**
+ * Unmaps chunks: they are on their way to be free. Not in a dense format.
+ *
+ * @param parts The open pool.
+ * @param virtualChunks Mapped, and not pinned.
+ * @throws {VirstorError} `failed`: what is on disk is unknown.
+ */
+export function unmapChunks(
+  parts: PoolParts,
+  virtualChunks: readonly number[],
+): void {
+  const { map, format, releases, fail } = parts;
+  const places = new Map<Component, number[]>();
+  for (const v of virtualChunks) {
+    const component = map.component(v);
+    assert(component !== undefined, "a mapped chunk has a component");
+    const chunks = places.get(component);
+    if (chunks === undefined) places.set(component, [map.chunk(v)]);
+    else chunks.push(map.chunk(v));
+  }
+  for (const [component, chunks] of places) {
+    chunks.sort((a, b) => a - b);
+    try {
+      format.recordRelease(component, chunks);
+    } catch (error) {
+      throw fail(error);
+    }
+  }
+  for (const v of virtualChunks) map.delete(v);
+  for (const [component, chunks] of places) releases.add(component, chunks);
+}
+
+/**
+ * Gives back a chunk of which a part was punched, if that has left no data in
+ * it: one look at the holes of its file. Blocks of the file system of which
+ * several punches took a part each are punched as a whole first.
+ *
+ * A thread may write to the chunk at any time while the chunk is leased. So
+ * the lease is withdrawn before the look that counts, and until the chunk is
+ * unmapped no other code runs: a write is seen, or comes later and finds the
+ * chunk unmapped.
+ *
+ * @param parts The open pool, not of a dense format.
+ * @param virtualChunk The chunk; mapped.
+ * @param at The first byte that was punched, on the component.
+ * @param count How many, inside the chunk.
+ * @throws {VirstorError} `failed`: what is on disk is unknown.
+ */
+export function giveBackIfBlank(
+  parts: PoolParts,
+  virtualChunk: number,
+  at: number,
+  count: number,
+): void {
+  const { map, settings: { chunkSize } } = parts;
+  const component = map.component(virtualChunk);
+  const blanks = component?.device.blanks;
+  if (component === undefined || blanks === undefined || count === 0) return;
+  // A chunk that is being moved keeps its mapping.
+  if (map.pinned.has(virtualChunk)) return;
+  const offset = map.chunk(virtualChunk) * chunkSize;
+  const all = { offset, length: chunkSize };
+  if (blanks.widen(at, count, all) !== undefined) {
+    map.leases?.withdraw(virtualChunk);
+    const wider = blanks.widen(at, count, all);
+    if (wider !== undefined) component.data.discard(wider.offset, wider.length);
+  }
+  if (map.isProvisioned(virtualChunk)) return;
+  if (!blanks.isBlank(offset, chunkSize)) return;
+  if (map.leases !== undefined) {
+    map.leases.withdraw(virtualChunk);
+    if (!blanks.isBlank(offset, chunkSize)) return;
+  }
+  unmapChunks(parts, [virtualChunk]);
+}

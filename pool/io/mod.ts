@@ -1,0 +1,14 @@
+/**
+ * What a request touches: reads, first writes, delayed writes, discards and
+ * zeroes.
+ *
+ * @module
+ */
+
+export type { DelayedWrites } from "./delayed_writes.ts";
+export { Eraser } from "./eraser.ts";
+export { FirstWrites } from "./first_writes.ts";
+export { leadingHole, mappedExtents } from "./mapped_ranges.ts";
+export { PoolLeases } from "./pool_leases.ts";
+export type { PoolParts } from "./pool_parts.ts";
+export { Reads } from "./reads.ts";

@@ -1,0 +1,10 @@
+/**
+ * Making components of files, and files of components.
+ *
+ * @module
+ */
+
+export { clearLabels } from "./clear.ts";
+export type { ClearOptions } from "./clear.ts";
+export { labelPool } from "./label.ts";
+export type { LabelOptions, LabelResult } from "./label.ts";

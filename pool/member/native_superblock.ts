@@ -1,0 +1,151 @@
+/**
+ * The superblocks on a component of format 2: where they are read and written.
+ *
+ * @module
+ */
+
+import {
+  type DecodedSuperblock,
+  decodeSuperblock,
+  encodeSuperblock,
+  isSuperblock,
+  type NewerSuperblock,
+  newerSuperblock,
+  type Superblock,
+  SUPERBLOCK_SLOT_SIZE,
+  SUPERBLOCK_SLOTS,
+  superblockPosition,
+  superblockWriteSize,
+} from "../../metadata/native/mod.ts";
+import { SECTOR_SIZE } from "../../metadata/freebsd/mod.ts";
+import { VirstorError } from "../../errors.ts";
+import type { ComponentDevice } from "../core/mod.ts";
+
+/** Enough of a slot to see whether a superblock is there. */
+const MAGIC_BYTES = 16;
+const ALL_SLOTS_BYTES = SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
+
+/**
+ * Whether a component carries a superblock, sound or not.
+ *
+ * @param device The open component.
+ * @returns Whether the magic is in one of the slots.
+ */
+export function hasSuperblock(device: ComponentDevice): boolean {
+  if (superblockPosition(device.size, 0) < 0) return false;
+  const start = new Uint8Array(MAGIC_BYTES);
+  for (let slot = 0; slot < SUPERBLOCK_SLOTS; slot++) {
+    device.read(start, superblockPosition(device.size, slot));
+    if (isSuperblock(start)) return true;
+  }
+  return false;
+}
+
+/**
+ * Reads the superblock of a component.
+ *
+ * @param device The open component.
+ * @returns The newer one of its two slots, and what is wrong with the other.
+ * @throws {VirstorError} `not-found` if there is none, `corrupt`,
+ *   `unsupported`, `io`.
+ */
+export function readSuperblock(device: ComponentDevice): NewerSuperblock {
+  const position = superblockPosition(device.size, 0);
+  if (position < 0) {
+    throw new VirstorError(
+      "not-found",
+      `There is no superblock on "${device.path}": it is too small for one`,
+    );
+  }
+  const slots = new Uint8Array(ALL_SLOTS_BYTES);
+  device.read(slots, position);
+  return newerSuperblock(slots, device.size, device.path);
+}
+
+/**
+ * Reads the older superblock of a component.
+ *
+ * @param device The open component.
+ * @param slot Where it is: the slot that does not count.
+ * @returns The superblock; undefined if it is not sound.
+ * @throws {VirstorError} `io`.
+ */
+export function readOlderSuperblock(
+  device: ComponentDevice,
+  slot: number,
+): DecodedSuperblock | undefined {
+  const position = superblockPosition(device.size, slot);
+  const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
+  device.read(bytes, position);
+  try {
+    return decodeSuperblock(bytes, position, device.path);
+  } catch (error) {
+    if (error instanceof VirstorError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Writes a superblock into the page cache. The other slot must be durable.
+ *
+ * @param device The open component.
+ * @param superblock What to write.
+ * @param slot Which slot, 0 or 1: not the one that counts.
+ * @throws {VirstorError} `io`.
+ */
+export function writeSuperblock(
+  device: ComponentDevice,
+  superblock: Superblock,
+  slot: number,
+): void {
+  const position = superblockPosition(superblock.componentSize, slot);
+  const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
+  encodeSuperblock(superblock, position, bytes);
+  const used = superblockWriteSize(superblock.members.length);
+  device.write(bytes.subarray(0, used), position);
+}
+
+/**
+ * Writes the first superblock of a component into both slots, durably. The
+ * sector by which it is known comes last: where that is cut off, there is a
+ * sound superblock or none.
+ *
+ * @param device The open component; it carries no superblock.
+ * @param superblock What to write.
+ * @throws {VirstorError} `io`.
+ */
+export async function writeFirstSuperblock(
+  device: ComponentDevice,
+  superblock: Superblock,
+): Promise<void> {
+  const used = superblockWriteSize(superblock.members.length);
+  const slots = Array.from({ length: SUPERBLOCK_SLOTS }, (_, slot) => {
+    const position = superblockPosition(superblock.componentSize, slot);
+    const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
+    encodeSuperblock(superblock, position, bytes);
+    return { position, bytes: bytes.subarray(0, used) };
+  });
+  for (const { position, bytes } of slots) {
+    device.write(bytes.subarray(SECTOR_SIZE), position + SECTOR_SIZE);
+  }
+  await device.flush();
+  for (const { position, bytes } of slots) {
+    device.write(bytes.subarray(0, SECTOR_SIZE), position);
+  }
+  await device.flush();
+}
+
+/**
+ * Takes the superblocks off a component, in the page cache: of each the sector
+ * by which it is known. Where that is cut off, each is sound or gone.
+ *
+ * @param device The open component.
+ * @throws {VirstorError} `io`.
+ */
+export function wipeSuperblocks(device: ComponentDevice): void {
+  if (superblockPosition(device.size, 0) < 0) return;
+  for (let slot = 0; slot < SUPERBLOCK_SLOTS; slot++) {
+    const position = superblockPosition(device.size, slot);
+    device.write(new Uint8Array(SECTOR_SIZE), position);
+  }
+}
