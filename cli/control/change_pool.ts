@@ -88,7 +88,7 @@ export async function resizeDisk(
   pool: Pool,
   { virtualSize, force }: ResizeRequest,
 ): Promise<ResizeResult> {
-  const before = pool.size;
+  const before = pool.volume().size;
   return { before, ...await pool.resize(virtualSize, { force }) };
 }
 

@@ -79,13 +79,14 @@ export class ServedPool {
     calls: ServerCalls,
   ) {
     this.pool = pool;
+    const volume = pool.volume();
     this.served = {
-      name: pool.name,
+      name: volume.name,
       description: `virstor pool ${pool.name}`,
-      device: pool,
-      contexts: pool.contexts,
-      rotational: pool.rotational,
-      readOnly: pool.capabilities.readOnly,
+      device: volume,
+      contexts: volume.contexts,
+      rotational: volume.rotational,
+      readOnly: volume.capabilities.readOnly,
     };
     this.#stateDirectory = stateDirectory;
     this.#control = new ControlServer(
