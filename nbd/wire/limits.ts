@@ -116,12 +116,6 @@ export const POLL_PAUSE_MIN = 16;
 export const POLL_PAUSE_MAX = 1024;
 
 /**
- * READs that came together with others before a client gets a thread although
- * it is alone: to start one for a few would cost more than it saves.
- */
-export const BUSY_AFTER = 16_384;
-
-/**
  * So often a connection may go on without a turn of the event loop, while
  * there is something to do. Others wait for so long.
  */
@@ -209,9 +203,3 @@ export const LANE_WANTS_MAX = 64;
  * longer, and one that is full says so.
  */
 export const LANE_ANSWER_MS = 5;
-
-/**
- * For so long flushes may hold the event loop up in one of its turns, and one
- * of them longer, milliseconds. The others in that turn are done elsewhere.
- */
-export const TURN_BLOCKED_MAX_MS = 4;

@@ -16,7 +16,6 @@ export interface NbdEvent {
   /**
    * - `accepted`: a connection has come, and negotiates
    * - `connected`: a client has chosen an export
-   * - `moved`: it has a thread of its own from now on
    * - `disconnected`: a client that had chosen one has left
    * - `left`: a client has left without choosing one, as those do that only
    *   ask what there is
@@ -28,7 +27,6 @@ export interface NbdEvent {
   readonly kind:
     | "accepted"
     | "connected"
-    | "moved"
     | "disconnected"
     | "left"
     | "refused"

@@ -39,7 +39,7 @@ import {
   type Session,
 } from "./option_answers.ts";
 import { encodeGreeting } from "./option_reply.ts";
-import { type ByteStream, writeAll } from "../stream/mod.ts";
+import { type ByteStream, type Carrier, writeAll } from "../stream/mod.ts";
 import { type NbdTls, startTls } from "../tls/mod.ts";
 
 /**
@@ -78,13 +78,15 @@ export interface HandshakeOptions {
    *
    * @param inside What stands for the connection from then on, and ends it.
    */
-  readonly onEncrypted: (inside: ByteStream) => void;
+  readonly onEncrypted: (inside: Carrier) => void;
 }
 
 /** What a client has chosen. */
 export interface Negotiated extends Choice {
   /** Bytes that came after the handshake. */
   readonly early: Uint8Array;
+  /** What carries the connection, if it is encrypted. */
+  readonly encrypted: Carrier | undefined;
 }
 
 /**
@@ -104,9 +106,9 @@ export async function negotiate(
 ): Promise<Negotiated | undefined> {
   const { optionsMax, isStopping } = options;
   for (const served of options.exports) assertExport(served);
-  let inside = stream;
-  let reader = readerOf(inside);
-  await writeAll(inside, encodeGreeting());
+  let encrypted: Carrier | undefined;
+  let reader = readerOf(stream);
+  await writeAll(stream, encodeGreeting());
   let session = startSession(await takeFlags(reader), options);
   const slice = new Slice(STEPS_A_LOOK);
   for (let count = 0; count < optionsMax; count++) {
@@ -119,7 +121,7 @@ export async function negotiate(
       ? refuseStopping(option)
       : answerOption(option, session);
     if (answer.then === "encrypt") assertSilence(reader);
-    const sent = writeAll(inside, joined(answer.messages));
+    const sent = writeAll(encrypted ?? stream, joined(answer.messages));
     if (answer.then === "end") {
       // A client that says goodbye need not stay for the answer.
       await sent.catch(() => {});
@@ -127,11 +129,11 @@ export async function negotiate(
     }
     await sent;
     if (answer.then === "encrypt") {
-      inside = await encrypt(stream, options);
-      reader = readerOf(inside);
+      encrypted = await encrypt(stream, options);
+      reader = readerOf(encrypted);
       session = startSession(session.zeroes, options, "encrypted");
     } else if (answer.then !== undefined) {
-      return { ...answer.then, early: reader.rest() };
+      return { ...answer.then, early: reader.rest(), encrypted };
     }
   }
   throw violation(`more than ${counted(optionsMax, "option")} were sent`);
@@ -182,7 +184,7 @@ function assertSilence(reader: HandshakeReader): void {
 async function encrypt(
   stream: ByteStream,
   { tls, onEncrypted }: HandshakeOptions,
-): Promise<ByteStream> {
+): Promise<Carrier> {
   assert(tls !== undefined, "TLS is agreed on only where it is configured");
   const inside = await startTls(stream, tls.identity());
   onEncrypted(inside);

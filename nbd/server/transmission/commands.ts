@@ -8,7 +8,6 @@
 import type {
   BlockDevice,
   Completion,
-  FlushOptions,
   WriteOptions,
 } from "../../../device/block/mod.ts";
 import { assert } from "../../../errors.ts";
@@ -32,7 +31,6 @@ import {
   type ReplyForm,
   SimpleForm,
   STOPPING,
-  TURN_BLOCKED_MAX_MS,
 } from "../../wire/mod.ts";
 import type { ExportFacts, NbdCounters } from "../export/mod.ts";
 import type { LargeWrite } from "./large_write.ts";
@@ -55,8 +53,6 @@ export interface CommandTools {
   readonly late: LateRequests;
   /** Where requests are counted. */
   readonly counters: NbdCounters;
-  /** Whether there is no other client. */
-  readonly isAlone: () => boolean;
   /** Aborted when nobody waits for delayed writes any more. */
   readonly signal: AbortSignal;
   /** Called when the device is no longer congested. */
@@ -64,8 +60,6 @@ export interface CommandTools {
   /** Called when a reply cannot be completed: the connection is of no use. */
   readonly onBroken: () => void;
 }
-
-const MAY_BLOCK: FlushOptions = { mayBlock: true };
 
 /**
  * Chooses what replies look like.
@@ -87,8 +81,6 @@ export class Commands {
   readonly #fua: WriteOptions;
   #congested = false;
   #stopping = false;
-  /** For how long flushes have held the event loop up in this turn. */
-  #blockedMs = 0;
 
   /**
    * Creates the commands.
@@ -116,11 +108,6 @@ export class Commands {
   /** A request waits for room for its reply: {@linkcode resume} it. */
   get isWaiting(): boolean {
     return this.#reads.isWaiting;
-  }
-
-  /** The event loop has had its turn. */
-  beginTurn(): void {
-    this.#blockedMs = 0;
   }
 
   /** From now on requests are refused. */
@@ -179,7 +166,7 @@ export class Commands {
           return this.#reply(request, undefined);
         case COMMAND_FLUSH:
           counters.flushes++;
-          return this.#answer(this.#flush(), request, false);
+          return this.#answer(device.flush(), request, false);
         case COMMAND_TRIM: {
           counters.trims++;
           const completion = length === 0
@@ -353,19 +340,6 @@ export class Commands {
 
   #replyError(to: ReplyAddress, error: unknown, fast: boolean): void {
     this.#reply(to, this.#tools.late.failureOf(error, to, fast));
-  }
-
-  /** Nobody has to wait for the flush of who is alone and waits for it only. */
-  #flush(): Completion {
-    const { device, late, replies, isAlone } = this.#tools;
-    const isTurnOver = this.#blockedMs >= TURN_BLOCKED_MAX_MS;
-    if (isTurnOver || late.count > 0 || !isAlone()) return device.flush();
-    // What was done before is answered before.
-    replies.send(true);
-    const start = performance.now();
-    const completion = device.flush(MAY_BLOCK);
-    this.#blockedMs += performance.now() - start;
-    return completion;
   }
 
   #reply(to: ReplyAddress, failure: Failure | undefined): void {
