@@ -49,7 +49,6 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   "disconnected": "info",
   "evacuation": "info",
   "left": "info",
-  "moved": "info",
   "progress": "info",
   "recovered": "info",
   "refused": "info",

@@ -10,38 +10,21 @@
  */
 
 import { Slice, turns } from "../../device/block/mod.ts";
-import { counted, messageOf, VirstorError } from "../../errors.ts";
+import { VirstorError } from "../../errors.ts";
+import { DEFAULT_LIMITS, type NbdLimits } from "../wire/mod.ts";
+import { serveClient, type ServiceHost } from "./client_service.ts";
+import { Clients } from "./clients.ts";
 import {
   createCounters,
-  isExpected,
-  type LoggedClient,
   type NbdCounters,
   type NbdEvent,
   type NbdExport,
-  peerOf,
   ServerLog,
-  soughtText,
 } from "./export/mod.ts";
-import {
-  allEnded,
-  CANCEL_MS,
-  delay,
-  endAll,
-  Transmission,
-} from "./transmission/mod.ts";
-import { negotiate, type Negotiated } from "./handshake/mod.ts";
-import {
-  type ByteStream,
-  closeQuietly,
-  descriptorOf,
-  isTcp,
-  LoopBell,
-  nativeSockets,
-  NativeStream,
-} from "./stream/mod.ts";
-import { Lanes, LaneStream } from "./lanes/mod.ts";
-import { DEFAULT_LIMITS, type NbdLimits } from "../wire/mod.ts";
-import { type NbdTls, TlsStream } from "./tls/mod.ts";
+import { Lanes } from "./lanes/mod.ts";
+import { closeQuietly, LoopBell } from "./stream/mod.ts";
+import type { NbdTls } from "./tls/mod.ts";
+import { allEnded, CANCEL_MS, endAll } from "./transmission/mod.ts";
 
 /** A connection, as it is now. */
 export interface NbdClientInfo {
@@ -64,8 +47,8 @@ export interface NbdServerOptions {
   /** Limits other than the {@linkcode DEFAULT_LIMITS}. */
   readonly limits?: Partial<NbdLimits>;
   /**
-   * Threads that may serve connections, one each, as soon as there are several
-   * or one reads much at once; 0 by default. For connections of listeners that
+   * Threads that may serve connections, one each; 0 by default. More clients
+   * than that are served by the event loop. For connections of listeners that
    * went through {@linkcode trackDescriptors}.
    */
   readonly threads?: number;
@@ -91,21 +74,6 @@ export interface NbdCloseOptions {
 const GRACE_MS = 5000;
 /** How long to wait after a failed accept, milliseconds. */
 const ACCEPT_RETRY_MS = 100;
-interface Client {
-  readonly id: number;
-  readonly peer: string;
-  readonly connection: Deno.Conn;
-  /** The connection, or what is inside its TLS. */
-  stream: ByteStream;
-  readonly ended: Promise<void>;
-  transmission: Transmission | undefined;
-  exportName: string | undefined;
-  /** The export that it asked for in vain, in quotes. */
-  sought: string | undefined;
-  /** Why the server has ended the handshake. */
-  cutBecause: string | undefined;
-}
-
 /** Serves block devices to NBD clients. */
 export class NbdServer {
   /**
@@ -116,17 +84,13 @@ export class NbdServer {
 
   readonly #counters: NbdCounters = createCounters();
   readonly #lanes: Lanes;
-  readonly #exports: () => readonly NbdExport[];
   readonly #log: ServerLog;
-  readonly #limits: NbdLimits;
-  readonly #tls: NbdTls | undefined;
   readonly #listeners = new Set<Deno.Listener>();
-  readonly #clients = new Set<Client>();
-  readonly #isAlone = (): boolean => this.#clients.size === 1;
+  readonly #clients: Clients;
   /** Exports that are not served any more. */
   readonly #dismissed = new Set<string>();
   readonly #finish = Promise.withResolvers<void>();
-  #clientCount = 0;
+  readonly #host: ServiceHost;
   #closing: Promise<void> | undefined = undefined;
   #bell: Promise<LoopBell | undefined> | undefined;
 
@@ -136,18 +100,30 @@ export class NbdServer {
    * @param options What is served, and how.
    */
   constructor(options: NbdServerOptions) {
-    const { exports } = options;
-    this.#exports = typeof exports === "function" ? exports : () => exports;
-    this.#log = new ServerLog(options.log);
-    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
-    this.#tls = options.tls;
+    const { exports, tls } = options;
+    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const [counters, onPanic] = [this.#counters, this.#finish.reject];
     this.finished = this.#finish.promise;
+    this.#log = new ServerLog(options.log);
+    this.#clients = new Clients(limits);
     this.#lanes = new Lanes({
       most: options.threads ?? 0,
       ...options.threadModule && { module: options.threadModule },
-      counters: this.#counters,
-      onPanic: this.#finish.reject,
+      counters,
+      onPanic,
     });
+    this.#host = {
+      exports: typeof exports === "function" ? exports : () => exports,
+      tls,
+      limits,
+      clients: this.#clients,
+      lanes: this.#lanes,
+      counters,
+      log: this.#log,
+      isStopping: () => this.#closing !== undefined,
+      isDismissed: (name) => this.#dismissed.has(name),
+      onPanic,
+    };
   }
 
   /** What was done so far. */
@@ -182,6 +158,7 @@ export class NbdServer {
     }
     this.#listeners.add(listener);
     this.#bell ??= LoopBell.hang();
+    this.#lanes.warm();
     this.#accept(listener).catch((error) => this.#finish.reject(error));
   }
 
@@ -252,213 +229,26 @@ export class NbdServer {
   }
 
   #admit(connection: Deno.Conn): void {
-    const id = ++this.#clientCount;
-    const peer = peerOf(connection.remoteAddr);
     if (this.#closing !== undefined) return closeQuietly(connection);
-    if (this.#isFull()) {
+    const clients = this.#clients;
+    const end = Promise.withResolvers<void>();
+    const client = clients.make(connection, end.promise);
+    if (clients.isFull) {
       this.#counters.connectionsRefused++;
       closeQuietly(connection);
-      return this.#refuse({ id, peer }, this.#fullMessage());
+      return this.#log.tell("refused", client, clients.fullMessage);
     }
-    this.#limitHandshakes();
     this.#counters.connections++;
-    const end = Promise.withResolvers<void>();
-    const client: Client = {
-      id,
-      peer,
-      connection,
-      stream: connection,
-      ended: end.promise,
-      transmission: undefined,
-      exportName: undefined,
-      sought: undefined,
-      cutBecause: undefined,
-    };
-    this.#clients.add(client);
-    this.#tellAlone();
+    clients.add(client);
+    this.#lanes.setAlone(clients.size === 1);
     this.#log.tell("accepted", client, "Negotiates");
-    this.#attend(client)
+    serveClient(client, this.#host)
       .catch((error) => this.#finish.reject(error))
       .finally(() => {
         closeQuietly(client.stream);
-        this.#clients.delete(client);
-        this.#tellAlone();
+        clients.remove(client);
+        this.#lanes.setAlone(clients.size === 1);
         end.resolve();
       });
-  }
-
-  #tellAlone(): void {
-    for (const { stream } of this.#clients) {
-      if (stream instanceof LaneStream) stream.setAlone(this.#isAlone());
-    }
-  }
-
-  #isFull(): boolean {
-    return this.#serving() >= this.#limits.clients;
-  }
-
-  #serving(): number {
-    let serving = 0;
-    for (const { transmission } of this.#clients) {
-      if (transmission !== undefined) serving++;
-    }
-    return serving;
-  }
-
-  #fullMessage(): string {
-    const { clients } = this.#limits;
-    const are = clients === 1 ? "is" : "are";
-    return `There ${are} ${counted(clients, "client")} already`;
-  }
-
-  /** Makes room for one more handshake. */
-  #limitHandshakes(): void {
-    const { handshakes } = this.#limits;
-    const shaking = [...this.#clients].filter(({ transmission, cutBecause }) =>
-      transmission === undefined && cutBecause === undefined
-    );
-    const [oldest] = shaking;
-    if (oldest === undefined || shaking.length < handshakes) return;
-    this.#cut(oldest, `It was the oldest of ${handshakes} handshakes`);
-  }
-
-  #cut(client: Client, reason: string): void {
-    client.cutBecause ??= reason;
-    closeQuietly(client.connection);
-  }
-
-  #refuse(client: LoggedClient, message: string): void {
-    this.#log.tell("refused", client, message);
-  }
-
-  /** Serves one client. Rejects only with errors that are not expected. */
-  async #attend(client: Client): Promise<void> {
-    const agreed = await this.#negotiate(client);
-    if (agreed === undefined) return;
-    const { served: { name }, facts } = agreed;
-    // Cut off as it ended: its descriptor may be another's by now.
-    if (client.cutBecause !== undefined) {
-      return this.#refuse(client, client.cutBecause);
-    }
-    // Things may have changed since the export was looked up.
-    if (this.#closing !== undefined || this.#dismissed.has(name)) {
-      return this.#refuse(client, `Export "${name}" is not served any more`);
-    }
-    if (this.#isFull()) {
-      this.#counters.connectionsRefused++;
-      return this.#refuse(client, this.#fullMessage());
-    }
-    client.exportName = name;
-    const negotiated = this.#chooseStream(client, agreed);
-    const transmission = new Transmission(client.stream, negotiated, {
-      counters: this.#counters,
-      onError: (error) => this.#log.deviceFailed(client, error),
-      isAlone: this.#isAlone,
-      mayChange: () => this.#mayMove(client),
-      onChange: (early) => this.#move(client, { ...agreed, early }),
-      onPanic: this.#finish.reject,
-    });
-    client.transmission = transmission;
-    const contexts = facts.contexts.map(({ context }) => ` ${context.name}`);
-    const over = client.stream instanceof LaneStream
-      ? " on a thread of its own"
-      : client.stream instanceof TlsStream
-      ? " over TLS"
-      : "";
-    const message = `Uses export "${name}"${over}, ${facts.dialect} replies` +
-      (contexts.length === 0 ? "" : `, contexts${contexts.join("")}`) +
-      soughtText(client.sought);
-    this.#log.tell("connected", client, message);
-    const { idleMs } = this.#limits;
-    const timer = idleMs === 0
-      ? undefined
-      : setInterval(() => transmission.endIfIdle(), delay(idleMs / 2));
-    const reason = await transmission.run();
-    clearInterval(timer);
-    this.#log.tell("disconnected", client, reason);
-  }
-
-  /**
-   * The event loop serves a client that is alone, unless it reads much at once.
-   * As soon as there are others, all of them get threads of their own, as far
-   * as there are.
-   */
-  #chooseStream(client: Client, negotiated: Negotiated): Negotiated {
-    const { connection } = client;
-    // Encrypted connections stay here.
-    if (client.stream !== connection) return negotiated;
-    if (this.#serving() > 0) {
-      for (const { transmission } of this.#clients) transmission?.change();
-      const lane = this.#takeLane(client, negotiated);
-      if (lane !== undefined) return { ...negotiated, early: new Uint8Array() };
-    }
-    const [descriptor, sockets] = [descriptorOf(connection), nativeSockets()];
-    if (descriptor !== undefined && sockets !== null) {
-      const isAlone = this.#isAlone;
-      const parts = { connection, descriptor, sockets, isAlone };
-      client.stream = new NativeStream(parts);
-    }
-    return negotiated;
-  }
-
-  #mayMove({ stream }: Client): boolean {
-    return stream instanceof NativeStream && this.#lanes.hasFree;
-  }
-
-  #move(client: Client, negotiated: Negotiated): LaneStream | undefined {
-    if (!this.#mayMove(client)) return undefined;
-    const lane = this.#takeLane(client, negotiated);
-    if (lane === undefined) return undefined;
-    this.#log.tell("moved", client, "Has a thread of its own now");
-    return lane;
-  }
-
-  #takeLane(client: Client, negotiated: Negotiated): LaneStream | undefined {
-    const lane = this.#lanes.take(client.connection, negotiated);
-    if (lane === undefined) return undefined;
-    client.stream = lane;
-    this.#tellAlone();
-    return lane;
-  }
-
-  async #negotiate(client: Client): Promise<Negotiated | undefined> {
-    const { connection } = client;
-    const { handshakeMs, options: optionsMax } = this.#limits;
-    const timer = setTimeout(
-      () => this.#cut(client, `The handshake took more than ${handshakeMs} ms`),
-      handshakeMs,
-    );
-    try {
-      if (isTcp(connection)) {
-        // Replies must not wait for more data on their way.
-        connection.setNoDelay(true);
-        // A machine that has vanished must not keep its place for ever.
-        connection.setKeepAlive(true);
-      }
-      const exports = this.#exports();
-      const isStopping = () => this.#closing !== undefined;
-      const negotiated = await negotiate(connection, {
-        exports,
-        optionsMax,
-        isStopping,
-        isDismissed: (name) => this.#dismissed.has(name),
-        tls: this.#tls,
-        onUnknownExport: (name) => client.sought = name,
-        onEncrypted: (inside) => client.stream = inside,
-      });
-      if (negotiated === undefined) {
-        const message = "Left without choosing an export" +
-          soughtText(client.sought);
-        this.#log.tell("left", client, message);
-      }
-      return negotiated;
-    } catch (error) {
-      if (!isExpected(error)) throw error;
-      const reason = client.cutBecause ?? messageOf(error);
-      this.#refuse(client, reason + soughtText(client.sought));
-      return undefined;
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }

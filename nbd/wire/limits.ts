@@ -123,12 +123,6 @@ export const POLL_PAUSE_MIN = 16;
 export const POLL_PAUSE_MAX = 1024;
 
 /**
- * Pipelined READs after which a client gets a thread although no other client
- * is connected. For fewer, starting a thread costs more than it saves.
- */
-export const BUSY_AFTER = 16_384;
-
-/**
  * Rounds that a connection with pending requests may run in a row without a
  * turn of the event loop. The other connections wait meanwhile.
  */
@@ -219,10 +213,3 @@ export const LANE_WANTS_MAX = 64;
  * owner without free chunks replies at once.
  */
 export const LANE_ANSWER_MS = 5;
-
-/**
- * Milliseconds for which inline flushes may block the event loop in one turn.
- * The last of them may take longer. Further flushes of that turn run on
- * another thread.
- */
-export const TURN_BLOCKED_MAX_MS = 4;

@@ -10,7 +10,6 @@ export type { Dialect } from "./dialect.ts";
 export { DEVICE_FAILED, failureOf, STOPPING } from "./errno.ts";
 export type { Failure } from "./failure.ts";
 export {
-  BUSY_AFTER,
   DEFAULT_LIMITS,
   HOLE_STEP,
   LANE_ANSWER_MS,
@@ -38,7 +37,6 @@ export {
   STEPS_A_LOOK,
   TLS_PIECE_SIZE,
   TLS_RECEIVE_SIZE,
-  TURN_BLOCKED_MAX_MS,
 } from "./limits.ts";
 export type { NbdLimits } from "./limits.ts";
 export { allContexts, findContexts, isContextName } from "./meta_context.ts";

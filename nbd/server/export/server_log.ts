@@ -16,7 +16,6 @@ export interface NbdEvent {
   /**
    * - `accepted`: the server accepted a connection, which now negotiates
    * - `connected`: a client chose an export
-   * - `moved`: a client now has a thread of its own
    * - `disconnected`: a client that had chosen an export disconnected
    * - `left`: a client disconnected without choosing an export, as clients do
    *   that only list exports
@@ -28,7 +27,6 @@ export interface NbdEvent {
   readonly kind:
     | "accepted"
     | "connected"
-    | "moved"
     | "disconnected"
     | "left"
     | "refused"

@@ -40,7 +40,7 @@ import {
   type Session,
 } from "./option_answers.ts";
 import { encodeGreeting } from "./option_reply.ts";
-import { type ByteStream, writeAll } from "../stream/mod.ts";
+import { type ByteStream, type Carrier, writeAll } from "../stream/mod.ts";
 import { type NbdTls, startTls } from "../tls/mod.ts";
 
 /**
@@ -81,13 +81,15 @@ export interface HandshakeOptions {
    * @param inside The encrypted connection, which replaces `stream`. Closing
    *   it closes `stream`.
    */
-  readonly onEncrypted: (inside: ByteStream) => void;
+  readonly onEncrypted: (inside: Carrier) => void;
 }
 
 /** The result of a handshake. */
 export interface Negotiated extends Choice {
   /** Bytes of requests that the client sent together with its last option. */
   readonly early: Uint8Array;
+  /** What carries the connection, if it is encrypted. */
+  readonly encrypted: Carrier | undefined;
 }
 
 /**
@@ -109,9 +111,9 @@ export async function negotiate(
 ): Promise<Negotiated | undefined> {
   const { optionsMax, isStopping } = options;
   for (const nbdExport of options.exports) assertExport(nbdExport);
-  let inside = stream;
-  let reader = readerOf(inside);
-  await writeAll(inside, encodeGreeting());
+  let encrypted: Carrier | undefined;
+  let reader = readerOf(stream);
+  await writeAll(stream, encodeGreeting());
   let session = startSession(await takeFlags(reader), options);
   const slice = new Slice(STEPS_A_LOOK);
   for (let count = 0; count < optionsMax; count++) {
@@ -124,7 +126,7 @@ export async function negotiate(
       ? refuseStopping(option)
       : answerOption(option, session);
     if (answer.then === "encrypt") assertSilence(reader);
-    const sent = writeAll(inside, joined(answer.messages));
+    const sent = writeAll(encrypted ?? stream, joined(answer.messages));
     if (answer.then === "end") {
       // A client may disconnect after ABORT without reading the reply.
       await sent.catch(() => {});
@@ -132,11 +134,11 @@ export async function negotiate(
     }
     await sent;
     if (answer.then === "encrypt") {
-      inside = await encrypt(stream, options);
-      reader = readerOf(inside);
+      encrypted = await encrypt(stream, options);
+      reader = readerOf(encrypted);
       session = startSession(session.zeroes, options, "encrypted");
     } else if (answer.then !== undefined) {
-      return { ...answer.then, early: reader.rest() };
+      return { ...answer.then, early: reader.rest(), encrypted };
     }
   }
   throw violation(`more than ${counted(optionsMax, "option")} were sent`);
@@ -190,7 +192,7 @@ wait for the reply`);
 async function encrypt(
   stream: ByteStream,
   { tls, onEncrypted }: HandshakeOptions,
-): Promise<ByteStream> {
+): Promise<Carrier> {
   assert(tls !== undefined, "TLS is agreed on only where it is configured");
   const inside = await startTls(stream, tls.identity());
   onEncrypted(inside);

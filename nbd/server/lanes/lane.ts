@@ -50,7 +50,8 @@ import {
   SimpleForm,
 } from "../../wire/mod.ts";
 import type { ExportFacts } from "../export/mod.ts";
-import { checkRequest, pieceLength, Polling } from "../transmission/mod.ts";
+import { checkRequest, pieceLength } from "../transmission/mod.ts";
+import { Polling } from "./polling.ts";
 import { LaneControl, type LaneJob, type LaneReport } from "./lane_control.ts";
 
 /** A write that is taken in pieces as they come. */

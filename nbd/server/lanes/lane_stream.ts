@@ -11,7 +11,7 @@ import type { NativeSockets } from "../../../device/linux/mod.ts";
 import type { NbdCounters } from "../export/mod.ts";
 import type { LaneControl, LaneReport } from "./lane_control.ts";
 import { LANE_MESSAGE_COST } from "../../wire/mod.ts";
-import type { ByteStream } from "../stream/mod.ts";
+import type { Carrier } from "../stream/mod.ts";
 
 /** What a connection on a lane is made of. */
 export interface LaneParts {
@@ -31,7 +31,9 @@ export interface LaneParts {
 const TRIES = 3;
 
 /** The server's end of a lane. */
-export class LaneStream implements ByteStream {
+export class LaneStream implements Carrier {
+  /** How the client is served. */
+  readonly manner = " on a thread of its own";
   /** Fulfilled when the thread and the server both use it no more. */
   readonly finished: Promise<void>;
 
@@ -160,6 +162,15 @@ export class LaneStream implements ByteStream {
       this.#changed();
     }
     return source.length;
+  }
+
+  /**
+   * Nothing is sent at once: the thread may be sending.
+   *
+   * @returns 0: `write` has to be asked.
+   */
+  writeNow(): number {
+    return 0;
   }
 
   /** Ends the connection; the thread then ends, too. */

@@ -1,14 +1,12 @@
 /**
  * The lanes of a server: threads that serve connections beside its event loop,
- * one each. A thread is started when a connection needs it, and kept for the
- * next one for a while: each holds some 10 MiB.
+ * one each. A connection gets its lane as its handshake ends, or stays on the
+ * event loop for good: where all threads serve others, the device leases no
+ * chunks, the connection is encrypted, there are no native calls, or its
+ * descriptor is not known.
  *
- * One client alone is served by the event loop, which is as fast for it. With
- * several, the loop is what they would wait for.
- *
- * A connection gets a lane if the device leases chunks, it is not encrypted,
- * there are native calls, and its descriptor is known. Else it is served as
- * any other.
+ * One thread more than there are clients is kept warm, up to the limit, so that
+ * no client waits for a thread to start. Each holds some 10 MiB.
  *
  * @module
  */
@@ -31,7 +29,7 @@ import type { Negotiated } from "../handshake/mod.ts";
 const THREAD: URL = new URL("./lane_thread.ts", import.meta.url);
 /** How long the threads may take to end, milliseconds. */
 const END_MS = 500;
-/** How long a thread without a connection is kept, milliseconds. */
+/** How long a second thread without a connection is kept, milliseconds. */
 const KEEP_MS = 20_000;
 
 /** How many threads there may be, and whom to tell. */
@@ -51,7 +49,7 @@ interface LaneThread {
   readonly worker: Worker;
   /** The connection that it serves. */
   stream: LaneStream | undefined;
-  /** Set while it serves none, and ends soon. */
+  /** Set while it serves none, and may end soon. */
   timer: ReturnType<typeof setTimeout> | undefined;
 }
 
@@ -63,6 +61,7 @@ export class Lanes {
   readonly #onPanic: (error: unknown) => void;
   readonly #sockets: NativeSockets | null;
   readonly #threads = new Set<LaneThread>();
+  #isAlone = true;
 
   /**
    * Begins without any.
@@ -87,22 +86,31 @@ export class Lanes {
     for (const { stream } of this.#threads) stream?.addCounts(counters);
   }
 
-  /** Whether there is a thread for one more connection, or may be. */
-  get hasFree(): boolean {
-    if (this.#sockets === null) return false;
-    const threads = [...this.#threads];
-    return threads.length < this.#most ||
-      threads.some(({ stream }) => stream === undefined);
+  /** Starts a thread for the next connection, unless one is spare. */
+  warm(): void {
+    const mayStart = this.#sockets !== null && this.#threads.size < this.#most;
+    if (mayStart && this.#spares.length === 0) this.#start();
+  }
+
+  /**
+   * Says how many clients the server has: a lane busy-polls for the next
+   * request of a client that is alone.
+   *
+   * @param isAlone Whether there is one client at most.
+   */
+  setAlone(isAlone: boolean): void {
+    this.#isAlone = isAlone;
+    for (const { stream } of this.#threads) stream?.setAlone(isAlone);
   }
 
   /**
    * Gives a connection a lane. The runtime's connection is closed when the
    * lane has ended; until then nobody may use it.
    *
-   * @param connection The connection, after its handshake; nothing is under
-   *   way on it.
+   * @param connection The connection, after its handshake, with nothing in
+   *   flight on it.
    * @param negotiated What was agreed on.
-   * @returns What to use instead, or undefined if it gets none.
+   * @returns What carries the connection; undefined if it gets no lane.
    */
   take(
     connection: Deno.Conn,
@@ -129,6 +137,7 @@ export class Lanes {
       control,
       leases,
     });
+    stream.setAlone(this.#isAlone);
     thread.stream = stream;
     clearTimeout(thread.timer);
     // A thread that is still starting takes it when it has started.
@@ -146,9 +155,10 @@ export class Lanes {
       stream.addCounts(this.#counters);
       thread.stream = undefined;
       if (!this.#threads.has(thread)) return;
-      thread.timer = setTimeout(() => this.#end(thread), KEEP_MS);
+      thread.timer = setTimeout(() => this.#retire(thread), KEEP_MS);
       Deno.unrefTimer(thread.timer);
     });
+    this.warm();
     return stream;
   }
 
@@ -171,16 +181,21 @@ export class Lanes {
     this.#threads.clear();
   }
 
-  /** Ends a thread that serves no connection. */
-  #end(thread: LaneThread): void {
+  /** Threads that serve no connection. */
+  get #spares(): LaneThread[] {
+    return [...this.#threads].filter(({ stream }) => stream === undefined);
+  }
+
+  /** Ends a thread that serves no connection, unless it is the last spare. */
+  #retire(thread: LaneThread): void {
+    if (this.#spares.length === 1) return;
     this.#threads.delete(thread);
     thread.worker.terminate();
   }
 
   #freeThread(): LaneThread | undefined {
-    for (const thread of this.#threads) {
-      if (thread.stream === undefined) return thread;
-    }
+    const [spare] = this.#spares;
+    if (spare !== undefined) return spare;
     return this.#threads.size < this.#most ? this.#start() : undefined;
   }
 

@@ -4,5 +4,4 @@
  * @module
  */
 
-export { LaneStream } from "./lane_stream.ts";
 export { Lanes } from "./lanes.ts";

@@ -66,7 +66,7 @@ export function trackDescriptors(listener: Deno.Listener): Deno.Listener {
  * @param connection It was accepted from a listener that is tracked.
  * @returns Its number, or undefined if that is not known.
  */
-export function descriptorOf(connection: Deno.Conn): number | undefined {
+export function descriptorOf(connection: object): number | undefined {
   return descriptors.get(connection);
 }
 

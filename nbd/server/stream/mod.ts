@@ -11,6 +11,6 @@ export {
   trackDescriptors,
 } from "./descriptors.ts";
 export { LoopBell } from "./loop_bell.ts";
-export { NativeStream } from "./native_stream.ts";
+export { LoopStream } from "./loop_stream.ts";
 export { closeQuietly, isTcp, writeAll } from "./stream.ts";
-export type { ByteStream } from "./stream.ts";
+export type { ByteStream, Carrier } from "./stream.ts";

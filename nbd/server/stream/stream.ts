@@ -22,15 +22,28 @@ export interface ByteStream {
    * @returns How many were taken.
    */
   write(source: Uint8Array): Promise<number>;
+  /** Ends the connection; what waits in `read` or `write` then fails. */
+  close(): void;
+}
+
+/**
+ * What carries the requests and replies of one connection from the end of its
+ * handshake to its own end: a lane, the event loop, or TLS.
+ */
+export interface Carrier extends ByteStream {
+  /** How the client is served, for a log: the end of a phrase, or "". */
+  readonly manner: string;
   /**
-   * As {@linkcode read}, but waits for a moment at most.
-   *
-   * @param memory Where the bytes go,
-   * @param start from here,
-   * @param end to here at most; behind `start`.
-   * @returns How many came; 0 if `read` has to be asked.
+   * Changes when requests come that the carrier answers by itself, so that
+   * `read` never sees them.
    */
-  readSoon?(memory: Uint8Array, start: number, end: number): number;
+  readonly activity: number;
+  /**
+   * Whether everything that came could be read here and, where the system
+   * tells, everything that was written has arrived. Requires that no promise
+   * of this carrier is about to be kept: ask at the start of a macrotask.
+   */
+  readonly isDrained: boolean;
   /**
    * As {@linkcode write}, but waits for nothing.
    *
@@ -39,22 +52,9 @@ export interface ByteStream {
    * @param end to here; behind `start`.
    * @returns How many were taken; if not all, `write` has to be asked.
    */
-  writeNow?(memory: Uint8Array, start: number, end: number): number;
-  /** Ends the connection; what waits in `read` or `write` then fails. */
-  close(): void;
-  /**
-   * Changes when something comes that is dealt with before it could be read
-   * here.
-   */
-  readonly activity?: number;
-  /**
-   * Whether everything that came could be read here and, where the system
-   * tells, everything that was written has arrived. It is asked for when no
-   * promise of this stream is about to be kept: at the start of a macrotask.
-   */
-  readonly isDrained?: boolean;
+  writeNow(memory: Uint8Array, start: number, end: number): number;
   /** From now on everything that comes can be read here. */
-  divert?(): void;
+  divert(): void;
 }
 
 /**

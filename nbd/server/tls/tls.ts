@@ -63,7 +63,7 @@ export interface NbdTls {
 export async function startTls(
   stream: ByteStream,
   identity: NbdTlsIdentity,
-): Promise<ByteStream> {
+): Promise<TlsStream> {
   const server = createEncryption(identity);
   const wire = new TlsWire(stream);
   let inside: TlsStream | undefined;

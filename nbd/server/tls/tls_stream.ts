@@ -7,14 +7,18 @@
 import type { TLSSocket } from "node:tls";
 import { VirstorError } from "../../../errors.ts";
 import { TLS_PIECE_SIZE } from "../../wire/mod.ts";
-import type { ByteStream } from "../stream/mod.ts";
+import type { Carrier } from "../stream/mod.ts";
 import type { TlsWire } from "./tls_wire.ts";
 
 /** How long `close` waits for the TLS close alert to be sent, milliseconds. */
 const GOODBYE_MS = 500;
 
 /** Receives and sends the cleartext of an encrypted connection. */
-export class TlsStream implements ByteStream {
+export class TlsStream implements Carrier {
+  /** How the client is served. */
+  readonly manner = " over TLS";
+  /** Nothing is answered before it could be read here. */
+  readonly activity = 0;
   readonly #inside: TLSSocket;
   readonly #wire: TlsWire;
   #ended = false;
@@ -96,6 +100,18 @@ export class TlsStream implements ByteStream {
     });
     return promise;
   }
+
+  /**
+   * Nothing is encrypted at once.
+   *
+   * @returns 0: `write` has to be asked.
+   */
+  writeNow(): number {
+    return 0;
+  }
+
+  /** Everything that comes can be read here already. */
+  divert(): void {}
 
   /**
    * Sends the TLS close alert, if no write is in flight, and closes the

@@ -9,7 +9,6 @@
 import type {
   BlockDevice,
   Completion,
-  FlushOptions,
   WriteOptions,
 } from "../../../device/block/mod.ts";
 import { assert } from "../../../errors.ts";
@@ -33,7 +32,6 @@ import {
   type ReplyForm,
   SimpleForm,
   STOPPING,
-  TURN_BLOCKED_MAX_MS,
 } from "../../wire/mod.ts";
 import type { ExportFacts, NbdCounters } from "../export/mod.ts";
 import type { LargeWrite } from "./large_write.ts";
@@ -56,8 +54,6 @@ export interface CommandTools {
   readonly late: LateRequests;
   /** Counts requests, bytes and error replies. */
   readonly counters: NbdCounters;
-  /** Whether this client is the only one. */
-  readonly isAlone: () => boolean;
   /** Cancels delayed writes when the client disconnects or the server stops. */
   readonly signal: AbortSignal;
   /** Called when the congestion of the device ends. */
@@ -68,8 +64,6 @@ export interface CommandTools {
    */
   readonly onBroken: () => void;
 }
-
-const MAY_BLOCK: FlushOptions = { mayBlock: true };
 
 /**
  * Chooses the encoder of replies for a dialect.
@@ -91,8 +85,6 @@ export class Commands {
   readonly #fua: WriteOptions;
   #congested = false;
   #stopping = false;
-  /** Milliseconds for which inline flushes blocked this turn. */
-  #blockedMs = 0;
 
   /**
    * Creates the commands.
@@ -123,11 +115,6 @@ export class Commands {
    */
   get isWaiting(): boolean {
     return this.#reads.isWaiting;
-  }
-
-  /** Starts a new turn of the event loop, which may run inline flushes again. */
-  beginTurn(): void {
-    this.#blockedMs = 0;
   }
 
   /** Refuses all further requests with ESHUTDOWN. */
@@ -190,7 +177,7 @@ export class Commands {
           return this.#reply(request, undefined);
         case COMMAND_FLUSH:
           counters.flushes++;
-          return this.#answer(this.#flush(), request, false);
+          return this.#answer(device.flush(), request, false);
         case COMMAND_TRIM: {
           counters.trims++;
           const completion = length === 0
@@ -369,22 +356,6 @@ export class Commands {
 
   #replyError(to: ReplyAddress, error: unknown, fast: boolean): void {
     this.#reply(to, this.#tools.late.failureOf(error, to, fast));
-  }
-
-  /**
-   * Flushes the device. With one client and no other request in flight, the
-   * flush may run inline: it delays no other request.
-   */
-  #flush(): Completion {
-    const { device, late, replies, isAlone } = this.#tools;
-    const isTurnOver = this.#blockedMs >= TURN_BLOCKED_MAX_MS;
-    if (isTurnOver || late.count > 0 || !isAlone()) return device.flush();
-    // An inline flush blocks, so send the replies to earlier requests first.
-    replies.send(true);
-    const start = performance.now();
-    const completion = device.flush(MAY_BLOCK);
-    this.#blockedMs += performance.now() - start;
-    return completion;
   }
 
   #reply(to: ReplyAddress, failure: Failure | undefined): void {

@@ -85,11 +85,6 @@ export class ReceiveBuffer {
     return this.#bytes.subarray(start, this.#start);
   }
 
-  /** @returns A copy of the unused bytes. */
-  unused(): Uint8Array {
-    return this.#bytes.slice(this.#start, this.#end);
-  }
-
   /**
    * Drops bytes.
    *

@@ -21,7 +21,7 @@ import {
   type ReplyAddress,
   type ReplyForm,
 } from "../../wire/mod.ts";
-import { type ByteStream, writeAll } from "../stream/mod.ts";
+import { type Carrier, writeAll } from "../stream/mod.ts";
 
 /** Room for replies. */
 interface ReplyBuffer {
@@ -50,7 +50,7 @@ export interface ReplyPlace {
 
 /** Builds replies in place and sends them. */
 export class ReplyQueue {
-  #stream: ByteStream;
+  readonly #carrier: Carrier;
   readonly #form: ReplyForm;
   readonly #onSent: () => void;
   readonly #segments: Segment[] = [];
@@ -69,12 +69,12 @@ export class ReplyQueue {
   /**
    * Creates a queue.
    *
-   * @param stream Where replies go.
+   * @param carrier Where replies go.
    * @param form What they look like.
    * @param onSent Called when something was sent, or sending has failed.
    */
-  constructor(stream: ByteStream, form: ReplyForm, onSent: () => void) {
-    this.#stream = stream;
+  constructor(carrier: Carrier, form: ReplyForm, onSent: () => void) {
+    this.#carrier = carrier;
     this.#form = form;
     this.#onSent = onSent;
   }
@@ -292,16 +292,6 @@ export class ReplyQueue {
     return false;
   }
 
-  /**
-   * Sends elsewhere from now on. Not while anything is to be sent.
-   *
-   * @param stream Where to.
-   */
-  change(stream: ByteStream): void {
-    assert(this.idle, "replies change their stream when there are none");
-    this.#stream = stream;
-  }
-
   /** Drops everything, now and from now on. */
   drop(): void {
     this.#failed = true;
@@ -323,15 +313,14 @@ export class ReplyQueue {
 
   /** @returns Whether everything is sent. */
   #sendNow(): boolean {
-    const stream = this.#stream;
-    if (stream.writeNow === undefined) return false;
+    const carrier = this.#carrier;
     this.#cut();
     const segments = this.#segments;
     for (;;) {
       const [segment] = segments;
       if (segment === undefined) return true;
       const { buffer, start, end } = segment;
-      segment.start += stream.writeNow(buffer.bytes, start, end);
+      segment.start += carrier.writeNow(buffer.bytes, start, end);
       if (segment.start < end) return false;
       segments.shift();
       this.#giveUp(buffer);
@@ -346,7 +335,7 @@ export class ReplyQueue {
       if (segment === undefined) break;
       const { buffer, start, end } = segment;
       try {
-        await writeAll(this.#stream, buffer.bytes.subarray(start, end));
+        await writeAll(this.#carrier, buffer.bytes.subarray(start, end));
       } catch {
         // Which error does not matter: the client takes no more replies.
         this.drop();

@@ -31,15 +31,12 @@ import type { Negotiated } from "../handshake/mod.ts";
 import { type LargeWrite, pieceLength } from "./large_write.ts";
 import { LateRequests } from "./pending_requests.ts";
 import {
-  BUSY_AFTER,
   COMMAND_DISCONNECT,
-  COMMAND_READ,
   createRequest,
   decodeExtendedRequest,
   decodeRequest,
   EXTENDED_REQUEST_SIZE,
   hasPayload,
-  LANE_READ_MAX,
   type NbdRequest,
   PAYLOAD_SIZE_MAX,
   PAYLOAD_WHOLE_MAX,
@@ -48,11 +45,10 @@ import {
   ROUNDS_MAX,
   STEPS_A_LOOK,
 } from "../../wire/mod.ts";
-import { Polling } from "./polling.ts";
 import { ReceiveBuffer } from "./receive_buffer.ts";
 import { ReplyQueue } from "./reply_queue.ts";
 import { stepsOf } from "./request_cost.ts";
-import { type ByteStream, closeQuietly } from "../stream/mod.ts";
+import { type Carrier, closeQuietly } from "../stream/mod.ts";
 import type { TransmissionOwner } from "./transmission_owner.ts";
 
 /** How often a server that stops looks whether a client is done, milliseconds. */
@@ -65,7 +61,7 @@ const STOP_LOOKS = 3;
 
 /** One connection after its handshake. */
 export class Transmission {
-  #stream: ByteStream;
+  readonly #carrier: Carrier;
   readonly #facts: ExportFacts;
   readonly #replies: ReplyQueue;
   readonly #late: LateRequests;
@@ -77,13 +73,10 @@ export class Transmission {
   readonly #requestSize: number;
   #large: LargeWrite | undefined = undefined;
 
-  readonly #polling = new Polling();
   readonly #slice = new Slice(STEPS_A_LOOK, 1);
   /** No more requests are executed in this slice. */
   #isSliceOver = false;
 
-  /** Requests that were found since it was last looked for more. */
-  #batch = 0;
   #receiving = false;
   /** Bytes that arrive are dropped: DISC, or the protocol was broken. */
   #deaf = false;
@@ -100,30 +93,25 @@ export class Transmission {
   #quietTimes = 0;
   #activity: number | undefined = undefined;
   #reason = "the client left";
-  #isToChange = false;
-  /** Requests that came together with others, mostly READs. */
-  #readsAtOnce = 0;
-  readonly #owner: TransmissionOwner;
 
   /**
    * Creates a transmission.
    *
-   * @param stream The connection; the transmission closes it.
+   * @param carrier The connection; the transmission closes it.
    * @param negotiated What the handshake agreed on.
    * @param owner Whom to report to.
    */
   constructor(
-    stream: ByteStream,
+    carrier: Carrier,
     negotiated: Negotiated,
     owner: TransmissionOwner,
   ) {
     const { facts, served: { device }, early } = negotiated;
     const form = chooseForm(facts);
-    this.#stream = stream;
-    this.#owner = owner;
+    this.#carrier = carrier;
     this.#facts = facts;
     this.#requestSize = facts.extended ? EXTENDED_REQUEST_SIZE : REQUEST_SIZE;
-    this.#replies = new ReplyQueue(stream, form, () => {
+    this.#replies = new ReplyQueue(carrier, form, () => {
       this.#quietTimes = 0;
       if (this.#wakeWhenSent || this.#replies.failed) this.#changed();
     });
@@ -144,7 +132,6 @@ export class Transmission {
       form,
       late: this.#late,
       counters: owner.counters,
-      isAlone: owner.isAlone,
       signal: this.#abort.signal,
       onDecongested: () => this.#changed(),
       onBroken: () => {
@@ -162,13 +149,8 @@ export class Transmission {
    */
   async run(): Promise<string> {
     let rounds = 0;
-    let isSameBatch = false;
     for (;;) {
-      // What a slice has left of a batch belongs to it.
-      if (!isSameBatch) this.#batch = 0;
-      isSameBatch = false;
       const stalled = this.#execute();
-      if (!this.#isSliceOver) this.#noteBatch();
       const mayGoOn = ++rounds < ROUNDS_MAX;
       const sent = this.#replies.send(mayGoOn);
       if (this.#isFinished(stalled)) break;
@@ -176,25 +158,22 @@ export class Transmission {
         await turns.next(this.#abort.signal);
         this.#isSliceOver = false;
         this.#slice.begin();
-        isSameBatch = true;
         rounds--;
         continue;
       }
-      if (mayGoOn && (stalled ? sent : this.#receiveSoon())) continue;
+      if (mayGoOn && stalled && sent) continue;
       rounds = 0;
-      if (this.#isToChange && !stalled) this.#change();
       this.#receive();
       this.#wakeWhenSent = stalled || this.#deaf || this.#ended ||
-        this.#stopping || this.#replies.failed || this.#isDraining();
+        this.#stopping || this.#replies.failed;
       await new Promise<void>((resolve) => this.#wake = resolve);
-      this.#commands.beginTurn();
     }
     clearInterval(this.#looks);
     this.#abort.abort();
     // Requests that are not done may answer until they are.
     if (this.#late.count > 0) this.#replies.drop();
     else this.#replies.free();
-    closeQuietly(this.#stream);
+    closeQuietly(this.#carrier);
     if (!this.#receiving) this.#received.free();
     return this.#reason;
   }
@@ -208,7 +187,7 @@ export class Transmission {
   stop(): void {
     if (this.#stopping) return;
     this.#stopping = true;
-    this.#stream.divert?.();
+    this.#carrier.divert();
     this.#commands.stop();
     this.#reason = "the server stops";
     this.#changed();
@@ -219,14 +198,6 @@ export class Transmission {
       else this.#looksInVain = 0;
       this.#changed();
     }, STOP_LOOK_MS);
-  }
-
-  /**
-   * Asks the owner for another way to serve this connection, as soon as nothing
-   * is half done on it.
-   */
-  change(): void {
-    this.#isToChange = true;
   }
 
   /** Cancels writes that wait for space. */
@@ -245,7 +216,7 @@ export class Transmission {
    * since the call before the last.
    */
   endIfIdle(): void {
-    const { activity } = this.#stream;
+    const { activity } = this.#carrier;
     if (this.#late.count > 0 || activity !== this.#activity) {
       this.#quietTimes = 0;
       this.#activity = activity;
@@ -273,75 +244,17 @@ export class Transmission {
   #isDrained(): boolean {
     return this.#late.count === 0 && this.#replies.idle &&
       !this.#commands.isWaiting && this.#large === undefined &&
-      this.#received.available === 0 && this.#stream.isDrained !== false;
+      this.#received.available === 0 && this.#carrier.isDrained;
   }
 
-  /** Who reads much at once is served at less cost by a thread, */
-  #noteBatch(): void {
-    const { command, length } = this.#request;
-    if (this.#batch < 2 || command !== COMMAND_READ || length > LANE_READ_MAX) {
-      return;
-    }
-    // but what is not in the page cache is read here.
-    const isCold = this.#late.count > 0;
-    this.#readsAtOnce = isCold ? 0 : this.#readsAtOnce + this.#batch;
-    if (this.#readsAtOnce < BUSY_AFTER) return;
-    this.#readsAtOnce = 0;
-    this.#isToChange = true;
-  }
-
-  #change(): void {
-    const isOver = this.#ended || this.#deaf || this.#stopping;
-    const isHalfDone = this.#receiving || this.#large !== undefined ||
-      !this.#replies.idle;
-    if (isOver || isHalfDone) return;
-    this.#isToChange = false;
-    const received = this.#received;
-    const stream = this.#owner.onChange(received.unused());
-    if (stream === undefined) return;
-    received.skip(received.available);
-    this.#stream = stream;
-    this.#replies.change(stream);
-  }
-
-  /**
-   * Who always has requests under way would never change: it is waited for
-   * until the replies have left, and for the end of a large write.
-   */
-  #isDraining(): boolean {
-    return this.#isToChange && !this.#stopping && this.#large === undefined &&
-      !this.#replies.idle && this.#owner.mayChange();
-  }
-
-  /** Starts to receive, unless that is under way or there is no room. */
+  /** Starts to receive, unless that is in flight or there is no room. */
   #receive(): void {
-    if (this.#receiving || this.#ended || this.#isDraining()) return;
+    if (this.#receiving || this.#ended) return;
     const received = this.#received;
     if (!received.makeRoom()) return;
     this.#receiving = true;
-    const { memory, end, available } = received;
-    const missing = this.#isToChange ? (this.#large?.rest ?? 0) - available : 0;
-    const room = memory.subarray(end, missing > 0 ? end + missing : undefined);
-    this.#stream.read(room).then(this.#onReceived, this.#onReceiveFailed);
-  }
-
-  /** @returns Whether something came. */
-  #receiveSoon(): boolean {
-    const [stream, received] = [this.#stream, this.#received];
-    if (stream.readSoon === undefined || this.#receiving || this.#ended) {
-      return false;
-    }
-    // Who waits awake would not notice that a request has finished.
-    if (this.#late.count > 0) return false;
-    if (!this.#polling.isWorthIt(this.#batch) || !received.makeRoom()) {
-      return false;
-    }
-    const { memory, end } = received;
-    const count = stream.readSoon(memory, end, memory.length);
-    this.#polling.ended(count === 0);
-    if (count > 0) this.#noteReceived();
-    received.received(count);
-    return count > 0;
+    const room = received.memory.subarray(received.end);
+    this.#carrier.read(room).then(this.#onReceived, this.#onReceiveFailed);
   }
 
   #noteReceived(): void {
@@ -392,7 +305,6 @@ export class Transmission {
       }
       if (received.available < this.#requestSize) return false;
       if (!this.#decode(request)) break;
-      this.#batch++;
       if (!this.#replies.hasRoom(commands.roomFor(request))) return true;
       if (hasPayload(request, this.#facts.extended)) {
         if (!this.#takePayload(request)) return false;

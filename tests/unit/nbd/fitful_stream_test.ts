@@ -8,20 +8,12 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import type {
-  BlockDevice,
-  Completion,
-  FlushOptions,
-} from "../../../device/block/block_device.ts";
+import type { BlockDevice } from "../../../device/block/block_device.ts";
 import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import { createCounters } from "../../../nbd/server/export/counters.ts";
 import { factsOf } from "../../../nbd/server/export/export.ts";
-import {
-  POLL_AFTER,
-  ROUNDS_MAX,
-  TURN_BLOCKED_MAX_MS,
-} from "../../../nbd/wire/limits.ts";
-import type { ByteStream } from "../../../nbd/server/stream/stream.ts";
+import { ROUNDS_MAX } from "../../../nbd/wire/limits.ts";
+import type { Carrier } from "../../../nbd/server/stream/stream.ts";
 import { Transmission } from "../../../nbd/server/transmission/transmission.ts";
 import { encodeRequest, NBD } from "../../helpers/nbd_client.ts";
 import { HeldDevice } from "./held_device.ts";
@@ -42,7 +34,7 @@ function dice(seed: number): (limit: number) => number {
 
 /** Serves a device over a connection until that ends. */
 async function serveOver(
-  stream: ByteStream,
+  stream: Carrier,
   device: BlockDevice,
 ): Promise<void> {
   const served = exportOf(device);
@@ -50,13 +42,10 @@ async function serveOver(
   const problems: unknown[] = [];
   const transmission = new Transmission(
     stream,
-    { served, facts, early: new Uint8Array(0) },
+    { served, facts, early: new Uint8Array(0), encrypted: undefined },
     {
       counters: createCounters(),
       onError: (error) => problems.push(error),
-      isAlone: () => true,
-      mayChange: () => false,
-      onChange: () => undefined,
       onPanic: (error) => problems.push(error),
     },
   );
@@ -68,8 +57,19 @@ function turn(): Promise<void> {
   return new Promise((done) => setTimeout(done));
 }
 
+/** What a carrier tells of itself that holds nothing of its own. */
+class Unmoved {
+  readonly manner = "";
+  readonly activity = 0;
+  readonly isDrained = true;
+
+  divert(): void {}
+
+  close(): void {}
+}
+
 /** Gives requests and takes replies in pieces of any size, now or later. */
-class Fitful implements ByteStream {
+class Fitful extends Unmoved implements Carrier {
   readonly taken: Uint8Array[] = [];
   readonly #dice: (limit: number) => number;
   #requests: Uint8Array;
@@ -77,6 +77,7 @@ class Fitful implements ByteStream {
   readonly #isSingle: boolean;
 
   constructor(requests: Uint8Array, seed: number) {
+    super();
     this.#isSingle = seed % 3 > 0;
     this.#requests = requests;
     this.#dice = dice(seed);
@@ -85,11 +86,6 @@ class Fitful implements ByteStream {
   async read(target: Uint8Array): Promise<number | null> {
     if (this.#dice(5) === 0) await turn();
     return this.#give(target) || null;
-  }
-
-  readSoon(memory: Uint8Array, start: number, end: number): number {
-    if (this.#dice(30) === 0) return 0;
-    return this.#give(memory.subarray(start, end));
   }
 
   async write(source: Uint8Array): Promise<number> {
@@ -113,9 +109,7 @@ class Fitful implements ByteStream {
     return count;
   }
 
-  close(): void {}
-
-  /** Often one request alone, as those that are waited for awake. */
+  /** Often one request alone. */
   #give(target: Uint8Array): number {
     const isOne = this.#isSingle || this.#dice(2) === 0;
     const most = isOne ? 28 : 1 + this.#dice(200);
@@ -185,17 +179,16 @@ Deno.test("replies are whole and come once, however they are taken", async () =>
 });
 
 /** Always has a request, and always takes all. */
-class Eager implements ByteStream {
-  /** What it gave or took since it was last asked for a turn. */
-  given = 0;
+class Eager extends Unmoved implements Carrier {
+  /** How often it took something since it was last asked for a turn. */
   taken = 0;
-  /** The most of each. */
-  givenMost = 0;
+  /** The most of that. */
   takenMost = 0;
   #rest: number;
   readonly #request: Uint8Array;
 
   constructor(length: number, requests: number) {
+    super();
     this.#rest = requests;
     const command = NBD.CMD_READ;
     this.#request = encodeRequest({ command, offset: 0, length, cookie: 1n });
@@ -205,11 +198,6 @@ class Eager implements ByteStream {
     this.#turns();
     await turn();
     return this.#give(target) || null;
-  }
-
-  readSoon(memory: Uint8Array, start: number, end: number): number {
-    this.givenMost = Math.max(this.givenMost, ++this.given);
-    return this.#give(memory.subarray(start, end));
   }
 
   async write({ length }: Uint8Array): Promise<number> {
@@ -223,10 +211,8 @@ class Eager implements ByteStream {
     return end - start;
   }
 
-  close(): void {}
-
   #turns(): void {
-    this.given = this.taken = 0;
+    this.taken = 0;
   }
 
   #give(target: Uint8Array): number {
@@ -237,14 +223,6 @@ class Eager implements ByteStream {
   }
 }
 
-Deno.test("a client that is always faster leaves others their turn", async () => {
-  const stream = new Eager(512, 20 * ROUNDS_MAX);
-  await serveOver(stream, new MemoryDevice(SIZE));
-  assert(stream.givenMost > ROUNDS_MAX / 2, "it was waited for awake");
-  assert(stream.givenMost <= ROUNDS_MAX, `${stream.givenMost} rounds`);
-  assert(stream.takenMost <= ROUNDS_MAX, `${stream.takenMost} rounds`);
-});
-
 Deno.test("long READs that are taken at once leave others their turn", async () => {
   const stream = new Eager(32 * MIB, 8);
   await serveOver(stream, new MemoryDevice(32 * MIB));
@@ -253,9 +231,7 @@ Deno.test("long READs that are taken at once leave others their turn", async () 
 });
 
 /** Gives some requests one by one, and notes what it is asked for then. */
-class Watched implements ByteStream {
-  /** How often it was asked for more at once. */
-  soon = 0;
+class Watched extends Unmoved implements Carrier {
   /** Bytes of each send. */
   readonly sent: number[] = [];
   /** Called when all is given and more is waited for. */
@@ -264,6 +240,7 @@ class Watched implements ByteStream {
   readonly #requests: Uint8Array[];
 
   constructor(requests: Uint8Array[]) {
+    super();
     this.#requests = requests;
   }
 
@@ -276,11 +253,6 @@ class Watched implements ByteStream {
     return this.#give(target) || await this.#end.promise;
   }
 
-  readSoon(memory: Uint8Array, start: number, end: number): number {
-    this.soon++;
-    return this.#give(memory.subarray(start, end));
-  }
-
   async write({ length }: Uint8Array): Promise<number> {
     this.sent.push(length);
     await turn();
@@ -291,8 +263,6 @@ class Watched implements ByteStream {
     this.sent.push(end - start);
     return end - start;
   }
-
-  close(): void {}
 
   #give(target: Uint8Array): number {
     const request = this.#requests.shift() ?? new Uint8Array(0);
@@ -321,67 +291,4 @@ Deno.test("requests that finish together are answered together", async () => {
   };
   await serveOver(stream, device);
   assertEquals(stream.sent, [16 * flushes]);
-});
-
-Deno.test("while a request is under way nobody waits awake for another", async () => {
-  const command = NBD.CMD_READ;
-  const read = encodeRequest({ command, offset: 0, length: 1, cookie: 1n });
-  const singles = Array.from({ length: 4 * POLL_AFTER }, () => read.slice());
-  const stream = new Watched([...singles, FLUSH]);
-  const device = new HeldDevice();
-  let [before, meanwhile] = [0, 0];
-  device.holds = (kind) => {
-    if (kind === "flush") before = stream.soon;
-    return kind === "flush";
-  };
-  stream.onDrained = () =>
-    setTimeout(() => {
-      meanwhile = stream.soon - before;
-      for (const flush of [...device.held]) flush.finish();
-      setTimeout(() => stream.end());
-    });
-  await serveOver(stream, device);
-  assert(before > POLL_AFTER, "it was waited for awake before");
-  assertEquals(meanwhile, 0, "the loop has other things to notice");
-});
-
-Deno.test("what was done before a flush that may block is answered before", async () => {
-  const command = NBD.CMD_READ;
-  const read = encodeRequest({ command, offset: 0, length: 100, cookie: 1n });
-  const stream = new Watched([await new Blob([read.slice(), FLUSH]).bytes()]);
-  stream.onDrained = () => stream.end();
-  const device = new HeldDevice();
-  const sent: number[][] = [];
-  device.holds = (kind) => {
-    if (kind === "flush") sent.push([...stream.sent]);
-    return false;
-  };
-  await serveOver(stream, device);
-  assertEquals(device.calls, ["read 0+100", "flush mayBlock"]);
-  assertEquals(sent, [[16 + 100]]);
-  assertEquals(stream.sent, [16 + 100, 16]);
-});
-
-Deno.test("flushes that block leave others their turn", async () => {
-  const flushes = 50;
-  const stream = new Watched([
-    await new Blob(Array.from({ length: flushes }, () => FLUSH)).bytes(),
-    FLUSH,
-  ]);
-  stream.onDrained = () => stream.end();
-  class SlowDevice extends HeldDevice {
-    override flush(options?: FlushOptions): Completion {
-      const end = performance.now() + 1;
-      while (options?.mayBlock === true && performance.now() < end);
-      return super.flush(options);
-    }
-  }
-  const device = new SlowDevice();
-  await serveOver(stream, device);
-  assertEquals(device.calls.length, flushes + 1);
-  const first = device.calls.indexOf("flush");
-  assert(first > 0 && first <= TURN_BLOCKED_MAX_MS, `${first} have blocked`);
-  const rest = device.calls.slice(first, flushes);
-  assert(rest.every((call) => call === "flush"), "the turn was over");
-  assertEquals(device.calls.at(-1), "flush mayBlock", "in the next turn");
 });

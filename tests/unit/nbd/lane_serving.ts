@@ -1,6 +1,6 @@
 /**
- * Serves a real pool over a real socket so that every client but the first has
- * a thread of its own, for the length of a test.
+ * Serves a real pool over a real socket so that clients have threads of their
+ * own, for the length of a test; one more client is on the event loop.
  *
  * @module
  */
@@ -48,8 +48,8 @@ export interface LaneServeOptions extends Partial<NbdServerOptions> {
   readOnly?: boolean;
   /** A TCP socket in place of a Unix socket. */
   tcp?: boolean;
-  /** No client on the event loop: the first one is not served by a thread. */
-  isAlone?: boolean;
+  /** No client on the event loop beside those of the test. */
+  isEmpty?: boolean;
 }
 
 /** A pool, its server, and what they said. */
@@ -60,7 +60,7 @@ export interface LaneServing extends AsyncDisposable, SmallPool {
   address: NbdAddress;
   /** What it logged. */
   log: NbdEvent[];
-  /** The client that the event loop serves. */
+  /** A client that the event loop serves. */
   first: NbdClient | undefined;
   /**
    * Connects, uses the export, and fails unless a thread serves it.
@@ -78,6 +78,20 @@ export interface LaneServing extends AsyncDisposable, SmallPool {
   file(name: string): string;
 }
 
+function listenOn(
+  tcp: boolean,
+  path: string,
+): { listener: Deno.Listener; address: NbdAddress } {
+  if (!tcp) {
+    return {
+      listener: Deno.listen({ transport: "unix", path }),
+      address: { path },
+    };
+  }
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return { listener, address: { port: listener.addr.port } };
+}
+
 /**
  * Makes a pool and serves it.
  *
@@ -87,7 +101,7 @@ export interface LaneServing extends AsyncDisposable, SmallPool {
 export async function serveOnLanes(
   options: LaneServeOptions = {},
 ): Promise<LaneServing> {
-  const { count = 2, chunks = 64, readOnly = false, isAlone = false } = options;
+  const { count = 2, chunks = 64, readOnly = false, isEmpty = false } = options;
   const scratch = await makeScratch();
   const small = await openSmallPool(scratch, count, {
     format: "native",
@@ -96,12 +110,7 @@ export async function serveOnLanes(
   });
   const { pool } = small;
   const path = scratch.file("nbd.sock");
-  const listener = options.tcp === true
-    ? Deno.listen({ hostname: "127.0.0.1", port: 0 })
-    : Deno.listen({ transport: "unix", path });
-  const address: NbdAddress = listener.addr.transport === "tcp"
-    ? { port: listener.addr.port }
-    : { path };
+  const { listener, address } = listenOn(options.tcp === true, path);
   const log: NbdEvent[] = [];
   const server = new NbdServer({
     threads: 2,
@@ -110,18 +119,21 @@ export async function serveOnLanes(
     log: (event) => log.push(event),
   });
   server.serve(trackDescriptors(listener));
+  // Its descriptors are not known: the event loop serves its connections.
+  const loopPath = scratch.file("loop.sock");
+  server.serve(Deno.listen({ transport: "unix", path: loopPath }));
   const connected = () => log.filter(({ kind }) => kind === "connected");
   let clients = 0;
-  const openAny = async (dialect?: Dialect) => {
-    const client = await NbdClient.open(address, "disk", dialect);
+  const openAny = async (dialect?: Dialect, at = address) => {
+    const client = await NbdClient.open(at, "disk", dialect);
     clients++;
     await until("connected", () => connected().length === clients);
     const hasThread = connected().at(-1)?.message.includes(OWN_THREAD) === true;
     return { client, hasThread };
   };
   let first: NbdClient | undefined;
-  if (!isAlone) {
-    const opened = await openAny();
+  if (!isEmpty) {
+    const opened = await openAny("simple", { path: loopPath });
     assert(!opened.hasThread, "the event loop serves the first client");
     first = opened.client;
   }
@@ -131,7 +143,7 @@ export async function serveOnLanes(
     address,
     log,
     first,
-    openAny,
+    openAny: (dialect) => openAny(dialect),
     file: scratch.file,
     async open(dialect) {
       const { client, hasThread } = await openAny(dialect);

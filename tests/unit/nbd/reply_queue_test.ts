@@ -8,13 +8,16 @@ import { assertEquals } from "@std/assert";
 import { SimpleForm } from "../../../nbd/wire/reply_form.ts";
 import { ReplyQueue } from "../../../nbd/server/transmission/reply_queue.ts";
 import { createRequest } from "../../../nbd/wire/request.ts";
-import type { ByteStream } from "../../../nbd/server/stream/stream.ts";
+import type { Carrier } from "../../../nbd/server/stream/stream.ts";
 import { KIB, MIB } from "../../helpers/scratch.ts";
 
 const HEADER = 16;
 
 /** A client that takes what it is sent, and how much it took each time. */
-class Taker implements ByteStream {
+class Taker implements Carrier {
+  readonly manner = "";
+  readonly activity = 0;
+  readonly isDrained = true;
   readonly taken: number[] = [];
 
   read(): Promise<null> {
@@ -25,6 +28,12 @@ class Taker implements ByteStream {
     this.taken.push(source.length);
     return Promise.resolve(source.length);
   }
+
+  writeNow(): number {
+    return 0;
+  }
+
+  divert(): void {}
 
   close(): void {}
 }

@@ -46,7 +46,10 @@ async function onLanes(
   options: LaneServeOptions & { onLoop?: boolean } = {},
 ): Promise<Stopping> {
   const { onLoop = false } = options;
-  const serving = await serveOnLanes({ ...options, isAlone: onLoop });
+  const serving = await serveOnLanes({
+    ...options,
+    ...onLoop && { threads: 0, isEmpty: true },
+  });
   const client = onLoop
     ? (await serving.openAny()).client
     : await serving.open();

@@ -14,7 +14,7 @@ import {
 } from "../../../nbd/mod.ts";
 import type { NbdAddress } from "../../helpers/nbd_client.ts";
 import { makeScratch } from "../../helpers/scratch.ts";
-import type { LoneJob, LoneReport } from "./lone_client.ts";
+import type { QuickJob, QuickReport } from "./quick_client.ts";
 import { exportOf } from "./serving.ts";
 
 /** How the runtime was asked to transfer by connections of a listener. */
@@ -29,8 +29,8 @@ export interface TrackedServing extends AsyncDisposable {
   address: NbdAddress;
   log: NbdEvent[];
   calls: Calls;
-  /** Runs {@linkcode LoneJob} in a thread of its own. */
-  hire(job: Omit<LoneJob, "address">): Promise<LoneReport>;
+  /** Runs {@linkcode QuickJob} in a thread of its own. */
+  hire(job: Omit<QuickJob, "address">): Promise<QuickReport>;
 }
 
 /**
@@ -113,12 +113,18 @@ export async function serveTracked(
   };
 }
 
-async function hire(job: LoneJob): Promise<LoneReport> {
-  const module = new URL("./lone_client.ts", import.meta.url);
+/**
+ * Runs a client in a thread of its own.
+ *
+ * @param job What it does.
+ * @returns What became of that.
+ */
+export async function hire(job: QuickJob): Promise<QuickReport> {
+  const module = new URL("./quick_client.ts", import.meta.url);
   const worker = new Worker(module, { type: "module" });
   try {
     return await new Promise((resolve, reject) => {
-      worker.onmessage = ({ data }: MessageEvent<LoneReport>) => resolve(data);
+      worker.onmessage = ({ data }: MessageEvent<QuickReport>) => resolve(data);
       worker.onerror = (event) => {
         event.preventDefault();
         reject(new Error(event.message));

@@ -374,32 +374,6 @@ Deno.test("errors of the device reach the client that asked", async () => {
   assertEquals((await client.call({ command: CMD_FLUSH })).errno, 0);
 });
 
-Deno.test("a flush may block for who is alone and waits for nothing else", async () => {
-  const device = new HeldDevice();
-  await using serving = await serve({ device });
-  const flushed = async (client: NbdClient) => {
-    await client.flush();
-    return device.calls.at(-1);
-  };
-  using client = await serving.open();
-  assertEquals(await flushed(client), "flush mayBlock");
-  device.holds = (kind) => kind === "write";
-  const payload = pattern(512);
-  await client.send({ command: CMD_WRITE, offset: 0, payload });
-  assertEquals(await flushed(client), "flush", "a write waits");
-  for (const write of [...device.held]) write.finish();
-  device.holds = () => false;
-  await client.receive();
-  assertEquals(await flushed(client), "flush mayBlock");
-  using other = await serving.open();
-  assertEquals(await flushed(client), "flush", "there is another client");
-  assertEquals(await flushed(other), "flush");
-  await other.disconnect();
-  await until("the other is gone", () => serving.server.clients.length === 1);
-  assertEquals(await flushed(client), "flush mayBlock");
-  await client.disconnect();
-});
-
 Deno.test("an unexpected error comes out of the server", async () => {
   for (const later of [true, false]) {
     const device = Object.assign(new HeldDevice(), {

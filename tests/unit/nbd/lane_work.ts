@@ -1,12 +1,10 @@
 /**
- * What tests of clients share that are given threads in the middle of their
- * work: a client alone, and work whose every answer is checked.
+ * Work of clients whose every answer is checked.
  *
  * @module
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { FileDevice } from "../../../device/mod.ts";
 import {
   type Dialect,
   NBD,
@@ -15,12 +13,7 @@ import {
   type RawRequest,
 } from "../../helpers/nbd_client.ts";
 import { pattern, readBytes, SMALL_CHUNK } from "../../helpers/scratch.ts";
-import {
-  type LaneServeOptions,
-  type LaneServing,
-  serveOnLanes,
-} from "./lane_serving.ts";
-import { until } from "./serving.ts";
+import type { LaneServing } from "./lane_serving.ts";
 
 const { CMD_READ, CMD_WRITE } = NBD;
 /** All dialects. */
@@ -52,69 +45,10 @@ export function assertSame(
   assertEquals(wrong, -1, `byte ${wrong} is wrong`);
 }
 
-/** Which clients have moved, by their numbers. */
-export function moved({ log }: LaneServing): number[] {
-  return log.filter(({ kind }) => kind === "moved").map(({ client }) => client);
-}
-
 /** Why clients have left, in order. */
 export function reasons({ log }: LaneServing): string[] {
   return log.filter(({ kind }) => kind === "disconnected")
     .map(({ message }) => message);
-}
-
-/** Waits until a client has moved; the first one by default. */
-export function untilMoved(serving: LaneServing, client = 1): Promise<void> {
-  return until("moved", () => moved(serving).includes(client));
-}
-
-/** A client that the event loop serves, and that knows what can be read. */
-export async function serveAlone(
-  dialect: Dialect,
-  options: LaneServeOptions = {},
-): Promise<{ serving: LaneServing; client: NbdClient }> {
-  const serving = await serveOnLanes({ isAlone: true, ...options });
-  const { client, hasThread } = await serving.openAny(dialect);
-  assert(!hasThread, "the event loop serves who is alone");
-  await serving.pool.volume().write(CONTENT, READ_AT);
-  return { serving, client };
-}
-
-/** Its cold reads wait until told to go on; nothing is in its page cache. */
-export class ColdDevice extends FileDevice {
-  isCold = false;
-  readonly waiting: (() => void)[] = [];
-
-  override readCached(target: Uint8Array, offset: number): number {
-    return this.isCold ? 0 : super.readCached(target, offset);
-  }
-
-  override async readCold(target: Uint8Array, offset: number): Promise<void> {
-    if (this.isCold) {
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    }
-    await super.readCold(target, offset);
-  }
-}
-
-/** The same, with a disk that can be cold. */
-export async function serveCold(
-  dialect: Dialect,
-): Promise<Awaited<ReturnType<typeof serveAlone>> & { device: ColdDevice }> {
-  const devices: ColdDevice[] = [];
-  const alone = await serveAlone(dialect, {
-    count: 1,
-    pool: {
-      openDevice(path, options) {
-        const device = new ColdDevice(path, options);
-        devices.push(device);
-        return device;
-      },
-    },
-  });
-  const device = devices.at(-1);
-  assert(device !== undefined);
-  return { ...alone, device };
 }
 
 /** A client at work: what it asks for, and whether that is what it gets. */

@@ -17,7 +17,7 @@ import {
   NbdServer,
   trackDescriptors,
 } from "../../../nbd/mod.ts";
-import { NativeStream } from "../../../nbd/server/stream/native_stream.ts";
+import { LoopStream } from "../../../nbd/server/stream/loop_stream.ts";
 import {
   encodeOption,
   encodeRequest,
@@ -26,7 +26,6 @@ import {
 } from "../../helpers/nbd_client.ts";
 import { exportOf, until } from "./serving.ts";
 import { isSame, listen } from "./tracked_serving.ts";
-import { PATIENCE_MS } from "../../helpers/patience.ts";
 
 const MIB = 1024 * 1024;
 
@@ -43,14 +42,13 @@ const TRIES = 200;
 
 /** A connection of a listener that is tracked, as a stream, and its client. */
 interface Pair extends Disposable {
-  stream: NativeStream;
+  stream: LoopStream;
   descriptor: number;
   client: Deno.Conn;
 }
 
 async function connectPair(
   listener: Deno.Listener,
-  isAlone = (): boolean => true,
 ): Promise<Pair> {
   assert(sockets !== null);
   const { addr } = listener;
@@ -60,8 +58,7 @@ async function connectPair(
   const connection = await listener.accept();
   const descriptor = descriptorOf(connection);
   assert(descriptor !== undefined);
-  const parts = { connection, descriptor, sockets, isAlone };
-  const stream = new NativeStream(parts);
+  const stream = new LoopStream(connection);
   return {
     stream,
     descriptor,
@@ -76,20 +73,6 @@ async function connectPair(
       }
     },
   };
-}
-
-/** Asks until something comes: it may be on its way for a while. */
-async function readSoon(
-  stream: NativeStream,
-  target: Uint8Array,
-): Promise<number> {
-  const deadline = performance.now() + PATIENCE_MS;
-  for (;;) {
-    const count = stream.readSoon(target, 0, target.length);
-    if (count > 0) return count;
-    assert(performance.now() < deadline, "nothing comes");
-    await new Promise((done) => setTimeout(done, 1));
-  }
 }
 
 /** The two ends of a connection, one of which has a number that is free. */
@@ -127,12 +110,10 @@ for (const tcp of [false, true]) {
       using pair = await connectPair(listener);
       const { stream, client } = pair;
       const target = new Uint8Array(100);
-      assertEquals(stream.readSoon(target, 0, 100), 0, "nothing yet");
       await client.write(new Uint8Array([1, 2, 3]));
       await (client as Deno.TcpConn).closeWrite();
-      assertEquals(await readSoon(stream, target), 3);
+      assertEquals(await stream.read(target), 3);
       assertEquals(target.slice(0, 4), new Uint8Array([1, 2, 3, 0]));
-      assertEquals(stream.readSoon(target, 0, 100), 0);
       assertEquals(await stream.read(target), null);
       // It can still be answered.
       assertEquals(stream.writeNow(new Uint8Array([9, 8, 7]), 1, 3), 2);
@@ -149,7 +130,7 @@ for (const tcp of [false, true]) {
       await using place = await listen(tcp);
       const listener = trackDescriptors(place.listener);
       const target = new Uint8Array(100);
-      for (const first of ["readSoon", "writeNow", "read"] as const) {
+      for (const first of ["writeNow", "read"] as const) {
         using pair = await connectPair(listener);
         const { stream, client } = pair;
         assertEquals(stream.writeNow(new Uint8Array(10), 0, 10), 10);
@@ -157,9 +138,7 @@ for (const tcp of [false, true]) {
         // With bytes that it has not read.
         client.close();
         if (first === "read") await isEnd(stream, target);
-        else if (first === "readSoon") stream.readSoon(target, 0, 100);
         else stream.writeNow(target, 0, 100);
-        assertEquals(stream.readSoon(target, 0, 100), 0);
         assert(await isEnd(stream, target), "it must not wait for ever");
         assertEquals(stream.writeNow(target, 0, 100), 0);
       }
@@ -184,9 +163,6 @@ for (const tcp of [false, true]) {
           const bytes = new Uint8Array(10).fill(1);
           assertEquals(stream.writeNow(bytes, 0, 10), 0);
           assertEquals(cameAt(taken.other), -1, "another's peer reads it");
-          sockets?.sendNow(taken.other, bytes, 0, 10);
-          assertEquals(stream.readSoon(new Uint8Array(10), 0, 10), 0);
-          assertEquals(cameAt(taken.own), 10, "another's bytes are its own");
         } finally {
           giveBack(taken);
         }
@@ -199,7 +175,7 @@ for (const tcp of [false, true]) {
 
 /** Whether a stream ends, and is not waited for. */
 async function isEnd(
-  stream: NativeStream,
+  stream: LoopStream,
   target: Uint8Array,
 ): Promise<boolean> {
   try {
@@ -211,25 +187,7 @@ async function isEnd(
 }
 
 Deno.test({
-  name: "it is not waited for a client that is not alone",
-  ignore,
-  async fn() {
-    await using place = await listen(false);
-    const listener = trackDescriptors(place.listener);
-    let isAlone = false;
-    using pair = await connectPair(listener, () => isAlone);
-    const { stream, client } = pair;
-    await client.write(new Uint8Array(10));
-    const target = new Uint8Array(100);
-    assertEquals(stream.readSoon(target, 0, 100), 0, "others come first");
-    isAlone = true;
-    assertEquals(stream.readSoon(target, 0, 100), 10);
-    listener.close();
-  },
-});
-
-Deno.test({
-  name: "who waits awake hears of bytes, of the end and of a reset at once",
+  name: "busy-polling hears of bytes, of the end and of a reset at once",
   ignore,
   async fn() {
     assert(sockets !== null);
@@ -262,7 +220,7 @@ Deno.test({
     await using place = await listen(false);
     const listener = trackDescriptors(place.listener);
     using pair = await connectPair(listener);
-    const { stream, client } = pair;
+    const { stream, descriptor, client } = pair;
     const source = new Uint8Array(300).map((_, i) => i & 255).subarray(100);
     assertEquals(stream.writeNow(source, 50, 60), 10);
     const target = new Uint8Array(300).fill(255).subarray(7, 207);
@@ -270,7 +228,8 @@ Deno.test({
     assertEquals(target.slice(0, 10), source.slice(50, 60));
     await client.write(new Uint8Array(150).fill(3));
     target.fill(255);
-    assertEquals(stream.readSoon(target, 20, 120), 100);
+    const soon = sockets?.receiveSoon(descriptor, target, 20, 120, 1);
+    assertEquals(soon, 100);
     assertEquals(target.indexOf(3), 20);
     assertEquals(target.lastIndexOf(3), 119);
     assert(new Uint8Array(target.buffer).subarray(0, 27).every((b) => b > 200));

@@ -22,7 +22,7 @@ const SOCK_STREAM = 1;
 const SHUT_WR = 1;
 
 /** What it is to do. */
-export interface LoneJob {
+export interface QuickJob {
   /** Where the server listens. */
   readonly address: NbdAddress;
   /** Bytes of the disk that are its own. */
@@ -42,7 +42,7 @@ export interface LoneJob {
 }
 
 /** What it tells. */
-export interface LoneReport {
+export interface QuickReport {
   /** How many requests were answered. */
   readonly requests: number;
   /** What was wrong, or "". */
@@ -128,7 +128,7 @@ function blockOf(length: number, offset: number, times: number): Uint8Array {
 }
 
 /** Does some of the job; the answers are those that they must be. */
-async function work(client: NbdClient, job: LoneJob): Promise<number> {
+async function work(client: NbdClient, job: QuickJob): Promise<number> {
   const model = new Uint8Array(job.size);
   await client.write(0, model);
   const deadline = performance.now() + job.ms;
@@ -155,7 +155,7 @@ async function work(client: NbdClient, job: LoneJob): Promise<number> {
 async function end(
   client: NbdClient,
   connection: NativeConn,
-  how: LoneJob["end"],
+  how: QuickJob["end"],
 ): Promise<void> {
   const request = { command: NBD.CMD_READ, offset: 0, length: 4096 };
   switch (how) {
@@ -177,7 +177,7 @@ async function end(
   client.close();
 }
 
-async function run(job: LoneJob): Promise<LoneReport> {
+async function run(job: QuickJob): Promise<QuickReport> {
   let requests = 0;
   try {
     const connection = new NativeConn(job.address);
@@ -194,8 +194,8 @@ async function run(job: LoneJob): Promise<LoneReport> {
 
 if ("WorkerGlobalScope" in globalThis) {
   const here = globalThis as unknown as {
-    onmessage: (event: MessageEvent<LoneJob>) => void;
-    postMessage: (report: LoneReport) => void;
+    onmessage: (event: MessageEvent<QuickJob>) => void;
+    postMessage: (report: QuickReport) => void;
   };
   here.onmessage = async ({ data }) => here.postMessage(await run(data));
 }

@@ -1,0 +1,172 @@
+/**
+ * What a server does for one client: the handshake, then the choice of what
+ * carries the connection, then its requests, until it ends.
+ *
+ * @module
+ */
+
+import { messageOf } from "../../errors.ts";
+import type { NbdLimits } from "../wire/mod.ts";
+import { type Client, type Clients, cutOff } from "./clients.ts";
+import {
+  isExpected,
+  type NbdCounters,
+  type NbdExport,
+  type ServerLog,
+  soughtText,
+} from "./export/mod.ts";
+import { negotiate, type Negotiated } from "./handshake/mod.ts";
+import type { Lanes } from "./lanes/mod.ts";
+import { type Carrier, isTcp, LoopStream } from "./stream/mod.ts";
+import type { NbdTls } from "./tls/mod.ts";
+import { delay, Transmission } from "./transmission/mod.ts";
+
+/** The server, as the service of a client sees it. */
+export interface ServiceHost {
+  /** What is served now. */
+  readonly exports: () => readonly NbdExport[];
+  /** Whether and how connections are encrypted. */
+  readonly tls: NbdTls | undefined;
+  /** What one connection may take. */
+  readonly limits: NbdLimits;
+  /** All connections. */
+  readonly clients: Clients;
+  /** Threads that serve clients. */
+  readonly lanes: Lanes;
+  /** Where requests are counted. */
+  readonly counters: NbdCounters;
+  /** What happens. */
+  readonly log: ServerLog;
+  /** Whether the server stops. */
+  readonly isStopping: () => boolean;
+  /** Whether an export, by its name, is not served any more. */
+  readonly isDismissed: (name: string) => boolean;
+  /** Told of an error that must stop the process. */
+  readonly onPanic: (error: unknown) => void;
+}
+
+/**
+ * Serves one client.
+ *
+ * @param client The client; just accepted.
+ * @param host The server.
+ * @returns Fulfilled when the connection is to be closed. Rejects only with
+ *   errors that are not expected.
+ */
+export async function serveClient(
+  client: Client,
+  host: ServiceHost,
+): Promise<void> {
+  const negotiated = await shakeHands(client, host);
+  if (negotiated === undefined) return;
+  const refusal = refusalOf(client, host, negotiated.served.name);
+  if (refusal !== undefined) return host.log.tell("refused", client, refusal);
+  // From here to `run` nothing is awaited: the client cannot be cut off.
+  const [carrier, early] = chooseCarrier(client, host, negotiated);
+  const transmission = new Transmission(carrier, { ...negotiated, early }, {
+    counters: host.counters,
+    onError: (error) => host.log.deviceFailed(client, error),
+    onPanic: host.onPanic,
+  });
+  client.exportName = negotiated.served.name;
+  client.transmission = transmission;
+  const message = connectedText(client, negotiated, carrier);
+  host.log.tell("connected", client, message);
+  const { idleMs } = host.limits;
+  const timer = idleMs === 0
+    ? undefined
+    : setInterval(() => transmission.endIfIdle(), delay(idleMs / 2));
+  const reason = await transmission.run();
+  clearInterval(timer);
+  host.log.tell("disconnected", client, reason);
+}
+
+/** Why a client that has chosen an export is not served, if it is not. */
+function refusalOf(
+  client: Client,
+  { isStopping, isDismissed, clients, counters }: ServiceHost,
+  name: string,
+): string | undefined {
+  // Cut off as it ended: its descriptor may be another's by now.
+  if (client.cutBecause !== undefined) return client.cutBecause;
+  // Things may have changed since the export was looked up.
+  if (isStopping() || isDismissed(name)) {
+    return `Export "${name}" is not served any more`;
+  }
+  if (!clients.isFull) return undefined;
+  counters.connectionsRefused++;
+  return clients.fullMessage;
+}
+
+/**
+ * A client gets its lane now, or stays on the event loop for good.
+ *
+ * @returns What carries the connection, and the bytes that came with the
+ *   handshake, unless the lane has them.
+ */
+function chooseCarrier(
+  client: Client,
+  { lanes }: ServiceHost,
+  negotiated: Negotiated,
+): [Carrier, Uint8Array] {
+  const { connection } = client;
+  const { encrypted, early } = negotiated;
+  if (encrypted !== undefined) return [encrypted, early];
+  const lane = lanes.take(connection, negotiated);
+  const carrier = lane ?? new LoopStream(connection);
+  client.stream = carrier;
+  return [carrier, lane === undefined ? early : new Uint8Array()];
+}
+
+function connectedText(
+  client: Client,
+  { served: { name }, facts: { dialect, contexts } }: Negotiated,
+  { manner }: Carrier,
+): string {
+  const names = contexts.map(({ context }) => ` ${context.name}`).join("");
+  return `Uses export "${name}"${manner}, ${dialect} replies` +
+    (names === "" ? "" : `, contexts${names}`) + soughtText(client.sought);
+}
+
+/** @returns What was agreed on, or undefined if the client is to be ended. */
+async function shakeHands(
+  client: Client,
+  host: ServiceHost,
+): Promise<Negotiated | undefined> {
+  const { connection } = client;
+  const { handshakeMs, options } = host.limits;
+  const timer = setTimeout(
+    () => cutOff(client, `The handshake took more than ${handshakeMs} ms`),
+    handshakeMs,
+  );
+  try {
+    if (isTcp(connection)) {
+      // Replies must not wait for more data on their way.
+      connection.setNoDelay(true);
+      // A machine that has vanished must not keep its place for ever.
+      connection.setKeepAlive(true);
+    }
+    const negotiated = await negotiate(connection, {
+      exports: host.exports(),
+      optionsMax: options,
+      isStopping: host.isStopping,
+      isDismissed: host.isDismissed,
+      tls: host.tls,
+      onUnknownExport: (name) => client.sought = name,
+      onEncrypted: (inside) => client.stream = inside,
+    });
+    if (negotiated === undefined) {
+      const message = "Left without choosing an export" +
+        soughtText(client.sought);
+      host.log.tell("left", client, message);
+    }
+    return negotiated;
+  } catch (error) {
+    if (!isExpected(error)) throw error;
+    const reason = client.cutBecause ?? messageOf(error);
+    host.log.tell("refused", client, reason + soughtText(client.sought));
+    return undefined;
+  } finally {
+    clearTimeout(timer);
+  }
+}
