@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import {
   type Dialect,
   encodeContextQuery,
@@ -391,9 +392,7 @@ export class Attack implements Disposable {
           batch.push(message);
           bytes += message.length;
           if (bytes < MIB && i + 1 < kind.count) continue;
-          await client.sendRaw(
-            await new Blob(batch.map((one) => one.slice())).bytes(),
-          );
+          await client.sendRaw(Buffer.concat(batch, bytes));
           [batch, bytes] = [[], 0];
         }
       } while (repeats && !this.#isOver);

@@ -93,16 +93,16 @@ export async function exhaustSequence(
   }
   let runs = 0;
   for (const [cut, world] of worlds.entries()) {
-    for (const [i, survivors] of FATES.entries()) {
-      const random = new Random(cut * 100 + i);
+    for (const fate of fatesOf(world, cut)) {
+      const { survivors, chance } = fate;
       try {
         runs += options.twice === true
-          ? await cutTwice(world, survivors, random, options)
-          : await cutOnce(world, survivors, random, options);
+          ? await cutTwice(fate, options)
+          : await cutOnce(fate.world, options);
       } catch (error) {
         throw new Error(
           `After ${steps}, cut off before change ${cut} of the last step's ` +
-            `${worlds.length - 1}, with ${survivors} surviving (${i}): ` +
+            `${worlds.length - 1}, with ${survivors} surviving (${chance}): ` +
             `${error}`,
           { cause: error },
         );
@@ -112,25 +112,46 @@ export async function exhaustSequence(
   return runs;
 }
 
+/** A world after a cut. */
+interface Fate {
+  readonly world: World;
+  readonly survivors: Survivors;
+  /** Which of several decisions of chance, from 0. */
+  readonly chance: number;
+  readonly random: Random;
+}
+
+/**
+ * What a cut may leave. Where little was not flushed, chance leaves the same
+ * again: then it is left out.
+ */
+function fatesOf(world: World, cut: number): Fate[] {
+  const fates: Fate[] = [];
+  for (const [chance, survivors] of FATES.entries()) {
+    const random = new Random(cut * 100 + chance);
+    const after = world.clone();
+    after.lose(survivors, random);
+    const isKnown = fates.some((fate) =>
+      fate.survivors !== "all" && fate.world.disk.isSame(after.disk)
+    );
+    if (isKnown) continue;
+    fates.push({ world: after, survivors, chance, random });
+  }
+  return fates;
+}
+
 async function cutOnce(
-  world: World,
-  survivors: Survivors,
-  random: Random,
+  after: World,
   { checkRaw, directory }: ExhaustOptions,
 ): Promise<number> {
-  const raw = checkRaw === true ? directory : undefined;
-  await world.clone().restart(survivors, random, raw);
+  await after.recover(checkRaw === true ? directory : undefined);
   return 1;
 }
 
 async function cutTwice(
-  world: World,
-  survivors: Survivors,
-  random: Random,
+  { world: first, random }: Fate,
   options: ExhaustOptions,
 ): Promise<number> {
-  const first = world.clone();
-  first.lose(survivors, random);
   const cuts: World[] = [];
   first.disk.beforeChange = () => cuts.push(first.clone());
   await first.open();
@@ -139,7 +160,9 @@ async function cutTwice(
   for (const [cut, second] of cuts.entries()) {
     for (const fate of ["none", "some"] as const) {
       try {
-        runs += await cutOnce(second, fate, random, options);
+        const after = second.clone();
+        after.lose(fate, random);
+        runs += await cutOnce(after, options);
       } catch (error) {
         throw new Error(
           `again before change ${cut} of the ${cuts.length} after that, with ` +

@@ -170,6 +170,18 @@ export class SimulatedFile {
   }
 
   /**
+   * Whether another file holds the same sectors, and nothing waits in a cache.
+   * Copies share the sectors that none of them has changed.
+   *
+   * @param other The file.
+   * @returns Whether that is so; false for equal sectors that are not shared.
+   */
+  isSame(other: SimulatedFile): boolean {
+    return this.pending === 0 && other.pending === 0 &&
+      this.#durable.every((sector, index) => sector === other.#durable[index]);
+  }
+
+  /**
    * A copy with its own fate, which nobody has open.
    *
    * @returns The copy.

@@ -201,6 +201,16 @@ export class World {
     rawDirectory?: string,
   ): Promise<void> {
     this.lose(survivors, random);
+    await this.recover(rawDirectory);
+  }
+
+  /**
+   * What {@linkcode restart} does once the power is back.
+   *
+   * @param rawDirectory As there.
+   * @throws {Error} If a promise was broken, with what was found.
+   */
+  async recover(rawDirectory?: string): Promise<void> {
     await this.open();
     // What is found is what there is from now on: the cut has decided.
     const found = this.checkRunning();

@@ -16,7 +16,6 @@ import {
 import {
   encodeRequest,
   NBD,
-  type NbdClient,
   type RawRequest,
 } from "../../helpers/nbd_client.ts";
 import { HeldDevice } from "./held_device.ts";
