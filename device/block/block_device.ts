@@ -1,137 +1,148 @@
 /**
- * The one interface that carries the system: a file, memory, a slice, a pool
- * and a remote disk are all block devices, and the NBD server serves any of
- * them without knowing which.
+ * The block device: the interface of files, memory, slices, volumes of pools
+ * and remote disks. The NBD server serves any block device and knows none of
+ * these kinds.
  *
- * Every method finishes at once (`undefined`) or later (a promise), and fails
- * by throwing or by rejecting. The caller writes
+ * A method either finishes before it returns, and returns `undefined`, or
+ * returns a promise. It fails by throwing or by rejecting. The caller writes
  *
  * ```ts ignore
  * const pending = device.read(target, offset);
  * if (pending !== undefined) await pending;
  * ```
  *
- * because a hit in the page cache costs about a microsecond, and a needless
- * `await` as much again. This union is allowed here and nowhere else.
+ * because a read from the page cache takes about a microsecond, and a needless
+ * `await` takes as long again. Only this interface may return such a union.
  *
  * @module
  */
 
 import type { Leases } from "../leases/mod.ts";
 
-/** Done already, or done when the promise is. */
+/** The end of a request: `undefined` if it is done, else a promise of it. */
 export type Completion = undefined | Promise<void>;
 
 /**
- * Nobody waits for a completion any more, and nobody is told if it fails:
- * another error is on its way already.
+ * Drops a completion and its error, because the caller already reports another
+ * error. No rejection stays unhandled.
  *
- * @param pending What is not waited for.
+ * @param pending The completion that the caller does not wait for.
  */
 export function abandon(pending: Completion): void {
   pending?.catch(() => {});
 }
 
-/** What a device can do; fixed while it is open. */
+/** The capabilities of a device; fixed while the device is open. */
 export interface DeviceCapabilities {
-  /** Writes, discards and zeroes are refused with code `read-only`. */
+  /** Whether writes, discards and zeroes fail with code `read-only`. */
   readonly readOnly: boolean;
-  /** `discard` gives space back. */
+  /** Whether `discard` frees space. */
   readonly discard: boolean;
-  /** `writeZeroes` with `fastOnly` can succeed. */
+  /** Whether `writeZeroes` with `fastOnly` can succeed. */
   readonly fastZeroes: boolean;
 }
 
-/** How a write is to be done. */
+/** Options of a write. */
 export interface WriteOptions {
-  /** Force unit access: durable before it is done. */
+  /**
+   * Force unit access: the write is durable before it is done. Default: false.
+   */
   readonly fua?: boolean;
   /**
-   * Aborted when the one who asked is gone. A write that is still waiting
-   * then fails with code `cancelled` and writes no more; one that is under
-   * way may be done or not.
+   * Cancels the write, for instance when its client disconnects. A write that
+   * waits for space then fails with code `cancelled` and writes no more; a
+   * write in flight may be done or not.
    */
   readonly signal?: AbortSignal;
 }
 
-/** How writes are to be made durable. */
+/** Options of a flush. */
 export interface FlushOptions {
   /**
-   * The call may return only when it is done, if that will be soon: nobody
-   * else would have to wait.
+   * Whether the flush may run inline and block the event loop, if the device
+   * expects it to be fast. The caller sets this when no other client would
+   * wait. Default: false.
    */
   readonly mayBlock?: boolean;
 }
 
-/** How zeroes are to be written. */
+/** Options of a write of zeroes. */
 export interface WriteZeroesOptions extends WriteOptions {
-  /** Keep (or take) real space for the range, so that later writes fit. */
+  /** Whether to keep or allocate space for the range. Default: false. */
   readonly noHole?: boolean;
-  /** Fail with code `unsupported` if it is no faster than writing. */
+  /**
+   * Whether to fail with code `unsupported` if the device cannot zero the range
+   * faster than a write would. Default: false.
+   */
   readonly fastOnly?: boolean;
 }
 
-/** What is known of a run of bytes. `data` is always a legal answer. */
+/** The kind of a run of bytes. `data` is always a valid answer. */
 export type ExtentKind =
-  | "data" // may hold anything, and has its space
-  | "hole" // reads as zeroes, and has no space of its own yet
-  | "zero"; // reads as zeroes, and has its space
+  | "data" // allocated; may hold any bytes
+  | "hole" // not allocated; reads as zeroes
+  | "zero"; // allocated; reads as zeroes
 
 /** A run of bytes of one kind. */
 export interface Extent {
   /** Bytes, above 0. */
   readonly length: number;
-  /** What is known of them. */
+  /** Kind of the run. */
   readonly kind: ExtentKind;
 }
 
 /**
  * A disk: `size` bytes, addressed by byte offset.
  *
- * Offsets and lengths are bytes, whole numbers up to 2^53 - 1, multiples of
- * `blockSize`, and inside `size`: whoever takes requests from outside checks
- * them once (in NBD: the request gate); below, they are asserted.
+ * *Requires:* offsets and lengths are whole numbers of bytes up to 2^53 - 1,
+ * multiples of `blockSize`, and inside `size`. The layer that takes requests
+ * from outside checks this once (in NBD: the request gate); devices assert it.
  *
- * Two writes that overlap and are under way at once end in some order, block
- * by block.
+ * *Ensures:* two overlapping writes that are in flight at once take effect in
+ * some order, block by block.
  */
 export interface BlockDevice {
-  /** Bytes. */
+  /** Size of the device, bytes. */
   readonly size: number;
-  /** The smallest unit of a request, bytes, a power of two. */
+  /** Smallest unit of a request, bytes, a power of two. */
   readonly blockSize: number;
-  /** What it can do. */
+  /** The capabilities of the device. */
   readonly capabilities: DeviceCapabilities;
   /**
-   * Set while the device holds as many writes that wait for space as it may. A
-   * client whose write has begun to wait (see `waits`) should send no more
-   * until this promise resolves; it never rejects.
+   * Backpressure: a promise while the device holds as many delayed writes as it
+   * may, else `undefined`. A client whose write is delayed (see `waits`) should
+   * send no further requests until the promise resolves. It never rejects.
    */
   readonly congestion?: Promise<void> | undefined;
   /**
-   * How many writes have begun to wait for space since the device was opened.
-   * It differs before and after a call whose request waits. Absent where that
-   * is not counted: then every promise of `write` counts as such a wait.
+   * Number of writes that were delayed for lack of space since the device was
+   * opened. A call increases it if its request is delayed. A device without
+   * this counter may delay any write for which it returns a promise.
    */
   readonly waits?: number | undefined;
 
   /**
    * Fills the whole of `target`, or fails; never short.
    *
-   * @param target Where the bytes go; its length is the length of the read.
-   *   The device may write to it until it is done.
-   * @param offset The first byte.
+   * *Requires:* the caller leaves `target` alone until the read is done, because
+   * the device may write to it.
+   *
+   * @param target Buffer that receives the bytes; its length is the length of
+   *   the read.
+   * @param offset First byte of the range.
+   * @returns The end of the read.
    */
   read(target: Uint8Array, offset: number): Completion;
 
   /**
-   * Writes the whole of `source`, or fails; then some of it may be written.
+   * Writes the whole of `source`, or fails; then a part may be written.
    *
-   * @param source The bytes. They are the caller's again as soon as the call
-   *   returns, also when it returns a promise: a device that cannot finish at
-   *   once takes a copy.
-   * @param offset The first byte.
-   * @param options How.
+   * @param source The bytes. The caller may reuse the buffer when the call
+   *   returns, even if it returns a promise: a device that does not finish
+   *   inline copies the bytes.
+   * @param offset First byte of the range.
+   * @param options Options of the write.
+   * @returns The end of the write.
    */
   write(
     source: Uint8Array,
@@ -140,25 +151,28 @@ export interface BlockDevice {
   ): Completion;
 
   /**
-   * Makes durable every write that was done before this call.
+   * Makes every write durable that was done before this call.
    *
-   * @param options How.
+   * @param options Options of the flush.
+   * @returns The end of the flush.
    */
   flush(options?: FlushOptions): Completion;
 
   /**
-   * Begins to write what a flush with `mayBlock` would have to, for who flushes
-   * several devices one after the other. Makes nothing durable.
+   * Starts write-back of the data that a flush with `mayBlock` would write. A
+   * caller that flushes several devices one after the other calls this for all
+   * of them first. It makes nothing durable.
    */
   startFlush?(): void;
 
   /**
-   * Tells that the bytes are no longer needed. An indication, not a request:
-   * afterwards they read as they did, or as zeroes.
+   * Indicates that the bytes are no longer needed. The device may ignore this:
+   * afterwards each block reads as before, or as zeroes.
    *
-   * @param offset The first byte.
-   * @param length How many, any number.
-   * @param options How.
+   * @param offset First byte of the range.
+   * @param length Bytes of the range, any number.
+   * @param options Options of the write.
+   * @returns The end of the discard.
    */
   discard(
     offset: number,
@@ -167,11 +181,12 @@ export interface BlockDevice {
   ): Completion;
 
   /**
-   * Makes the bytes read as zeroes. Binding.
+   * Makes the bytes read as zeroes, or fails.
    *
-   * @param offset The first byte.
-   * @param length How many, any number.
-   * @param options How.
+   * @param offset First byte of the range.
+   * @param length Bytes of the range, any number.
+   * @param options Options of the write of zeroes.
+   * @returns The end of the write.
    */
   writeZeroes(
     offset: number,
@@ -180,32 +195,39 @@ export interface BlockDevice {
   ): Completion;
 
   /**
-   * What is known of a range, in order and without gaps.
+   * Divides a range into runs of one kind, in ascending order and without gaps.
    *
-   * @param offset The first byte.
-   * @param length How many.
-   * @param limit Runs that are wanted at most; there may be more.
-   * @returns At least one run; together they are `length` long, unless the
-   *   limit cut them off.
+   * @param offset First byte of the range.
+   * @param length Bytes of the range, above 0.
+   * @param limit Runs that the caller can use; the device may return more, or
+   *   stop after that many. Default: no limit.
+   * @returns At least one run. The runs cover the whole range, unless the limit
+   *   cut them off.
    */
   extents(offset: number, length: number, limit?: number): Extent[];
 
   /**
-   * Whether a range starts with a hole, if that can be told at next to no
-   * cost: asked before reads, so that zeroes need not be sent. It allocates
-   * nothing, looks at no file, and never fails, also when the device is closed.
+   * Tells whether a range starts with a hole, at hardly any cost. The server
+   * asks before each READ, so as to describe holes instead of sending zeroes.
+   * The call allocates nothing, accesses no file and never fails, not even on a
+   * closed device.
    *
-   * @param offset The first byte.
-   * @param length How many, above 0.
-   * @returns Bytes from `offset` on that are a hole: read as zeroes, and have
-   *   no space of their own; more than `length` means all of them, 0 that they
-   *   are data or that nothing is known.
+   * @param offset First byte of the range.
+   * @param length Bytes of the range, above 0.
+   * @returns Length of the hole at `offset`, bytes; `length` or more if the
+   *   whole range is a hole; 0 if the range starts with data or this is not
+   *   known.
    */
   leadingHole?(offset: number, length: number): number;
 
-  /** What other threads may do by themselves, if that can be. */
+  /** Leases for other threads; `undefined` if the device offers none. */
   readonly leases?: Leases | undefined;
 
-  /** Gives everything back. May be called again; all else fails afterwards. */
+  /**
+   * Closes the device and releases its resources. Idempotent; all other calls
+   * fail afterwards.
+   *
+   * @returns The end of the close.
+   */
   close(): Completion;
 }

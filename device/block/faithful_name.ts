@@ -1,15 +1,15 @@
 /**
- * Names of files that the runtime cannot pass on as they are.
+ * Names of files that the runtime cannot pass to the system unchanged.
  *
  * @module
  */
 
 /**
- * Whether a name leads to the file that is meant. The runtime takes what is not
- * UTF-8 for U+FFFD, and would open, or make, a file of another name.
+ * Tells whether a name survives the runtime. The runtime replaces bytes that
+ * are not UTF-8 by U+FFFD, and would then open or create another file.
  *
  * @param name A path, or a part of one.
- * @returns False if it holds U+FFFD or half a surrogate pair.
+ * @returns False if the name contains U+FFFD or a lone surrogate.
  */
 export function isFaithfulName(name: string): boolean {
   return name.isWellFormed() && !name.includes("\ufffd");

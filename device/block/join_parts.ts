@@ -1,30 +1,32 @@
 /**
- * One request that is done in parts.
+ * Joins the parts of one request.
  *
  * @module
  */
 
 import type { Completion } from "./block_device.ts";
 
-/** When a request fails. */
+/** Options of {@linkcode joinParts}. */
 export interface JoinOptions {
   /**
-   * Fail with the first part that fails, while others may be in flight. Only
-   * for requests of which no part uses memory of the caller. Default: false.
+   * Whether the request fails as soon as one part fails, while others may be in
+   * flight. *Requires:* no part uses memory of the caller. Default: false.
    */
   readonly failsFast?: boolean;
 }
 
 /**
- * Starts the parts of a request, and joins their completions to one. This is
- * the only way to combine completions: a part that fails at once, while others
- * are in flight, leaves no rejection unhandled, and the request does not end
- * before its last part, which may still use the caller's buffer.
+ * Starts the parts of a request, and joins their completions to one. Use
+ * nothing else to combine completions.
  *
- * @param parts What the request consists of, in the order of its start. After
- *   a part has failed at once, no further part is started.
+ * *Ensures:* no rejection stays unhandled, even if a part throws while others
+ * are in flight. The request does not end before its last part, which may still
+ * use the caller's buffer (unless `failsFast`).
+ *
+ * @param parts The parts, in the order of their start. After a part has thrown,
+ *   no further part is started.
  * @param start Starts one part. It may throw.
- * @param options When the request fails; after its last part by default.
+ * @param options When the request fails: after its last part by default.
  * @returns `undefined` if all parts are done. Otherwise a promise that settles
  *   once every part that was started has ended, and rejects with the error
  *   that came first.

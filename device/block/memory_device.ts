@@ -1,6 +1,6 @@
 /**
- * A block device in memory, for tests and for trying things out. It finishes
- * everything at once and forgets everything when it is closed.
+ * A block device in memory, for tests and experiments. Every request finishes
+ * inline. Nothing is durable.
  *
  * @module
  */
@@ -13,21 +13,21 @@ import type {
   Extent,
 } from "./block_device.ts";
 
-/** How to make a device in memory. */
+/** Options of a device in memory. */
 export interface MemoryDeviceOptions {
-  /** The smallest unit of requests, bytes, a power of two. 1 by default. */
+  /** Smallest unit of a request, bytes, a power of two. Default: 1. */
   readonly blockSize?: number;
-  /** Refuse writes. */
+  /** Whether the device refuses writes. Default: false. */
   readonly readOnly?: boolean;
 }
 
 /** A block device over bytes in memory. */
 export class MemoryDevice implements BlockDevice {
-  /** Bytes. */
+  /** Size of the device, bytes. */
   readonly size: number;
-  /** The smallest unit of a request, bytes. */
+  /** Smallest unit of a request, bytes. */
   readonly blockSize: number;
-  /** A discard gives zeroes, zeroes are as fast as can be. */
+  /** Unless read-only: discards zero the range, and zeroes are fast. */
   readonly capabilities: DeviceCapabilities;
 
   readonly #bytes: Uint8Array;
@@ -36,8 +36,11 @@ export class MemoryDevice implements BlockDevice {
   /**
    * Creates a device.
    *
-   * @param content The bytes, used in place, or how many zeroes to start with.
-   * @param options How.
+   * *Requires:* the size is a multiple of the block size.
+   *
+   * @param content The content, used in place; or a size in bytes, for a device
+   *   of zeroes.
+   * @param options Options of the device.
    */
   constructor(
     content: Uint8Array | number,
@@ -67,8 +70,8 @@ export class MemoryDevice implements BlockDevice {
   /**
    * Fills `target`.
    *
-   * @param target Where the bytes go.
-   * @param offset The first byte.
+   * @param target Buffer that receives the bytes.
+   * @param offset First byte of the range.
    * @throws {VirstorError} With code `io` if the device is closed.
    */
   read(target: Uint8Array, offset: number): Completion {
@@ -81,8 +84,9 @@ export class MemoryDevice implements BlockDevice {
    * Writes `source`.
    *
    * @param source The bytes.
-   * @param offset The first byte.
-   * @throws {VirstorError} With code `read-only`, or `io` if it is closed.
+   * @param offset First byte of the range.
+   * @throws {VirstorError} With code `read-only`, or `io` if the device is
+   *   closed.
    */
   write(source: Uint8Array, offset: number): Completion {
     this.#checkWrite("write", offset, source.length);
@@ -91,7 +95,7 @@ export class MemoryDevice implements BlockDevice {
   }
 
   /**
-   * Does nothing: memory is as durable as it will ever be.
+   * Does nothing, because memory is never durable.
    *
    * @throws {VirstorError} With code `io` if the device is closed.
    */
@@ -103,9 +107,10 @@ export class MemoryDevice implements BlockDevice {
   /**
    * Makes the bytes read as zeroes.
    *
-   * @param offset The first byte.
-   * @param length How many.
-   * @throws {VirstorError} With code `read-only`, or `io` if it is closed.
+   * @param offset First byte of the range.
+   * @param length Bytes of the range.
+   * @throws {VirstorError} With code `read-only`, or `io` if the device is
+   *   closed.
    */
   discard(offset: number, length: number): Completion {
     this.#checkWrite("discard", offset, length);
@@ -116,9 +121,10 @@ export class MemoryDevice implements BlockDevice {
   /**
    * Makes the bytes read as zeroes.
    *
-   * @param offset The first byte.
-   * @param length How many.
-   * @throws {VirstorError} With code `read-only`, or `io` if it is closed.
+   * @param offset First byte of the range.
+   * @param length Bytes of the range.
+   * @throws {VirstorError} With code `read-only`, or `io` if the device is
+   *   closed.
    */
   writeZeroes(offset: number, length: number): Completion {
     this.#checkWrite("write zeroes", offset, length);
@@ -127,10 +133,10 @@ export class MemoryDevice implements BlockDevice {
   }
 
   /**
-   * Tells that everything is data.
+   * Describes the whole range as data.
    *
-   * @param offset The first byte.
-   * @param length How many, above 0.
+   * @param offset First byte of the range.
+   * @param length Bytes of the range, above 0.
    * @returns One run.
    * @throws {VirstorError} With code `io` if the device is closed.
    */
@@ -139,7 +145,7 @@ export class MemoryDevice implements BlockDevice {
     return [{ length, kind: "data" }];
   }
 
-  /** Closes it; may be called again. */
+  /** Closes the device. Idempotent. */
   close(): Completion {
     this.#open = false;
     return undefined;

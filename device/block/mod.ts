@@ -1,7 +1,7 @@
 /**
- * The interface that every disk has, and what needs no file: memory, a slice of
- * another device, how work on a device takes turns, and which names lead to
- * files.
+ * The block device interface, and what needs no file: devices in memory, slices
+ * of devices, parts of requests, turns of the event loop, and the check of file
+ * names.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * A part of a block device as a block device of its own: a partition, or a
- * disk that lies somewhere inside a file.
+ * A range of a block device as a block device: for instance a partition, or a
+ * disk inside a file.
  *
  * @module
  */
@@ -17,13 +17,13 @@ import type {
 } from "./block_device.ts";
 
 /**
- * A range of another device. Several slices of one device may overlap. A slice
- * lends nothing to other threads: leases are by chunk of the whole device.
+ * A range of a base device. Several slices of one device may overlap. A slice
+ * offers no leases: those are for chunks of the base device.
  */
 export class SliceDevice implements BlockDevice {
-  /** Bytes. */
+  /** Size of the slice, bytes. */
   readonly size: number;
-  /** The smallest unit of a request, bytes: that of the whole device. */
+  /** Smallest unit of a request, bytes: that of the base device. */
   readonly blockSize: number;
 
   readonly #device: BlockDevice;
@@ -31,11 +31,14 @@ export class SliceDevice implements BlockDevice {
   #open = true;
 
   /**
-   * Creates a device.
+   * Creates a slice.
    *
-   * @param device The whole device. It stays the caller's to close.
-   * @param offset The first byte of the range, whole blocks.
-   * @param size Bytes of the range, whole blocks; it ends inside the device.
+   * *Requires:* the range lies inside the device; offset and size are multiples
+   * of its block size.
+   *
+   * @param device The base device. The slice never closes it.
+   * @param offset First byte of the range.
+   * @param size Bytes of the range.
    */
   constructor(device: BlockDevice, offset: number, size: number) {
     const { blockSize } = device;
@@ -55,17 +58,17 @@ export class SliceDevice implements BlockDevice {
     this.#start = offset;
   }
 
-  /** What the whole device can do. */
+  /** The capabilities of the base device. */
   get capabilities(): DeviceCapabilities {
     return this.#device.capabilities;
   }
 
-  /** Set while the whole device holds as many unfinished writes as it may. */
+  /** The congestion of the base device. */
   get congestion(): Promise<void> | undefined {
     return this.#device.congestion;
   }
 
-  /** How many writes to the whole device have begun to wait for space. */
+  /** Number of delayed writes of the base device. */
   get waits(): number | undefined {
     return this.#device.waits;
   }
@@ -73,10 +76,11 @@ export class SliceDevice implements BlockDevice {
   /**
    * Fills `target`.
    *
-   * @param target Where the bytes go.
-   * @param offset The first byte of the slice.
-   * @returns As the whole device.
-   * @throws {VirstorError} `io` if the slice is closed; as the whole device.
+   * @param target Buffer that receives the bytes.
+   * @param offset First byte of the range, in the slice.
+   * @returns The completion of the base device.
+   * @throws {VirstorError} `io` if the slice is closed, or the error of the base
+   *   device.
    */
   read(target: Uint8Array, offset: number): Completion {
     return this.#device.read(target, this.#at("read", offset, target.length));
@@ -86,10 +90,11 @@ export class SliceDevice implements BlockDevice {
    * Writes `source`.
    *
    * @param source The bytes.
-   * @param offset The first byte of the slice.
-   * @param options How.
-   * @returns As the whole device.
-   * @throws {VirstorError} `io` if the slice is closed; as the whole device.
+   * @param offset First byte of the range, in the slice.
+   * @param options Options of the write.
+   * @returns The completion of the base device.
+   * @throws {VirstorError} `io` if the slice is closed, or the error of the base
+   *   device.
    */
   write(
     source: Uint8Array,
@@ -101,30 +106,32 @@ export class SliceDevice implements BlockDevice {
   }
 
   /**
-   * Makes earlier writes durable: all those to the whole device.
+   * Makes earlier writes durable: all writes to the base device.
    *
-   * @param options How.
-   * @returns As the whole device.
-   * @throws {VirstorError} `io` if the slice is closed; as the whole device.
+   * @param options Options of the flush.
+   * @returns The completion of the base device.
+   * @throws {VirstorError} `io` if the slice is closed, or the error of the base
+   *   device.
    */
   flush(options?: FlushOptions): Completion {
     this.#at("flush", 0, 0);
     return this.#device.flush(options);
   }
 
-  /** Begins to write what a flush would have to, if the whole device can. */
+  /** Starts write-back on the base device, if that offers it. */
   startFlush(): void {
     if (this.#open) this.#device.startFlush?.();
   }
 
   /**
-   * Gives the range back, where the whole device can.
+   * Discards a range.
    *
-   * @param offset The first byte of the slice.
-   * @param length How many.
-   * @param options How.
-   * @returns As the whole device.
-   * @throws {VirstorError} `io` if the slice is closed; as the whole device.
+   * @param offset First byte of the range, in the slice.
+   * @param length Bytes of the range.
+   * @param options Options of the write.
+   * @returns The completion of the base device.
+   * @throws {VirstorError} `io` if the slice is closed, or the error of the base
+   *   device.
    */
   discard(
     offset: number,
@@ -136,13 +143,14 @@ export class SliceDevice implements BlockDevice {
   }
 
   /**
-   * Makes the range read as zeroes.
+   * Makes a range read as zeroes.
    *
-   * @param offset The first byte of the slice.
-   * @param length How many.
-   * @param options How.
-   * @returns As the whole device.
-   * @throws {VirstorError} `io` if the slice is closed; as the whole device.
+   * @param offset First byte of the range, in the slice.
+   * @param length Bytes of the range.
+   * @param options Options of the write of zeroes.
+   * @returns The completion of the base device.
+   * @throws {VirstorError} `io` if the slice is closed, or the error of the base
+   *   device.
    */
   writeZeroes(
     offset: number,
@@ -154,13 +162,14 @@ export class SliceDevice implements BlockDevice {
   }
 
   /**
-   * Tells what the whole device knows of a range.
+   * Divides a range into runs of one kind.
    *
-   * @param offset The first byte of the slice.
-   * @param length How many, above 0.
-   * @param limit Runs that are wanted at most; all by default.
-   * @returns The runs.
-   * @throws {VirstorError} `io` if the slice is closed; as the whole device.
+   * @param offset First byte of the range, in the slice.
+   * @param length Bytes of the range, above 0.
+   * @param limit Runs that the caller can use; no limit by default.
+   * @returns The runs, as the base device returns them.
+   * @throws {VirstorError} `io` if the slice is closed, or the error of the base
+   *   device.
    */
   extents(offset: number, length: number, limit?: number): Extent[] {
     const at = this.#at("look at", offset, length);
@@ -168,12 +177,12 @@ export class SliceDevice implements BlockDevice {
   }
 
   /**
-   * Tells how much of a range the whole device knows to be a hole at next to
-   * no cost. Never fails.
+   * Tells whether a range starts with a hole. Never fails.
    *
-   * @param offset The first byte of the slice.
-   * @param length How many, above 0.
-   * @returns As the whole device; 0 if the slice is closed.
+   * @param offset First byte of the range, in the slice.
+   * @param length Bytes of the range, above 0.
+   * @returns As the base device; 0 if the slice is closed, or the range ends
+   *   past its end.
    */
   leadingHole(offset: number, length: number): number {
     if (!this.#open || offset + length > this.size) return 0;
@@ -181,16 +190,16 @@ export class SliceDevice implements BlockDevice {
   }
 
   /**
-   * Closes the slice, and not the whole device.
+   * Closes the slice, but not the base device.
    *
-   * @returns Nothing: it is done.
+   * @returns `undefined`: the slice is closed.
    */
   close(): Completion {
     this.#open = false;
     return undefined;
   }
 
-  /** Where a range of the slice starts on the whole device. */
+  /** @returns First byte, on the base device, of a range of the slice. */
   #at(action: string, offset: number, length: number): number {
     if (!this.#open) {
       throw new VirstorError("io", `Cannot ${action} a slice: it is closed`);

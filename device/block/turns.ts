@@ -2,36 +2,39 @@
  * Fair turns of the event loop.
  *
  * Long work runs a slice at a time. Between two slices the event loop accepts
- * connections, serves sockets that are ready, and runs timers. Each turn of
- * the event loop runs one slice; owners with pending work take turns, so an owner with a thousand jobs delays another owner's
- * job by one slice, not by a thousand.
+ * connections, serves sockets that are ready, and runs timers. Each turn of the
+ * event loop runs one slice. Owners with pending work take turns, so an owner
+ * with a thousand jobs delays the job of another owner by one slice.
  *
  * @module
  */
 
 import { setImmediate } from "node:timers";
 
-/** How long a slice lasts before its owner should ask for another one. */
+/**
+ * Milliseconds that a slice may last; then its owner should ask for the next.
+ */
 export const SLICE_MS = 2;
-/** Without a bell: how often the event loop goes to sleep, milliseconds. */
+/** Without a bell: milliseconds between two sleeps of the event loop. */
 const SLEEP_EVERY_MS = 8;
 
 /**
- * Lets the event loop look at all sockets.
+ * Makes the event loop poll all sockets.
  *
- * @returns Fulfilled when it has. May reject; then it is not rung again.
+ * @returns Fulfilled when the event loop has polled them. If the promise
+ *   rejects, the bell is not used again.
  */
 export type Bell = () => Promise<void>;
 
-/** Slices that are pending, by owner. */
+/** The pending slices of all owners. */
 export class Turns {
-  /** In the order in which the owners have their next slice. */
+  /** In the order in which the owners get their next slice. */
   readonly #owners = new Map<object, Pending>();
   readonly #bells: Bell[] = [];
   #isArmed = false;
   #sleptAt = -Infinity;
 
-  /** How many owners wait for a slice. */
+  /** Number of owners that wait for a slice. */
   get pending(): number {
     return this.#owners.size;
   }
@@ -39,10 +42,13 @@ export class Turns {
   /**
    * Waits for the next slice.
    *
-   * @param owner Whose work it is: a connection, or a part of a pool. Owners
-   *   have one slice each in turn; the slices of one owner run in order.
-   * @returns Fulfilled when the slice begins. It ends when its owner awaits
-   *   anything, at the latest after about {@linkcode SLICE_MS}.
+   * *Requires:* the slice ends, with an `await` or a return, after about
+   * {@linkcode SLICE_MS}.
+   *
+   * @param owner The object that the work belongs to: a connection, or a part
+   *   of a pool. Owners get one slice each in turn; the slices of one owner run
+   *   in the order of the calls.
+   * @returns Fulfilled when the slice begins.
    */
   next(owner: object): Promise<void> {
     return new Promise((resolve) => {
@@ -56,18 +62,19 @@ export class Turns {
   }
 
   /**
-   * Takes a bell, for as long as it can be rung.
+   * Adds a bell. The bell that was added last is rung for each slice, until it
+   * rejects.
    *
-   * @param bell The bell. One that comes later is rung in place of it.
+   * @param bell The bell.
    */
   addBell(bell: Bell): void {
     this.#bells.push(bell);
   }
 
   /**
-   * Takes a bell away.
+   * Removes a bell.
    *
-   * @param bell What {@linkcode addBell} was given.
+   * @param bell A bell that was passed to {@linkcode addBell}.
    */
   removeBell(bell: Bell): void {
     const index = this.#bells.indexOf(bell);
@@ -86,9 +93,9 @@ export class Turns {
   }
 
   /**
-   * The runtime looks at sockets when it has nothing else to do, or once in
-   * many turns. To sleep makes it look, and takes two milliseconds; so it is
-   * not done each time.
+   * Runs the next slice in a later turn, without a bell. The runtime polls
+   * sockets when the event loop sleeps, or once in many turns. A sleep takes
+   * two milliseconds, so only some turns begin with one.
    */
   #comeRound(): void {
     const now = performance.now();
@@ -118,10 +125,10 @@ export class Turns {
 /** The slices of this thread. */
 export const turns: Turns = new Turns();
 
-/** A queue whose ends both cost the same at any length. */
+/** The pending slices of one owner: a queue with cheap operations. */
 class Pending {
   #incoming: (() => void)[] = [];
-  /** In reverse order. */
+  /** The older slices, in reverse order. */
   #outgoing: (() => void)[] = [];
 
   get isEmpty(): boolean {
@@ -132,7 +139,7 @@ class Pending {
     this.#incoming.push(begin);
   }
 
-  /** Requires that it is not empty. */
+  /** Takes the oldest slice. *Requires:* `isEmpty` is false. */
   take(): () => void {
     if (this.#outgoing.length === 0) {
       this.#outgoing = this.#incoming.reverse();
@@ -142,13 +149,16 @@ class Pending {
   }
 }
 
-/** A look at the clock that finds more than this asks for closer looks. */
+/**
+ * Milliseconds between two readings of the clock above which the next reading
+ * comes after fewer steps.
+ */
 const CLOSE_MS = 0.5;
 
 /**
- * How much of a slice is left. It looks at the clock only every so many steps,
- * since a look costs more than a cheap step; and oftener where steps turn out
- * to be slow, as those are that wait for a disk.
+ * Tells when a slice is over. It reads the clock only after a number of steps,
+ * because a reading costs more than a cheap step; after fewer steps while steps
+ * are slow, such as steps that wait for a disk.
  */
 export class Slice {
   readonly #stepsMax: number;
@@ -160,24 +170,24 @@ export class Slice {
   /**
    * Creates a slice that counts as over until {@linkcode begin}.
    *
-   * @param stepsALook Steps between two looks at the clock, at most.
-   * @param firstSteps Steps before the first look.
+   * @param stepsALook Steps between two readings of the clock, at most.
+   * @param firstSteps Steps before the first reading; `stepsALook` by default.
    */
   constructor(stepsALook: number, firstSteps: number = stepsALook) {
     this.#stepsMax = stepsALook;
     this.#stepsALook = firstSteps;
   }
 
-  /** A slice begins now. */
+  /** Begins a slice. */
   begin(): void {
     this.#steps = 0;
     this.#since = this.#lookedAt = performance.now();
   }
 
   /**
-   * Notes work.
+   * Adds work to the slice.
    *
-   * @param steps How many steps it was worth, a whole number.
+   * @param steps Cost of the work in steps, a whole number.
    * @returns Whether the slice is over: the owner should wait for the next one.
    */
   spend(steps: number): boolean {

@@ -1,25 +1,26 @@
 /**
- * Whether a read should first be tried without waiting for the disk. That
- * costs a tenth more than just to read, so it is not done while everything is
- * in the page cache; then a look now and then tells when that has changed.
+ * Decides whether a read should first be tried without waiting for the disk.
+ * The attempt makes a read a tenth slower. While all reads hit the page cache,
+ * only every eighth read is tried, to notice a miss.
  *
  * @module
  */
 
-/** So many reads after one that was not in the page cache, each is tried. */
+/** Number of reads after a miss of the page cache that are all tried. */
 const WARY_READS = 1024;
-/** After that, every so many reads one is. */
+/** After those, one of this many reads is tried. */
 const LOOK_EVERY = 8;
-/** What was learnt of one file. */
+
+/** Watches the page cache hits of one file. */
 export class CacheWatch {
-  /** Reads until it is believed that all is in the page cache. */
+  /** Reads that are still tried, all of them. */
   #wary = WARY_READS;
   #sinceLook = 0;
 
   /**
-   * Called before each read.
+   * Decides for the next read. Call it once before each read.
    *
-   * @returns Whether to try first.
+   * @returns Whether to try the read without waiting first.
    */
   isToLook(): boolean {
     if (this.#wary > 0) {
@@ -31,7 +32,7 @@ export class CacheWatch {
     return true;
   }
 
-  /** Something was not in the page cache. */
+  /** Notes that a read missed the page cache. */
   missed(): void {
     this.#wary = WARY_READS;
   }

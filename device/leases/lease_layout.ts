@@ -1,84 +1,99 @@
 /**
- * Where things are in the memory that the owner of a device and the threads
- * that use its leases share.
+ * The layout of the memory that the owner of a device shares with the threads
+ * that use its leases. Words are 32 bits.
+ *
+ * - entries: `ENTRIES` entries of `ENTRY_WORDS` words; one entry can lease one
+ *   chunk
+ * - control block: a line of flags, a line for each thread (its hazard word),
+ *   a line for each source
+ * - work: `WORK_STEP` float64 numbers for each thread
  *
  * @module
  */
 
-/** Threads that may look at one table at once. */
+/** Threads that may use one table at once. */
 export const LEASE_THREADS_MAX = 64;
-/** Descriptors that one table can name; what lies on others is not leased. */
+/**
+ * Limit of source numbers: a source is a file whose descriptor is lent. Chunks
+ * on a source with this number or a higher one are not leased.
+ */
 export const LEASE_SOURCES_MAX = 1024;
 
-/** Entries; a chunk has its place by its number, and may have to share it. */
+/**
+ * Number of entries. The number of a chunk selects its entry; chunks whose
+ * numbers are congruent share one, and only one of them can have a lease.
+ */
 export const ENTRIES = 1 << 20;
-/** Words of an entry: source (0: no lease), which chunk, its place, version. */
+/**
+ * Words of an entry: source (0: no lease), tag of the chunk, chunk number on
+ * the source, version.
+ */
 export const ENTRY_WORDS = 4;
-/** The word of an entry that changes whenever a lease is withdrawn. */
+/** Entry: the version, which changes whenever a lease is withdrawn. */
 export const VERSION = 3;
-/** Words from one thread's or source's to the next: a cache line. */
+/** Words of a line of the control block: one cache line. */
 export const LINE_WORDS = 16;
-/** Numbers of 64 bits from what one thread counts to the next. */
+/** Float64 numbers of one thread's counters: one cache line. */
 export const WORK_STEP = 8;
-/** Control block: the words of the threads, after a line for all of them. */
+/** Control block: first word of the threads' lines. */
 const HAZARDS = LINE_WORDS;
-/** Control block: the words of the sources. */
+/** Control block: first word of the sources' lines. */
 export const SOURCES = HAZARDS + LEASE_THREADS_MAX * LINE_WORDS;
 /** Words of the control block. */
 export const CONTROL_WORDS = SOURCES + LEASE_SOURCES_MAX * LINE_WORDS;
-/** Control block: whether there are leases at all. */
+/** Control block: 1 while leases are valid, 0 after the end of the table. */
 export const OPEN = 0;
-/** Control block: whether threads may write. */
+/** Control block: 1 while threads may write, else 0. */
 export const WRITABLE = 1;
-/** Source: its descriptor. */
+/** Line of a source: its descriptor. */
 export const DESCRIPTOR = 0;
-/** Source: whether threads have written to it. */
+/** Line of a source: 1 if threads wrote since the owner took the mark. */
 export const WRITTEN = 1;
-/** Source: whether the system tells what is in the page cache. */
+/** Line of a source: 1 if `preadv2` with RWF_NOWAIT may work on it. */
 export const TELLS_CACHED = 2;
-/** Of what a thread counts: its reads; their bytes are in the next one. */
+/** Counters of a thread: its reads; their bytes are the next number. */
 export const READS = 0;
-/** Of what a thread counts: its writes; their bytes are in the next one. */
+/** Counters of a thread: its writes; their bytes are the next number. */
 export const WRITES = 2;
 
-/** The shared memory; it can be sent to other threads. */
+/** The shared memory of a lease table; it can be posted to other threads. */
 export interface LeaseMemory {
   /** Bytes of a chunk. */
   readonly chunkSize: number;
   /** The entries. */
   readonly entries: SharedArrayBuffer;
-  /** What is common to all entries. */
+  /** The control block. */
   readonly control: SharedArrayBuffer;
-  /** What the threads count. */
+  /** The counters of the threads. */
   readonly work: SharedArrayBuffer;
 }
 
 /**
- * The word of the control block in which a thread names the entry that it
- * writes under, plus 1; 0 if it does not write.
+ * Locates the hazard word of a thread: the entry that the thread writes under,
+ * plus 1; 0 while it does not write.
  *
- * @param thread The number of the thread.
- * @returns The index of the word.
+ * @param thread Number of the thread, from 0.
+ * @returns Index of the word in the control block.
  */
 export function hazardOf(thread: number): number {
   return HAZARDS + thread * LINE_WORDS;
 }
 
 /**
- * The entry of a chunk.
+ * Selects the entry of a chunk.
  *
- * @param chunk Its number.
- * @returns The number of the entry.
+ * @param chunk Number of the chunk, from 0.
+ * @returns Index of the entry.
  */
 export function slotOf(chunk: number): number {
   return chunk % ENTRIES;
 }
 
 /**
- * Tells chunks apart that share an entry.
+ * Distinguishes chunks that share an entry.
  *
- * @param chunk The number of the chunk.
- * @returns Below 2^31 for any chunk of a disk.
+ * @param chunk Number of the chunk, from 0.
+ * @returns The tag, below 2^31 for any chunk of a disk.
  */
 export function tagOf(chunk: number): number {
   return Math.floor(chunk / ENTRIES);

@@ -1,5 +1,5 @@
 /**
- * A thread's side of leases: see `leases.ts`.
+ * The thread's side of a lease table; `leases.ts` explains the protocol.
  *
  * @module
  */
@@ -23,35 +23,37 @@ import {
   WRITTEN,
 } from "./lease_layout.ts";
 
-/** What a thread knows of a lease that it uses. */
+/** A lease as a thread uses it. */
 export interface Lease {
-  /** Where to read and write. */
+  /** Descriptor to read from and write to. */
   descriptor: number;
-  /** Whether the system tells what is in the page cache. */
+  /** Whether `preadv2` with RWF_NOWAIT may work on the descriptor. */
   tellsCached: boolean;
-  /** The first byte there. */
+  /** Offset in the descriptor of the first byte of the range. */
   at: number;
 }
 
-/** A thread's side. */
+/** The lease table as one thread uses it. */
 export class LeaseReader {
-  /** The lease that is used; overwritten by the next one. */
+  /** The current lease; the next call of `find` or `use` overwrites it. */
   readonly lease: Lease = { descriptor: -1, tellsCached: false, at: 0 };
   readonly #chunkSize: number;
   readonly #entries: Int32Array;
   readonly #control: Int32Array;
   readonly #hazard: number;
   readonly #work: Float64Array;
+  /** First word of the current source's line in the control block. */
   #source = 0;
-  /** The entry that was found last, and its version then. */
+  /** First word of the entry that `find` found. */
   #found = 0;
+  /** Version of that entry when `find` looked at it. */
   #version = 0;
 
   /**
-   * Takes part in a table.
+   * Attaches this thread to a table.
    *
-   * @param memory The table.
-   * @param thread The number of this thread.
+   * @param memory The memory of the table.
+   * @param thread Number of this thread, from `Leases.join`.
    */
   constructor(memory: LeaseMemory, thread: number) {
     this.#chunkSize = memory.chunkSize;
@@ -62,15 +64,15 @@ export class LeaseReader {
     this.#work = new Float64Array(memory.work, thread * bytes, WORK_STEP);
   }
 
-  /** Whether writes may be tried. */
+  /** Whether threads may write under leases. */
   get isWritable(): boolean {
     return Atomics.load(this.#control, WRITABLE) === 1;
   }
 
   /**
-   * How many bytes from one on lie in the same chunk.
+   * Counts the bytes from an offset to the end of its chunk.
    *
-   * @param offset The byte.
+   * @param offset Byte of the device.
    * @returns Bytes, above 0.
    */
   restOfChunk(offset: number): number {
@@ -78,12 +80,13 @@ export class LeaseReader {
   }
 
   /**
-   * Finds the lease of a range, to read under it.
+   * Finds the lease of a range, to read under it. The bytes that the caller
+   * reads are valid only if {@linkcode holds} returns true after the read.
    *
-   * @param offset The first byte.
-   * @param length How many, above 0.
-   * @returns Whether it is leased; {@linkcode lease} tells where it is. What is
-   *   read there counts only if {@linkcode holds} says so afterwards.
+   * @param offset First byte of the range.
+   * @param length Bytes of the range, above 0.
+   * @returns Whether the range lies in one leased chunk; then
+   *   {@linkcode lease} says where it is stored.
    */
   find(offset: number, length: number): boolean {
     const chunk = Math.floor(offset / this.#chunkSize);
@@ -95,39 +98,41 @@ export class LeaseReader {
   }
 
   /**
-   * Tells, after a read, whether it counts.
+   * Checks, after a read, that its bytes are valid.
    *
-   * @returns Whether the lease that {@linkcode find} found was in force all the
+   * @returns Whether the lease that {@linkcode find} found was valid all the
    *   time since.
    */
   holds(): boolean {
-    // What was read stays before a store, and a load stays behind it.
+    // The store is a barrier: the read stays before it, the load after it.
     Atomics.store(this.#control, this.#hazard, 0);
     return Atomics.load(this.#entries, this.#found + VERSION) ===
         this.#version && Atomics.load(this.#control, OPEN) === 1;
   }
 
   /**
-   * Begins to use the lease of a range, to write under it:
-   * {@linkcode release} follows, soon, if this is true. The owner may wait for
-   * that.
+   * Uses the lease of a range, to write under it.
    *
-   * @param offset The first byte.
-   * @param length How many, above 0.
-   * @returns Whether it is leased; {@linkcode lease} tells where it is.
+   * *Requires:* if the call returns true, the caller calls
+   * {@linkcode release} soon: the owner may busy-wait for it.
+   *
+   * @param offset First byte of the range.
+   * @param length Bytes of the range, above 0.
+   * @returns Whether the range lies in one leased chunk; then
+   *   {@linkcode lease} says where it is stored.
    */
   use(offset: number, length: number): boolean {
     const chunk = Math.floor(offset / this.#chunkSize);
     const within = offset - chunk * this.#chunkSize;
     if (within + length > this.#chunkSize) return false;
-    // In this order: see above.
+    // Name the entry first, look at it second: see `leases.ts`.
     Atomics.store(this.#control, this.#hazard, slotOf(chunk) + 1);
     if (this.#take(chunk, within)) return true;
     this.release();
     return false;
   }
 
-  /** Whether a chunk is leased; then {@linkcode lease} tells where it is. */
+  /** Fills {@linkcode lease} if the chunk is leased; else returns false. */
   #take(chunk: number, within: number): boolean {
     const entries = this.#entries;
     const control = this.#control;
@@ -148,9 +153,9 @@ export class LeaseReader {
   }
 
   /**
-   * Something was read under a lease that {@linkcode holds}.
+   * Counts a read that {@linkcode holds} has confirmed.
    *
-   * @param length Bytes.
+   * @param length Bytes of the read.
    */
   noteRead(length: number): void {
     const work = this.#work;
@@ -159,14 +164,17 @@ export class LeaseReader {
   }
 
   /**
-   * Something was, or may have been, written under the lease that is used: to
-   * be said after that, and before anybody is told of it.
+   * Marks the source as written, and counts a write.
    *
-   * @param length Bytes that were; 0 if it failed.
+   * *Requires:* the caller calls this after each write under a lease, also
+   * after a failed one, and before the client is told that the write is done. A
+   * later flush then covers the write.
+   *
+   * @param length Bytes written; 0 if the write failed.
    */
   noteWritten(length: number): void {
     const at = this.#source + WRITTEN;
-    // The owner, which takes it later, sees what was written before.
+    // The owner that takes the mark later also sees the write before it.
     if (Atomics.load(this.#control, at) === 0) {
       Atomics.store(this.#control, at, 1);
     }
@@ -176,7 +184,7 @@ export class LeaseReader {
     work[WRITES + 1] = (work[WRITES + 1] ?? 0) + length;
   }
 
-  /** Ends the use of the lease. */
+  /** Ends the use of the current lease. */
   release(): void {
     Atomics.store(this.#control, this.#hazard, 0);
   }

@@ -1,7 +1,8 @@
 /**
- * The part of a device that is leased, as another thread reads and writes it:
- * what can be done at once, and nothing else. The second door to a descriptor,
- * beside `FileDevice`: open for as long as a lease is used.
+ * The leased part of a device, as another thread reads and writes it. It does
+ * only what finishes inline; the thread hands all else to the owner. Besides
+ * `FileDevice`, this is the only class that reads and writes its descriptor,
+ * and only under a lease.
  *
  * @module
  */
@@ -11,24 +12,25 @@ import type { LeaseMemory } from "./lease_layout.ts";
 import { LeaseReader } from "./lease_reader.ts";
 import { NativeBuffer, NativeIo } from "../linux/mod.ts";
 
-/** Bytes of a page of the page cache, at least; a power of two. */
+/** Bytes of the smallest page of the page cache; a power of two. */
 const PAGE_BYTES = 4096;
 
-/** What is leased of a device. */
+/** Reads and writes the leased chunks of a device. */
 export class LeasedDisk {
   readonly #io: NativeIo;
   readonly #leases: LeaseReader;
   readonly #watch = new CacheWatch();
-  /** Whether chunks begin at any byte of a page. */
+  /** Whether chunks may begin inside a page. */
   readonly #isSkewed: boolean;
   readonly #byte = new NativeBuffer(1);
 
   /**
-   * Takes part, in a thread of its own.
+   * Attaches this thread to a lease table.
    *
-   * @param memory Which chunks are leased.
-   * @param thread The number of this thread.
-   * @param io What reads and writes, for several of these in one thread.
+   * @param memory The memory of the lease table.
+   * @param thread Number of this thread, from `Leases.join`.
+   * @param io Native calls; several disks of one thread may share them. By
+   *   default the disk has its own.
    */
   constructor(
     memory: LeaseMemory,
@@ -41,9 +43,9 @@ export class LeasedDisk {
   }
 
   /**
-   * How many bytes from one on can be read or written at once at most.
+   * Limits the length of a read or write: to the end of the chunk.
    *
-   * @param offset The byte.
+   * @param offset First byte of the request.
    * @returns Bytes, above 0.
    */
   reach(offset: number): number {
@@ -51,13 +53,13 @@ export class LeasedDisk {
   }
 
   /**
-   * Reads.
+   * Reads a range of one chunk.
    *
-   * @param address Where the bytes go.
-   * @param length How many, above 0.
-   * @param offset The first byte.
-   * @returns Whether all of them are there. If not, the owner of the device
-   *   has to be asked, who may also know why.
+   * @param address Address of the buffer that receives the bytes.
+   * @param length Bytes of the range, above 0.
+   * @param offset First byte of the range.
+   * @returns Whether the buffer holds the whole range. If not, the caller must
+   *   hand the read to the owner of the device.
    */
   read(address: number, length: number, offset: number): boolean {
     const leases = this.#leases;
@@ -69,7 +71,7 @@ export class LeasedDisk {
       done = count === length;
       if (!done) this.#watch.missed();
     } else {
-      // This may wait for the disk; the owner does not wait for this.
+      // This read may wait for the disk. The owner never waits for a read.
       done = this.#io.read(descriptor, address, length, at);
     }
     if (!done || !leases.holds()) return false;
@@ -78,13 +80,13 @@ export class LeasedDisk {
   }
 
   /**
-   * Writes into the page cache.
+   * Writes a range of one chunk into the page cache.
    *
-   * @param address Where the bytes are.
-   * @param length How many, above 0.
-   * @param offset The first byte.
-   * @returns Whether all of them are written. If not, some may be, and the
-   *   owner of the device has to be asked.
+   * @param address Address of the bytes.
+   * @param length Bytes of the range, above 0.
+   * @param offset First byte of the range.
+   * @returns Whether the whole range is written. If not, a part may be written,
+   *   and the caller must hand the write to the owner of the device.
    */
   write(address: number, length: number, offset: number): boolean {
     const leases = this.#leases;
@@ -104,8 +106,9 @@ export class LeasedDisk {
   }
 
   /**
-   * Has the pages of which a write covers a part in the page cache before it
-   * begins: the system reads them from the disk, and the owner would wait.
+   * Reads the pages that a write covers only in part into the page cache. Else
+   * the kernel would read them from the disk during the write, and the owner
+   * would wait for that if it withdrew the lease.
    */
   #fetchEnds(offset: number, length: number): void {
     if (!this.#leases.find(offset, length)) return;

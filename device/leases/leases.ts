@@ -1,20 +1,21 @@
 /**
- * Leases: which chunks of a device other threads may read and write by
- * themselves, and where those are. The table lies in shared memory. One thread,
- * the owner of the device, grants and withdraws; the others look.
+ * Leases: chunks of a device that other threads may read and write without the
+ * owner of the device, and where the chunks are stored. The lease table lies in
+ * shared memory. One thread, the owner, grants and withdraws leases; the other
+ * threads look them up.
  *
- * A lease is withdrawn before the chunk changes its place or its owner, and
- * `withdraw` returns when no thread writes under it any more. A thread that is
- * about to write names the entry, and looks at the entry after that; the owner
- * clears the entry, and looks at the names after that. So either the thread
- * sees that the lease is gone, or the owner sees the thread and waits: these
- * loads and stores are `Atomics`, which have one order for all (hazard
- * pointers, after Maged Michael).
+ * Writes: the owner withdraws a lease before the chunk moves or is freed, and
+ * `withdraw` returns when no thread writes under the lease any more. A thread
+ * that writes first names the entry in its hazard word, then loads the entry;
+ * the owner first clears the entry, then loads the hazard words. So either the
+ * thread sees that the lease is withdrawn, or the owner sees the thread and
+ * waits. These loads and stores are `Atomics`, which all threads see in one
+ * order (hazard pointers, after Maged Michael).
  *
- * The owner never waits for a read, which may take as long as a disk does. A
- * thread that reads names nothing: it looks at the entry again after the read,
- * and drops the bytes if the lease was withdrawn meanwhile. The version of the
- * entry tells, also when the same lease was granted again (a sequence lock).
+ * Reads: the owner never waits for a read, which may take as long as a disk
+ * does. A thread that reads names no entry: after the read it loads the entry
+ * again and drops the bytes if the lease was withdrawn meanwhile. The version
+ * shows that even if the same lease was granted again (sequence lock).
  *
  * @module
  */
@@ -50,66 +51,69 @@ export {
 } from "./lease_layout.ts";
 export { type Lease, LeaseReader } from "./lease_reader.ts";
 
-/** So often it is looked whether a lease is still used before it sleeps. */
+/** Number of times the owner spins on a hazard word before it sleeps. */
 const SPINS = 2000;
-/** How long it sleeps between looks, milliseconds. */
+/** How long the owner sleeps between two looks at it, milliseconds. */
 const SLEEP_MS = 1;
 
 /** A descriptor that other threads may use until all leases are withdrawn. */
 export interface LentDescriptor {
-  /** Its number. */
+  /** The descriptor. */
   readonly descriptor: number;
-  /** Whether the system tells what is in the page cache. */
+  /** Whether `preadv2` with RWF_NOWAIT may work on the descriptor. */
   readonly tellsCached: boolean;
 }
 
-/** What a device lends, for whoever serves it from several threads. */
+/** The leases of a device, for a server that serves it from several threads. */
 export interface Leases {
-  /** What the threads need. */
+  /** The memory of the lease table; post it to the threads. */
   readonly memory: LeaseMemory;
   /**
-   * Takes part, for one thread.
+   * Registers a thread.
    *
-   * @returns Its number, or undefined if there are too many.
+   * @returns Number of the thread, from 0; `undefined` if
+   *   `LEASE_THREADS_MAX` threads are registered.
    */
   join(): number | undefined;
   /**
-   * Takes part no more. The thread uses no lease any more.
+   * Unregisters a thread.
    *
-   * @param thread Its number.
+   * *Requires:* the thread uses no lease any more.
+   *
+   * @param thread Number of the thread.
    */
   leave(thread: number): void;
   /**
-   * Leases a chunk, if it can be; not if it has no place, or is being moved.
+   * Leases a chunk if it is mapped and not being moved; else does nothing.
    *
-   * @param offset Any byte of it, also beyond the device.
+   * @param offset Any byte of the chunk; may lie past the end of the device.
    */
   grant(offset: number): void;
   /**
-   * Gives a chunk that is about to be written to a place, and leases it, if
-   * both can be done at once.
+   * Maps a chunk that is about to be written, and leases it, if both can be
+   * done at once.
    *
-   * @param offset Any byte of it, also beyond the device.
-   * @returns Whether it has a place.
+   * @param offset Any byte of the chunk; may lie past the end of the device.
+   * @returns Whether the chunk is mapped.
    */
   prepare(offset: number): boolean;
 }
 
-/** What was read and written under leases. */
+/** Totals of the requests that threads did under leases. */
 export interface LeasedWork {
-  /** Reads. */
+  /** Number of reads. */
   readonly reads: number;
-  /** Bytes of them. */
+  /** Bytes read. */
   readonly bytesRead: number;
-  /** Writes. */
+  /** Number of writes. */
   readonly writes: number;
-  /** Bytes of them. */
+  /** Bytes written. */
   readonly bytesWritten: number;
 }
 
-/** The owner's side. */
+/** The lease table as the owner of the device uses it. */
 export class LeaseTable {
-  /** What the threads need. */
+  /** The memory of the table; post it to the threads. */
   readonly memory: LeaseMemory;
   readonly #entries: Int32Array;
   readonly #control: Int32Array;
@@ -117,10 +121,11 @@ export class LeaseTable {
   readonly #threads = new Set<number>();
 
   /**
-   * Makes a table without leases. Its memory is taken as it is used.
+   * Creates a table without leases. It reserves address space for all entries;
+   * the system provides memory as entries are used.
    *
    * @param chunkSize Bytes of a chunk.
-   * @param writable Whether threads may write.
+   * @param writable Whether threads may write under leases.
    */
   constructor(chunkSize: number, writable: boolean) {
     const bytes = Int32Array.BYTES_PER_ELEMENT;
@@ -139,9 +144,10 @@ export class LeaseTable {
   }
 
   /**
-   * Takes part, for one thread.
+   * Registers a thread.
    *
-   * @returns Its number, or undefined if there are too many.
+   * @returns Number of the thread, from 0; `undefined` if
+   *   `LEASE_THREADS_MAX` threads are registered.
    */
   join(): number | undefined {
     for (let thread = 0; thread < LEASE_THREADS_MAX; thread++) {
@@ -153,9 +159,11 @@ export class LeaseTable {
   }
 
   /**
-   * Takes part no more. The thread uses no lease any more.
+   * Unregisters a thread.
    *
-   * @param thread Its number.
+   * *Requires:* the thread uses no lease any more.
+   *
+   * @param thread Number of the thread.
    */
   leave(thread: number): void {
     assert(
@@ -166,12 +174,16 @@ export class LeaseTable {
   }
 
   /**
-   * Leases a chunk. One that has the same place in the table loses its lease.
+   * Leases a chunk. Another chunk with the same entry loses its lease.
    *
-   * @param chunk Its number.
-   * @param source The number of what it is on, from 1.
-   * @param lent The same.
-   * @param place Its number there.
+   * *Requires:* the chunk is mapped to `place`, and the owner calls
+   * {@linkcode withdraw} before it moves or frees the chunk.
+   *
+   * @param chunk Number of the chunk.
+   * @param source Number of the source that stores the chunk, from 1. From
+   *   `LEASE_SOURCES_MAX` on the call does nothing.
+   * @param lent The descriptor of that source.
+   * @param place Number of the chunk on that source.
    */
   grant(
     chunk: number,
@@ -191,7 +203,7 @@ export class LeaseTable {
       entries[at] === source && entries[at + 1] === tag &&
       entries[at + 2] === (place | 0)
     ) return;
-    // Nobody uses the words of an entry that is not leased.
+    // No thread uses the other words of an entry whose source is 0.
     this.#clear(slot);
     entries[at + 1] = tag;
     entries[at + 2] = place;
@@ -199,10 +211,12 @@ export class LeaseTable {
   }
 
   /**
-   * Withdraws the lease of a chunk, if it has one. Afterwards no thread writes
-   * under it, and what a thread still reads under it does not count.
+   * Withdraws the lease of a chunk, if it has one.
    *
-   * @param chunk Its number.
+   * *Ensures:* no thread writes under the lease; a thread that still reads
+   * under it drops the bytes.
+   *
+   * @param chunk Number of the chunk.
    */
   withdraw(chunk: number): void {
     const slot = slotOf(chunk);
@@ -211,12 +225,16 @@ export class LeaseTable {
     if (this.#entries[at + 1] === tagOf(chunk)) this.#clear(slot);
   }
 
-  /** From now on nothing is written under a lease. */
+  /** Forbids new writes under leases; a write in flight may still end. */
   forbidWrites(): void {
     Atomics.store(this.#control, WRITABLE, 0);
   }
 
-  /** Withdraws all leases, for ever; afterwards as {@linkcode withdraw}. */
+  /**
+   * Withdraws all leases for good.
+   *
+   * *Ensures:* as {@linkcode withdraw}, for every chunk.
+   */
   end(): void {
     Atomics.store(this.#control, OPEN, 0);
     for (const thread of this.#threads) {
@@ -226,11 +244,12 @@ export class LeaseTable {
   }
 
   /**
-   * Whether something was written under leases since the last call. What is
-   * done before the call is told by it; what is done later by the next one.
+   * Tells whether threads wrote to a source since the last call, and clears the
+   * mark. A write that is done before the call is reported by this call, a
+   * later one by the next call.
    *
-   * @param source The number of what it is on.
-   * @returns Whether there is something to make durable.
+   * @param source Number of the source.
+   * @returns Whether the source has writes to make durable.
    */
   takeWritten(source: number): boolean {
     if (source >= LEASE_SOURCES_MAX) return false;
@@ -238,7 +257,7 @@ export class LeaseTable {
     return Atomics.exchange(this.#control, at, 0) !== 0;
   }
 
-  /** What was done under leases so far. */
+  /** Totals of the requests that threads did under leases so far. */
   get work(): LeasedWork {
     const sum = (which: number) => {
       let total = 0;
@@ -266,7 +285,7 @@ export class LeaseTable {
     }
   }
 
-  /** A thread uses a lease for as long as one write to the page cache takes. */
+  /** Waits for a thread, which uses a lease for one write to the page cache. */
   #wait(hazard: number, isUsed: () => boolean): void {
     for (let spins = 0; isUsed(); spins++) {
       if (spins < SPINS) continue;

@@ -1,6 +1,6 @@
 /**
- * Chunks that other threads may read and write by themselves, and the disk
- * that such a thread sees.
+ * Leases: chunks that other threads may read and write without the owner of the
+ * device, and the leased disk that such a thread uses.
  *
  * @module
  */

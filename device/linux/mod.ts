@@ -1,6 +1,6 @@
 /**
- * Native calls: the table of what the operating system offers beyond the
- * runtime. No other folder makes one.
+ * Native calls: what Linux offers beyond the runtime. No other room opens a
+ * native library.
  *
  * @module
  */

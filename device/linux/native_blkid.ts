@@ -1,6 +1,7 @@
 /**
- * What a file or a block device holds, as `wipefs` sees it: libblkid through
- * Deno's FFI, where it is installed.
+ * Finds signatures on a file or a block device (file systems, partition tables,
+ * RAID members), as `wipefs` does: calls libblkid through Deno's FFI, where the
+ * library is installed.
  *
  * @module
  */
@@ -30,7 +31,7 @@ const SYMBOLS = {
     parameters: ["pointer", "i32"],
     result: "i32",
   },
-  // It reads, which may take as long as the disk takes.
+  // This call reads from the disk, so it runs off the event loop.
   blkid_do_probe: {
     parameters: ["pointer"],
     result: "i32",
@@ -42,18 +43,21 @@ const SYMBOLS = {
   },
 } as const;
 
-/** From `blkid.h`: label, UUID, type, usage, magic; also with bad checksums. */
+/**
+ * From `blkid.h`: report label, UUID, type, usage and magic, also of
+ * superblocks with bad checksums.
+ */
 const SUPERBLOCK_FLAGS = 1 << 1 | 1 << 3 | 1 << 5 | 1 << 7 | 1 << 9 | 1 << 10;
-/** From `blkid.h`: a GPT without its protective MBR, too; and the magic. */
+/** From `blkid.h`: report a GPT without protective MBR, and the magic. */
 const PARTITION_FLAGS = 1 << 1 | 1 << 3;
-/** So many findings are enough, however odd a file is. */
+/** Number of findings after which the probe stops. */
 const FINDINGS_MAX = 16;
 
 type Blkid = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 let library: Blkid | null | undefined;
 
-/** The library, opened at the first use; null if there is none to be had. */
+/** The library, opened at the first use; null if it cannot be opened. */
 function libblkid(): Blkid | null {
   if (library === undefined) {
     library = openLibrary(["libblkid.so.1"], SYMBOLS)?.symbols ?? null;
@@ -61,26 +65,29 @@ function libblkid(): Blkid | null {
   return library;
 }
 
-/** What libblkid found at one place. */
+/** One signature that libblkid found. */
 export interface BlkidFinding {
-  /** The type of a superblock or of a partition table: `ext4`, `gpt`. */
+  /** Type of the superblock or of the partition table: `ext4`, `gpt`. */
   readonly type: string;
   /**
-   * What a superblock is for: `filesystem`, `raid`, `crypto`, `other`; of a
-   * partition table `partitions`.
+   * Usage of the superblock: `filesystem`, `raid`, `crypto` or `other`;
+   * `partitions` for a partition table.
    */
   readonly usage: string;
-  /** The name that is in it, or "". */
+  /** Label in the superblock, or "". */
   readonly label: string;
-  /** The UUID that is in it, or "". */
+  /** UUID in the superblock or the partition table, or "". */
   readonly uuid: string;
 }
 
 /**
- * Asks libblkid what a file holds. It reads off the event loop.
+ * Finds the signatures on a file with libblkid, off the event loop.
  *
- * @param descriptor The open file or block device; it stays open meanwhile.
- * @returns What was found; undefined without libblkid, or if it fails.
+ * *Requires:* the descriptor stays open until the promise settles.
+ *
+ * @param descriptor Descriptor of a file or a block device.
+ * @returns The signatures, 16 at most; `undefined` if libblkid is not installed
+ *   or fails.
  */
 export async function probeWithBlkid(
   descriptor: number,

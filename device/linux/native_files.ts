@@ -1,8 +1,8 @@
 /**
- * What Linux tells of files that the runtime does not: inode numbers in full,
- * what else has a file open, directories that Deno keeps to itself (`/proc`,
- * `/sys`). Through Deno's FFI; where that is not to be had, each function says
- * that it could not.
+ * Calls of Linux about files that the runtime lacks: exact inode numbers, what
+ * else has a file open, directories that Deno refuses to read (`/proc`,
+ * `/sys`). They use Deno's FFI; without it each function returns the value that
+ * its documentation names for that case.
  *
  * @module
  */
@@ -14,7 +14,7 @@ const SYMBOLS = {
   close: { parameters: ["i32"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "buffer"], result: "i32" },
   flock: { parameters: ["i32", "i32"], result: "i32" },
-  // The same function, with a number for its last argument.
+  // The same function with an integer as its last argument.
   fcntlNumber: {
     name: "fcntl",
     parameters: ["i32", "i32", "i64"],
@@ -25,7 +25,7 @@ const SYMBOLS = {
   getdents64: {
     parameters: ["i32", "buffer", "usize"],
     result: "isize",
-    // Older C libraries have none.
+    // Older C libraries lack the symbol.
     optional: true,
   },
   statx: {
@@ -37,14 +37,15 @@ const SYMBOLS = {
 
 /** From `linux/fcntl.h`: flags of `open`. */
 const [O_RDONLY, O_EXCL, O_CLOEXEC] = [0, 0o200, 0o2000000];
-/** From `linux/fcntl.h`: the working directory; the descriptor itself. */
+/** From `linux/fcntl.h`: path relative to the working directory; no path. */
 const [AT_FDCWD, AT_EMPTY_PATH] = [-100, 0x1000];
-/** From `linux/fcntl.h`: what is known will do, no server is asked. */
+/** From `linux/fcntl.h`: use cached attributes, ask no file server. */
 const AT_STATX_DONT_SYNC = 0x4000;
-/** From `linux/stat.h`: type and inode number. */
+/** From `linux/stat.h`: request the file type and the inode number. */
 const STATX_TYPE_INO = 0x1 | 0x100;
+/** From `linux/stat.h`: bytes of a `struct statx`. */
 const STATX_BYTES = 256;
-/** From `linux/stat.h`: the type in a mode, and that of a block device. */
+/** From `linux/stat.h`: mask of the type in a mode; type of a block device. */
 const [S_IFMT, S_IFBLK] = [0o170000, 0o060000];
 /** From `linux/fcntl.h`: commands of `fcntl`. */
 const [F_SETSIG, F_OFD_GETLK, F_SETLEASE] = [10, 36, 1024];
@@ -52,19 +53,20 @@ const [F_SETSIG, F_OFD_GETLK, F_SETLEASE] = [10, 36, 1024];
 const [F_RDLCK, F_WRLCK, F_UNLCK] = [0, 1, 2];
 /** From `linux/fcntl.h`: operations of `flock`. */
 const [LOCK_SH, LOCK_EX, LOCK_NB] = [1, 2, 4];
-/** A signal that nothing happens by unless it is asked for. */
+/** From `signal.h`: a signal whose default action is to do nothing. */
 const SIGURG = 23;
+/** From `asm-generic/errno-base.h`. */
 const [EAGAIN, EBUSY] = [11, 16];
-/** Bytes of entries that are read of a directory at a time. */
+/** Bytes of the buffer for directory entries. */
 const ENTRIES_BYTES = 32_768;
-/** The longest path that links hold, bytes. */
+/** From `linux/limits.h`: bytes of the longest target of a link. */
 const PATH_BYTES = 4096;
 
 type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 
 let library: Libc | null | undefined;
 
-/** The C library, opened at the first use; null if there is none to be had. */
+/** The C library, opened at the first use; null if it cannot be opened. */
 function libc(): Libc | null {
   if (library === undefined) {
     library = openLibrary(LIBC_NAMES, SYMBOLS)?.symbols ?? null;
@@ -86,12 +88,13 @@ const statxBytes = new Uint8Array(statx.buffer);
 const NO_PATH = new Uint8Array(1);
 
 /**
- * Tells files apart, inode numbers above 2^53 too.
+ * Identifies a file, also one with an inode number above 2^53. The call uses
+ * cached attributes, so a file server that hangs does not block it.
  *
- * @param file A path, or an open descriptor. No server is asked anew, so a
- *   file system that hangs does not make this hang.
+ * @param file A path, or an open descriptor.
  * @returns `device MAJOR:MINOR` for a block device, else
- *   `file MAJOR:MINOR:INODE`, in decimal; undefined if it cannot be found out.
+ *   `file MAJOR:MINOR:INODE`, in decimal; `undefined` if the call fails or is
+ *   not available.
  */
 export function nativeIdentity(file: string | number): string | undefined {
   const call = libc()?.statx;
@@ -103,7 +106,8 @@ export function nativeIdentity(file: string | number): string | undefined {
   }
   const mask = statx.getUint32(0, true);
   if ((mask & STATX_TYPE_INO) !== STATX_TYPE_INO) return undefined;
-  // mode u16 at 28, inode u64 at 32, rdev at 128 and dev at 136: two u32 each.
+  // `struct statx`: mode u16 at 28, inode u64 at 32, rdev at 128 and dev at
+  // 136, each as two u32 (major, minor).
   const numbersAt = (at: number) =>
     `${statx.getUint32(at, true)}:${statx.getUint32(at + 4, true)}`;
   return (statx.getUint16(28, true) & S_IFMT) === S_IFBLK
@@ -112,12 +116,13 @@ export function nativeIdentity(file: string | number): string | undefined {
 }
 
 /**
- * Locks a file with `flock`, at once or not at all.
+ * Locks a file with `flock`, without waiting. Closing the descriptor releases
+ * the lock.
  *
- * @param descriptor The file; the lock ends when it is closed.
- * @param isExclusive Whether no other lock may be on it.
- * @returns 0, or the number of the system's error; undefined if it cannot be
- *   done this way.
+ * @param descriptor Descriptor of the file.
+ * @param isExclusive True for an exclusive lock, false for a shared one.
+ * @returns 0 if the file is locked, else the `errno`; `undefined` if the call
+ *   is not available.
  */
 export function lockNative(
   descriptor: number,
@@ -131,30 +136,34 @@ export function lockNative(
 
 /** How other open descriptors use a file. */
 export type OpenElsewhere =
-  | "no" // nothing else has it open
-  | "reading" // something has it open, but not for writing
-  | "writing" // something has it open for writing, or an exclusive lock on it
-  | "locked" // something has a lock on it; more cannot be found out this way
-  | "unknown"; // it cannot be found out this way
+  | "no" // no other descriptor
+  | "reading" // other descriptors, none of them for writing
+  | "writing" // a descriptor for writing, or an exclusive lock
+  | "locked" // a lock; whether for writing is not known
+  | "unknown"; // not known
 
 /**
- * Finds out whether anything else has a file open: any process, of this
- * container or another one, or the kernel (loop devices, swap). The kernel
- * grants a lease only if nothing has.
+ * Finds out whether another descriptor of a file is open: in a process of this
+ * or another container, or in the kernel (loop devices, swap). It asks the
+ * kernel for a file lease, which the kernel refuses then, and gives the lease
+ * back.
  *
- * @param descriptor A regular file, open for reading only, and the only one
- *   that this process has of it.
- * @returns How; `locked` or `unknown` also for the file of another user, and on
- *   a file system without leases.
+ * *Requires:* the file is a regular file, the descriptor is open for reading
+ * only, and this process has no other descriptor of the file.
+ *
+ * @param descriptor Descriptor of the file.
+ * @returns The other use. `locked` or `unknown` for a file of another user, on
+ *   a file system without leases, and without native calls.
  */
 export function openElsewhere(descriptor: number): OpenElsewhere {
   const native = libc();
   if (native === null) return "unknown";
   if (isLocked(native, descriptor, F_RDLCK)) return "writing";
-  // To which a lease is refused: its owner alone gets one.
+  // The answer where the kernel refuses a lease for another reason: only the
+  // file's owner gets one.
   const unknown = isLocked(native, descriptor, F_WRLCK) ? "locked" : "unknown";
-  // Should another process open it in this moment, a signal comes that must
-  // not be the usual one, which would end this process.
+  // If another process opens the file while the lease is held, the kernel sends
+  // a signal. The default, SIGIO, would end this process.
   native.fcntlNumber(descriptor, F_SETSIG, BigInt(SIGURG));
   const grants = (kind: number): boolean | undefined => {
     const result = native.fcntlNumber(descriptor, F_SETLEASE, BigInt(kind));
@@ -172,7 +181,7 @@ export function openElsewhere(descriptor: number): OpenElsewhere {
 
 const UNLOCK = BigInt(F_UNLCK);
 
-/** Whether another open file has a lock that excludes one of a kind. */
+/** Whether another descriptor has a lock that conflicts with a lock of `kind`. */
 function isLocked(symbols: Libc, descriptor: number, kind: number): boolean {
   // A `struct flock`: type and whence i16 each, start and length i64, pid i32.
   const lock = new DataView(new ArrayBuffer(32));
@@ -183,12 +192,13 @@ function isLocked(symbols: Libc, descriptor: number, kind: number): boolean {
 }
 
 /**
- * Claims a block device: as long as the claim is open, nothing else that
- * claims it (a mount, swap, another claim) gets it or a part of it.
+ * Claims a block device (O_EXCL). While the claim is open, the kernel refuses
+ * mounts, swap and further claims of the device and of its partitions.
  *
- * @param path A block device.
- * @returns The claim's descriptor; `busy` if it, or a partition of it, is
- *   claimed; undefined if it cannot be found out.
+ * @param path Path of a block device.
+ * @returns The claim's descriptor, for {@linkcode closeNative}; `busy` if the
+ *   device, or a partition of it, is claimed already; `undefined` if the call
+ *   fails otherwise or is not available.
  */
 export function claimBlockDevice(path: string): number | "busy" | undefined {
   const symbols = libc();
@@ -200,19 +210,20 @@ export function claimBlockDevice(path: string): number | "busy" | undefined {
 }
 
 /**
- * Closes a descriptor that a function of this module has opened.
+ * Closes a descriptor that {@linkcode claimBlockDevice} opened.
  *
- * @param descriptor Which.
+ * @param descriptor The descriptor.
  */
 export function closeNative(descriptor: number): void {
   libc()?.close(descriptor);
 }
 
 /**
- * The names in a directory, of `/proc` and `/sys` too.
+ * Lists the names in a directory, also in `/proc` and `/sys`.
  *
- * @param path An absolute path.
- * @returns The names without `.` and `..`; none if it cannot be read.
+ * @param path Absolute path of the directory.
+ * @returns The names without `.` and `..`; none if the directory cannot be
+ *   read.
  */
 export function listNames(path: string): string[] {
   const symbols = libc();
@@ -227,7 +238,8 @@ export function listNames(path: string): string[] {
     const size = BigInt(bytes.length);
     const length = Number(getdents(descriptor, bytes, size));
     if (length <= 0) break;
-    // An entry: inode u64, offset i64, its length u16, type u8, name, zero.
+    // `struct linux_dirent64`: inode u64, offset i64, length of the entry u16,
+    // type u8, name, NUL.
     for (let at = 0; at < length; at += view.getUint16(at + 16, true)) {
       const name = bytes.subarray(at + 19, bytes.indexOf(0, at + 19));
       names.push(new TextDecoder().decode(name));
@@ -238,10 +250,10 @@ export function listNames(path: string): string[] {
 }
 
 /**
- * Where a symbolic link leads, of `/proc` and `/sys` too.
+ * Reads the target of a symbolic link, also in `/proc` and `/sys`.
  *
- * @param path An absolute path.
- * @returns What it holds, or "" if it cannot be read.
+ * @param path Absolute path of the link.
+ * @returns The target; "" if the link cannot be read.
  */
 export function linkTarget(path: string): string {
   const buffer = new Uint8Array(PATH_BYTES);

@@ -1,8 +1,8 @@
 /**
- * Reads and writes of descriptors, from the C library of Linux through Deno's
- * FFI: of the page cache only; of what another thread has opened, since Node's
- * calls know only descriptors of their own thread; and at less cost than those.
- * Nothing is allocated by a call.
+ * Reads and writes descriptors: calls the C library of Linux through Deno's
+ * FFI. Unlike Node's calls these can read from the page cache only, accept
+ * descriptors that another thread has opened, and are faster. They allocate
+ * nothing.
  *
  * @module
  */
@@ -10,7 +10,7 @@
 import { NativeWords } from "./native_words.ts";
 
 const SYMBOLS = {
-  // Counts stay below 2^31; a longer type would come back as a BigInt.
+  // Results are below 2^31; a 64-bit type would be returned as a BigInt.
   pread: { parameters: ["i32", "usize", "usize", "i64"], result: "i32" },
   pwrite: { parameters: ["i32", "usize", "usize", "i64"], result: "i32" },
   preadv2: {
@@ -22,17 +22,21 @@ const SYMBOLS = {
 /** From `linux/fs.h`: fail instead of waiting for a disk. */
 const RWF_NOWAIT = 0x08;
 
-/** Memory whose address is known. */
+/** A buffer with a known address. */
 export class NativeBuffer {
-  /** All of it. */
+  /** The whole buffer. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  /** The same. */
+  /** A view of the whole buffer. */
   readonly view: DataView;
-  /** Where it is, as long as this buffer is kept: an address keeps nothing. */
+  /**
+   * Address of the buffer. It is valid only while this object is reachable: an
+   * address does not keep the memory alive.
+   */
   readonly address: number;
 
   /**
-   * Takes memory; what is never written to costs nothing.
+   * Allocates a buffer of zeroes. The system provides its memory when it is
+   * first written.
    *
    * @param size Bytes, above 0.
    */
@@ -43,27 +47,32 @@ export class NativeBuffer {
   }
 }
 
-/** Reads and writes of any descriptor. */
+/** Reads and writes descriptors of this process. One object for each thread. */
 export class NativeIo {
   readonly #libc: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
-  /** The arguments address, length and offset. */
+  /** The arguments address, length and offset of a call. */
   readonly #args = new NativeWords(3);
   /** A `struct iovec`: u64 address, u64 length. */
   readonly #vector = new NativeWords(2);
 
-  /** Opens the C library; throws where there is none to be had. */
+  /**
+   * Opens the C library.
+   *
+   * @throws {Error} If Deno cannot open it, or may not (`--allow-ffi`).
+   */
   constructor() {
     this.#libc = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
   }
 
   /**
-   * Reads.
+   * Reads a range of a file.
    *
-   * @param descriptor Whose.
-   * @param address Where the bytes go.
-   * @param length How many.
-   * @param offset The first byte.
-   * @returns Whether all of them are there.
+   * @param descriptor Descriptor of the file.
+   * @param address Address of the buffer that receives the bytes.
+   * @param length Bytes of the range.
+   * @param offset First byte of the range.
+   * @returns Whether the buffer holds the whole range; false after an error and
+   *   at the end of the file.
    */
   read(
     descriptor: number,
@@ -88,14 +97,14 @@ export class NativeIo {
   }
 
   /**
-   * Reads what needs no waiting for a disk.
+   * Reads the part of a range that needs no wait for a disk (RWF_NOWAIT).
    *
-   * @param descriptor Whose.
-   * @param address Where the bytes go.
-   * @param length How many.
-   * @param offset The first byte.
-   * @returns Bytes, from the first one on; or -1 if not even that one is in
-   *   the page cache, or the system does not tell.
+   * @param descriptor Descriptor of the file.
+   * @param address Address of the buffer that receives the bytes.
+   * @param length Bytes of the range.
+   * @param offset First byte of the range.
+   * @returns Number of bytes read, from `offset` on; -1 if the first byte is
+   *   not in the page cache, or the file system does not support the call.
    */
   readNoWait(
     descriptor: number,
@@ -111,13 +120,13 @@ export class NativeIo {
   }
 
   /**
-   * Writes.
+   * Writes a range of a file.
    *
-   * @param descriptor Whose.
-   * @param address Where the bytes are.
-   * @param length How many.
-   * @param offset The first byte.
-   * @returns Whether all of them are written; if not, some may be.
+   * @param descriptor Descriptor of the file.
+   * @param address Address of the bytes.
+   * @param length Bytes of the range.
+   * @param offset First byte of the range.
+   * @returns Whether the whole range is written; if not, a part may be.
    */
   write(
     descriptor: number,
@@ -142,7 +151,7 @@ export class NativeIo {
   }
 }
 
-/** For this thread, made at the first use; null if there is none to be had. */
+/** The calls of this thread, opened at the first use; null if unavailable. */
 let ownIo: NativeIo | null | undefined;
 
 function native(): NativeIo | null {
@@ -151,25 +160,26 @@ function native(): NativeIo | null {
   try {
     if (Deno.build.os === "linux") ownIo = new NativeIo();
   } catch {
-    // Not permitted, or another C library: the portable ways remain.
+    // Not permitted, or another C library: callers use Node's calls.
   }
   return ownIo;
 }
 
-/** Where memory is, for the little of it that is used for transfers. */
+/** Addresses of the buffers that transfers use; there are few of them. */
 const addresses = new WeakMap<ArrayBufferLike, number>();
 
 /**
- * Where bytes are. They do not move as long as they are in use.
+ * Determines the address of bytes. It is valid while their buffer is reachable:
+ * the runtime does not move buffers.
  *
  * @param bytes The bytes.
- * @returns The address of the first one.
+ * @returns Address of the first byte.
  */
 export function addressOf({ buffer, byteOffset }: Uint8Array): number {
   let address = addresses.get(buffer);
   if (address === undefined) {
     const pointer = Deno.UnsafePointer.of(new Uint8Array(buffer));
-    // At most 2^57 on any system there is, in steps of 16: exact.
+    // Addresses are below 2^57 and multiples of 16, so a number is exact.
     address = Number(Deno.UnsafePointer.value(pointer));
     addresses.set(buffer, address);
   }
@@ -177,13 +187,13 @@ export function addressOf({ buffer, byteOffset }: Uint8Array): number {
 }
 
 /**
- * Reads what needs no waiting for a disk.
+ * Reads the part of a range that needs no wait for a disk.
  *
- * @param descriptor An open descriptor.
- * @param target Where the bytes go; not empty.
- * @param offset The first byte.
- * @returns Bytes, from the first one on; or -1 if not even that one is in the
- *   page cache, or it cannot be found out.
+ * @param descriptor Descriptor of the file.
+ * @param target Buffer that receives the range; not empty.
+ * @param offset First byte of the range.
+ * @returns Number of bytes read, from `offset` on; -1 if the first byte is not
+ *   in the page cache, or the call is not supported.
  */
 export function readNoWait(
   descriptor: number,
@@ -196,12 +206,13 @@ export function readNoWait(
 }
 
 /**
- * Reads.
+ * Reads a range of a file with a native call.
  *
- * @param descriptor An open descriptor.
- * @param target Where the bytes go; not empty.
- * @param offset The first byte.
- * @returns Whether all of them are there; if not, another way tells why.
+ * @param descriptor Descriptor of the file.
+ * @param target Buffer that receives the range; not empty.
+ * @param offset First byte of the range.
+ * @returns Whether `target` holds the whole range. If not, Node's call gives
+ *   the error.
  */
 export function readNatively(
   descriptor: number,
@@ -214,13 +225,13 @@ export function readNatively(
 }
 
 /**
- * Writes.
+ * Writes a range of a file with a native call.
  *
- * @param descriptor An open descriptor.
+ * @param descriptor Descriptor of the file.
  * @param source The bytes; not empty.
- * @param offset The first byte.
- * @returns Whether all of them are written; if not, some may be, and another
- *   way tells why.
+ * @param offset First byte of the range.
+ * @returns Whether the whole range is written. If not, a part may be, and
+ *   Node's call gives the error.
  */
 export function writeNatively(
   descriptor: number,

@@ -1,20 +1,20 @@
 /**
- * Opening libraries of the system through Deno's FFI.
+ * Opens native libraries through Deno's FFI.
  *
  * @module
  */
 
-/** The names of the C library, the usual one first. */
+/** File names of the C library, the usual one first. */
 export const LIBC_NAMES = ["libc.so.6", "libc.so"] as const;
 
 /**
- * Opens a library of Linux.
+ * Opens a library of Linux. Callers must also work without it.
  *
- * @param names Its file names; the first one that can be opened counts.
- * @param symbols The functions that are wanted. Those that are not optional
- *   must all be there.
- * @returns The library; null on another system, without permission, or where
- *   no such library is installed. The caller has a portable way then.
+ * @param names File names of the library; the first that can be opened is used.
+ * @param symbols The functions to load. A library that lacks one that is not
+ *   `optional` is not opened.
+ * @returns The library; null on another system, without permission
+ *   (`--allow-ffi`), or if no such library is installed.
  */
 export function openLibrary<
   const Symbols extends Deno.ForeignLibraryInterface,
@@ -27,7 +27,7 @@ export function openLibrary<
     try {
       return Deno.dlopen(name, symbols);
     } catch {
-      // The next one, or none.
+      // Try the next name.
     }
   }
   return null;

@@ -1,12 +1,12 @@
 /**
- * What the runtime lacks, from the C library of Linux through Deno's FFI:
- * punching and finding holes, reading and writing ahead, the size of a block
- * device, what became of an open file, and small files that Deno keeps to
- * itself (`/proc`).
+ * Calls of Linux that the runtime lacks: punch and find holes, read ahead and
+ * start write-back, the size of a block device, the state of an open file, file
+ * systems, and small files that Deno refuses to read (`/proc`). They use the C
+ * library through Deno's FFI.
  *
- * Everything here is an improvement, never a need: without `--allow-ffi`, or
- * on another system, each function says that it could not, and the caller
- * does without.
+ * Every call is optional: without `--allow-ffi`, or on another system, each
+ * function returns the value that its documentation names for that case, and
+ * the caller works without the call.
  *
  * @module
  */
@@ -31,7 +31,7 @@ const SYMBOLS = {
     result: "i32",
     optional: true,
   },
-  // The same, in a thread of its own.
+  // The same function, off the event loop.
   fstatfsLater: {
     name: "fstatfs",
     parameters: ["i32", "buffer"],
@@ -42,53 +42,55 @@ const SYMBOLS = {
   statx: {
     parameters: ["i32", "buffer", "i32", "u32", "buffer"],
     result: "i32",
-    // Older C libraries have none.
+    // Older C libraries lack the symbol.
     optional: true,
   },
 } as const;
 
 /** From `linux/falloc.h`: do not change the file's size. */
 const FALLOC_FL_KEEP_SIZE = 0x01;
-/** From `linux/falloc.h`: give the range back; it reads as zeroes. */
+/** From `linux/falloc.h`: deallocate the range; it reads as zeroes. */
 const FALLOC_FL_PUNCH_HOLE = 0x02;
-/** From `linux/falloc.h`: the range reads as zeroes and keeps its space. */
+/** From `linux/falloc.h`: zero the range and allocate it. */
 const FALLOC_FL_ZERO_RANGE = 0x10;
-/** From `linux/fadvise.h`: begin to read it. */
+/** From `linux/fadvise.h`: start reading the range into the page cache. */
 const POSIX_FADV_WILLNEED = 3;
+/** From `linux/fs.h`: seek to the end; to the next data; to the next hole. */
 const SEEK_END = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
-/** From `linux/fs.h`: begin to write what is dirty. */
+/** From `linux/fs.h`: start write-back of dirty pages. */
 const SYNC_FILE_RANGE_WRITE = 2;
-/** From `linux/fcntl.h`: the descriptor itself, no path. */
+/** From `linux/fcntl.h`: use the descriptor itself; there is no path. */
 const AT_EMPTY_PATH = 0x1000;
-/** From `linux/stat.h`: a part of the mode, the names, the size. */
+/** From `linux/stat.h`: request the file type, the link count, the size. */
 const STATX_TYPE_NLINK_SIZE = 0x1 | 0x4 | 0x200;
 /** From `linux/stat.h`: bytes of a `struct statx`. */
 const STATX_BYTES = 256;
 /** From `asm-generic/statfs.h`: bytes of a `struct statfs`. */
 const STATFS_BYTES = 120;
-/** From `linux/stat.h`: the type in a mode, and that of a regular file. */
+/** From `linux/stat.h`: mask of the type in a mode; type of a regular file. */
 const [S_IFMT, S_IFREG] = [0o170000, 0o100000];
-/** The longest small file that is read, bytes. */
+/** Bytes of a small file that are read at most. */
 const SMALL_FILE_BYTES = 1 << 20;
 
 let library: Deno.DynamicLibrary<typeof SYMBOLS> | null | undefined;
 
-/** The C library, opened at the first use; null if there is none to be had. */
+/** The C library, opened at the first use; null if it cannot be opened. */
 function libc(): Deno.DynamicLibrary<typeof SYMBOLS> | null {
   if (library === undefined) library = openLibrary(LIBC_NAMES, SYMBOLS);
   return library;
 }
 
 /**
- * Gives a range of a file back to the file system; it reads as zeroes
- * afterwards. Durable only after `fdatasync`.
+ * Punches a hole: deallocates a range of a file, which then reads as zeroes.
+ * The kernel zeroes blocks that the range covers only in part. The hole is
+ * durable after `fdatasync`.
  *
- * @param descriptor An open, writable descriptor.
- * @param offset The first byte.
- * @param length Bytes, above 0; parts of blocks are zeroed.
- * @returns Whether it was done. If not, the range is as it was.
+ * @param descriptor A descriptor open for writing.
+ * @param offset First byte of the range.
+ * @param length Bytes of the range, above 0.
+ * @returns Whether the hole was punched. If not, the range is unchanged.
  */
 export function punchHole(
   descriptor: number,
@@ -100,12 +102,12 @@ export function punchHole(
 }
 
 /**
- * Makes a range of a file read as zeroes and takes real space for it.
+ * Makes a range of a file read as zeroes and allocates it.
  *
- * @param descriptor An open, writable descriptor.
- * @param offset The first byte.
- * @param length Bytes, above 0.
- * @returns Whether it was done. If not, write zeroes.
+ * @param descriptor A descriptor open for writing.
+ * @param offset First byte of the range.
+ * @param length Bytes of the range, above 0.
+ * @returns Whether the range was zeroed. If not, the caller writes zeroes.
  */
 export function zeroRange(
   descriptor: number,
@@ -127,33 +129,37 @@ function fallocate(
 }
 
 /**
- * The size of a block device, which `fstat` does not tell.
+ * Determines the size of a block device, which `fstat` does not report.
  *
- * @param descriptor An open descriptor. Its cursor is moved; nobody uses it.
- * @returns Bytes, or -1 if it cannot be found out.
+ * @param descriptor Descriptor of the device. The call moves its cursor, which
+ *   no caller uses.
+ * @returns Bytes; -1 if the call fails or is not available.
  */
 export function blockDeviceSize(descriptor: number): number {
   return seek(descriptor, 0, SEEK_END);
 }
 
 /**
- * The next byte of a file that is not in a hole.
+ * Finds the next byte of a file that is not in a hole.
  *
- * @param descriptor An open descriptor. Its cursor is moved; nobody uses it.
- * @param offset Where to look from.
- * @returns Its offset, or -1 if there is none or it cannot be found out.
+ * @param descriptor Descriptor of the file. The call moves its cursor, which no
+ *   caller uses.
+ * @param offset Byte to search from.
+ * @returns Offset of the byte; -1 if there is no data up to the end, or the
+ *   call fails or is not available.
  */
 export function nextData(descriptor: number, offset: number): number {
   return seek(descriptor, offset, SEEK_DATA);
 }
 
 /**
- * The next byte of a file that is in a hole; the end of the file counts as
- * one.
+ * Finds the next byte of a file that is in a hole. The end of the file counts
+ * as a hole.
  *
- * @param descriptor An open descriptor. Its cursor is moved; nobody uses it.
- * @param offset Where to look from.
- * @returns Its offset, or -1 if it cannot be found out.
+ * @param descriptor Descriptor of the file. The call moves its cursor, which no
+ *   caller uses.
+ * @param offset Byte to search from.
+ * @returns Offset of the byte; -1 if the call fails or is not available.
  */
 export function nextHole(descriptor: number, offset: number): number {
   return seek(descriptor, offset, SEEK_HOLE);
@@ -164,13 +170,13 @@ function seek(descriptor: number, offset: number, whence: number): number {
   return Number(symbols?.lseek(descriptor, BigInt(offset), whence) ?? -1);
 }
 
-/** An open file. */
+/** The state of an open file. */
 export interface FileState {
-  /** Whether it is a regular file. */
+  /** Whether the file is a regular file. */
   readonly isFile: boolean;
-  /** How many names it has. */
+  /** Number of hard links; 0 after the file was deleted. */
   readonly links: number;
-  /** Bytes; 0 if it is no regular file. */
+  /** Size of a regular file, bytes; 0 for a block device. */
   readonly size: number;
 }
 
@@ -179,13 +185,13 @@ const statx = new DataView(new ArrayBuffer(STATX_BYTES));
 const statxBytes = new Uint8Array(statx.buffer);
 
 /**
- * What is to be known of an open file, and nothing else. `fstat` asks for its
- * times, too, and the first write after that has to note the exact time, in
- * place of that of the last tick: were it asked at each flush, each flush would
+ * Determines the state of an open file without its times. `fstat` asks for the
+ * times, too; the next write must then record an exact time stamp instead of
+ * the one of the last tick. With an `fstat` at each flush, each flush would
  * write the inode, which takes as long as the data.
  *
- * @param descriptor An open descriptor.
- * @returns It, or undefined if it cannot be found out.
+ * @param descriptor Descriptor of the file.
+ * @returns The state; `undefined` if the call fails or is not available.
  */
 export function fileState(descriptor: number): FileState | undefined {
   const wanted = STATX_TYPE_NLINK_SIZE;
@@ -193,7 +199,8 @@ export function fileState(descriptor: number): FileState | undefined {
   if (call?.(descriptor, NO_PATH, AT_EMPTY_PATH, wanted, statxBytes) !== 0) {
     return undefined;
   }
-  // In turn: mask u32, 12 bytes, links u32, 8 bytes, mode u16, 10, size u64.
+  // `struct statx`: mask u32 at 0, links u32 at 16, mode u16 at 28, size u64 at
+  // 40.
   if ((statx.getUint32(0, true) & wanted) !== wanted) return undefined;
   return {
     isFile: (statx.getUint16(28, true) & S_IFMT) === S_IFREG,
@@ -202,23 +209,24 @@ export function fileState(descriptor: number): FileState | undefined {
   };
 }
 
-/** The file system that a file is on. */
+/** The file system that stores a file. */
 export interface FileSystem {
-  /** What kind it is: the numbers of `linux/magic.h`. */
+  /** Kind of the file system: a magic number of `linux/magic.h`. */
   readonly kind: number;
-  /** Bytes of its blocks. */
+  /** Block size, bytes. */
   readonly blockBytes: number;
-  /** Bytes that it has in all. */
+  /** Total size, bytes. */
   readonly totalBytes: number;
-  /** Bytes that this process may still take. */
+  /** Bytes that this process may still allocate. */
   readonly freeBytes: number;
 }
 
 /**
- * What file system a file is on. May wait for a disk, or a server.
+ * Determines the file system that stores a file. The call may wait for a disk
+ * or a file server, and blocks the event loop meanwhile.
  *
- * @param descriptor An open descriptor.
- * @returns It, or undefined if it cannot be found out.
+ * @param descriptor Descriptor of the file.
+ * @returns The file system; `undefined` if the call fails or is not available.
  */
 export function fileSystem(descriptor: number): FileSystem | undefined {
   const bytes = new Uint8Array(STATFS_BYTES);
@@ -227,11 +235,14 @@ export function fileSystem(descriptor: number): FileSystem | undefined {
 }
 
 /**
- * What file system a file is on, found out while others go on.
+ * Determines the file system that stores a file, off the event loop.
  *
- * @param descriptor A descriptor that stays open until then.
- * @returns It, or undefined if it cannot be found out. Never rejected; pending
- *   for as long as a disk, or a server, does not answer.
+ * *Requires:* the descriptor stays open until the promise is fulfilled.
+ *
+ * @param descriptor Descriptor of the file.
+ * @returns The file system; `undefined` if the call fails or is not available.
+ *   The promise never rejects. It is pending while a disk or a file server does
+ *   not respond.
  */
 export async function fileSystemLater(
   descriptor: number,
@@ -242,8 +253,9 @@ export async function fileSystemLater(
 }
 
 /**
- * In turn, 8 bytes each: kind, block, blocks, free ones, free ones for all; 16
- * bytes, identity 8, longest name 8, then the unit of the blocks.
+ * Decodes a `struct statfs`, fields of 8 bytes: kind at 0, block size at 8,
+ * blocks at 16, free blocks for users at 32, fragment size (the unit of the
+ * block counts) at 72.
  */
 function decodeFileSystem({ buffer }: Uint8Array): FileSystem {
   const view = new DataView(buffer);
@@ -258,15 +270,15 @@ function decodeFileSystem({ buffer }: Uint8Array): FileSystem {
   };
 }
 
-/** The arguments offset and length. */
+/** The arguments offset and length of a call. */
 const range = new NativeWords(2);
 
 /**
- * Begins to read a range into the page cache, and waits for nothing.
+ * Starts reading a range into the page cache, without waiting.
  *
- * @param descriptor An open descriptor.
- * @param offset The first byte.
- * @param length Bytes, above 0.
+ * @param descriptor Descriptor of the file.
+ * @param offset First byte of the range.
+ * @param length Bytes of the range, above 0.
  */
 export function readAhead(
   descriptor: number,
@@ -278,24 +290,23 @@ export function readAhead(
 }
 
 /**
- * Begins to write to the disk what is dirty of a file. It does not wait for
- * that, only for a place in the queue of the disk. Nothing is durable by it.
+ * Starts write-back of the dirty pages of a file. The call waits only for room
+ * in the disk's queue. It makes nothing durable.
  *
- * @param descriptor An open descriptor.
+ * @param descriptor Descriptor of the file.
  */
 export function startWriteBack(descriptor: number): void {
-  // From the first byte; no bytes mean all.
+  // From offset 0; a length of 0 means to the end.
   const [start, bytes] = [range.signed(0, 0), range.signed(1, 0)];
   const call = libc()?.symbols.sync_file_range;
   call?.(descriptor, start, bytes, SYNC_FILE_RANGE_WRITE);
 }
 
 /**
- * The text of a small file that Deno's own calls refuse to open, as those in
- * `/proc` are.
+ * Reads a small file that Deno refuses to open, such as one in `/proc`.
  *
- * @param path An absolute path.
- * @returns Its text, or "" if it cannot be read.
+ * @param path Absolute path of the file.
+ * @returns The text, 1 MiB at most; "" if the file cannot be read.
  */
 export function readSmallFile(path: string): string {
   const symbols = libc()?.symbols;

@@ -1,29 +1,29 @@
 /**
- * 64-bit arguments of native calls, for which nothing is allocated.
+ * 64-bit arguments of native calls, without allocations.
  *
- * The runtime's fast way to call takes BigInts. A number is taken as well, but
- * on a slow way that allocates, and the engine keeps compiling the caller for
- * the fast way and taking it back, for as long as it runs. `BigInt(value)`
- * allocates. What is read from an array of 64-bit words is handed on as it is.
+ * The runtime's fast calls take BigInts. They also accept numbers, but through
+ * a slow path that allocates, and the engine then compiles and discards the
+ * caller's fast code again and again. `BigInt(value)` allocates, too. A BigInt
+ * that is read from a typed array and passed to a call at once does not.
  *
  * @module
  */
 
 const HALF = 2 ** 32;
 
-/** Words that are arguments of one call at a time. */
+/** 64-bit words for the arguments of one call at a time. */
 export class NativeWords {
-  /** All of them, as they are in memory. */
+  /** The words as they lie in memory. */
   readonly bytes: Uint8Array<ArrayBuffer>;
-  // The low half comes first on all systems that the runtime is made for.
+  // Low half first: all systems that the runtime supports are little-endian.
   readonly #halves: Uint32Array;
   readonly #unsigned: BigUint64Array;
   readonly #signed: BigInt64Array;
 
   /**
-   * Begins with zeroes.
+   * Creates words of 0.
    *
-   * @param count How many words.
+   * @param count Number of words.
    */
   constructor(count: number) {
     const memory = new ArrayBuffer(8 * count);
@@ -34,11 +34,11 @@ export class NativeWords {
   }
 
   /**
-   * Sets a word.
+   * Sets a word, for an unsigned argument.
    *
-   * @param index Which, from 0.
+   * @param index Index of the word, from 0.
    * @param value A whole number from 0 to 2^53 - 1.
-   * @returns It, to be handed to a call at once.
+   * @returns The word; pass it to a native call at once.
    */
   unsigned(index: number, value: number): bigint {
     this.#set(index, value);
@@ -46,11 +46,11 @@ export class NativeWords {
   }
 
   /**
-   * The same, for an argument that is signed.
+   * Sets a word, for a signed argument.
    *
-   * @param index Which, from 0.
+   * @param index Index of the word, from 0.
    * @param value A whole number from 0 to 2^53 - 1.
-   * @returns It, to be handed to a call at once.
+   * @returns The word; pass it to a native call at once.
    */
   signed(index: number, value: number): bigint {
     this.#set(index, value);

@@ -1,5 +1,5 @@
 /**
- * Processes, for error messages.
+ * Names processes in error messages.
  *
  * @module
  */
@@ -7,11 +7,12 @@
 import { readSmallFile } from "./native_linux.ts";
 
 /**
- * Names a process.
+ * Names a process by its number and its command line.
  *
- * @param pid Its number.
- * @returns For instance `process 4711 (deno run cli/main.ts serve demo)`, or
- *   the number only.
+ * @param pid Number of the process.
+ * @returns For instance `process 4711 (virstor serve demo)`; without the
+ *   command line if it cannot be read. A command line is cut after 100
+ *   characters.
  */
 export function processName(pid: string): string {
   const command = readSmallFile(`/proc/${pid}/cmdline`)
@@ -21,7 +22,7 @@ export function processName(pid: string): string {
     : `process ${pid} (${shorten(command)})`;
 }
 
-/** The telling end of a long command line: what it was asked to do. */
+/** Abbreviates a command line of virstor to `virstor` and its arguments. */
 function shorten(command: string): string {
   const main = command.indexOf("cli/main.ts ");
   const text = main < 0 ? command : `virstor ${command.slice(main + 12)}`;
