@@ -304,8 +304,8 @@ testRefusals("native", [
     isOpened: true,
     args: ["resize", "demo", "512M"],
     code: 9,
-    message: 'Cannot make pool "demo" smaller: that is done with --force ' +
-      "only, once the file system on it is smaller",
+    message: 'Cannot make pool "demo" smaller: shrinking needs --force; ' +
+      "shrink the file system on it first",
   },
   {
     what: "a disk of no size",
