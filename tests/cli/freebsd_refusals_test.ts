@@ -139,7 +139,7 @@ testRefusals("freebsd", [
     prepare: (work) => patchLabel(work.path("b"), { count: 0 }),
     args: ["serve", "demo"],
     code: 2,
-    message: 'Cannot open pool "demo": the label of "~/b" makes no sense: ' +
+    message: 'Cannot open pool "demo": the label of "~/b" is damaged: ' +
       "the pool has no components",
   },
   {
