@@ -232,7 +232,7 @@ testRefusals("native", [
     what: "to taste what is not there",
     args: ["taste", "nowhere"],
     code: 3,
-    message: 'Cannot look at "~/nowhere": there is no such file',
+    message: 'Cannot examine "~/nowhere": there is no such file',
   },
   {
     what: "a state directory that is a file",
