@@ -47,7 +47,7 @@ testRefusals("freebsd", [
     ],
     code: 9,
     message: "Cannot make a virtual disk of 9007199254740992 bytes: " +
-      "9007199254740992 bytes (8 PiB) is the most, rounded up to " +
+      "the maximum is 9007199254740992 bytes (8 PiB), rounded up to " +
       "whole chunks",
   },
   {
