@@ -411,7 +411,7 @@ async function removeAndPutBack(sample: DamageSample): Promise<Damaged> {
   const { paths, disk } = sample;
   const old = new Snapshot([paths[3]]);
   const pool = await openPool(paths);
-  await pool.discard(0, disk.length);
+  await pool.volume().discard(0, disk.length);
   await pool.remove([paths[3]]);
   await pool.close();
   old.restore();
