@@ -1,5 +1,6 @@
 /**
- * What is on disk: one module for each structure, no I/O.
+ * The structures on disk: one module encodes and decodes each of them. This
+ * layer does no I/O.
  *
  * @module
  */

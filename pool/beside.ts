@@ -1,7 +1,6 @@
 /**
- * Components whose place is not known: they often lie beside those whose
- * place is known. Labels tell which files are components of the pool. The
- * search reads only, and its work is bounded.
+ * Components with unknown paths: they often lie beside the known ones. The
+ * search finds them by their labels. It reads only, and its work is bounded.
  *
  * @module
  */
@@ -18,42 +17,43 @@ import {
 import type { TastedComponent } from "./taste.ts";
 import { turn } from "./core/mod.ts";
 
-/** At most so many directories are looked into. */
+/** The most directories that are searched. */
 const DIRECTORIES_MAX = 16;
-/** At most so many files are looked at, of all directories. */
+/** The most files that are examined, in all directories together. */
 const FILES_MAX = 1000;
-/** The search ends after this time, milliseconds. */
+/** How long the search takes at most, milliseconds. */
 const TIME_MAX_MS = 5000;
 
-/** Which pool is looked for. */
+/** The pool to search for. */
 export interface BesidePool {
-  /** Its name. */
+  /** The pool's name. */
   readonly name: string;
-  /** Its id, if that is known; else the labels at the known paths tell. */
+  /** The pool's id, if known; by default that of the labels at known paths. */
   readonly id?: string | undefined;
 }
 
-/** What was found beside known components. */
+/** The result of a search beside known components. */
 export interface BesideReport {
-  /** Components that the known paths lack. */
+  /** Paths of components that are missing at the known paths. */
   readonly found: readonly string[];
   /**
-   * Files that claim to be components which the known paths lack, but may be
-   * copies of another time: a sentence each.
+   * Files that claim to be missing components, but may be old copies; a
+   * sentence for each.
    */
   readonly doubts: readonly string[];
 }
 
 /**
- * Looks for components that the known paths lack in the directories of the
- * known paths. Files of native pools are found only if they are as new as the
- * rest of the pool. Labels of format 1 do not tell how old they are: as long as
- * a known file is gone, a file that claims its place may be an old copy, and is
- * only told of.
+ * Searches the directories of the known paths for missing components.
  *
- * @param paths The known paths; some may lead nowhere.
- * @param pool Which pool.
- * @returns What was found; nothing if the known paths lack nothing.
+ * A component of a native pool is found only if its superblock is as new as
+ * those of the others. A label of format 1 does not say how old it is. So while
+ * a known file does not exist, a file that claims its place is reported as a
+ * doubt, since it may be an old copy.
+ *
+ * @param paths The known paths; they need not exist.
+ * @param pool The pool to search for.
+ * @returns The components that were found; empty if none is missing.
  */
 export async function lookBeside(
   paths: readonly string[],
@@ -69,7 +69,7 @@ export async function lookBeside(
   );
   const isNative = members.some(({ label }) => label.format === "native");
   const isGone = paths.some((path) => identityOf(path) === undefined);
-  // Without any member nothing tells how old the others are.
+  // Without a known member, nothing says how old the others are.
   const isDoubtful = members.length === 0 || (!isNative && isGone);
   return choose(members, candidates, isDoubtful);
 }
@@ -81,7 +81,7 @@ function choose(
 ): BesideReport {
   const found: TastedComponent[] = [];
   const doubts = new Set<string>();
-  // What is found may tell of further components.
+  // A superblock that was found may list further components.
   for (let isNews = true; isNews;) {
     isNews = false;
     const labels = [...members, ...found].map(({ label }) => label);
@@ -100,8 +100,8 @@ function choose(
       }
       for (const { path } of claimants) {
         doubts.add(
-          `"${path}" claims to be component ${index}: if it is the right ` +
-            "file and no old copy, give it with --component",
+          `"${path}" claims to be component ${index}: if it is the current ` +
+            "file and no old copy, name it with --component",
         );
       }
     }
@@ -127,7 +127,7 @@ function isComplete(members: readonly TastedComponent[]): boolean {
   return true;
 }
 
-/** Whether a component has missed no more than a stop can make it miss. */
+/** Whether a component missed no more generations than a crash explains. */
 function isFresh(
   label: ComponentLabel,
   labels: readonly ComponentLabel[],
@@ -142,7 +142,7 @@ function onlyId(known: readonly TastedComponent[]): string | undefined {
   return other === undefined ? id : undefined;
 }
 
-/** The labels on files in the directories of paths, but not at them. */
+/** The labels on the other files in the directories of these paths. */
 async function labelsBeside(
   paths: readonly string[],
 ): Promise<TastedComponent[]> {
@@ -172,7 +172,7 @@ async function* filesIn(directory: string): AsyncGenerator<string> {
       yield `${directory === "/" ? "" : directory}/${name}`;
     }
   } catch {
-    // What cannot be read holds nothing that could be used.
+    // A directory that cannot be read holds no file that can be used.
   }
 }
 

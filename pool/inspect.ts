@@ -1,5 +1,5 @@
 /**
- * What there is to tell of a stopped pool, also if it lacks components.
+ * The status of a stopped pool, also if components are missing.
  *
  * @module
  */
@@ -21,21 +21,21 @@ import {
 import { openPool, placesOf, type PoolPlaces } from "./open.ts";
 import { describePool, type PoolStatus } from "./status.ts";
 
-/** How a stopped pool is looked at. */
+/** How to inspect a stopped pool. */
 export interface InspectOptions extends PoolPlaces {
   /**
-   * Tell what there is to tell although components are missing: figures are of
-   * those that are there.
+   * Accept missing components; the figures are then those of the others.
+   * Default false: a missing component is an error.
    */
   readonly incomplete?: boolean;
 }
 
 /**
- * Looks at a stopped pool, without writing to it.
+ * Describes a stopped pool, without writing to it.
  *
- * @param paths Where its components are.
- * @param options Which pool, if the paths hold several; how to look at it.
- * @returns Its status.
+ * @param paths Paths of its components.
+ * @param options Which pool, if the paths hold several, and how to inspect it.
+ * @returns Its status, in state `stopped`.
  * @throws {VirstorError} As {@linkcode openPool}.
  */
 export async function inspectComponents(
@@ -59,7 +59,7 @@ export async function inspectComponents(
       await pool.close();
     }
   } catch (error) {
-    // A pool of format 1 cannot be opened, but its labels tell something.
+    // An incomplete pool of format 1 cannot be opened; its labels say a little.
     const isFreebsd = error instanceof VirstorError &&
       error.code === "unsupported";
     if (!incomplete || !isFreebsd) throw error;
@@ -74,7 +74,7 @@ export async function inspectComponents(
   }
 }
 
-/** What labels of format 1 tell, as of the last clean stop. */
+/** The status that labels of format 1 describe, as of the last clean stop. */
 function describeLabels({ name, found }: Assembly): PoolStatus {
   const labelled = found.filter(({ label }) => label.format === "freebsd");
   const plan = planMembers(labelled as OpenComponent<FreebsdLabel>[]);
@@ -99,7 +99,7 @@ function describeLabels({ name, found }: Assembly): PoolStatus {
       readOnly: true,
       missing,
       warnings: [
-        "Components are missing: figures are of the others, as of the last stop",
+        "Components are missing: figures are of the others, at the last stop",
       ],
       onFull: "delay",
       fullTimeout: 0,

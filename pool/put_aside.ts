@@ -1,8 +1,8 @@
 /**
- * Doing without stale components of a pool of format 2: it becomes a pool
- * without them, in one generation, as after a removal. What only they hold is
- * lost, and is told before. Their files are not written: they are left out
- * because they are no members any more.
+ * Putting stale components of a pool of format 2 aside: one generation turns it
+ * into a pool without them, as after a removal. Data that only they hold are
+ * lost; the report lists them. Their files are not written: they are left out
+ * because the pool no longer lists them as members.
  *
  * @module
  */
@@ -27,38 +27,38 @@ import { readNativePool, scanTable, tableOf } from "./format/native/mod.ts";
 import type { PoolPlaces } from "./open.ts";
 import type { StoredPool } from "./format/mod.ts";
 
-/** So many ranges of lost chunks are told. */
+/** A report lists at most this many ranges of lost chunks. */
 const RANGES_MAX = 20;
 
-/** What was done, or would be. */
+/** The result of a repair, or of a dry run. */
 export interface RepairReport {
-  /** The pool's name; "" if that is unknown. */
+  /** The pool's name; "" if unknown. */
   readonly name: string;
-  /** What was put right. */
+  /** What was repaired, or would be. */
   readonly repaired: readonly Finding[];
-  /** What cannot be put right without guessing; then nothing was written. */
+  /** What cannot be repaired without guessing; then nothing was written. */
   readonly refused: readonly Finding[];
-  /** The components of the pool, if there are fewer than before. */
+  /** Paths of the remaining components, if the pool has fewer than before. */
   readonly members?: readonly string[];
 }
 
-/** How something is repaired. */
+/** A repair with its defaults filled in. */
 export interface RepairTask extends PoolPlaces {
-  /** Only say what would be done. */
+  /** Report what would be done, and write nothing. */
   readonly dryRun: boolean;
-  /** How components are opened. */
+  /** Opens a component. */
   readonly openDevice: OpenDevice;
 }
 
 /**
- * Makes a pool do without stale components.
+ * Removes stale components from a stopped pool.
  *
- * @param paths Where its components are.
- * @param stale Where the stale ones are.
- * @param task How.
- * @returns What was done; refused if the pool is not sound without them.
- * @throws {VirstorError} `invalid` if one is not stale, `unsupported` in format
- *   1, `not-found`, `busy`, `io`.
+ * @param paths Paths of its components.
+ * @param stale Paths of the stale ones.
+ * @param task How to repair the pool.
+ * @returns What was done; `refused` if the pool is damaged without them.
+ * @throws {VirstorError} `invalid` if a component is not stale, `unsupported`
+ *   in format 1, `not-found`, `busy`, `io`.
  */
 export async function putAside(
   paths: readonly string[],
@@ -89,7 +89,7 @@ async function reduce(
   if (aside.length === assembly.found.length) {
     throw new VirstorError(
       "invalid",
-      `Cannot do without all components of pool "${name}"`,
+      `Cannot remove all components of pool "${name}": one has to stay`,
     );
   }
   const doubts = await doubtsIn(assembly);
@@ -133,21 +133,22 @@ function componentAt(
   if (one !== undefined) {
     throw new VirstorError(
       "unsupported",
-      `Cannot do without "${path}": a pool of format freebsd needs all its ` +
-        "components",
+      `Cannot accept "${path}" as stale: a pool of format freebsd needs all ` +
+        "its components",
     );
   }
   const fault = faults.find((each) => each.path === path)?.error.message;
   throw new VirstorError(
     "invalid",
-    `Cannot do without "${path}": it is no component of pool "${name}"` +
+    `Cannot accept "${path}" as stale: it is no component of pool ` +
+      `"${name}"` +
       (fault === undefined ? "" : ` (${fault})`),
   );
 }
 
 /**
- * Why each component is stale; undefined if some contradict each other, so that
- * only the user can tell which one is right.
+ * Why each component is stale; undefined if members contradict each other, so
+ * that only the user can tell which of them is right.
  */
 async function doubtsIn(
   assembly: Assembly,
@@ -170,8 +171,8 @@ async function doubtsIn(
 function notStale(name: string, path: string): VirstorError {
   return new VirstorError(
     "invalid",
-    `Cannot do without "${path}": nothing says that it is older than the rest ` +
-      `of pool "${name}"; virstor remove takes components out`,
+    `Cannot accept "${path}" as stale: nothing shows that it is older than ` +
+      `the rest of pool "${name}", use virstor remove for sound components`,
   );
 }
 
@@ -197,18 +198,18 @@ async function asideFinding(
   return {
     kind: "stale",
     severity: "damage",
-    what: `${reason}; the pool does without it, with ${left}`,
+    what: `${reason}; the pool goes on without it, with ${left}`,
     where: path,
     effect:
       (lost.length === 0
-        ? "no chunk that it holds is lost"
+        ? "no chunk on it is lost"
         : `${zeroed} as zeroes now: virtual chunks ${rangesText(lost)}`) +
-      "; so does what was written to it since then" +
+      "; later writes to it are lost, too" +
       (clean
         ? ""
         : ", and the pool was not stopped cleanly: chunks that were moved " +
-          "shortly before may show what they held then") +
-      "; the file stays as it is",
+          "shortly before may show older data") +
+      "; the file stays unchanged",
   };
 }
 
@@ -225,9 +226,9 @@ function rangesText(numbers: readonly number[]): string {
     if (last?.[1] === number - 1) last[1] = number;
     else if (last?.[1] !== number) ranges.push([number, number]);
   }
-  const told = ranges.slice(0, RANGES_MAX).map(([first, last]) =>
+  const shown = ranges.slice(0, RANGES_MAX).map(([first, last]) =>
     first === last ? `${first}` : `${first}-${last}`
   );
-  const more = ranges.length - told.length;
-  return told.join(", ") + (more > 0 ? ` and ${more} more ranges` : "");
+  const more = ranges.length - shown.length;
+  return shown.join(", ") + (more > 0 ? ` and ${more} more ranges` : "");
 }

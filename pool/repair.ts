@@ -1,6 +1,6 @@
 /**
- * Repairing a stopped pool: everything that can be put right without guessing,
- * and nothing else. It needs no free space in the pool.
+ * Repairing a stopped pool: everything that can be repaired without guessing,
+ * and nothing else. A repair needs no free space in the pool.
  *
  * @module
  */
@@ -21,26 +21,28 @@ import {
 } from "./put_aside.ts";
 import { rebuildSuperblocks } from "./format/native/mod.ts";
 
-/** How a pool is repaired. */
+/** How to repair a pool. */
 export interface RepairOptions extends PoolPlaces {
-  /** Only say what would be done. */
+  /** Report what would be repaired, and write nothing; default false. */
   readonly dryRun?: boolean;
   /**
-   * Stale components that the pool is to do without. What only they hold is
-   * lost. The files are not written.
+   * Paths of stale components to remove from the pool. Data that only they hold
+   * are lost. Their files are not written.
    */
   readonly acceptStale?: readonly string[];
 }
 
 /**
- * Repairs a stopped pool. As long as there is damage that it cannot put right,
- * it writes nothing, apart from superblocks that are lost.
+ * Repairs a stopped pool.
  *
- * @param paths Where its components are.
- * @param options How.
- * @returns What was done.
+ * *Ensures*: while there is damage that cannot be repaired, nothing is written
+ * except lost superblocks.
+ *
+ * @param paths Paths of its components.
+ * @param options How to repair it.
+ * @returns What was repaired, and what could not be.
  * @throws {VirstorError} `busy`, `invalid`, `io`; with `acceptStale` also
- *   `unsupported`, and `invalid` if one of them is not stale.
+ *   `unsupported`, and `invalid` if one of these components is not stale.
  */
 export async function repairComponents(
   paths: readonly string[],
@@ -52,7 +54,7 @@ export async function repairComponents(
   if (acceptStale.length > 0) return await putAside(paths, acceptStale, task);
   const rebuilt = await rebuild(paths, task);
   if (dryRun && rebuilt.findings.length > 0) {
-    // What else there is shows only once these are written.
+    // Further findings show only once these superblocks are written.
     return { name: rebuilt.name, repaired: rebuilt.findings, refused: [] };
   }
   const checked = await checkComponents(paths, task);
@@ -68,7 +70,7 @@ export async function repairComponents(
 }
 
 function readOnlyFinding(what: string): Finding {
-  const effect = "what can be put right stays as it is";
+  const effect = "the findings that could be repaired remain";
   return { kind: "unreadable", severity: "damage", what, where: "", effect };
 }
 
@@ -86,7 +88,7 @@ async function rebuild(
       assemble(paths, { ...task, readOnly: true, isTolerant: true })
     );
   } catch (error) {
-    // A check says in better words why nothing can be made of it.
+    // The check that follows explains better why the pool is unusable.
     if (error instanceof VirstorError && error.code !== "busy") {
       return { name: task.name ?? "", findings: [] };
     }
@@ -96,7 +98,7 @@ async function rebuild(
     const findings = await rebuildSuperblocks(assembly, task);
     return { name: assembly.name, findings };
   } catch (error) {
-    // The other members contradict each other: a check says so, too.
+    // The members contradict each other; the check that follows reports it.
     if (error instanceof VirstorError && error.code === "corrupt") {
       return { name: assembly.name, findings: [] };
     }
@@ -107,8 +109,8 @@ async function rebuild(
 }
 
 /**
- * Does what an open for writing does, and wipes labels that are stale; gives
- * the reason why nothing may be written, or "".
+ * Recovers the pool as an open for writing does, and wipes stale labels.
+ * Returns why the pool must not be written, or "".
  */
 async function putRight(
   paths: readonly string[],
@@ -129,7 +131,7 @@ async function putRight(
     }
     await stored.recover(() => {});
     await stored.format.stop();
-    // In format 1 a label alone does not tell that nothing is on it.
+    // A label of format 1 alone does not prove that its component is empty.
     if (stored.format.name === "freebsd") return "";
     const members = new Set(stored.format.members.map(({ device }) => device));
     for (const { device } of assembly.found) {

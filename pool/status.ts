@@ -1,5 +1,5 @@
 /**
- * What a pool tells of itself.
+ * The status of a pool.
  *
  * @module
  */
@@ -17,78 +17,78 @@ import type { DelayedWrites } from "./io/mod.ts";
 import type { EvacuationStatus } from "./change/mod.ts";
 import type { FormatName, PoolFormat } from "./format/mod.ts";
 
-/** One component. */
+/** The status of a component. */
 export interface ComponentStatus {
-  /** Its place among the components, from 0. */
+  /** The component's index, from 0. */
   readonly index: number;
-  /** Where it is. */
+  /** The component's path. */
   readonly path: string;
-  /** Bytes. */
+  /** Bytes that the pool uses of it. */
   readonly size: number;
-  /** Chunks on it: reserved, used and free together. */
+  /** Chunks on it, of all kinds. */
   readonly chunks: number;
-  /** Chunks that hold the map. */
+  /** Chunks that hold the map (format 1). */
   readonly reserved: number;
-  /** Chunks that hold data. */
+  /** Chunks that are mapped. */
   readonly used: number;
   /** Chunks that can be allocated. */
   readonly free: number;
-  /** Chunks that were given back and are not free yet. */
+  /** Chunks that were unmapped and are not free yet. */
   readonly freeing: number;
-  /** Whether it is on its way out: nothing new is put there. */
+  /** Whether it is being evacuated; then no chunk of it is allocated. */
   readonly evacuating: boolean;
-  /** Used, in percent of all but the reserved. */
+  /** Mapped chunks, in percent of all but the reserved ones. */
   readonly usedPercent: number;
   /**
-   * Bytes that the file system it is on has left; null where that is not
-   * known, as of a block device.
+   * Free bytes of its file system; null if unknown, for instance on a block
+   * device.
    */
   readonly hostFree: number | null;
   /**
-   * Since when that file system refuses writes for want of space, ISO 8601;
+   * Since when its file system refuses writes because it is full, ISO 8601;
    * null if it does not.
    */
   readonly refusedSince: string | null;
 }
 
-/** Writes that wait for space. */
+/** The delayed writes of a pool. */
 export interface DelayedStatus {
-  /** How many wait. */
+  /** How many writes wait for space. */
   readonly count: number;
-  /** Bytes they hold. */
+  /** Bytes that they hold. */
   readonly bytes: number;
-  /** Bytes they may hold before their clients are slowed. */
+  /** Bytes above which the pool applies backpressure to clients. */
   readonly maxBytes: number;
-  /** How long the first has waited, seconds. */
+  /** How long the oldest has waited, seconds. */
   readonly oldestSeconds: number;
-  /** How many have waited since the pool was opened. */
+  /** How many writes have waited since the pool was opened. */
   readonly total: number;
-  /** How many that waited did so for too long. */
+  /** How many of them timed out. */
   readonly timedOut: number;
-  /** How many that waited, for whatever chunk, nobody wanted any more. */
+  /** How many waiting writes were cancelled because their client left. */
   readonly cancelled: number;
 }
 
-/** A pool. */
+/** The status of a pool. */
 export interface PoolStatus {
-  /** Its name. */
+  /** The pool's name. */
   readonly name: string;
-  /** What tells it from others of its name: a UUID, or a number. */
+  /** The id that distinguishes pools of the same name: a UUID, or a number. */
   readonly id: string;
-  /** Its format. */
+  /** The pool's on-disk format. */
   readonly format: FormatName;
-  /** Whether it takes writes; `stopped` if nothing has it open. */
+  /** The state; `stopped` if no process has the pool open. */
   readonly state: "open" | "failed" | "closed" | "stopped";
-  /** Why it takes none any more; "" if it does. */
+  /** Why the pool takes no more writes; "" if it has not failed. */
   readonly reason: string;
   /**
-   * Whether it was opened for reading only; of a stopped pool whether it can
-   * only be.
+   * Whether the pool is open read-only; for a stopped pool, whether it can only
+   * be opened read-only.
    */
   readonly readOnly: boolean;
-  /** Members that are not there: what may be on them cannot be read. */
+  /** Members that were not found: data on them cannot be read. */
   readonly missing: readonly MissingMember[];
-  /** Components that are being evacuated; null if none is. */
+  /** The evacuation of components; null if none is being evacuated. */
   readonly evacuation: EvacuationStatus | null;
   /** Bytes of the virtual disk. */
   readonly virtualSize: number;
@@ -96,77 +96,77 @@ export interface PoolStatus {
   readonly chunkSize: number;
   /** Chunks of the virtual disk. */
   readonly virtualChunks: number;
-  /** Chunks of the virtual disk that have a place. */
+  /** Chunks of the virtual disk that are mapped. */
   readonly mappedChunks: number;
-  /** Chunks on the components: reserved, used and free together. */
+  /** Chunks on the components, of all kinds. */
   readonly physicalChunks: number;
-  /** Chunks that hold the map. */
+  /** Chunks that hold the map (format 1). */
   readonly reservedChunks: number;
-  /** Chunks that hold data. */
+  /** Chunks on the components that are mapped. */
   readonly usedChunks: number;
   /** Chunks that can be allocated. */
   readonly freeChunks: number;
-  /** Chunks that were given back and are not free yet. */
+  /** Chunks that were unmapped and are not free yet. */
   readonly freeingChunks: number;
-  /** Used, in percent of all but the reserved. */
+  /** Mapped chunks, in percent of all but the reserved ones. */
   readonly usedPercent: number;
-  /** All but the reserved chunks, in percent of the virtual disk. */
+  /** All but the reserved chunks, in percent of the virtual chunks. */
   readonly backingPercent: number;
-  /** What a write does when there is no chunk for it. */
+  /** What a write does that needs a new chunk when none is free. */
   readonly onFull: FullPolicy;
-  /** How long it waits, seconds; 0 for ever. */
+  /** How long such a write waits at most, seconds; 0 for no limit. */
   readonly fullTimeout: number;
-  /** Writes that wait. */
+  /** The writes that wait for space. */
   readonly delayed: DelayedStatus;
-  /** What was done. */
+  /** Counters since the pool was opened. */
   readonly counters: Readonly<PoolCounters>;
   /** The components, in order. */
   readonly components: readonly ComponentStatus[];
-  /** What is to be warned of, a sentence each. */
+  /** Warnings, one sentence each. */
   readonly warnings: readonly string[];
 }
 
 /**
- * A share in percent, with one decimal.
+ * Computes a percentage, rounded to one decimal.
  *
- * @param part The share.
+ * @param part The part.
  * @param whole The whole.
- * @returns 0 to 100 if the share is one; 0 of nothing.
+ * @returns The part in percent of the whole; 0 if the whole is 0.
  */
 export function percent(part: number, whole: number): number {
   return whole === 0 ? 0 : Math.round(part / whole * 1000) / 10;
 }
 
-/** What a status is made from. */
+/** The sources of a status. */
 export interface StatusSource {
-  /** What does not change. */
+  /** The pool's settings. */
   readonly settings: PoolSettings;
-  /** The components. */
+  /** The format's name, and the components. */
   readonly format: Pick<PoolFormat, "name" | "members">;
   /** Bytes of the virtual disk. */
   readonly virtualSize: number;
-  /** Components that are being evacuated. */
+  /** The evacuation; undefined if no component is being evacuated. */
   readonly evacuation: EvacuationStatus | undefined;
-  /** Chunks that are mapped. */
+  /** Chunks of the virtual disk that are mapped. */
   readonly mapped: number;
-  /** Writes that wait. */
+  /** The writes that wait for space. */
   readonly delayed: Pick<
     DelayedWrites,
     "size" | "bytes" | "oldestMs" | "total" | "timedOut" | "cancelled"
   >;
-  /** What was done. */
+  /** Counters since the pool was opened. */
   readonly counters: PoolCounters;
-  /** Whether it takes writes. */
+  /** The pool's state. */
   readonly state: PoolStatus["state"];
-  /** Why not. */
+  /** Why the pool takes no more writes; "" if it has not failed. */
   readonly reason: string;
 }
 
 /**
- * Makes a status.
+ * Describes a pool.
  *
- * @param source What it is made from.
- * @returns A snapshot.
+ * @param source The sources of the status.
+ * @returns A snapshot of the status.
  */
 export function describePool(source: StatusSource): PoolStatus {
   const { settings, format, delayed, reason } = source;

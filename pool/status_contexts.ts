@@ -1,7 +1,7 @@
 /**
- * What a client can ask of a pool, range by range: metadata contexts, for
- * whoever serves it. They have the shape of the NBD layer's contexts, of which
- * this layer knows nothing.
+ * Metadata contexts of a pool: what clients can ask about ranges of the disk.
+ * They have the shape of the NBD layer's contexts, although this layer does not
+ * know the NBD layer.
  *
  * @module
  */
@@ -11,18 +11,18 @@ import type { DelayedWrites } from "./io/mod.ts";
 import { type ForwardMap, passedMarks, type PoolSettings } from "./core/mod.ts";
 import type { PoolFormat } from "./format/mod.ts";
 
-/** Flag of `virstor:chunk`: the chunk has a place. */
+/** Flag of `virstor:chunk`: the chunk is mapped. */
 export const CHUNK_MAPPED = 1;
-/** Flag of `virstor:chunk`: a write waits for a place for it. */
+/** Flag of `virstor:chunk`: a write to the chunk waits for space. */
 export const CHUNK_DELAYED = 2;
 /**
- * Flag of `virstor:chunk`: if it has a place, that is on a component that is
- * missing.
+ * Flag of `virstor:chunk`: unknown whether the chunk is mapped, since it may be
+ * on a missing component.
  */
 export const CHUNK_UNKNOWN = 4;
 /**
- * Flags of `virstor:chunk` from this bit on: of a mapped chunk, the number of
- * its component, as `status` numbers them; 16 bits.
+ * From this bit on, `virstor:chunk` holds the index of a mapped chunk's
+ * component, as `status` shows it; 16 bits.
  */
 export const CHUNK_COMPONENT_SHIFT = 16;
 
@@ -35,56 +35,56 @@ export const PRESSURE_DELAYED = 4;
 /** Flag of `virstor:pressure`: the pool takes no writes. */
 export const PRESSURE_STOPPED = 8;
 /**
- * Flags of `virstor:pressure` from this bit on: the free chunks, in
- * hundredths of a percent of those that can be used, rounded up; 16 bits.
+ * From this bit on, `virstor:pressure` holds the free chunks, in hundredths of
+ * a percent of all usable chunks, rounded up; 16 bits.
  */
 export const PRESSURE_FREE_SHIFT = 16;
 
-/** Chunks that are looked up between two looks at the clock. */
+/** Chunks that are examined between two looks at the clock. */
 const CHUNKS_A_LOOK = 4096;
 
-/** A run of bytes with one status. */
+/** A run of bytes with the same status. */
 export interface StatusRun {
-  /** Bytes, above 0. */
+  /** Length in bytes, above 0. */
   readonly length: number;
-  /** The status, 32 bits. */
+  /** The flags, 32 bits. */
   readonly flags: number;
 }
 
-/** One thing that can be asked of every byte of the virtual disk. */
+/** A metadata context: a status of every byte of the virtual disk. */
 export interface StatusContext {
-  /** `namespace:leaf`. */
+  /** The name, as `namespace:leaf`. */
   readonly name: string;
   /**
-   * What there is to tell of a range.
+   * Describes a range of the disk.
    *
-   * @param offset The first byte.
-   * @param length How many, above 0.
-   * @param limit Runs that are wanted at most; there may be one more.
-   * @returns The runs, in order and without gaps; together they are `length`
-   *   long, or less where looking further would take more than a slice.
+   * @param offset The offset of the first byte.
+   * @param length The length in bytes, above 0.
+   * @param limit How many runs the caller wants; there may be one more.
+   * @returns The runs, in order and without gaps. Together they cover `length`
+   *   bytes, or less if more would take longer than a slice.
    */
   status(offset: number, length: number, limit: number): StatusRun[];
 }
 
-/** What contexts are made from. */
+/** The sources of the contexts. */
 export interface ContextSource {
-  /** What does not change. */
+  /** The pool's settings. */
   readonly settings: PoolSettings;
-  /** The components. */
+  /** The pool's format, with the components. */
   readonly format: PoolFormat;
-  /** Where each virtual chunk is. */
+  /** The place of each mapped virtual chunk. */
   readonly map: ForwardMap;
-  /** Writes that wait. */
+  /** The writes that wait for space. */
   readonly delayed: DelayedWrites;
-  /** Whether writes are taken. */
+  /** Returns whether the pool takes writes. */
   readonly isWritable: () => boolean;
 }
 
 /**
- * The contexts of a pool: `virstor:chunk` and `virstor:pressure`.
+ * Makes the contexts of a pool: `virstor:chunk` and `virstor:pressure`.
  *
- * @param source What they tell of.
+ * @param source Their sources.
  * @returns The contexts.
  */
 export function statusContexts(source: ContextSource): StatusContext[] {
@@ -116,12 +116,12 @@ function chunkRuns(
   const runs: { length: number; flags: number }[] = [];
   const slice = new Slice(CHUNKS_A_LOOK);
   slice.begin();
-  let told = 0;
+  let passed = 0;
   let at = offset;
   for (let v = first; v < end && runs.length <= limit;) {
     const component = map.component(v);
-    while ((waiting[told]?.[1] ?? Infinity) <= v) told++;
-    const [from, to] = waiting[told] ?? [end, end];
+    while ((waiting[passed]?.[1] ?? Infinity) <= v) passed++;
+    const [from, to] = waiting[passed] ?? [end, end];
     let flags = unmapped;
     let next = v + 1;
     if (component !== undefined) {

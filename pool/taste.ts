@@ -1,6 +1,5 @@
 /**
- * Looking for pools: which files carry a label, and what it says. Reads only,
- * takes no lock.
+ * Tasting: finds pools by the labels on files. Reads only, and takes no lock.
  *
  * @module
  */
@@ -17,45 +16,45 @@ import {
 } from "./member/mod.ts";
 import type { FormatName } from "./format/mod.ts";
 
-/** Of a directory with more files none is searched for labels thoroughly. */
+/** In a directory with more files, the search for moved labels is brief. */
 const THOROUGH_MAX = 16;
-/** How often a label that makes no sense is read. */
+/** How often a corrupt label is read before it counts as corrupt. */
 const LABEL_TRIES = 3;
 
 /** A file that carries a label. */
 export interface TastedComponent {
-  /** Where it is. */
+  /** The path of the file. */
   readonly path: string;
-  /** What it says. */
+  /** Its label. */
   readonly label: ComponentLabel;
 }
 
-/** A pool of which labels were found. */
+/** A pool of which at least one label was found. */
 export interface TastedPool {
-  /** Its name. */
+  /** The pool's name. */
   readonly name: string;
-  /** What tells it from others of its name: a UUID, or a number. */
+  /** The id that distinguishes pools of the same name: a UUID, or a number. */
   readonly id: string;
-  /** Its format. */
+  /** The pool's on-disk format. */
   readonly format: FormatName;
   /** The components that were found, by index. */
   readonly components: readonly TastedComponent[];
-  /** How many components it has, as far as the labels that were found say. */
+  /** How many components the pool has, according to these labels. */
   readonly count: number;
-  /** The indexes of those that were not found. */
+  /** The indexes of the components that were not found. */
   readonly missing: readonly number[];
 }
 
-/** What was found. */
+/** The result of a search for pools. */
 export interface TasteReport {
-  /** The pools, by name. */
+  /** The pools, sorted by name. */
   readonly pools: readonly TastedPool[];
   /**
-   * Files with no label, or with one that makes no sense, or of a component
-   * that has left its pool, and why.
+   * Files without a label, with a damaged label, or of a component that has
+   * left its pool.
    */
   readonly rejected: readonly {
-    /** Where it is. */
+    /** The path of the file. */
     readonly path: string;
     /** Why it is no component. */
     readonly reason: string;
@@ -63,12 +62,13 @@ export interface TasteReport {
 }
 
 /**
- * Looks for pools.
+ * Searches for pools.
  *
- * @param paths Files, block devices, or directories, whose files are looked
- *   at (not those of directories in them).
- * @returns What was found.
- * @throws {VirstorError} `not-found` if a path is not there.
+ * @param paths Files, block devices, or directories. Of a directory, its files
+ *   are examined, but not those of its subdirectories.
+ * @returns The pools, and the files that are no components.
+ * @throws {VirstorError} `not-found` if a path does not exist, `io` if a
+ *   directory cannot be read.
  */
 export async function taste(paths: readonly string[]): Promise<TasteReport> {
   const found: TastedComponent[] = [];
@@ -84,10 +84,10 @@ export async function taste(paths: readonly string[]): Promise<TasteReport> {
 }
 
 /**
- * Reads the label of one file.
+ * Reads the label of a file.
  *
  * @param path A file or a block device.
- * @returns What its label says.
+ * @returns The label.
  * @throws {VirstorError} `not-found`, `corrupt`, `unsupported`, `io`.
  */
 export function readLabel(path: string): ComponentLabel {
@@ -97,7 +97,7 @@ export function readLabel(path: string): ComponentLabel {
 function tasteFile(path: string, effort: Effort): ComponentLabel {
   const device = new FileDevice(path, { readOnly: true });
   try {
-    // There is no lock: another process may be writing the label just now.
+    // Without a lock, the label may be torn by a concurrent write: retry.
     for (let tries = 1;; tries++) {
       try {
         return readComponentLabel(device, effort);
@@ -112,7 +112,7 @@ function tasteFile(path: string, effort: Effort): ComponentLabel {
   }
 }
 
-/** The files, by name; each of many in a directory gets a brief look only. */
+/** Lists the files, sorted by path, with the effort of the search in each. */
 async function filesOf(
   paths: readonly string[],
   rejected: { path: string; reason: string }[],
@@ -142,7 +142,7 @@ async function entriesOf(path: string): Promise<Deno.DirEntry[]> {
   } catch (error) {
     throw new VirstorError(
       "io",
-      `Cannot look into "${path}": ${messageOf(error)}`,
+      `Cannot read directory "${path}": ${messageOf(error)}`,
       { cause: error },
     );
   }
@@ -155,7 +155,7 @@ async function isDirectory(path: string): Promise<boolean> {
     if (!(error instanceof Deno.errors.NotFound)) return false;
     throw new VirstorError(
       "not-found",
-      `Cannot look at "${path}": there is no such file`,
+      `Cannot examine "${path}": there is no such file`,
       { cause: error },
     );
   }

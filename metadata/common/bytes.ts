@@ -1,6 +1,6 @@
 /**
- * What the structures on disk have in common: little-endian numbers beyond 32
- * bits, checksums, stretches of zeroes.
+ * Helpers for the structures on disk: 64-bit little-endian numbers, checksums,
+ * ranges of zeroes.
  *
  * @module
  */
@@ -8,24 +8,24 @@
 import { crc32 } from "node:zlib";
 import { assert } from "../../errors.ts";
 
-/** What a checksum field counts as while its checksum is made. */
+/** Stands in for a checksum field while its checksum is computed. */
 const ZEROES = new Uint8Array(4);
 
 /**
- * The same bytes, to be read as numbers.
+ * Makes a view of bytes, to read numbers from them.
  *
  * @param bytes Any part of a buffer.
- * @returns A view of just these bytes.
+ * @returns A view of exactly these bytes.
  */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /**
- * Writes a u64.
+ * Writes a u64, little-endian.
  *
- * @param view Where to.
- * @param offset Bytes from its start.
+ * @param view The view to write to.
+ * @param offset Where to write in it, bytes.
  * @param value An integer, 0 to 2^53.
  */
 export function setUint64(view: DataView, offset: number, value: number): void {
@@ -34,12 +34,11 @@ export function setUint64(view: DataView, offset: number, value: number): void {
 }
 
 /**
- * Reads a u64.
+ * Reads a u64, little-endian.
  *
- * @param view Where from.
- * @param offset Bytes from its start.
- * @returns The number, exact up to 2^53; Infinity for anything above, which no
- *   field may hold.
+ * @param view The view to read from.
+ * @param offset Where to read in it, bytes.
+ * @returns The number, exact up to 2^53; Infinity above, which no field allows.
  */
 export function getUint64(view: DataView, offset: number): number {
   const high = view.getUint32(offset + 4, true);
@@ -49,10 +48,10 @@ export function getUint64(view: DataView, offset: number): number {
 }
 
 /**
- * The CRC-32 of bytes that hold it themselves.
+ * Computes the CRC-32 of bytes that contain the checksum itself.
  *
- * @param bytes All that it covers.
- * @param field Where its own 4 bytes start; they count as zeroes.
+ * @param bytes All bytes that the checksum covers.
+ * @param field Where the 4 bytes of the checksum start; they count as zeroes.
  * @returns The checksum, u32.
  */
 export function checksumOf(bytes: Uint8Array, field: number): number {
@@ -62,12 +61,12 @@ export function checksumOf(bytes: Uint8Array, field: number): number {
 }
 
 /**
- * Whether a stretch holds nothing but zeroes.
+ * Whether a range holds only zeroes.
  *
- * @param bytes Where.
- * @param start Its first byte.
- * @param end The byte after its last.
- * @returns Whether it does.
+ * @param bytes The bytes that contain the range.
+ * @param start The start of the range.
+ * @param end The end of the range, exclusive.
+ * @returns Whether all bytes of the range are zero.
  */
 export function areZeroes(
   bytes: Uint8Array,

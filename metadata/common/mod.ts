@@ -1,6 +1,6 @@
 /**
- * What both formats are made of: bytes, UUIDs, and the signatures of other
- * formats.
+ * What both formats share: numbers in bytes, UUIDs, and the signatures of
+ * foreign data.
  *
  * @module
  */

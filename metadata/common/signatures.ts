@@ -1,8 +1,8 @@
 /**
- * What a file or a device holds that is not virstor's, told by signatures: the
- * common ones of those that `wipefs` knows, and those of image files. A
- * signature is what stands at a fixed place from the start or from the end.
- * Tabled in docs/operations.md; libblkid, where it is, knows many more.
+ * Signatures of foreign data: of file systems, partition tables, volumes and
+ * image files. The list has the common ones that `wipefs` knows, and those of
+ * image files; docs/operations.md tables it. A signature lies at a fixed offset
+ * from the start or the end. Where libblkid is available, it knows many more.
  *
  * @module
  */
@@ -11,32 +11,32 @@ import { assert } from "../../errors.ts";
 import { decodeUuid } from "./uuid.ts";
 import { viewOf } from "./bytes.ts";
 
-/** Bytes that are looked at from the start. */
+/** Bytes at the start of a file that are searched. */
 export const SIGNATURE_HEAD_SIZE = 512 * 1024;
-/** Bytes that are looked at before the end. */
+/** Bytes at the end of a file that are searched. */
 export const SIGNATURE_TAIL_SIZE: number = 768 * 1024;
 
-/** Something that was found. */
+/** A signature that was found. */
 export interface Signature {
-  /** In words, with an article: `an ext4 file system`. */
+  /** What it is, with an article, for instance `an ext4 file system`. */
   readonly what: string;
-  /** Its name, or "". */
+  /** The label of the file system or volume, or "". */
   readonly label: string;
-  /** Its UUID, or "". */
+  /** The UUID of the file system or volume, or "". */
   readonly uuid: string;
 }
 
-/** The two ends of a file. */
+/** The start and the end of a file. */
 export interface FileEnds {
   /** Bytes of the file. */
   readonly size: number;
-  /** The first {@linkcode SIGNATURE_HEAD_SIZE} bytes, or all there are. */
+  /** The first {@linkcode SIGNATURE_HEAD_SIZE} bytes, or the whole file. */
   readonly head: Uint8Array;
-  /** The last {@linkcode SIGNATURE_TAIL_SIZE} bytes, or all there are. */
+  /** The last {@linkcode SIGNATURE_TAIL_SIZE} bytes, or the whole file. */
   readonly tail: Uint8Array;
 }
 
-/** Reads of the two ends; beyond them there are zeroes. */
+/** Reads from the two ends of a file; everything between reads as zeroes. */
 class Ends {
   readonly size: number;
   readonly #head: Uint8Array;
@@ -49,7 +49,7 @@ class Ends {
     this.#tail = tail;
   }
 
-  /** Bytes, all of them inside the file and an end of it, or zeroes. */
+  /** Bytes that lie wholly in one of the ends; else zeroes. */
   at(offset: number, length: number): Uint8Array {
     const tailStart = this.size - this.#tail.length;
     if (offset >= 0 && offset + length <= this.#head.length) {
@@ -62,7 +62,7 @@ class Ends {
     return new Uint8Array(length);
   }
 
-  /** Bytes as a text of one character each. */
+  /** Bytes as a text with one character for each. */
   text(offset: number, length: number): string {
     return String.fromCharCode(...this.at(offset, length));
   }
@@ -75,7 +75,7 @@ class Ends {
     return viewOf(this.at(offset, 4)).getUint32(0, true);
   }
 
-  /** UTF-8 up to the first zero byte, without spaces around it. */
+  /** UTF-8 up to the first zero byte, trimmed. */
   label(offset: number, length: number): string {
     const bytes = this.at(offset, length);
     const end = bytes.indexOf(0);
@@ -89,18 +89,18 @@ class Ends {
   }
 }
 
-/** Magic text at a fixed place: from the start, or below 0 from the end. */
+/** A magic text at fixed offsets, which count from the end if below 0. */
 interface Fixed {
   readonly what: string;
   readonly magic: string;
   readonly at: readonly number[];
-  /** Where its name is, and how long it may be. */
+  /** The offset and the size of the label field, bytes. */
   readonly label?: readonly [offset: number, length: number];
-  /** Where its UUID is. */
+  /** The offset of the UUID, bytes. */
   readonly uuid?: number;
 }
 
-/** Where ZFS has its labels and bcache its superblock, bytes. */
+/** The size of a ZFS label and the offset of bcache's magic, bytes. */
 const [ZFS_LABEL_SIZE, BCACHE_MAGIC_AT] = [256 * 1024, 4096 + 24];
 const SWAP_AT = [4096, 8192, 16_384, 32_768, 65_536].map((page) => page - 10);
 const LUKS2_COPIES_AT = [0x4000, 0x8000, 0x10000, 0x20000, 0x40000];
@@ -206,10 +206,10 @@ const FIXED: readonly Fixed[] = [
 ];
 
 /**
- * Finds out what a file holds.
+ * Finds the signatures in a file.
  *
- * @param ends Its two ends.
- * @returns What was found, each kind once.
+ * @param ends The start and the end of the file.
+ * @returns The signatures, each kind once.
  */
 export function findSignatures(ends: FileEnds): Signature[] {
   const read = new Ends(ends);
@@ -245,12 +245,12 @@ function fixedFinding(read: Ends, one: Fixed): Signature | undefined {
   );
 }
 
-/** The end of the last whole sector. */
+/** The end of the last whole sector of 512 bytes. */
 function sectorsEnd({ size }: Ends): number {
   return Math.floor(size / 512) * 512;
 }
 
-/** Two bytes tell little, so what else a superblock holds must make sense. */
+/** Two bytes of magic prove little, so other fields must be plausible, too. */
 function extFinding(read: Ends): Signature | undefined {
   const start = 1024;
   const makesSense = read.u16(start + 56) === 0xef53 &&
@@ -259,7 +259,7 @@ function extFinding(read: Ends): Signature | undefined {
   if (!makesSense) return undefined;
   const [compat, incompat] = [read.u32(start + 92), read.u32(start + 96)];
   const isJournal = (incompat & 0x8) !== 0;
-  // Extents, 64 bits, and flexible block groups are what ext3 does not have.
+  // Of the incompatible features, ext3 lacks extents, 64 bits and flex_bg.
   const isExt4 = (incompat & 0x2c0) !== 0;
   const name = isExt4 ? "ext4" : (compat & 0x4) !== 0 ? "ext3" : "ext2";
   return signature(
@@ -269,7 +269,7 @@ function extFinding(read: Ends): Signature | undefined {
   );
 }
 
-/** LVM's label is in one of the first four sectors. */
+/** LVM's label lies in one of the first four sectors. */
 function lvmFinding(read: Ends): Signature | undefined {
   const isThere = [0, 512, 1024, 1536].some((at) =>
     read.text(at, 8) === "LABELONE" && read.text(at + 24, 8) === "LVM2 001"
@@ -277,7 +277,7 @@ function lvmFinding(read: Ends): Signature | undefined {
   return isThere ? signature("an LVM2 physical volume") : undefined;
 }
 
-/** Linux software RAID: at the start, at 4 KiB, or near the end. */
+/** Linux software RAID: its superblock lies at 0, at 4 KiB or near the end. */
 function raidFinding(read: Ends): Signature | undefined {
   const sectors = Math.floor(read.size / 512);
   const nearEnd = ((sectors - 16) - (sectors - 16) % 8) * 512;
@@ -295,7 +295,7 @@ function raidFinding(read: Ends): Signature | undefined {
   );
 }
 
-/** ZFS: four labels, each with a ring of uberblocks in its second half. */
+/** ZFS has four labels, each with a ring of uberblocks in its second half. */
 function zfsFinding(read: Ends): Signature | undefined {
   const end = Math.floor(read.size / ZFS_LABEL_SIZE) * ZFS_LABEL_SIZE;
   for (
@@ -316,7 +316,7 @@ function zfsFinding(read: Ends): Signature | undefined {
   return undefined;
 }
 
-/** FreeBSD's GEOM classes keep what they know in the last sector. */
+/** FreeBSD's GEOM classes store their metadata in the last sector. */
 function geomFinding(read: Ends): Signature | undefined {
   const sectorSizes = [512, 4096];
   for (const size of sectorSizes) {
@@ -327,7 +327,7 @@ function geomFinding(read: Ends): Signature | undefined {
   return undefined;
 }
 
-/** Boot sectors of file systems end in the same two bytes. */
+/** Boot sectors of file systems end like an MBR, so entries are checked too. */
 function mbrFinding(read: Ends): Signature | undefined {
   if (read.u16(510) !== 0xaa55) return undefined;
   const entries = [446, 462, 478, 494].map((at) => ({

@@ -1,6 +1,6 @@
 /**
- * UUIDs (RFC 9562): 16 bytes on disk in the order in which they are written,
- * `8-4-4-4-12` lower-case digits in memory, where they are compared and shown.
+ * UUIDs (RFC 9562). On disk, 16 bytes in the order of their digits; in memory,
+ * `8-4-4-4-12` lower-case digits, ready to compare and to show.
  *
  * @module
  */
@@ -9,25 +9,25 @@ import { assert } from "../../errors.ts";
 
 /** Bytes of a UUID. */
 export const UUID_SIZE = 16;
-/** The UUID that nothing has: all zeroes. */
+/** The nil UUID, all zeroes, which identifies nothing. */
 export const NIL_UUID = "00000000-0000-0000-0000-000000000000";
 
 /**
- * Whether a text is a UUID as this module writes it, upper case not included.
+ * Whether a text is a UUID in lower case, with hyphens.
  *
  * @param text Any text.
- * @returns Whether it is.
+ * @returns Whether it is one.
  */
 export function isUuid(text: string): boolean {
   return /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/.test(text);
 }
 
 /**
- * Writes a UUID.
+ * Writes a UUID into a buffer.
  *
- * @param uuid For which {@linkcode isUuid} holds.
- * @param target Where to.
- * @param offset Bytes from its start.
+ * @param uuid A UUID for which {@linkcode isUuid} holds.
+ * @param target The buffer.
+ * @param offset Where to write in it, bytes.
  */
 export function encodeUuid(
   uuid: string,
@@ -41,11 +41,11 @@ export function encodeUuid(
 }
 
 /**
- * Reads a UUID.
+ * Reads a UUID from a buffer.
  *
- * @param source Where from.
- * @param offset Bytes from its start.
- * @returns The UUID; {@linkcode NIL_UUID} if there are zeroes.
+ * @param source The buffer.
+ * @param offset Where to read in it, bytes.
+ * @returns The UUID; {@linkcode NIL_UUID} for zeroes.
  */
 export function decodeUuid(source: Uint8Array, offset: number): string {
   const hex = source.subarray(offset, offset + UUID_SIZE).toHex();

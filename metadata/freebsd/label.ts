@@ -1,11 +1,10 @@
 /**
- * The label of format 1: the last sector of every component, byte for byte as
- * FreeBSD's gvirstor keeps it (`g_virstor_md.h`). Offsets are tabled in
- * docs/format.md and checked against {@linkcode FREEBSD_LABEL_OFFSET}.
+ * The label of format 1, in the last sector of every component: byte for byte
+ * that of FreeBSD's gvirstor (`g_virstor_md.h`). docs/format.md tables the
+ * offsets; a test compares them with {@linkcode FREEBSD_LABEL_OFFSET}.
  *
- * Little-endian. The 92 bytes are all there is; what follows them in the
- * sector is written as zeroes and not looked at, because FreeBSD leaves old
- * memory there.
+ * The label is little-endian and has 92 bytes. Encoding zeroes the rest of the
+ * sector. Decoding ignores it, because FreeBSD leaves old memory there.
  *
  * @module
  */
@@ -14,20 +13,20 @@ import { assert, counted, inBytes, VirstorError } from "../../errors.ts";
 import { getUint64, setUint64, viewOf } from "../common/mod.ts";
 import { FREEBSD_MAP_GRAIN } from "./map.ts";
 
-/** `GEOM::VIRSTOR`, the name of the GEOM class. */
+/** The magic: the name of the GEOM class. */
 const MAGIC = "GEOM::VIRSTOR";
 const VERSION = 1;
 
-/** Bytes of a sector of a file, and of the sector that holds a label. */
+/** Bytes of a sector of a file; also the bytes that a label's sector uses. */
 export const SECTOR_SIZE = 512;
 /**
- * Bytes of a sector of the disks that FreeBSD puts labels on: the label is at
- * the start of the last sector.
+ * Bytes of a sector of the disks that FreeBSD labels. The label is at the start
+ * of the last sector.
  */
 export const FREEBSD_SECTOR_SIZES: readonly number[] = [SECTOR_SIZE, 4096];
 /** Bytes of a label. */
 export const FREEBSD_LABEL_SIZE = 92;
-/** Where each field of a label starts, bytes from the start of its sector. */
+/** The offset of each field of a label, bytes from the start of its sector. */
 export const FREEBSD_LABEL_OFFSET: Readonly<
   Record<
     | "magic"
@@ -62,61 +61,61 @@ export const FREEBSD_LABEL_OFFSET: Readonly<
   chunkReserved: 88,
   flags: 90,
 };
-/** Bytes of a name field; one less fits, a zero byte ends it. */
+/** Bytes of a name field, including the zero byte that ends the name. */
 const NAME_SIZE = 16;
-/** The longest name, bytes. */
+/** The maximum length of a name, bytes. */
 export const FREEBSD_NAME_LENGTH_MAX = 15;
-/** The most components a pool has: their number is a u16. */
+/** The maximum number of components of a pool, since the count is a u16. */
 export const FREEBSD_COMPONENTS_MAX = 65_535;
 
-/** Label flag: chunks of this component are in use. */
+/** Label flag: chunks of this component are mapped. */
 export const COMPONENT_ALLOCATED = 1;
-/** Label flag: the next chunk comes from this component. */
+/** Label flag: the next chunk is allocated on this component. */
 export const COMPONENT_CURRENT = 2;
 /**
- * Label flag, ours: the component is joining. It is there from the first label
- * that `add` writes until the change is done, and FreeBSD does not know it. A
- * component that carries it holds no chunk.
+ * Label flag, unknown to FreeBSD: the component is joining. `add` sets it in
+ * the first label that it writes, and clears it once the change is done. A
+ * component with this flag holds no chunk.
  */
 export const COMPONENT_JOINING = 4;
 
-/** What a component of format 1 says of itself and of its pool. */
+/** What a component of format 1 says about itself and about its pool. */
 export interface FreebsdLabel {
   /** The pool's name, 1 to 15 bytes of ASCII. */
   readonly name: string;
-  /** The pool's random number, u32: tells pools of one name apart. */
+  /** The pool's random id, u32, which distinguishes pools of the same name. */
   readonly id: number;
   /** Bytes of the virtual disk, whole chunks. */
   readonly virtualSize: number;
   /** Bytes of a chunk. */
   readonly chunkSize: number;
-  /** Components of the pool, 1 to 65,535. */
+  /** How many components the pool has, 1 to 65,535. */
   readonly count: number;
-  /** This component's place among them, from 0. */
+  /** This component's index, from 0. */
   readonly index: number;
-  /** The only file name it may have, or "" for any. */
+  /** The only file name that the component may have, or "" for any. */
   readonly hardcodedName: string;
-  /** Bytes of this component, whole sectors, the label's included. */
+  /** Bytes of this component, whole sectors, including that of the label. */
   readonly componentSize: number;
-  /** Chunks on it. */
+  /** Chunks on this component, reserved ones included. */
   readonly chunkCount: number;
   /** The next chunk to be allocated, as of the last clean stop. */
   readonly chunkNext: number;
-  /** Chunks at the start that hold the map; 0 but on component 0. */
+  /** Chunks at its start that hold the map; 0 except on component 0. */
   readonly chunkReserved: number;
   /**
-   * {@linkcode COMPONENT_ALLOCATED}, {@linkcode COMPONENT_CURRENT},
+   * Bits: {@linkcode COMPONENT_ALLOCATED}, {@linkcode COMPONENT_CURRENT},
    * {@linkcode COMPONENT_JOINING}.
    */
   readonly flags: number;
 }
 
 /**
- * Where the label of a component lies.
+ * The position of a component's label.
  *
- * @param size Bytes of the file or device, not necessarily whole sectors.
- * @param sectorSize Bytes of a sector.
- * @returns The offset of its last whole sector, below 0 if it has none.
+ * @param size Bytes of the file or device; it need not be whole sectors.
+ * @param sectorSize Bytes of a sector; default 512.
+ * @returns The offset of the last whole sector; below 0 if there is none.
  */
 export function freebsdLabelOffset(
   size: number,
@@ -126,12 +125,12 @@ export function freebsdLabelOffset(
 }
 
 /**
- * How many chunks a component has room for, its last sector left free.
+ * How many chunks fit on a component, with its last sector left free.
  *
  * @param size Bytes of the component.
  * @param chunkSize Bytes of a chunk.
- * @param sectorSize Bytes of a sector.
- * @returns Whole chunks.
+ * @param sectorSize Bytes of a sector; default 512.
+ * @returns The number of whole chunks.
  */
 export function freebsdChunkCount(
   size: number,
@@ -143,10 +142,12 @@ export function freebsdChunkCount(
 }
 
 /**
- * Writes a label into a sector.
+ * Encodes a label.
  *
- * @param label What to write.
- * @param sector 512 bytes, all of which are overwritten.
+ * *Requires*: the label is sound, and its last chunk does not cover it.
+ *
+ * @param label The label.
+ * @param sector The 512 bytes to overwrite.
  */
 export function encodeFreebsdLabel(
   label: FreebsdLabel,
@@ -175,7 +176,7 @@ export function encodeFreebsdLabel(
 }
 
 /**
- * Whether a sector holds a label of format 1, sound or not.
+ * Whether a sector holds a label of format 1, sound or damaged.
  *
  * @param sector 512 bytes.
  * @returns Whether the magic is there.
@@ -185,14 +186,14 @@ export function isFreebsdLabel(sector: Uint8Array): boolean {
 }
 
 /**
- * Reads a label. The last chunk that it counts may cover the label: so does the
- * one of FreeBSD's `add`, on a component of whole chunks.
+ * Decodes a label. The last chunk may cover the label, since FreeBSD's `add`
+ * makes such labels on components of whole chunks.
  *
  * @param sector 512 bytes.
- * @param path The component, for messages.
- * @returns The label; it makes sense by itself.
+ * @param path The component's path, for messages.
+ * @returns The label; its fields are consistent with each other.
  * @throws {VirstorError} `not-found` if there is no label, `unsupported` if it
- *   is of another version, `corrupt` if it makes no sense.
+ *   has another version, `corrupt` if a field is invalid.
  */
 export function decodeFreebsdLabel(
   sector: Uint8Array,
@@ -230,15 +231,15 @@ export function decodeFreebsdLabel(
   if (finding !== "") {
     throw new VirstorError(
       "corrupt",
-      `The label of "${path}" makes no sense: ${finding}`,
+      `The label of "${path}" is damaged: ${finding}`,
     );
   }
   return label;
 }
 
 /**
- * What is wrong with a label, taken by itself. `index` may be `count` or more:
- * such a component is on its way out of its pool (docs/architecture.md).
+ * What is wrong with a label by itself; "" if nothing. `index` may be `count`
+ * or more: such a component is leaving its pool (docs/architecture.md).
  */
 function findingInLabel(label: FreebsdLabel): string {
   const { chunkSize, virtualSize, componentSize, chunkCount } = label;
@@ -274,7 +275,7 @@ function findingInLabel(label: FreebsdLabel): string {
   return "";
 }
 
-/** We never write a label that the last chunk covers. */
+/** What is wrong with the chunk count of a label to write; "" if nothing. */
 function findingInCount(
   { chunkCount, chunkSize, componentSize }: FreebsdLabel,
 ): string {
@@ -289,7 +290,7 @@ function encodeText(text: string, sector: Uint8Array, offset: number): void {
   sector.set(bytes, offset);
 }
 
-/** Each byte as one character: what it is not, findingInLabel tells. */
+/** Decodes each byte as one character; findingInLabel() checks the result. */
 function decodeText(sector: Uint8Array, offset: number): string {
   const field = sector.subarray(offset, offset + NAME_SIZE);
   const end = field.indexOf(0);

@@ -1,7 +1,7 @@
 /**
- * The allocation map of format 1: an array of 8-byte entries from byte 0 of
- * component 0, one for each virtual chunk, as FreeBSD's gvirstor keeps it
- * (`struct virstor_map_entry` in `g_virstor.h`). Little-endian.
+ * The allocation map of format 1: an array of 8-byte entries, one for each
+ * virtual chunk, from byte 0 of component 0. It is that of FreeBSD's gvirstor
+ * (`struct virstor_map_entry` in `g_virstor.h`), little-endian.
  *
  * @module
  */
@@ -10,30 +10,30 @@ import { assert } from "../../errors.ts";
 
 /** Bytes of a map entry. */
 export const FREEBSD_MAP_ENTRY_SIZE = 8;
-/** Where each field of an entry starts, bytes. */
+/** The offset of each field of an entry, bytes. */
 export const FREEBSD_MAP_ENTRY_OFFSET: Readonly<
   Record<"flags" | "component" | "chunk", number>
 > = { flags: 0, component: 2, chunk: 4 };
-/** Virtual chunks are counted in multiples of this: a whole map sector. */
+/** The number of virtual chunks is a multiple of this: whole map sectors. */
 export const FREEBSD_MAP_GRAIN = 64;
 
-/** Entry flag: the virtual chunk has a place on a component. */
+/** Entry flag: the virtual chunk is mapped. */
 const MAP_ALLOCATED = 1;
 
-/** Where a virtual chunk is. */
+/** The place of a virtual chunk. */
 export interface FreebsdMapEntry {
-  /** Whether it has a place at all. */
+  /** Whether the virtual chunk is mapped. */
   readonly allocated: boolean;
   /** The component's index, u16. */
   readonly component: number;
-  /** The chunk on it, u32. */
+  /** The chunk on that component, u32. */
   readonly chunk: number;
 }
 
 /**
- * Bytes that the map of a disk takes.
+ * The size of the map of a disk.
  *
- * @param virtualSize Bytes of the disk.
+ * @param virtualSize Bytes of the virtual disk.
  * @param chunkSize Bytes of a chunk.
  * @returns Bytes from byte 0 of component 0.
  */
@@ -42,12 +42,12 @@ export function freebsdMapSize(virtualSize: number, chunkSize: number): number {
 }
 
 /**
- * Chunks that component 0 keeps for the map: twice what it needs, as
- * `gvirstor label` does.
+ * How many chunks component 0 reserves for the map: twice the chunks that the
+ * map needs, as `gvirstor label` does.
  *
- * @param virtualSize Bytes of the disk.
+ * @param virtualSize Bytes of the virtual disk.
  * @param chunkSize Bytes of a chunk.
- * @returns Chunks.
+ * @returns The number of chunks.
  */
 export function freebsdReservedChunks(
   virtualSize: number,
@@ -57,11 +57,11 @@ export function freebsdReservedChunks(
 }
 
 /**
- * Writes the entry of a chunk that has a place.
+ * Encodes the entry of a mapped virtual chunk.
  *
  * @param component The component's index, u16.
- * @param chunk The chunk on it, u32.
- * @param target 8 bytes.
+ * @param chunk The chunk on that component, u32.
+ * @param target The 8 bytes to overwrite.
  */
 export function encodeFreebsdMapEntry(
   component: number,
@@ -75,10 +75,10 @@ export function encodeFreebsdMapEntry(
 }
 
 /**
- * Reads an entry. Whether it points inside the pool is the caller's question.
+ * Decodes an entry. The caller checks whether the place exists.
  *
  * @param source A piece of the map.
- * @param offset Where the entry starts in it, bytes.
+ * @param offset The offset of the entry in it, bytes.
  * @returns The entry.
  */
 export function decodeFreebsdMapEntry(

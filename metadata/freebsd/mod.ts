@@ -1,5 +1,5 @@
 /**
- * Format 1, as FreeBSD's gvirstor has it: the label and the allocation map.
+ * Format 1, that of FreeBSD's gvirstor: the label and the allocation map.
  *
  * @module
  */

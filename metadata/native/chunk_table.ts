@@ -1,14 +1,13 @@
 /**
- * A page of the chunk table of format 2: who owns each of up to 168 chunks of
- * the component it lies on. Offsets are tabled in docs/format.md and checked
- * against {@linkcode TABLE_PAGE_OFFSET} and {@linkcode CHUNK_ENTRY_OFFSET}.
+ * A page of the chunk table of format 2: the entries of up to 168 chunks of its
+ * component. docs/format.md tables the offsets; a test compares them with
+ * {@linkcode TABLE_PAGE_OFFSET} and {@linkcode CHUNK_ENTRY_OFFSET}.
  *
- * Little-endian. A page knows where it belongs (component, position, index)
- * and how old it is (generation), so that a page that is torn, damaged or in
- * the wrong place is told from a sound one by itself. That a slot is not sound
- * is nothing unusual, a power cut does it: so {@linkcode checkPage} does not
- * throw. Opening a pool looks at millions of entries, so nothing is allocated
- * for each of them.
+ * The page is little-endian. It records where it belongs (component, position,
+ * index) and how new it is (generation). So a page that is torn, damaged or
+ * misplaced can be recognised without other context. An unsound slot is nothing
+ * unusual after a power cut, so {@linkcode checkPage} does not throw. An open
+ * examines millions of entries, so the functions allocate nothing per entry.
  *
  * @module
  */
@@ -31,10 +30,10 @@ import {
   TABLE_SLOTS_SIZE,
 } from "./geometry.ts";
 
-/** The bytes `VCTP`: virstor chunk table page. */
+/** The bytes `VCTP`, for "virstor chunk table page". */
 const MAGIC = 0x5054_4356;
 
-/** Where each field of a page starts, bytes from the start of its slot. */
+/** The offset of each field of a page, bytes from the start of its slot. */
 export const TABLE_PAGE_OFFSET: Readonly<
   Record<
     | "magic"
@@ -57,40 +56,42 @@ export const TABLE_PAGE_OFFSET: Readonly<
 };
 /** Bytes of an entry. */
 export const CHUNK_ENTRY_SIZE = 24;
-/** Where each field of an entry starts, bytes from its start. */
+/** The offset of each field of an entry, bytes from the start of the entry. */
 export const CHUNK_ENTRY_OFFSET: Readonly<
   Record<
     "sequence" | "virtualChunk" | "volume" | "birthEpoch" | "flags",
     number
   >
 > = { sequence: 0, virtualChunk: 8, volume: 14, birthEpoch: 16, flags: 20 };
-/** Virtual chunks are counted up to this, not included: a u48. */
+/** Numbers of virtual chunks are below this: they have 48 bits. */
 export const VIRTUAL_CHUNKS_MAX: number = 2 ** 48;
 
-/** Of the 32-bit FNV hash. */
+/** The prime of the 32-bit FNV hash. */
 const FNV_PRIME = 0x0100_0193;
-/** Entry flag: the chunk holds a virtual chunk. */
+/** Entry flag: the entry is allocated. */
 const OWNED = 1;
-/** A u32 that is reserved, after the page's index. */
+/** The offset of a reserved u32 after the page's index. */
 const RESERVED_WORD = 28;
-/** Where the last entry ends. */
+/** The offset of the end of the last entry. */
 const ENTRIES_END = TABLE_PAGE_OFFSET.entries +
   TABLE_PAGE_ENTRIES * CHUNK_ENTRY_SIZE;
 
-/** A slot that was never written. */
+/** A slot that was never written: all zeroes. */
 const BLANK_PAGE = new Uint8Array(NATIVE_PAGE_SIZE);
 
-/** What {@linkcode checkPage} says of a slot that holds only zeroes. */
+/** The result of {@linkcode checkPage} for a slot that holds only zeroes. */
 export const NEVER_WRITTEN = "it was never written";
 
 /**
- * Gives a chunk to a virtual chunk.
+ * Allocates an entry: maps a virtual chunk to its chunk.
  *
- * @param page 4096 bytes, not sealed afterwards.
- * @param index Which entry of the page, 0 to 167.
- * @param virtualChunk Below 2^48.
- * @param sequence When this was decided, 1 to 2^53-1: of two chunks that claim
- *   a virtual chunk, the higher one wins.
+ * *Requires*: the caller seals the page before writing it.
+ *
+ * @param page 4096 bytes.
+ * @param index The entry of the page, 0 to 167.
+ * @param virtualChunk The virtual chunk, below 2^48.
+ * @param sequence The sequence number, 1 to 2^53-1. If two entries claim a
+ *   virtual chunk, the higher number wins.
  */
 export function setEntry(
   page: DataView,
@@ -109,17 +110,19 @@ export function setEntry(
   );
   const at = entryOffset(index);
   setUint64(page, at + CHUNK_ENTRY_OFFSET.sequence, sequence);
-  // The upper 16 of these 64 bits are the volume: 0, there is only one.
+  // The upper 16 of these 64 bits are the volume, which is always 0 so far.
   setUint64(page, at + CHUNK_ENTRY_OFFSET.virtualChunk, virtualChunk);
   page.setUint32(at + CHUNK_ENTRY_OFFSET.birthEpoch, 0, true);
   page.setUint32(at + CHUNK_ENTRY_OFFSET.flags, OWNED, true);
 }
 
 /**
- * Makes a chunk nobody's.
+ * Marks an entry free, by zeroing it.
  *
- * @param page 4096 bytes, not sealed afterwards.
- * @param index Which entry of the page, 0 to 167.
+ * *Requires*: the caller seals the page before writing it.
+ *
+ * @param page 4096 bytes.
+ * @param index The entry of the page, 0 to 167.
  */
 export function clearEntry(page: DataView, index: number): void {
   const start = entryOffset(index);
@@ -129,11 +132,11 @@ export function clearEntry(page: DataView, index: number): void {
 }
 
 /**
- * Whether a chunk holds a virtual chunk.
+ * Whether an entry is allocated.
  *
  * @param page 4096 bytes, sound.
- * @param index Which entry of the page, 0 to 167.
- * @returns Whether it does.
+ * @param index The entry of the page, 0 to 167.
+ * @returns Whether a virtual chunk is mapped to its chunk.
  */
 export function isOwned(page: DataView, index: number): boolean {
   const at = entryOffset(index) + CHUNK_ENTRY_OFFSET.flags;
@@ -141,11 +144,11 @@ export function isOwned(page: DataView, index: number): boolean {
 }
 
 /**
- * Which virtual chunk a chunk holds.
+ * The virtual chunk of an entry.
  *
  * @param page 4096 bytes, sound.
- * @param index Which entry of the page, 0 to 167.
- * @returns Its number, below 2^48; 0 if the chunk is nobody's.
+ * @param index The entry of the page, 0 to 167.
+ * @returns Its number, below 2^48; 0 if the entry is free.
  */
 export function entryVirtualChunk(page: DataView, index: number): number {
   const at = entryOffset(index) + CHUNK_ENTRY_OFFSET.virtualChunk;
@@ -153,21 +156,23 @@ export function entryVirtualChunk(page: DataView, index: number): number {
 }
 
 /**
- * When a chunk was given to its virtual chunk.
+ * The sequence number of an entry.
  *
  * @param page 4096 bytes, sound.
- * @param index Which entry of the page, 0 to 167.
- * @returns The sequence number, 1 to 2^53-1; 0 if the chunk is nobody's.
+ * @param index The entry of the page, 0 to 167.
+ * @returns The number, 1 to 2^53-1; 0 if the entry is free.
  */
 export function entrySequence(page: DataView, index: number): number {
   return getUint64(page, entryOffset(index) + CHUNK_ENTRY_OFFSET.sequence);
 }
 
 /**
- * Makes the entries of a page those of another one.
+ * Copies all entries of a page to another one.
+ *
+ * *Requires*: the caller seals the target before writing it.
  *
  * @param from 4096 bytes.
- * @param to 4096 bytes, not sealed afterwards; may be the same page.
+ * @param to 4096 bytes; may be the same page.
  */
 export function copyEntries(from: Uint8Array, to: Uint8Array): void {
   assert(to.length === NATIVE_PAGE_SIZE, "a page has 4096 bytes");
@@ -175,27 +180,27 @@ export function copyEntries(from: Uint8Array, to: Uint8Array): void {
 }
 
 /**
- * Whether two pages have the same entries, whatever else they say.
+ * Whether two pages have equal entries; their other fields may differ.
  *
  * @param a 4096 bytes.
  * @param b 4096 bytes.
- * @returns Whether they have.
+ * @returns Whether all entries are equal.
  */
 export function sameEntries(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(entriesOf(a), entriesOf(b)) === 0;
 }
 
 /**
- * A digest of an entry: those of a whole table, together by exclusive or, tell
- * whether it is the one that it was.
+ * The digest of an allocated entry. The XOR of the digests of a whole table
+ * shows later whether the table has changed.
  *
- * FNV-1a over five words of 32 bits (chunk; virtual chunk, low and high;
- * sequence, low and high), and a last mixing.
+ * It is FNV-1a over five words of 32 bits (chunk; virtual chunk, low and high;
+ * sequence number, low and high), with a final mixing step.
  *
  * @param chunk The chunk's number on its component.
- * @param virtualChunk Whose it is.
- * @param sequence Since when.
- * @returns A u32.
+ * @param virtualChunk The virtual chunk of the entry.
+ * @param sequence The sequence number of the entry.
+ * @returns The digest, u32.
  */
 export function entryDigest(
   chunk: number,
@@ -213,15 +218,15 @@ export function entryDigest(
 }
 
 /**
- * Makes a page ready to be written: all but its entries. A change after this
- * needs another seal.
+ * Seals a page: writes all fields but the entries, so that the page can be
+ * written. A change after that needs another seal.
  *
  * @param page 4096 bytes; the reserved ones are zeroes.
- * @param position Where the slot is that it will be written to, bytes from the
+ * @param position The offset of the slot that the page is for, bytes from the
  *   start of the component.
- * @param pageIndex Which page of the table it is, from 0.
- * @param componentUuid 16 bytes.
- * @param generation 1 to 2^53-1, above that of every other slot of the page.
+ * @param pageIndex The page of the table, from 0.
+ * @param componentUuid The component's UUID, 16 bytes.
+ * @param generation 1 to 2^53-1, higher than that of the page's other slots.
  */
 export function sealPage(
   page: DataView,
@@ -251,24 +256,24 @@ export function sealPage(
 }
 
 /**
- * How new a page is.
+ * The generation of a page.
  *
  * @param page 4096 bytes, sound.
- * @returns Its generation, 1 to 2^53-1.
+ * @returns The generation, 1 to 2^53-1.
  */
 export function pageGeneration(page: DataView): number {
   return getUint64(page, TABLE_PAGE_OFFSET.generation);
 }
 
 /**
- * Whether a slot holds a sound page, and the right one.
+ * Checks whether a slot holds a sound page, and the right one.
  *
- * Whether its entries fit the component and the pool is the caller's question.
+ * The caller checks whether the entries fit the component and the pool.
  *
- * @param bytes What was read: 4096 bytes.
- * @param position Where it was read from, bytes from the component's start.
- * @param pageIndex Which page of the table should be there.
- * @param componentUuid Of which component: 16 bytes.
+ * @param bytes The slot, 4096 bytes.
+ * @param position The slot's offset, bytes from the component's start.
+ * @param pageIndex The page of the table that the slot is for.
+ * @param componentUuid The component's UUID, 16 bytes.
  * @returns What is wrong, or "" if nothing is; {@linkcode NEVER_WRITTEN} for
  *   4096 zeroes.
  */
@@ -311,14 +316,15 @@ export function checkPage(
 }
 
 /**
- * Which slot of a page counts.
+ * Picks the newest sound slot of a page.
  *
- * @param bytes All three slots, as they lie on the component: 12,288 bytes.
- * @param position Where the first one lies, bytes from the component's start.
- * @param pageIndex Which page of the table this is.
- * @param componentUuid Of which component: 16 bytes.
- * @returns The sound slot of the highest generation, 0 to 2; -1 if none is
- *   sound: {@linkcode checkPage} tells why.
+ * @param bytes All three slots in their order on disk, 12,288 bytes.
+ * @param position The offset of the first slot, bytes from the component's
+ *   start.
+ * @param pageIndex The page of the table.
+ * @param componentUuid The component's UUID, 16 bytes.
+ * @returns The slot of the highest generation that is sound, 0 to 2; -1 if none
+ *   is sound: {@linkcode checkPage} returns why.
  */
 export function pickSlot(
   bytes: Uint8Array,
@@ -329,14 +335,14 @@ export function pickSlot(
   assert(bytes.length === TABLE_SLOTS_SIZE, "a page has three slots");
   const view = viewOf(bytes);
   const refused = [false, false, false];
-  // Only the newest one needs a check, unless it is not sound.
+  // Slots are checked from the newest on, and mostly the first one is sound.
   for (;;) {
     let picked = -1;
     let newest = 0;
     for (let slot = 0; slot < TABLE_SLOTS; slot++) {
       const at = slot * NATIVE_PAGE_SIZE + TABLE_PAGE_OFFSET.generation;
       const generation = getUint64(view, at);
-      // A slot that was never written needs no check at all.
+      // A slot that was never written has generation 0 and needs no check.
       if (generation <= newest || refused[slot]) continue;
       picked = slot;
       newest = generation;
@@ -350,7 +356,7 @@ export function pickSlot(
   }
 }
 
-/** What is wrong with the entries of a page, each taken by itself. */
+/** What is wrong with the entries of a page by themselves; "" if nothing. */
 function findingInEntries(page: DataView): string {
   const at = CHUNK_ENTRY_OFFSET;
   let start = TABLE_PAGE_OFFSET.entries;
@@ -370,7 +376,7 @@ function findingInEntries(page: DataView): string {
       const chunk = page.getUint32(start + at.virtualChunk, true) |
         page.getUint16(start + at.virtualChunk + 4, true);
       if ((sequenceLow | sequenceHigh | chunk | volume | birth) !== 0) {
-        return `entry ${index} is nobody's and not zero`;
+        return `entry ${index} is free and not zero`;
       }
     }
     start += CHUNK_ENTRY_SIZE;

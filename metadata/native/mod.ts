@@ -1,5 +1,5 @@
 /**
- * Format 2: the superblock, the chunk table and where they lie.
+ * Format 2, the native format: superblock, chunk table and geometry.
  *
  * @module
  */

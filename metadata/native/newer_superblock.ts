@@ -1,6 +1,6 @@
 /**
- * Which of the two superblocks of a component of format 2 counts. They are
- * written in turn, so that a torn write leaves the older one.
+ * The choice between the two superblocks of a component of format 2. They are
+ * written alternately, so that a torn write leaves the older one.
  *
  * @module
  */
@@ -18,28 +18,28 @@ import {
   SUPERBLOCK_OFFSET,
 } from "./superblock.ts";
 
-/** What {@linkcode newerSuperblock} found. */
+/** The result of {@linkcode newerSuperblock}. */
 export interface NewerSuperblock {
-  /** The one that counts. */
+  /** The current superblock. */
   readonly superblock: DecodedSuperblock;
-  /** The slot that it is in, 0 or 1. The other one is written next. */
+  /** The slot of the current superblock, 0 or 1; the other is written next. */
   readonly slot: number;
-  /** What is wrong with the other slot, or nothing. */
+  /** What is wrong with the other slot; undefined if it is sound. */
   readonly otherFault: VirstorError | undefined;
 }
 
 /**
- * The superblock of a component: the newer one of its two slots.
+ * Chooses the current superblock of a component.
  *
- * @param slots What was read: both slots, 131,072 bytes.
- * @param size Bytes of the file or device, not necessarily whole pages.
- * @param path The component, for messages.
- * @returns The sound one of the higher generation (slot 0 if they are alike),
- *   and what is wrong with the other one.
- * @throws {VirstorError} As {@linkcode decodeSuperblock} if neither is sound;
- *   `corrupt` also if they are of two components;
- *   `unsupported` also if the newer one is of a version or has features that
- *   cannot be used: going on with the older one would undo what they did.
+ * @param slots Both slots, 131,072 bytes.
+ * @param size Bytes of the file or device; it need not be whole pages.
+ * @param path The component's path, for messages.
+ * @returns The sound superblock of the higher generation (slot 0 if both are
+ *   equal), and what is wrong with the other slot.
+ * @throws {VirstorError} As {@linkcode decodeSuperblock} if neither is sound.
+ *   `corrupt` also if they are of two components. `unsupported` also if the
+ *   newer one has an unknown version or unknown features: continuing with the
+ *   older one would undo changes.
  */
 export function newerSuperblock(
   slots: Uint8Array,
@@ -77,7 +77,7 @@ function tryDecode(
   const position = superblockPosition(size, index);
   try {
     const superblock = decodeSuperblock(slot, position, path);
-    // It may be the other slot of a component that was longer or shorter.
+    // The component may have been cut or extended by exactly one slot.
     const isHere =
       superblockPosition(superblock.componentSize, index) === position;
     if (isHere) return superblock;
@@ -92,7 +92,7 @@ function tryDecode(
   }
 }
 
-/** A write that went to the wrong disk: which of the two did is a guess. */
+/** Throws if a write went to the wrong disk: choosing one would be a guess. */
 function refuseStranger(
   first: DecodedSuperblock,
   second: DecodedSuperblock,
@@ -108,12 +108,12 @@ function refuseStranger(
   );
 }
 
-/** Of two faults the one that tells more. */
+/** Ranks faults: of two, the one with the higher rank explains more. */
 function rankOf(fault: VirstorError): number {
   return ["not-found", "corrupt", "unsupported"].indexOf(fault.code);
 }
 
-/** Throws if a slot was refused only because it is newer than this version. */
+/** Throws if the unsupported slot is the newer one. */
 function refuseNewer(
   fault: VirstorError,
   slots: Uint8Array,

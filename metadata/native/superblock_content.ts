@@ -1,6 +1,6 @@
 /**
- * What a superblock of format 2 says, and what must hold of it. How it is laid
- * out in bytes is in `superblock.ts`.
+ * The content of a superblock of format 2, and its invariants. `superblock.ts`
+ * encodes it.
  *
  * @module
  */
@@ -17,58 +17,58 @@ import { isUuid, NIL_UUID } from "../common/mod.ts";
 
 /** Bytes of a superblock before its members. */
 export const SUPERBLOCK_HEADER_SIZE = 512;
-/** Bytes of a member. */
+/** Bytes of a member entry. */
 export const SUPERBLOCK_MEMBER_SIZE = 32;
-/** The most members of a pool: more have no room in a slot. */
+/** The maximum number of members of a pool, as many as fit in a slot. */
 export const SUPERBLOCK_MEMBERS_MAX: number =
   (SUPERBLOCK_SLOT_SIZE - SUPERBLOCK_HEADER_SIZE) / SUPERBLOCK_MEMBER_SIZE;
-/** The longest name, bytes of UTF-8. */
+/** The maximum length of a name, bytes of UTF-8. */
 export const NATIVE_NAME_SIZE_MAX = 255;
 
 const ENCODER = new TextEncoder();
 
-/** How far a component is part of its pool. */
+/** The state of a member. */
 export type MemberState =
-  | "joining" // listed, and not used yet
-  | "active" // used
-  | "evacuating"; // used, and nothing new goes there
+  | "joining" // listed, but not in use yet
+  | "active" // in use
+  | "evacuating"; // in use, but no chunk is allocated there any more
 
-/** A component as all superblocks of its pool list it. */
+/** A member, as all superblocks of its pool list it. */
 export interface SuperblockMember {
   /** The component's UUID. */
   readonly uuid: string;
-  /** How far it is part of the pool. */
+  /** The state of the member. */
   readonly state: MemberState;
   /** Chunks on it, 1 to 2^32-1. */
   readonly chunkCount: number;
 }
 
 /**
- * What a component of format 2 says. Where its table lies is not here: that
- * follows from the sizes, see {@linkcode nativeGeometry}.
+ * The content of a superblock. The position of the chunk table is not stored:
+ * it follows from the sizes, see {@linkcode nativeGeometry}.
  */
 export interface Superblock {
   /** The pool's name, 1 to 255 bytes of UTF-8 without control characters. */
   readonly name: string;
-  /** The pool. */
+  /** The pool's UUID. */
   readonly poolUuid: string;
-  /** This component; it is among the members. */
+  /** This component's UUID; it is among the members. */
   readonly componentUuid: string;
   /**
-   * 1 to 2^53-1: the highest is the truth. Each open for writing, clean stop
-   * and change of the pool has a higher one.
+   * The generation, 1 to 2^53-1; the highest in a pool decides. Each open for
+   * writing, clean stop and change of the pool increments it.
    */
   readonly generation: number;
-  /** Whether the pool was stopped cleanly; not so while it is in use. */
+  /** Whether the pool was stopped cleanly; false while it is open. */
   readonly clean: boolean;
   /**
-   * The digests of all entries of this component's chunk table that are
-   * somebody's, together by exclusive or, u32, at a clean stop; else 0.
+   * At a clean stop, the XOR of the digests of all allocated entries in this
+   * component's chunk table, u32; else 0.
    */
   readonly tableDigest: number;
-  /** Features that whoever does not know them may ignore, u32, and keeps. */
+  /** Features that software may ignore if unknown, but must preserve, u32. */
   readonly compat: number;
-  /** Features that only a writer has to know, u32. */
+  /** Features that software must know only to write, u32. */
   readonly readOnlyCompat: number;
   /** Bytes of the virtual disk: whole chunks, up to 2^53. */
   readonly virtualSize: number;
@@ -76,16 +76,16 @@ export interface Superblock {
   readonly chunkSize: number;
   /** Bytes of this component: whole pages, with room for a chunk. */
   readonly componentSize: number;
-  /** All the members of the pool, 1 to 2032. */
+  /** All members of the pool, 1 to 2032. */
   readonly members: readonly SuperblockMember[];
 }
 
 /**
- * Whether a pool of format 2 may have a name: 1 to 255 bytes of UTF-8, without
+ * Whether a text is a valid name of a pool: 1 to 255 bytes of UTF-8, without
  * control characters.
  *
  * @param name Any text.
- * @returns Whether it may.
+ * @returns Whether it is valid.
  */
 export function isNativeName(name: string): boolean {
   return name !== "" && !/\p{Cc}/u.test(name) && name.isWellFormed() &&
@@ -93,9 +93,9 @@ export function isNativeName(name: string): boolean {
 }
 
 /**
- * What is wrong with a superblock, taken by itself.
+ * Checks a superblock by itself.
  *
- * @param superblock Any.
+ * @param superblock Any superblock.
  * @returns What is wrong, naming the field, or "" if nothing is.
  */
 export function findingInSuperblock(superblock: Superblock): string {

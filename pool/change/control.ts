@@ -1,8 +1,8 @@
 /**
- * The one queue of changes: components come and go, the disk gets another
- * size. One change at a time; requests go on meanwhile. A change begins by
- * holding the evacuation, so that no chunk is half way while the members, the
- * size or what is to leave changes.
+ * The queue of changes: adding and removing components, resizing the disk.
+ * One change runs at a time, while requests go on. A change that writes first
+ * holds the evacuation. So no chunk is half moved while the members, the size
+ * or the set of evacuating components changes.
  *
  * @module
  */
@@ -23,22 +23,22 @@ import {
 import type { PoolParts } from "../io/mod.ts";
 import { type ResizeOptions, resizePool } from "./resize.ts";
 
-/** What a change asks of the pool. */
+/** What a change needs from the pool. */
 export interface ControlHooks {
   /**
-   * Refuses changes of a pool that is closed, or takes no writes.
+   * Refuses a change of a pool that is closed, failed or read-only.
    *
-   * @param reading Whether nothing is to be written.
+   * @param reading Whether the change writes nothing.
    * @throws {VirstorError} `shutdown`, `failed`, `read-only`.
    */
   admit(reading: boolean): void;
-  /** The components are others. */
+  /** The list of components has changed. */
   membersChanged(): void;
 }
 
-/** Changes of an open pool. */
+/** The changes of an open pool, one at a time. */
 export class PoolControl {
-  /** Moves chunks off components that are to leave. */
+  /** Moves chunks off components that are to be removed. */
   readonly evacuation: Evacuation;
 
   readonly #parts: PoolParts;
@@ -47,10 +47,10 @@ export class PoolControl {
   #isRemovalAsked = false;
 
   /**
-   * Takes over an open pool.
+   * Creates the queue of an open pool.
    *
-   * @param parts The pool.
-   * @param hooks What is asked of it.
+   * @param parts The pool's parts.
+   * @param hooks The pool's hooks for changes.
    */
   constructor(parts: PoolParts, hooks: ControlHooks) {
     this.#parts = parts;
@@ -61,9 +61,10 @@ export class PoolControl {
   /**
    * Adds components.
    *
-   * @param paths Where they are.
-   * @param options How.
-   * @returns What was added.
+   * @param paths Paths of the new components.
+   * @param options How to add them.
+   * @returns The components that were added.
+   * @throws {VirstorError} As {@linkcode addComponents}.
    */
   add(paths: readonly string[], options: AddOptions): Promise<AddResult> {
     return this.#change(async () => {
@@ -81,11 +82,12 @@ export class PoolControl {
   }
 
   /**
-   * Removes components, or begins to.
+   * Removes components that hold no chunk, or starts to evacuate the others.
    *
-   * @param paths Which ones.
-   * @param options How.
-   * @returns What became of them.
+   * @param paths Paths of the components.
+   * @param options How to evacuate them.
+   * @returns Which components were removed, and which are being evacuated.
+   * @throws {VirstorError} As {@linkcode removeComponents}.
    */
   remove(
     paths: readonly string[],
@@ -100,10 +102,11 @@ export class PoolControl {
   }
 
   /**
-   * Ends an evacuation: the components stay.
+   * Cancels the removal of components that are being evacuated.
    *
-   * @param paths Which ones.
-   * @returns Which ones stay.
+   * @param paths Paths of the components.
+   * @returns The paths of the components that stay.
+   * @throws {VirstorError} As {@linkcode cancelRemoval}.
    */
   cancelRemove(paths: readonly string[]): Promise<{ kept: string[] }> {
     return this.#change(async () => {
@@ -117,11 +120,12 @@ export class PoolControl {
   }
 
   /**
-   * Gives the disk another size.
+   * Resizes the virtual disk.
    *
-   * @param wanted Bytes.
-   * @param options Whether it may become smaller.
-   * @returns Its size.
+   * @param wanted The new size, bytes; rounded up to whole chunks.
+   * @param options Whether the disk may shrink.
+   * @returns The new size, bytes.
+   * @throws {VirstorError} As {@linkcode resizePool}.
    */
   resize(
     wanted: number,
@@ -129,15 +133,16 @@ export class PoolControl {
   ): Promise<{ virtualSize: number }> {
     return this.#change(async () => {
       const virtualSize = await resizePool(this.#parts, wanted, options);
-      this.#emit("resized", `The disk has ${inBytes(virtualSize)} now`);
+      this.#emit("resized", `The disk now has ${inBytes(virtualSize)}`);
       return { virtualSize };
     });
   }
 
   /**
-   * Holds what is on disk against what is in memory.
+   * Compares the state on disk with the state in memory. Holds nothing: a check
+   * runs beside the evacuation.
    *
-   * @returns What does not agree.
+   * @returns The differences, and damage that was found on the way.
    */
   check(): Promise<Finding[]> {
     const { format, map } = this.#parts;
@@ -145,17 +150,19 @@ export class PoolControl {
   }
 
   /**
-   * Waits for the end of the change that has begun, and of the evacuation.
-   * Changes that wait are refused by `admit`.
+   * Ends the evacuation, and waits for the change that is running. `admit`
+   * refuses the changes that are waiting.
    *
-   * @returns Done when neither goes on, for good.
+   * *Requires*: `admit` refuses every change from now on.
+   *
+   * @returns Settles when both have ended for good.
    */
   async settle(): Promise<void> {
     await this.evacuation.end();
     await this.#changing;
   }
 
-  /** Removes what is empty by now, and still to leave, when its turn comes. */
+  /** Queues the removal of evacuated components that are empty by then. */
   #removeEvacuated(): void {
     if (this.#isRemovalAsked) return;
     this.#isRemovalAsked = true;
@@ -183,10 +190,10 @@ export class PoolControl {
   }
 
   /**
-   * One change at a time, with nothing half way beside it; a failure that
-   * leaves doubt stops the writes.
+   * Runs one change at a time, with the evacuation held. If the change leaves
+   * the state on disk unknown, the pool takes no more writes.
    *
-   * @param reading It changes nothing, and nothing is held for it.
+   * @param reading The change writes nothing, so the evacuation is not held.
    */
   #change<T>(change: () => Promise<T>, reading = false): Promise<T> {
     const run = this.#changing.then(async () => {
@@ -194,7 +201,7 @@ export class PoolControl {
       if (reading) return await change();
       await this.evacuation.hold();
       try {
-        // The pool may have been closed, or have failed, meanwhile.
+        // The pool may have been closed, or have failed, during the hold.
         this.#hooks.admit(reading);
         return await change();
       } catch (error) {

@@ -7,20 +7,25 @@
 import { assert } from "../../errors.ts";
 import type { Move } from "./moving_chunks.ts";
 
-/** Chunks are copied in pieces of at most this many bytes. */
+/** The most bytes that are copied at a time. */
 const PIECE_BYTES = 1 << 20;
 const buffer = new Uint8Array(PIECE_BYTES);
 
 /**
- * Copies a chunk, leaving out its holes: the new place reads as zeroes. A
- * piece is read and written with nothing in between, so that no write to the
- * chunk gets lost; between pieces others have a turn.
+ * Copies a chunk to another component, without its holes.
  *
- * @param move The chunk. A failed write of the copy is noted in it.
+ * The function reads and writes each piece with no `await` in between, so that
+ * no write to the chunk gets lost; between pieces other work gets a turn.
+ *
+ * *Requires*: the new place reads as zeroes, and writes to the chunk go to both
+ * places.
+ *
+ * @param move The chunk. A failed write to the new place sets its `fault`.
  * @param chunkSize Bytes of a chunk.
- * @param mustStop Whether to give up; asked before each piece.
- * @param spend Told how many bytes were copied; done when there may be more.
- * @returns False if it gave up: the copy is not complete.
+ * @param mustStop Whether to stop; called before each piece.
+ * @param spend Called with the bytes of each piece; settles when the copy may
+ *   go on.
+ * @returns False if the copy stopped before it was complete.
  * @throws {VirstorError} `io` if the chunk cannot be read.
  */
 export async function copyChunk(

@@ -1,14 +1,14 @@
 /**
- * Evacuation: the chunks of components that are to leave are moved to the
- * others, while reads and writes go on.
+ * Evacuation: moves the chunks of components that are to be removed to the
+ * other components, while reads and writes go on.
  *
- * A chunk is moved in this order: it is copied, and what is written to it
- * meanwhile goes to both places; the copy is made durable; the entry of the
- * new place is written, with a higher sequence number, and made durable; the
- * entry of the old place is cleared. Wherever it is stopped, one of the two
- * places has all that was acknowledged, and the entries say which. Chunks are
- * moved some at a time, so that they share the flushes. While one is moved it
- * is pinned: it keeps its mapping also if it is discarded.
+ * A move has these steps: the chunk is copied, while writes to it go to both
+ * places; the copy is made durable; the entry of the new place is written, with
+ * a higher sequence number, and made durable; the entry of the old place is
+ * cleared. After a crash at any point, one of the two places holds all
+ * acknowledged writes, and the entries say which. Moves run in batches, so that
+ * they share flushes. A chunk that is being moved is pinned: it keeps its
+ * mapping even if a client discards it.
  *
  * @module
  */
@@ -26,27 +26,27 @@ import { type Move, MovingChunks } from "./moving_chunks.ts";
 import type { PoolParts } from "../io/mod.ts";
 import { RateLimit } from "./rate_limit.ts";
 
-/** Chunks are moved so many bytes at a time, one chunk at least. */
+/** The most bytes of a batch, but at least one chunk. */
 const BATCH_BYTES = 32 << 20;
-/** And so many chunks at most. */
+/** The most chunks of a batch. */
 const BATCH_CHUNKS = 256;
-/** So many bytes are copied before others have a turn. */
+/** Bytes that are copied before other work gets a turn. */
 const TURN_BYTES = 1 << 20;
-/** So many chunks are looked at before others have a turn. */
+/** Virtual chunks that are examined before other work gets a turn. */
 const LOOKS_A_TURN = 65_536;
 
-/** Moves chunks off components that are to leave. */
+/** Moves chunks off components that are to be removed. */
 export class Evacuation {
   readonly #parts: PoolParts;
-  /** Asks for the end of the membership of components that are empty. */
+  /** Requests the removal of evacuating components that are empty. */
   readonly #onEmpty: () => void;
   readonly #rate = new RateLimit();
   #running: Promise<void> | undefined;
-  /** Whether chunks are to be moved, as soon as there are no holds. */
+  /** Whether chunks are to be moved whenever nothing holds the evacuation. */
   #isOn = false;
   #isEnded = false;
   #isWaiting = false;
-  /** Changes of the pool during which nothing may be moved. */
+  /** How many callers hold the evacuation. */
   #holds = 0;
   #reason = "";
   #movedBytes = 0;
@@ -54,18 +54,18 @@ export class Evacuation {
   #room = Promise.withResolvers<void>();
 
   /**
-   * Creates one that has nothing to do.
+   * Creates an idle evacuation.
    *
-   * @param parts The open pool.
-   * @param onEmpty Called when components that are to leave hold no chunk any
-   *   more; more than once, until they have left.
+   * @param parts The open pool's parts.
+   * @param onEmpty Called when evacuating components hold no chunk any more;
+   *   possibly several times, until they are removed.
    */
   constructor(parts: PoolParts, onEmpty: () => void) {
     this.#parts = parts;
     this.#onEmpty = onEmpty;
   }
 
-  /** How it does; undefined if no component is to leave. */
+  /** The progress; undefined if no component is evacuating. */
   get status(): EvacuationStatus | undefined {
     const leaving = this.#leaving;
     if (leaving.length === 0) return undefined;
@@ -94,10 +94,9 @@ export class Evacuation {
   }
 
   /**
-   * Begins to move what is on components that are marked as evacuating, or
-   * goes on with it.
+   * Starts or resumes the evacuation of components marked as evacuating.
    *
-   * @param bytesPerSecond The highest rate; 0 for none.
+   * @param bytesPerSecond The maximum rate, bytes a second; 0 for no limit.
    */
   start(bytesPerSecond: number): void {
     if (this.#isEnded || this.#leaving.length === 0) return;
@@ -109,11 +108,12 @@ export class Evacuation {
   }
 
   /**
-   * Holds the evacuation: afterwards no chunk is being moved, and none is
-   * until as many calls of {@linkcode release}. A chunk whose copy is not
-   * complete stays where it is.
+   * Holds the evacuation, until {@linkcode release} was called as often. A
+   * chunk whose copy is not complete stays in its old place.
    *
-   * @returns Done when nothing is in flight.
+   * *Ensures*: when this settles, no chunk is being moved.
+   *
+   * @returns Settles when no move is in flight.
    */
   async hold(): Promise<void> {
     this.#holds++;
@@ -122,38 +122,41 @@ export class Evacuation {
     await this.#running;
   }
 
-  /** Ends a {@linkcode hold}. */
+  /** Releases a {@linkcode hold}. */
   release(): void {
-    assert(this.#holds > 0, "what is released is held");
+    assert(this.#holds > 0, "a release has a hold");
     this.#holds--;
     if (this.#leaving.length === 0) this.#isOn = false;
     this.#goOn();
   }
 
   /**
-   * From now on writes to components go to these alone. Only while the
-   * evacuation is held.
+   * Lets writes to components go to these components alone again.
    *
-   * @param kept Components that stay.
+   * *Requires*: the evacuation is held.
+   *
+   * @param kept Components that stay in the pool.
    */
   detach(kept: readonly Component[]): void {
-    assert(this.#isHeld, "nothing is moved off what stays");
+    assert(this.#isHeld, "no chunk moves off a component that stays");
     for (const one of kept) {
-      assert(movingOf(one) === 0, "no chunk of what stays is half way");
+      assert(movingOf(one) === 0, "no chunk of a kept component is half moved");
       one.data = one.device;
     }
   }
 
-  /** Chunks may have become free. */
+  /** Resumes an evacuation that waits for space: chunks may be free now. */
   wake(): void {
     this.#room.resolve();
     this.#room = Promise.withResolvers();
   }
 
   /**
-   * Ends it for good: afterwards no chunk is being moved.
+   * Ends the evacuation for good.
    *
-   * @returns Done when nothing is in flight.
+   * *Ensures*: when this settles, no chunk is being moved, and none ever will.
+   *
+   * @returns Settles when no move is in flight.
    */
   async end(): Promise<void> {
     this.#isEnded = true;
@@ -161,9 +164,9 @@ export class Evacuation {
   }
 
   /**
-   * Stops, because of an error, until the next {@linkcode start}.
+   * Stops the evacuation because of an error, until the next {@linkcode start}.
    *
-   * @param error Why.
+   * @param error The error.
    */
   stopFor(error: unknown): void {
     if (this.#isEnded) return;
@@ -198,12 +201,12 @@ export class Evacuation {
   }
 
   async #run(): Promise<void> {
-    // So that `#running` is set before this can end.
+    // start() sets #running before this loop can end.
     await Promise.resolve();
     try {
       while (!this.#mustPause) {
         const leaving = this.#leaving;
-        // The change that removes them takes its turn among the others.
+        // Removal is a change of its own, so that it waits in the queue.
         if (leaving.some(({ used }) => used === 0)) this.#onEmpty();
         if (leaving.every(({ used }) => used === 0)) break;
         const found = await this.#pass();
@@ -212,7 +215,7 @@ export class Evacuation {
         if (!isStuck) continue;
         throw new VirstorError(
           "corrupt",
-          "Cannot find whose the chunks are that are in use, run virstor " +
+          "Cannot find the virtual chunks of used chunks, run virstor " +
             "check",
         );
       }
@@ -225,8 +228,9 @@ export class Evacuation {
   }
 
   /**
-   * Goes over the whole disk once. Nothing new comes to what is to leave.
-   * Returns how many chunks there were to be moved.
+   * Scans the whole map once, and moves the chunks it finds on evacuating
+   * components. Those are fenced, so no new chunk appears on them. Returns how
+   * many chunks it found.
    */
   async #pass(): Promise<number> {
     const { map, settings: { chunkSize } } = this.#parts;
@@ -254,7 +258,7 @@ export class Evacuation {
     return found;
   }
 
-  /** Moves as many as there is room for; returns the others. */
+  /** Moves as many chunks as there is space for; returns the others. */
   async #moveSome(virtualChunks: number[]): Promise<number[]> {
     const moves: Move[] = [];
     const rest = [...virtualChunks];
@@ -279,13 +283,13 @@ export class Evacuation {
     return rest;
   }
 
-  /** Takes a free chunk for a virtual one; undefined if it needs none. */
+  /** Allocates a chunk to move to; undefined if none has to be moved. */
   #begin(virtualChunk: number): Move | "no room" | undefined {
     const { map, space, firstWrites } = this.#parts;
     const source = map.component(virtualChunk);
-    // Meanwhile it may have been discarded.
+    // A client may have discarded the chunk meanwhile.
     if (source === undefined || !source.evacuating) return undefined;
-    // Writes that wait for space come first.
+    // Writes that wait for space have precedence.
     const target = firstWrites.delayed.size > 0 ? undefined : space.fresh();
     if (target === undefined) return "no room";
     const to = target.next;
@@ -304,7 +308,7 @@ export class Evacuation {
     this.#isWaiting = false;
   }
 
-  /** Returns how many were copied, durably, before it had to pause. */
+  /** Returns how many chunks were copied, durably, before it had to stop. */
   async #copy(moves: readonly Move[]): Promise<number> {
     const { chunkSize } = this.#parts.settings;
     const mustStop = () => this.#mustPause;
@@ -318,7 +322,7 @@ export class Evacuation {
     return copied;
   }
 
-  /** Counts what was copied; others have a turn now and then. */
+  /** Counts copied bytes, and gives other work a turn now and then. */
   async #spend(bytes: number): Promise<void> {
     await this.#rate.spend(bytes);
     this.#sinceTurn += bytes;
@@ -327,11 +331,11 @@ export class Evacuation {
     await turn();
   }
 
-  /** The copies are durable: from here on the new places count. */
+  /** Maps durable copies: from here on the new places count. */
   async #conclude(moves: readonly Move[]): Promise<void> {
     const { map, format, releases, fail } = this.#parts;
     const sound = moves.filter((move) => move.fault === undefined);
-    // Before anything is recorded: it would be the place of a stale copy.
+    // Before anything is recorded, assert that no copy has missed a write.
     for (const move of moves) movingChunks(move.source).assertMoving(move);
     for (const move of moves) {
       if (move.fault !== undefined) this.#undo(move);
@@ -355,7 +359,7 @@ export class Evacuation {
     this.#movedBytes += sound.length * this.#parts.settings.chunkSize;
   }
 
-  /** The chunk stays where it was; its would-be place is free again. */
+  /** Undoes a move: the chunk stays in its old place. */
   #undo(move: Move): void {
     const { map, releases } = this.#parts;
     movingChunks(move.source).end(move);
@@ -379,6 +383,6 @@ function movingOf({ data }: Component): number {
 }
 
 function movingChunks({ data }: Component): MovingChunks {
-  assert(data instanceof MovingChunks, "chunks are moved off what is to leave");
+  assert(data instanceof MovingChunks, "an evacuating component moves chunks");
   return data;
 }

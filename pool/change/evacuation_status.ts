@@ -1,31 +1,34 @@
 /**
- * What callers are told of an evacuation, and what they say of it.
+ * The status of an evacuation, and how it resumes when a pool is opened.
  *
  * @module
  */
 
-/** How an evacuation does. */
+/** The progress of an evacuation. */
 export interface EvacuationStatus {
-  /** The components that are to leave. */
+  /** Paths of the components that are being evacuated. */
   readonly components: readonly string[];
-  /** Whether it goes on, waits for free chunks, or was stopped by an error. */
+  /**
+   * `moving`: it moves chunks. `waiting`: it waits for free chunks. `stopped`:
+   * it is paused, or an error stopped it.
+   */
   readonly state: "moving" | "waiting" | "stopped";
-  /** Why it was stopped; else "". */
+  /** Why it is stopped; "" in the other states. */
   readonly reason: string;
-  /** Bytes moved since the pool was opened or the evacuation asked for. */
+  /** Bytes moved since the pool was opened or the evacuation was started. */
   readonly movedBytes: number;
   /** Bytes still to be moved. */
   readonly leftBytes: number;
-  /** Bytes a second, lately. */
+  /** The measured rate of the last 10 seconds, bytes a second. */
   readonly bytesPerSecond: number;
-  /** Seconds left at this rate; null if that is unknown. */
+  /** Seconds left at this rate; null if unknown. */
   readonly secondsLeft: number | null;
 }
 
-/** What becomes of an evacuation when a pool is opened. */
+/** Whether and how an unfinished evacuation resumes when a pool is opened. */
 export interface ResumeOptions {
-  /** It does not go on by itself. */
+  /** Do not resume the evacuation; default false. */
   readonly paused?: boolean;
-  /** The highest rate, bytes a second; 0, none. */
+  /** The maximum rate, bytes a second; 0, the default, for no limit. */
   readonly bytesPerSecond?: number;
 }

@@ -1,5 +1,6 @@
 /**
- * Components that join an open pool and components that leave it.
+ * Membership of an open pool: adds components, removes them, and cancels
+ * removals.
  *
  * @module
  */
@@ -23,65 +24,65 @@ import { checkRoom, roomFor } from "./room.ts";
 import type { PoolParts } from "../io/mod.ts";
 import type { PoolFormat } from "../format/mod.ts";
 
-/** How components are added. */
+/** How to add components. */
 export interface AddOptions {
   /**
-   * Also take files that carry a label, a file system, or anything else that
-   * `wipefs` knows, and those that other processes read. Never those that are
-   * mounted, in use as swap, or open for writing elsewhere.
+   * Accept files that carry a label, a file system, or any other signature that
+   * `wipefs` knows, and files that other processes read. Files that are
+   * mounted, used as swap, or open for writing elsewhere are refused anyway.
    */
   readonly force?: boolean;
-  /** Make missing files, sparse, of this many bytes. */
+  /** Create missing files, sparse, with this size in bytes. */
   readonly createSize?: number;
-  /** Tie each to its file name; format 1 only. */
+  /** Tie each component to its file name (format 1 only). */
   readonly hardcode?: boolean;
-  /** How they are opened. */
+  /** Opens a component; a file or block device by default. */
   readonly openDevice?: OpenDevice;
 }
 
-/** What was added. */
+/** The result of adding components. */
 export interface AddResult {
   /** The new components. */
   readonly components: readonly {
-    /** Where it is. */
+    /** The component's path. */
     readonly path: string;
-    /** Its place among the components, from 0. */
+    /** The component's index, from 0. */
     readonly index: number;
-    /** Bytes. */
+    /** Bytes that the pool uses of it. */
     readonly size: number;
     /** Chunks on it. */
     readonly chunkCount: number;
   }[];
 }
 
-/** How components are removed. */
+/** How to remove components. */
 export interface RemoveOptions {
-  /** The highest rate at which chunks are moved, bytes a second; 0, none. */
+  /** The maximum rate of moves, bytes a second; 0, the default: no limit. */
   readonly bytesPerSecond?: number;
 }
 
-/** What became of components that were to be removed. */
+/** The result of a request to remove components. */
 export interface RemoveResult {
-  /** No members any more. */
+  /** Paths of components that are no longer members. */
   readonly removed: readonly string[];
-  /** Being evacuated; they are removed when they are empty. */
+  /** Paths of components that are removed once they are evacuated. */
   readonly evacuating: readonly string[];
 }
 
-/** What removing components takes. */
+/** What a removal would take. */
 export interface RemovePlan {
-  /** The components. */
+  /** The components to remove. */
   readonly components: readonly {
-    /** Where it is. */
+    /** The component's path. */
     readonly path: string;
-    /** Bytes that would move. */
+    /** Bytes on it that would move. */
     readonly usedBytes: number;
   }[];
-  /** Bytes that would move, in all. */
+  /** Bytes that would move, in total. */
   readonly usedBytes: number;
-  /** Bytes that are free, or will soon be, on those that stay. */
+  /** Bytes on the other components that are free or being freed. */
   readonly freeBytes: number;
-  /** Whether there is room. */
+  /** Whether the other components have enough space. */
   readonly fits: boolean;
 }
 
@@ -90,21 +91,23 @@ interface AddRequest extends AddOptions {
   readonly onCommit: () => void;
 }
 
-/** Who does what has to be done. */
+/** The steps of a removal that the caller runs. */
 interface RemoveActions {
   readonly removeNow: (empty: readonly Component[]) => Promise<void>;
   readonly evacuate: () => void;
 }
 
 /**
- * Adds components to an open pool. Everything is checked first; then the new
- * ones are made to read as zeroes; then the format makes them members.
+ * Adds components to an open pool. All checks come first; then the new
+ * components are zeroed; then the format makes them members.
  *
- * @param parts The open pool.
- * @param request Which components, and who is told when they are members.
- * @returns What was added.
- * @throws {VirstorError} `failed` if it is unknown what is on disk; else
- *   nothing has changed.
+ * *Requires*: the evacuation is held, and no other change runs.
+ *
+ * @param parts The open pool's parts.
+ * @param request Which components to add, and how.
+ * @returns The components that were added.
+ * @throws {VirstorError} `failed` if the state on disk is unknown; with any
+ *   other code nothing has changed.
  */
 export async function addComponents(
   { format }: PoolParts,
@@ -144,15 +147,17 @@ export async function addComponents(
 }
 
 /**
- * Removes components from an open pool: at once if they hold no chunk, else
- * they are marked, and their evacuation begins.
+ * Removes components from an open pool. If all of them are empty, that happens
+ * at once. Otherwise they are marked as evacuating, and the evacuation starts.
  *
- * @param parts The open pool.
- * @param paths Which components.
- * @param actions Who does it.
- * @returns What became of them.
- * @throws {VirstorError} `invalid`, `no-space`: nothing has changed; `failed`
- *   if it is unknown what is on disk.
+ * *Requires*: the evacuation is held, and no other change runs.
+ *
+ * @param parts The open pool's parts.
+ * @param paths Paths of the components.
+ * @param actions Runs the removal or starts the evacuation.
+ * @returns Which components were removed, and which are being evacuated.
+ * @throws {VirstorError} `invalid`, `no-space`: nothing has changed. `failed`:
+ *   the state on disk is unknown.
  */
 export async function removeComponents(
   parts: PoolParts,
@@ -167,11 +172,11 @@ export async function removeComponents(
     await actions.removeNow(leaving);
     return { removed: names, evacuating: [] };
   }
-  // Those on their way have taken some of the room already.
+  // Components that are evacuating already have part of their space allocated.
   if (leaving.some((one) => !one.evacuating)) {
     checkRoom(settings.name, leaving, members, settings.chunkSize);
   }
-  // From here on nothing new is put there.
+  // From here on the allocator takes no chunk of them.
   for (const one of leaving) one.fenced = true;
   space.recount();
   const all = members.filter((one) => one.evacuating || leaving.includes(one));
@@ -181,12 +186,12 @@ export async function removeComponents(
 }
 
 /**
- * What removing components would take; changes nothing.
+ * Plans a removal, and changes nothing.
  *
- * @param parts The open pool.
- * @param paths Which components.
+ * @param parts The open pool's parts.
+ * @param paths Paths of the components.
  * @returns The plan.
- * @throws {VirstorError} `invalid` if one is no member or has to stay.
+ * @throws {VirstorError} `invalid` if a component is no member or has to stay.
  */
 export function planRemoval(
   parts: PoolParts,
@@ -207,20 +212,22 @@ export function planRemoval(
 }
 
 /**
- * Ends the membership of components that hold no chunk.
+ * Removes components that hold no chunk.
  *
- * @param parts The open pool.
- * @param leaving Members.
- * @param onCommit Told when it is done.
- * @throws {VirstorError} `failed` if it is unknown what is on disk.
+ * *Requires*: the evacuation is held, and no other change runs.
+ *
+ * @param parts The open pool's parts.
+ * @param leaving The components.
+ * @param onCommit Called once the removal is durable.
+ * @throws {VirstorError} `failed` if the state on disk is unknown.
  */
 export async function removeEmpty(
   { format, space, releases }: PoolParts,
   leaving: readonly Component[],
   onCommit: () => void,
 ): Promise<void> {
-  // From here on none of their chunks is handed out, nor made ready.
-  // The fence stays if this fails, for then the pool takes no more writes.
+  // The fence keeps their chunks from being allocated or made ready. It stays
+  // if this fails, since the pool then takes no more writes.
   for (const one of leaving) one.fenced = true;
   space.recount();
   try {
@@ -233,12 +240,15 @@ export async function removeEmpty(
 }
 
 /**
- * Ends the evacuation of components. Chunks may be put there again.
+ * Cancels the evacuation of components: they stay, and chunks may be allocated
+ * on them again.
  *
- * @param parts The open pool; its evacuation is held.
- * @param paths Which components.
- * @returns Which ones stay.
- * @throws {VirstorError} `invalid` if one is not being evacuated; `failed`.
+ * *Requires*: the evacuation is held, and no other change runs.
+ *
+ * @param parts The open pool's parts.
+ * @param paths Paths of the components.
+ * @returns The components that stay.
+ * @throws {VirstorError} `invalid` if a component is not evacuating; `failed`.
  */
 export async function cancelRemoval(
   parts: PoolParts,
@@ -262,7 +272,7 @@ export async function cancelRemoval(
   return { kept };
 }
 
-/** The members at some paths, which may all leave. */
+/** The members at these paths; throws if one of them must stay. */
 function removable(
   parts: PoolParts,
   paths: readonly string[],
@@ -311,7 +321,7 @@ function reasonToStay(format: PoolFormat, component: Component): string {
     : `chunks of "${behind.device.path}" behind it are in use`;
 }
 
-/** Numbers in the forward map that nobody has, and places at the end. */
+/** New components, with unused ids in the forward map and the next indexes. */
 function makeComponents(
   members: readonly Component[],
   candidates: readonly Candidate[],
@@ -326,19 +336,19 @@ function makeComponents(
   });
 }
 
-/** Takes back labels that may have been written, and files that were made. */
+/** Undoes what may be done: wipes labels, and deletes the created files. */
 async function wipeAll(candidates: readonly Candidate[]): Promise<void> {
   for (const { device, isNew } of candidates) {
     try {
       await wipeDeviceLabels(device);
       if (isNew) await Deno.remove(device.path);
     } catch {
-      // It failed already; its label is one of an add that was not done.
+      // The add has failed anyway; the next open wipes an unfinished label.
     }
   }
 }
 
-/** Gives back what is no member, or none any more. */
+/** Closes the devices that belong to no member. */
 async function closeOthers(
   format: PoolFormat,
   leaving: readonly { readonly device: ComponentDevice }[],

@@ -1,5 +1,5 @@
 /**
- * The one queue of changes: add, remove, resize, evacuate.
+ * Changes of an open pool, one at a time: add, remove, resize, evacuate.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * Chunks while they are moved from one component to another: what is written
- * to one of them goes to both places, so that the copy misses nothing. Reads
- * come from the old place.
+ * Chunks that are being moved to another component. A write to such a chunk
+ * goes to both places, so that the copy misses nothing. Reads use the old
+ * place.
  *
  * @module
  */
@@ -10,33 +10,33 @@ import type { Completion, WriteZeroesOptions } from "../../device/block/mod.ts";
 import { assert } from "../../errors.ts";
 import type { ChunkDevice, Component } from "../core/mod.ts";
 
-/** A chunk on its way. */
+/** A chunk that is being moved. */
 export interface Move {
   /** The virtual chunk. */
   readonly virtualChunk: number;
-  /** Where it is. */
+  /** The component that holds it. */
   readonly source: Component;
-  /** Its number there. */
+  /** Its number on the source. */
   readonly from: number;
-  /** Where it goes. */
+  /** The component that it moves to. */
   readonly target: Component;
-  /** Its number there. */
+  /** Its number on the target. */
   readonly to: number;
-  /** What went wrong with the copy: it cannot be used. */
+  /** Why the copy is unusable; undefined if it is sound. */
   fault: unknown;
 }
 
-/** The chunks of a component, some of which are being moved. */
+/** The chunk I/O of a component, some chunks of which are being moved. */
 export class MovingChunks implements ChunkDevice {
   readonly #device: ChunkDevice;
   readonly #chunkSize: number;
-  /** By the chunk's number on this component. */
+  /** The moves, by the chunk's number on this component. */
   readonly #moves = new Map<number, Move>();
 
   /**
-   * Takes over a component's chunks; none is being moved yet.
+   * Wraps the chunk I/O of a component; no chunk is being moved yet.
    *
-   * @param device What they are kept on.
+   * @param device The component's own chunk I/O.
    * @param chunkSize Bytes of a chunk.
    */
   constructor(device: ChunkDevice, chunkSize: number) {
@@ -44,13 +44,13 @@ export class MovingChunks implements ChunkDevice {
     this.#chunkSize = chunkSize;
   }
 
-  /** How many are being moved: they have their new place already. */
+  /** How many chunks are being moved; each has its new place already. */
   get count(): number {
     return this.#moves.size;
   }
 
   /**
-   * From now on writes to a chunk go to both places.
+   * Starts a move: from now on, writes to the chunk go to both places.
    *
    * @param move The chunk.
    */
@@ -59,19 +59,19 @@ export class MovingChunks implements ChunkDevice {
   }
 
   /**
-   * Asserts that a chunk is being moved: its copy has missed no write.
+   * Asserts that a move is under way, so that its copy has missed no write.
    *
    * @param move The chunk.
    */
   assertMoving(move: Move): void {
     assert(
       this.#moves.get(move.from) === move,
-      "a chunk that is moved was written in both places",
+      "writes to a moving chunk go to both places",
     );
   }
 
   /**
-   * From now on they go to one place again.
+   * Ends a move: from now on, writes to the chunk go to one place.
    *
    * @param move The chunk.
    */
@@ -82,20 +82,20 @@ export class MovingChunks implements ChunkDevice {
   /**
    * Reads from the old place.
    *
-   * @param target Where the bytes go.
-   * @param offset The first byte on the component.
-   * @returns As the component's device.
+   * @param target The buffer to fill.
+   * @param offset Offset on the component, bytes.
+   * @returns The result of the component's read.
    */
   read(target: Uint8Array, offset: number): Completion {
     return this.#device.read(target, offset);
   }
 
   /**
-   * Writes to the old place, and to the new one.
+   * Writes to the old place, and to the new place if the chunk is being moved.
    *
-   * @param source The bytes.
-   * @param offset The first byte on the component.
-   * @returns Nothing: it is done.
+   * @param source The bytes to write, all in one chunk.
+   * @param offset Offset on the component, bytes.
+   * @returns Always undefined: the write is complete.
    */
   write(source: Uint8Array, offset: number): Completion {
     finished(this.#device.write(source, offset));
@@ -104,11 +104,11 @@ export class MovingChunks implements ChunkDevice {
   }
 
   /**
-   * Discards in the old place, and in the new one.
+   * Discards in the old place, and in the new one if the chunk is being moved.
    *
-   * @param offset The first byte on the component.
-   * @param length How many.
-   * @returns Nothing: it is done.
+   * @param offset Offset on the component, bytes.
+   * @param length Bytes to discard, all in one chunk.
+   * @returns Always undefined: the discard is complete.
    */
   discard(offset: number, length: number): Completion {
     finished(this.#device.discard(offset, length));
@@ -117,12 +117,12 @@ export class MovingChunks implements ChunkDevice {
   }
 
   /**
-   * Writes zeroes to the old place, and to the new one.
+   * Zeroes the old place, and the new place if the chunk is being moved.
    *
-   * @param offset The first byte on the component.
-   * @param length How many.
-   * @param options How.
-   * @returns Nothing: it is done.
+   * @param offset Offset on the component, bytes.
+   * @param length Bytes to zero, all in one chunk.
+   * @param options How to zero.
+   * @returns Always undefined: the zeroing is complete.
    */
   writeZeroes(
     offset: number,
@@ -148,7 +148,7 @@ export class MovingChunks implements ChunkDevice {
     try {
       finished(act(move.target.device, at));
     } catch (error) {
-      // The old place has it: the request is done, and the move is off.
+      // The old place has the data: the request succeeds, the move fails.
       move.fault = error;
     }
   }

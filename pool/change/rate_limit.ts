@@ -1,29 +1,29 @@
 /**
- * Background work at a bounded rate, and how fast it really is.
+ * A rate limit for background work, which also measures the actual rate.
  *
  * @module
  */
 
-/** What was done longer ago than this does not count, milliseconds. */
+/** The measured rate covers this time, milliseconds. */
 const WINDOW_MS = 10_000;
-/** A pause shorter than this is not worth a timer, milliseconds. */
+/** Shorter pauses are skipped, since a timer costs more, milliseconds. */
 const SHORTEST_PAUSE_MS = 5;
 
-/** A rate. */
+/** Limits and measures the rate of background work. */
 export class RateLimit {
-  /** The highest rate, bytes a second; 0 for none. */
+  /** The maximum rate, bytes a second; 0 for no limit. */
   bytesPerSecond = 0;
   #isHurried = false;
-  /** When the next bytes may be spent, milliseconds. */
+  /** The time at which the limit allows the next bytes, milliseconds. */
   #nextAt = 0;
   #pause: { end: () => void; timer: ReturnType<typeof setTimeout> } | undefined;
-  /** When how many bytes were spent, the latest last. */
+  /** Recent bytes with their times in milliseconds, the latest last. */
   #spent: { at: number; bytes: number }[] = [];
 
   /**
-   * Sets the highest rate.
+   * Sets the maximum rate, and forgets the measurement.
    *
-   * @param bytesPerSecond Bytes a second; 0 for none.
+   * @param bytesPerSecond Bytes a second; 0 for no limit.
    */
   limit(bytesPerSecond: number): void {
     this.endPauses();
@@ -33,7 +33,7 @@ export class RateLimit {
     this.#spent = [];
   }
 
-  /** Bytes a second, lately. */
+  /** The measured rate of the last 10 seconds, bytes a second. */
   get measured(): number {
     const since = performance.now() - WINDOW_MS;
     const lately = this.#spent.filter(({ at }) => at >= since);
@@ -44,10 +44,10 @@ export class RateLimit {
   }
 
   /**
-   * Takes note of bytes, and waits if they came too fast.
+   * Counts bytes, and pauses if they came faster than the limit.
    *
-   * @param bytes How many.
-   * @returns Done when more may come.
+   * @param bytes How many bytes were spent.
+   * @returns Settles when more bytes may be spent.
    */
   async spend(bytes: number): Promise<void> {
     const now = performance.now();
@@ -65,13 +65,13 @@ export class RateLimit {
     this.#pause = undefined;
   }
 
-  /** Makes pauses again, after {@linkcode endPauses}. */
+  /** Allows pauses again, after {@linkcode endPauses}. */
   resumePauses(): void {
     this.#isHurried = false;
     this.#nextAt = 0;
   }
 
-  /** Ends the pause that is on, and makes no more until they are resumed. */
+  /** Ends a running pause; no others follow until {@linkcode resumePauses}. */
   endPauses(): void {
     this.#isHurried = true;
     clearTimeout(this.#pause?.timer);

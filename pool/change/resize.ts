@@ -1,5 +1,5 @@
 /**
- * Giving an open pool's disk another size.
+ * Resizing the virtual disk of an open pool.
  *
  * @module
  */
@@ -7,28 +7,29 @@
 import { counted, inBytes, VirstorError } from "../../errors.ts";
 import type { PoolParts } from "../io/mod.ts";
 
-/** 8 PiB: up to here every byte has an exact number in JavaScript. */
+/** 8 PiB: up to here JavaScript represents every byte offset exactly. */
 const VIRTUAL_SIZE_MAX = 2 ** 53;
 
-/** How a disk is resized. */
+/** How to resize the disk. */
 export interface ResizeOptions {
-  /** It may become smaller, where nothing is mapped. */
+  /** Allow the disk to shrink, where nothing is mapped; default false. */
   readonly force?: boolean;
 }
 
 /**
- * Resizes the disk of a pool. The forward map is the one place that says how
- * large the disk is. A disk grows on stable storage first, so that nothing is
- * mapped where an open after a crash would find no disk; it shrinks in the map
- * first, with no `await` after the check, so that nothing is mapped beyond the
- * new end while that is written.
+ * Resizes the virtual disk of a pool. The forward map defines the size.
  *
- * @param parts The open pool.
- * @param wanted Bytes.
- * @param options How.
- * @returns Its new size, bytes.
- * @throws {VirstorError} `invalid`, `unsupported`: nothing has changed;
- *   `failed`.
+ * To grow, the disk grows on stable storage first, so that nothing is mapped
+ * beyond the size that an open after a crash would find. To shrink, the map
+ * shrinks first, with no `await` after the check, so that no write maps a chunk
+ * beyond the new end while the superblocks are written.
+ *
+ * @param parts The open pool's parts.
+ * @param wanted The new size, bytes; rounded up to whole chunks.
+ * @param options Whether the disk may shrink.
+ * @returns The new size, bytes.
+ * @throws {VirstorError} `invalid`, `unsupported`: nothing has changed.
+ *   `failed`: the state on disk is unknown.
  */
 export async function resizePool(
   parts: PoolParts,
@@ -73,8 +74,8 @@ function checkShrink(
   if (!force) {
     throw new VirstorError(
       "invalid",
-      `${cannot}that is done with --force only, ` +
-        "once the file system on it is smaller",
+      `${cannot}shrinking needs --force; ` +
+        "shrink the file system on it first",
     );
   }
   const mapped = map.nextMapped(chunks, map.virtualChunks);

@@ -1,6 +1,6 @@
 /**
- * Whether the components that stay have room for the chunks of those that are
- * to leave.
+ * Whether the other components have space for the chunks of components that
+ * are to be evacuated.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import type { Component } from "../core/mod.ts";
 import { MovingChunks } from "./moving_chunks.ts";
 
 /**
- * Refuses an evacuation for which the other components have no room.
+ * Refuses an evacuation if the other components lack the space.
  *
  * @param name The pool's name.
- * @param leaving What is to leave.
- * @param members All components.
+ * @param leaving The components to evacuate.
+ * @param members All components of the pool.
  * @param chunkSize Bytes of a chunk.
- * @throws {VirstorError} `no-space`, saying how many bytes are missing.
+ * @throws {VirstorError} `no-space`, with the bytes that are missing.
  */
 export function checkRoom(
   name: string,
@@ -36,12 +36,12 @@ export function checkRoom(
 }
 
 /**
- * What an evacuation needs, and what there is.
+ * Compares the chunks to move with the space for them.
  *
- * @param leaving What is to leave.
- * @param members All components.
- * @returns Chunks to be moved; chunks that are free, or will be, on those that
- *   stay, less what others that leave need.
+ * @param leaving The components to evacuate.
+ * @param members All components of the pool.
+ * @returns `used`: chunks to move. `free`: chunks on the components that stay
+ *   that are free or being freed, less those that other evacuations need.
  */
 export function roomFor(
   leaving: readonly Component[],
@@ -55,12 +55,12 @@ export function roomFor(
   return { used: toMove(leaving), free: Math.max(0, free - toMove(others)) };
 }
 
-/** How many chunks have to move, and have no new place yet. */
+/** How many chunks have to move and have no new place yet. */
 function toMove(components: readonly Component[]): number {
   return components.reduce((sum, one) => sum + one.used - moving(one), 0);
 }
 
-/** How many chunks of a component have a new place, which is taken. */
+/** How many chunks of a component have a new place already. */
 function moving({ data }: Component): number {
   return data instanceof MovingChunks ? data.count : 0;
 }

@@ -1,14 +1,14 @@
 /**
- * A set of chunk numbers of one component, a bit each.
+ * A set of chunk numbers of one component, with one bit for each.
  *
  * @module
  */
 
 import { assert } from "../../errors.ts";
 
-/** Chunks, by number. */
+/** A set of chunk numbers. */
 export class ChunkSet {
-  /** Numbers are below this. */
+  /** All numbers are below this. */
   readonly end: number;
 
   readonly #words: Uint32Array;
@@ -17,10 +17,10 @@ export class ChunkSet {
   #lowest = 0;
 
   /**
-   * Creates a set.
+   * Creates a set that contains all numbers from `from` up to `end`.
    *
-   * @param end Numbers are below this; up to 2^32-1.
-   * @param from All numbers from here on are in it, the others are not.
+   * @param end The upper bound, exclusive; at most 2^32-1.
+   * @param from The lowest number in the set.
    */
   constructor(end: number, from: number) {
     this.end = end;
@@ -33,25 +33,25 @@ export class ChunkSet {
     if (last !== 0) this.#trim(this.#words.length - 1, ~(-1 << last));
   }
 
-  /** How many there are. */
+  /** How many chunks the set contains. */
   get size(): number {
     return this.#size;
   }
 
   /**
-   * Whether a chunk is in the set.
+   * Whether the set contains a chunk.
    *
    * @param chunk Its number.
-   * @returns Whether it is.
+   * @returns Whether it is in the set.
    */
   has(chunk: number): boolean {
     return ((this.#words[chunk >>> 5] ?? 0) & 1 << (chunk & 31)) !== 0;
   }
 
   /**
-   * Adds a chunk that is not in the set.
+   * Adds a chunk.
    *
-   * @param chunk Its number.
+   * @param chunk Its number; not in the set.
    */
   add(chunk: number): void {
     assert(chunk < this.end && !this.has(chunk), "a chunk is added once");
@@ -62,21 +62,21 @@ export class ChunkSet {
   }
 
   /**
-   * Takes a chunk out of the set.
+   * Deletes a chunk.
    *
    * @param chunk Its number; in the set.
    */
   delete(chunk: number): void {
-    assert(this.has(chunk), "a chunk that is taken is there");
+    assert(this.has(chunk), "a chunk to delete is in the set");
     const word = chunk >>> 5;
     this.#words[word] = (this.#words[word] ?? 0) & ~(1 << (chunk & 31));
     this.#size--;
   }
 
   /**
-   * The lowest chunk of the set.
+   * Finds the lowest chunk of the set.
    *
-   * @returns Its number, or `end` if there is none.
+   * @returns Its number, or `end` if the set is empty.
    */
   first(): number {
     const words = this.#words;
@@ -87,9 +87,9 @@ export class ChunkSet {
   }
 
   /**
-   * The next chunk of the set.
+   * Finds the next chunk of the set.
    *
-   * @param from Where to look from, up to `end`.
+   * @param from Where to start, up to `end`.
    * @returns The lowest number from there on, or `end` if there is none.
    */
   next(from: number): number {
@@ -104,11 +104,11 @@ export class ChunkSet {
   }
 
   /**
-   * The next chunk that is not in the set.
+   * Finds the next chunk that is not in the set.
    *
-   * @param from Where to look from, up to `end`.
-   * @param limit How far to look, up to `end`.
-   * @returns The lowest such number from there on, or `limit`.
+   * @param from Where to start, up to `end`.
+   * @param limit Where to stop, up to `end`.
+   * @returns The lowest such number from `from` on, or `limit`.
    */
   nextGap(from: number, limit: number): number {
     const words = this.#words;
@@ -126,7 +126,7 @@ export class ChunkSet {
   }
 }
 
-/** The number of the lowest bit that is set. */
+/** The number that the lowest set bit of a word stands for. */
 function lowestOf(word: number, bits: number): number {
   return word * 32 + 31 - Math.clz32(bits & -bits);
 }

@@ -1,5 +1,5 @@
 /**
- * A component of an open pool: a device, and which of its chunks are in use.
+ * A component of an open pool: its device, and the state of its chunks.
  *
  * @module
  */
@@ -15,83 +15,84 @@ import type { LentDescriptor } from "../../device/leases/mod.ts";
 import type { OpenElsewhere } from "../../device/linux/mod.ts";
 import { ChunkSet } from "./chunk_set.ts";
 
-/** What a component is kept on. */
+/** The device of a component: a block device with a path. */
 export interface ComponentDevice extends BlockDevice {
-  /** Where it was found. */
+  /** The path that it was opened with. */
   readonly path: string;
-  /** The same for two devices if and only if they are the same file. */
+  /** Equal for two devices if and only if they are the same file. */
   readonly identity: string;
-  /** Whether it is on a disk that turns, if that is known. */
+  /** Whether it lies on a rotating disk; absent if unknown. */
   readonly rotational?: boolean;
   /**
-   * What else had it open when it was locked exclusively; absent if nothing can
-   * have.
+   * Which other user had it open when it was locked exclusively; absent if
+   * there can be none.
    */
   readonly openElsewhere?: OpenElsewhere;
-  /** Told when what was written becomes durable. */
+  /** Receives the beginning and the end of each flush. */
   observer: FlushObserver | undefined;
   /**
-   * The next byte that is in no hole, where the system tells.
+   * Finds the next byte that is not in a hole, where the system reports holes.
    *
-   * @param offset Where to look from.
-   * @returns Its offset; the size if there is none, `offset` if unknown.
+   * @param offset Where to start, bytes.
+   * @returns The offset of that byte; the device's size if there is none;
+   *   `offset` if unknown.
    */
   nextData?(offset: number): number;
   /**
-   * Fills the beginning of `target` with what is there without waiting.
+   * Reads as much of `target` as is available without waiting for the disk.
    *
-   * @param target Where the bytes go; not empty.
-   * @param offset The first byte.
-   * @returns Bytes; the rest is for `readCold`, which is there too then.
+   * @param target The buffer to fill from its start; not empty.
+   * @param offset The offset of the first byte.
+   * @returns Bytes that were read. `readCold`, which is present whenever this
+   *   method is, reads the rest.
    */
   readCached?(target: Uint8Array, offset: number): number;
   /**
-   * Fills `target`, while others go on. `close` waits for it.
+   * Reads without blocking the event loop. `close` waits for it.
    *
-   * @param target Where the bytes go.
-   * @param offset The first byte.
-   * @param done Bytes of the beginning that `readCached` has read.
-   * @returns Rejected with `io`.
+   * @param target The buffer to fill.
+   * @param offset The offset of the first byte of `target`.
+   * @param done Bytes at the start of `target` that `readCached` has read.
+   * @returns Rejects with `io`.
    */
   readCold?(target: Uint8Array, offset: number, done?: number): Promise<void>;
   /**
-   * Lends its descriptor to other threads, who use it as long as they have
-   * leases.
+   * Lends the descriptor to other threads, which use it while they hold leases.
    *
-   * @returns It, if there is one.
+   * @returns The descriptor, if there is one to lend.
    */
   lend?(): LentDescriptor | undefined;
-  /** Others have written to what was lent: there is something to flush. */
+  /** Notes that another thread has written, so that the next flush runs. */
   touched?(): void;
   /**
-   * How much room its file system has, found out while others go on.
+   * Asks the file system for its free space, without blocking the event loop.
    *
-   * @returns Bytes, or undefined if that is not known.
+   * @returns Free bytes; undefined if unknown.
    */
   hostFree?(): Promise<number | undefined>;
-  /** What of it holds no data, where that can be told. */
+  /** The ranges known to hold no data; absent if unknown. */
   readonly blanks?: Blanks | undefined;
 }
 
-/** What of a device holds no data. */
+/** The ranges of a device that hold no data. */
 export type Blanks = Pick<BlankRanges, "isBlank" | "widen">;
 
-/** What is done to chunks: each request lies inside one of them. */
+/** Chunk I/O: each request lies inside one chunk. */
 export type ChunkDevice = Pick<
   BlockDevice,
   "read" | "write" | "discard" | "writeZeroes"
 >;
 
-/** Opens what a component is kept on; tests put faulty devices here. */
+/** Opens the device of a component; tests pass devices with faults. */
 export type OpenDevice = (
   path: string,
   options: FileDeviceOptions,
 ) => ComponentDevice;
 
 /**
- * The usual {@linkcode OpenDevice}: a file or a block device.
+ * The default {@linkcode OpenDevice}: opens a file or a block device.
  *
- * @param path Where it is.
+ * @param path The path of the file.
  * @param options How to open and lock it.
  * @returns The open device.
  */
@@ -102,86 +103,85 @@ export function openFileDevice(
   return new FileDevice(path, options);
 }
 
-/** What is fixed of a component while the pool is open. */
+/** The properties of a component that are fixed while the pool is open. */
 export interface ComponentGeometry {
-  /** Bytes, whole sectors. */
+  /** Bytes that the pool uses, whole sectors. */
   readonly size: number;
   /** Chunks that fit on it. */
   readonly chunkCount: number;
-  /** Chunks at its start that are not for data. */
+  /** Chunks at its start that hold the map, not data (format 1). */
   readonly chunkReserved: number;
-  /** The only file name it may have, or "". */
+  /** The only file name that its label accepts; "" for any (format 1). */
   readonly hardcodedName: string;
-  /** Format 1: bytes of the sector that its label is in; 512 if absent. */
+  /** Bytes of the sector that holds its label; default 512 (format 1). */
   readonly sectorSize?: number;
 }
 
-/** That a file system has refused a write for want of space. */
+/** A file system refuses writes because it is full. */
 export interface Refusal {
-  /** When it did so for the first time, milliseconds since 1970. */
+  /** When it refused the first write, milliseconds since 1970. */
   readonly since: number;
-  /** Whether the room that it had at about that time explains it. */
+  /** Whether the free space that it reported about then explains it. */
   isExplained: boolean;
 }
 
 /** A component of an open pool. */
 export class Component {
-  /** What it is kept on. */
+  /** The component's device. */
   readonly device: ComponentDevice;
   /**
-   * Where its chunks are read and written: the device, unless some of them are
-   * being moved.
+   * The chunk I/O of the component: the device itself, or a wrapper while some
+   * of its chunks are being moved.
    */
   data: ChunkDevice;
-  /** Its fixed sizes. */
+  /** The properties that are fixed while the pool is open. */
   readonly geometry: ComponentGeometry;
   /**
-   * Its number in the forward map, from 1, the same while the pool is open
-   * (its place among the components may change).
+   * The number of this component in the forward map, from 1. It stays the same
+   * while the pool is open; {@linkcode index} may change.
    */
   readonly id: number;
-  /** Its place among the components of the pool, from 0. */
+  /** The component's position in the pool, from 0. */
   index: number;
-  /** Chunks that can be handed out, or could once they are ready. */
+  /** The free chunks, ready or not. */
   readonly freeChunks: ChunkSet;
-  /** Chunks in use for data: a virtual chunk is mapped to each. */
+  /** How many chunks are mapped. */
   used = 0;
-  /** Chunks on their way to be free. */
+  /** How many chunks are being freed. */
   releasing = 0;
   /**
-   * How often chunks were given back: what was read of a chunk meanwhile may
-   * be another's by now.
+   * Counts how often chunks were unmapped. A read that finds the count changed
+   * may have read a chunk that was unmapped and mapped anew meanwhile.
    */
   givenBack = 0;
   /**
-   * Free chunks below this one are known to read as zeroes, durably, and may
-   * be handed out.
+   * All free chunks below this number durably read as zeroes, and may be
+   * allocated.
    */
   ready: number;
-  /** Set while free chunks beyond `ready` are being made to read as zeroes. */
+  /** Set while free chunks from `ready` on are being zeroed. */
   preparing: Promise<void> | undefined;
   /**
-   * A write to a free chunk has failed since then: what is being made ready
-   * lies behind a chunk that is not.
+   * A write to a free chunk failed during that time: `ready` must not advance
+   * past it.
    */
   spoiled = false;
-  /** On its way out of the pool: no chunk of it is handed out. */
+  /** No chunk of the component is allocated, since it is being removed. */
   fenced = false;
-  /** What is on it is to be moved to others; then it leaves. */
+  /** Its chunks are to be moved to other components; then it is removed. */
   evacuating = false;
-  /** Bytes that its file system had left when it was asked last. */
+  /** Free bytes of its file system when last asked; undefined if unknown. */
   hostFree: number | undefined;
-  /** Set while its file system refuses writes for want of space. */
+  /** Set while its file system refuses writes because it is full. */
   refusal: Refusal | undefined;
 
   /**
-   * Creates a component with nothing allocated and nothing known of its free
-   * chunks.
+   * Creates a component with all chunks free, and none of them ready.
    *
-   * @param id Its number in the forward map.
-   * @param index Its place among the components.
-   * @param device What it is kept on.
-   * @param geometry Its fixed sizes.
+   * @param id Its number in the forward map, from 1.
+   * @param index Its position in the pool, from 0.
+   * @param device Its device.
+   * @param geometry Its fixed properties.
    */
   constructor(
     id: number,
@@ -199,18 +199,18 @@ export class Component {
     this.ready = chunkReserved;
   }
 
-  /** Chunks that are free. */
+  /** How many chunks are free. */
   get free(): number {
     return this.freeChunks.size;
   }
 
-  /** The next chunk to be allocated: the lowest that is free, or none's. */
+  /** The lowest free chunk; `freeChunks.end` if there is none. */
   get next(): number {
     return this.freeChunks.first();
   }
 
   /**
-   * Chunks that hold no data any more, and are not free yet: on their way, or
+   * How many chunks are unmapped and not free yet: they are being freed, or
    * could not be freed.
    */
   get freeing(): number {
@@ -219,7 +219,7 @@ export class Component {
   }
 
   /**
-   * Takes note that a free chunk holds data.
+   * Counts a free chunk as used.
    *
    * @param chunk Its number.
    */

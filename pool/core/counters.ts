@@ -1,33 +1,33 @@
 /**
- * What a pool has done since it was opened.
+ * Counters of the requests that a pool has served.
  *
  * @module
  */
 
-/** What was done since the pool was opened. */
+/** Counters since the pool was opened. */
 export interface PoolCounters {
-  /** Reads. */
+  /** Read requests. */
   reads: number;
-  /** Writes. */
+  /** Write requests. */
   writes: number;
-  /** Flushes. */
+  /** Flush requests. */
   flushes: number;
-  /** Discards. */
+  /** Discard requests. */
   discards: number;
-  /** Writes of zeroes. */
+  /** Write-zeroes requests. */
   zeroes: number;
-  /** Bytes read. */
+  /** Bytes that were read. */
   readBytes: number;
-  /** Bytes written. */
+  /** Bytes that were written. */
   writtenBytes: number;
-  /** Chunks mapped. */
+  /** Chunks that were mapped. */
   firstWrites: number;
 }
 
 /**
- * Counters of a pool that has done nothing yet.
+ * Creates counters.
  *
- * @returns All zero.
+ * @returns Counters that are all zero.
  */
 export function newCounters(): PoolCounters {
   return {

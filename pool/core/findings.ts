@@ -1,46 +1,45 @@
 /**
- * What a checker finds. Checkers collect findings; they do not throw for
- * damage.
+ * Findings of a check. A check collects them; it does not throw for damage.
  *
  * @module
  */
 
-/** How bad a finding is. */
+/** The severity of a finding. */
 export type Severity =
-  | "notice" // the next open for writing puts it right
-  | "damage"; // somebody has to look at it
+  | "notice" // the next open for writing repairs it
+  | "damage"; // it needs an administrator
 
-/** What kind of thing is found, for programs. */
+/** The kind of a finding, for programs. */
 export type FindingKind =
-  // of a pool that does not open
-  | "missing" // a component, or all of them
-  | "unreadable" // a label or a superblock makes no sense, or contradicts others
-  // of what a stop left half done
-  | "behind" // a component has missed a change of the pool
-  | "stale" // a component has left the pool and still carries its label
-  | "unfinished" // a component was being added, and is none
+  // about a pool that does not open
+  | "missing" // a component, or all of them, was not found
+  | "unreadable" // a label or superblock is damaged, or contradicts others
+  // left by a crash
+  | "behind" // a component missed a change of the pool
+  | "stale" // a component has left the pool, but still carries its label
+  | "unfinished" // the add of a component did not finish
   | "covered" // format 1: the last chunk of a component covers its label
-  | "gap" // format 1: chunks in use do not lie without a gap
-  | "superseded" // a chunk holds a virtual chunk that is elsewhere by now
-  // of the bytes
-  | "unsound" // a slot of a superblock or of a page is damaged, or was torn
-  | "lost-page" // no slot of a page is sound
-  | "bad-entry" // whose a chunk is makes no sense
-  // of a running pool
-  | "differs"; // what is on disk is not what is in memory
+  | "gap" // format 1: the allocation has gaps
+  | "superseded" // a chunk holds a virtual chunk that is mapped elsewhere
+  // about bytes on disk
+  | "unsound" // a slot of a superblock or of a table page is damaged or torn
+  | "lost-page" // no slot of a table page is sound
+  | "bad-entry" // an entry names no valid virtual chunk or place
+  // about an open pool
+  | "differs"; // the state on disk differs from the state in memory
 
-/** One thing that is not as it should be. */
+/** Something that a check found. */
 export interface Finding {
-  /** What kind of thing it is. */
+  /** The kind of the finding. */
   readonly kind: FindingKind;
-  /** How bad it is. */
+  /** How severe it is. */
   readonly severity: Severity;
-  /** What was found. */
+  /** What was found, in one sentence. */
   readonly what: string;
-  /** Where: a path, with the offset if it is one place. */
+  /** Where: a path, with the offset in bytes if that is known. */
   readonly where: string;
   /** What it means for the data. */
   readonly effect: string;
-  /** What helps, where there is more to say than that a check tells it. */
+  /** What to do about it, if there is advice beyond "run a check". */
   readonly advice?: string;
 }

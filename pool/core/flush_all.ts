@@ -1,5 +1,5 @@
 /**
- * Flushing several devices at once.
+ * Flushing several devices at the same time.
  *
  * @module
  */
@@ -12,23 +12,23 @@ import {
 } from "../../device/block/mod.ts";
 
 /**
- * Makes durable what was written to several devices.
+ * Flushes several devices.
  *
  * @param devices The devices.
- * @param options How.
- * @returns A promise if there is anything to make durable; it fails as soon as
- *   the first of the flushes does.
+ * @param options Options for each flush.
+ * @returns Undefined if nothing needed a flush; else settles with the last
+ *   flush, or rejects with the first that fails.
  */
 export function flushAll(
   devices: readonly Pick<BlockDevice, "flush" | "startFlush">[],
   options?: FlushOptions,
 ): Completion {
   if (options?.mayBlock === true && devices.length > 1) {
-    // So that all disks work while the first one is waited for.
+    // All disks then work while this thread waits for the first one.
     for (const device of devices) device.startFlush?.();
   }
-  // The first failure counts: the pool has to stop writing at once, and must
-  // not wait for a disk that hangs to hear of another that has failed.
+  // Fail with the first failure: the pool has to stop writing at once, and must
+  // not wait for a disk that hangs to learn that another one has failed.
   return joinParts(devices, (device) => device.flush(options), {
     failsFast: true,
   });

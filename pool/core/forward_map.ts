@@ -1,9 +1,9 @@
 /**
- * The forward map: from a virtual chunk to the component and the chunk on it
- * that hold its bytes. The one table that every request looks at.
+ * The forward map: for each virtual chunk the component, and the chunk on it,
+ * that hold its data. Every request reads it.
  *
- * Two levels: pages are made when first used, so that an empty disk of any
- * size costs next to nothing, and a look-up is two array reads.
+ * The map has two levels. Pages are created on first use, so that an empty disk
+ * of any size costs next to nothing; a look-up is two array reads.
  *
  * @module
  */
@@ -14,21 +14,21 @@ import type { Component } from "./component.ts";
 
 /** Entries of a page; a power of two. */
 const PAGE_ENTRIES = 8192;
-/** Words of an entry: the component's number (0: unmapped), the chunk. */
+/** Words of an entry: the component's id (0: unmapped), and the chunk. */
 const ENTRY_WORDS = 2;
 
-/** Where each virtual chunk is. */
+/** The place of each virtual chunk. */
 export class ForwardMap {
-  /** Virtual chunks that are being moved: they keep their mapping meanwhile. */
+  /** Virtual chunks that are being moved: they must keep their mapping. */
   readonly pinned: ReadonlySet<number>;
-  /** Which chunks other threads use; withdrawn before a mapping changes. */
+  /** The chunks that other threads use; withdrawn before a mapping changes. */
   leases: LeaseTable | undefined = undefined;
 
   readonly #pinned = new Set<number>();
-  /** By page, a bit for each chunk: those that keep a place without data. */
+  /** Per page, a bit for each provisioned chunk. */
   readonly #provisioned = new Map<number, Uint8Array>();
   readonly #pages: (Uint32Array | undefined)[] = [];
-  /** The components by their number in this map; 0 is nobody's. */
+  /** The components by their id; index 0 stays unused. */
   #components: readonly (Component | undefined)[] = [];
   #mapped = 0;
   #virtualChunks: number;
@@ -36,14 +36,14 @@ export class ForwardMap {
   /**
    * Creates a map with nothing mapped.
    *
-   * @param virtualChunks How many virtual chunks there are.
+   * @param virtualChunks The number of virtual chunks.
    */
   constructor(virtualChunks: number) {
     this.#virtualChunks = virtualChunks;
     this.pinned = this.#pinned;
   }
 
-  /** How many virtual chunks there are. */
+  /** The number of virtual chunks, which defines the virtual size. */
   get virtualChunks(): number {
     return this.#virtualChunks;
   }
@@ -54,7 +54,7 @@ export class ForwardMap {
   }
 
   /**
-   * Says that a virtual chunk is being moved; nobody else uses it any more.
+   * Pins a virtual chunk that is being moved, and withdraws its lease.
    *
    * @param virtualChunk The chunk; mapped.
    */
@@ -64,7 +64,7 @@ export class ForwardMap {
   }
 
   /**
-   * Says that a virtual chunk is being moved no more.
+   * Unpins a virtual chunk: it is not being moved any more.
    *
    * @param virtualChunk The chunk.
    */
@@ -73,8 +73,8 @@ export class ForwardMap {
   }
 
   /**
-   * Says that a client wants a virtual chunk to have a place, whether it holds
-   * data or not. That ends when its mapping does.
+   * Provisions a virtual chunk at a client's request: it stays mapped even if
+   * it holds no data. The end of the mapping ends that, too.
    *
    * @param virtualChunk The chunk; mapped.
    */
@@ -90,10 +90,10 @@ export class ForwardMap {
   }
 
   /**
-   * Whether a virtual chunk keeps its place although it holds no data.
+   * Whether a virtual chunk is provisioned.
    *
    * @param virtualChunk The chunk.
-   * @returns Whether a client wanted that, since the pool was opened.
+   * @returns Whether a client provisioned it since the pool was opened.
    */
   isProvisioned(virtualChunk: number): boolean {
     const page = this.#provisioned.get((virtualChunk / PAGE_ENTRIES) | 0);
@@ -102,16 +102,20 @@ export class ForwardMap {
   }
 
   /**
-   * Gives the disk another size.
+   * Changes the number of virtual chunks.
    *
-   * @param virtualChunks How many virtual chunks; nothing is mapped beyond.
+   * *Requires*: nothing is mapped from the new number on.
+   *
+   * @param virtualChunks The number of virtual chunks.
    */
   resize(virtualChunks: number): void {
     this.#virtualChunks = virtualChunks;
   }
 
   /**
-   * Says which components there are; mappings stay as they are.
+   * Sets the components; mappings stay as they are.
+   *
+   * *Requires*: every component with mapped chunks is listed.
    *
    * @param members The components of the pool.
    */
@@ -135,10 +139,10 @@ export class ForwardMap {
   }
 
   /**
-   * The place of a mapped virtual chunk on its component.
+   * The chunk that holds a virtual chunk.
    *
-   * @param virtualChunk The chunk; mapped.
-   * @returns The chunk's number on the component.
+   * @param virtualChunk The virtual chunk; mapped.
+   * @returns The chunk's number on its component.
    */
   chunk(virtualChunk: number): number {
     const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
@@ -146,11 +150,11 @@ export class ForwardMap {
   }
 
   /**
-   * Says where a virtual chunk is from now on.
+   * Maps a virtual chunk, and withdraws its lease if it was mapped elsewhere.
    *
-   * @param virtualChunk The chunk.
-   * @param component The component.
-   * @param chunk The chunk's number on it.
+   * @param virtualChunk The virtual chunk.
+   * @param component The component that holds its data.
+   * @param chunk The chunk on that component.
    */
   set(virtualChunk: number, component: Component, chunk: number): void {
     assert(virtualChunk < this.#virtualChunks, "a mapping is inside the disk");
@@ -166,12 +170,12 @@ export class ForwardMap {
   }
 
   /**
-   * Says where a virtual chunk is, unless it has a place already.
+   * Maps a virtual chunk unless it is mapped already.
    *
-   * @param virtualChunk The chunk.
-   * @param component The component.
-   * @param chunk The chunk's number on it.
-   * @returns Whether it had none.
+   * @param virtualChunk The virtual chunk.
+   * @param component The component that holds its data.
+   * @param chunk The chunk on that component.
+   * @returns Whether the virtual chunk was unmapped.
    */
   claim(virtualChunk: number, component: Component, chunk: number): boolean {
     const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
@@ -187,14 +191,14 @@ export class ForwardMap {
   }
 
   /**
-   * Says that a virtual chunk has no place any more.
+   * Unmaps a virtual chunk, and withdraws its lease.
    *
    * @param virtualChunk The chunk; mapped.
    */
   delete(virtualChunk: number): void {
     const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
     const at = (virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS;
-    assert(page !== undefined && page[at] !== 0, "what goes was mapped");
+    assert(page !== undefined && page[at] !== 0, "a chunk to unmap is mapped");
     this.leases?.withdraw(virtualChunk);
     page[at] = 0;
     page[at + 1] = 0;
@@ -209,11 +213,11 @@ export class ForwardMap {
   }
 
   /**
-   * The first mapped chunk of a range; runs over pages that were never made.
+   * Finds the first mapped chunk of a range; skips pages that do not exist.
    *
-   * @param from The first virtual chunk to look at.
-   * @param end The first one not to look at.
-   * @returns A mapped virtual chunk, or `end`.
+   * @param from The first virtual chunk of the range.
+   * @param end The end of the range, exclusive.
+   * @returns The mapped virtual chunk, or `end`.
    */
   nextMapped(from: number, end: number): number {
     let at = from;
@@ -232,11 +236,11 @@ export class ForwardMap {
   }
 
   /**
-   * The first unmapped chunk of a range.
+   * Finds the first unmapped chunk of a range.
    *
-   * @param from The first virtual chunk to look at.
-   * @param end The first one not to look at.
-   * @returns An unmapped virtual chunk, or `end`.
+   * @param from The first virtual chunk of the range.
+   * @param end The end of the range, exclusive.
+   * @returns The unmapped virtual chunk, or `end`.
    */
   nextUnmapped(from: number, end: number): number {
     for (let at = from; at < end; at++) {

@@ -1,7 +1,7 @@
 /**
- * Whether a pool takes requests, and why not: it is open, has failed, or is
- * closed. After a metadata write or a flush has failed nobody knows what is on
- * disk, and no write is taken any more; reads go on.
+ * The health of a pool: open, failed or closed. After a metadata write or a
+ * flush has failed, the state on disk is unknown. Then the pool takes no more
+ * writes, for good; reads go on.
  *
  * @module
  */
@@ -9,7 +9,7 @@
 import { messageOf, VirstorError } from "../../errors.ts";
 import type { PoolSettings } from "./settings.ts";
 
-/** The state of a pool. */
+/** The health of an open pool. */
 export class Health {
   readonly #pool: PoolSettings;
   readonly #onFailure: (failure: VirstorError) => void;
@@ -18,10 +18,10 @@ export class Health {
   #stopped: string;
 
   /**
-   * Begins with a pool that is open.
+   * Starts in the state `open`.
    *
-   * @param pool What does not change of it.
-   * @param onFailure Told of the first failure.
+   * @param pool The pool's settings.
+   * @param onFailure Called for the first failure only.
    */
   constructor(
     pool: PoolSettings,
@@ -32,22 +32,22 @@ export class Health {
     this.#stopped = `Pool "${pool.name}" is stopped`;
   }
 
-  /** In a word. */
+  /** The state; `failed` takes precedence over `closed`. */
   get state(): "open" | "failed" | "closed" {
     if (this.#failure !== undefined) return "failed";
     return this.#isClosed ? "closed" : "open";
   }
 
-  /** Why it takes no more writes; "" if it does. */
+  /** Why the pool takes no more writes; "" if it has not failed. */
   get reason(): string {
     return this.#failure?.message ?? "";
   }
 
   /**
-   * Stops all writes for good.
+   * Refuses all writes from now on.
    *
-   * @param cause What happened; the first time counts.
-   * @returns The error to throw.
+   * @param cause The failure; later calls keep the first one.
+   * @returns The error for the caller to throw.
    */
   fail(cause: unknown): VirstorError {
     if (this.#failure !== undefined) return this.#failure;
@@ -66,10 +66,10 @@ export class Health {
   }
 
   /**
-   * The health of a volume that is closed while its pool may stay open.
+   * Makes the health of a volume that is closed while its pool may stay open.
    *
-   * @returns A health that refuses everything; the error names the pool if the
-   *   pool is closed, too.
+   * @returns A health that refuses all requests; its error names the pool if
+   *   the pool is closed, too.
    */
   closedVolume(): Health {
     if (this.#isClosed) return this;
@@ -79,18 +79,18 @@ export class Health {
     return health;
   }
 
-  /** Throws `shutdown` if it is closed. */
+  /** Throws `shutdown` if the pool is closed. */
   assertOpen(): void {
     if (this.#isClosed) throw this.stopError();
   }
 
-  /** Throws `failed` or `shutdown` if what is written may not last. */
+  /** Throws `failed` or `shutdown` if writes may not become durable. */
   assertSound(): void {
     if (this.#failure !== undefined) throw this.#failure;
     this.assertOpen();
   }
 
-  /** Throws `failed`, `shutdown` or `read-only` if it takes no writes. */
+  /** Throws `failed`, `shutdown` or `read-only` if the pool takes no writes. */
   assertWritable(): void {
     this.assertSound();
     const { name, readOnly, writeReason = "" } = this.#pool;
@@ -104,7 +104,7 @@ export class Health {
     );
   }
 
-  /** Throws `io` if components are missing: nobody knows what was on them. */
+  /** Throws `io` if components are missing, since their chunks are unknown. */
   assertComplete(): void {
     if (this.#pool.missing.length === 0) return;
     throw new VirstorError(
@@ -115,7 +115,7 @@ export class Health {
   }
 
   /**
-   * Tells why a pool that stops does not do something.
+   * Makes the error for a request that the end of the pool refuses.
    *
    * @returns The error, with code `shutdown`.
    */

@@ -1,7 +1,7 @@
 /**
- * The room that the host's file systems have for components. Components are
- * sparse files, so a file system can be full while the pool has free chunks:
- * then every write that needs space on that component fails.
+ * The free space of the file systems under the components. Components are
+ * sparse files, so a file system can be full while the pool has free chunks.
+ * Then every write that needs space on that component fails.
  *
  * @module
  */
@@ -12,31 +12,31 @@ import type { Component } from "./component.ts";
 import type { PoolSettings } from "./settings.ts";
 
 /**
- * How long a look at the file systems may take, milliseconds. One that does not
- * answer by then is one of which nothing is known.
+ * How long to wait for the file systems, milliseconds. The free space of one
+ * that has not answered by then counts as unknown.
  */
 const LOOK_MS = 200;
 
-/** What is known of the file systems under the components of a pool. */
+/** The free space of the file systems under the components of a pool. */
 export class HostSpaces {
   readonly #settings: PoolSettings;
-  /** File systems that have been asked, and have not answered. */
+  /** Components whose file systems have not answered yet. */
   readonly #asked = new Map<Component, Promise<void>>();
 
   /**
-   * Knows nothing yet.
+   * Starts with all free space unknown.
    *
-   * @param settings What does not change of the pool.
+   * @param settings The pool's settings.
    */
   constructor(settings: PoolSettings) {
     this.#settings = settings;
   }
 
   /**
-   * Asks the file systems how much room they have.
+   * Asks the file systems for their free space, and stores it in `hostFree`.
    *
    * @param members The components.
-   * @returns Done when all have answered, or after a moment.
+   * @returns Settles when all have answered, or after 200 milliseconds.
    */
   async look(members: readonly Component[]): Promise<void> {
     const limit = Promise.withResolvers<void>();
@@ -55,11 +55,11 @@ export class HostSpaces {
    * Writes to a chunk.
    *
    * @param component The component.
-   * @param source The bytes.
-   * @param at The first byte there.
-   * @returns As the component.
-   * @throws {VirstorError} As the component; if its file system is full, the
-   *   error says which one it is, and what to do.
+   * @param source The bytes to write.
+   * @param at Offset on the component, bytes.
+   * @returns The result of the component's write.
+   * @throws {VirstorError} The error of the component; if its file system is
+   *   full, an error that names the component and says what to do.
    */
   write(component: Component, source: Uint8Array, at: number): Completion {
     try {
@@ -87,7 +87,7 @@ export class HostSpaces {
     );
   }
 
-  /** Asks one file system, unless it still owes an answer. Never rejects. */
+  /** Asks one file system, unless an answer is pending. Never rejects. */
   #ask(component: Component): Promise<void> {
     let asked = this.#asked.get(component);
     if (asked === undefined) {
@@ -111,7 +111,7 @@ export class HostSpaces {
 }
 
 /**
- * What is to be warned of.
+ * Warns of file systems that are full.
  *
  * @param members The components.
  * @param chunkSize Bytes of a chunk.
@@ -124,7 +124,7 @@ export function hostWarnings(
   return members.flatMap((one) => {
     const { device: { path, capabilities }, refusal, hostFree } = one;
     const isShort = hostFree !== undefined && hostFree < chunkSize;
-    // Where no holes can be punched, free chunks have their space already.
+    // Where holes cannot be punched, free chunks have their space already.
     const isSparse = capabilities.discard || capabilities.readOnly;
     const willRefuse = isShort && one.free > 0 && isSparse;
     if (refusal === undefined && !willRefuse) return [];

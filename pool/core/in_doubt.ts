@@ -1,5 +1,5 @@
 /**
- * Steps after whose failure nobody knows what is on disk.
+ * Steps whose failure leaves the state on disk unknown.
  *
  * @module
  */
@@ -7,11 +7,11 @@
 import { messageOf, VirstorError } from "../../errors.ts";
 
 /**
- * Takes such a step.
+ * Runs such a step.
  *
- * @param what What may be half written then, as "The labels".
- * @param step What to do.
- * @throws {VirstorError} `failed` with the reason, if the step fails.
+ * @param what What may be half written if it fails, for instance "The labels".
+ * @param step The step.
+ * @throws {VirstorError} `failed` with the cause, if the step fails.
  */
 export async function inDoubt(
   what: string,

@@ -1,12 +1,12 @@
 /**
- * Requests that a pool has not finished: the end of the pool waits for them.
+ * Requests in flight: closing a pool waits for them.
  *
  * @module
  */
 
 import type { Completion } from "../../device/block/mod.ts";
 
-/** Counts requests that finish later. */
+/** Counts the requests that complete later. */
 export class InFlight {
   #count = 0;
   #idle: PromiseWithResolvers<void> | undefined;
@@ -22,10 +22,11 @@ export class InFlight {
   }
 
   /**
-   * Counts a request until it ends. Costs nothing if it has ended already.
+   * Counts a request while it is in flight. A request that has completed at
+   * once costs nothing.
    *
    * @param completion The request.
-   * @returns Ends as the request does.
+   * @returns Settles as the request does.
    */
   track(completion: Completion): Completion {
     if (completion === undefined) return undefined;
@@ -34,9 +35,11 @@ export class InFlight {
   }
 
   /**
-   * Waits until no request is in flight. Requires that no new one begins.
+   * Waits until no request is in flight.
    *
-   * @returns Done when all have ended.
+   * *Requires*: no request starts meanwhile.
+   *
+   * @returns Settles when all requests have ended.
    */
   async settled(): Promise<void> {
     if (this.#count === 0) return;

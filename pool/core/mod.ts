@@ -1,6 +1,6 @@
 /**
- * What the whole pool layer is built on: components, the forward map,
- * settings, health, counters.
+ * The base of the pool layer: components, the forward map, settings, health,
+ * counters.
  *
  * @module
  */

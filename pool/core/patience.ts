@@ -1,6 +1,7 @@
 /**
  * Patience with locks: `status` and `check` of a stopped pool hold a shared
- * lock for milliseconds, and nobody who comes in that moment should fail.
+ * lock for milliseconds, and a command that runs in that moment should not
+ * fail.
  *
  * @module
  */
@@ -8,25 +9,27 @@
 import { FileInUseError } from "../../device/file/mod.ts";
 import { VirstorError } from "../../errors.ts";
 
-/** How long a lock is waited for, milliseconds. */
+/** How long to retry while a file is locked, milliseconds. */
 const PATIENCE_MS = 300;
 /**
- * How long a file is waited for that is open elsewhere, milliseconds: where a
- * process starts another one, the new one has for a moment what the old one had
- * open, although that has closed it.
+ * How long to retry while a file is open elsewhere, milliseconds. A process that
+ * was just started briefly holds the descriptors of its parent, even if the
+ * parent has closed them.
  */
 const OPEN_PATIENCE_MS = 1000;
-/** How often it is tried, milliseconds. */
+/** The time between two attempts, milliseconds. */
 const PAUSE_MS = 30;
 
 /**
- * Does something that takes locks, and tries again for a moment while they are
- * taken by somebody else.
+ * Runs an operation that takes locks, and retries for a moment while another
+ * process holds them.
  *
- * @param attempt What to do; when it fails it leaves nothing behind.
- * @returns What it returns.
- * @throws {VirstorError} `busy` if they stay taken, naming what has the file;
- *   whatever else it throws.
+ * *Requires*: a failed attempt leaves nothing open or changed.
+ *
+ * @param attempt The operation.
+ * @returns Its result.
+ * @throws {VirstorError} `busy` if the locks stay taken, naming the holder;
+ *   any other error of the operation.
  */
 export async function withPatience<T>(attempt: () => T): Promise<T> {
   for (let waited = 0;; waited += PAUSE_MS) {

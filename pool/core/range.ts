@@ -1,5 +1,5 @@
 /**
- * Ranges of a disk.
+ * Ranges of a virtual disk.
  *
  * @module
  */
@@ -7,12 +7,12 @@
 import { assert, VirstorError } from "../../errors.ts";
 
 /**
- * Refuses a range that is not wholly on a disk. This is not only asserted:
- * the disk may have become smaller since the client asked how large it is.
+ * Refuses a range that is not wholly inside a disk. An assertion would not do:
+ * the disk may have shrunk since the client asked for its size.
  *
- * @param disk The disk: its name, and how many bytes it has.
- * @param offset The first byte.
- * @param length How many.
+ * @param disk The disk: its name, and its size in bytes.
+ * @param offset The offset of the first byte.
+ * @param length The length in bytes.
  * @throws {VirstorError} `invalid` if the range passes the disk's end.
  */
 export function assertInside(

@@ -1,75 +1,75 @@
 /**
- * What does not change while a pool is open.
+ * The settings of an open pool: constant from open to close.
  *
  * @module
  */
 
-/** What a write does that needs a chunk when none is free. */
+/** What a write does that needs a new chunk when none is free. */
 export type FullPolicy =
-  | "delay" // wait until there is one
+  | "delay" // wait until a chunk is free
   | "error"; // fail with `no-space`
 
-/** What happened to a pool, for a log. */
+/** An event of a pool, for a log. */
 export interface PoolEvent {
-  /** What kind of thing. */
+  /** The kind of event. */
   readonly kind:
     | "added" // components joined
-    | "delayed" // the first write waits
-    | "evacuation" // one was ended by request
-    | "evacuation-failed" // one was ended by an error
-    | "failed" // no more writes are taken
-    | "recovered" // a stop in the middle of something was put right
+    | "delayed" // the first write waits for space
+    | "evacuation" // a removal was cancelled
+    | "evacuation-failed" // an error stopped an evacuation
+    | "failed" // the pool takes no more writes
+    | "recovered" // a step of the recovery after a crash
     | "removed" // components left
-    | "resized" // the disk has another size
-    | "resumed" // no write waits any more
-    | "space" // chunks that were given back cannot be used yet
-    | "watermark"; // space runs out
-  /** One line for people. */
+    | "resized" // the virtual size has changed
+    | "resumed" // no write waits for space any more
+    | "space" // unmapped chunks could not be freed
+    | "watermark"; // a watermark was passed
+  /** One line to show to users. */
   readonly message: string;
 }
 
-/** A member that is not there. */
+/** A member that was not found, or that is unusable. */
 export interface MissingMember {
-  /** Its place among the components, from 0. */
+  /** The component's index, from 0. */
   readonly index: number;
-  /** Its UUID; "" in format 1. */
+  /** The component's UUID; "" in format 1. */
   readonly uuid: string;
-  /** Chunks on it; 0 in format 1, where only its own label tells. */
+  /** Chunks on it; 0 in format 1, where only its own label lists them. */
   readonly chunkCount: number;
 }
 
-/** Below which levels to warn. */
+/** The levels below which the pool warns. */
 export interface Watermarks {
-  /** Warn when fewer chunks are free. */
+  /** The minimum number of free chunks. */
   readonly chunks: number;
-  /** Warn when fewer components are wholly unused. */
+  /** The minimum number of components without mapped chunks. */
   readonly components: number;
 }
 
-/** What does not change while a pool is open. */
+/** The settings of an open pool: constant from open to close. */
 export interface PoolSettings {
-  /** Its name. */
+  /** The pool's name. */
   readonly name: string;
-  /** What tells it from others of its name: a UUID, or a number. */
+  /** The id that distinguishes pools of the same name: a UUID, or a number. */
   readonly id: string;
   /** Bytes of a chunk. */
   readonly chunkSize: number;
-  /** Whether writes are refused. */
+  /** Whether the pool refuses writes. */
   readonly readOnly: boolean;
-  /** Why they are, if the caller did not ask for it; else "", or absent. */
+  /** Why it does, if the caller did not request that; else "" or absent. */
   readonly writeReason?: string;
-  /** Members that are not there; the pool is degraded, and read-only. */
+  /** Members that were not found; if there are any, the pool is read-only. */
   readonly missing: readonly MissingMember[];
-  /** What is to be warned of as long as it is open, a sentence each. */
+  /** Warnings to show as long as the pool is open, one sentence each. */
   readonly warnings: readonly string[];
-  /** What a write does when there is no chunk for it. */
+  /** What a write does that needs a new chunk when none is free. */
   readonly onFull: FullPolicy;
-  /** How long it waits, seconds; 0 for ever. */
+  /** How long such a write waits at most, seconds; 0 for no limit. */
   readonly fullTimeout: number;
-  /** Bytes that may wait before those who send them are slowed. */
+  /** Bytes of delayed writes above which the pool applies backpressure. */
   readonly maxDelayedBytes: number;
-  /** When to warn. */
+  /** The levels below which the pool warns. */
   readonly watermarks: Watermarks;
-  /** Told what happens. */
+  /** Receives the events of the pool. */
   readonly onEvent: (event: PoolEvent) => void;
 }

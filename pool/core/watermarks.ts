@@ -1,10 +1,11 @@
 /**
- * Watermarks: when the pool says that space runs out.
+ * Watermarks: when the pool warns that space runs out.
  *
- * Two levels, as FreeBSD has them: so many free chunks, and so many whole
- * unused components. On a pool smaller than a mark the mark would always be
- * passed and tell nothing; so there it is a quarter of the chunks, and the
- * mark for components is left out where there are not more components.
+ * There are two, as in FreeBSD: a number of free chunks, and a number of
+ * components without mapped chunks. A pool smaller than a watermark would pass
+ * it always, and the warning would say nothing. So the pool uses a quarter of
+ * its chunks in place of the first, and ignores the second if it has no more
+ * components than that.
  *
  * @module
  */
@@ -13,27 +14,27 @@ import { counted, isOrAre } from "../../errors.ts";
 import type { Component } from "./component.ts";
 import type { Watermarks } from "./settings.ts";
 
-/** A level that is passed. */
+/** A watermark that is passed. */
 export interface PassedMark {
-  /** Which one. */
+  /** Which watermark. */
   readonly mark: keyof Watermarks;
-  /** A sentence that says so. */
+  /** A sentence to show to users. */
   readonly message: string;
 }
 
 /**
- * What is to be warned of now.
+ * Finds the watermarks that are passed now.
  *
  * @param members The components of the pool.
- * @param marks The levels.
- * @returns The levels that are passed.
+ * @param marks The watermarks.
+ * @returns The passed watermarks.
  */
 export function passedMarks(
   members: readonly Component[],
   marks: Watermarks,
 ): PassedMark[] {
   const passed: PassedMark[] = [];
-  // What leaves the pool counts neither as room nor as full.
+  // Components that are being removed count neither as free nor as full.
   const staying = members.filter((one) => !one.fenced);
   const scope = staying.length === members.length
     ? ""
@@ -66,7 +67,7 @@ export function passedMarks(
   return passed;
 }
 
-/** What is said when no chunk is free, though some may be before long. */
+/** The warning when no chunk is free, although some may be freed soon. */
 function fullText(usable: number, freeing: number, scope: string): string {
   if (freeing > 0) {
     return `None of ${counted(usable, "chunk")}${scope} is free, ` +

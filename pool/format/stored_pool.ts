@@ -41,9 +41,9 @@ export interface StoredPool {
   readonly stale: readonly StaleMember[];
   /** Warnings to show as long as the pool is open, one sentence each. */
   readonly warnings: readonly string[];
-  /** Why the pool must be opened read-only; "" if it may be written. */
+  /** Why an open for writing is refused; "" if it is not. */
   readonly readOnlyReason: string;
-  /** Why an open for writing falls back to read-only; "" if it need not. */
+  /** Why an open for writing is read-only instead; "" if it is not. */
   readonly writeReason: string;
   /** What a crash left unfinished, or damage that can be repaired. */
   readonly notices: readonly Finding[];

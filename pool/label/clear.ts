@@ -1,5 +1,5 @@
 /**
- * Taking labels off components: `clear`.
+ * Clearing: erases the labels of components.
  *
  * @module
  */
@@ -23,29 +23,32 @@ import {
 } from "../member/mod.ts";
 import { scanTable, tableOf } from "../format/native/mod.ts";
 
-/** Bytes that are read at a time, and at most, to see whether all are zero. */
+/** Bytes of one read, and of all reads, of a search for data. */
 const [PIECE_BYTES, ZEROES_READ_MAX] = [1 << 20, 64 << 20];
 
-/** How labels are cleared. */
+/** How to clear labels. */
 export interface ClearOptions {
-  /** Also of components that hold data, or may do so. */
+  /** Also clear components that hold data, or may hold data. */
   readonly force?: boolean;
-  /** How components are opened. */
+  /** Opens a component; a file or block device by default. */
   readonly openDevice?: OpenDevice;
 }
 
-/** What a component holds, in words; "" if it is known to hold nothing. */
+/** What a component holds, in words; "" if it certainly holds no data. */
 type Holding = string;
 
 /**
- * Takes the labels off components. Their data stay, but nothing leads to them.
+ * Erases the labels of components. Their data stay, but nothing maps them.
  *
- * @param paths Components; each carries a label.
- * @param options How.
- * @returns Which pool each belonged to; "" if its label made no sense.
- * @throws {VirstorError} `not-found` if one carries no label, `exists` if one
- *   holds data and `force` is not set, `busy` if its pool is in use, `io`.
- *   Nothing is written before all were checked.
+ * *Ensures*: all components pass their checks before anything is written.
+ *
+ * @param paths Paths of components; each carries a label.
+ * @param options How to clear them.
+ * @returns The pool that each component belonged to; "" if its label was
+ *   unreadable.
+ * @throws {VirstorError} `not-found` if a file carries no label, `exists` if a
+ *   component holds data and `force` is not set, `busy` if its pool is in use,
+ *   `io`.
  */
 export async function clearLabels(
   paths: readonly string[],
@@ -74,7 +77,7 @@ export async function clearLabels(
   }
 }
 
-/** The name of the pool that a component is of; "" if that is unknown. */
+/** Checks a component; returns the name of its pool, or "" if unknown. */
 async function inspect(
   device: ComponentDevice,
   force: boolean,
@@ -82,8 +85,7 @@ async function inspect(
   const label = labelOf(device);
   if (!force) {
     const holding = label instanceof VirstorError
-      ? `its label cannot be read (${messageOf(label)}), so what it holds is ` +
-        "not known"
+      ? `its label cannot be read (${messageOf(label)}), so it may hold data`
       : await holdingOf(device, label);
     if (holding !== "") {
       throw new VirstorError(
@@ -124,15 +126,15 @@ async function holdingOf(
   });
   if (owned > 0) return holds(owned * chunkSize, name);
   return isDamaged
-    ? `it is of pool "${name}", and its chunk table is damaged, so what it ` +
-      "holds is not known"
+    ? `it is of pool "${name}", and its chunk table is damaged, so it may ` +
+      "hold data"
     : "";
 }
 
 /**
- * In format 1 the label tells what was in use at the last clean stop. What was
- * written since then shows in the chunks: those that were never used are holes,
- * or zeroes.
+ * In format 1, the label lists the chunks that were allocated at the last clean
+ * stop. Chunks allocated since then hold data; chunks never used are holes or
+ * zeroes.
  */
 async function freebsdHolding(
   device: ComponentDevice,
@@ -147,7 +149,7 @@ async function freebsdHolding(
     : `it may hold data of pool "${name}"`;
 }
 
-/** Whether there are zeroes only; false also if that takes long to find out. */
+/** Whether a range holds only zeroes; false also if it is too long to read. */
 async function readsAsZeroes(
   device: ComponentDevice,
   start: number,

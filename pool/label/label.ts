@@ -1,5 +1,5 @@
 /**
- * Making a pool: `label`.
+ * Labelling: makes a new pool of files.
  *
  * @module
  */
@@ -12,75 +12,79 @@ import { planFreebsdLabel } from "./label_freebsd.ts";
 import { planNativeLabel } from "./label_native.ts";
 import type { FormatName } from "../format/mod.ts";
 
-/** 2 TiB, as `gvirstor label`. */
+/** The default virtual size, 2 TiB, as that of `gvirstor label`. */
 const DEFAULT_VIRTUAL_SIZE = 2 * 2 ** 40;
 
-/** What a new pool is to be. */
+/** What pool to make, and of which files. */
 export interface LabelOptions {
   /**
-   * Native: 1 to 255 bytes of UTF-8 without control characters; FreeBSD's: 1 to
-   * 15 letters, digits and `. _ - : + @`.
+   * The pool's name. Native format: 1 to 255 bytes of UTF-8 without control
+   * characters. FreeBSD format: 1 to 15 letters, digits and `. _ - : + @`.
    */
   readonly name: string;
-  /** Its components, in order. */
+  /** Paths of its components, in order. */
   readonly paths: readonly string[];
-  /** Bytes of the virtual disk, fitted up to whole chunks or so; 2 TiB. */
+  /** Bytes of the virtual disk, fitted to whole chunks; default 2 TiB. */
   readonly virtualSize?: number;
   /**
-   * Bytes of a chunk. Native: rounded up to a power of two, 64 KiB to 1 GiB;
-   * 1 MiB. FreeBSD's: rounded up to whole 128 KiB; 4 MiB.
+   * Bytes of a chunk. Native format: rounded up to a power of two, 64 KiB to
+   * 1 GiB; default 1 MiB. FreeBSD format: rounded up to a multiple of 128 KiB;
+   * default 4 MiB.
    */
   readonly chunkSize?: number;
-  /** Tie each component to its file name; FreeBSD's format only. */
+  /** Tie each component to its file name (FreeBSD format only). */
   readonly hardcode?: boolean;
   /**
-   * Also take files that carry a label, a file system, or anything else that
-   * `wipefs` knows, and those that other processes read. Never those that are
-   * mounted, in use as swap, or open for writing elsewhere.
+   * Accept files that carry a label, a file system, or any other signature that
+   * `wipefs` knows, and files that other processes read. Files that are
+   * mounted, used as swap, or open for writing elsewhere are refused anyway.
    */
   readonly force?: boolean;
-  /** The on-disk format; native. */
+  /** The on-disk format; default native. */
   readonly format?: FormatName;
-  /** Make missing files, sparse, of this many bytes. */
+  /** Create missing files, sparse, with this size in bytes. */
   readonly createSize?: number;
-  /** How components are opened. */
+  /** Opens a component; a file or block device by default. */
   readonly openDevice?: OpenDevice;
 }
 
-/** What a new pool became. */
+/** The properties of the new pool. */
 export interface LabelResult {
-  /** Its name. */
+  /** The pool's name. */
   readonly name: string;
-  /** What tells it from others of its name: a UUID, or a number. */
+  /** The id that distinguishes pools of the same name: a UUID, or a number. */
   readonly id: string;
-  /** Its format. */
+  /** The pool's on-disk format. */
   readonly format: FormatName;
   /** Bytes of the virtual disk. */
   readonly virtualSize: number;
   /** Bytes of a chunk. */
   readonly chunkSize: number;
-  /** Its components, in order. */
+  /** The components, in order. */
   readonly components: readonly {
-    /** Where it is. */
+    /** The component's path. */
     readonly path: string;
-    /** Bytes that are used, whole sectors or pages. */
+    /** Bytes that the pool uses of it: whole sectors or pages. */
     readonly size: number;
     /** Chunks on it. */
     readonly chunkCount: number;
-    /** Chunks at its start that hold the map. */
+    /** Chunks at its start that hold the map (format 1, component 0). */
     readonly chunkReserved: number;
   }[];
-  /** What was fitted or is worth knowing, a sentence each. */
+  /** Sizes that were fitted, and other notices, one sentence each. */
   readonly notices: readonly string[];
 }
 
 /**
- * Makes a pool. Everything is checked before anything is written.
+ * Makes a pool. All checks run before anything is written.
  *
- * @param options What it is to be.
- * @returns What it became.
- * @throws {VirstorError} `invalid`, `exists` if a file holds something,
- *   `not-found`, `busy` if one is in use, `io`.
+ * *Ensures*: on return, the labels are durable. If this throws, the files that
+ * it created are removed.
+ *
+ * @param options What pool to make, and of which files.
+ * @returns The properties of the new pool.
+ * @throws {VirstorError} `invalid`, `exists` if a file holds data that may
+ *   still be needed, `not-found`, `busy` if a file is in use, `io`.
  */
 export async function labelPool(options: LabelOptions): Promise<LabelResult> {
   const { name, paths, format = "native" } = options;

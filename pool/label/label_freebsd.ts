@@ -28,18 +28,18 @@ import {
 } from "./label_plan.ts";
 
 const DEFAULT_CHUNK_SIZE = 4 * 2 ** 20;
-/** Chunk sizes are multiples of this, as FreeBSD's MAXPHYS was: 128 KiB. */
+/** Chunk sizes are multiples of this, which was FreeBSD's MAXPHYS: 128 KiB. */
 const CHUNK_GRAIN = 128 * 1024;
-/** The chunk size is a u32. */
+/** The maximum chunk size, since it is a u32. */
 const CHUNK_SIZE_MAX = 2 ** 32 - CHUNK_GRAIN;
-/** The number of reserved chunks is a u16. */
+/** The maximum number of reserved chunks, since it is a u16. */
 const RESERVED_MAX = 65_535;
 
 /**
- * Plans a pool.
+ * Plans a pool of format 1: fits its sizes, and checks its name.
  *
- * @param request What is asked for.
- * @returns What it will be.
+ * @param request The properties that the caller wants.
+ * @returns The plan.
  * @throws {VirstorError} `invalid`.
  */
 export function planFreebsdLabel(request: LabelRequest): LabelPlan {
@@ -60,14 +60,15 @@ export function planFreebsdLabel(request: LabelRequest): LabelPlan {
     write: async (candidates) => {
       const [id = 0] = crypto.getRandomValues(new Uint32Array(1));
       const { name } = request;
-      const facts = { name, id, virtualSize, chunkSize, reserved };
-      await write(candidates, labelsFor(candidates, facts));
+      const identity = { name, id, virtualSize, chunkSize, reserved };
+      await write(candidates, labelsFor(candidates, identity));
       return String(id);
     },
   };
 }
 
-interface Facts {
+/** The fields that all labels of the pool share, and the reserved chunks. */
+interface PoolIdentity {
   readonly name: string;
   readonly id: number;
   readonly virtualSize: number;
@@ -77,10 +78,10 @@ interface Facts {
 
 function labelsFor(
   candidates: readonly Candidate[],
-  { reserved, ...facts }: Facts,
+  { reserved, ...identity }: PoolIdentity,
 ): FreebsdLabel[] {
   return candidates.map((one, index) => ({
-    ...facts,
+    ...identity,
     count: candidates.length,
     index,
     hardcodedName: one.hardcodedName,
@@ -101,7 +102,7 @@ async function write(
     const length = i === 0 ? freebsdMapSize(virtualSize, chunkSize) : 0;
     await prepareNewComponent(device, { offset: 0, length }, false);
   }
-  // The label of component 0 decides, so it comes last.
+  // The label of component 0 decides the membership, so it is written last.
   for (let i = candidates.length - 1; i >= 0; i--) {
     const device = candidates[i]?.device;
     const label = labels[i];
@@ -145,7 +146,7 @@ function fitVirtualSize(
   chunkSize: number,
   notices: string[],
 ): number {
-  // As gvirstor: down to whole chunks, then up to a whole sector of the map.
+  // As gvirstor does: down to whole chunks, then up to whole map sectors.
   const chunks = Math.floor(size / chunkSize);
   const fittedChunks = Math.ceil(chunks / FREEBSD_MAP_GRAIN) *
     FREEBSD_MAP_GRAIN;

@@ -27,10 +27,10 @@ import {
 } from "./label_plan.ts";
 
 /**
- * Plans a pool.
+ * Plans a pool of format 2: fits its sizes, and checks its name.
  *
- * @param request What is asked for.
- * @returns What it will be.
+ * @param request The properties that the caller wants.
+ * @returns The plan.
  * @throws {VirstorError} `invalid`.
  */
 export function planNativeLabel(request: LabelRequest): LabelPlan {
@@ -68,11 +68,11 @@ export function planNativeLabel(request: LabelRequest): LabelPlan {
         const metadata = layout.metadataOf(device.size);
         await prepareNewComponent(device, metadata, true);
       }
-      const facts = { name, poolUuid, virtualSize, chunkSize };
-      const superblocks = superblocksFor(candidates, facts);
+      const identity = { name, poolUuid, virtualSize, chunkSize };
+      const superblocks = superblocksFor(candidates, identity);
       for (const [i, { device }] of candidates.entries()) {
         const superblock = superblocks[i];
-        // Both slots: one that is blank later is known to be damaged.
+        // Into both slots: a slot that is blank later is known to be damaged.
         for (let slot = 0; slot < SUPERBLOCK_SLOTS; slot++) {
           if (superblock) writeSuperblock(device, superblock, slot);
         }
@@ -85,7 +85,7 @@ export function planNativeLabel(request: LabelRequest): LabelPlan {
 
 function superblocksFor(
   candidates: readonly Candidate[],
-  facts: Pick<Superblock, "name" | "poolUuid" | "virtualSize" | "chunkSize">,
+  identity: Pick<Superblock, "name" | "poolUuid" | "virtualSize" | "chunkSize">,
 ): Superblock[] {
   const members = candidates.map(({ chunkCount }) => ({
     uuid: crypto.randomUUID(),
@@ -93,7 +93,7 @@ function superblocksFor(
     chunkCount,
   }));
   return candidates.map(({ size }, i) => ({
-    ...facts,
+    ...identity,
     componentUuid: members[i]?.uuid ?? "",
     generation: 1,
     compat: 0,

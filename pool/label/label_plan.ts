@@ -1,5 +1,5 @@
 /**
- * What a pool that is being made will be like, in either format.
+ * The plan of a pool that is being made, in either format.
  *
  * @module
  */
@@ -11,55 +11,56 @@ import type {
   FutureComponent,
 } from "../member/mod.ts";
 
-/** 8 PiB: up to here every byte has an exact number in JavaScript. */
+/** 8 PiB: up to here JavaScript represents every byte offset exactly. */
 const VIRTUAL_SIZE_MAX = 2 ** 53;
 
-/** What is asked for. */
+/** The properties that the caller wants. */
 export interface LabelRequest {
   /** The pool's name. */
   readonly name: string;
-  /** Bytes of the virtual disk. */
+  /** Bytes of the virtual disk, before fitting. */
   readonly virtualSize: number;
-  /** Bytes of a chunk; undefined for the usual. */
+  /** Bytes of a chunk, before fitting; undefined for the default. */
   readonly chunkSize: number | undefined;
 }
 
-/** What it will be. */
+/** The properties that the pool will have. */
 export interface LabelPlan {
-  /** Bytes of the virtual disk, fitted. */
+  /** Bytes of the virtual disk, after fitting. */
   readonly virtualSize: number;
   /** How components are divided. */
   readonly layout: ComponentLayout;
-  /** Chunks at the start of the first component that are not for data. */
+  /** Chunks at the start of the first component that hold the map. */
   readonly reserved: number;
-  /** What was fitted, a sentence each. */
+  /** The sizes that were fitted, one sentence each. */
   readonly notices: readonly string[];
 
   /**
-   * Refuses a first component that will not do.
+   * Refuses a first component that is unsuitable.
    *
-   * @param first The component.
-   * @throws {VirstorError} `invalid`.
+   * @param first The first component.
+   * @throws {VirstorError} `invalid` if its map does not fit on it.
    */
   check(first: FutureComponent): void;
 
   /**
-   * Makes the pool.
+   * Makes the pool, durably.
    *
-   * @param candidates Its components.
-   * @returns What tells it from others of its name.
+   * @param candidates Its components, open and locked exclusively.
+   * @returns The id that distinguishes it from pools of the same name.
    * @throws {VirstorError} `io`.
    */
   write(candidates: readonly Candidate[]): Promise<string>;
 }
 
 /**
- * Fits the size of a virtual disk.
+ * Checks the size of a virtual disk.
  *
- * @param size What is asked for, bytes.
+ * @param size The size that the caller wants, bytes.
  * @param chunkSize Bytes of a chunk.
- * @param fitted What it is to become, bytes.
- * @throws {VirstorError} `invalid` if it cannot be.
+ * @param fitted The size after fitting, bytes.
+ * @throws {VirstorError} `invalid` if either is above 8 PiB, or the disk has no
+ *   chunk.
  */
 export function checkVirtualSize(
   size: number,
@@ -69,14 +70,14 @@ export function checkVirtualSize(
   if (size > VIRTUAL_SIZE_MAX || fitted > VIRTUAL_SIZE_MAX) {
     throw new VirstorError(
       "invalid",
-      `Cannot make a virtual disk of ${inBytes(size)}: ${VIRTUAL_SIZE_MAX} ` +
-        "bytes (8 PiB) is the most, rounded up to whole chunks",
+      `Cannot make a virtual disk of ${inBytes(size)}: the maximum is ` +
+        `${VIRTUAL_SIZE_MAX} bytes (8 PiB), rounded up to whole chunks`,
     );
   }
   if (fitted >= chunkSize) return;
   throw new VirstorError(
     "invalid",
-    `Cannot make a virtual disk of ${inBytes(size)}: one chunk ` +
-      `(${inBytes(chunkSize)}) is the least`,
+    `Cannot make a virtual disk of ${inBytes(size)}: the minimum is one ` +
+      `chunk (${inBytes(chunkSize)})`,
   );
 }

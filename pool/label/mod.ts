@@ -1,5 +1,5 @@
 /**
- * Making components of files, and files of components.
+ * Making pools of files, and clearing the labels of components.
  *
  * @module
  */

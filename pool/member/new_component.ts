@@ -25,7 +25,7 @@ export function checkCount(count: number, layout: ComponentLayout): void {
   throw new VirstorError(
     "invalid",
     `Cannot make a pool of ${counted(count, "component")}: ` +
-      `${layout.componentsMax} is the most`,
+      `the maximum is ${layout.componentsMax}`,
   );
 }
 

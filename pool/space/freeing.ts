@@ -1,12 +1,12 @@
 /**
- * Chunks that are given back: nobody's any more, and to be free again.
+ * Freeing: the way of a chunk from unmapped to free.
  *
- * A chunk may be handed out only when two things are durable: that it is
- * nobody's (its table entry is cleared) and that it reads as zeroes. Both are
- * put in the page cache first and then made durable by one flush, for as many
- * chunks at a time as have come together. The order of the two does not
- * matter: after a crash the chunk is still its old owner's, with its data or
- * zeroes, or it is free and, having data, is made ready again before its use.
+ * A chunk may be allocated again only when two things are durable: its table
+ * entry is free, and it reads as zeroes. The entry is cleared in the page cache
+ * first. Then a batch of chunks is zeroed, and one flush makes both durable.
+ * The order between the two does not matter. After a crash the chunk is still
+ * mapped, with its data or with zeroes; or it is free, and the pool zeroes it
+ * before its next use unless it is a hole.
  *
  * @module
  */
@@ -22,33 +22,33 @@ import {
   turn,
 } from "../core/mod.ts";
 
-/** Steps between two looks at the clock. */
+/** Steps of a slice between two looks at the clock. */
 const STEPS_A_LOOK = 1;
-/** Chunks of a component that are freed together. */
+/** The most chunks of a component in one batch. */
 const CHUNKS_A_BATCH = 16_384;
-/** Chunks that are handed back to the allocator without a look at the clock. */
+/** Chunks that are handed to the allocator between two looks at the clock. */
 const FREED_A_LOOK = 1024;
 
-/** Who is told. */
+/** Receives the results of freeing. */
 export interface ReleaseObserver {
   /**
-   * A chunk is free, and reads as zeroes, durably.
+   * A chunk is free, and durably reads as zeroes.
    *
-   * @param component Where it is.
-   * @param chunk Its number.
+   * @param component The component of the chunk.
+   * @param chunk Its number on the component.
    */
   freed(component: Component, chunk: number): void;
-  /** All chunks of a batch are free. */
+  /** All chunks of a batch are free, or could not be freed. */
   done(): void;
   /**
-   * Chunks could not be freed; they will be by the next open.
+   * Chunks could not be freed; the next open frees them.
    *
-   * @param error `failed` if nobody knows any more what is durable; `io`.
+   * @param error `failed` if it is unknown what is durable; else `io`.
    */
   failed(error: VirstorError): void;
 }
 
-/** Chunks on their way to be free. */
+/** Frees chunks in the background, in batches. */
 export class Releases {
   readonly #chunkSize: number;
   readonly #observer: ReleaseObserver;
@@ -60,7 +60,7 @@ export class Releases {
    * Creates an empty queue.
    *
    * @param chunkSize Bytes of a chunk.
-   * @param observer Told of what becomes free.
+   * @param observer Receives the chunks that become free.
    */
   constructor(chunkSize: number, observer: ReleaseObserver) {
     this.#chunkSize = chunkSize;
@@ -68,10 +68,13 @@ export class Releases {
   }
 
   /**
-   * Adds chunks. Their table entries are cleared in the page cache.
+   * Queues chunks that are to become free.
    *
-   * @param component Where they are.
-   * @param chunks Their numbers; in use until now.
+   * *Requires*: their table entries are free in the page cache, and nothing
+   * reads or writes them any more.
+   *
+   * @param component The component of the chunks.
+   * @param chunks Their numbers on it; they counted as used until now.
    */
   add(component: Component, chunks: readonly number[]): void {
     component.used -= chunks.length;
@@ -84,20 +87,21 @@ export class Releases {
   }
 
   /**
-   * Waits until nothing is on its way.
+   * Waits until the queue is empty and no batch is running.
    *
-   * @returns Done when all is free, or cannot be freed.
+   * @returns Settles when all chunks are free, or cannot be freed.
    */
   async settle(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
   }
 
   /**
-   * Waits until nothing of a component is on its way. It ends if nothing more
-   * is given back there.
+   * Waits until no chunk of a component is being freed.
+   *
+   * *Requires*: no further chunk of the component is queued meanwhile.
    *
    * @param component The component.
-   * @returns Done when all is free, or cannot be freed.
+   * @returns Settles when its chunks are free, or cannot be freed.
    */
   async settled(component: Component): Promise<void> {
     while (component.releasing > 0 && this.#running !== undefined) {
@@ -105,13 +109,13 @@ export class Releases {
     }
   }
 
-  /** Ends it after the batch that is running; the rest is freed at open. */
+  /** Stops after the running batch; the next open frees the rest. */
   stop(): void {
     this.#isStopped = true;
   }
 
   async #run(): Promise<void> {
-    // What comes in the same turn of the event loop makes one batch.
+    // Chunks that are queued in the same turn of the event loop share a batch.
     await Promise.resolve();
     while (this.#waiting.size > 0 && !this.#isStopped) {
       const batch = this.#nextBatch();
@@ -124,7 +128,7 @@ export class Releases {
     this.#running = undefined;
   }
 
-  /** Takes some of what is waiting. */
+  /** Takes a batch from the queue, of all components at once. */
   #nextBatch(): [Component, number[]][] {
     return [...this.#waiting].map(([component, chunks]) => {
       const some = chunks.splice(-CHUNKS_A_BATCH);
@@ -162,7 +166,7 @@ export class Releases {
     }
   }
 
-  /** Zeroes chunks, in ascending order, run by run. */
+  /** Zeroes chunks, given in ascending order; neighbours share a call. */
   async #zero(
     device: ComponentDevice,
     chunks: readonly number[],

@@ -1,5 +1,5 @@
 /**
- * Free chunks, ready ones, and those that are being freed.
+ * The space of a pool: chunks that are free, ready, or being freed.
  *
  * @module
  */

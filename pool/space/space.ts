@@ -1,14 +1,15 @@
 /**
- * The free chunks of a pool: which is next, and that it reads as zeroes.
+ * The free chunks of a pool: which one is allocated next, and whether it reads
+ * as zeroes.
  *
- * Chunks are allocated in order, component after component, the lowest first:
- * format 1 wants it so, and it keeps files short. A chunk is handed out only
- * once it is known to read as zeroes *durably*: then data and map need no
- * order between them on disk, for after a crash a mapped chunk holds zeroes or
- * its own data, never another's. So free chunks are made ready ahead of their
- * use, some at a time: what is a hole is ready; else holes are punched where
- * the file system can, and zeroes written elsewhere. Chunks that are given back
- * are ready before they are free (`releases.ts`).
+ * The pool allocates chunks in order: component after component, the lowest
+ * free chunk first. Format 1 requires that, and it keeps files short. A chunk
+ * is allocated only once it is *ready*: known to read as zeroes, durably. Then
+ * data and map need no order between them on disk, since after a crash a mapped
+ * chunk holds zeroes or its own data, never other data. So free chunks are made
+ * ready ahead of their use, some at a time. A hole is ready. Elsewhere the pool
+ * punches holes if the file system can, and writes zeroes if not. Chunks that
+ * were mapped before are made ready before they become free (`freeing.ts`).
  *
  * @module
  */
@@ -17,39 +18,39 @@ import { type ErrorCode, messageOf, VirstorError } from "../../errors.ts";
 import { type Component, PIECE_BYTES, turn } from "../core/mod.ts";
 import type { PoolFormat } from "../format/mod.ts";
 
-/** Punch this many bytes ahead: it costs next to nothing. */
+/** Bytes that are punched ahead: punching costs next to nothing. */
 const PUNCH_AHEAD_BYTES = 1 << 30;
-/** Write this many zero bytes ahead. */
+/** Bytes that are zeroed ahead where holes cannot be punched. */
 const ZERO_AHEAD_BYTES = 16 << 20;
-/** Runs of free chunks that are made ready together. */
+/** The most runs of free chunks that are made ready together. */
 const RUNS_MAX = 64;
-/** Who is told of changes. */
+/** Receives changes of the free chunks. */
 export interface SpaceObserver {
-  /** Chunks have become free, or free ones ready. */
+  /** Free chunks have become ready, or more chunks have become free. */
   ready(): void;
   /**
-   * Free chunks could not be made ready. `failed`: nobody knows any more
-   * whether they are; `io`: they are not, another try may succeed.
+   * Free chunks could not be made ready. `failed`: it is unknown what is
+   * durable. `io`: they are not ready, and another attempt may succeed.
    */
   unready(error: VirstorError): void;
 }
 
-/** The free chunks of a pool. */
+/** The allocator of a pool. */
 export class Space {
   readonly #format: PoolFormat;
   readonly #chunkSize: number;
   readonly #observer: SpaceObserver;
-  /** No component before this one has a chunk to hand out. */
+  /** The index of the component to allocate from; all before it are full. */
   #current = 0;
   #preparing = 0;
   #free = 0;
 
   /**
-   * Takes stock.
+   * Creates the allocator, and counts the free chunks.
    *
    * @param format The pool's format, with its components.
    * @param chunkSize Bytes of a chunk.
-   * @param observer Told of changes.
+   * @param observer Receives changes.
    */
   constructor(
     format: PoolFormat,
@@ -62,12 +63,12 @@ export class Space {
     this.recount();
   }
 
-  /** Chunks that can be handed out, ready or not. */
+  /** How many chunks can be allocated, ready or not. */
   get free(): number {
     return this.#free;
   }
 
-  /** Whether waiting helps: chunks become ready, or free, by themselves. */
+  /** Whether more chunks will become ready or free without further action. */
   get willBeReady(): boolean {
     const { members, isDense } = this.#format;
     return this.#preparing > 0 ||
@@ -76,7 +77,7 @@ export class Space {
       );
   }
 
-  /** Counts again, after components joined, left or were fenced. */
+  /** Counts free chunks again, after components joined, left or were fenced. */
   recount(): void {
     const { members, isDense } = this.#format;
     this.#free = 0;
@@ -86,11 +87,13 @@ export class Space {
   }
 
   /**
-   * The component whose `next` chunk may be used now. Nothing is taken yet:
-   * first its data are written, then {@linkcode take} is called, with nothing
-   * in between, so that a failed write leaves no gap.
+   * The component whose `next` chunk may be allocated now.
    *
-   * @returns The component, or undefined if there is none, or not yet.
+   * This takes nothing. The caller writes the data and then calls
+   * {@linkcode take}, with no `await` in between, so that a failed write leaves
+   * no gap.
+   *
+   * @returns The component; undefined if no chunk is free and ready.
    * @throws {VirstorError} `io` if the labels cannot be written.
    */
   fresh(): Component | undefined {
@@ -114,9 +117,11 @@ export class Space {
   }
 
   /**
-   * Takes the chunk that {@linkcode fresh} offered: it is in use from now on.
+   * Allocates the chunk that {@linkcode fresh} offered.
    *
-   * @param component The component.
+   * *Requires*: `fresh` returned this component in the same turn.
+   *
+   * @param component The component; its `next` chunk counts as used afterwards.
    */
   take(component: Component): void {
     component.use(component.next);
@@ -126,10 +131,13 @@ export class Space {
   }
 
   /**
-   * Takes a chunk back that reads as zeroes, durably.
+   * Makes a chunk available again.
    *
-   * @param component Where it is.
-   * @param chunk Its number.
+   * *Requires*: the chunk durably reads as zeroes, and its entry is durably
+   * free.
+   *
+   * @param component The component of the chunk.
+   * @param chunk Its number on the component.
    */
   giveBack(component: Component, chunk: number): void {
     component.freeChunks.add(chunk);
@@ -139,8 +147,9 @@ export class Space {
   }
 
   /**
-   * Takes note that a write to the chunk that {@linkcode fresh} offered has
-   * failed: some of it may be there, so the chunk has to be made ready again.
+   * Marks the chunk that {@linkcode fresh} offered as no longer ready, because
+   * a write to it failed. Some of the data may be there, so the chunk must be
+   * zeroed again.
    *
    * @param component The component.
    */
@@ -150,8 +159,8 @@ export class Space {
   }
 
   /**
-   * Makes chunks ready before the first write needs them, where that costs
-   * nothing.
+   * Makes chunks ready before the first write needs them, if the device can
+   * punch holes.
    */
   async prepareFirst(): Promise<void> {
     const { members } = this.#format;
@@ -163,12 +172,12 @@ export class Space {
     await component.preparing;
   }
 
-  /** Waits until nothing is being made ready. */
+  /** Waits until no chunk is being made ready. */
   async settle(): Promise<void> {
     for (const one of this.#format.members) await one.preparing;
   }
 
-  /** Makes more chunks ready, also on the next component if it comes to that. */
+  /** Makes more chunks ready, also on the next component if necessary. */
   #prepareAhead(component: Component): void {
     if (component.ready < component.geometry.chunkCount) {
       return this.#prepare(component);
@@ -207,7 +216,7 @@ export class Space {
     );
   }
 
-  /** The free chunks of a range, in some runs: first and end. */
+  /** The first free chunks of a range, as at most {@linkcode RUNS_MAX} runs. */
   #runs(component: Component, start: number, end: number): ChunkRun[] {
     const { freeChunks } = component;
     const runs: ChunkRun[] = [];
@@ -220,9 +229,9 @@ export class Space {
   }
 
   /**
-   * Whether chunks have never been written, or were punched: then they read as
-   * zeroes. Durably, too, because everything was flushed when the pool was
-   * opened, and nobody has touched free chunks since.
+   * Whether chunks are a hole: never written, or punched. A hole reads as
+   * zeroes, and does so durably: opening the pool flushed everything, and
+   * nothing writes to free chunks.
    */
   #isHole(component: Component, [start, end]: ChunkRun): boolean {
     const size = this.#chunkSize;
@@ -247,7 +256,7 @@ export class Space {
           await turn();
         }
       }
-      // From here on they look like holes, durable or not.
+      // From here on the chunks look like holes, whether durable or not.
       code = "failed";
       await device.flush();
       if (!component.spoiled) component.ready = ready;
@@ -262,7 +271,7 @@ export class Space {
   }
 }
 
-/** Chunks without a gap: the first, and the one behind the last. */
+/** A run of consecutive chunks: the first, and the one after the last. */
 type ChunkRun = readonly [start: number, end: number];
 
 function aheadBytes(component: Component): number {

@@ -47,7 +47,7 @@ testRefusals("freebsd", [
     ],
     code: 9,
     message: "Cannot make a virtual disk of 9007199254740992 bytes: " +
-      "9007199254740992 bytes (8 PiB) is the most, rounded up to " +
+      "the maximum is 9007199254740992 bytes (8 PiB), rounded up to " +
       "whole chunks",
   },
   {
@@ -139,7 +139,7 @@ testRefusals("freebsd", [
     prepare: (work) => patchLabel(work.path("b"), { count: 0 }),
     args: ["serve", "demo"],
     code: 2,
-    message: 'Cannot open pool "demo": the label of "~/b" makes no sense: ' +
+    message: 'Cannot open pool "demo": the label of "~/b" is damaged: ' +
       "the pool has no components",
   },
   {

@@ -232,7 +232,7 @@ testRefusals("native", [
     what: "to taste what is not there",
     args: ["taste", "nowhere"],
     code: 3,
-    message: 'Cannot look at "~/nowhere": there is no such file',
+    message: 'Cannot examine "~/nowhere": there is no such file',
   },
   {
     what: "a state directory that is a file",
@@ -304,8 +304,8 @@ testRefusals("native", [
     isOpened: true,
     args: ["resize", "demo", "512M"],
     code: 9,
-    message: 'Cannot make pool "demo" smaller: that is done with --force ' +
-      "only, once the file system on it is smaller",
+    message: 'Cannot make pool "demo" smaller: shrinking needs --force; ' +
+      "shrink the file system on it first",
   },
   {
     what: "a disk of no size",

@@ -138,7 +138,7 @@ const STATES: readonly State[] = [
   {
     words: "corrupt",
     reason:
-      /^Cannot open pool "demo": it is as it was at generation .*--accept/,
+      /^Cannot open pool "demo": the component is at generation .*--accept/,
     make: async (work) => {
       const old = await Deno.readFile(work.path("b"));
       for (let i = 0; i < 2; i++) await (await serve(work)).stop();

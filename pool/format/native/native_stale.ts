@@ -66,7 +66,7 @@ export function rolledBack(
   return {
     kind: "behind",
     severity: "damage",
-    what: `It is at generation ${label.generation}, the pool is at ` +
+    what: `The component is at generation ${label.generation}, the pool at ` +
       `${generation}: it was restored from a copy, or it lost writes`,
     where: path,
     effect: "writes to it since then are missing",

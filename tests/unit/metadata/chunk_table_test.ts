@@ -225,7 +225,7 @@ const REFUSALS: readonly [RawValues, string][] = [
 ];
 /** The same for entry 7. */
 const ENTRY_REFUSALS: readonly [RawValues, string][] = [
-  [{ flags: 0 }, "entry 7 is nobody's and not zero"],
+  [{ flags: 0 }, "entry 7 is free and not zero"],
   [{ flags: 2 }, "entry 7 has unknown flags"],
   [{ flags: 3 }, "entry 7 has unknown flags"],
   [{ flags: 0x8000_0001 }, "entry 7 has unknown flags"],
@@ -254,7 +254,7 @@ Deno.test("checkPage() refuses each bit of an entry that is nobody's", () => {
   for (let bit = 0; bit < flags; bit++) {
     const page = withFlippedBit(sealed(), (48 + 42 * 24) * 8 + bit);
     sealRawPage(page);
-    assertEquals(check(page), "entry 42 is nobody's and not zero");
+    assertEquals(check(page), "entry 42 is free and not zero");
   }
 });
 

@@ -308,7 +308,7 @@ Deno.test("a copy of a component that is there can be put aside, and the right o
   assertEquals(wrong.refused.map(({ where }) => where), [copy]);
   const done = await repairComponents(given, { acceptStale: [copy] });
   assertEquals([done.refused, done.members], [[], [a, b, c]]);
-  assert(done.repaired[0]?.effect.startsWith("no chunk that it holds is lost"));
+  assert(done.repaired[0]?.effect.startsWith("no chunk on it is lost"));
   await use([a, b, c], (pool) => assertContent(pool, content));
 });
 
