@@ -55,7 +55,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
   const [name, ...rest] = global.operands;
   if (name === undefined || global.flag("help")) {
     if (name === undefined && !global.flag("help")) {
-      throw new UsageError("Which command?");
+      throw new UsageError("No command is given");
     }
     print(generalHelp(COMMANDS));
     return EXIT_OK;

@@ -71,9 +71,9 @@ export async function run(
 
 /** The registry does not know of the components: what that means. */
 function warningText(name: string, warning: string): string {
-  return `${warning}; pool "${name}" has its new components, and finds them ` +
-    "beside the others, but where they are elsewhere say so with --component, " +
-    "or run virstor taste";
+  return `${warning}; pool "${name}" has its new components, and finds those ` +
+    "that lie beside the others: name the rest with --component, or run " +
+    "virstor taste";
 }
 
 async function add(

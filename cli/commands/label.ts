@@ -80,7 +80,7 @@ function formatOption(invocation: Invocation): FormatName {
   if (format === "native" || format === "freebsd") return format;
   throw new UsageError(
     `Unknown format "${format}"`,
-    "It is native or freebsd",
+    "Formats are native and freebsd",
   );
 }
 
@@ -104,7 +104,7 @@ async function register(
   } catch (error) {
     if (!(error instanceof VirstorError)) throw error;
     return [
-      `${error.message}, or virstor taste, to find pool "${result.name}"`,
+      `${error.message}, or run virstor taste, to find pool "${result.name}"`,
     ];
   }
 }
@@ -125,7 +125,7 @@ async function refuseKnownName(
   if (pools.some((pool) => pool.name === name && pool.id === entry.id)) {
     throw new VirstorError(
       "exists",
-      `Cannot label pool "${name}": there is one of this name, on ` +
+      `Cannot label pool "${name}": a pool of this name exists, on ` +
         `"${others[0]}"; choose another name, or use -f`,
     );
   }

@@ -160,7 +160,7 @@ async function remove(removal: Removal): Promise<Outcome> {
       // A server that ends may drop a question; the second one finds nobody.
       return (await ask().catch(ask))?.answer.pool;
     },
-    whenInterrupted: `it goes on; "virstor status" tells how far it is, ` +
+    whenInterrupted: 'it continues; "virstor status" shows its progress, ' +
       '"virstor remove --cancel" ends it',
   });
   return { removed: [...removed, ...evacuating], evacuating: [], kept: [] };
@@ -174,7 +174,7 @@ async function removeFromStopped(
   if (isDetached) {
     throw new UsageError(
       `Cannot detach from the evacuation of pool "${name}": the pool is not ` +
-        "served, so nobody would go on with it",
+        "served, so no process would continue it",
       "Leave --detach out, or serve the pool",
     );
   }
@@ -204,7 +204,7 @@ function evacuateHere(
     name,
     evacuating,
     ask: () => Promise.resolve(pool.status()),
-    whenInterrupted: "the next open for writing goes on with it",
+    whenInterrupted: "the next open for writing continues it",
   });
 }
 
@@ -270,7 +270,7 @@ function showOutcome(
   if (evacuating.length > 0) {
     print(
       `Evacuating ${componentsOf(evacuating)} of pool "${name}", which ` +
-        `${isOrAre(evacuating.length)} removed then`,
+        `${isOrAre(evacuating.length)} removed afterwards`,
     );
   }
   if (kept.length > 0) print(`Kept ${componentsOf(kept)} in pool "${name}"`);

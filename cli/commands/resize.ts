@@ -50,7 +50,7 @@ export async function run(
       exactSize(virtualSize),
   );
   if (isServed && before !== virtualSize) {
-    printNotices(["Connected clients see it when they connect again"]);
+    printNotices(["Connected clients see the new size when they reconnect"]);
   }
   return EXIT_OK;
 }

@@ -92,7 +92,7 @@ function evacuationPairs(
   const { state, reason, movedBytes, leftBytes, bytesPerSecond } = evacuation;
   const left = `${formatSize(leftBytes)} left`;
   if (server === null || pool.readOnly) {
-    const text = `${left}; it goes on when the pool is opened for writing`;
+    const text = `${left}; it continues when the pool is opened for writing`;
     return [["Evacuation", text]];
   }
   const parts = [`${formatSize(movedBytes)} moved`, left];
@@ -139,7 +139,7 @@ function delayedText({ delayed }: PoolStatus): string {
   const now = delayed.count === 0
     ? "none"
     : `${delayed.count} (${formatSize(delayed.bytes)} of ` +
-      `${formatSize(delayed.maxBytes)}), the oldest since ` +
+      `${formatSize(delayed.maxBytes)}), the oldest for ` +
       formatSeconds(delayed.oldestSeconds);
   return `${now}; ${delayed.total} in all, ${delayed.timedOut} timed out, ` +
     `${delayed.cancelled} cancelled`;

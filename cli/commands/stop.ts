@@ -58,7 +58,8 @@ async function stop(
   if (served !== undefined) return;
   throw new VirstorError(
     "not-found",
-    `Cannot stop pool "${name}": it is not served, as far as ` +
-      `"${stateDirectory}" tells`,
+    `Cannot stop pool "${name}": no process serves it under state directory ` +
+      `"${stateDirectory}"; if one does under another, name that with ` +
+      "--state-dir",
   );
 }

@@ -130,7 +130,7 @@ function stoppedError(name: string, paths: readonly string[]): VirstorError {
   return new VirstorError(
     "shutdown",
     `Cannot wait until "${paths[0]}" is removed: pool "${name}" was stopped; ` +
-      "its evacuation goes on when it is served again",
+      "its evacuation continues when it is served again",
   );
 }
 

@@ -121,7 +121,8 @@ function readAnswer<Answer>(text: string, name: string): Answer {
   } catch (error) {
     throw new VirstorError(
       "io",
-      `Cannot ask the server of pool "${name}": it gave no proper answer`,
+      `Cannot read the answer of the server of pool "${name}": it is no ` +
+        "JSON; is the server of another version?",
       { cause: error },
     );
   }

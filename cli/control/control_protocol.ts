@@ -181,9 +181,13 @@ export function parseControlRequest<Call extends ControlCall>(
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new VirstorError("invalid", "The request is no JSON", {
-      cause: error,
-    });
+    throw new VirstorError(
+      "invalid",
+      "Cannot read the request: it is no JSON",
+      {
+        cause: error,
+      },
+    );
   }
   return REQUEST_CHECKS[call](
     typeof value === "object" && value !== null ? { ...value } : {},
@@ -198,11 +202,17 @@ function pathsOf(fields: Record<string, unknown>): string[] {
   ) {
     return paths;
   }
-  throw new VirstorError("invalid", "The request names no absolute paths");
+  throw new VirstorError(
+    "invalid",
+    "Cannot use the request: it names no absolute paths",
+  );
 }
 
 function numberOf(fields: Record<string, unknown>, name: string): number {
   const value = fields[name];
   if (typeof value === "number" && value >= 0) return value;
-  throw new VirstorError("invalid", `The request gives no ${name}`);
+  throw new VirstorError(
+    "invalid",
+    `Cannot use the request: it gives no number as ${name}`,
+  );
 }

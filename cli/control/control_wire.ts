@@ -49,7 +49,10 @@ export async function receiveMessage(
   const [, call] = /^POST \/(\S*) HTTP\/1\.[01]\r\n/.exec(header) ?? [];
   const [, digits] = /\r\ncontent-length: *(\d+)\r\n/i.exec(header) ?? [];
   if (call === undefined || digits === undefined) {
-    throw new VirstorError("invalid", "The request is none of virstor");
+    throw new VirstorError(
+      "invalid",
+      "Cannot read the request: it is no POST with a length",
+    );
   }
   const length = Number(digits);
   if (length > REQUEST_MAX) throw tooLong();
@@ -84,7 +87,7 @@ export async function sendAnswer(
 }
 
 function tooLong(): VirstorError {
-  return new VirstorError("invalid", "The request is too long");
+  return new VirstorError("invalid", "Cannot read the request: it is too long");
 }
 
 /** Where the body starts; -1 if that has not come. */

@@ -44,7 +44,7 @@ export class AllowList {
     const prefix = Number(digits ?? bits);
     if (version === 0 || prefix > bits) {
       throw new UsageError(
-        `Option --allow knows no network "${text}"`,
+        `Option --allow needs a network, not "${text}"`,
         "For instance 10.0.0.0/8, 192.168.1.7 or fd00::/8",
       );
     }

@@ -52,8 +52,8 @@ function numberOf(
     if (name === text && number !== undefined) return Number(number);
   }
   throw new UsageError(
-    `Option --${option} knows no ${kind} "${text}"`,
-    `It is not in ${file}; a number is taken as it is`,
+    `Option --${option} names an unknown ${kind} "${text}"`,
+    `It is not in ${file}; numbers need not be there`,
   );
 }
 

@@ -88,7 +88,8 @@ async function findStale(
   if (!found.isSocket) {
     throw new VirstorError(
       "exists",
-      `Cannot listen on ${place}: there is a file already, and it is no socket`,
+      `Cannot listen on ${place}: a file that is no socket exists there, ` +
+        "use another path",
     );
   }
   if (await isListening(path, place)) throw busyError(place);
@@ -108,9 +109,8 @@ async function isListening(path: string, place: string): Promise<boolean> {
     if (error instanceof Deno.errors.NotFound) return false;
     throw new VirstorError(
       "io",
-      `Cannot listen on ${place}: a socket is there, and whether a server ` +
-        `listens on it cannot be found out: ${messageOf(error)}; remove it, ` +
-        "or use another path",
+      `Cannot listen on ${place}: a socket exists there, and connecting to ` +
+        `it failed: ${messageOf(error)}; remove it, or use another path`,
       { cause: error },
     );
   }

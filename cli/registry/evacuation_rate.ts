@@ -33,8 +33,8 @@ export async function rememberRate(
     await replaceFile(path, `${bytesPerSecond}\n`);
   } catch (error) {
     printNotices([
-      `The rate of the evacuation of pool "${name}" is forgotten after a ` +
-      `stop: ${messageOf(error)}`,
+      `Cannot keep the rate of the evacuation of pool "${name}": ` +
+      `${messageOf(error)}; after a stop the default rate applies`,
     ]);
   }
 }
@@ -90,9 +90,9 @@ export function resumedText(
   isKept: boolean,
 ): string {
   const rate = bytesPerSecond === 0
-    ? "as fast as it can"
-    : `at ${formatSize(bytesPerSecond)} a second at most`;
-  return `Goes on with the evacuation of ${components.join(", ")}, ${rate}` +
+    ? "without a limit"
+    : `at most ${formatSize(bytesPerSecond)} a second`;
+  return `Continuing the evacuation of ${components.join(", ")}, ${rate}` +
     (isKept ? ", as before" : "");
 }
 

@@ -197,8 +197,9 @@ export function assignComponents(
     if (names.includes(name)) return name;
     throw new VirstorError(
       "invalid",
-      `Cannot use component "${path}": it is of pool "${name}", which is not ` +
-        "to be served; name that too, or leave it out",
+      `Cannot use component "${path}": it belongs to pool "${name}", which ` +
+        "the command does not name; name the pool, too, or leave the " +
+        "component out",
     );
   });
 }

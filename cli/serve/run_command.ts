@@ -37,7 +37,7 @@ export class RunningCommand {
         throw new VirstorError(
           "unsupported",
           "Cannot run a command: Deno allows it only to a program with all " +
-            "rights; set VIRSTOR_ALLOW_ALL=1",
+            "permissions; set VIRSTOR_ALLOW_ALL=1",
           { cause: error },
         );
       }

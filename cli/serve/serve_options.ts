@@ -142,8 +142,8 @@ function oneOf<Value extends string>(
   if (known !== undefined) return known;
   const last = values.length - 1;
   throw new UsageError(
-    `Option --${option} knows no "${text}"`,
-    `It is ${values.slice(0, last).join(", ")} or ${values[last]}`,
+    `Option --${option} has no value "${text}"`,
+    `Values are ${values.slice(0, last).join(", ")} and ${values[last]}`,
   );
 }
 

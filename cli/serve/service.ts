@@ -202,7 +202,7 @@ class Service {
     for (const served of this.#pools) await served.listen();
     obeySignals({
       begin: (signal) =>
-        void this.#stopAndEnd(`Got ${signal}; once more ends it at once`),
+        void this.#stopAndEnd(`Got ${signal}; a second one ends it at once`),
       isEnding: () => this.#stopping !== undefined,
     });
     this.#nbd.serve(doors.listener);

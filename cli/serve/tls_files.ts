@@ -70,7 +70,9 @@ export class TlsFiles implements NbdTls {
       this.#identity = this.#read();
       log("certificates", "The certificates have changed and are in use");
     } catch (error) {
-      const message = `${messageOf(error)}; what was there before is used on`;
+      const message = `${
+        messageOf(error)
+      }; the earlier certificates stay in use`;
       log("certificates", message, { level: "error" });
     }
     return this.#identity;

@@ -26,27 +26,27 @@ export function tlsOf(invocation: Invocation): TlsFiles | undefined {
   const mode = MODES.find((known) => known === given);
   if (mode === undefined) {
     throw new UsageError(
-      `Option --tls knows no "${given}"`,
-      "It is off, optional or required",
+      `Option --tls has no value "${given}"`,
+      "Values are off, optional and required",
     );
   }
   if (authority !== undefined && !verifies) {
     throw new UsageError(
-      "Option --tls-ca is of no use without --tls-verify",
-      "It says whose signature the certificates of clients need",
+      "Option --tls-ca needs --tls-verify",
+      "It names the authority that signs the certificates of clients",
     );
   }
   if (mode === "off") {
     if (!verifies) return undefined;
     throw new UsageError(
-      "Option --tls-verify is of no use without TLS",
+      "Option --tls-verify needs TLS",
       "Use --tls-certs DIR, and not --tls off",
     );
   }
   if (directory === undefined) {
     throw new UsageError(
       `Option --tls ${mode} needs --tls-certs DIR`,
-      "server-cert.pem and server-key.pem are there",
+      "DIR has server-cert.pem and server-key.pem",
     );
   }
   return new TlsFiles({
@@ -64,7 +64,8 @@ export function tlsOf(invocation: Invocation): TlsFiles | undefined {
  * @returns One line, or nothing: only known clients get in, encrypted.
  */
 export function exposureNotice(tls: TlsFiles | undefined): string | undefined {
-  const danger = "Whoever reaches this address can read and write the pool: ";
+  const danger =
+    "Any client that reaches this address can read and write the pool: ";
   if (tls === undefined) {
     return `${danger}there is no encryption and no password`;
   }
