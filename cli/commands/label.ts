@@ -33,9 +33,9 @@ import {
  * Makes a pool of files and registers it.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
- * @throws {VirstorError} If it is refused; then nothing was written.
+ * @throws {VirstorError} If the pool cannot be made; then nothing was written.
  */
 export async function run(
   invocation: Invocation,
@@ -93,7 +93,11 @@ function sizeOption(
   return text === undefined ? undefined : parseSize(text, what);
 }
 
-/** The pool is made: that the registry cannot be told does not undo it. */
+/**
+ * Registers the pool. A failure becomes a warning, since the pool is made.
+ *
+ * @returns The warnings.
+ */
 async function register(
   stateDirectory: string,
   result: LabelResult,
@@ -110,8 +114,8 @@ async function register(
 }
 
 /**
- * Refuses the name of another pool that is still there: the registry could
- * name one of the two only.
+ * Refuses the name of another existing pool: the registry knows one pool of
+ * each name.
  */
 async function refuseKnownName(
   stateDirectory: string,

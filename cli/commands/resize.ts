@@ -25,12 +25,12 @@ import {
 import { withComponents } from "../registry/mod.ts";
 
 /**
- * Resizes the disk of a pool, through its server if it is served.
+ * Resizes the disk of a pool, through its server if the pool is served.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
- * @throws {VirstorError} If it is refused; then nothing has changed.
+ * @throws {VirstorError} If the pool refuses; then nothing has changed.
  */
 export async function run(
   invocation: Invocation,

@@ -12,17 +12,17 @@ import {
 } from "../terminal/mod.ts";
 import { absolutePaths, assignComponents } from "../registry/mod.ts";
 import {
-  conductOf,
   logStyleOf,
   poolOptionsOf,
   servePools,
+  serverSettingsOf,
 } from "../serve/mod.ts";
 
 /**
  * Serves pools until they are stopped.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
  * @throws {VirstorError} If a pool cannot be opened or served.
  */
@@ -35,7 +35,7 @@ export async function run(
   if (twice !== undefined) {
     throw new UsageError(`Pool "${twice}" is named twice`);
   }
-  const conduct = conductOf(invocation);
+  const settings = serverSettingsOf(invocation);
   const poolOptions = poolOptionsOf(invocation);
   setLogStyle(logStyleOf(invocation));
   const stateDirectory = environment.stateDirectory();
@@ -50,6 +50,6 @@ export async function run(
       named: given.get(name),
     })),
     poolOptions,
-    conduct,
+    settings,
   });
 }

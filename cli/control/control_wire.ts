@@ -1,8 +1,7 @@
 /**
- * One request of a control socket on its way in, and the answer on its way out:
- * as much of HTTP/1.1 as both ends need. The runtime's own server of HTTP
- * listens by itself, and does not go on once the process has run out of
- * descriptors.
+ * Receives one request of a control socket and sends the answer, with as much
+ * of HTTP/1.1 as both ends need. The runtime's own HTTP server opens its own
+ * listener, and does not recover once the process has run out of descriptors.
  *
  * @module
  */
@@ -11,23 +10,24 @@ import { VirstorError } from "../../errors.ts";
 
 /** The longest header, bytes. */
 const HEADER_MAX = 16 * 1024;
-/** The longest request, bytes: paths of some thousand components. */
+/** The longest request, bytes: the paths of a few thousand components. */
 const REQUEST_MAX = 4 * 1024 * 1024;
 
-/** What was asked. */
+/** A received request. */
 export interface ControlMessage {
-  /** The call. */
+  /** The name of the call. */
   readonly call: string;
-  /** The request, JSON. */
+  /** The body, JSON. */
   readonly text: string;
 }
 
 /**
  * Receives a request.
  *
- * @param connection The connection, fresh.
- * @returns What is asked; `undefined` if the client left without asking.
- * @throws {VirstorError} `invalid` if it makes no sense or is too long.
+ * @param connection A connection from which nothing was read.
+ * @returns The request; `undefined` if the client left before sending it all.
+ * @throws {VirstorError} `invalid` if the header is wrong or the request too
+ *   long.
  */
 export async function receiveMessage(
   connection: Pick<Deno.Conn, "read">,
@@ -90,7 +90,7 @@ function tooLong(): VirstorError {
   return new VirstorError("invalid", "Cannot read the request: it is too long");
 }
 
-/** Where the body starts; -1 if that has not come. */
+/** The offset of the body; -1 if the header is not complete. */
 function endOfHeader(bytes: Uint8Array): number {
   for (let at = 0; at + 4 <= bytes.length; at++) {
     const isEnd = bytes[at] === 13 && bytes[at + 1] === 10 &&

@@ -1,5 +1,5 @@
 /**
- * What the options of `virstor serve` say about TLS.
+ * Reads the options of `virstor serve` for TLS.
  *
  * @module
  */
@@ -10,12 +10,13 @@ import { TlsFiles } from "./tls_files.ts";
 const MODES = ["off", "optional", "required"] as const;
 
 /**
- * Reads whether and how clients encrypt, and the files for it.
+ * Reads the options for TLS, and the files that they name.
  *
  * @param invocation The command line.
  * @returns The certificates; `undefined` without TLS.
- * @throws {UsageError} If the options make no sense.
- * @throws {VirstorError} `not-found`, `io`, `invalid` if the files do not.
+ * @throws {UsageError} If the options contradict each other.
+ * @throws {VirstorError} `not-found`, `io`, `invalid` if the files cannot be
+ *   used.
  */
 export function tlsOf(invocation: Invocation): TlsFiles | undefined {
   const directory = invocation.value("tls-certs");
@@ -58,10 +59,10 @@ export function tlsOf(invocation: Invocation): TlsFiles | undefined {
 }
 
 /**
- * What has to be said of addresses that others can reach.
+ * The notice for addresses that other machines can reach.
  *
- * @param tls Whether and how clients encrypt.
- * @returns One line, or nothing: only known clients get in, encrypted.
+ * @param tls The certificates; `undefined` without TLS.
+ * @returns One line; `undefined` if TLS is required and verifies clients.
  */
 export function exposureNotice(tls: TlsFiles | undefined): string | undefined {
   const danger =

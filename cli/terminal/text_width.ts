@@ -1,15 +1,17 @@
 /**
- * How much room text takes on a terminal.
+ * The width of text on a terminal.
  *
- * Names may hold any character. East Asian ones and emoji take two columns, and
- * combining ones none, so a table that counts letters is ragged. What takes two
- * columns is known to the JavaScript engine by script, which spares a table of
- * our own, and a package that the launcher would have to fetch at first.
+ * Names may hold any character. East Asian characters and emoji take two
+ * columns, and combining characters none, so a table that counts letters is
+ * ragged. The JavaScript engine knows the scripts whose characters take two
+ * columns, so virstor needs neither a table of its own nor a package.
  *
  * @module
  */
 
-/** Characters of two columns: the Unicode property East_Asian_Width, W and F. */
+/**
+ * Characters of two columns: the Unicode property East_Asian_Width, W and F.
+ */
 const WIDE = new RegExp(
   "^[" +
     "\\p{Script=Bopomofo}\\p{Script=Han}\\p{Script=Hangul}\\p{Script=Hiragana}" +
@@ -22,18 +24,18 @@ const WIDE = new RegExp(
     "]",
   "u",
 );
-/** Of those scripts, what was made to fit into one column. */
+/** Characters of those scripts that take one column. */
 const HALF = /^[\u02ea\u02eb\u303f\u1160-\u11ff\ud7b0-\ud7ff\uff61-\uffdc]/u;
-/** Drawn as a picture: flags, families, what has a variation selector. */
+/** Emoji: flags, families, characters with a variation selector. */
 const EMOJI = /^(?:\p{Emoji_Presentation}|\p{RGI_Emoji}$|.\ufe0f)/v;
-/** Takes no room of its own. */
+/** Characters without a width of their own. */
 const NOTHING =
   /^[\p{Mn}\p{Me}\p{Cc}\p{Cf}\u{1160}-\u{11ff}\u{d7b0}-\u{d7ff}]+$/u;
 
 const segmenter = new Intl.Segmenter("en", { granularity: "grapheme" });
 
 /**
- * How many columns a text takes on a terminal.
+ * Counts the columns that a text takes on a terminal.
  *
  * @param text One line.
  * @returns Columns, 0 or more.
@@ -46,12 +48,12 @@ export function textWidth(text: string): number {
 }
 
 /**
- * Fills a text up with spaces.
+ * Pads a text with spaces.
  *
  * @param text One line.
- * @param width Columns that it is to take; a longer text stays as it is.
- * @param side Where the spaces go.
- * @returns The text with them.
+ * @param width Columns of the result; a wider text stays as it is.
+ * @param side Where the spaces go: before the text or, by default, after it.
+ * @returns The padded text.
  */
 export function padText(
   text: string,
@@ -63,11 +65,11 @@ export function padText(
 }
 
 /**
- * As much of a text as fits, in whole characters.
+ * Cuts a text to a width, in whole characters.
  *
  * @param text One line.
- * @param width Columns that there are.
- * @returns Its beginning.
+ * @param width The most columns.
+ * @returns The beginning of the text.
  */
 export function cutText(text: string, width: number): string {
   if (isPlain(text)) return text.slice(0, Math.max(0, width));
@@ -81,12 +83,12 @@ export function cutText(text: string, width: number): string {
   return text.slice(0, end);
 }
 
-/** Whether every character is a printable one of ASCII. */
+/** Tells whether every character is printable ASCII. */
 function isPlain(text: string): boolean {
   return /^[ -~]*$/.test(text);
 }
 
-/** Columns of what is drawn in one place. */
+/** The columns of one grapheme. */
 function widthOf(grapheme: string): number {
   if (NOTHING.test(grapheme)) return 0;
   if (EMOJI.test(grapheme)) return 2;

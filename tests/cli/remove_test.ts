@@ -243,7 +243,7 @@ Deno.test("virstor remove --rate is kept over a crash of the server", async () =
   await work.succeed(["remove", "--cancel", "demo", "a"]);
   await again.stop();
   const { stderr } = await (await serve(work)).stop();
-  assertEquals(stderr.includes("Goes on"), false, stderr);
+  assertEquals(stderr.includes("Continuing"), false, stderr);
   assertEquals(
     Array.from(Deno.readDirSync(work.path("state/pools")), ({ name }) => name),
     ["demo.json"],
@@ -268,7 +268,7 @@ Deno.test("virstor remove of a stopped pool leaves its rate to the server, if it
     await again.said(
       isSaid
         ? / evacuation: Continuing .*, at most 1 B a second, as before\n/
-        : / evacuation: Goes on .*, at 64 MiB a second at most\n/,
+        : / evacuation: Continuing .*, at most 64 MiB a second\n/,
     );
   }
 });
