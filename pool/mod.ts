@@ -1,6 +1,6 @@
 /**
  * Thin-provisioned pools: made with {@linkcode labelPool}, opened with
- * {@linkcode openPool}, used as a block device.
+ * {@linkcode openPool}. A {@linkcode Volume} of an open pool is a block device.
  *
  * @module
  */
@@ -57,5 +57,6 @@ export {
   PRESSURE_STOPPED,
 } from "./status_contexts.ts";
 export type { StatusContext, StatusRun } from "./status_contexts.ts";
+export { Volume } from "./volume.ts";
 export { readLabel, taste } from "./taste.ts";
 export type { TastedComponent, TastedPool, TasteReport } from "./taste.ts";

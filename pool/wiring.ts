@@ -5,7 +5,7 @@
  * @module
  */
 
-import { abandon, type DeviceCapabilities } from "../device/block/mod.ts";
+import { abandon } from "../device/block/mod.ts";
 import { PoolControl } from "./change/mod.ts";
 import { FirstWrites, type PoolParts } from "./io/mod.ts";
 import {
@@ -94,23 +94,4 @@ export function wirePool(
     },
   });
   return { parts, health, control };
-}
-
-/**
- * What the disk of a pool can do.
- *
- * @param settings What does not change.
- * @param format The format, with the components.
- * @returns Its capabilities, fixed while the pool is open.
- */
-export function capabilitiesOf(
-  { readOnly }: PoolSettings,
-  { isDense, members }: PoolFormat,
-): DeviceCapabilities {
-  const all = members.map(({ device }) => device.capabilities);
-  return {
-    readOnly,
-    discard: !isDense || all.some(({ discard }) => discard),
-    fastZeroes: all.every(({ fastZeroes }) => fastZeroes),
-  };
 }

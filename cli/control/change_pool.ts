@@ -15,7 +15,7 @@ import type {
   ResizeRequest,
   ResizeResult,
 } from "./control_protocol.ts";
-import { registeredSize, rememberRate, updatePool } from "../registry/mod.ts";
+import { registeredSize, rememberRate, updatePool } from "../state/mod.ts";
 import { printNotices } from "../terminal/mod.ts";
 
 /**
@@ -90,7 +90,7 @@ export async function resizeDisk(
   pool: Pool,
   { virtualSize, force }: ResizeRequest,
 ): Promise<ResizeResult> {
-  const before = pool.size;
+  const before = pool.volume().size;
   return { before, ...await pool.resize(virtualSize, { force }) };
 }
 

@@ -14,7 +14,7 @@ import {
   listRegistry,
   registeredSize,
   type RegistryEntry,
-} from "./registry.ts";
+} from "../state/mod.ts";
 
 /** A file may be this many bytes longer than its registered whole pages. */
 const ODD_BYTES = 4096;

@@ -4,26 +4,14 @@
  * @module
  */
 
-import { resolve } from "node:path";
 import { VirstorError } from "../../errors.ts";
 import { type BesideReport, lookBeside, readLabel } from "../../pool/mod.ts";
 import { noticeSizes } from "./known_component.ts";
 import { printNotices } from "../terminal/mod.ts";
-import { readRegistry, type RegistryEntry } from "./registry.ts";
+import { readRegistry, type RegistryEntry } from "../state/mod.ts";
 
 /** How often virstor locates a pool that other commands are changing. */
 const TRIES_MAX = 10;
-
-/**
- * Makes paths absolute, for the registry and for servers. Symbolic links stay:
- * the name that the user chose for a device may be its only lasting one.
- *
- * @param paths Paths, relative to the working directory or absolute.
- * @returns Absolute paths.
- */
-export function absolutePaths(paths: readonly string[]): string[] {
-  return paths.map((path) => resolve(path));
-}
 
 /** A stopped pool that a command works on. */
 export interface StoppedPool {

@@ -18,13 +18,13 @@ import {
   SERVED_EVACUATION_RATE,
 } from "../control/mod.ts";
 import { ControlServer } from "./control_server.ts";
+import { withComponents } from "../registry/mod.ts";
 import {
   controlSocketPath,
   forgetRate,
   recallRate,
   resumedText,
-  withComponents,
-} from "../registry/mod.ts";
+} from "../state/mod.ts";
 import { log, printNotices, withProgress } from "../terminal/mod.ts";
 
 /** A pool to serve. */
@@ -79,13 +79,14 @@ export class ServedPool {
     calls: ServerCalls,
   ) {
     this.pool = pool;
+    const volume = pool.volume();
     this.export = {
-      name: pool.name,
+      name: volume.name,
       description: `virstor pool ${pool.name}`,
-      device: pool,
-      contexts: pool.contexts,
-      rotational: pool.rotational,
-      readOnly: pool.capabilities.readOnly,
+      device: volume,
+      contexts: volume.contexts,
+      rotational: volume.rotational,
+      readOnly: volume.capabilities.readOnly,
     };
     this.#stateDirectory = stateDirectory;
     this.#control = new ControlServer(

@@ -15,6 +15,7 @@ export class Health {
   readonly #onFailure: (failure: VirstorError) => void;
   #failure: VirstorError | undefined;
   #isClosed = false;
+  #stopped: string;
 
   /**
    * Begins with a pool that is open.
@@ -28,6 +29,7 @@ export class Health {
   ) {
     this.#pool = pool;
     this.#onFailure = onFailure;
+    this.#stopped = `Pool "${pool.name}" is stopped`;
   }
 
   /** In a word. */
@@ -58,14 +60,23 @@ export class Health {
     return this.#failure;
   }
 
-  /**
-   * Stops everything.
-   *
-   * @returns The error for those that wait.
-   */
-  close(): VirstorError {
+  /** Refuses all requests and changes from now on. */
+  close(): void {
     this.#isClosed = true;
-    return this.stopError();
+  }
+
+  /**
+   * The health of a volume that is closed while its pool may stay open.
+   *
+   * @returns A health that refuses everything; the error names the pool if the
+   *   pool is closed, too.
+   */
+  closedVolume(): Health {
+    if (this.#isClosed) return this;
+    const health = new Health(this.#pool, () => {});
+    health.#isClosed = true;
+    health.#stopped = `Volume "${this.#pool.name}" is closed`;
+    return health;
   }
 
   /** Throws `shutdown` if it is closed. */
@@ -109,6 +120,6 @@ export class Health {
    * @returns The error, with code `shutdown`.
    */
   stopError(): VirstorError {
-    return new VirstorError("shutdown", `Pool "${this.#pool.name}" is stopped`);
+    return new VirstorError("shutdown", this.#stopped);
   }
 }

@@ -353,9 +353,9 @@ export class FirstWrites {
 
   /** All were served, were cancelled, or have waited for too long. */
   #noneWaits(): void {
-    if (this.#ended !== undefined || this.#hasFailed) return;
+    if (this.#hasFailed) return;
     this.onNoneWaiting();
-    if (!this.#saidFull) return;
+    if (this.#ended !== undefined || !this.#saidFull) return;
     this.#saidFull = false;
     this.#settings.onEvent({
       kind: "resumed",

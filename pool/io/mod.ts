@@ -8,6 +8,7 @@
 export type { DelayedWrites } from "./delayed_writes.ts";
 export { Eraser } from "./eraser.ts";
 export { FirstWrites } from "./first_writes.ts";
+export { flushMembers } from "./flush_members.ts";
 export { leadingHole, mappedExtents } from "./mapped_ranges.ts";
 export { PoolLeases } from "./pool_leases.ts";
 export type { PoolParts } from "./pool_parts.ts";

@@ -12,12 +12,7 @@ import {
   LeaseTable,
 } from "../../device/leases/mod.ts";
 import { VirstorError } from "../../errors.ts";
-import type {
-  Component,
-  ForwardMap,
-  Health,
-  PoolCounters,
-} from "../core/mod.ts";
+import type { ForwardMap, Health, PoolCounters } from "../core/mod.ts";
 import type { FirstWrites } from "./first_writes.ts";
 import type { PoolParts } from "./pool_parts.ts";
 
@@ -25,7 +20,7 @@ import type { PoolParts } from "./pool_parts.ts";
 export class PoolLeases implements Leases {
   readonly #map: ForwardMap;
   readonly #chunkSize: number;
-  readonly #health: Health;
+  readonly #health: () => Health;
   readonly #firstWrites: FirstWrites;
   readonly #table: LeaseTable;
 
@@ -33,17 +28,18 @@ export class PoolLeases implements Leases {
    * Begins with no lease.
    *
    * @param parts The open pool.
-   * @param health Whether it takes requests.
+   * @param health Tells whether the volume takes requests.
    */
-  constructor(parts: PoolParts, health: Health) {
+  constructor(parts: PoolParts, health: () => Health) {
     const { map, firstWrites, settings: { chunkSize, readOnly } } = parts;
     this.#health = health;
     this.#firstWrites = firstWrites;
     this.#map = map;
     this.#chunkSize = chunkSize;
-    const isWritable = !readOnly && health.state === "open";
+    const { state } = health();
+    const isWritable = !readOnly && state === "open";
     this.#table = new LeaseTable(chunkSize, isWritable);
-    if (health.state === "closed") this.#table.end();
+    if (state === "closed") this.#table.end();
     map.leases = this.#table;
   }
 
@@ -112,7 +108,7 @@ export class PoolLeases implements Leases {
     const chunk = Math.floor(offset / this.#chunkSize);
     if (chunk >= this.#map.virtualChunks) return false;
     try {
-      this.#health.assertWritable();
+      this.#health().assertWritable();
       if (!this.#firstWrites.mapNow(chunk)) return false;
     } catch (error) {
       // The write itself will fail, and say why.
@@ -121,18 +117,6 @@ export class PoolLeases implements Leases {
     }
     this.grant(offset);
     return true;
-  }
-
-  /**
-   * Tells components what was written under leases, so that a flush that
-   * begins afterwards covers it.
-   *
-   * @param members The components.
-   */
-  settleWrites(members: readonly Component[]): void {
-    for (const { id, device } of members) {
-      if (this.#table.takeWritten(id)) device.touched?.();
-    }
   }
 
   /** Withdraws all leases, for ever. */

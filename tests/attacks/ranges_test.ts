@@ -222,7 +222,7 @@ const ranges: Attack[] = [
     async run(target) {
       const payload = pattern(4096, 8);
       for (const [i, dialect] of DIALECTS.entries()) {
-        const offset = target.pool.size;
+        const offset = target.pool.volume().size;
         const read = { command: CMD_READ, offset, length: 4096 };
         const write = { command: CMD_WRITE, offset, payload };
         using old = await target.open(dialect);

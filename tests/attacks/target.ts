@@ -80,7 +80,7 @@ export class Target implements AsyncDisposable {
     this.address = listener.addr.transport === "tcp"
       ? { port: listener.addr.port }
       : { path };
-    const disk = { name: "disk", description: "", device: pool };
+    const disk = { name: "disk", description: "", device: pool.volume() };
     this.server = new NbdServer({
       exports: [
         { ...disk, readOnly: false },

@@ -219,15 +219,17 @@ testConformance({
 for (const [version, format] of [[1, "freebsd"], [2, "native"]] as const) {
   testLocalConformance({
     name: `Pool of format ${version}`,
-    make: async (scratch) => new DiskHere(await makePool(scratch, format)),
+    make: async (scratch) =>
+      new DiskHere((await makePool(scratch, format)).volume()),
   });
   testConformance({
     name: `Pool of format ${version} over NBD`,
-    make: async (scratch) => overNbd(scratch, await makePool(scratch, format)),
+    make: async (scratch) =>
+      overNbd(scratch, (await makePool(scratch, format)).volume()),
   });
   testConformance({
     name: `Pool of format ${version} over NBD, on a thread`,
     make: async (scratch) =>
-      overNbd(scratch, await makePool(scratch, format), 1),
+      overNbd(scratch, (await makePool(scratch, format)).volume(), 1),
   });
 }

@@ -54,9 +54,9 @@ const events = new Map<string, number>();
 const disk = { description: "", readOnly: false };
 const server = new NbdServer({
   exports: [
-    { ...disk, name: HOSTILE, device: hostile.pool },
-    { ...disk, name: LOCKED, device: hostile.pool, readOnly: true },
-    { ...disk, name: KEPT, device: kept.pool },
+    { ...disk, name: HOSTILE, device: hostile.pool.volume() },
+    { ...disk, name: LOCKED, device: hostile.pool.volume(), readOnly: true },
+    { ...disk, name: KEPT, device: kept.pool.volume() },
   ],
   limits: {
     clients: 256,

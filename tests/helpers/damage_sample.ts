@@ -92,7 +92,7 @@ export async function makeDamageSample(
     await write(pool, disk, virtualChunk(i));
   }
   // Durable, so that the next update goes to the third slot.
-  await pool.flush();
+  await pool.volume().flush();
   await discard(pool, disk, virtualChunk(7));
   if (full) await write(pool, disk, virtualChunk(used + again));
   const asKilled = new Snapshot(paths);
@@ -157,7 +157,7 @@ async function write(
   virtual: number,
 ): Promise<void> {
   const bytes = pattern(CHUNK, virtual);
-  await pool.write(bytes, virtual * CHUNK);
+  await pool.volume().write(bytes, virtual * CHUNK);
   disk.set(bytes, virtual * CHUNK);
 }
 
@@ -166,7 +166,7 @@ async function discard(
   disk: Uint8Array,
   virtual: number,
 ): Promise<void> {
-  await pool.discard(virtual * CHUNK, CHUNK);
+  await pool.volume().discard(virtual * CHUNK, CHUNK);
   disk.fill(0, virtual * CHUNK, (virtual + 1) * CHUNK);
 }
 
@@ -178,8 +178,8 @@ async function discard(
  * @returns Whether it does, every byte.
  */
 export async function holds(pool: Pool, disk: Uint8Array): Promise<boolean> {
-  if (pool.size !== disk.length) return false;
-  const found = await readBytes(pool, 0, disk.length);
+  if (pool.volume().size !== disk.length) return false;
+  const found = await readBytes(pool.volume(), 0, disk.length);
   return Buffer.compare(found, disk) === 0;
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { BlockDevice } from "../../device/mod.ts";
 import {
   type FormatName,
   type LabelOptions,
@@ -135,7 +136,7 @@ export function pattern(length: number, seed: number): Uint8Array {
  * @returns The bytes.
  */
 export async function readBytes(
-  device: Pick<Pool, "read">,
+  device: Pick<BlockDevice, "read">,
   offset: number,
   length: number,
 ): Promise<Uint8Array> {

@@ -72,7 +72,7 @@ export async function writeChunk(
   virtualChunk: number,
   bytes: Uint8Array = chunkBytes(virtualChunk + 1),
 ): Promise<void> {
-  await pool.write(bytes, virtualChunk * SMALL_CHUNK);
+  await pool.volume().write(bytes, virtualChunk * SMALL_CHUNK);
   const chunk = new Uint8Array(SMALL_CHUNK);
   chunk.set(bytes);
   content.set(virtualChunk, chunk);
@@ -89,9 +89,9 @@ export async function assertContent(
   content: Content,
 ): Promise<void> {
   const zeroes = new Uint8Array(SMALL_CHUNK);
-  for (let v = 0; v < pool.size / SMALL_CHUNK; v++) {
+  for (let v = 0; v < pool.volume().size / SMALL_CHUNK; v++) {
     const wanted = content.get(v) ?? zeroes;
-    const bytes = await readBytes(pool, v * SMALL_CHUNK, SMALL_CHUNK);
+    const bytes = await readBytes(pool.volume(), v * SMALL_CHUNK, SMALL_CHUNK);
     // An assertion on arrays would look at each byte by itself.
     if (Buffer.compare(bytes, wanted) === 0) continue;
     throw new Error(`Virtual chunk ${v} does not hold what was written`);

@@ -294,8 +294,8 @@ export class Victim implements AsyncDisposable {
 
   async #verifyBlocks(pool: Pool): Promise<void> {
     const { chunkBlocks, disk } = this.#target;
-    for (let chunk = 0; chunk < pool.size / CHUNK; chunk++) {
-      const bytes = await readBytes(pool, chunk * CHUNK, CHUNK);
+    for (let chunk = 0; chunk < pool.volume().size / CHUNK; chunk++) {
+      const bytes = await readBytes(pool.volume(), chunk * CHUNK, CHUNK);
       disk.verify(chunk * chunkBlocks, bytes);
     }
   }

@@ -33,8 +33,8 @@ export class Lane {
   constructor(pool: Pool, disk: SimulatedDisk) {
     this.#pool = pool;
     this.#disk = disk;
-    this.size = pool.size;
-    this.#leases = pool.leases;
+    this.size = pool.volume().size;
+    this.#leases = pool.volume().leases;
     const thread = this.#leases.join();
     if (thread === undefined) throw new Error("There is room for a lane");
     this.#reader = new LeaseReader(this.#leases.memory, thread);
@@ -71,7 +71,7 @@ export class Lane {
       ) {
         await pause(random);
         this.#leases.grant(at);
-        return await this.#pool.write(source.subarray(done), at);
+        return await this.#pool.volume().write(source.subarray(done), at);
       }
       done += piece.length;
       await pause(random);
@@ -101,7 +101,7 @@ export class Lane {
     }
     await pause(random);
     this.#leases.grant(offset);
-    await this.#pool.read(target, offset);
+    await this.#pool.volume().read(target, offset);
   }
 
   #readNow(target: Uint8Array, descriptor: number, at: number): boolean {

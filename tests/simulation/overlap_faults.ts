@@ -124,11 +124,11 @@ export async function readDegraded(
   const chunkSize = chunkBlocks * BLOCK;
   const bytes = new Uint8Array(chunkSize);
   let reads = 0;
-  for (let at = BLOCK; at + chunkSize <= pool.size; at += chunkSize) {
+  for (let at = BLOCK; at + chunkSize <= pool.volume().size; at += chunkSize) {
     for (const first of [0, 1, 2, 3]) {
       disk.setFault({ kind: "read", first, persistent: true });
       try {
-        await pool.read(bytes, at);
+        await pool.volume().read(bytes, at);
       } catch (error) {
         if (!(error instanceof VirstorError)) throw error;
       }

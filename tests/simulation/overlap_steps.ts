@@ -76,7 +76,7 @@ const ACTS = {
     const { signal } = abort;
     const { pool } = world;
     return world.write(first, count, false, (bytes, offset) => {
-      return pool.write(bytes, offset, { signal });
+      return pool.volume().write(bytes, offset, { signal });
     });
   },
   "give up": ({ givenUp }) => {
@@ -88,7 +88,12 @@ const ACTS = {
     const first = blockIn(world, random, "mapped");
     const count = fit(world, first, world.chunkBlocks + 1);
     const { pool } = world;
-    return read(world, first, count, (target, at) => pool.read(target, at));
+    return read(
+      world,
+      first,
+      count,
+      (target, at) => pool.volume().read(target, at),
+    );
   },
   "check": check,
   "close": ({ world }) => world.close(),
@@ -226,7 +231,7 @@ async function read(
     model.endRead(request);
   }
   // What a smaller disk has lost reads as zeroes, or not at all.
-  if ((first + count) * BLOCK > pool.size) return;
+  if ((first + count) * BLOCK > pool.volume().size) return;
   for (const [i, allowed] of request.contents.entries()) {
     const block = bytes.subarray(i * BLOCK, (i + 1) * BLOCK);
     const content = contentOf(first + i, block);
@@ -265,12 +270,12 @@ function laneOf({ lane }: Stage): Lane {
 }
 
 function chunksOf({ pool, format: { chunkSize } }: World): number {
-  return pool.size / chunkSize;
+  return pool.volume().size / chunkSize;
 }
 
 /** As many blocks as there are before the end of the disk. */
 function fit({ pool }: World, first: number, count: number): number {
-  return Math.min(count, pool.size / BLOCK - first);
+  return Math.min(count, pool.volume().size / BLOCK - first);
 }
 
 /** All of it, or all but some blocks at its ends. */
@@ -279,7 +284,7 @@ function wholeDisk(
   random: Random,
 ): [first: number, count: number] {
   const first = random.chance(50) ? 0 : random.below(chunkBlocks);
-  const end = pool.size / BLOCK -
+  const end = pool.volume().size / BLOCK -
     (random.chance(50) ? 0 : random.below(chunkBlocks));
   return [first, end - first];
 }
@@ -291,9 +296,12 @@ function blockIn(
   where: Where,
 ): number {
   const chunkSize = chunkBlocks * BLOCK;
-  const chunks = Array.from({ length: pool.size / chunkSize }, (_, i) => i);
+  const chunks = Array.from(
+    { length: pool.volume().size / chunkSize },
+    (_, i) => i,
+  );
   const fitting = chunks.filter((chunk) =>
-    (pool.leadingHole(chunk * chunkSize, chunkSize) === 0) ===
+    (pool.volume().leadingHole(chunk * chunkSize, chunkSize) === 0) ===
       (where === "mapped")
   );
   const chunk = random.pick(fitting.length > 0 ? fitting : chunks);

@@ -235,7 +235,7 @@ async function shrink(world: World, random: Random): Promise<void> {
   }
   let end = 0;
   let last = 0;
-  for (const { length, kind } of pool.extents(0, pool.size)) {
+  for (const { length, kind } of pool.volume().extents(0, pool.volume().size)) {
     end += length;
     if (kind !== "hole") last = end;
   }

@@ -295,7 +295,7 @@ export class World {
     through: (bytes: Uint8Array, offset: number) => void | Promise<void> = (
       bytes,
       offset,
-    ) => this.pool.write(bytes, offset, { fua }),
+    ) => this.pool.volume().write(bytes, offset, { fua }),
   ): Promise<void> {
     const content = this.#writes++;
     const bytes = new Uint8Array(count * BLOCK);
@@ -316,7 +316,7 @@ export class World {
    */
   async discard(first: number, count: number): Promise<void> {
     await this.#attempt(first, count, 0, "maybe", () => {
-      return this.pool.discard(first * BLOCK, count * BLOCK);
+      return this.pool.volume().discard(first * BLOCK, count * BLOCK);
     });
   }
 
@@ -333,7 +333,9 @@ export class World {
     noHole: boolean,
   ): Promise<void> {
     await this.#attempt(first, count, 0, "done", () => {
-      return this.pool.writeZeroes(first * BLOCK, count * BLOCK, { noHole });
+      return this.pool.volume().writeZeroes(first * BLOCK, count * BLOCK, {
+        noHole,
+      });
     });
   }
 
@@ -342,7 +344,7 @@ export class World {
     const flush = this.model.beginFlush();
     let isDone = false;
     try {
-      await this.pool.flush();
+      await this.pool.volume().flush();
       isDone = true;
     } catch (error) {
       if (!this.isRefusal(error)) throw error;
@@ -385,6 +387,6 @@ export class World {
     // The disk may have become smaller while it was being asked for.
     return code === "no-space" || code === "cancelled" ||
       this.refusals.includes(code) ||
-      (code === "invalid" && end * BLOCK > (this.#pool?.size ?? 0));
+      (code === "invalid" && end * BLOCK > (this.#pool?.volume().size ?? 0));
   }
 }

@@ -18,13 +18,13 @@ import type { RawComponent, StoppedPool } from "./world_format.ts";
  * @throws {Error} If a block holds anything else.
  */
 export function checkContent(pool: Pool, model: ModelPool): number[] {
-  if (!model.mayHave(pool.size / BLOCK)) {
-    throw new Error(`The disk has ${pool.size} bytes`);
+  if (!model.mayHave(pool.volume().size / BLOCK)) {
+    throw new Error(`The disk has ${pool.volume().size} bytes`);
   }
   const found: number[] = [];
   const bytes = new Uint8Array(BLOCK);
-  for (let block = 0; block * BLOCK < pool.size; block++) {
-    pool.read(bytes, block * BLOCK);
+  for (let block = 0; block * BLOCK < pool.volume().size; block++) {
+    pool.volume().read(bytes, block * BLOCK);
     const content = contentOf(block, bytes);
     const allowed = model.allowed(block);
     if (!allowed.has(content)) {
@@ -41,7 +41,7 @@ export function checkContent(pool: Pool, model: ModelPool): number[] {
 /** What the pool calls a hole, or zeroes, has to read as zeroes. */
 function checkExtents(pool: Pool, found: readonly number[]): void {
   let end = 0;
-  for (const { length, kind } of pool.extents(0, pool.size)) {
+  for (const { length, kind } of pool.volume().extents(0, pool.volume().size)) {
     const start = end;
     end += length;
     if (kind === "data") continue;

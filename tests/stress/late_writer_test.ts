@@ -41,7 +41,7 @@ async function race({ length, written, discarded }: typeof CASES[number]) {
   const shared = words.buffer as SharedArrayBuffer;
   const module = new URL("./late_writer_thread.ts", import.meta.url);
   const worker = new Worker(module, { type: "module" });
-  const { leases } = pool;
+  const { leases } = pool.volume();
   const { memory } = leases;
   const thread = leases.join() ?? -1;
   const offset = START + written;
@@ -53,7 +53,7 @@ async function race({ length, written, discarded }: typeof CASES[number]) {
   const isEnough = () => Object.values(counts).every((n) => n >= ROUNDS_LEAST);
   const end = Date.now() + SECONDS * 1000;
   for (let round = 1; Date.now() < end || !isEnough(); round++) {
-    await pool.discard(START, SMALL_CHUNK);
+    await pool.volume().discard(START, SMALL_CHUNK);
     // Mapped and leased, and there is nothing in it.
     while (!leases.prepare(START)) {
       await new Promise((resolve) => setTimeout(resolve));
@@ -63,14 +63,14 @@ async function race({ length, written, discarded }: typeof CASES[number]) {
     Atomics.notify(words, WORD.round);
     const delay = random.below(DELAY_MAX);
     for (let i = 0; i < delay; i++) Atomics.load(words, WORD.delay);
-    pool.discard(START + discarded, length);
-    counts[pool.leadingHole(START, 1) > 0 ? "givenBack" : "kept"]++;
+    pool.volume().discard(START + discarded, length);
+    counts[pool.volume().leadingHole(START, 1) > 0 ? "givenBack" : "kept"]++;
     while (Atomics.load(words, WORD.done) !== round) {
       Atomics.wait(words, WORD.done, round - 1, 10);
     }
     if (Atomics.load(words, WORD.written) === 1) {
       counts.written++;
-      await pool.read(target, offset);
+      await pool.volume().read(target, offset);
       const wanted = new Uint8Array(length).fill(round);
       assertEquals(target, wanted, `round ${round} is lost`);
     } else counts.handedOver++;

@@ -61,7 +61,7 @@ class Served implements AsyncDisposable {
       exports: [{
         name: "cut",
         description: "",
-        device: pool,
+        device: pool.volume(),
         readOnly: false,
       }],
       log: (event) => this.events.push(event),
@@ -171,7 +171,7 @@ async function verify(
 ): Promise<void> {
   const pool = await openPool(paths);
   try {
-    const bytes = await readBytes(pool, 0, pool.size);
+    const bytes = await readBytes(pool.volume(), 0, pool.volume().size);
     const words = new Uint32Array(bytes.buffer);
     const length = BLOCK / 4;
     for (const [i, { durable, sent }] of blocks.entries()) {

@@ -42,10 +42,10 @@ for (
       maxDelayedBytes: 2 * SMALL_CHUNK,
     });
     for (let v = 0; pool.status().freeChunks > 0; v++) {
-      await pool.write(pattern(SMALL_CHUNK, v), v * SMALL_CHUNK);
+      await pool.volume().write(pattern(SMALL_CHUNK, v), v * SMALL_CHUNK);
     }
     {
-      await using serving = await serve({ device: pool });
+      await using serving = await serve({ device: pool.volume() });
       using waiting = await serving.open();
       for (let i = 0; i < 2; i++) {
         await waiting.send({
@@ -54,7 +54,7 @@ for (
           payload: pattern(SMALL_CHUNK, 1),
         });
       }
-      await until("congested", () => pool.congestion !== undefined);
+      await until("congested", () => pool.volume().congestion !== undefined);
       using client = await serving.open();
       await client.send(request);
       assertEquals((await client.receive()).errno, 0);
@@ -74,7 +74,7 @@ for (
       });
       await until("delayed", () => pool.status().delayed.count === 3);
       await client.send({ command: CMD_WRITE, payload: pattern(512, 3) });
-      await pool.discard(0, 4 * SMALL_CHUNK);
+      await pool.volume().discard(0, 4 * SMALL_CHUNK);
       assertEquals((await client.receive()).errno, 0);
       assertEquals((await client.receive()).errno, 0);
     }

@@ -106,7 +106,7 @@ export async function serveOnLanes(
   const server = new NbdServer({
     threads: 2,
     ...options,
-    exports: options.exports ?? [exportOf(pool, { readOnly })],
+    exports: options.exports ?? [exportOf(pool.volume(), { readOnly })],
     log: (event) => log.push(event),
   });
   server.serve(trackDescriptors(listener));
@@ -140,8 +140,9 @@ export async function serveOnLanes(
     },
     leased() {
       const counters = newCounters();
-      assert(pool.leases instanceof PoolLeases);
-      pool.leases.addWork(counters);
+      const { leases } = pool.volume();
+      assert(leases instanceof PoolLeases);
+      leases.addWork(counters);
       return counters;
     },
     async [Symbol.asyncDispose]() {

@@ -286,7 +286,10 @@ testNatively("components come and go while threads write", async () => {
   await Promise.all([failed, moves]);
   for (const content of await working) {
     for (const [v, bytes] of content) {
-      assertSame(await readBytes(pool, v * SMALL_CHUNK, SMALL_CHUNK), bytes);
+      assertSame(
+        await readBytes(pool.volume(), v * SMALL_CHUNK, SMALL_CHUNK),
+        bytes,
+      );
     }
   }
   assert(serving.leased().writes > 0);
@@ -297,7 +300,10 @@ testNatively("components come and go while threads write", async () => {
   await using again = await openPool(members);
   for (const content of await working) {
     for (const [v, bytes] of content) {
-      assertSame(await readBytes(again, v * SMALL_CHUNK, SMALL_CHUNK), bytes);
+      assertSame(
+        await readBytes(again.volume(), v * SMALL_CHUNK, SMALL_CHUNK),
+        bytes,
+      );
     }
   }
 });
@@ -423,7 +429,7 @@ testNatively("a pool is closed under threads that are at work", async () => {
   }
   await using again = await openPool(serving.paths);
   for (const [i, k] of last.entries()) {
-    const bytes = await readBytes(again, i * SMALL_CHUNK, 20_000);
+    const bytes = await readBytes(again.volume(), i * SMALL_CHUNK, 20_000);
     assertSame(bytes, pattern(20_000, k));
   }
 });
@@ -441,7 +447,7 @@ for (const which of ["export", "pool"]) {
     const readOnly = which === "export";
     await using second = await serveOnLanes({
       threads: 4,
-      exports: [exportOf(pool, { readOnly })],
+      exports: [exportOf(pool.volume(), { readOnly })],
     });
     for (const dialect of DIALECTS) {
       using client = await second.open(dialect);

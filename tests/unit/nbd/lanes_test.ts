@@ -55,7 +55,7 @@ function onDisk(
   offset: number,
   length: number,
 ): Promise<Uint8Array> {
-  return readBytes(pool, offset, length);
+  return readBytes(pool.volume(), offset, length);
 }
 
 testDialects("a thread writes and reads chunks by itself", async (dialect) => {

@@ -319,7 +319,11 @@ for (const [round, dialect] of [...DIALECTS, ...DIALECTS].entries()) {
         else if (i % 2 === 0) {
           assertSame(payload, CONTENT.subarray(i, i + 1000));
         } else {
-          const written = await readBytes(serving.pool, i * 1000, 1000);
+          const written = await readBytes(
+            serving.pool.volume(),
+            i * 1000,
+            1000,
+          );
           assertSame(written, pattern(1000, i));
         }
       }

@@ -76,7 +76,7 @@ export async function serveAlone(
   const serving = await serveOnLanes({ isAlone: true, ...options });
   const { client, hasThread } = await serving.openAny(dialect);
   assert(!hasThread, "the event loop serves who is alone");
-  await serving.pool.write(CONTENT, READ_AT);
+  await serving.pool.volume().write(CONTENT, READ_AT);
   return { serving, client };
 }
 
@@ -200,7 +200,10 @@ export class Work {
   /** Compares the disk with what was written. */
   async verify({ pool }: LaneServing): Promise<void> {
     const { length } = this.#written;
-    assertSame(await readBytes(pool, this.#start, length), this.#written);
+    assertSame(
+      await readBytes(pool.volume(), this.#start, length),
+      this.#written,
+    );
   }
 }
 

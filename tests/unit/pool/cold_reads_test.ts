@@ -48,7 +48,7 @@ async function openCold(
   const { pool: first, paths } = await openSmallPool(scratch, count, {
     format: "native",
   });
-  await first.write(pattern(SMALL_CHUNK, 1), 0);
+  await first.volume().write(pattern(SMALL_CHUNK, 1), 0);
   await first.close();
   const devices: ColdDevice[] = [];
   const pool = await openPool(paths, {
@@ -79,7 +79,7 @@ async function openCold(
 
 function startRead(pool: Pool, offset = 0, length = 1000) {
   const target = new Uint8Array(length);
-  return { target, done: pool.read(target, offset) };
+  return { target, done: pool.volume().read(target, offset) };
 }
 
 async function letGo({ waiting }: ColdDevice): Promise<void> {
@@ -91,7 +91,7 @@ Deno.test("a cold read is waited for, and others are not held up", async () => {
   await using scratch = await makeQuickScratch();
   const { pool, device } = await openCold(scratch);
   const read = startRead(pool, 100);
-  assertEquals(pool.write(pattern(100, 2), 100), undefined);
+  assertEquals(pool.volume().write(pattern(100, 2), 100), undefined);
   assertEquals(startRead(pool, 40 * SMALL_CHUNK).done, undefined);
   await letGo(device);
   await read.done;
@@ -102,7 +102,7 @@ Deno.test("a cold read is waited for, and others are not held up", async () => {
 Deno.test("a cold read over several chunks fills all of it", async () => {
   await using scratch = await makeQuickScratch();
   const { pool, device } = await openCold(scratch);
-  await pool.write(pattern(SMALL_CHUNK, 2), SMALL_CHUNK);
+  await pool.volume().write(pattern(SMALL_CHUNK, 2), SMALL_CHUNK);
   const read = startRead(pool, SMALL_CHUNK - 10, SMALL_CHUNK + 20);
   await until(() => device.waiting.length === 2);
   await letGo(device);
@@ -123,17 +123,17 @@ for (const comesBack of [false, true]) {
     const { pool, device, letGoUntil } = await openCold(scratch);
     const read = startRead(pool);
     await until(() => device.waiting.length === 1);
-    await pool.discard(0, SMALL_CHUNK);
+    await pool.volume().discard(0, SMALL_CHUNK);
     await until(() => pool.status().freeingChunks === 0);
     // Every chunk there is, the one that is being read among them.
     for (let v = 1; v <= 5; v++) {
-      await pool.write(pattern(SMALL_CHUNK, 90), v * SMALL_CHUNK);
+      await pool.volume().write(pattern(SMALL_CHUNK, 90), v * SMALL_CHUNK);
     }
     const wanted = comesBack ? pattern(SMALL_CHUNK, 3) : new Uint8Array(1000);
     if (comesBack) {
-      await pool.discard(SMALL_CHUNK, SMALL_CHUNK);
+      await pool.volume().discard(SMALL_CHUNK, SMALL_CHUNK);
       await until(() => pool.status().freeingChunks === 0);
-      await pool.write(wanted, 0);
+      await pool.volume().write(wanted, 0);
     }
     await letGoUntil(read.done);
     assertEquals(read.target, wanted.subarray(0, 1000));
@@ -148,8 +148,8 @@ Deno.test("a cold read ends though chunks are given back all the time", async ()
   let ended = false;
   const end = Promise.resolve(read.done).then(() => ended = true);
   for (let tries = 0; !ended; tries++) {
-    await pool.write(pattern(10, tries), SMALL_CHUNK);
-    await pool.discard(SMALL_CHUNK, SMALL_CHUNK);
+    await pool.volume().write(pattern(10, tries), SMALL_CHUNK);
+    await pool.volume().discard(SMALL_CHUNK, SMALL_CHUNK);
     for (const go of device.waiting.splice(0)) go();
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
@@ -165,7 +165,7 @@ Deno.test("a cold read goes on where its chunk was moved to", async () => {
   await until(() => device.waiting.length === 1);
   await pool.remove([device.path]);
   await until(() => pool.status().components.at(-1)?.used === 1);
-  await pool.write(pattern(500, 5), 0);
+  await pool.volume().write(pattern(500, 5), 0);
   await letGoUntil(read.done);
   assertEquals(read.target.subarray(0, 500), pattern(500, 5));
   assertEquals(read.target.subarray(500), pattern(1000, 1).subarray(500));

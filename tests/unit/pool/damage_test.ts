@@ -305,9 +305,9 @@ Deno.test("A pool of one component that lost a superblock goes on with the other
   const { paths, disk } = await makeDamageSample(scratch);
   const [a, b, c, d] = paths;
   const pool = await openPool(paths);
-  await pool.discard(0, disk.length);
+  await pool.volume().discard(0, disk.length);
   await pool.remove([b, c, d]);
-  await pool.write(disk.subarray(0, 20 * CHUNK), 0);
+  await pool.volume().write(disk.subarray(0, 20 * CHUNK), 0);
   await pool.close();
   const left = new Uint8Array(disk.length);
   left.set(disk.subarray(0, 20 * CHUNK));

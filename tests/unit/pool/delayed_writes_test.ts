@@ -27,7 +27,7 @@ import {
 /** Uses up the 5 chunks of a pool of one component: virtual chunks 0 to 4. */
 async function fill(pool: Pool): Promise<void> {
   for (let i = 0; i < 5; i++) {
-    await pool.write(pattern(100, i), i * SMALL_CHUNK);
+    await pool.volume().write(pattern(100, i), i * SMALL_CHUNK);
   }
   assertEquals(pool.status().freeChunks, 0);
 }
@@ -44,20 +44,23 @@ async function codeOf(pending: Completion): Promise<string> {
 }
 
 testFormats(
-  "Pool.write() waits when the pool is full, and everything else goes on",
+  "Volume.write() waits when the pool is full, and everything else goes on",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool, paths, events } = await openSmallPool(scratch, 1, { format });
     await fill(pool);
-    const first = pool.write(pattern(100, 50), 10 * SMALL_CHUNK);
-    const second = pool.write(pattern(100, 51), 11 * SMALL_CHUNK);
+    const first = pool.volume().write(pattern(100, 50), 10 * SMALL_CHUNK);
+    const second = pool.volume().write(pattern(100, 51), 11 * SMALL_CHUNK);
     assert(await waits(first) && await waits(second));
-    assertEquals(await readBytes(pool, 0, 100), pattern(100, 0));
-    assertEquals(await readBytes(pool, 10 * SMALL_CHUNK, 1), new Uint8Array(1));
-    assertEquals(pool.write(pattern(100, 60), 0), undefined);
-    await pool.flush();
-    pool.discard(SMALL_CHUNK, SMALL_CHUNK / 2);
-    assertEquals(pool.writeZeroes(2 * SMALL_CHUNK, 10), undefined);
+    assertEquals(await readBytes(pool.volume(), 0, 100), pattern(100, 0));
+    assertEquals(
+      await readBytes(pool.volume(), 10 * SMALL_CHUNK, 1),
+      new Uint8Array(1),
+    );
+    assertEquals(pool.volume().write(pattern(100, 60), 0), undefined);
+    await pool.volume().flush();
+    pool.volume().discard(SMALL_CHUNK, SMALL_CHUNK / 2);
+    assertEquals(pool.volume().writeZeroes(2 * SMALL_CHUNK, 10), undefined);
     assertEquals(await pool.check(), []);
     const { delayed } = pool.status();
     assertEquals([delayed.count, delayed.bytes, delayed.total], [2, 200, 2]);
@@ -65,11 +68,11 @@ testFormats(
     await pool.add([scratch.file("new")], { createSize: MIB });
     await Promise.all([first, second]);
     assertEquals(
-      await readBytes(pool, 10 * SMALL_CHUNK, 100),
+      await readBytes(pool.volume(), 10 * SMALL_CHUNK, 100),
       pattern(100, 50),
     );
     assertEquals(
-      await readBytes(pool, 11 * SMALL_CHUNK, 100),
+      await readBytes(pool.volume(), 11 * SMALL_CHUNK, 100),
       pattern(100, 51),
     );
     assertEquals(pool.status().delayed.count, 0);
@@ -82,32 +85,36 @@ testFormats(
 );
 
 testFormats(
-  "Pool.write() over two chunks that waits at the second one completes, and both are mapped on disk",
+  "Volume.write() over two chunks that waits at the second one completes, and both are mapped on disk",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool, paths } = await openSmallPool(scratch, 1, { format });
     for (let i = 0; i < 4; i++) {
-      await pool.write(pattern(100, i), i * SMALL_CHUNK);
+      await pool.volume().write(pattern(100, i), i * SMALL_CHUNK);
     }
     const bytes = pattern(2 * SMALL_CHUNK, 9);
-    const write = pool.write(bytes, 8 * SMALL_CHUNK);
+    const write = pool.volume().write(bytes, 8 * SMALL_CHUNK);
     assert(await waits(write));
     assertEquals(pool.status().mappedChunks, 5);
     assertEquals(await pool.check(), []);
     // A later write to the part that is there is not undone by the resumption.
-    await pool.write(pattern(50, 77), 8 * SMALL_CHUNK);
+    await pool.volume().write(pattern(50, 77), 8 * SMALL_CHUNK);
     bytes.fill(0xbb); // The source is the caller's again.
     await pool.add([scratch.file("new")], { createSize: MIB });
     await write;
     const wanted = pattern(2 * SMALL_CHUNK, 9);
     wanted.set(pattern(50, 77));
-    const read = await readBytes(pool, 8 * SMALL_CHUNK, 2 * SMALL_CHUNK);
+    const read = await readBytes(
+      pool.volume(),
+      8 * SMALL_CHUNK,
+      2 * SMALL_CHUNK,
+    );
     assertEquals(read, wanted);
     await pool.close();
     await assertSound(format, [...paths, scratch.file("new")]);
     const again = await openPool([...paths, scratch.file("new")]);
     assertEquals(
-      await readBytes(again, 8 * SMALL_CHUNK, 2 * SMALL_CHUNK),
+      await readBytes(again.volume(), 8 * SMALL_CHUNK, 2 * SMALL_CHUNK),
       wanted,
     );
     await again.close();
@@ -115,14 +122,14 @@ testFormats(
 );
 
 testFormats(
-  "Pool.write() keeps waiting writes that overlap in order",
+  "Volume.write() keeps waiting writes that overlap in order",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool } = await openSmallPool(scratch, 1, { format });
     await fill(pool);
     const order: number[] = [];
     const pending = [1, 2, 3].map(async (i) => {
-      await pool.write(pattern(1000, i), 10 * SMALL_CHUNK + i * 100);
+      await pool.volume().write(pattern(1000, i), 10 * SMALL_CHUNK + i * 100);
       order.push(i);
     });
     await pool.add([scratch.file("new")], { createSize: MIB });
@@ -130,23 +137,29 @@ testFormats(
     assertEquals(order, [1, 2, 3]);
     const wanted = new Uint8Array(1300);
     for (const i of [1, 2, 3]) wanted.set(pattern(1000, i), i * 100);
-    assertEquals(await readBytes(pool, 10 * SMALL_CHUNK, 1300), wanted);
+    assertEquals(
+      await readBytes(pool.volume(), 10 * SMALL_CHUNK, 1300),
+      wanted,
+    );
     await pool.close();
   },
 );
 
 testFormats(
-  "Pool.write() to a mapped chunk never waits, also while earlier writes to other chunks do",
+  "Volume.write() to a mapped chunk never waits, also while earlier writes to other chunks do",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool } = await openSmallPool(scratch, 1, { format });
     await fill(pool);
     // Waits for chunk 5 only: chunk 4 is mapped and written at once.
-    const spanning = pool.write(pattern(200, 1), 5 * SMALL_CHUNK - 100);
+    const spanning = pool.volume().write(
+      pattern(200, 1),
+      5 * SMALL_CHUNK - 100,
+    );
     assert(await waits(spanning));
-    const before = await readBytes(pool, 5 * SMALL_CHUNK - 100, 100);
+    const before = await readBytes(pool.volume(), 5 * SMALL_CHUNK - 100, 100);
     assertEquals(before, pattern(200, 1).subarray(0, 100));
-    const again = pool.write(pattern(10, 2), 5 * SMALL_CHUNK - 100);
+    const again = pool.volume().write(pattern(10, 2), 5 * SMALL_CHUNK - 100);
     assertEquals(again, undefined);
     const rejected = assertRejects(async () => await spanning, VirstorError);
     await pool.close();
@@ -163,21 +176,21 @@ testFormats(
       maxDelayedBytes: 1000,
     });
     await fill(pool);
-    const one = pool.write(pattern(600, 1), 10 * SMALL_CHUNK);
-    assertEquals(pool.congestion, undefined);
-    const two = pool.write(pattern(600, 2), 11 * SMALL_CHUNK);
-    const { congestion } = pool;
+    const one = pool.volume().write(pattern(600, 1), 10 * SMALL_CHUNK);
+    assertEquals(pool.volume().congestion, undefined);
+    const two = pool.volume().write(pattern(600, 2), 11 * SMALL_CHUNK);
+    const { congestion } = pool.volume();
     assert(congestion !== undefined);
     await pool.add([scratch.file("new")], { createSize: MIB });
     await Promise.all([one, two, congestion]);
-    assertEquals(pool.congestion, undefined);
+    assertEquals(pool.volume().congestion, undefined);
     assertEquals(pool.status().delayed.bytes, 0);
     await pool.close();
   },
 );
 
 testFormats(
-  "Pool.write() fails at once on a full pool with onFull error",
+  "Volume.write() fails at once on a full pool with onFull error",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool } = await openSmallPool(scratch, 1, {
@@ -185,12 +198,12 @@ testFormats(
       onFull: "error",
     });
     await fill(pool);
-    const act = () => pool.write(new Uint8Array(1), 10 * SMALL_CHUNK);
+    const act = () => pool.volume().write(new Uint8Array(1), 10 * SMALL_CHUNK);
     assertEquals(
       assertThrows(act, VirstorError, "it is full").code,
       "no-space",
     );
-    assertEquals(pool.write(new Uint8Array(1), 0), undefined);
+    assertEquals(pool.volume().write(new Uint8Array(1), 0), undefined);
     assertEquals(pool.status().state, "open");
     await pool.add([scratch.file("new")], { createSize: MIB });
     assertEquals(act(), undefined);
@@ -200,7 +213,7 @@ testFormats(
 );
 
 testFormats(
-  "Pool.write() fails after fullTimeout, the first that came first",
+  "Volume.write() fails after fullTimeout, the first that came first",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool } = await openSmallPool(scratch, 1, {
@@ -212,7 +225,7 @@ testFormats(
     const write = async (chunk: number) => {
       const since = performance.now();
       const code = await codeOf(
-        pool.write(new Uint8Array(1), chunk * SMALL_CHUNK),
+        pool.volume().write(new Uint8Array(1), chunk * SMALL_CHUNK),
       );
       failed.push(`${chunk} ${code}`);
       // Timers may be a little early, and on a busy machine late.
@@ -230,7 +243,7 @@ testFormats(
 );
 
 testFormats(
-  "Pool.write() gives up when the one who asked is gone",
+  "Volume.write() gives up when the one who asked is gone",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool } = await openSmallPool(scratch, 1, { format });
@@ -238,16 +251,18 @@ testFormats(
     const client = new AbortController();
     const { signal } = client;
     const gone = [10, 11].map((chunk) =>
-      codeOf(pool.write(pattern(10, 1), chunk * SMALL_CHUNK, { signal }))
+      codeOf(
+        pool.volume().write(pattern(10, 1), chunk * SMALL_CHUNK, { signal }),
+      )
     );
-    const stays = pool.write(pattern(10, 2), 12 * SMALL_CHUNK);
+    const stays = pool.volume().write(pattern(10, 2), 12 * SMALL_CHUNK);
     client.abort();
     assertEquals(await Promise.all(gone), ["cancelled", "cancelled"]);
     const { delayed } = pool.status();
     assertEquals([delayed.count, delayed.bytes, delayed.cancelled], [1, 10, 2]);
     await pool.add([scratch.file("new")], { createSize: MIB });
     await stays;
-    const chunk = await readBytes(pool, 10 * SMALL_CHUNK, 10);
+    const chunk = await readBytes(pool.volume(), 10 * SMALL_CHUNK, 10);
     assertEquals(chunk, new Uint8Array(10));
     assertEquals(pool.status().mappedChunks, 6);
     await pool.close();
@@ -260,13 +275,13 @@ testFormats(
     await using scratch = await makeQuickScratch();
     const { pool, paths } = await openSmallPool(scratch, 1, { format });
     await fill(pool);
-    const code = codeOf(pool.write(pattern(10, 1), 10 * SMALL_CHUNK));
+    const code = codeOf(pool.volume().write(pattern(10, 1), 10 * SMALL_CHUNK));
     await pool.close();
     assertEquals(await code, "shutdown");
     const again = await openPool(paths);
     for (let i = 0; i < 5; i++) {
       assertEquals(
-        await readBytes(again, i * SMALL_CHUNK, 100),
+        await readBytes(again.volume(), i * SMALL_CHUNK, 100),
         pattern(100, i),
       );
     }
@@ -277,15 +292,17 @@ testFormats(
 );
 
 testFormats(
-  "Pool.write() with fua that waited is durable when it ends",
+  "Volume.write() with fua that waited is durable when it ends",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool, paths } = await openSmallPool(scratch, 1, { format });
     await fill(pool);
-    const write = pool.write(pattern(10, 1), 10 * SMALL_CHUNK, { fua: true });
+    const write = pool.volume().write(pattern(10, 1), 10 * SMALL_CHUNK, {
+      fua: true,
+    });
     await pool.add([scratch.file("new")], { createSize: MIB });
     await write;
-    assertEquals(pool.flush(), undefined); // Nothing is left to be flushed.
+    assertEquals(pool.volume().flush(), undefined); // Nothing is left to be flushed.
     await pool.close();
     await assertSound(format, [...paths, scratch.file("new")]);
   },
@@ -302,7 +319,10 @@ testFormats(
     await fill(pool);
     const order: number[] = [];
     const pending = Array.from({ length: 100 }, async (_, i) => {
-      await pool.write(pattern(SMALL_CHUNK, i), (100 + i) * SMALL_CHUNK);
+      await pool.volume().write(
+        pattern(SMALL_CHUNK, i),
+        (100 + i) * SMALL_CHUNK,
+      );
       order.push(i);
     });
     // Room for 96 of them only.
@@ -317,7 +337,11 @@ testFormats(
     await Promise.all(pending);
     assertEquals(order.length, 100);
     for (const i of [0, 50, 99]) {
-      const bytes = await readBytes(pool, (100 + i) * SMALL_CHUNK, SMALL_CHUNK);
+      const bytes = await readBytes(
+        pool.volume(),
+        (100 + i) * SMALL_CHUNK,
+        SMALL_CHUNK,
+      );
       assertEquals(bytes, pattern(SMALL_CHUNK, i));
     }
     await pool.close();
@@ -330,20 +354,22 @@ testFormats(
     await using scratch = await makeQuickScratch();
     const { pool, paths } = await openSmallPool(scratch, 1, { format });
     await fill(pool);
-    const waiting = codeOf(pool.write(pattern(10, 1), 10 * SMALL_CHUNK));
+    const waiting = codeOf(
+      pool.volume().write(pattern(10, 1), 10 * SMALL_CHUNK),
+    );
     pool.endWaiting();
     assertEquals(await waiting, "shutdown");
-    const wait = () => pool.write(pattern(10, 2), 11 * SMALL_CHUNK);
+    const wait = () => pool.volume().write(pattern(10, 2), 11 * SMALL_CHUNK);
     assertEquals(assertThrows(wait, VirstorError).code, "shutdown");
     const zero = () =>
-      pool.writeZeroes(11 * SMALL_CHUNK, 512, { noHole: true });
+      pool.volume().writeZeroes(11 * SMALL_CHUNK, 512, { noHole: true });
     assertEquals(assertThrows(zero, VirstorError).code, "shutdown");
     assertEquals(pool.status().delayed.count, 0);
     assertEquals(pool.status().state, "open");
-    pool.write(pattern(100, 7), 0);
-    await pool.flush();
-    await pool.discard(SMALL_CHUNK, SMALL_CHUNK);
-    assertEquals(await readBytes(pool, 0, 100), pattern(100, 7));
+    pool.volume().write(pattern(100, 7), 0);
+    await pool.volume().flush();
+    await pool.volume().discard(SMALL_CHUNK, SMALL_CHUNK);
+    assertEquals(await readBytes(pool.volume(), 0, 100), pattern(100, 7));
     await pool.close();
     await assertSound(format, paths);
   },

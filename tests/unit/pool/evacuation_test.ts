@@ -110,20 +110,20 @@ class Client {
     const offset = v * SMALL_CHUNK + within;
     if (what < 6) {
       const bytes = pattern(length, this.#below(1000));
-      await this.#pool.write(bytes, offset, { fua: what === 0 });
+      await this.#pool.volume().write(bytes, offset, { fua: what === 0 });
       this.#chunk(v).set(bytes, within);
     } else if (what === 6) {
       const noHole = this.#below(2) === 0;
-      await this.#pool.writeZeroes(offset, length, { noHole });
+      await this.#pool.volume().writeZeroes(offset, length, { noHole });
       this.#chunk(v).fill(0, within, within + length);
     } else if (what === 7) {
-      await this.#pool.discard(v * SMALL_CHUNK, SMALL_CHUNK);
+      await this.#pool.volume().discard(v * SMALL_CHUNK, SMALL_CHUNK);
       this.#chunk(v).fill(0);
     } else if (what === 8) {
-      await this.#pool.flush();
+      await this.#pool.volume().flush();
     } else {
       const target = new Uint8Array(length);
-      await this.#pool.read(target, offset);
+      await this.#pool.volume().read(target, offset);
       const wanted = this.#chunk(v).subarray(within, within + length);
       const wrong = target.findIndex((byte, i) => byte !== wanted[i]);
       assertEquals(wrong, -1, `byte ${wrong} of chunk ${v} is wrong`);
@@ -286,7 +286,7 @@ Deno.test("Pool.remove() refuses what there is no room for, and says how many by
     "active",
   ]);
   // Just enough.
-  await pool.discard(20 * SMALL_CHUNK, 3 * SMALL_CHUNK);
+  await pool.volume().discard(20 * SMALL_CHUNK, 3 * SMALL_CHUNK);
   for (const v of [20, 21, 22]) client.content.delete(v);
   await pool.remove([a]);
   await untilDone(pool);
@@ -299,7 +299,9 @@ Deno.test("Pool.remove() refuses what there is no room for, and says how many by
 Deno.test("Pool.remove() refuses components of format 1 that hold chunks", async () => {
   await using scratch = await makeQuickScratch();
   const { pool, paths } = await openSmallPool(scratch, 3);
-  for (let v = 0; v < 6; v++) await pool.write(pattern(9, v), v * SMALL_CHUNK);
+  for (let v = 0; v < 6; v++) {
+    await pool.volume().write(pattern(9, v), v * SMALL_CHUNK);
+  }
   const remove = () => pool.remove([paths[1] ?? ""]);
   await assertRefused(
     remove,
@@ -347,7 +349,7 @@ Deno.test("Pool.cancelRemove() of one of two lets the other one go", async () =>
   const { pool, paths } = await openPoolOf(scratch, 3, 30);
   const [a = "", b = "", c = ""] = paths;
   const content = await fillThinly(pool, 40);
-  await pool.discard(0, 15 * SMALL_CHUNK);
+  await pool.volume().discard(0, 15 * SMALL_CHUNK);
   for (let v = 0; v < 15; v++) content.delete(v);
   await pool.remove([a, b], SLOWLY);
   assertEquals(await pool.cancelRemove([a]), { kept: [a] });

@@ -58,7 +58,7 @@ async function untilDone(pool: Pool): Promise<void> {
 async function waitForRoom(pool: Pool, path: string): Promise<Content> {
   const content = await fill(pool, 20);
   // There will be room, and there are those who came first.
-  await pool.discard(10 * SMALL_CHUNK, 10 * SMALL_CHUNK);
+  await pool.volume().discard(10 * SMALL_CHUNK, 10 * SMALL_CHUNK);
   const writes: Promise<void>[] = [];
   for (let v = 10; v < 20; v++) {
     content.delete(v);
@@ -83,7 +83,7 @@ Deno.test("An evacuation waits when writes have taken the room, and goes on afte
     assertEquals(await pool.check(), []);
     const added = scratch.file("added");
     if (way === "discard") {
-      await pool.discard(20 * SMALL_CHUNK, 100 * SMALL_CHUNK);
+      await pool.volume().discard(20 * SMALL_CHUNK, 100 * SMALL_CHUNK);
       for (const v of [...content.keys()]) if (v >= 20) content.delete(v);
     } else {
       await pool.add([added], { createSize: componentSize("native", 10) });
@@ -93,6 +93,28 @@ Deno.test("An evacuation waits when writes have taken the room, and goes on afte
     await pool.close();
     await assertSound("native", way === "add" ? [b, added] : [b]);
   }
+});
+
+Deno.test("Volume.close() ends writes that go before an evacuation, which comes to its end", async () => {
+  await using scratch = await makeQuickScratch();
+  const { pool, paths } = await openTwo(scratch);
+  const [a = "", b = ""] = paths;
+  const content = await waitForRoom(pool, a);
+  // More than is resumed in one turn.
+  const writes = Array.from(
+    { length: 60 },
+    (_, i) => writeChunk(pool, content, 40 + i),
+  );
+  const ended = Promise.allSettled(writes);
+  const added = scratch.file("added");
+  await pool.add([added], { createSize: componentSize("native", 80) });
+  await pool.volume().close();
+  await ended;
+  await untilDone(pool);
+  await pool.close();
+  await assertSound("native", [b, added]);
+  await using again = await openPool([b, added]);
+  await assertContent(again, content);
 });
 
 Deno.test("Writes that wait for space go before an evacuation that does, and both come to an end", async () => {
@@ -124,7 +146,7 @@ Deno.test("Pool.close() ends an evacuation that waits, and the next open goes on
   await assertSound("native", paths);
   const again = await openPool(paths);
   await until(() => again.status().evacuation?.state === "waiting");
-  await again.discard(20 * SMALL_CHUNK, 100 * SMALL_CHUNK);
+  await again.volume().discard(20 * SMALL_CHUNK, 100 * SMALL_CHUNK);
   for (const v of [...content.keys()]) if (v >= 20) content.delete(v);
   await untilDone(again);
   await assertContent(again, content);
@@ -240,7 +262,7 @@ async function evacuateUntilStop(
       const { state } = pool.status().evacuation ?? {};
       if (files.isStopped || state === "stopped") break;
       doubtful = i % 4;
-      await pool.write(chunkBytes(100 + i), doubtful * SMALL_CHUNK);
+      await pool.volume().write(chunkBytes(100 + i), doubtful * SMALL_CHUNK);
       content.set(doubtful, chunkBytes(100 + i));
       doubtful = -1;
       await new Promise((resolve) => setTimeout(resolve));
@@ -292,7 +314,11 @@ Deno.test("An evacuation can be stopped at any write by a power cut, and loses n
     for (let v = 0; v < 4; v++) content.delete(v);
     const again = await openAgain(paths);
     for (const [v, bytes] of content) {
-      const found = await readBytes(again, v * SMALL_CHUNK, SMALL_CHUNK);
+      const found = await readBytes(
+        again.volume(),
+        v * SMALL_CHUNK,
+        SMALL_CHUNK,
+      );
       const isSame = Buffer.compare(found, bytes) === 0;
       assert(isSame, `chunk ${v} after ${writes} writes`);
     }
@@ -319,13 +345,17 @@ async function checkLeft(
   const pool = await openAgain(paths);
   for (const [v, bytes] of content) {
     if (v === doubtful) continue;
-    const found = await readBytes(pool, v * SMALL_CHUNK, SMALL_CHUNK);
+    const found = await readBytes(pool.volume(), v * SMALL_CHUNK, SMALL_CHUNK);
     assert(Buffer.compare(found, bytes) === 0, `chunk ${v} after ${when}`);
   }
   // What is free reads as zeroes.
   for (let v = 50; pool.status().freeChunks > 0; v++) {
-    await pool.write(pattern(10, v), v * SMALL_CHUNK);
-    const rest = await readBytes(pool, v * SMALL_CHUNK + 10, SMALL_CHUNK - 10);
+    await pool.volume().write(pattern(10, v), v * SMALL_CHUNK);
+    const rest = await readBytes(
+      pool.volume(),
+      v * SMALL_CHUNK + 10,
+      SMALL_CHUNK - 10,
+    );
     assert(rest.every((byte) => byte === 0), `chunk ${v} after ${when}`);
   }
   await pool.close();
@@ -345,7 +375,9 @@ for (const way of ["a client that leaves", "a timeout"] as const) {
     const client = new AbortController();
     const wait = (v: number) =>
       Promise.resolve(
-        pool.write(chunkBytes(v), v * SMALL_CHUNK, { signal: client.signal }),
+        pool.volume().write(chunkBytes(v), v * SMALL_CHUNK, {
+          signal: client.signal,
+        }),
       ).then(() => "served", (error) => error.code);
     const tellings = () => events.filter(({ kind }) => kind === "delayed");
     // Half of what the first one has makes room, but three writes wait.
@@ -357,7 +389,7 @@ for (const way of ["a client that leaves", "a timeout"] as const) {
     await until(() => events.some(({ kind }) => kind === "resumed"));
     const again = writeChunk(pool, content, 40).catch(() => {});
     await until(() => tellings().length === 2);
-    await pool.discard(0, 11 * SMALL_CHUNK);
+    await pool.volume().discard(0, 11 * SMALL_CHUNK);
     for (let v = 0; v < 11; v++) content.delete(v);
     await again;
     await pool.remove([a]);
@@ -378,9 +410,13 @@ for (const ticks of [0, 3, 6, 9, 12]) {
     const { signal } = client;
     // More than the pool resumes in one turn.
     const writes = Array.from({ length: 60 }, async (_, i) => {
-      const pending = pool.write(chunkBytes(i), (40 + i) * SMALL_CHUNK, {
-        signal,
-      });
+      const pending = pool.volume().write(
+        chunkBytes(i),
+        (40 + i) * SMALL_CHUNK,
+        {
+          signal,
+        },
+      );
       try {
         await pending;
         return true;

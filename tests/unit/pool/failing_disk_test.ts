@@ -52,7 +52,7 @@ async function openWrittenPool(
   });
   const pool = await openPool(paths);
   for (let i = 0; i < chunks; i++) {
-    await pool.write(pattern(100, i), i * SMALL_CHUNK);
+    await pool.volume().write(pattern(100, i), i * SMALL_CHUNK);
   }
   return pool;
 }
@@ -85,12 +85,12 @@ for (const format of FORMATS) {
       const pool = await openWrittenPool(format, paths, 64 * MIB, count);
       await fill(tiny.file("filler"));
       const act = async () =>
-        await pool.write(pattern(100, count), count * SMALL_CHUNK);
+        await pool.volume().write(pattern(100, count), count * SMALL_CHUNK);
       const error = await assertRejects(act, VirstorError, "No space left");
       assertEquals(error.code, "no-space");
       // Nothing was mapped, nothing is in doubt.
       assertEquals(pool.status().mappedChunks, count);
-      await pool.write(pattern(100, 9), 0);
+      await pool.volume().write(pattern(100, 9), 0);
       await Deno.remove(tiny.file("filler"));
       await act();
       assertEquals(pool.status().state, "open");
@@ -126,10 +126,12 @@ testUnless(
     const start = Date.now();
     for (
       const act of [
-        async () => await pool.write(pattern(100, 2), 2 * SMALL_CHUNK),
+        async () => await pool.volume().write(pattern(100, 2), 2 * SMALL_CHUNK),
         // Mapped, and a hole.
-        async () => await pool.write(pattern(100, 2), SMALL_CHUNK + 65_536),
-        async () => await pool.write(pattern(SMALL_CHUNK, 2), SMALL_CHUNK / 2),
+        async () =>
+          await pool.volume().write(pattern(100, 2), SMALL_CHUNK + 65_536),
+        async () =>
+          await pool.volume().write(pattern(SMALL_CHUNK, 2), SMALL_CHUNK / 2),
       ]
     ) {
       const error = await assertRejects(act, VirstorError, "No space left");
@@ -147,7 +149,7 @@ testUnless(
       assertEquals(status.components[1]?.refusedSince, null);
     }
     await Deno.remove(tiny.file("filler"));
-    await pool.write(pattern(100, 2), 2 * SMALL_CHUNK);
+    await pool.volume().write(pattern(100, 2), 2 * SMALL_CHUNK);
     await pool.lookAtHosts();
     assertEquals(warned(), []);
     assertEquals(pool.status().components[0]?.refusedSince, null);
@@ -189,16 +191,20 @@ testUnless(
     // The map has more than one page, the second of which is a hole.
     const pool = await openWrittenPool("freebsd", paths, 128 * MIB, 6);
     await fill(tiny.file("filler"));
-    const act = async () => await pool.write(pattern(9, 9), 600 * SMALL_CHUNK);
+    const act = async () =>
+      await pool.volume().write(pattern(9, 9), 600 * SMALL_CHUNK);
     const first = await assertRejects(act, VirstorError, "No space left");
     assertEquals(first.code, "failed");
     await Deno.remove(tiny.file("filler"));
-    const later = assertThrows(() => pool.write(pattern(9, 9), 0));
+    const later = assertThrows(() => pool.volume().write(pattern(9, 9), 0));
     assert(later instanceof VirstorError && later.code === "failed");
-    assertThrows(() => pool.flush(), VirstorError, "No space left");
+    assertThrows(() => pool.volume().flush(), VirstorError, "No space left");
     assertEquals(pool.status().state, "failed");
     assert(pool.status().reason.includes(tiny.file("a")));
-    assertEquals(await readBytes(pool, 5 * SMALL_CHUNK, 100), pattern(100, 5));
+    assertEquals(
+      await readBytes(pool.volume(), 5 * SMALL_CHUNK, 100),
+      pattern(100, 5),
+    );
     await pool.close();
     const again = await openPool(paths);
     assertEquals(again.status().mappedChunks, 6);
@@ -222,23 +228,23 @@ for (
         format,
       });
       for (let i = 0; i < 6; i++) {
-        await pool.write(pattern(100, i), i * SMALL_CHUNK);
+        await pool.volume().write(pattern(100, i), i * SMALL_CHUNK);
       }
-      await pool.flush();
+      await pool.volume().flush();
       await harm(paths[1] ?? "");
-      await pool.write(pattern(100, 7), 5 * SMALL_CHUNK);
-      const flush = async () => await pool.flush();
+      await pool.volume().write(pattern(100, 7), 5 * SMALL_CHUNK);
+      const flush = async () => await pool.volume().flush();
       const error = await assertRejects(flush, VirstorError, text);
       assertEquals(error.code, "failed");
       await assertRejects(flush, VirstorError, text);
-      const write = () => pool.write(pattern(100, 8), 0);
+      const write = () => pool.volume().write(pattern(100, 8), 0);
       assertThrows(write, VirstorError, text);
       const { state, reason, warnings } = pool.status();
       assertEquals([state, warnings[0]], ["failed", reason]);
       assert(reason.includes(paths[1] ?? ""));
       assertEquals(events.at(-1), { kind: "failed", message: reason });
       // What is on the other component can still be read.
-      assertEquals(await readBytes(pool, 0, 100), pattern(100, 0));
+      assertEquals(await readBytes(pool.volume(), 0, 100), pattern(100, 0));
       await pool.close();
     },
   );

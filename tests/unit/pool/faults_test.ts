@@ -48,14 +48,14 @@ Deno.test("fault 1: Pool.add() keeps the last sector free", async () => {
   // Exactly 8 chunks, of which the last one would cover the label.
   await pool.add([added], { createSize: 8 * SMALL_CHUNK });
   for (let i = 0; i < 12; i++) {
-    await pool.write(pattern(SMALL_CHUNK, i), i * SMALL_CHUNK);
+    await pool.volume().write(pattern(SMALL_CHUNK, i), i * SMALL_CHUNK);
   }
   assertEquals(pool.status().freeChunks, 0);
   await pool.close();
   assertEquals(readRawLabel(added).chunkCount, 7);
   const again = await openPool([...paths, added]);
   assertEquals(
-    await readBytes(again, 11 * SMALL_CHUNK, SMALL_CHUNK),
+    await readBytes(again.volume(), 11 * SMALL_CHUNK, SMALL_CHUNK),
     pattern(SMALL_CHUNK, 11),
   );
   await again.close();
@@ -65,7 +65,7 @@ Deno.test("fault 1: Pool.add() keeps the last sector free", async () => {
 Deno.test("fault 2: Pool.remove() leaves a pool that starts again", async () => {
   await using scratch = await makeScratch();
   const { pool, paths } = await openSmallPool(scratch, 4);
-  await pool.write(pattern(100, 1), 0);
+  await pool.volume().write(pattern(100, 1), 0);
   const [a = "", b = "", c = "", d = ""] = paths;
   const result = await pool.remove([c]);
   assertEquals(result, { removed: [c], evacuating: [] });
@@ -77,7 +77,7 @@ Deno.test("fault 2: Pool.remove() leaves a pool that starts again", async () => 
   assertEquals(error.code, "not-found");
   const again = await openPool([a, b, d]);
   for (let i = 0; i < 19; i++) {
-    await again.write(pattern(100, i), i * SMALL_CHUNK);
+    await again.volume().write(pattern(100, i), i * SMALL_CHUNK);
   }
   await again.close();
   assertFreebsd([a, b, d]);
@@ -87,7 +87,7 @@ Deno.test("fault 3: openPool() never hands out a chunk in use, also after a lost
   await using scratch = await makeScratch();
   const { pool, paths } = await openSmallPool(scratch, 1);
   for (let i = 0; i < 5; i++) {
-    await pool.write(pattern(SMALL_CHUNK, i), i * SMALL_CHUNK);
+    await pool.volume().write(pattern(SMALL_CHUNK, i), i * SMALL_CHUNK);
   }
   await pool.close();
   const file = await Deno.open(paths[0] ?? "", { write: true });
@@ -96,10 +96,10 @@ Deno.test("fault 3: openPool() never hands out a chunk in use, also after a lost
   file.close();
   const again = await openPool(paths);
   assertEquals(again.status().freeChunks, 1);
-  await again.write(pattern(SMALL_CHUNK, 9), 9 * SMALL_CHUNK);
+  await again.volume().write(pattern(SMALL_CHUNK, 9), 9 * SMALL_CHUNK);
   for (const i of [0, 1, 3, 4, 9]) {
     assertEquals(
-      await readBytes(again, i * SMALL_CHUNK, SMALL_CHUNK),
+      await readBytes(again.volume(), i * SMALL_CHUNK, SMALL_CHUNK),
       pattern(SMALL_CHUNK, i),
     );
   }
@@ -107,11 +107,13 @@ Deno.test("fault 3: openPool() never hands out a chunk in use, also after a lost
   assertFreebsd(paths);
 });
 
-Deno.test("fault 4: Pool.write() that waits at its second chunk has the first one mapped on disk", async () => {
+Deno.test("fault 4: Volume.write() that waits at its second chunk has the first one mapped on disk", async () => {
   await using scratch = await makeScratch();
   const { pool, paths } = await openSmallPool(scratch, 1);
-  for (let i = 0; i < 4; i++) await pool.write(new Uint8Array(1), i << 20);
-  const write = pool.write(pattern(2 * SMALL_CHUNK, 1), 32 * MIB);
+  for (let i = 0; i < 4; i++) {
+    await pool.volume().write(new Uint8Array(1), i << 20);
+  }
+  const write = pool.volume().write(pattern(2 * SMALL_CHUNK, 1), 32 * MIB);
   const entry = new Uint8Array(8);
   const device = new FileDevice(paths[0] ?? "", { readOnly: true });
   device.read(entry, 8 * (32 * MIB / SMALL_CHUNK));
@@ -128,8 +130,8 @@ Deno.test("fault 5: the rest of a new chunk shows nothing of what the component 
   const path = scratch.file("c0");
   await Deno.writeFile(path, new Uint8Array(MIB).fill(0xee));
   const { pool } = await openSmallPool(scratch, 1);
-  await pool.write(pattern(1, 1), 100);
-  const chunk = await readBytes(pool, 101, SMALL_CHUNK - 101);
+  await pool.volume().write(pattern(1, 1), 100);
+  const chunk = await readBytes(pool.volume(), 101, SMALL_CHUNK - 101);
   assert(chunk.every((byte) => byte === 0));
   await pool.close();
   assertFreebsd([path]);
@@ -144,7 +146,10 @@ testNatively(
       openDevice: recording(log),
     });
     log.length = 0;
-    assertEquals(pool.write(pattern(100, 1), 3 * SMALL_CHUNK + 7), undefined);
+    assertEquals(
+      pool.volume().write(pattern(100, 1), 3 * SMALL_CHUNK + 7),
+      undefined,
+    );
     assertEquals(log.filter((line) => line.startsWith("write")), [
       `write c0 100 at ${2 * SMALL_CHUNK + 7}`,
       "write c0 8 at 24",
@@ -158,8 +163,8 @@ Deno.test("fault 8: a virtual size that is not whole chunks or map sectors is fi
   const { pool, paths } = await openSmallPool(scratch, 1, {
     virtualSize: 9 * MIB + 1,
   });
-  assertEquals(pool.size, 16 * MIB);
-  await pool.write(pattern(10, 1), pool.size - 10);
+  assertEquals(pool.volume().size, 16 * MIB);
+  await pool.volume().write(pattern(10, 1), pool.volume().size - 10);
   await pool.close();
   assertFreebsd(paths);
 });
@@ -171,7 +176,7 @@ Deno.test("fault 9: Pool.add() writes the right flags", async () => {
   await pool.add(added, { createSize: MIB });
   assertEquals(added.map((path) => readRawLabel(path).flags), [0, 0]);
   for (let i = 0; i < 6; i++) {
-    await pool.write(new Uint8Array(1), i * SMALL_CHUNK);
+    await pool.volume().write(new Uint8Array(1), i * SMALL_CHUNK);
   }
   await pool.close();
   const flags = [scratch.file("c0"), ...added].map((path) =>
@@ -211,7 +216,7 @@ Deno.test("fault 11: figures and warnings are right for small pools and count th
   assertEquals(empty.warnings, []);
   assertEquals([empty.usedPercent, empty.freeChunks], [0, 5]);
   for (let i = 0; i < 5; i++) {
-    await pool.write(new Uint8Array(1), i * SMALL_CHUNK);
+    await pool.volume().write(new Uint8Array(1), i * SMALL_CHUNK);
   }
   const full = pool.status();
   assertEquals([full.usedPercent, full.usedChunks], [100, 5]);
@@ -277,7 +282,7 @@ for (const change of ["add", "remove"] as const) {
       },
     });
     for (let i = 0; i < 5; i++) {
-      await pool.write(pattern(100, i), i * SMALL_CHUNK);
+      await pool.volume().write(pattern(100, i), i * SMALL_CHUNK);
     }
     isWatching = true;
     // The deciding label is written, and being made durable.
@@ -286,7 +291,7 @@ for (const change of ["add", "remove"] as const) {
       : pool.remove([scratch.file("c2")]);
     await committed.promise;
     // Meanwhile a write needs the first chunk of the next component.
-    const write = pool.write(pattern(100, 5), 5 * SMALL_CHUNK);
+    const write = pool.volume().write(pattern(100, 5), 5 * SMALL_CHUNK);
     await new Promise((resolve) => setTimeout(resolve, 20));
     assertEquals(readRawLabel(paths[0] ?? "").count, target);
     release.resolve();
@@ -300,23 +305,23 @@ for (const change of ["add", "remove"] as const) {
   });
 }
 
-Deno.test("fault 13: Pool.flush() makes data and map durable on every component touched", async () => {
+Deno.test("fault 13: Volume.flush() makes data and map durable on every component touched", async () => {
   await using scratch = await makeScratch();
   const log: string[] = [];
   const { pool } = await openSmallPool(scratch, 3, {
     openDevice: recording(log),
   });
   for (let i = 0; i < 6; i++) {
-    await pool.write(new Uint8Array(1), i * SMALL_CHUNK);
+    await pool.volume().write(new Uint8Array(1), i * SMALL_CHUNK);
   }
-  await pool.flush();
+  await pool.volume().flush();
   log.length = 0;
-  await pool.write(new Uint8Array(1), 7 * SMALL_CHUNK);
-  const [one, two] = [pool.flush(), pool.flush()];
+  await pool.volume().write(new Uint8Array(1), 7 * SMALL_CHUNK);
+  const [one, two] = [pool.volume().flush(), pool.volume().flush()];
   await Promise.all([one, two]);
   const flushed = log.filter((line) => line.startsWith("flush"));
   assertEquals([...new Set(flushed)].toSorted(), ["flush c0", "flush c1"]);
-  assertEquals(pool.flush(), undefined);
+  assertEquals(pool.volume().flush(), undefined);
   await pool.close();
 });
 
@@ -327,13 +332,13 @@ Deno.test("fault 14: waiting writes have a bound and a timeout", async () => {
     maxDelayedBytes: 4096,
   });
   for (let i = 0; i < 5; i++) {
-    await pool.write(new Uint8Array(1), i * SMALL_CHUNK);
+    await pool.volume().write(new Uint8Array(1), i * SMALL_CHUNK);
   }
-  const write = pool.write(new Uint8Array(4096), 10 * SMALL_CHUNK);
-  assert(pool.congestion !== undefined);
+  const write = pool.volume().write(new Uint8Array(4096), 10 * SMALL_CHUNK);
+  assert(pool.volume().congestion !== undefined);
   const error = await assertRejects(async () => await write, VirstorError);
   assertEquals(error.code, "no-space");
-  assertEquals(pool.congestion, undefined);
+  assertEquals(pool.volume().congestion, undefined);
   await pool.close();
 });
 
@@ -344,10 +349,10 @@ Deno.test("fault 16: deletions of 4 GiB and more end", async () => {
     chunkSize: MIB,
     createSize: 8 * MIB,
   });
-  await pool.write(pattern(100, 1), 2 ** 32 + 5);
-  await pool.discard(0, pool.size);
-  await pool.writeZeroes(0, pool.size);
-  const bytes = await readBytes(pool, 2 ** 32, 200);
+  await pool.volume().write(pattern(100, 1), 2 ** 32 + 5);
+  await pool.volume().discard(0, pool.volume().size);
+  await pool.volume().writeZeroes(0, pool.volume().size);
+  const bytes = await readBytes(pool.volume(), 2 ** 32, 200);
   assert(bytes.every((byte) => byte === 0));
   await pool.close();
   assertFreebsd(paths);

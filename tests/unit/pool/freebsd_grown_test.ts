@@ -105,7 +105,7 @@ Deno.test("a pool grown by FreeBSD's add opens, and the chunk over the label is 
   const pool = await openPool(paths, { onFull: "error" });
   for (let v = 10; v < 19; v++) await writeChunk(pool, content, v);
   await assertRefused(
-    async () => await pool.write(new Uint8Array(1), 30 * SMALL_CHUNK),
+    async () => await pool.volume().write(new Uint8Array(1), 30 * SMALL_CHUNK),
     "no-space",
   );
   // The next component is used although the one before it has a chunk left.
@@ -189,7 +189,7 @@ Deno.test("a pool with data in the chunk over the label opens read-only, and say
     await assertContent(pool, content);
     const { readOnly: isReader, warnings, freeChunks } = pool.status();
     assertEquals([isReader, freeChunks], [true, 0]);
-    assertEquals(pool.capabilities.readOnly, true);
+    assertEquals(pool.volume().capabilities.readOnly, true);
     for (
       const part of [`"${grown}"`, "label", "512", `virtual chunk ${last}`]
     ) {
@@ -197,7 +197,7 @@ Deno.test("a pool with data in the chunk over the label opens read-only, and say
     }
     for (
       const act of [
-        async () => await pool.write(pattern(10, 1), 0),
+        async () => await pool.volume().write(pattern(10, 1), 0),
         () => pool.add([scratch.file("new")], { createSize: MIB }),
       ]
     ) {

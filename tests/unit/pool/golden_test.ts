@@ -128,13 +128,13 @@ for (const junk of [0, 0xa5]) {
     const before = new Snapshot(paths);
     const pool = await openPool(paths);
     assertEquals([pool.name, pool.id], ["golden", "3735928559"]);
-    assertEquals(pool.size, 512 * KIB);
+    assertEquals(pool.volume().size, 512 * KIB);
     const { mappedChunks, usedChunks, freeChunks } = pool.status();
     assertEquals([mappedChunks, usedChunks, freeChunks], [10, 10, 12]);
     const mapped = new Set(MAPPED.map(([virtualChunk]) => virtualChunk));
     for (let v = 0; v < VIRTUAL_CHUNKS; v++) {
       assertEquals(
-        await readBytes(pool, v * CHUNK, CHUNK),
+        await readBytes(pool.volume(), v * CHUNK, CHUNK),
         mapped.has(v) ? pattern(CHUNK, v) : new Uint8Array(CHUNK),
       );
     }
@@ -151,7 +151,7 @@ Deno.test("openPool() goes on where a pool made from the tables ends", async () 
   const before = readEntries(paths[0] ?? "", VIRTUAL_CHUNKS);
   const pool = await openPool(paths);
   for (let i = 0; i < 8; i++) {
-    await pool.write(pattern(CHUNK, 500 + i), (10 + i) * CHUNK);
+    await pool.volume().write(pattern(CHUNK, 500 + i), (10 + i) * CHUNK);
   }
   await pool.close();
   const now = readEntries(paths[0] ?? "", VIRTUAL_CHUNKS);
@@ -245,13 +245,17 @@ Deno.test("Pool.close() leaves exactly the labels and the map of the tables", as
   const { paths, pool } = await openSmallPool(scratch, 3);
   // Out of order, over the end of component 0, each in a different way.
   const order = [500, 3, 2, 511, 0, 77, 78];
-  for (const v of order) await pool.write(pattern(100, v), v * SMALL_CHUNK);
+  for (const v of order) {
+    await pool.volume().write(pattern(100, v), v * SMALL_CHUNK);
+  }
   const spanning = pattern(2 * SMALL_CHUNK, 1);
-  await pool.write(spanning, 200 * SMALL_CHUNK + 512);
-  await pool.write(pattern(10, 2), 2 * SMALL_CHUNK);
-  await pool.writeZeroes(300 * SMALL_CHUNK, SMALL_CHUNK, { noHole: true });
-  await pool.writeZeroes(301 * SMALL_CHUNK, SMALL_CHUNK);
-  pool.discard(77 * SMALL_CHUNK, SMALL_CHUNK);
+  await pool.volume().write(spanning, 200 * SMALL_CHUNK + 512);
+  await pool.volume().write(pattern(10, 2), 2 * SMALL_CHUNK);
+  await pool.volume().writeZeroes(300 * SMALL_CHUNK, SMALL_CHUNK, {
+    noHole: true,
+  });
+  await pool.volume().writeZeroes(301 * SMALL_CHUNK, SMALL_CHUNK);
+  pool.volume().discard(77 * SMALL_CHUNK, SMALL_CHUNK);
   const { id } = pool;
   await pool.close();
   const entries: RawEntry[] = Array.from(

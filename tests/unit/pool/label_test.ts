@@ -173,12 +173,12 @@ Deno.test("labelPool() makes a disk of exactly 8 PiB, to its last byte", async (
   const made = await labelPool({ ...options, virtualSize: 8 * PIB });
   assertEquals([made.virtualSize, made.notices], [2 ** 53, []]);
   const pool = await openPool([path]);
-  assertEquals(pool.size, 2 ** 53);
-  await pool.write(pattern(4096, 1), pool.size - 4096);
+  assertEquals(pool.volume().size, 2 ** 53);
+  await pool.volume().write(pattern(4096, 1), pool.volume().size - 4096);
   await pool.close();
   const again = await openPool([path]);
   assertEquals(
-    await readBytes(again, again.size - 8192, 8192),
+    await readBytes(again.volume(), again.volume().size - 8192, 8192),
     Uint8Array.from([...new Uint8Array(4096), ...pattern(4096, 1)]),
   );
   await again.close();
@@ -214,7 +214,7 @@ for (const native of [true, false]) {
     await using scratch = await makeQuickScratch();
     const { paths, pool } = await openSmallPool(scratch, 2);
     for (let i = 0; i < 12; i++) {
-      await pool.write(pattern(SMALL_CHUNK, i), i * SMALL_CHUNK);
+      await pool.volume().write(pattern(SMALL_CHUNK, i), i * SMALL_CHUNK);
     }
     await pool.close();
     const openDevice = native ? {} : { openDevice: withoutHoles };
@@ -230,10 +230,14 @@ for (const native of [true, false]) {
     const fresh = await openPool(paths, openDevice);
     assertEquals([fresh.name, fresh.status().mappedChunks], ["new", 0]);
     for (let i = 0; i < 12; i++) {
-      await fresh.write(Uint8Array.of(i + 1), i * SMALL_CHUNK);
+      await fresh.volume().write(Uint8Array.of(i + 1), i * SMALL_CHUNK);
       const wanted = new Uint8Array(SMALL_CHUNK);
       wanted[0] = i + 1;
-      const chunk = await readBytes(fresh, i * SMALL_CHUNK, SMALL_CHUNK);
+      const chunk = await readBytes(
+        fresh.volume(),
+        i * SMALL_CHUNK,
+        SMALL_CHUNK,
+      );
       assertEquals(chunk, wanted);
     }
     await fresh.close();
@@ -298,7 +302,7 @@ Deno.test("openPool() for reading goes together with others that read", async ()
 Deno.test("clearLabels() takes labels off and leaves all else", async () => {
   await using scratch = await makeQuickScratch();
   const { paths, pool } = await openSmallPool(scratch, 2);
-  await pool.write(pattern(100, 1), 0);
+  await pool.volume().write(pattern(100, 1), 0);
   await pool.close();
   const [first = "", second = ""] = paths;
   patchLabel(second, { chunkSize: 1 });

@@ -372,7 +372,7 @@ async function relabel(
   await labelPool({ ...options, name: "old", format: before, ...openDevice });
   const old = await openPool([path], openDevice);
   for (let v = 0; old.status().freeChunks > 0; v++) {
-    await old.write(pattern(SMALL_CHUNK, v), v * SMALL_CHUNK);
+    await old.volume().write(pattern(SMALL_CHUNK, v), v * SMALL_CHUNK);
   }
   await old.close();
   const made = { ...options, format: after, force: true };
@@ -383,8 +383,12 @@ async function relabel(
   const pool = await openPool([path], openDevice);
   assertEquals(pool.status().mappedChunks, 0);
   for (let v = 0; pool.status().freeChunks > 0; v++) {
-    await pool.write(Uint8Array.of(1), v * SMALL_CHUNK);
-    const rest = await readBytes(pool, v * SMALL_CHUNK + 1, SMALL_CHUNK - 1);
+    await pool.volume().write(Uint8Array.of(1), v * SMALL_CHUNK);
+    const rest = await readBytes(
+      pool.volume(),
+      v * SMALL_CHUNK + 1,
+      SMALL_CHUNK - 1,
+    );
     assert(rest.every((byte) => byte === 0), `chunk ${v} shows old bytes`);
   }
   await pool.close();
@@ -406,7 +410,7 @@ Deno.test("clearLabels() takes labels of both formats off and leaves all data", 
     });
     const pool = await openPool([path]);
     for (let v = 0; pool.status().freeChunks > 0; v++) {
-      await pool.write(pattern(SMALL_CHUNK, v), v * SMALL_CHUNK);
+      await pool.volume().write(pattern(SMALL_CHUNK, v), v * SMALL_CHUNK);
     }
     await pool.close();
   }
@@ -482,7 +486,7 @@ Deno.test("openPool() opens a pool of format 1 also if its data look like a nati
   const pool = await openPool([path]);
   const { freeChunks } = pool.status();
   for (let v = 0; v < freeChunks; v++) {
-    await pool.write(
+    await pool.volume().write(
       new TextEncoder().encode("VIRSTOR::POOL"),
       v * SMALL_CHUNK,
     );

@@ -80,7 +80,7 @@ Deno.test("openPool() says on disk that a native pool is in use, and close() tha
   assertEquals(facts(), Array(3).fill([true, before + 2]));
   const left = new Snapshot(paths);
   const reader = await openPool(paths, { readOnly: true });
-  await readBytes(reader, 0, 10);
+  await readBytes(reader.volume(), 0, 10);
   await reader.close();
   assertEquals(left.changed(), []);
 });
@@ -148,26 +148,29 @@ Deno.test("openPool() with degraded reads what is there, and fails what may not 
   const before = new Snapshot(paths);
   const pool = await openPool([a, c], { degraded: true });
   for (let v = 0; v < 5; v++) {
-    const bytes = await readBytes(pool, v * SMALL_CHUNK, SMALL_CHUNK);
+    const bytes = await readBytes(pool.volume(), v * SMALL_CHUNK, SMALL_CHUNK);
     assertEquals(bytes, content.get(v));
   }
   for (const v of [5, 7, 8, 100]) {
-    const read = () => pool.read(new Uint8Array(10), v * SMALL_CHUNK);
+    const read = () => pool.volume().read(new Uint8Array(10), v * SMALL_CHUNK);
     const error = assertThrows(read, VirstorError, "missing");
     assertEquals(error.code, "io");
   }
   // Also a read that is only half there.
   const both = new Uint8Array(20);
-  assertThrows(() => pool.read(both, 5 * SMALL_CHUNK - 10), VirstorError);
+  assertThrows(
+    () => pool.volume().read(both, 5 * SMALL_CHUNK - 10),
+    VirstorError,
+  );
   // Nothing is known of what is not there: a hole would be read as zeroes.
-  assertEquals(pool.extents(0, 10 * SMALL_CHUNK), [
+  assertEquals(pool.volume().extents(0, 10 * SMALL_CHUNK), [
     { length: 10 * SMALL_CHUNK, kind: "data" },
   ]);
   for (
     const act of [
-      () => pool.write(new Uint8Array(1), 0),
-      () => pool.discard(0, 1),
-      () => pool.writeZeroes(0, 1),
+      () => pool.volume().write(new Uint8Array(1), 0),
+      () => pool.volume().discard(0, 1),
+      () => pool.volume().writeZeroes(0, 1),
     ]
   ) {
     assertEquals(assertThrows(act, VirstorError).code, "read-only");
@@ -277,7 +280,7 @@ Deno.test("openPool() keeps what a killed process has acknowledged, and frees wh
   const { paths, content } = await makeNativeSample(scratch);
   await killAfter(paths, async (pool) => {
     for (const v of [20, 21]) await writeChunk(pool, content, v);
-    await pool.discard(3 * SMALL_CHUNK, 3 * SMALL_CHUNK);
+    await pool.volume().discard(3 * SMALL_CHUNK, 3 * SMALL_CHUNK);
     for (const v of [3, 4, 5]) content.delete(v);
   });
   const { findings } = await checkComponents(paths);

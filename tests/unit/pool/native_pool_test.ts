@@ -59,16 +59,16 @@ async function waits(pending: Completion): Promise<boolean> {
 
 for (const act of ["discard", "writeZeroes"] as const) {
   testNatively(
-    `Pool.${act}() gives whole chunks back, which read as zeroes and are used again`,
+    `Volume.${act}() gives whole chunks back, which read as zeroes and are used again`,
     async () => {
       await using scratch = await makeQuickScratch();
       const { pool, paths } = await openSmallPool(scratch, 2, NATIVE);
       const content = await fill(pool);
-      await pool.flush();
+      await pool.volume().flush();
       const before = blocksOf(paths);
       // Two whole chunks, and half of each one beside them.
       const half = SMALL_CHUNK / 2;
-      await pool[act](3 * SMALL_CHUNK + half, 3 * SMALL_CHUNK);
+      await pool.volume()[act](3 * SMALL_CHUNK + half, 3 * SMALL_CHUNK);
       for (const v of [4, 5]) content.delete(v);
       content.get(3)?.fill(0, half);
       content.get(6)?.fill(0, 0, half);
@@ -79,7 +79,7 @@ for (const act of ["discard", "writeZeroes"] as const) {
       await assertContent(pool, content);
       await until(() => pool.status().freeChunks === 2);
       assertEquals(pool.status().freeingChunks, 0);
-      await pool.flush();
+      await pool.volume().flush();
       const given = 3 * SMALL_CHUNK / 512;
       assert(
         blocksOf(paths) <= before - given + 16,
@@ -101,16 +101,16 @@ for (const act of ["discard", "writeZeroes"] as const) {
 }
 
 testNatively(
-  "Pool.discard() of the whole disk gives every chunk back, also what was never mapped",
+  "Volume.discard() of the whole disk gives every chunk back, also what was never mapped",
   async () => {
     await using scratch = await makeQuickScratch();
     const { pool, paths } = await openSmallPool(scratch, 2, NATIVE);
     const before = blocksOf(paths);
     for (let round = 0; round < 5; round++) {
       await fill(pool);
-      await pool.discard(0, pool.size);
+      await pool.volume().discard(0, pool.volume().size);
       assertEquals(pool.status().mappedChunks, 0);
-      assert(isZero(await readBytes(pool, 0, 20 * SMALL_CHUNK)));
+      assert(isZero(await readBytes(pool.volume(), 0, 20 * SMALL_CHUNK)));
       await until(() => pool.status().freeChunks === 12);
     }
     await pool.close();
@@ -120,15 +120,15 @@ testNatively(
   },
 );
 
-Deno.test("Pool.writeZeroes() with noHole keeps chunks, and the host's space with them", async () => {
+Deno.test("Volume.writeZeroes() with noHole keeps chunks, and the host's space with them", async () => {
   await using scratch = await makeQuickScratch();
   const { pool, paths } = await openSmallPool(scratch, 1, NATIVE);
   await fill(pool);
   const before = blocksOf(paths);
-  await pool.writeZeroes(0, 5 * SMALL_CHUNK, { noHole: true });
+  await pool.volume().writeZeroes(0, 5 * SMALL_CHUNK, { noHole: true });
   assertEquals(pool.status().mappedChunks, 5);
   assertEquals(blocksOf(paths), before);
-  assert(isZero(await readBytes(pool, 0, 5 * SMALL_CHUNK)));
+  assert(isZero(await readBytes(pool.volume(), 0, 5 * SMALL_CHUNK)));
   await pool.close();
   await assertSound("native", paths);
 });
@@ -142,21 +142,25 @@ Deno.test("Pool shows nothing of an earlier owner in a chunk that is used again,
   });
   for (let round = 0; round < 3; round++) {
     for (let v = 0; v < 5; v++) {
-      await pool.write(pattern(SMALL_CHUNK, v), v * SMALL_CHUNK);
+      await pool.volume().write(pattern(SMALL_CHUNK, v), v * SMALL_CHUNK);
     }
-    await pool.discard(0, 5 * SMALL_CHUNK);
+    await pool.volume().discard(0, 5 * SMALL_CHUNK);
     for (let v = 10; v < 15; v++) {
-      await pool.write(Uint8Array.of(1), v * SMALL_CHUNK);
-      const rest = await readBytes(pool, v * SMALL_CHUNK + 1, SMALL_CHUNK - 1);
+      await pool.volume().write(Uint8Array.of(1), v * SMALL_CHUNK);
+      const rest = await readBytes(
+        pool.volume(),
+        v * SMALL_CHUNK + 1,
+        SMALL_CHUNK - 1,
+      );
       assert(isZero(rest), `round ${round}: chunk ${v} shows old bytes`);
     }
-    await pool.discard(0, pool.size);
+    await pool.volume().discard(0, pool.volume().size);
   }
   await pool.close();
   await assertSound("native", paths);
 });
 
-Deno.test("Pool.write() that waits goes on when chunks are given back, in order", async () => {
+Deno.test("Volume.write() that waits goes on when chunks are given back, in order", async () => {
   await using scratch = await makeQuickScratch();
   const { pool, paths, events } = await openSmallPool(scratch, 1, NATIVE);
   const content = await fill(pool);
@@ -166,12 +170,12 @@ Deno.test("Pool.write() that waits goes on when chunks are given back, in order"
     order.push(v);
   });
   assert(await waits(Promise.race(pending)));
-  await pool.discard(0, SMALL_CHUNK);
+  await pool.volume().discard(0, SMALL_CHUNK);
   content.delete(0);
   await pending[0];
   assert(await waits(pending[1]));
   assertEquals([order, pool.status().delayed.count], [[10], 2]);
-  await pool.discard(SMALL_CHUNK, 2 * SMALL_CHUNK);
+  await pool.volume().discard(SMALL_CHUNK, 2 * SMALL_CHUNK);
   for (const v of [1, 2]) content.delete(v);
   await Promise.all(pending);
   assertEquals(order, [10, 11, 12]);
@@ -183,24 +187,27 @@ Deno.test("Pool.write() that waits goes on when chunks are given back, in order"
   await assertSound("native", paths);
 });
 
-Deno.test("Pool.write() with onFull error waits for chunks that are about to be free, and fails when there are none", async () => {
+Deno.test("Volume.write() with onFull error waits for chunks that are about to be free, and fails when there are none", async () => {
   await using scratch = await makeQuickScratch();
   const { pool } = await openSmallPool(scratch, 1, {
     ...NATIVE,
     onFull: "error",
   });
   await fill(pool);
-  const act = () => pool.write(pattern(10, 1), 10 * SMALL_CHUNK);
+  const act = () => pool.volume().write(pattern(10, 1), 10 * SMALL_CHUNK);
   assertThrows(act, VirstorError, "it is full");
-  await pool.discard(0, SMALL_CHUNK);
+  await pool.volume().discard(0, SMALL_CHUNK);
   await act();
-  assertEquals(await readBytes(pool, 10 * SMALL_CHUNK, 10), pattern(10, 1));
-  const next = () => pool.write(pattern(10, 1), 11 * SMALL_CHUNK);
+  assertEquals(
+    await readBytes(pool.volume(), 10 * SMALL_CHUNK, 10),
+    pattern(10, 1),
+  );
+  const next = () => pool.volume().write(pattern(10, 1), 11 * SMALL_CHUNK);
   assertThrows(next, VirstorError, "it is full");
   await pool.close();
 });
 
-Deno.test("Pool.write() with onFull error does not wait for chunks that could not be freed", async () => {
+Deno.test("Volume.write() with onFull error does not wait for chunks that could not be freed", async () => {
   await using scratch = await makeQuickScratch();
   let isBroken = false;
   const { pool, paths, events } = await openSmallPool(scratch, 1, {
@@ -218,14 +225,15 @@ Deno.test("Pool.write() with onFull error does not wait for chunks that could no
   });
   const content = await fill(pool);
   isBroken = true;
-  await pool.discard(0, SMALL_CHUNK);
+  await pool.volume().discard(0, SMALL_CHUNK);
   content.delete(0);
   await until(() => events.some(({ kind }) => kind === "space"));
   assert(events.at(-1)?.message.includes("no spindle turns"));
   assertEquals(pool.status().state, "open");
   await assertContent(pool, content);
   // If it waited for work that is not under way, this would not end.
-  const act = async () => await pool.write(pattern(10, 1), 10 * SMALL_CHUNK);
+  const act = async () =>
+    await pool.volume().write(pattern(10, 1), 10 * SMALL_CHUNK);
   const error = await assertRejects(act, VirstorError, "it is full");
   assertEquals(error.code, "no-space");
   isBroken = false;
@@ -237,14 +245,14 @@ Deno.test("Pool.write() with onFull error does not wait for chunks that could no
   await again.close();
 });
 
-Deno.test("Pool.discard() and writeZeroes() refuse nothing on a full pool, and need no chunk", async () => {
+Deno.test("Volume.discard() and writeZeroes() refuse nothing on a full pool, and need no chunk", async () => {
   await using scratch = await makeQuickScratch();
   const { pool } = await openSmallPool(scratch, 1, NATIVE);
   const content = await fill(pool);
-  const write = pool.write(pattern(10, 1), 50 * SMALL_CHUNK);
+  const write = pool.volume().write(pattern(10, 1), 50 * SMALL_CHUNK);
   write?.catch(() => {});
-  await pool.discard(60 * SMALL_CHUNK, 10 * SMALL_CHUNK);
-  await pool.writeZeroes(SMALL_CHUNK + 5, 10);
+  await pool.volume().discard(60 * SMALL_CHUNK, 10 * SMALL_CHUNK);
+  await pool.volume().writeZeroes(SMALL_CHUNK + 5, 10);
   content.get(1)?.fill(0, 5, 15);
   await assertContent(pool, content);
   assertEquals(pool.status().delayed.count, 1);
@@ -312,7 +320,7 @@ Deno.test("Pool.remove() ends the membership of native components that hold no c
   const content: Content = new Map();
   for (let v = 0; v < 6; v++) await writeChunk(pool, content, v);
   // Empty again, in the middle.
-  await pool.discard(5 * SMALL_CHUNK, SMALL_CHUNK);
+  await pool.volume().discard(5 * SMALL_CHUNK, SMALL_CHUNK);
   content.delete(5);
   assertEquals(await pool.remove([b, d]), {
     removed: [b, d],
@@ -349,7 +357,7 @@ Deno.test("Pool.remove() of all native components, or of none, or of others, is 
   const [a = "", b = ""] = paths;
   await pool.remove([a]);
   await assertRefused(() => pool.remove([b]), "invalid", "one has to stay");
-  await pool.write(pattern(10, 1), 0);
+  await pool.volume().write(pattern(10, 1), 0);
   await pool.close();
   await assertSound("native", [b]);
 });

@@ -35,20 +35,24 @@ Deno.test("Pool.resize() makes the disk larger, keeps what is there, and reads a
   });
   const content: Content = new Map();
   for (const v of [0, 7]) await writeChunk(pool, content, v);
-  const beyond = () => pool.read(new Uint8Array(1), 8 * SMALL_CHUNK);
+  const beyond = () => pool.volume().read(new Uint8Array(1), 8 * SMALL_CHUNK);
   assertEquals(assertThrows(beyond, VirstorError).code, "invalid");
   const size = 100 * SMALL_CHUNK;
   // Up to whole chunks.
   assertEquals(await pool.resize(size - 1), { virtualSize: size });
   const { virtualSize, virtualChunks } = pool.status();
-  assertEquals([pool.size, virtualSize, virtualChunks], [size, size, 100]);
+  assertEquals([pool.volume().size, virtualSize, virtualChunks], [
+    size,
+    size,
+    100,
+  ]);
   assert(events.some(({ kind }) => kind === "resized"));
   await assertContent(pool, content);
   for (const v of [8, 64, 99]) await writeChunk(pool, content, v);
-  await pool.write(pattern(10, 1), size - 10);
+  await pool.volume().write(pattern(10, 1), size - 10);
   content.get(99)?.set(pattern(10, 1), SMALL_CHUNK - 10);
   await assertContent(pool, content);
-  assertEquals(pool.extents(0, size).at(-1), {
+  assertEquals(pool.volume().extents(0, size).at(-1), {
     length: SMALL_CHUNK,
     kind: "data",
   });
@@ -59,7 +63,7 @@ Deno.test("Pool.resize() makes the disk larger, keeps what is there, and reads a
   await assertSound("native", paths);
   for (const path of paths) assertEquals(readLabel(path).virtualSize, size);
   const again = await openPool(paths);
-  assertEquals(again.size, size);
+  assertEquals(again.volume().size, size);
   await assertContent(again, content);
   await again.close();
 });
@@ -75,11 +79,14 @@ Deno.test("Pool.resize() makes a disk of up to 8 PiB", async () => {
   });
   await assertRefused(() => pool.resize(2 ** 53 + 2), "invalid", "8 PiB");
   assertEquals(await pool.resize(2 ** 53), { virtualSize: 2 ** 53 });
-  await pool.write(pattern(100, 1), 2 ** 53 - 100);
+  await pool.volume().write(pattern(100, 1), 2 ** 53 - 100);
   await pool.close();
   const again = await openPool(paths);
-  assertEquals(again.size, 2 ** 53);
-  assertEquals(await readBytes(again, 2 ** 53 - 100, 100), pattern(100, 1));
+  assertEquals(again.volume().size, 2 ** 53);
+  assertEquals(
+    await readBytes(again.volume(), 2 ** 53 - 100, 100),
+    pattern(100, 1),
+  );
   await again.close();
 });
 
@@ -100,19 +107,19 @@ Deno.test("Pool.resize() makes the disk smaller with force only, and never over 
     `data at byte ${40 * SMALL_CHUNK}`,
     "discard",
   );
-  assertEquals(pool.size, 64 * SMALL_CHUNK);
+  assertEquals(pool.volume().size, 64 * SMALL_CHUNK);
   await assertContent(pool, content);
-  await pool.discard(40 * SMALL_CHUNK, SMALL_CHUNK);
+  await pool.volume().discard(40 * SMALL_CHUNK, SMALL_CHUNK);
   content.delete(40);
   assertEquals(await shrink(true)(), { virtualSize: size });
-  assertEquals(pool.size, size);
+  assertEquals(pool.volume().size, size);
   for (
     const act of [
-      () => pool.read(new Uint8Array(2), size - 1),
-      () => pool.write(new Uint8Array(1), size),
-      () => pool.discard(0, size + 1),
-      () => pool.writeZeroes(size, 1),
-      () => pool.extents(size, 1),
+      () => pool.volume().read(new Uint8Array(2), size - 1),
+      () => pool.volume().write(new Uint8Array(1), size),
+      () => pool.volume().discard(0, size + 1),
+      () => pool.volume().writeZeroes(size, 1),
+      () => pool.volume().extents(size, 1),
     ]
   ) {
     assertEquals(assertThrows(act, VirstorError).code, "invalid");
@@ -121,7 +128,7 @@ Deno.test("Pool.resize() makes the disk smaller with force only, and never over 
   await pool.close();
   await assertSound("native", paths);
   const again = await openPool(paths);
-  assertEquals(again.size, size);
+  assertEquals(again.volume().size, size);
   await assertContent(again, content);
   // What was beyond is not there again when it grows.
   await again.resize(64 * SMALL_CHUNK);
@@ -142,7 +149,7 @@ Deno.test("Pool.resize() does not take the place away for which a write waits", 
   await assertRefused(shrink, "invalid", "wait for space");
   // Below it is none of its business.
   await pool.resize(31 * SMALL_CHUNK, { force: true });
-  await pool.discard(0, SMALL_CHUNK);
+  await pool.volume().discard(0, SMALL_CHUNK);
   content.delete(0);
   await waiting;
   await assertContent(pool, content);
@@ -173,13 +180,13 @@ Deno.test("Pool.resize() refuses sizes that are none, and pools that cannot", as
 Deno.test("Pool.resize() that was not done on disk takes no effect", async () => {
   await using scratch = await makeQuickScratch();
   const { pool, paths } = await openSmallPool(scratch, 1, NATIVE);
-  await pool.write(pattern(10, 1), 0);
-  await pool.flush();
+  await pool.volume().write(pattern(10, 1), 0);
+  await pool.volume().flush();
   await Deno.remove(paths[0] ?? "");
   await assertRefused(() => pool.resize(128 * MIB), "failed", "deleted");
-  assertEquals(pool.size, 64 * MIB);
+  assertEquals(pool.volume().size, 64 * MIB);
   assertEquals(pool.status().state, "failed");
-  assertEquals(await readBytes(pool, 0, 10), pattern(10, 1));
+  assertEquals(await readBytes(pool.volume(), 0, 10), pattern(10, 1));
   await pool.close();
 });
 
@@ -192,9 +199,9 @@ Deno.test("Pool.resize() to a smaller size leaves a pool that opens, also if a p
   });
   const content: Content = new Map();
   for (const v of [0, 40]) await writeChunk(pool, content, v);
-  await pool.flush();
+  await pool.volume().flush();
   files.stopAfter(Infinity);
-  await pool.discard(40 * SMALL_CHUNK, SMALL_CHUNK);
+  await pool.volume().discard(40 * SMALL_CHUNK, SMALL_CHUNK);
   const resized = pool.resize(20 * SMALL_CHUNK, { force: true });
   // The entry is cleared and the chunk punched, and perhaps the superblock
   // written: before any flush has ended.
@@ -205,6 +212,6 @@ Deno.test("Pool.resize() to a smaller size leaves a pool that opens, also if a p
   await Promise.allSettled([resized, pool.close()]);
   await files.closeAll();
   const again = await openPool(paths);
-  assert([20 * SMALL_CHUNK, 64 * MIB].includes(again.size));
+  assert([20 * SMALL_CHUNK, 64 * MIB].includes(again.volume().size));
   await again.close();
 });

@@ -195,9 +195,11 @@ async function openWide(scratch: Scratch): Promise<SmallPool> {
     createSize: chunks * 4096 + (16 << 20),
     virtualSize: chunks * 4096,
   });
-  await small.pool.writeZeroes(0, small.pool.size, { noHole: true });
+  await small.pool.volume().writeZeroes(0, small.pool.volume().size, {
+    noHole: true,
+  });
   for (let v = 0; v < chunks; v += 997) {
-    await small.pool.write(new Uint8Array([1]), v * 4096);
+    await small.pool.volume().write(new Uint8Array([1]), v * 4096);
   }
   return small;
 }
@@ -207,10 +209,10 @@ for (const kind of ["discard", "writeZeroes", "writeZeroes, no hole"]) {
     Deno.test(`Pool.close() during a ${kind} that is ${turns} turns old leaves a pool that opens`, async () => {
       await using scratch = await makeQuickScratch();
       const { pool, paths } = await openWide(scratch);
-      const { size } = pool;
+      const { size } = pool.volume();
       const erased = kind === "discard"
-        ? pool.discard(0, size, { fua: true })
-        : pool.writeZeroes(0, size, { noHole: kind.endsWith("hole") });
+        ? pool.volume().discard(0, size, { fua: true })
+        : pool.volume().writeZeroes(0, size, { noHole: kind.endsWith("hole") });
       const outcome = codeOf(Promise.resolve(erased));
       for (let i = 0; i < turns; i++) await turn();
       await pool.close();
@@ -219,7 +221,7 @@ for (const kind of ["discard", "writeZeroes", "writeZeroes, no hole"]) {
       const again = await openPool(paths);
       // Each chunk is as it was or zeroes.
       for (let at = 0; at < size; at += 997 * 4096) {
-        const [first = 0] = await readBytes(again, at, 1);
+        const [first = 0] = await readBytes(again.volume(), at, 1);
         assert(first === 0 || first === 1);
       }
       await again.close();
@@ -234,11 +236,11 @@ Deno.test("After Pool.close() nothing writes to its files", async () => {
   const act = (completion: void | Promise<void>) => {
     pending.push(codeOf(Promise.resolve(completion)));
   };
-  const half = pool.size / 2;
-  act(pool.discard(0, half));
-  act(pool.writeZeroes(half, half, { noHole: true, fua: true }));
-  act(pool.flush());
-  act(pool.write(new Uint8Array(8192), 4096, { fua: true }));
+  const half = pool.volume().size / 2;
+  act(pool.volume().discard(0, half));
+  act(pool.volume().writeZeroes(half, half, { noHole: true, fua: true }));
+  act(pool.volume().flush());
+  act(pool.volume().write(new Uint8Array(8192), 4096, { fua: true }));
   await pool.close();
   const before = Deno.statSync(paths[0] ?? "").mtime?.getTime();
   for (const code of await Promise.all(pending)) {
@@ -257,14 +259,14 @@ Deno.test("Pool.resize() to a smaller size does not let a lane map a chunk beyon
       virtualSize: 64 * SMALL_CHUNK,
       force: true,
     });
-    const { leases } = pool;
+    const { leases } = pool.volume();
     const resized = pool.resize(16 * SMALL_CHUNK, { force: true });
     for (let i = 0; i < wait; i++) await Promise.resolve();
     const isMapped = leases.prepare(40 * SMALL_CHUNK);
     const code = await codeOf(resized);
     // Either came first; not both.
     assertEquals(code, isMapped ? "invalid" : "");
-    assertEquals(pool.size, (isMapped ? 64 : 16) * SMALL_CHUNK);
+    assertEquals(pool.volume().size, (isMapped ? 64 : 16) * SMALL_CHUNK);
     await pool.close();
     await assertSound("native", paths);
     const again = await openPool(paths);

@@ -88,7 +88,7 @@ async function openHeld(
     },
   });
   for (let v = 0; v < 3; v++) {
-    await pool.write(pattern(SMALL_CHUNK, v), v * SMALL_CHUNK);
+    await pool.volume().write(pattern(SMALL_CHUNK, v), v * SMALL_CHUNK);
   }
   const file = files.at(-1);
   assert(file !== undefined);
@@ -102,17 +102,19 @@ testNatively(
     const { pool: first, paths } = await openSmallPool(scratch, 2, {
       format: "native",
     });
-    for (const v of [0, 2]) await first.write(pattern(100, v), v * SMALL_CHUNK);
+    for (const v of [0, 2]) {
+      await first.volume().write(pattern(100, v), v * SMALL_CHUNK);
+    }
     await first.close();
     const [path = ""] = paths;
     const pool = await openPool([path], { degraded: true });
     await dropCache(path);
     // Cold: now it is known that the system tells what is in the page cache.
-    await readBytes(pool, 2 * SMALL_CHUNK, 100);
+    await readBytes(pool.volume(), 2 * SMALL_CHUNK, 100);
     await Deno.truncate(path, 0);
     for (const length of [20, SMALL_CHUNK]) {
       const at = SMALL_CHUNK - 10;
-      const read = async () => await readBytes(pool, at, length);
+      const read = async () => await readBytes(pool.volume(), at, length);
       const error = await assertRejects(read, VirstorError);
       assertEquals(error.code, "io");
     }
@@ -127,7 +129,7 @@ Deno.test("a read is not answered while a part of it is in flight", async () => 
   file.isCold = true;
   file.failsAt = 2 * SMALL_CHUNK;
   const target = new Uint8Array(2 * SMALL_CHUNK + 10).fill(0xaa);
-  const read = follow(() => pool.read(target, SMALL_CHUNK - 5));
+  const read = follow(() => pool.volume().read(target, SMALL_CHUNK - 5));
   assertEquals(file.waiting.length, 2);
   await settle();
   assertEquals(read.isOver, false);
@@ -151,7 +153,9 @@ Deno.test("a read whose parts all fail late ends with the last one", async () =>
   await using scratch = await makeQuickScratch();
   const { pool, file } = await openHeld(scratch);
   file.isCold = true;
-  const read = follow(() => pool.read(new Uint8Array(3 * SMALL_CHUNK), 0));
+  const read = follow(() =>
+    pool.volume().read(new Uint8Array(3 * SMALL_CHUNK), 0)
+  );
   const [first, second, third] = file.waiting.splice(0);
   second?.(new VirstorError("io", "Second"));
   await settle();
@@ -196,9 +200,11 @@ Deno.test("a discard whose start fails at once while whole chunks are unmapped",
     openDevice: (path, options) => new DyingFile(path, options),
   });
   for (let v = 0; v < chunks; v++) {
-    await pool.write(pattern(100, v), v * chunkSize);
+    await pool.volume().write(pattern(100, v), v * chunkSize);
   }
-  const discard = follow(() => pool.discard(100, chunks * chunkSize - 200));
+  const discard = follow(() =>
+    pool.volume().discard(100, chunks * chunkSize - 200)
+  );
   await until(() => discard.isOver);
   assertEquals((discard.error as Error).message, "Cannot discard");
   // What was to be unmapped in a later turn has failed by then, too.
@@ -218,16 +224,16 @@ Deno.test("a write of zeroes that finds the pool full while chunks are zeroed", 
   });
   const { freeChunks } = pool.status();
   for (let v = 0; v < freeChunks; v++) {
-    await pool.write(pattern(100, v), v * SMALL_CHUNK);
+    await pool.volume().write(pattern(100, v), v * SMALL_CHUNK);
   }
   const length = (freeChunks + 1) * SMALL_CHUNK;
-  const zero = () => pool.writeZeroes(0, length, { noHole: true });
+  const zero = () => pool.volume().writeZeroes(0, length, { noHole: true });
   const first = follow(zero);
   await until(() => first.isOver);
   assertEquals((first.error as VirstorError).code, "no-space");
   // When it is answered, all that can be zeroed is.
   assertEquals(
-    await readBytes(pool, (freeChunks - 1) * SMALL_CHUNK, 100),
+    await readBytes(pool.volume(), (freeChunks - 1) * SMALL_CHUNK, 100),
     new Uint8Array(100),
   );
   const second = follow(zero);
@@ -236,7 +242,11 @@ Deno.test("a write of zeroes that finds the pool full while chunks are zeroed", 
   // Chunks are asked for once all that is mapped reads as zeroes.
   assertEquals((second.error as VirstorError).code, "io");
   await settle();
-  assertThrows(() => pool.write(pattern(9, 9), 0), VirstorError, "Stopped");
+  assertThrows(
+    () => pool.volume().write(pattern(9, 9), 0),
+    VirstorError,
+    "Stopped",
+  );
   await pool.close().catch(() => {});
   await files.closeAll();
 });

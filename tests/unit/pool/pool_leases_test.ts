@@ -19,7 +19,10 @@ import { makeQuickScratch, until } from "../../helpers/small_pools.ts";
 
 /** A thread's view of what a pool lends. */
 function join(pool: Pool): LeaseReader {
-  return new LeaseReader(pool.leases.memory, pool.leases.join() ?? -1);
+  return new LeaseReader(
+    pool.volume().leases.memory,
+    pool.volume().leases.join() ?? -1,
+  );
 }
 
 function isLeased(reader: LeaseReader, chunk: number): boolean {
@@ -33,14 +36,16 @@ Deno.test("a pool leases chunks that are mapped, until they are discarded", asyn
   const { pool } = await openSmallPool(scratch, 1, { format: "native" });
   await using _closing = pool;
   const reader = join(pool);
-  await pool.write(pattern(SMALL_CHUNK, 1), 3 * SMALL_CHUNK);
-  for (const chunk of [2, 3, 4]) pool.leases.grant(chunk * SMALL_CHUNK + 7);
+  await pool.volume().write(pattern(SMALL_CHUNK, 1), 3 * SMALL_CHUNK);
+  for (const chunk of [2, 3, 4]) {
+    pool.volume().leases.grant(chunk * SMALL_CHUNK + 7);
+  }
   assertEquals([2, 3, 4].map((v) => isLeased(reader, v)), [false, true, false]);
-  await pool.discard(3 * SMALL_CHUNK, 1);
+  await pool.volume().discard(3 * SMALL_CHUNK, 1);
   assertEquals(isLeased(reader, 3), true);
-  await pool.discard(3 * SMALL_CHUNK, SMALL_CHUNK);
+  await pool.volume().discard(3 * SMALL_CHUNK, SMALL_CHUNK);
   assertEquals(isLeased(reader, 3), false);
-  pool.leases.grant(3 * SMALL_CHUNK);
+  pool.volume().leases.grant(3 * SMALL_CHUNK);
   assertEquals(isLeased(reader, 3), false);
 });
 
@@ -49,17 +54,17 @@ Deno.test("a pool leases nothing beyond its end, wherever that is asked for", as
   const { pool } = await openSmallPool(scratch, 1, { format: "native" });
   await using _closing = pool;
   const reader = join(pool);
-  await pool.write(pattern(512, 1), 0);
-  const { size } = pool;
+  await pool.volume().write(pattern(512, 1), 0);
+  const { size } = pool.volume();
   const chunks = size / SMALL_CHUNK;
   // A page of the forward map has 8192 chunks: what wraps around must not.
   for (const chunk of [chunks, chunks + 8192, 2 ** 32, 2 ** 32 * 8192]) {
-    pool.leases.grant(chunk * SMALL_CHUNK);
-    assertEquals(pool.leases.prepare(chunk * SMALL_CHUNK), false);
+    pool.volume().leases.grant(chunk * SMALL_CHUNK);
+    assertEquals(pool.volume().leases.prepare(chunk * SMALL_CHUNK), false);
     assertEquals(isLeased(reader, chunk), false, `${chunk}`);
   }
   await pool.resize(2 * SMALL_CHUNK, { force: true });
-  assertEquals(pool.leases.prepare(2 * SMALL_CHUNK), false);
+  assertEquals(pool.volume().leases.prepare(2 * SMALL_CHUNK), false);
 });
 
 testNatively(
@@ -72,20 +77,20 @@ testNatively(
     });
     await using _closing = pool;
     const reader = join(pool);
-    assertEquals(pool.leases.prepare(5 * SMALL_CHUNK + 9), true);
+    assertEquals(pool.volume().leases.prepare(5 * SMALL_CHUNK + 9), true);
     assertEquals(isLeased(reader, 5), true);
     assertEquals(pool.status().usedChunks, 1);
-    assertEquals(pool.leases.prepare(5 * SMALL_CHUNK), true);
+    assertEquals(pool.volume().leases.prepare(5 * SMALL_CHUNK), true);
     assertEquals(pool.status().usedChunks, 1);
     const found = pattern(SMALL_CHUNK, 1);
-    await pool.read(found, 5 * SMALL_CHUNK);
+    await pool.volume().read(found, 5 * SMALL_CHUNK);
     assertEquals(found, new Uint8Array(SMALL_CHUNK));
     // A full pool has none, and nobody waits.
-    assertEquals(pool.leases.prepare(6 * SMALL_CHUNK), true);
-    assertEquals(pool.leases.prepare(7 * SMALL_CHUNK), true);
-    assertEquals(pool.leases.prepare(8 * SMALL_CHUNK), false);
+    assertEquals(pool.volume().leases.prepare(6 * SMALL_CHUNK), true);
+    assertEquals(pool.volume().leases.prepare(7 * SMALL_CHUNK), true);
+    assertEquals(pool.volume().leases.prepare(8 * SMALL_CHUNK), false);
     assertEquals(isLeased(reader, 8), false);
-    assertEquals(pool.congestion, undefined);
+    assertEquals(pool.volume().congestion, undefined);
     assertEquals(paths.length, 1);
   },
 );
@@ -100,8 +105,8 @@ Deno.test("a pool lends no chunk while it is moved, and its new place after", as
   await using _closing = pool;
   const reader = join(pool);
   for (let v = 0; v < 4; v++) {
-    await pool.write(pattern(SMALL_CHUNK, v), v * SMALL_CHUNK);
-    pool.leases.grant(v * SMALL_CHUNK);
+    await pool.volume().write(pattern(SMALL_CHUNK, v), v * SMALL_CHUNK);
+    pool.volume().leases.grant(v * SMALL_CHUNK);
   }
   reader.use(0, 1);
   reader.release();
@@ -112,7 +117,7 @@ Deno.test("a pool lends no chunk while it is moved, and its new place after", as
   await until(() => [0, 1, 2, 3].some((v) => !isLeased(reader, v)));
   for (let v = 0; v < 4; v++) {
     const wasLeased = isLeased(reader, v);
-    pool.leases.grant(v * SMALL_CHUNK);
+    pool.volume().leases.grant(v * SMALL_CHUNK);
     if (!wasLeased && isLeased(reader, v)) {
       assertEquals(reader.lease.descriptor === descriptor, false);
     }
@@ -125,7 +130,7 @@ Deno.test("a pool lends no chunk while it is moved, and its new place after", as
       isLeased(reader, v) && reader.lease.descriptor === descriptor,
       false,
     );
-    pool.leases.grant(v * SMALL_CHUNK);
+    pool.volume().leases.grant(v * SMALL_CHUNK);
     assertEquals(isLeased(reader, v), true);
   }
 });
@@ -135,17 +140,17 @@ Deno.test("a flush of a pool covers what was written under leases", async () => 
   const { pool } = await openSmallPool(scratch, 1, { format: "native" });
   await using _closing = pool;
   const reader = join(pool);
-  await pool.write(pattern(512, 1), 0);
-  await pool.flush();
-  pool.leases.grant(0);
-  assertStrictEquals(pool.flush(), undefined);
+  await pool.volume().write(pattern(512, 1), 0);
+  await pool.volume().flush();
+  pool.volume().leases.grant(0);
+  assertStrictEquals(pool.volume().flush(), undefined);
   reader.use(0, 512);
   reader.noteWritten(512);
   reader.release();
-  const flushing = pool.flush();
+  const flushing = pool.volume().flush();
   assertEquals(flushing instanceof Promise, true);
   await flushing;
-  assertStrictEquals(pool.flush(), undefined);
+  assertStrictEquals(pool.volume().flush(), undefined);
   assertEquals(pool.status().counters.writes, 2);
   assertEquals(pool.status().counters.writtenBytes, 1024);
 });
@@ -153,16 +158,16 @@ Deno.test("a flush of a pool covers what was written under leases", async () => 
 Deno.test("a pool for reading lends for reading, a closed one nothing", async () => {
   await using scratch = await makeQuickScratch();
   const { pool, paths } = await openSmallPool(scratch, 1, { format: "native" });
-  await pool.write(pattern(512, 1), 0);
+  await pool.volume().write(pattern(512, 1), 0);
   const reader = join(pool);
-  pool.leases.grant(0);
+  pool.volume().leases.grant(0);
   assertEquals([isLeased(reader, 0), reader.isWritable], [true, true]);
   await pool.close();
   assertEquals(isLeased(reader, 0), false);
-  assertEquals(pool.leases.prepare(0), false);
+  assertEquals(pool.volume().leases.prepare(0), false);
   await using again = await openPool(paths, { readOnly: true });
   const second = join(again);
-  again.leases.grant(0);
+  again.volume().leases.grant(0);
   assertEquals([isLeased(second, 0), second.isWritable], [true, false]);
-  assertEquals(again.leases.prepare(SMALL_CHUNK), false);
+  assertEquals(again.volume().leases.prepare(SMALL_CHUNK), false);
 });

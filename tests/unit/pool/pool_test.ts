@@ -33,8 +33,8 @@ function isZero(bytes: Uint8Array): boolean {
 testFormats("Pool reads zeroes where nothing was written", async (format) => {
   await using scratch = await makeQuickScratch();
   const { pool, paths } = await openSmallPool(scratch, 2, { format });
-  assert(isZero(await readBytes(pool, 0, 300 * KIB)));
-  assert(isZero(await readBytes(pool, pool.size - 1, 1)));
+  assert(isZero(await readBytes(pool.volume(), 0, 300 * KIB)));
+  assert(isZero(await readBytes(pool.volume(), pool.volume().size - 1, 1)));
   assertEquals(pool.status().mappedChunks, 0);
   await pool.close();
   await assertSound(format, paths);
@@ -49,21 +49,21 @@ testFormats(
       { offset: 0, length: 1 },
       { offset: SMALL_CHUNK - 1, length: 2 },
       { offset: 5 * SMALL_CHUNK + 17, length: 3 * SMALL_CHUNK },
-      { offset: pool.size - 4096, length: 4096 },
+      { offset: pool.volume().size - 4096, length: 4096 },
       { offset: 6 * SMALL_CHUNK, length: 512 },
     ];
-    const model = new Uint8Array(pool.size);
+    const model = new Uint8Array(pool.volume().size);
     for (const [i, { offset, length }] of writes.entries()) {
       const bytes = pattern(length, i + 1);
-      await pool.write(bytes, offset);
+      await pool.volume().write(bytes, offset);
       model.set(bytes, offset);
     }
-    assertEquals(await readBytes(pool, 0, pool.size), model);
-    await pool.flush();
+    assertEquals(await readBytes(pool.volume(), 0, pool.volume().size), model);
+    await pool.volume().flush();
     await pool.close();
     await assertSound(format, paths);
     const again = await openPool(paths.toReversed());
-    assertEquals(await readBytes(again, 0, pool.size), model);
+    assertEquals(await readBytes(again.volume(), 0, pool.volume().size), model);
     assertEquals(await again.check(), []);
     await again.close();
     await assertSound(format, paths);
@@ -76,7 +76,7 @@ testFormats(
     await using scratch = await makeQuickScratch();
     const { pool, paths } = await openSmallPool(scratch, 3, { format });
     for (let i = 0; i < 8; i++) {
-      await pool.write(new Uint8Array([i]), (63 - i) * SMALL_CHUNK);
+      await pool.volume().write(new Uint8Array([i]), (63 - i) * SMALL_CHUNK);
     }
     const used = pool.status().components.map((one) => one.used);
     assertEquals(used, [5, 3, 0]);
@@ -101,14 +101,18 @@ for (const holes of [true, false]) {
       });
       // Spoil the free chunks behind the pool's back, as an older pool would
       // have left them, where the pool has not made them ready yet.
-      await pool.write(pattern(10, 1), 7 * SMALL_CHUNK + 5);
-      const chunk = await readBytes(pool, 7 * SMALL_CHUNK, SMALL_CHUNK);
+      await pool.volume().write(pattern(10, 1), 7 * SMALL_CHUNK + 5);
+      const chunk = await readBytes(
+        pool.volume(),
+        7 * SMALL_CHUNK,
+        SMALL_CHUNK,
+      );
       assertEquals(chunk.subarray(5, 15), pattern(10, 1));
       assert(isZero(chunk.subarray(0, 5)) && isZero(chunk.subarray(15)));
       for (let i = 0; i < 11; i++) {
-        await pool.write(new Uint8Array([1]), (20 + i) * SMALL_CHUNK);
+        await pool.volume().write(new Uint8Array([1]), (20 + i) * SMALL_CHUNK);
         const rest = await readBytes(
-          pool,
+          pool.volume(),
           (20 + i) * SMALL_CHUNK + 1,
           SMALL_CHUNK - 1,
         );
@@ -124,8 +128,8 @@ for (const holes of [true, false]) {
 Deno.test("openPool() makes free chunks of format 1 read as zeroes again after a lost map entry", async () => {
   await using scratch = await makeScratch();
   const { pool, paths } = await openSmallPool(scratch, 1);
-  await pool.write(pattern(SMALL_CHUNK, 1), 0);
-  await pool.write(pattern(SMALL_CHUNK, 2), SMALL_CHUNK);
+  await pool.volume().write(pattern(SMALL_CHUNK, 1), 0);
+  await pool.volume().write(pattern(SMALL_CHUNK, 2), SMALL_CHUNK);
   await pool.close();
   // A power cut kept the data of the second chunk and lost its map entry.
   const file = await Deno.open(paths[0] ?? "", { write: true });
@@ -133,73 +137,77 @@ Deno.test("openPool() makes free chunks of format 1 read as zeroes again after a
   await file.write(new Uint8Array(8));
   file.close();
   const again = await openPool(paths);
-  await again.write(pattern(1, 3), 5 * SMALL_CHUNK);
-  const chunk = await readBytes(again, 5 * SMALL_CHUNK + 1, SMALL_CHUNK - 1);
+  await again.volume().write(pattern(1, 3), 5 * SMALL_CHUNK);
+  const chunk = await readBytes(
+    again.volume(),
+    5 * SMALL_CHUNK + 1,
+    SMALL_CHUNK - 1,
+  );
   assert(isZero(chunk), "another chunk's bytes show");
   await again.close();
   assertFreebsd(paths);
 });
 
 testFormats(
-  "Pool.writeZeroes() zeroes what is mapped and allocates nothing else",
+  "Volume.writeZeroes() zeroes what is mapped and allocates nothing else",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool, paths } = await openSmallPool(scratch, 2, { format });
-    await pool.write(pattern(SMALL_CHUNK, 1), SMALL_CHUNK);
-    await pool.writeZeroes(0, SMALL_CHUNK + 100);
+    await pool.volume().write(pattern(SMALL_CHUNK, 1), SMALL_CHUNK);
+    await pool.volume().writeZeroes(0, SMALL_CHUNK + 100);
     assertEquals(pool.status().mappedChunks, 1);
-    const chunk = await readBytes(pool, SMALL_CHUNK, SMALL_CHUNK);
+    const chunk = await readBytes(pool.volume(), SMALL_CHUNK, SMALL_CHUNK);
     assert(isZero(chunk.subarray(0, 100)));
     assertEquals(chunk.subarray(100), pattern(SMALL_CHUNK, 1).subarray(100));
     // The whole disk at once ends, too (the original looped for ever).
-    await pool.writeZeroes(0, pool.size);
-    assert(isZero(await readBytes(pool, 0, pool.size)));
+    await pool.volume().writeZeroes(0, pool.volume().size);
+    assert(isZero(await readBytes(pool.volume(), 0, pool.volume().size)));
     await pool.close();
     await assertSound(format, paths);
   },
 );
 
-testFormats("Pool.writeZeroes() takes chunks with noHole", async (format) => {
+testFormats("Volume.writeZeroes() takes chunks with noHole", async (format) => {
   await using scratch = await makeQuickScratch();
   const { pool, paths } = await openSmallPool(scratch, 2, { format });
-  await pool.writeZeroes(100, 2 * SMALL_CHUNK, { noHole: true });
+  await pool.volume().writeZeroes(100, 2 * SMALL_CHUNK, { noHole: true });
   assertEquals(pool.status().mappedChunks, 3);
-  assert(isZero(await readBytes(pool, 0, 4 * SMALL_CHUNK)));
+  assert(isZero(await readBytes(pool.volume(), 0, 4 * SMALL_CHUNK)));
   await pool.close();
   await assertSound(format, paths);
 });
 
 testNatively(
-  "Pool.discard() gives host space back and unmaps nothing in format 1",
+  "Volume.discard() gives host space back and unmaps nothing in format 1",
   async () => {
     await using scratch = await makeScratch();
     const { pool, paths } = await openSmallPool(scratch, 1);
-    await pool.write(pattern(2 * SMALL_CHUNK, 1), 0);
-    await pool.flush();
+    await pool.volume().write(pattern(2 * SMALL_CHUNK, 1), 0);
+    await pool.volume().flush();
     const blocks = () => Deno.statSync(paths[0] ?? "").blocks ?? 0;
     const before = blocks();
-    await pool.discard(0, pool.size);
-    await pool.flush();
+    await pool.volume().discard(0, pool.volume().size);
+    await pool.volume().flush();
     assert(blocks() <= before - 2 * SMALL_CHUNK / 512 + 16);
     assertEquals(pool.status().mappedChunks, 2);
-    assert(isZero(await readBytes(pool, 0, 2 * SMALL_CHUNK)));
+    assert(isZero(await readBytes(pool.volume(), 0, 2 * SMALL_CHUNK)));
     await pool.close();
     assertFreebsd(paths);
   },
 );
 
 testFormats(
-  "Pool.extents() tells mapped and unmapped runs apart",
+  "Volume.extents() tells mapped and unmapped runs apart",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool } = await openSmallPool(scratch, 2, { format });
-    await pool.write(new Uint8Array(2 * SMALL_CHUNK), 3 * SMALL_CHUNK);
-    assertEquals(pool.extents(100, 10 * SMALL_CHUNK), [
+    await pool.volume().write(new Uint8Array(2 * SMALL_CHUNK), 3 * SMALL_CHUNK);
+    assertEquals(pool.volume().extents(100, 10 * SMALL_CHUNK), [
       { length: 3 * SMALL_CHUNK - 100, kind: "hole" },
       { length: 2 * SMALL_CHUNK, kind: "data" },
       { length: 5 * SMALL_CHUNK + 100, kind: "hole" },
     ]);
-    assertEquals(pool.extents(0, 1), [{ length: 1, kind: "hole" }]);
+    assertEquals(pool.volume().extents(0, 1), [{ length: 1, kind: "hole" }]);
     await pool.close();
   },
 );
@@ -209,16 +217,16 @@ testFormats(
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool, paths } = await openSmallPool(scratch, 1, { format });
-    await pool.write(pattern(10, 1), 0);
+    await pool.volume().write(pattern(10, 1), 0);
     await pool.close();
     const before = await Deno.readFile(paths[0] ?? "");
     const reader = await openPool(paths, { readOnly: true });
-    assertEquals(await readBytes(reader, 0, 10), pattern(10, 1));
+    assertEquals(await readBytes(reader.volume(), 0, 10), pattern(10, 1));
     for (
       const act of [
-        () => reader.write(new Uint8Array(1), 0),
-        () => reader.discard(0, 1),
-        () => reader.writeZeroes(0, 1),
+        () => reader.volume().write(new Uint8Array(1), 0),
+        () => reader.volume().discard(0, 1),
+        () => reader.volume().writeZeroes(0, 1),
       ]
     ) {
       const error = assertThrows(act, VirstorError, "for reading only");
@@ -237,10 +245,10 @@ testFormats(
     const { pool } = await openSmallPool(scratch, 1, { format });
     await pool.close();
     await pool.close();
-    const act = () => pool.write(new Uint8Array(1), 0);
+    const act = () => pool.volume().write(new Uint8Array(1), 0);
     assertEquals(assertThrows(act, VirstorError).code, "shutdown");
-    assertThrows(() => pool.read(new Uint8Array(1), 0), VirstorError);
-    assertThrows(() => pool.flush(), VirstorError);
+    assertThrows(() => pool.volume().read(new Uint8Array(1), 0), VirstorError);
+    assertThrows(() => pool.volume().flush(), VirstorError);
   },
 );
 
@@ -285,21 +293,21 @@ testFormats(
         return device;
       },
     });
-    await pool.write(pattern(10, 1), 0);
+    await pool.volume().write(pattern(10, 1), 0);
     broken = true;
-    const first = () => pool.write(pattern(10, 2), SMALL_CHUNK);
+    const first = () => pool.volume().write(pattern(10, 2), SMALL_CHUNK);
     assertEquals(assertThrows(first, VirstorError, "on fire").code, "failed");
     broken = false;
-    const later = () => pool.write(pattern(10, 3), 0);
+    const later = () => pool.volume().write(pattern(10, 3), 0);
     assertEquals(assertThrows(later, VirstorError, "on fire").code, "failed");
-    assertThrows(() => pool.flush(), VirstorError, "on fire");
-    assertEquals(await readBytes(pool, 0, 10), pattern(10, 1));
+    assertThrows(() => pool.volume().flush(), VirstorError, "on fire");
+    assertEquals(await readBytes(pool.volume(), 0, 10), pattern(10, 1));
     assertEquals(pool.status().state, "failed");
     assert(pool.status().reason.includes("on fire"));
     assertEquals(events.at(-1)?.kind, "failed");
     await pool.close();
     const again = await openPool(paths);
-    assertEquals(await readBytes(again, 0, 10), pattern(10, 1));
+    assertEquals(await readBytes(again.volume(), 0, 10), pattern(10, 1));
     await again.close();
     await assertSound(format, paths);
   },
@@ -324,13 +332,17 @@ testFormats(
       },
     });
     room = 5000;
-    const first = () => pool.write(pattern(20_000, 1), 0);
+    const first = () => pool.volume().write(pattern(20_000, 1), 0);
     assertThrows(first, VirstorError, "the disk is full");
     room = Infinity;
-    await pool.write(pattern(10, 2), SMALL_CHUNK);
-    const rest = await readBytes(pool, SMALL_CHUNK + 10, SMALL_CHUNK - 10);
+    await pool.volume().write(pattern(10, 2), SMALL_CHUNK);
+    const rest = await readBytes(
+      pool.volume(),
+      SMALL_CHUNK + 10,
+      SMALL_CHUNK - 10,
+    );
     assert(isZero(rest), "another chunk's bytes show");
-    assert(isZero(await readBytes(pool, 0, 20_000)));
+    assert(isZero(await readBytes(pool.volume(), 0, 20_000)));
     await pool.close();
     await assertSound(format, paths);
   },
@@ -338,7 +350,7 @@ testFormats(
 );
 
 testFormats(
-  "Pool.flush() that fails on several components fails once, and leaves no rejection behind",
+  "Volume.flush() that fails on several components fails once, and leaves no rejection behind",
   async (format) => {
     await using scratch = await makeQuickScratch();
     let broken = false;
@@ -357,9 +369,9 @@ testFormats(
         return device;
       },
     });
-    await pool.write(pattern(10, 1), 0);
+    await pool.volume().write(pattern(10, 1), 0);
     broken = true;
-    assertThrows(() => pool.flush(), VirstorError, "no spindle turns");
+    assertThrows(() => pool.volume().flush(), VirstorError, "no spindle turns");
     await new Promise((resolve) => setTimeout(resolve, 5));
     assertEquals(pool.status().state, "failed");
     broken = false;
@@ -399,7 +411,7 @@ testFormats(
     });
     assert(punched);
     // Holes by now, but a power cut may bring back what was there.
-    const write = () => again.write(pattern(10, 1), 0);
+    const write = () => again.volume().write(pattern(10, 1), 0);
     const error = assertThrows(write, VirstorError, "no spindle turns");
     assertEquals(error.code, "failed");
     assertEquals(again.status().state, "failed");

@@ -50,7 +50,7 @@ async function openWritten(
     createSize: 2 * MIB,
     ...options,
   });
-  await pool.write(pattern(BYTES + 2 * SMALL_CHUNK, 1), 0);
+  await pool.volume().write(pattern(BYTES + 2 * SMALL_CHUNK, 1), 0);
   return { pool, paths };
 }
 
@@ -61,7 +61,7 @@ async function assertGone(pool: Pool, paths: string[]): Promise<void> {
   assertEquals(pool.status().usedChunks, 2);
   const wanted = pattern(BYTES + 2 * SMALL_CHUNK, 1)
     .fill(0, SMALL_CHUNK, SMALL_CHUNK + BYTES);
-  assertEquals(await readBytes(pool, 0, wanted.length), wanted);
+  assertEquals(await readBytes(pool.volume(), 0, wanted.length), wanted);
   await pool.close();
   assertEquals((await checkComponents(paths)).findings, []);
 }
@@ -100,7 +100,7 @@ for (
             const { pool, paths } = await openWritten(scratch);
             for (const at of sort(starts(piece))) {
               const length = Math.min(piece, BYTES - at);
-              await pool[erase](SMALL_CHUNK + at, length);
+              await pool.volume()[erase](SMALL_CHUNK + at, length);
             }
             await assertGone(pool, paths).catch((cause) => {
               throw new Error(order, { cause });
@@ -119,14 +119,17 @@ testNatively(
     const { pool } = await openWritten(scratch);
     for (const left of [0, 1, 4095, 70_000, SMALL_CHUNK - 1]) {
       const start = SMALL_CHUNK;
-      await pool.write(Uint8Array.of(9), start + left);
+      await pool.volume().write(Uint8Array.of(9), start + left);
       // Whole chunks would go another way.
-      await pool.discard(start, left);
-      await pool.discard(start + left + 1, SMALL_CHUNK - left - 1);
-      await pool.discard(start + left + 1, 3 * SMALL_CHUNK - left - 1);
+      await pool.volume().discard(start, left);
+      await pool.volume().discard(start + left + 1, SMALL_CHUNK - left - 1);
+      await pool.volume().discard(start + left + 1, 3 * SMALL_CHUNK - left - 1);
       assertEquals(pool.status().mappedChunks, 5);
-      assertEquals(await readBytes(pool, start + left, 1), Uint8Array.of(9));
-      await pool.discard(start + left, 1);
+      assertEquals(
+        await readBytes(pool.volume(), start + left, 1),
+        Uint8Array.of(9),
+      );
+      await pool.volume().discard(start + left, 1);
       assertEquals(pool.status().mappedChunks, 4);
     }
     await pool.close();
@@ -141,20 +144,20 @@ testNatively(
     const noHole: WriteZeroesOptions = { noHole: true };
     const [mapped, unmapped] = [SMALL_CHUNK, 20 * SMALL_CHUNK];
     // Half of each, so that the other half has nothing either.
-    await pool.writeZeroes(mapped, SMALL_CHUNK / 2, noHole);
-    await pool.writeZeroes(unmapped, SMALL_CHUNK / 2, noHole);
+    await pool.volume().writeZeroes(mapped, SMALL_CHUNK / 2, noHole);
+    await pool.volume().writeZeroes(unmapped, SMALL_CHUNK / 2, noHole);
     assertEquals(pool.status().mappedChunks, 8);
     for (const start of [mapped, unmapped]) {
-      await pool.discard(start + SMALL_CHUNK / 2, SMALL_CHUNK / 2);
-      await pool.writeZeroes(start + 4096, 4096);
+      await pool.volume().discard(start + SMALL_CHUNK / 2, SMALL_CHUNK / 2);
+      await pool.volume().writeZeroes(start + 4096, 4096);
     }
     assertEquals(pool.status().mappedChunks, 8);
     // As a whole it goes; then it is as any other.
-    await pool.discard(mapped, SMALL_CHUNK);
-    await pool.discard(unmapped, SMALL_CHUNK);
+    await pool.volume().discard(mapped, SMALL_CHUNK);
+    await pool.volume().discard(unmapped, SMALL_CHUNK);
     assertEquals(pool.status().mappedChunks, 6);
-    await pool.write(pattern(100, 1), unmapped);
-    await pool.discard(unmapped, 100);
+    await pool.volume().write(pattern(100, 1), unmapped);
+    await pool.volume().discard(unmapped, 100);
     assertEquals(pool.status().mappedChunks, 6);
     await pool.close();
   },
@@ -165,14 +168,16 @@ testNatively(
   async () => {
     await using scratch = await makeScratch();
     const { pool } = await openSmallPool(scratch, 1, { format: "native" });
-    await pool.write(pattern(5 * SMALL_CHUNK, 1), 0);
-    const waiting = pool.writeZeroes(9 * SMALL_CHUNK, 4096, { noHole: true });
+    await pool.volume().write(pattern(5 * SMALL_CHUNK, 1), 0);
+    const waiting = pool.volume().writeZeroes(9 * SMALL_CHUNK, 4096, {
+      noHole: true,
+    });
     // In pieces, too, space comes for what waits.
-    await pool.discard(0, SMALL_CHUNK / 2);
-    await pool.discard(SMALL_CHUNK / 2, SMALL_CHUNK / 2);
+    await pool.volume().discard(0, SMALL_CHUNK / 2);
+    await pool.volume().discard(SMALL_CHUNK / 2, SMALL_CHUNK / 2);
     await waiting;
     assertEquals(pool.status().mappedChunks, 5);
-    await pool.discard(9 * SMALL_CHUNK, 4096);
+    await pool.volume().discard(9 * SMALL_CHUNK, 4096);
     assertEquals(pool.status().mappedChunks, 5);
     await pool.close();
   },
@@ -194,23 +199,23 @@ testNatively("a chunk that is being moved keeps its mapping", async () => {
     format: "native",
     openDevice: (path, options) => new HeldFile(path, options),
   });
-  await pool.write(pattern(SMALL_CHUNK, 1), 0);
+  await pool.volume().write(pattern(SMALL_CHUNK, 1), 0);
   const [from = ""] = paths;
   await pool.remove([from]);
   isHeld = true;
   await until(() => pool.status().components[1]?.used === 1);
-  await pool.discard(0, SMALL_CHUNK / 2);
-  await pool.discard(SMALL_CHUNK / 2, SMALL_CHUNK / 2);
+  await pool.volume().discard(0, SMALL_CHUNK / 2);
+  await pool.volume().discard(SMALL_CHUNK / 2, SMALL_CHUNK / 2);
   assertEquals(pool.status().mappedChunks, 1);
   isHeld = false;
   go();
   await until(() => pool.status().components.length === 1);
   assertEquals(
-    await readBytes(pool, 0, SMALL_CHUNK),
+    await readBytes(pool.volume(), 0, SMALL_CHUNK),
     new Uint8Array(SMALL_CHUNK),
   );
   // The next discard finds it without data.
-  await pool.discard(4096, 1);
+  await pool.volume().discard(4096, 1);
   assertEquals(pool.status().mappedChunks, 0);
   await pool.close();
 });
@@ -219,7 +224,9 @@ testNatively("in a dense format chunks stay where they are", async () => {
   await using scratch = await makeScratch();
   const { pool } = await openWritten(scratch, { format: "freebsd" });
   const { mappedChunks } = pool.status();
-  for (const at of starts(4096)) await pool.discard(SMALL_CHUNK + at, 4096);
+  for (const at of starts(4096)) {
+    await pool.volume().discard(SMALL_CHUNK + at, 4096);
+  }
   assertEquals(pool.status().mappedChunks, mappedChunks);
   await pool.close();
 });
@@ -230,9 +237,9 @@ testNatively(
     await using scratch = await makeScratch();
     const { pool, paths } = await openWritten(scratch);
     for (const at of starts(65_536)) {
-      await pool.discard(SMALL_CHUNK + at, 65_536);
+      await pool.volume().discard(SMALL_CHUNK + at, 65_536);
     }
-    await pool.flush();
+    await pool.volume().flush();
     const copies = paths.map((path, i) => {
       const copy = scratch.file(`copy${i}`);
       Deno.copyFileSync(path, copy);
@@ -253,7 +260,7 @@ testNatively(
         new FileDevice(path, { ...options, native: false }),
     });
     for (const at of starts(65_536)) {
-      await pool.discard(
+      await pool.volume().discard(
         SMALL_CHUNK + at,
         65_536,
       );

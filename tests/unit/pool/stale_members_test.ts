@@ -109,10 +109,15 @@ async function assertDegraded(
   for (let v = 0; v < 16; v++) {
     const wanted = content.get(v);
     if (wanted !== undefined && !lost.includes(v)) {
-      const bytes = await readBytes(pool, v * SMALL_CHUNK, SMALL_CHUNK);
+      const bytes = await readBytes(
+        pool.volume(),
+        v * SMALL_CHUNK,
+        SMALL_CHUNK,
+      );
       assertEquals(bytes, wanted, `chunk ${v}`);
     } else {
-      const read = () => pool.read(new Uint8Array(10), v * SMALL_CHUNK);
+      const read = () =>
+        pool.volume().read(new Uint8Array(10), v * SMALL_CHUNK);
       assertThrows(read, VirstorError, "missing");
     }
   }

@@ -34,7 +34,7 @@ function ask(
   length: number,
   limit = Infinity,
 ): [number, number][] {
-  const context = pool.contexts.find((one) => one.name === name);
+  const context = pool.volume().contexts.find((one) => one.name === name);
   return (context?.status(offset, length, limit) ?? [])
     .map((run) => [run.length, run.flags]);
 }
@@ -56,12 +56,12 @@ testFormats(
     const chunks = (first: number, end: number, limit?: number) =>
       ask(pool, "virstor:chunk", first * size, (end - first) * size, limit)
         .map(([length, flags]) => [length / size, flags]);
-    const all = pool.size / size;
+    const all = pool.volume().size / size;
     assertEquals(chunks(0, all), [[all, 0]]);
     const { freeChunks, components } = pool.status();
     const first = components[0]?.free ?? 0;
     for (let v = 0; v < freeChunks; v++) {
-      await pool.write(
+      await pool.volume().write(
         chunkBytes(v),
         v * size,
       );
@@ -72,7 +72,7 @@ testFormats(
     assertEquals(chunks(0, all, 1).slice(0, 1), [[first, CHUNK_MAPPED]]);
     const ends = new AbortController();
     const writes = [freeChunks + 5, freeChunks + 2, freeChunks + 3].map((v) =>
-      pool.write(chunkBytes(v), v * size, { signal: ends.signal })
+      pool.volume().write(chunkBytes(v), v * size, { signal: ends.signal })
     );
     const from = freeChunks;
     assertEquals(chunks(from, from + 8), [
@@ -95,15 +95,15 @@ testFormats("virstor:pressure tells how much is left", async (format) => {
   assertEquals(pressure(pool), [0, 10_000]);
   const { freeChunks } = pool.status();
   for (let v = 0; v < freeChunks - 1; v++) {
-    await pool.write(chunkBytes(v), v * SMALL_CHUNK);
+    await pool.volume().write(chunkBytes(v), v * SMALL_CHUNK);
   }
   const share = Math.ceil(10_000 / freeChunks);
   assertEquals(pressure(pool), [PRESSURE_LOW, share]);
-  await pool.write(chunkBytes(1), freeChunks * SMALL_CHUNK);
+  await pool.volume().write(chunkBytes(1), freeChunks * SMALL_CHUNK);
   assertEquals(pressure(pool), [PRESSURE_LOW | PRESSURE_FULL, 0]);
   const ends = new AbortController();
   const options = { signal: ends.signal };
-  const write = pool.write(chunkBytes(1), 40 * SMALL_CHUNK, options);
+  const write = pool.volume().write(chunkBytes(1), 40 * SMALL_CHUNK, options);
   assertEquals(pressure(pool), [
     ...[PRESSURE_LOW | PRESSURE_FULL | PRESSURE_DELAYED, 0],
   ]);
@@ -118,7 +118,7 @@ testFormats("virstor:pressure tells how much is left", async (format) => {
 Deno.test("virstor:chunk does not know what a missing component holds", async () => {
   await using scratch = await makeQuickScratch();
   const { pool, paths } = await openSmallPool(scratch, 2, { format: "native" });
-  await pool.write(chunkBytes(1), SMALL_CHUNK);
+  await pool.volume().write(chunkBytes(1), SMALL_CHUNK);
   await pool.close();
   const [path = ""] = paths;
   await using half = await openPool([path], { degraded: true });

@@ -34,7 +34,7 @@ const NO_HOLE = { noHole: true } as const;
 /** Uses up the 5 chunks of a pool of one component: virtual chunks 0 to 4. */
 async function fill(pool: Pool): Promise<void> {
   for (let i = 0; i < 5; i++) {
-    await pool.write(pattern(100, i), i * SMALL_CHUNK);
+    await pool.volume().write(pattern(100, i), i * SMALL_CHUNK);
   }
   assertEquals(pool.status().freeChunks, 0);
 }
@@ -46,7 +46,7 @@ function zero(
   count: number,
   signal?: AbortSignal,
 ): Completion {
-  return pool.writeZeroes(first * SMALL_CHUNK, count * SMALL_CHUNK, {
+  return pool.volume().writeZeroes(first * SMALL_CHUNK, count * SMALL_CHUNK, {
     ...NO_HOLE,
     ...signal !== undefined && { signal },
   });
@@ -69,7 +69,9 @@ async function codeOf(pending: Completion): Promise<string> {
 }
 
 function chunksOf(pool: Pool, count: number): string {
-  const context = pool.contexts.find(({ name }) => name === "virstor:chunk");
+  const context = pool.volume().contexts.find(({ name }) =>
+    name === "virstor:chunk"
+  );
   const runs = context?.status(0, count * SMALL_CHUNK, Infinity) ?? [];
   return runs.map(({ length, flags }) =>
     ".MD"[flags & 3]?.repeat(length / SMALL_CHUNK)
@@ -81,13 +83,13 @@ Deno.test("a long range on a roomy pool leaves others the next chunk", async () 
   const pool = await openRoomyPool(scratch);
   let done = 0;
   const ranges = [1, 2].map(async (i) => {
-    await pool.writeZeroes(i * 4 * GIB, GIB - 1, NO_HOLE);
+    await pool.volume().writeZeroes(i * 4 * GIB, GIB - 1, NO_HOLE);
     done++;
   });
   let firstWrites = 0;
   while (done < ranges.length) {
     // At once: nothing of it waits behind the ranges.
-    const pending = pool.write(pattern(10, 1), firstWrites * 64 * KIB);
+    const pending = pool.volume().write(pattern(10, 1), firstWrites * 64 * KIB);
     if (pending === undefined) firstWrites++;
     await pending;
     await new Promise((resolve) => setTimeout(resolve));
@@ -96,7 +98,10 @@ Deno.test("a long range on a roomy pool leaves others the next chunk", async () 
   assert(firstWrites > 2, `${firstWrites} first writes in between`);
   assertEquals(pool.status().delayed.total, 0);
   assertEquals(pool.status().mappedChunks, 2 * 16_384 + firstWrites);
-  const [hole, zeroes, ...more] = pool.extents(4 * GIB - MIB, GIB + MIB);
+  const [hole, zeroes, ...more] = pool.volume().extents(
+    4 * GIB - MIB,
+    GIB + MIB,
+  );
   assertEquals([hole?.kind, zeroes?.kind, more], ["hole", "zero", []]);
   await pool.close();
 });
@@ -113,10 +118,12 @@ Deno.test("many long ranges on a full pool hold next to nothing", async () => {
   const ranges = Array.from(
     { length: 1000 },
     () =>
-      codeOf(pool.writeZeroes(GIB, 900 * GIB, {
-        ...NO_HOLE,
-        signal: ends.signal,
-      })),
+      codeOf(
+        pool.volume().writeZeroes(GIB, 900 * GIB, {
+          ...NO_HOLE,
+          signal: ends.signal,
+        }),
+      ),
   );
   const { delayed } = pool.status();
   assertEquals([delayed.count, delayed.bytes], [1000, 0]);
@@ -135,19 +142,19 @@ Deno.test("as many entries as may wait are congestion, whatever they hold", asyn
   await fill(pool);
   const ends = new AbortController();
   const waiting: Promise<string>[] = [];
-  while (pool.congestion === undefined) {
+  while (pool.volume().congestion === undefined) {
     const i = waiting.length;
     assert(i < 10_000, "there is a bound");
     const pending = i % 2 === 0
       ? zero(pool, 10, 1, ends.signal)
-      : pool.write(new Uint8Array(1), 20 * SMALL_CHUNK, ends);
+      : pool.volume().write(new Uint8Array(1), 20 * SMALL_CHUNK, ends);
     waiting.push(codeOf(pending));
   }
   assert(waiting.length > 1000, `${waiting.length} entries`);
-  const { congestion } = pool;
+  const { congestion } = pool.volume();
   ends.abort();
   await Promise.all([...waiting, congestion]);
-  assertEquals(pool.congestion, undefined);
+  assertEquals(pool.volume().congestion, undefined);
   await pool.close();
 });
 
@@ -163,8 +170,8 @@ testFormats("data and ranges that wait take turns", async (format) => {
   const all = [
     note("range 10", zero(pool, 10, 100)),
     note("range 200", zero(pool, 200, 3)),
-    note("data 300", pool.write(pattern(10, 1), 300 * SMALL_CHUNK)),
-    note("data 301", pool.write(pattern(10, 2), 301 * SMALL_CHUNK)),
+    note("data 300", pool.volume().write(pattern(10, 1), 300 * SMALL_CHUNK)),
+    note("data 301", pool.volume().write(pattern(10, 2), 301 * SMALL_CHUNK)),
     note("range 5", zero(pool, 4, 2)),
   ];
   assertEquals(pool.status().delayed.count, 5);
@@ -178,7 +185,7 @@ testFormats("data and ranges that wait take turns", async (format) => {
   assertEquals(ended.at(-1), "range 10");
   assertEquals(pool.status().mappedChunks, 5 + 100 + 3 + 2 + 1);
   assertEquals(
-    await readBytes(pool, 301 * SMALL_CHUNK, 10),
+    await readBytes(pool.volume(), 301 * SMALL_CHUNK, 10),
     pattern(10, 2),
   );
   await pool.close();
@@ -191,18 +198,24 @@ testFormats(
     await using scratch = await makeQuickScratch();
     const { pool } = await openSmallPool(scratch, 1, { format });
     await fill(pool);
-    const elsewhere = pool.write(pattern(10, 9), 50 * SMALL_CHUNK);
+    const elsewhere = pool.volume().write(pattern(10, 9), 50 * SMALL_CHUNK);
     const range = zero(pool, 10, 1);
     const data = [1, 2, 3].map((i) =>
-      pool.write(pattern(1000, i), 10 * SMALL_CHUNK + i * 100)
+      pool.volume().write(pattern(1000, i), 10 * SMALL_CHUNK + i * 100)
     );
     await pool.add([scratch.file("new")], { createSize: MIB });
     await Promise.all([elsewhere, range, ...data]);
     const wanted = new Uint8Array(1300);
     for (const i of [1, 2, 3]) wanted.set(pattern(1000, i), i * 100);
-    assertEquals(await readBytes(pool, 10 * SMALL_CHUNK, 1300), wanted);
+    assertEquals(
+      await readBytes(pool.volume(), 10 * SMALL_CHUNK, 1300),
+      wanted,
+    );
     // What is mapped never waits.
-    assertEquals(pool.write(pattern(10, 4), 10 * SMALL_CHUNK), undefined);
+    assertEquals(
+      pool.volume().write(pattern(10, 4), 10 * SMALL_CHUNK),
+      undefined,
+    );
     assertEquals(pool.status().mappedChunks, 7);
     await pool.close();
   },
@@ -214,14 +227,14 @@ testFormats(
     await using scratch = await makeQuickScratch();
     const { pool } = await openSmallPool(scratch, 1, { format });
     for (let i = 0; i < 4; i++) {
-      await pool.write(pattern(100, i), i * SMALL_CHUNK);
+      await pool.volume().write(pattern(100, i), i * SMALL_CHUNK);
     }
     // One chunk is free: the range takes it, and waits for the other.
     const range = zero(pool, 10, 2);
     assertEquals(pool.status().delayed.count, 1);
     const data = Array.from(
       { length: 8 },
-      (_, i) => pool.write(pattern(10, i), (11 + i) * SMALL_CHUNK),
+      (_, i) => pool.volume().write(pattern(10, i), (11 + i) * SMALL_CHUNK),
     );
     await pool.add([scratch.file("new")], {
       createSize: componentSize(format, 7),
@@ -242,7 +255,7 @@ Deno.test("ranges that wait, or are being mapped, end with the pool", async () =
     const { freeChunks } = pool.status();
     const length = isFull ? 4 * GIB : 2 * GIB;
     const codes = [1, 2].map((i) =>
-      codeOf(pool.writeZeroes(i * 8 * GIB, length, NO_HOLE))
+      codeOf(pool.volume().writeZeroes(i * 8 * GIB, length, NO_HOLE))
     );
     if (isFull) await until(() => pool.status().delayed.count === 2);
     await pool.close();
@@ -259,10 +272,12 @@ Deno.test("a disk does not become smaller than what a range is about to map", as
   await using scratch = await makeQuickScratch();
   const pool = await openRoomyPool(scratch);
   const ends = new AbortController();
-  const range = codeOf(pool.writeZeroes(512 * GIB, 2 * GIB, {
-    ...NO_HOLE,
-    signal: ends.signal,
-  }));
+  const range = codeOf(
+    pool.volume().writeZeroes(512 * GIB, 2 * GIB, {
+      ...NO_HOLE,
+      signal: ends.signal,
+    }),
+  );
   const refused = await assertRejects(
     () => pool.resize(513 * GIB, { force: true }),
     VirstorError,

@@ -137,7 +137,7 @@ Deno.test("Pool tells each mark once when it is passed, and again after it was n
     events.filter(({ kind }) => kind === "watermark").map((one) => one.message);
   const write = async (first: number, last: number) => {
     for (let v = first; v <= last; v++) {
-      await pool.write(new Uint8Array(1), v * SMALL_CHUNK);
+      await pool.volume().write(new Uint8Array(1), v * SMALL_CHUNK);
     }
   };
   assertEquals([said(), pool.status().warnings], [[], []]);
@@ -178,7 +178,7 @@ Deno.test("Pool has figures between none and all, however small it is", async ()
     assertEquals([status.usedChunks, status.freeChunks], [v, 5 - v]);
     assertEquals(status.usedPercent, 20 * v);
     assertEquals(status.backingPercent, 1);
-    if (v < 5) await pool.write(new Uint8Array(1), v * SMALL_CHUNK);
+    if (v < 5) await pool.volume().write(new Uint8Array(1), v * SMALL_CHUNK);
   }
   await pool.close();
   assertFreebsd(paths);

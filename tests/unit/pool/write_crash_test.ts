@@ -76,7 +76,7 @@ async function fillUntilStop(
       last = (i * 29 + 11) % 64;
       await writeChunk(pool, content, last, pattern(1000, last));
       const again = (Math.floor(i / 2) * 29 + 11) % 64;
-      await pool.write(pattern(1000, again), again * SMALL_CHUNK);
+      await pool.volume().write(pattern(1000, again), again * SMALL_CHUNK);
     }
     last = -1;
   } catch (error) {
@@ -104,7 +104,11 @@ Deno.test("Pool keeps every acknowledged write over SIGKILL at any write, and Fr
     const { content } = stopped;
     if (last >= 0 && !content.has(last)) {
       // Not acknowledged: it may be there or not, but nothing else.
-      const bytes = await readBytes(pool, last * SMALL_CHUNK, SMALL_CHUNK);
+      const bytes = await readBytes(
+        pool.volume(),
+        last * SMALL_CHUNK,
+        SMALL_CHUNK,
+      );
       const wanted = padded(pattern(1000, last));
       if (Buffer.compare(bytes, wanted) === 0) content.set(last, wanted);
     }
@@ -138,10 +142,10 @@ async function workUntilPowerCut(
     const known = may.get(v);
     if (known === undefined && pool.status().freeChunks === 0) continue;
     const bytes = pattern(1000, 1 + pick(50));
-    await pool.write(bytes, v * SMALL_CHUNK);
+    await pool.volume().write(bytes, v * SMALL_CHUNK);
     may.set(v, [...known ?? [zeroes], padded(bytes)]);
     if (pick(5) > 0) continue;
-    await pool.flush();
+    await pool.volume().flush();
     for (const [chunk, all] of may) may.set(chunk, all.slice(-1));
   }
   files.stop();
@@ -165,7 +169,11 @@ Deno.test("Pool keeps what was flushed over a power cut, and never shows one chu
     const pool = await openPool(paths);
     const content: Content = new Map();
     for (const [v, all] of may) {
-      const bytes = await readBytes(pool, v * SMALL_CHUNK, SMALL_CHUNK);
+      const bytes = await readBytes(
+        pool.volume(),
+        v * SMALL_CHUNK,
+        SMALL_CHUNK,
+      );
       assert(
         all.some((each) => Buffer.compare(each, bytes) === 0),
         `seed ${seed}: chunk ${v} is none of what was written to it`,
@@ -186,24 +194,24 @@ Deno.test("Pool keeps what was flushed over a power cut, and never shows one chu
   assert(withGaps > 5, "some power cuts leave gaps");
 });
 
-Deno.test("Pool.write() with fua survives a power cut by itself", async () => {
+Deno.test("Volume.write() with fua survives a power cut by itself", async () => {
   await using scratch = await makeQuickScratch();
   const paths = await makeUsed(scratch);
   const files = new StoppingFiles();
   const pool = await openPool(paths, { openDevice: files.open });
-  await pool.write(pattern(1000, 1), 50 * SMALL_CHUNK);
-  await pool.write(pattern(1000, 2), 20 * SMALL_CHUNK, { fua: true });
-  await pool.write(pattern(1000, 3), 30 * SMALL_CHUNK);
+  await pool.volume().write(pattern(1000, 1), 50 * SMALL_CHUNK);
+  await pool.volume().write(pattern(1000, 2), 20 * SMALL_CHUNK, { fua: true });
+  await pool.volume().write(pattern(1000, 3), 30 * SMALL_CHUNK);
   files.stop();
   await pool.close().catch(() => {});
   await files.closeAll();
   files.powerCut(() => false);
   const again = await openPool(paths);
   assertEquals(
-    await readBytes(again, 20 * SMALL_CHUNK, SMALL_CHUNK),
+    await readBytes(again.volume(), 20 * SMALL_CHUNK, SMALL_CHUNK),
     padded(pattern(1000, 2)),
   );
-  const lost = await readBytes(again, 30 * SMALL_CHUNK, SMALL_CHUNK);
+  const lost = await readBytes(again.volume(), 30 * SMALL_CHUNK, SMALL_CHUNK);
   assertEquals(lost, new Uint8Array(SMALL_CHUNK));
   await again.close();
   assertFreebsd(paths);

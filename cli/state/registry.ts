@@ -29,6 +29,17 @@ export interface RegistryEntry {
 }
 
 /**
+ * Makes paths absolute, for the registry and for servers. Symbolic links stay:
+ * the name that the user chose for a device may be its only lasting one.
+ *
+ * @param paths Paths, relative to the working directory or absolute.
+ * @returns Absolute paths.
+ */
+export function absolutePaths(paths: readonly string[]): string[] {
+  return paths.map((path) => resolve(path));
+}
+
+/**
  * Looks a pool up.
  *
  * @param stateDirectory The state directory.

@@ -5,7 +5,7 @@
  */
 
 import { Pace } from "../../nbd/server/export/mod.ts";
-import { log } from "./output.ts";
+import { log } from "../terminal/mod.ts";
 
 /** Counts refused clients. */
 export class Denials {

@@ -1,0 +1,355 @@
+/**
+ * A volume: a block device whose chunks are mapped, when first written, onto
+ * the components of its pool. A write to a mapped chunk is a look-up in the
+ * forward map and a write to the component; any other goes to
+ * {@linkcode FirstWrites}, which takes a free chunk, or waits for one. No
+ * mutation spans an `await`.
+ *
+ * @module
+ */
+
+import type {
+  BlockDevice,
+  Completion,
+  DeviceCapabilities,
+  Extent,
+  FlushOptions,
+  WriteOptions,
+  WriteZeroesOptions,
+} from "../device/block/mod.ts";
+import type { Leases } from "../device/leases/mod.ts";
+import {
+  assertInside,
+  type ForwardMap,
+  type Health,
+  type HostSpaces,
+  InFlight,
+  newCounters,
+  type PoolCounters,
+} from "./core/mod.ts";
+import {
+  type DelayedWrites,
+  Eraser,
+  type FirstWrites,
+  flushMembers,
+  leadingHole,
+  mappedExtents,
+  PoolLeases,
+  type PoolParts,
+  Reads,
+} from "./io/mod.ts";
+import { type StatusContext, statusContexts } from "./status_contexts.ts";
+
+/** A disk of an open pool. `Pool.volume` gives it. */
+export class Volume implements BlockDevice {
+  /** Requests may start and end at any byte. */
+  readonly blockSize = 1;
+  /** What the volume can do; fixed while the pool is open. */
+  readonly capabilities: DeviceCapabilities;
+  /** The volume's name: the only volume of a pool has the pool's. */
+  readonly name: string;
+  /** Tells volumes of the same name apart: a UUID, or a number. */
+  readonly id: string;
+
+  readonly #parts: PoolParts;
+  readonly #map: ForwardMap;
+  readonly #hosts: HostSpaces;
+  readonly #reads: Reads;
+  readonly #firstWrites: FirstWrites;
+  readonly #eraser: Eraser;
+  readonly #counters: PoolCounters = newCounters();
+  readonly #chunkSize: number;
+  readonly #inFlight = new InFlight();
+  /**
+   * Admits requests: the health of the pool, until the volume is closed. So
+   * each request asks one object.
+   */
+  #health: Health;
+  #closed: Promise<void> | undefined;
+  #leases: PoolLeases | undefined;
+
+  /**
+   * Makes the volume of an open pool.
+   *
+   * @internal
+   * @param parts The open pool.
+   * @param health Whether the pool takes requests.
+   */
+  constructor(parts: PoolParts, health: Health) {
+    const { settings: { name, id, chunkSize }, map } = parts;
+    this.name = name;
+    this.id = id;
+    this.capabilities = capabilitiesOf(parts);
+    this.#parts = parts;
+    this.#map = map;
+    this.#hosts = parts.hosts;
+    this.#chunkSize = chunkSize;
+    this.#health = health;
+    this.#firstWrites = parts.firstWrites;
+    this.#reads = new Reads(map, chunkSize, () => health.assertComplete());
+    this.#eraser = new Eraser(parts, () => this.#health.assertWritable());
+  }
+
+  /** Bytes of the volume. Only the forward map knows how many chunks it has. */
+  get size(): number {
+    return this.#map.virtualChunks * this.#chunkSize;
+  }
+
+  /** Whether a component is known to be on a rotational disk. */
+  get rotational(): boolean {
+    return this.#parts.format.members.some(({ device }) => device.rotational);
+  }
+
+  /** What clients can ask of ranges, for an export's metadata contexts. */
+  get contexts(): readonly StatusContext[] {
+    const { settings, format, map } = this.#parts;
+    return statusContexts({
+      settings,
+      format,
+      map,
+      delayed: this.#firstWrites.delayed,
+      isWritable: () => !settings.readOnly && this.#health.state === "open",
+    });
+  }
+
+  /** Chunks that other threads may read and write by themselves. */
+  get leases(): Leases {
+    this.#leases ??= new PoolLeases(this.#parts, () => this.#health);
+    return this.#leases;
+  }
+
+  /** Set while too many bytes wait for space. */
+  get congestion(): Promise<void> | undefined {
+    return this.#firstWrites.delayed.congestion;
+  }
+
+  /** How many writes have begun to wait for a chunk since the pool was opened. */
+  get waits(): number {
+    return this.#firstWrites.delayed.begun;
+  }
+
+  /** What the volume has done since the pool was opened: a snapshot. */
+  get counters(): Readonly<PoolCounters> {
+    const { count: firstWrites } = this.#firstWrites;
+    const counters = { ...this.#counters, firstWrites };
+    this.#leases?.addWork(counters);
+    return counters;
+  }
+
+  /** Requests that have begun and not ended. */
+  get requestsInFlight(): number {
+    return this.#inFlight.count;
+  }
+
+  /**
+   * Writes that wait for space.
+   *
+   * @internal
+   */
+  get delayed(): DelayedWrites {
+    return this.#firstWrites.delayed;
+  }
+
+  /**
+   * Reads. Unmapped chunks read as zeroes.
+   *
+   * @param target Where the bytes go; its length is the length of the read.
+   * @param offset The first byte on the volume.
+   * @returns A promise if something is not in the page cache.
+   * @throws {VirstorError} `io`, `shutdown`.
+   */
+  read(target: Uint8Array, offset: number): Completion {
+    const length = target.length;
+    assertInside(this, offset, length);
+    this.#health.assertOpen();
+    this.#counters.reads++;
+    this.#counters.readBytes += length;
+    return this.#inFlight.track(this.#reads.read(target, offset));
+  }
+
+  /**
+   * Writes. A write to mapped chunks is in the page cache at return; one that
+   * needs a chunk when none is free waits, or fails if that is the policy.
+   *
+   * @param source The bytes; the caller's again when the call returns.
+   * @param offset The first byte on the volume.
+   * @param options Whether the write is durable before it is done, and what
+   *   ends its wait.
+   * @returns A promise if the write waits, or with `fua`.
+   * @throws {VirstorError} `no-space`, `io`, `failed`, `read-only`,
+   *   `cancelled`, `shutdown`.
+   */
+  write(
+    source: Uint8Array,
+    offset: number,
+    options?: WriteOptions,
+  ): Completion {
+    const length = source.length;
+    assertInside(this, offset, length);
+    this.#health.assertWritable();
+    this.#counters.writes++;
+    this.#counters.writtenBytes += length;
+    const chunkSize = this.#chunkSize;
+    const chunk = Math.floor(offset / chunkSize);
+    const within = offset - chunk * chunkSize;
+    const component = this.#map.component(chunk);
+    if (component !== undefined && within + length <= chunkSize) {
+      const at = this.#map.chunk(chunk) * chunkSize + within;
+      const pending = this.#hosts.write(component, source, at);
+      return this.#ending(pending, options);
+    }
+    const { signal } = options ?? {};
+    const pending = this.#firstWrites.write(source, offset, signal);
+    return this.#ending(pending, options);
+  }
+
+  /**
+   * Makes durable, on every component, data and map of all writes that were
+   * done before.
+   *
+   * @param options Whether the call may block the event loop.
+   * @returns A promise if there is anything to make durable.
+   * @throws {VirstorError} `failed` from the first failure on.
+   */
+  flush(options?: FlushOptions): Completion {
+    this.#health.assertSound();
+    this.#counters.flushes++;
+    return this.#inFlight.track(flushMembers(this.#parts, options));
+  }
+
+  /**
+   * Gives back the space of a range. Whole chunks are unmapped and become free
+   * again (not in format 1, where a chunk stays where it is); parts of chunks
+   * are given back to the file system, where it can.
+   *
+   * @param offset The first byte on the volume.
+   * @param length Bytes, any number.
+   * @param options Whether the discard is durable before it is done; its
+   *   signal is also the owner of the turns of a long discard.
+   * @returns A promise if the discard takes long, or with `fua`.
+   * @throws {VirstorError} `io`, `failed`, `read-only`, `shutdown`.
+   */
+  discard(
+    offset: number,
+    length: number,
+    options?: WriteOptions,
+  ): Completion {
+    assertInside(this, offset, length);
+    this.#health.assertWritable();
+    this.#counters.discards++;
+    const pending = this.#eraser.discard(offset, length, options?.signal);
+    return this.#ending(pending, options);
+  }
+
+  /**
+   * Makes a range read as zeroes. Unmapped chunks do already, and are mapped
+   * only with `noHole`.
+   *
+   * @param offset The first byte on the volume.
+   * @param length Bytes, any number.
+   * @param options Whether the range keeps its space, and whether slow zeroing
+   *   is refused.
+   * @returns A promise if the zeroing takes long or waits, or with `fua`.
+   * @throws {VirstorError} As {@linkcode write}; `unsupported` with
+   *   `fastOnly`.
+   */
+  writeZeroes(
+    offset: number,
+    length: number,
+    options: WriteZeroesOptions = {},
+  ): Completion {
+    assertInside(this, offset, length);
+    this.#health.assertWritable();
+    this.#counters.zeroes++;
+    const pending = this.#eraser.zero(offset, length, options);
+    return this.#ending(pending, options);
+  }
+
+  /**
+   * Tells which parts of a range hold data.
+   *
+   * @param offset The first byte on the volume.
+   * @param length Bytes.
+   * @param limit Runs that are wanted at most; all unless given.
+   * @returns `hole` for unmapped chunks; of mapped chunks `zero` for holes in
+   *   the component's file, else `data`.
+   * @throws {VirstorError} `invalid`, `shutdown`.
+   */
+  extents(offset: number, length: number, limit = Infinity): Extent[] {
+    assertInside(this, offset, length);
+    this.#health.assertOpen();
+    if (this.#parts.settings.missing.length > 0) {
+      return [{ length, kind: "data" }];
+    }
+    const [map, chunkSize] = [this.#map, this.#chunkSize];
+    return mappedExtents({ map, chunkSize, offset, length }, limit);
+  }
+
+  /**
+   * Tells how much of a range is known at no cost to be a hole.
+   *
+   * @param offset The first byte on the volume.
+   * @param length Bytes, above 0.
+   * @returns Bytes of unmapped chunks at the start of the range; 0 where a read
+   *   fails because the volume has shrunk or is closed.
+   */
+  leadingHole(offset: number, length: number): number {
+    if (this.#closed !== undefined || offset + length > this.size) return 0;
+    if (this.#parts.settings.missing.length > 0) return 0;
+    const [map, chunkSize] = [this.#map, this.#chunkSize];
+    return leadingHole({ map, chunkSize, offset, length });
+  }
+
+  /** Writes that wait for space fail with `shutdown`, and so do later ones. */
+  endWaiting(): void {
+    this.#firstWrites.end(this.#health.stopError());
+  }
+
+  /**
+   * Closes the volume; its pool stays open. The volume refuses new requests
+   * with `shutdown`, and so ends writes that wait for space, and discards and
+   * zeroing between two turns. Then it waits for the requests in flight. What
+   * was written and not flushed becomes durable with the next flush of the
+   * pool, at the latest with `Pool.close`. Only opening the pool again opens
+   * the volume again.
+   *
+   * @returns Done when no request of the volume is in flight; never rejects.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** Closes the volume, at the end of an `await using` block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#health = this.#health.closedVolume();
+    this.#firstWrites.end(this.#health.stopError());
+    this.#leases?.end();
+    // No request begins meanwhile: `#health` refuses it.
+    await this.#inFlight.settled();
+  }
+
+  /** Ends a request that may have to be durable. */
+  #ending(pending: Completion, options: WriteOptions | undefined): Completion {
+    if (options?.fua !== true) return this.#inFlight.track(pending);
+    const flushed = pending === undefined
+      ? flushMembers(this.#parts)
+      : pending.then(() => flushMembers(this.#parts));
+    return this.#inFlight.track(flushed);
+  }
+}
+
+function capabilitiesOf(
+  { settings: { readOnly }, format: { isDense, members } }: PoolParts,
+): DeviceCapabilities {
+  const all = members.map(({ device }) => device.capabilities);
+  return {
+    readOnly,
+    discard: !isDense || all.some(({ discard }) => discard),
+    fastZeroes: all.every(({ fastZeroes }) => fastZeroes),
+  };
+}
