@@ -13,7 +13,7 @@ import { VirstorError } from "../../errors.ts";
 const HEADER_MAX = 16 * 1024;
 /** The longest request, bytes: the paths of a few thousand components. */
 const REQUEST_MAX = 4 * 1024 * 1024;
-/** The header's line that says how long the body is, bytes. */
+/** The header line with the length of the body, bytes. */
 const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)\r\n/i;
 
 /** A received request. */
@@ -55,8 +55,8 @@ export async function receiveMessage(
 /**
  * Sends a request.
  *
- * @param connection The connection, fresh.
- * @param call The call.
+ * @param connection A connection to which nothing was written.
+ * @param call The name of the call.
  * @param request The request, JSON.
  */
 export async function sendRequest(
@@ -72,8 +72,8 @@ export async function sendRequest(
  *
  * @param connection The connection, after the request was sent.
  * @returns The answer, JSON.
- * @throws {VirstorError} `io` if the server leaves before all of it has come, or
- *   sends anything else.
+ * @throws {VirstorError} `io` if the server closes the connection before the
+ *   answer is complete, or sends anything else.
  */
 export async function receiveAnswer(
   connection: Pick<Deno.Conn, "read">,
@@ -85,7 +85,10 @@ export async function receiveAnswer(
     ? undefined
     : await incoming.body(Number(digits));
   if (text !== undefined) return text;
-  throw new VirstorError("io", "The server left without an answer");
+  throw new VirstorError(
+    "io",
+    "The server closed the connection without an answer",
+  );
 }
 
 /**
@@ -119,17 +122,17 @@ async function send(
   }
 }
 
-/** What comes over a connection: a header, then a body of a known length. */
+/** Receives a header, then a body of a known length. */
 class Incoming {
   readonly #connection: Pick<Deno.Conn, "read">;
-  /** What came behind the header. */
+  /** Bytes of the body that arrived with the header. */
   #early = new Uint8Array(0);
 
   constructor(connection: Pick<Deno.Conn, "read">) {
     this.#connection = connection;
   }
 
-  /** The header; nothing if the peer left before its end. */
+  /** The header; `undefined` if the peer left before its end. */
   async header(): Promise<string | undefined> {
     const piece = new Uint8Array(HEADER_MAX);
     let bytes = new Uint8Array(0);
@@ -144,7 +147,7 @@ class Incoming {
     return new TextDecoder().decode(bytes.subarray(0, end));
   }
 
-  /** The body; nothing if the peer left before its end. */
+  /** The body; `undefined` if the peer left before its end. */
   async body(length: number): Promise<string | undefined> {
     const bytes = new Uint8Array(length);
     let filled = Math.min(this.#early.length, length);
