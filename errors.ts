@@ -1,10 +1,10 @@
 /**
- * The errors of virstor, one class and one table of codes for all layers.
+ * The errors of virstor: one class and one table of codes for all layers.
  *
- * A programmer's mistake is an {@linkcode AssertionError}: the process should
- * stop. Everything that may happen to a correct program (a damaged label, a
- * full pool, a failing disk) is a {@linkcode VirstorError} with a code. Two
- * tables translate the codes outwards: `nbd/wire/errno.ts` and `cli/terminal/exit_code.ts`.
+ * An {@linkcode AssertionError} reports a bug, and the process should stop. A
+ * {@linkcode VirstorError} with a code reports everything that may happen to a
+ * correct program: a damaged label, a full pool, a failing disk. Two tables
+ * translate the codes: `nbd/wire/errno.ts` and `cli/terminal/exit_code.ts`.
  *
  * Messages are one line: what was being done, what was found, what to do.
  *
@@ -12,18 +12,18 @@
  */
 
 /**
- * What kind of thing went wrong.
+ * The kinds of failure.
  *
- * - `cancelled`: the one who asked went away before it was done
- * - `corrupt`: what is on disk contradicts itself or the format
+ * - `cancelled`: the caller withdrew the request before it was done
+ * - `corrupt`: the contents of a disk contradict themselves or the format
  * - `no-space`: no free chunk, and the policy is not to wait
- * - `io`: the operating system refused a read, write or flush
- * - `read-only`: a write to something opened read-only
- * - `failed`: the pool stopped taking writes after an earlier error
- * - `invalid`: an argument or a request that makes no sense
- * - `not-found`, `exists`, `busy`: of a pool, a component or a lock
+ * - `io`: a read, write or flush failed in the operating system
+ * - `read-only`: a write to a device or pool that is open read-only
+ * - `failed`: the pool takes no more writes after an earlier error
+ * - `invalid`: an invalid argument or request
+ * - `not-found`, `exists`, `busy`: the state of a pool, a component or a lock
  * - `shutdown`: the pool is being stopped
- * - `unsupported`: known, but not to be had here
+ * - `unsupported`: not supported by this format, device or system
  */
 export type ErrorCode =
   | "busy"
@@ -48,8 +48,8 @@ export class VirstorError extends Error {
    * Creates an error.
    *
    * @param code The kind of failure.
-   * @param message One line for people: the action, what was found, what to do.
-   *   Line breaks and the like, say in a file name, are escaped
+   * @param message One line: the action, what was found, what to do. The
+   *   constructor escapes line breaks and the like, for instance in a file name
    *   ({@linkcode printable}).
    * @param options The underlying error as `cause`, if there is one.
    */
@@ -62,15 +62,15 @@ export class VirstorError extends Error {
 
 /**
  * Characters that a terminal obeys instead of showing them, or that change how
- * others are shown: control and format characters (the marks that turn the
- * direction of writing among them, and those of no width), line and paragraph
+ * a terminal shows others: control and format characters (including marks of
+ * writing direction and characters without width), line and paragraph
  * separators, halves of surrogate pairs.
  */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu;
 
 /**
- * Makes a text one line that shows on a terminal what it holds: a name in it
- * can neither begin another line nor give the terminal orders.
+ * Escapes a text so that a terminal shows it as one line: a name in the text
+ * can neither begin another line nor control the terminal.
  *
  * @param text Any text, for instance a file name.
  * @returns The text, with `\n`, `\u001b` and the like in place of characters
@@ -89,7 +89,7 @@ function escapeCharacter(character: string): string {
   ).join("");
 }
 
-/** A programmer's mistake: an invariant of virstor itself does not hold. */
+/** A bug: an invariant of virstor itself does not hold. */
 export class AssertionError extends Error {
   /**
    * Creates an error.
@@ -103,8 +103,8 @@ export class AssertionError extends Error {
 }
 
 /**
- * Throws unless an invariant holds. Always on, also in production: going on
- * from a state that cannot be is how disks lose data.
+ * Throws unless an invariant holds. Assertions stay on in production: a program
+ * that continues from an impossible state loses data.
  *
  * @param condition The invariant.
  * @param message The invariant in words.
@@ -118,10 +118,10 @@ export function assert(
 }
 
 /**
- * The text of anything that was thrown, on one line.
+ * The message of a thrown value, on one line.
  *
- * @param error What was caught.
- * @returns Its message, without line breaks and as {@linkcode printable} text.
+ * @param error The value that was caught, an `Error` or anything else.
+ * @returns The message, without line breaks and as {@linkcode printable} text.
  */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message : String(error);
@@ -129,7 +129,7 @@ export function messageOf(error: unknown): string {
 }
 
 /**
- * A number with its noun, in the form that English wants.
+ * Formats a number with its noun, singular or plural.
  *
  * @param count How many, 0 or more.
  * @param one The noun, or a phrase, for exactly one.
@@ -145,7 +145,7 @@ export function counted(
 }
 
 /**
- * The verb that goes with a number.
+ * The form of "to be" for a number.
  *
  * @param count How many there are.
  * @returns `is` for exactly one, else `are`.
@@ -155,7 +155,7 @@ export function isOrAre(count: number): string {
 }
 
 /**
- * A number of bytes, to the byte.
+ * Formats a number of bytes, to the byte.
  *
  * @param count How many, 0 or more.
  * @returns For instance `1 byte`, `4096 bytes`.

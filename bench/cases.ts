@@ -1,5 +1,5 @@
 /**
- * The table of cases: what is measured, on which disk, on which servers.
+ * The table of cases: measurement, disk, servers.
  *
  * @module
  */
@@ -80,7 +80,7 @@ export const QUICK: Scale = {
   firstWrites: 8 * KIB,
 };
 
-/** Everybody who could be somebody's choice, and the yardstick. */
+/** The servers that a user could choose, and the yardstick. */
 const RIVALS: readonly ServerName[] = [
   "virstor",
   "nbdkit",

@@ -1,10 +1,10 @@
 /**
- * How long others wait beside hostile clients: for every kind of request in its
- * dearest form, pipelined and unread, from one client and from eight, with
- * threads and without. What is promised: a 4 KiB READ of another client within
- * 50 ms (p99), and a new client served within 200 ms. A server without hostile
- * clients is asked the same at the same time ("quiet"): a busy machine makes its
- * clients wait, too.
+ * Measures how long a client waits beside hostile clients, which send every
+ * kind of request in its most expensive form, pipelined and unread, from one
+ * client and from eight, with threads and without. The aims: a 4 KiB READ of
+ * another client takes 50 ms (p99), and a new client is served within 200 ms. A
+ * server without hostile clients ("quiet") gets the same requests at the same
+ * time: on a busy machine its clients wait, too.
  *
  * ```sh
  * deno task fair            # all, in about ten minutes on two idle cores

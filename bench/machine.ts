@@ -1,5 +1,6 @@
 /**
- * On what machine, with which programs: figures mean nothing without.
+ * The machine and the versions of the programs, without which figures mean
+ * nothing.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The benchmark: virstor beside others on the same machine, in turns. What the
- * cases are, and what is to be had of the figures, is in `docs/performance.md`.
+ * The benchmark: virstor beside other servers on the same machine, in turns.
+ * `docs/performance.md` describes the cases and says what the figures mean.
  *
  * ```sh
  * deno task bench --help

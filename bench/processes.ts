@@ -1,6 +1,6 @@
 /**
- * Running other programs, and what Linux tells of a process: how much
- * processor time it has used and how much memory it has held.
+ * Runs other programs, and reads from Linux how much processor time a process
+ * has used and how much memory it has held.
  *
  * @module
  */
@@ -126,7 +126,7 @@ export class ServerProcess {
   }
 }
 
-/** Connects until somebody greets. */
+/** Connects until a server sends its greeting. */
 async function waitForGreeting(
   child: Deno.ChildProcess,
   socket: string,

@@ -1,5 +1,5 @@
 /**
- * Medians and ratios of what was measured: as data, and as tables for people.
+ * Medians and ratios of the measurements, as data and as text tables.
  *
  * @module
  */
@@ -47,9 +47,9 @@ export interface CaseReport {
   readonly better: "higher" | "lower";
   /** What processor time is told for. */
   readonly work: string;
-  /** Who was measured. */
+  /** The servers that were measured. */
   readonly servers: readonly ServerReport[];
-  /** Who was not, and why. */
+  /** The servers that were left out, and why. */
   readonly leftOut: readonly { server: ServerName; reason: string }[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * Runs cases: the servers in turns, round after round, so that what else goes
- * on in the machine meets all of them.
+ * Runs cases: the servers in turns, round after round, so that other work of
+ * the machine affects all of them.
  *
  * @module
  */
@@ -40,7 +40,7 @@ export interface CaseResult {
 export interface RunOptions {
   /** Each server is measured so often. */
   readonly rounds: number;
-  /** Where disks are made; removed by whoever made it. */
+  /** The directory of the disks; the caller removes it. */
   readonly directory: string;
   /** The C yardstick's program. */
   readonly yardstick: string;

@@ -5,7 +5,7 @@
  * replies with one call. Replies are structured where the client wants them,
  * as those of all the others are: they cost the client more to read, and it has
  * to be the same for all. No checks beyond what keeps it from crashing, no TLS.
- * Nobody should keep data on it.
+ * Do not keep data on it.
  *
  * Usage: yardstick SOCKET FILE
  *

@@ -1,6 +1,6 @@
 /**
- * The command `virstor`: understands the command line, runs the command, and
- * turns what went wrong into one line and an exit code.
+ * The program `virstor`: parses the command line, runs the command, and turns
+ * an error into one line and an exit code.
  *
  * @module
  */
@@ -28,7 +28,7 @@ import {
 import { COMMANDS, findCommand } from "./commands/mod.ts";
 import { findStateDirectory } from "./state/mod.ts";
 
-/** The number of SIGPIPE, which other programs end with in this case. */
+/** The number of SIGPIPE, which ends other programs when their reader exits. */
 const SIGPIPE = 13;
 
 /**
@@ -55,7 +55,7 @@ async function dispatch(args: readonly string[]): Promise<number> {
   const [name, ...rest] = global.operands;
   if (name === undefined || global.flag("help")) {
     if (name === undefined && !global.flag("help")) {
-      throw new UsageError("Which command?");
+      throw new UsageError("No command is given");
     }
     print(generalHelp(COMMANDS));
     return EXIT_OK;
@@ -87,7 +87,7 @@ function readVariable(variable: string): string | undefined {
   }
 }
 
-/** The runtime has U+FFFD in place of what is not UTF-8. */
+/** The runtime puts U+FFFD in place of bytes that are not UTF-8. */
 function refuseUnfaithful(args: readonly string[]): void {
   const word = args.find((each) => !isFaithfulName(each));
   if (word === undefined) return;
@@ -99,7 +99,7 @@ function refuseUnfaithful(args: readonly string[]): void {
   );
 }
 
-/** Says what went wrong, and gives the exit code. */
+/** Prints an error, and returns the exit code. */
 function report(error: unknown): number {
   if (error instanceof OutputClosedError) return EXIT_SIGNAL + SIGPIPE;
   if (error instanceof UsageError) {
@@ -119,8 +119,9 @@ function report(error: unknown): number {
 }
 
 /**
- * Whether the operating system, or Deno for it, refused something. Deno has no
- * class for every error of the system, but tells the number of each.
+ * Tells whether an error comes from the operating system, or from Deno on its
+ * behalf. Deno has no class for every system error, but its messages have the
+ * number.
  */
 function isSystemError(error: unknown): boolean {
   return Object.values(Deno.errors).some((kind) => error instanceof kind) ||
@@ -129,7 +130,7 @@ function isSystemError(error: unknown): boolean {
 }
 
 if (import.meta.main) {
-  // Nobody waits for what fails in a timer or in an event of a socket.
+  // An error in a timer or in an event of a socket has no caller.
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
     Deno.exit(report(event.reason));

@@ -25,12 +25,13 @@ import { absolutePaths } from "../state/mod.ts";
 import { openStopped, refuseKnownComponents } from "../registry/mod.ts";
 
 /**
- * Adds components to a pool, through its server if it is served.
+ * Adds components to a pool, through its server if the pool is served.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
- * @throws {VirstorError} If it is refused; then nothing has changed.
+ * @throws {VirstorError} If the pool or its server refuses; then nothing has
+ *   changed.
  */
 export async function run(
   invocation: Invocation,
@@ -65,11 +66,11 @@ export async function run(
   return EXIT_OK;
 }
 
-/** The registry does not know of the components: what that means. */
+/** Says what it means that the registry could not take the components. */
 function warningText(name: string, warning: string): string {
-  return `${warning}; pool "${name}" has its new components, and finds them ` +
-    "beside the others, but where they are elsewhere say so with --component, " +
-    "or run virstor taste";
+  return `${warning}; pool "${name}" has its new components, and finds those ` +
+    "that lie beside the others: name the rest with --component, or run " +
+    "virstor taste";
 }
 
 async function add(

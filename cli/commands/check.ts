@@ -18,10 +18,11 @@ import {
 import { callServer } from "../control/mod.ts";
 
 /**
- * Checks a pool, through its server if it is served, and prints what it finds.
+ * Checks a pool, through its server if the pool is served, and prints the
+ * findings.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns 2 if there is damage, else 0.
  * @throws {VirstorError} If the pool cannot be found or read.
  */

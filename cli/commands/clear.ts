@@ -16,12 +16,13 @@ import {
 import { absolutePaths, forgetComponents } from "../state/mod.ts";
 
 /**
- * Clears the labels of components and forgets them.
+ * Clears the labels of components and removes them from the registry.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
- * @throws {VirstorError} If it is refused; then nothing has changed.
+ * @throws {VirstorError} If a component may not be cleared; then nothing has
+ *   changed.
  */
 export async function run(
   invocation: Invocation,

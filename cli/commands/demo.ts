@@ -1,5 +1,5 @@
 /**
- * `virstor demo`: a small pool to try things on.
+ * `virstor demo`: makes and serves a small pool to try virstor with.
  *
  * @module
  */
@@ -18,12 +18,12 @@ import {
 } from "../terminal/mod.ts";
 import type { StatusReport } from "../control/mod.ts";
 import { prepareRegistry, readRegistry, registerPool } from "../state/mod.ts";
-import { plainConduct, servePools } from "../serve/mod.ts";
+import { plainSettings, servePools } from "../serve/mod.ts";
 import { statusText } from "./status_text.ts";
 
-/** What the pool is called. */
+/** The pool's name. */
 const NAME = "demo";
-/** Where it is, in the working directory. */
+/** The directory of its components, relative to the working directory. */
 const DIRECTORY = "demo-pool";
 /** The size of each of its components, bytes. */
 const COMPONENT_SIZE = 64 * 1024 ** 2;
@@ -31,14 +31,13 @@ const COMPONENT_SIZE = 64 * 1024 ** 2;
 const VIRTUAL_SIZE = 1024 ** 3;
 
 /**
- * Makes a small pool, or takes the one that is there, and serves it until
- * Ctrl-C.
+ * Makes a small pool, or opens an existing one, and serves it until Ctrl-C.
  *
  * @param invocation The command line.
- * @param environment Where the registry is; by default in the pool's
- *   directory.
+ * @param environment The state directory; by default a directory beside the
+ *   components.
  * @returns The exit code.
- * @throws {VirstorError} If it cannot be made or served.
+ * @throws {VirstorError} If the pool cannot be made or served.
  */
 export async function run(
   invocation: Invocation,
@@ -55,7 +54,7 @@ export async function run(
     stateDirectory,
     pools: [{ name: NAME, prepare: () => makePool(stateDirectory) }],
     poolOptions: {},
-    conduct: plainConduct(address),
+    settings: plainSettings(address),
     onReady: (report) => {
       print(`\n${statusText(report)}\n`);
       print(advice(report, stateDirectory));
@@ -63,12 +62,12 @@ export async function run(
   });
 }
 
-/** Makes the pool, unless it is there. */
+/** Makes the pool, unless it exists. */
 async function makePool(stateDirectory: string): Promise<void> {
   await prepareRegistry(stateDirectory);
   await ensureDir(DIRECTORY);
   if (await readRegistry(stateDirectory, NAME) !== undefined) return;
-  // The registry may be lost, and the pool not.
+  // The pool may exist although the registry is lost.
   const { pools } = await taste([resolve(DIRECTORY)]);
   const known = pools.find(({ name }) => name === NAME);
   if (known !== undefined) {
@@ -84,7 +83,7 @@ async function makePool(stateDirectory: string): Promise<void> {
   await registerPool(stateDirectory, made);
 }
 
-/** What to try next. */
+/** Commands to try next. */
 function advice(
   { pool, server }: StatusReport,
   stateDirectory: string,

@@ -19,17 +19,17 @@ import {
 } from "../terminal/mod.ts";
 import { knownSizeText } from "../registry/mod.ts";
 
-/** What a label of one format says. */
+/** A label of one format. */
 type LabelOf<Format extends ComponentLabel["format"]> = Extract<
   ComponentLabel,
   { readonly format: Format }
 >;
 
 /**
- * Prints the labels of components: of all, or of none if one has none.
+ * Prints the labels of components; prints nothing if one file has no label.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
  * @throws {VirstorError} `not-found` or `corrupt` for a file without a label.
  */
@@ -51,7 +51,7 @@ export async function run(
   return EXIT_OK;
 }
 
-/** The label; if there is none, the registry may know why. */
+/** Reads a label; for a file without one, the registry may know why. */
 async function labelOf(
   path: string,
   environment: Environment,

@@ -15,10 +15,10 @@ import {
 } from "../terminal/mod.ts";
 
 /**
- * Prints the help of virstor, or of the commands that are named.
+ * Prints the help of virstor, or of the named commands.
  *
  * @param invocation The command line.
- * @param environment Which commands there are.
+ * @param environment All commands.
  * @returns The exit code.
  * @throws {UsageError} For an unknown command.
  */

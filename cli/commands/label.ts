@@ -33,9 +33,9 @@ import {
  * Makes a pool of files and registers it.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
- * @throws {VirstorError} If it is refused; then nothing was written.
+ * @throws {VirstorError} If the pool cannot be made; then nothing was written.
  */
 export async function run(
   invocation: Invocation,
@@ -80,7 +80,7 @@ function formatOption(invocation: Invocation): FormatName {
   if (format === "native" || format === "freebsd") return format;
   throw new UsageError(
     `Unknown format "${format}"`,
-    "It is native or freebsd",
+    "Formats are native and freebsd",
   );
 }
 
@@ -93,7 +93,11 @@ function sizeOption(
   return text === undefined ? undefined : parseSize(text, what);
 }
 
-/** The pool is made: that the registry cannot be told does not undo it. */
+/**
+ * Registers the pool. A failure becomes a warning, since the pool is made.
+ *
+ * @returns The warnings.
+ */
 async function register(
   stateDirectory: string,
   result: LabelResult,
@@ -104,14 +108,14 @@ async function register(
   } catch (error) {
     if (!(error instanceof VirstorError)) throw error;
     return [
-      `${error.message}, or virstor taste, to find pool "${result.name}"`,
+      `${error.message}, or run virstor taste, to find pool "${result.name}"`,
     ];
   }
 }
 
 /**
- * Refuses the name of another pool that is still there: the registry could
- * name one of the two only.
+ * Refuses the name of another existing pool: the registry knows one pool of
+ * each name.
  */
 async function refuseKnownName(
   stateDirectory: string,
@@ -125,7 +129,7 @@ async function refuseKnownName(
   if (pools.some((pool) => pool.name === name && pool.id === entry.id)) {
     throw new VirstorError(
       "exists",
-      `Cannot label pool "${name}": there is one of this name, on ` +
+      `Cannot label pool "${name}": a pool of this name exists, on ` +
         `"${others[0]}"; choose another name, or use -f`,
     );
   }

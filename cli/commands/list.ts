@@ -1,5 +1,5 @@
 /**
- * `virstor list`: the known pools.
+ * `virstor list`: lists the known pools.
  *
  * @module
  */
@@ -18,10 +18,10 @@ import { surveyedState } from "./pool_state.ts";
 import { surveyAll, type SurveyedPool } from "./survey.ts";
 
 /**
- * Lists the pools that are known, or those of them that are named.
+ * Lists the known pools, or the named ones.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
  * @throws {VirstorError} `not-found` if a named pool is not known.
  */
@@ -34,17 +34,17 @@ export async function run(
     surveyAll(environment.stateDirectory(), invocation.operands),
   );
   if (invocation.flag("json")) {
-    printJson(pools.map(facts));
+    printJson(pools.map(listed));
   } else if (pools.length === 0) {
     print('No pool is known; look for some with "virstor taste DIR"');
   } else {
-    print(pools.map((pool) => poolText(facts(pool))).join("\n\n"));
+    print(pools.map((pool) => poolText(listed(pool))).join("\n\n"));
   }
   return EXIT_OK;
 }
 
-/** What is listed of a pool. */
-interface PoolFacts {
+/** A pool as `list` shows it; `null` where a value is not known. */
+interface ListedPool {
   readonly name: string;
   readonly id: string;
   readonly state: string;
@@ -56,7 +56,7 @@ interface PoolFacts {
   readonly error: string | null;
 }
 
-function facts(surveyed: SurveyedPool): PoolFacts {
+function listed(surveyed: SurveyedPool): ListedPool {
   const { name, entry, report, error } = surveyed;
   const { pool, server } = report ?? { pool: null, server: null };
   return {
@@ -74,7 +74,7 @@ function facts(surveyed: SurveyedPool): PoolFacts {
   };
 }
 
-function poolText(pool: PoolFacts): string {
+function poolText(pool: ListedPool): string {
   const pairs: [string, string][] = [
     ["Pool", pool.name],
     ["Id", pool.id],

@@ -1,5 +1,5 @@
 /**
- * The state of a pool in words: the same for people and for programs.
+ * The state of a pool in words: the same in text and in JSON.
  *
  * @module
  */
@@ -13,33 +13,33 @@ import type { SurveyedPool } from "./survey.ts";
 export type StateWord =
   | "served"
   | "stopped"
-  | "failed" // served, and takes no more writes
-  | "incomplete" // stopped, and does not open: components are missing
+  | "failed" // served, but takes no more writes
+  | "incomplete" // stopped; does not open, since components are missing
   | "unknown" // not in the registry
-  | ErrorCode; // it cannot be told
+  | ErrorCode; // the state is not known, for this reason
 
-/** What else there is to say of a pool. */
+/** A further condition of a pool. */
 export type Condition =
-  | "read-only" // takes no writes, or could not if it was opened
+  | "read-only" // takes no writes, or can only be opened read-only
   | "degraded" // served without some components
-  | "evacuating"; // components are on their way out
+  | "evacuating"; // components are being evacuated
 
 /** The state of a pool. */
 export interface PoolState {
-  /** In a word. */
+  /** The state in a word. */
   readonly state: StateWord;
-  /** What else there is to say. */
+  /** Further conditions. */
   readonly conditions: readonly Condition[];
-  /** Why it has failed or cannot be told; "" if neither is so. */
+  /** Why the pool has failed or its state is not known; else "". */
   readonly reason: string;
 }
 
 /**
- * The state of a pool that could be looked at.
+ * The state of a pool whose status is known.
  *
  * @param report The pool and its server.
- * @param error Why it does not open, if so.
- * @returns Its state.
+ * @param error Why the pool does not open, if it does not.
+ * @returns The pool's state.
  */
 export function stateOf(
   { pool, server }: StatusReport,
@@ -57,10 +57,10 @@ export function stateOf(
 }
 
 /**
- * The state of a known pool.
+ * The state of a surveyed pool.
  *
- * @param surveyed What was found out.
- * @returns Its state.
+ * @param surveyed The result of the survey.
+ * @returns The pool's state.
  */
 export function surveyedState(
   { report, error, entry }: SurveyedPool,
@@ -72,7 +72,7 @@ export function surveyedState(
 }
 
 /**
- * A state in a few words.
+ * Formats a state as text.
  *
  * @param state The state.
  * @returns For instance `stopped`, `served, read-only`.

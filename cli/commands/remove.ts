@@ -1,6 +1,6 @@
 /**
- * `virstor remove`: removes components from a pool, which are evacuated first
- * if they hold data.
+ * `virstor remove`: removes components from a pool. Components that hold data
+ * are evacuated first.
  *
  * @module
  */
@@ -18,8 +18,8 @@ import {
   EXIT_CODES,
   EXIT_OK,
   formatSize,
+  handleSignals,
   type Invocation,
-  obeySignals,
   parseSize,
   print,
   printJson,
@@ -29,17 +29,17 @@ import {
 import { absolutePaths, forgetRate, rememberRate } from "../state/mod.ts";
 import { waitForRemoval } from "./wait_for_removal.ts";
 
-/** What is asked, and of which pool. */
+/** A request to remove components. */
 interface Removal {
   readonly stateDirectory: string;
   readonly name: string;
   readonly paths: readonly string[];
-  /** Bytes a second; undefined for the usual. */
+  /** The most bytes a second; `undefined` for the default. */
   readonly rate: number | undefined;
   readonly isDetached: boolean;
 }
 
-/** What became of the components. */
+/** The paths of the components, by outcome. */
 interface Outcome {
   readonly removed: readonly string[];
   readonly evacuating: readonly string[];
@@ -47,14 +47,14 @@ interface Outcome {
 }
 
 /**
- * Removes components from a pool, through its server if it is served; or tells
- * what that would take, or takes it back.
+ * Removes components from a pool, through its server if the pool is served; or
+ * shows what would move; or cancels a removal.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
- * @throws {VirstorError} If it is refused, then nothing has changed; or if the
- *   components are not removed in the end.
+ * @throws {VirstorError} If the pool refuses, then nothing has changed; or if
+ *   the components are not removed in the end.
  */
 export async function run(
   invocation: Invocation,
@@ -153,10 +153,10 @@ async function remove(removal: Removal): Promise<Outcome> {
     evacuating,
     ask: async () => {
       const ask = () => callServer(stateDirectory, name, "status", null);
-      // A server that ends may drop a question; the second one finds nobody.
+      // A server that ends may drop a request; the second finds no server.
       return (await ask().catch(ask))?.answer.pool;
     },
-    whenInterrupted: `it goes on; "virstor status" tells how far it is, ` +
+    whenInterrupted: 'it continues; "virstor status" shows its progress, ' +
       '"virstor remove --cancel" ends it',
   });
   return { removed: [...removed, ...evacuating], evacuating: [], kept: [] };
@@ -170,7 +170,7 @@ async function removeFromStopped(
   if (isDetached) {
     throw new UsageError(
       `Cannot detach from the evacuation of pool "${name}": the pool is not ` +
-        "served, so nobody would go on with it",
+        "served, so no process would continue it",
       "Leave --detach out, or serve the pool",
     );
   }
@@ -180,7 +180,7 @@ async function removeFromStopped(
       doing,
       pool.remove(paths, { bytesPerSecond: rate ?? 0 }),
     );
-    // A stop in the middle leaves the rest to a server.
+    // After a stop in the middle a server continues at this rate.
     if (rate === undefined) await forgetRate(stateDirectory, name);
     else await rememberRate(stateDirectory, name, rate);
     if (evacuating.length > 0) await evacuateHere(pool, name, evacuating);
@@ -200,7 +200,7 @@ function evacuateHere(
     name,
     evacuating,
     ask: () => Promise.resolve(pool.status()),
-    whenInterrupted: "the next open for writing goes on with it",
+    whenInterrupted: "the next open for writing continues it",
   });
 }
 
@@ -208,7 +208,7 @@ interface Waiting {
   readonly name: string;
   readonly evacuating: readonly string[];
   ask(): ReturnType<Parameters<typeof waitForRemoval>[0]["ask"]>;
-  /** What becomes of the evacuation when nobody waits for it any more. */
+  /** What becomes of the evacuation when the command stops waiting for it. */
   readonly whenInterrupted: string;
 }
 
@@ -216,7 +216,7 @@ async function untilRemoved(
   { name, evacuating, ask, whenInterrupted }: Waiting,
 ): Promise<void> {
   const interrupt = new AbortController();
-  const disobey = obeySignals({
+  const removeHandlers = handleSignals({
     begin: (signal) =>
       interrupt.abort(
         new VirstorError(
@@ -230,7 +230,7 @@ async function untilRemoved(
     const { signal } = interrupt;
     await waitForRemoval({ name, paths: evacuating, ask, signal });
   } finally {
-    disobey();
+    removeHandlers();
   }
 }
 
@@ -266,7 +266,7 @@ function showOutcome(
   if (evacuating.length > 0) {
     print(
       `Evacuating ${componentsOf(evacuating)} of pool "${name}", which ` +
-        `${isOrAre(evacuating.length)} removed then`,
+        `${isOrAre(evacuating.length)} removed afterwards`,
     );
   }
   if (kept.length > 0) print(`Kept ${componentsOf(kept)} in pool "${name}"`);

@@ -1,5 +1,5 @@
 /**
- * `virstor repair`: repairs what is damaged in a stopped pool.
+ * `virstor repair`: repairs damage in a stopped pool.
  *
  * @module
  */
@@ -24,13 +24,13 @@ import { withComponents } from "../registry/mod.ts";
 import { absolutePaths, registeredSize, updatePool } from "../state/mod.ts";
 
 /**
- * Repairs a stopped pool, or tells what would be repaired.
+ * Repairs a stopped pool, or shows what would be repaired.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
- * @returns 2 if something cannot be repaired, else 0.
- * @throws {VirstorError} `busy` if the pool is served; if it cannot be found or
- *   read.
+ * @param environment The state directory.
+ * @returns 2 if some damage cannot be repaired, else 0.
+ * @throws {VirstorError} `busy` if the pool is served; another code if it
+ *   cannot be found or read.
  */
 export async function run(
   invocation: Invocation,
@@ -61,7 +61,7 @@ export async function run(
   return refused.length > 0 ? EXIT_DAMAGED : EXIT_OK;
 }
 
-/** What was put aside is no component any more. */
+/** Removes components that the repair has removed from the registry, too. */
 async function forgetOthers(
   stateDirectory: string,
   name: string,
@@ -77,7 +77,7 @@ async function forgetOthers(
       return Promise.resolve({ name, id: entry.id, components });
     });
   } catch (error) {
-    // That it stays known does no harm: it is left out.
+    // An entry too many does no harm: the open leaves the component out.
     printNotices([messageOf(error)]);
   }
 }
@@ -102,7 +102,7 @@ function show(
   dryRun: boolean,
 ): void {
   for (const finding of repaired) {
-    // No data were lost, and what the next open would have done is done.
+    // A notice means that no data was lost, so its effect says nothing here.
     const isHarmless = finding.severity === "notice";
     const done = isHarmless ? { ...finding, effect: "" } : finding;
     print(findingText(dryRun ? "Would repair" : "Repaired", done));

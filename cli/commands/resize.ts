@@ -23,12 +23,12 @@ import {
 } from "../terminal/mod.ts";
 
 /**
- * Resizes the disk of a pool, through its server if it is served.
+ * Resizes the disk of a pool, through its server if the pool is served.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
- * @throws {VirstorError} If it is refused; then nothing has changed.
+ * @throws {VirstorError} If the pool refuses; then nothing has changed.
  */
 export async function run(
   invocation: Invocation,
@@ -48,7 +48,7 @@ export async function run(
       exactSize(virtualSize),
   );
   if (isServed && before !== virtualSize) {
-    printNotices(["Connected clients see it when they connect again"]);
+    printNotices(["Connected clients see the new size when they reconnect"]);
   }
   return EXIT_OK;
 }

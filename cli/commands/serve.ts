@@ -13,17 +13,17 @@ import {
 import { absolutePaths } from "../state/mod.ts";
 import { assignComponents } from "../registry/mod.ts";
 import {
-  conductOf,
   logStyleOf,
   poolOptionsOf,
   servePools,
+  serverSettingsOf,
 } from "../serve/mod.ts";
 
 /**
  * Serves pools until they are stopped.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
  * @throws {VirstorError} If a pool cannot be opened or served.
  */
@@ -36,7 +36,7 @@ export async function run(
   if (twice !== undefined) {
     throw new UsageError(`Pool "${twice}" is named twice`);
   }
-  const conduct = conductOf(invocation);
+  const settings = serverSettingsOf(invocation);
   const poolOptions = poolOptionsOf(invocation);
   setLogStyle(logStyleOf(invocation));
   const stateDirectory = environment.stateDirectory();
@@ -51,6 +51,6 @@ export async function run(
       named: given.get(name),
     })),
     poolOptions,
-    conduct,
+    settings,
   });
 }

@@ -1,5 +1,5 @@
 /**
- * `virstor status`: how pools do.
+ * `virstor status`: shows the state of pools.
  *
  * @module
  */
@@ -21,10 +21,11 @@ import { percent, statusText } from "./status_text.ts";
 import { surveyAll, type SurveyedPool, surveyPool } from "./survey.ts";
 
 /**
- * Shows how pools do: the named ones in full, or a line for each known one.
+ * Shows the state of pools: the named ones in full, or a line for each known
+ * one.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
  * @throws {VirstorError} If a named pool cannot be found or read.
  */
@@ -49,8 +50,8 @@ export async function run(
     );
   }
   if (invocation.flag("json")) {
-    const facts = pools.map(factsOf);
-    printJson(facts.length === 1 ? facts[0] : facts);
+    const values = pools.map(jsonOf);
+    printJson(values.length === 1 ? values[0] : values);
   } else {
     const texts = pools.filter(({ report }) => report !== undefined)
       .map(textOf);
@@ -65,17 +66,17 @@ export async function run(
   return EXIT_OK;
 }
 
-/** What is told of a pool as JSON. */
-function factsOf(surveyed: SurveyedPool): Record<string, unknown> {
+/** The JSON of a pool. */
+function jsonOf(surveyed: SurveyedPool): Record<string, unknown> {
   const { name, report, error } = surveyed;
   const { pool = null, server = null } = report ?? {};
-  const facts = { name, ...surveyedState(surveyed), pool, server };
+  const value = { name, ...surveyedState(surveyed), pool, server };
   return error === undefined
-    ? facts
-    : { ...facts, error: { code: error.code, message: error.message } };
+    ? value
+    : { ...value, error: { code: error.code, message: error.message } };
 }
 
-/** What is told of a pool as text. */
+/** The text of a pool. */
 function textOf(surveyed: SurveyedPool): string {
   const { name, report } = surveyed;
   const state = surveyedState(surveyed);
@@ -89,7 +90,7 @@ function showAll(
   invocation: Invocation,
 ): void {
   if (invocation.flag("json")) {
-    printJson(pools.map(factsOf));
+    printJson(pools.map(jsonOf));
   } else if (pools.length === 0) {
     print('No pool is known; look for some with "virstor taste DIR"');
   } else if (invocation.flag("verbose")) {

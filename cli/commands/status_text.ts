@@ -1,5 +1,5 @@
 /**
- * How a pool does, for people.
+ * The status of a pool as text.
  *
  * @module
  */
@@ -16,11 +16,11 @@ import {
 } from "../terminal/mod.ts";
 
 /**
- * One pool, everything.
+ * Formats the full status of one pool.
  *
  * @param report The pool and its server.
- * @param state Its state; as far as the report tells.
- * @returns Some lines.
+ * @param state The pool's state; by default the one that the report gives.
+ * @returns Several lines.
  */
 export function statusText(
   report: StatusReport,
@@ -60,9 +60,9 @@ export function statusText(
 }
 
 /**
- * A number of percent, as tables show it.
+ * Formats a percentage, rounded down to one decimal.
  *
- * @param value Percent.
+ * @param value Percent, 0 or more.
  * @returns For instance `42.5%`.
  */
 export function percent(value: number): string {
@@ -82,7 +82,7 @@ function serverPairs(server: ServerStatus | null): [string, string][] {
   ];
 }
 
-/** How far components are on their way out. */
+/** The progress of an evacuation. */
 function evacuationPairs(
   pool: PoolStatus,
   server: ServerStatus | null,
@@ -92,7 +92,7 @@ function evacuationPairs(
   const { state, reason, movedBytes, leftBytes, bytesPerSecond } = evacuation;
   const left = `${formatSize(leftBytes)} left`;
   if (server === null || pool.readOnly) {
-    const text = `${left}; it goes on when the pool is opened for writing`;
+    const text = `${left}; it continues when the pool is opened for writing`;
     return [["Evacuation", text]];
   }
   const parts = [`${formatSize(movedBytes)} moved`, left];
@@ -110,7 +110,7 @@ function evacuationPairs(
   return [["Evacuation", `${words[state]}: ${parts.join(", ")}`]];
 }
 
-/** What there is to tell of a pool only while it is open. */
+/** What has a value only while the pool is open. */
 function runPairs(pool: PoolStatus): [string, string][] {
   return [
     ["When full", policyText(pool)],
@@ -139,7 +139,7 @@ function delayedText({ delayed }: PoolStatus): string {
   const now = delayed.count === 0
     ? "none"
     : `${delayed.count} (${formatSize(delayed.bytes)} of ` +
-      `${formatSize(delayed.maxBytes)}), the oldest since ` +
+      `${formatSize(delayed.maxBytes)}), the oldest for ` +
       formatSeconds(delayed.oldestSeconds);
   return `${now}; ${delayed.total} in all, ${delayed.timedOut} timed out, ` +
     `${delayed.cancelled} cancelled`;
@@ -163,7 +163,7 @@ function transferText({ counters }: PoolStatus): string {
 
 function componentTable(pool: PoolStatus): string {
   const { components, missing } = pool;
-  // The column is there only if it says something.
+  // The column appears only if a component is not in the usual state.
   const hasStates = missing.length > 0 ||
     components.some((one) => wordOf(one) !== "in use");
   const state = (word: string) => hasStates ? [word] : [];

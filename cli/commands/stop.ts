@@ -1,5 +1,5 @@
 /**
- * `virstor stop` and `virstor destroy`: end the serving of pools.
+ * `virstor stop` and `virstor destroy`: stop serving pools.
  *
  * @module
  */
@@ -17,13 +17,13 @@ import {
 import { callServer } from "../control/mod.ts";
 
 /**
- * Stops served pools, one after the other, also if one of them cannot be.
+ * Stops served pools, one after the other. Continues after a failure.
  *
  * @param invocation The command line.
- * @param environment Where the control sockets are.
- * @returns The exit code, of the first that went wrong: that of `not-found` for
- *   a pool that is not served, `busy` for one with clients, unless forced,
- *   `failed` or `io` for one that was stopped and is not all durable.
+ * @param environment The state directory.
+ * @returns The exit code of the first failure: `not-found` for a pool that is
+ *   not served, `busy` for a pool with clients, unless forced, `failed` or `io`
+ *   for a pool that was stopped with writes that are not durable.
  */
 export async function run(
   invocation: Invocation,
@@ -38,7 +38,7 @@ export async function run(
       if (invocation.flag("verbose")) print(`Stopped pool "${name}"`);
     } catch (error) {
       if (!(error instanceof VirstorError)) throw error;
-      // The others are stopped all the same.
+      // The remaining pools are stopped all the same.
       printError(`virstor: ${error.message}`);
       if (code === EXIT_OK) code = EXIT_CODES[error.code];
     }
@@ -58,7 +58,8 @@ async function stop(
   if (served !== undefined) return;
   throw new VirstorError(
     "not-found",
-    `Cannot stop pool "${name}": it is not served, as far as ` +
-      `"${stateDirectory}" tells`,
+    `Cannot stop pool "${name}": no process serves it under state directory ` +
+      `"${stateDirectory}"; if one does under another, name that with ` +
+      "--state-dir",
   );
 }

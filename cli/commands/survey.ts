@@ -1,5 +1,5 @@
 /**
- * How pools do, served or stopped: for `status` and `list`.
+ * Surveys pools, served or stopped, for `status` and `list`.
  *
  * @module
  */
@@ -13,25 +13,25 @@ import {
   type RegistryEntry,
 } from "../state/mod.ts";
 
-/** A pool, and how it does or why that cannot be told. */
+/** A pool with its status, or with the reason why the status is not known. */
 export interface SurveyedPool {
-  /** Its name. */
+  /** The pool's name. */
   readonly name: string;
-  /** What the registry says, if it knows it. */
+  /** The pool's registry entry, if there is one. */
   readonly entry?: RegistryEntry | undefined;
-  /** How it does, as far as that can be told. */
+  /** The status of the pool and its server, as far as it is known. */
   readonly report?: StatusReport;
-  /** Why it cannot be told, or why it does not open. */
+  /** Why the status is not known, or why the pool does not open. */
   readonly error?: VirstorError;
 }
 
 /**
- * How one pool does: asks its server, or reads its components.
+ * Surveys one pool: asks its server, or reads its components.
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
- * @param entry What the registry says.
- * @returns The pool and its server, or why that cannot be told.
+ * @param entry The pool's registry entry; read from the registry if absent.
+ * @returns The status, or the reason why it is not known.
  */
 export async function surveyPool(
   stateDirectory: string,
@@ -59,7 +59,7 @@ async function inspect(pool: StoppedPool): Promise<StatusReport> {
   return { pool: await inspectStopped(pool), server: null };
 }
 
-/** What there is of a pool that lacks components. */
+/** The status of a pool that lacks components, as far as it is known. */
 async function inspectPart(
   pool: StoppedPool,
 ): Promise<StatusReport | undefined> {
@@ -72,11 +72,11 @@ async function inspectPart(
 }
 
 /**
- * How known pools do.
+ * Surveys known pools.
  *
  * @param stateDirectory The state directory.
- * @param names Which ones; all if it is empty.
- * @returns The pools, by name, or in the order of the names.
+ * @param names The names of the pools; all known pools if empty.
+ * @returns The pools, sorted by name, or in the order of `names`.
  * @throws {VirstorError} `not-found` if a named pool is not known.
  */
 export async function surveyAll(

@@ -24,11 +24,11 @@ import {
 import { absolutePaths, readRegistry } from "../state/mod.ts";
 
 /**
- * Looks for components and registers the pools that they make. A pool of
- * which some components are elsewhere is registered with what is known.
+ * Looks for components and registers the pools that they form. A pool of which
+ * some components are elsewhere is registered with the known ones.
  *
  * @param invocation The command line.
- * @param environment Where the registry is.
+ * @param environment The state directory.
  * @returns The exit code.
  * @throws {VirstorError} `not-found` if there is no component among the
  *   files; `exists` if two pools have the same name.
@@ -73,7 +73,7 @@ export async function run(
   return EXIT_OK;
 }
 
-/** Files without a label of which the registry knows that they were cut. */
+/** Adds to files without a label what the registry knows of their size. */
 async function withKnownSizes(
   stateDirectory: string,
   report: TasteReport,
@@ -87,8 +87,8 @@ async function withKnownSizes(
 }
 
 /**
- * The registry finds pools by name: of several it can know one. That one stays;
- * if there is none, it is the only one that is whole, if there is such a one.
+ * Chooses one of several pools of a name, since the registry knows one pool of
+ * each name: the registered pool, or else the only complete one, or none.
  */
 async function oneOf(
   stateDirectory: string,

@@ -1,6 +1,6 @@
 /**
- * Waits until components that are being evacuated are no members any more, and
- * tells how far it is.
+ * Waits until components that are being evacuated are no longer members, and
+ * reports the progress.
  *
  * @module
  */
@@ -15,33 +15,35 @@ import {
   withProgress,
 } from "../terminal/mod.ts";
 
-/** How long to wait before asking again: at first, and at most. */
+/** Milliseconds between two status requests: at first, and at most. */
 const PAUSE_MS_MIN = 20;
 const PAUSE_MS_MAX = 500;
 
-/** What is waited for. */
+/** The components to wait for. */
 export interface RemovalWait {
   /** The pool's name. */
   readonly name: string;
-  /** The components that are being evacuated, as the pool's status names them. */
+  /**
+   * The components that are being evacuated, as the pool's status names them.
+   */
   readonly paths: readonly string[];
   /**
-   * Asks how the pool does.
+   * Asks for the pool's status.
    *
-   * @returns Its status, or `undefined` if its server has gone.
+   * @returns The status, or `undefined` if the server has ended.
    */
   ask(): Promise<PoolStatus | undefined>;
-  /** Ends the waiting, with the reason that it gives. */
+  /** Ends the waiting; the wait rejects with the signal's reason. */
   readonly signal: AbortSignal;
 }
 
 /**
- * Waits.
+ * Waits until the components are removed.
  *
- * @param wait For what.
- * @throws {VirstorError} `cancelled` if it was interrupted, or a component is
- *   kept; `shutdown` if the pool was stopped; `io` if the evacuation was
- *   stopped by an error.
+ * @param wait The components, and how to ask for the status.
+ * @throws {VirstorError} `cancelled` if a signal interrupted the wait, or a
+ *   component is kept; `shutdown` if the pool was stopped; `io` if an error
+ *   stopped the evacuation.
  */
 export async function waitForRemoval(wait: RemovalWait): Promise<void> {
   const { name, paths, signal } = wait;
@@ -77,7 +79,8 @@ export async function waitForRemoval(wait: RemovalWait): Promise<void> {
 }
 
 /**
- * What there is still to be moved; undefined when nothing is to be waited for.
+ * The bytes that are still to be moved; `undefined` when all components are
+ * removed.
  */
 function stillLeaving(
   status: PoolStatus,
@@ -130,11 +133,11 @@ function stoppedError(name: string, paths: readonly string[]): VirstorError {
   return new VirstorError(
     "shutdown",
     `Cannot wait until "${paths[0]}" is removed: pool "${name}" was stopped; ` +
-      "its evacuation goes on when it is served again",
+      "its evacuation continues when it is served again",
   );
 }
 
-/** Waits, but not after the signal. */
+/** Waits, or returns early when the signal is aborted. */
 async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
   const end = Promise.withResolvers<void>();
   const timer = setTimeout(end.resolve, milliseconds);

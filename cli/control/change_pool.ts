@@ -1,6 +1,6 @@
 /**
- * Changes of an open pool. The registry leads to all components also after a
- * stop in the middle.
+ * Changes an open pool and its registry entry. After a stop in the middle the
+ * registry still leads to all components.
  *
  * @module
  */
@@ -19,22 +19,23 @@ import { registeredSize, rememberRate, updatePool } from "../state/mod.ts";
 import { printNotices } from "../terminal/mod.ts";
 
 /**
- * The rate at which a served pool is evacuated unless another is asked for,
- * bytes a second: slow enough that clients are not starved.
+ * The default rate of an evacuation of a served pool, bytes a second: slow
+ * enough that clients keep most of the disk's throughput.
  */
 export const SERVED_EVACUATION_RATE: number = 64 * 1024 ** 2;
 
-/** One after the other, so that the last word is the latest. */
+/** Registrations run one after the other, so that the latest state wins. */
 let registering: Promise<void> = Promise.resolve();
 
 /**
- * Adds components. They are known to the registry before they are members:
- * whatever a stop leaves behind, the next open finds all of it.
+ * Adds components. Registers them before they are members, so that the next
+ * open finds all of them, wherever a stop interrupts.
  *
  * @param stateDirectory The state directory.
  * @param pool The open pool.
- * @param request What to add.
- * @returns What was added, and that the registry could not be told, if so.
+ * @param request The components to add, and how.
+ * @returns The added components, and a warning if the registry could not be
+ *   written.
  * @throws {VirstorError} As `Pool.add`.
  */
 export async function addComponents(
@@ -55,12 +56,13 @@ export async function addComponents(
 }
 
 /**
- * Removes components, and forgets those that are no members any more.
+ * Removes components from the pool, and from the registry those that are no
+ * longer members.
  *
  * @param stateDirectory The state directory.
  * @param pool The open pool.
- * @param request What to remove.
- * @returns What was removed, and what is being evacuated first.
+ * @param request The components to remove, and the rate.
+ * @returns The removed components, and those that are evacuated first.
  * @throws {VirstorError} As `Pool.remove`.
  */
 export async function removeComponents(
@@ -80,8 +82,8 @@ export async function removeComponents(
  * Gives the disk of a pool another size.
  *
  * @param pool The open pool.
- * @param request Which.
- * @returns Its size before and after.
+ * @param request The new size, and whether the disk may become smaller.
+ * @returns The size before and after.
  * @throws {VirstorError} As `Pool.resize`.
  */
 export async function resizeDisk(
@@ -93,13 +95,13 @@ export async function resizeDisk(
 }
 
 /**
- * Makes the components of an open pool known. Those that are missing stay known
- * where they were. The registry is a hint only: that it cannot be written fails
- * nothing, and is told as a notice.
+ * Registers the components of an open pool. Missing components stay registered
+ * at their last place. A failure becomes a notice, since the registry is only a
+ * hint.
  *
  * @param stateDirectory The state directory.
  * @param pool The open pool.
- * @returns Done when it is durable.
+ * @returns A promise that resolves when the entry is durable.
  */
 export async function registerOpenPool(
   stateDirectory: string,
@@ -109,7 +111,7 @@ export async function registerOpenPool(
   if (warning !== "") printNotices([warning]);
 }
 
-/** Makes components known; returns why they could not be, or "". */
+/** Registers components; returns the reason of a failure, or "". */
 function register(
   stateDirectory: string,
   pool: Pool,

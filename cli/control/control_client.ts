@@ -1,5 +1,6 @@
 /**
- * Asks the process that serves a pool, over its control socket.
+ * The client of a control socket: sends calls to the process that serves a
+ * pool.
  *
  * @module
  */
@@ -12,25 +13,25 @@ import { receiveAnswer, sendRequest } from "./control_wire.ts";
 import { shortPath } from "./socket_path.ts";
 import { controlSocketPath } from "../state/mod.ts";
 
-/** How long a server may take to say how it does, milliseconds. */
+/** The time limit of a `status` call, milliseconds; others have none. */
 const STATUS_TIMEOUT_MS = 10_000;
 
 /** The answer of a served pool. */
 export interface ControlAnswer<Call extends ControlCall> {
-  /** What it answered. */
+  /** The content of the answer. */
   readonly answer: ControlCalls[Call]["answer"];
 }
 
 /**
- * Asks the process that serves a pool, if there is one.
+ * Sends a call to the process that serves a pool, if there is one.
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
- * @param call What to ask.
- * @param body The details.
+ * @param call The name of the call.
+ * @param body The call's request.
  * @returns The answer, or `undefined` if the pool is not served.
- * @throws {VirstorError} What the server answered, if it refused; `io` if it
- *   gave no answer.
+ * @throws {VirstorError} The server's error, if it refused; `io` if it gave no
+ *   answer.
  */
 export async function callServer<Call extends ControlCall>(
   stateDirectory: string,
@@ -49,7 +50,7 @@ export async function callServer<Call extends ControlCall>(
       call === "status" ? STATUS_TIMEOUT_MS : 0,
     );
   } catch (error) {
-    // No socket, or one that a killed server left behind.
+    // There is no socket, or a killed server left it behind.
     const code = systemCode(error);
     if (["ENOENT", "ECONNREFUSED"].includes(code)) return undefined;
     const isRefused = ["EACCES", "EPERM"].includes(code);
@@ -99,10 +100,10 @@ function systemCode(error: unknown): string {
   return error instanceof Error && "code" in error ? String(error.code) : "";
 }
 
-/** Why the system does not let this user talk to the server. */
+/** Why the system does not let this user connect to the server. */
 function foreignReason(socketPath: string): string {
   const path = resolve(socketPath);
-  // Where the directory is closed to others, it tells whose the server is.
+  // If this user may not look into the directory, its owner is the server's.
   const owner = ownerOf(path) ?? ownerOf(dirname(path));
   const whose = owner === undefined ? "" : `, it belongs to user ${owner}`;
   return `permission denied${whose}; run the command as the user of ` +
@@ -117,7 +118,7 @@ function ownerOf(path: string): number | undefined {
   }
 }
 
-/** Takes an answer apart; what it holds was made by this same program. */
+/** Decodes an answer. The same program made its content, so no check is due. */
 function readAnswer<Answer>(text: string, name: string): Answer {
   let message: { answer?: Answer; error?: { code: string; message: string } };
   try {
@@ -125,7 +126,8 @@ function readAnswer<Answer>(text: string, name: string): Answer {
   } catch (error) {
     throw new VirstorError(
       "io",
-      `Cannot ask the server of pool "${name}": it gave no proper answer`,
+      `Cannot read the answer of the server of pool "${name}": it is no ` +
+        "JSON; is the server of another version?",
       { cause: error },
     );
   }

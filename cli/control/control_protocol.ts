@@ -1,7 +1,7 @@
 /**
- * What a served pool can be asked over its control socket: HTTP, one request
- * a connection, JSON both ways. Not an interface for others: both ends are
- * always of one version, and `status --json` is what scripts read.
+ * The calls of a control socket: HTTP, one request a connection, JSON both
+ * ways. This is an internal interface between two ends of one version; scripts
+ * use `status --json`.
  *
  * @module
  */
@@ -18,19 +18,19 @@ import type {
 import type { Finding } from "../../pool/core/mod.ts";
 import type { PoolStatus } from "../../pool/mod.ts";
 
-/** How a served pool's server does. */
+/** The status of the server of a pool. */
 export interface ServerStatus {
   /** The process that serves the pool. */
   readonly pid: number;
-  /** What clients connect to: the first of the URIs, or an empty string. */
+  /** The first of the URIs that clients connect to, or an empty string. */
   readonly uri: string;
   /** One for each address that is known. */
   readonly uris: readonly string[];
-  /** When it began, ISO 8601. */
+  /** When the server started, ISO 8601. */
   readonly startedAt: string;
-  /** The clients of this pool connected now, and those that choose yet. */
+  /** The clients of this pool, and those that have not chosen an export yet. */
   readonly clients: readonly NbdClientInfo[];
-  /** What the process did for all clients, of all its pools, since it began. */
+  /** Counters of the process, for all its pools and clients since its start. */
   readonly counters: NbdCounters;
 }
 
@@ -42,67 +42,67 @@ export interface StatusReport {
   readonly server: ServerStatus | null;
 }
 
-/** What `add` asks for. Paths are absolute. */
+/** The request of `add`. Paths are absolute. */
 export interface AddRequest {
-  /** The components to be added. */
+  /** The components to add. */
   readonly paths: readonly string[];
-  /** Take files that carry a label already. */
+  /** Whether to take files that hold data. */
   readonly force: boolean;
-  /** Write the files' own names into their labels. */
+  /** Whether to write the files' names into their labels. */
   readonly hardcode: boolean;
-  /** Make files that are missing, this many bytes long. */
+  /** The size of missing files, bytes; without a size they are not created. */
   readonly createSize?: number;
 }
 
-/** What `add` did. */
+/** The answer of `add`. */
 export interface AddAnswer extends AddResult {
-  /** What did not work beside it, a sentence each. */
+  /** Side effects that failed, a sentence each. */
   readonly warnings: readonly string[];
 }
 
-/** What names components, by absolute paths. */
+/** A request that names components by absolute paths. */
 export interface ComponentsRequest {
   /** The components. */
   readonly paths: readonly string[];
 }
 
-/** What `remove` asks for. */
+/** The request of `remove`. */
 export interface RemoveRequest extends ComponentsRequest {
-  /** The highest rate at which chunks are moved, bytes a second; 0, none. */
+  /** The limit of the evacuation, bytes a second; 0 means no limit. */
   readonly bytesPerSecond: number;
 }
 
-/** What `resize` asks for. */
+/** The request of `resize`. */
 export interface ResizeRequest {
-  /** The size that the disk is to have, bytes. */
+  /** The new size of the disk, bytes. */
   readonly virtualSize: number;
-  /** It may become smaller. */
+  /** Whether the disk may become smaller. */
   readonly force: boolean;
 }
 
-/** What `resize` did. */
+/** The answer of `resize`. */
 export interface ResizeResult {
-  /** The size that the disk had, bytes. */
+  /** The earlier size of the disk, bytes. */
   readonly before: number;
-  /** The size that it has now, bytes. */
+  /** The new size of the disk, bytes. */
   readonly virtualSize: number;
 }
 
-/** What `stop` asks for. */
+/** The request of `stop`. */
 export interface StopRequest {
-  /** Stop also while clients are connected. */
+  /** Whether to stop also while clients are connected. */
   readonly force: boolean;
 }
 
-/** Everything that can be asked: the request and the answer of each. */
+/** All calls, with the type of each request and answer. */
 export interface ControlCalls {
-  /** How the pool and its server do. */
+  /** Returns the status of the pool and its server. */
   readonly status: { request: null; answer: StatusReport };
   /** Adds components. */
   readonly add: { request: AddRequest; answer: AddAnswer };
   /** Removes components, or begins to evacuate them. */
   readonly remove: { request: RemoveRequest; answer: RemoveResult };
-  /** Tells what removing components would take. */
+  /** Returns what removing components would move. */
   readonly planRemove: { request: ComponentsRequest; answer: RemovePlan };
   /** Keeps components that are being evacuated. */
   readonly cancelRemove: {
@@ -113,21 +113,21 @@ export interface ControlCalls {
   readonly resize: { request: ResizeRequest; answer: ResizeResult };
   /** Checks the pool. */
   readonly check: { request: null; answer: Finding[] };
-  /** Stops serving; answered when the pool is closed. */
+  /** Stops serving; the answer follows when the pool is closed. */
   readonly stop: { request: StopRequest; answer: null };
 }
 
-/** The name of something that can be asked. */
+/** The name of a call. */
 export type ControlCall = keyof ControlCalls;
 
-/** What carries the calls out. */
+/** The functions that carry the calls out. */
 export type ControlHandlers = {
   readonly [Call in ControlCall]: (
     request: ControlCalls[Call]["request"],
   ) => Promise<ControlCalls[Call]["answer"]>;
 };
 
-/** The check that each call's request has to pass. */
+/** Checks and converts the request of each call. */
 const REQUEST_CHECKS: {
   readonly [Call in ControlCall]: (
     fields: Record<string, unknown>,
@@ -156,22 +156,22 @@ const REQUEST_CHECKS: {
 };
 
 /**
- * Tells whether something can be asked.
+ * Tells whether a call exists.
  *
- * @param name Its name.
- * @returns True if it can.
+ * @param name The name of the call.
+ * @returns True if it exists.
  */
 export function isControlCall(name: string): name is ControlCall {
   return Object.hasOwn(REQUEST_CHECKS, name);
 }
 
 /**
- * Checks a request that came over the socket.
+ * Decodes and checks a request from the socket.
  *
- * @param call What is asked.
- * @param text The body.
+ * @param call The name of the call.
+ * @param text The request's body, JSON.
  * @returns The request.
- * @throws {VirstorError} `invalid` if it makes no sense.
+ * @throws {VirstorError} `invalid` if the body is not a request of this call.
  */
 export function parseControlRequest<Call extends ControlCall>(
   call: Call,
@@ -181,9 +181,13 @@ export function parseControlRequest<Call extends ControlCall>(
   try {
     value = JSON.parse(text);
   } catch (error) {
-    throw new VirstorError("invalid", "The request is no JSON", {
-      cause: error,
-    });
+    throw new VirstorError(
+      "invalid",
+      "Cannot read the request: it is no JSON",
+      {
+        cause: error,
+      },
+    );
   }
   return REQUEST_CHECKS[call](
     typeof value === "object" && value !== null ? { ...value } : {},
@@ -198,11 +202,17 @@ function pathsOf(fields: Record<string, unknown>): string[] {
   ) {
     return paths;
   }
-  throw new VirstorError("invalid", "The request names no absolute paths");
+  throw new VirstorError(
+    "invalid",
+    "Cannot use the request: it names no absolute paths",
+  );
 }
 
 function numberOf(fields: Record<string, unknown>, name: string): number {
   const value = fields[name];
   if (typeof value === "number" && value >= 0) return value;
-  throw new VirstorError("invalid", `The request gives no ${name}`);
+  throw new VirstorError(
+    "invalid",
+    `Cannot use the request: it gives no number as ${name}`,
+  );
 }

@@ -1,8 +1,8 @@
 /**
- * One request of a control socket and its answer: as much of HTTP/1.1 as both
- * ends need. The runtime's own server of HTTP listens by itself, and does not go
- * on once the process has run out of descriptors; its client takes longer to
- * load than `virstor status` takes.
+ * Requests and answers of a control socket, with as much of HTTP/1.1 as both
+ * ends need. The runtime's own HTTP server opens its own listener, and does not
+ * recover once the process has run out of descriptors; its HTTP client takes
+ * longer to load than `virstor status` takes.
  *
  * @module
  */
@@ -11,25 +11,26 @@ import { VirstorError } from "../../errors.ts";
 
 /** The longest header, bytes. */
 const HEADER_MAX = 16 * 1024;
-/** The longest request, bytes: paths of some thousand components. */
+/** The longest request, bytes: the paths of a few thousand components. */
 const REQUEST_MAX = 4 * 1024 * 1024;
-/** The header's line that says how long the body is, bytes. */
+/** The header line with the length of the body, bytes. */
 const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)\r\n/i;
 
-/** What was asked. */
+/** A received request. */
 export interface ControlMessage {
-  /** The call. */
+  /** The name of the call. */
   readonly call: string;
-  /** The request, JSON. */
+  /** The body, JSON. */
   readonly text: string;
 }
 
 /**
  * Receives a request.
  *
- * @param connection The connection, fresh.
- * @returns What is asked; `undefined` if the client left without asking.
- * @throws {VirstorError} `invalid` if it makes no sense or is too long.
+ * @param connection A connection from which nothing was read.
+ * @returns The request; `undefined` if the client left before sending it all.
+ * @throws {VirstorError} `invalid` if the header is wrong or the request too
+ *   long.
  */
 export async function receiveMessage(
   connection: Pick<Deno.Conn, "read">,
@@ -40,7 +41,10 @@ export async function receiveMessage(
   const [, call] = /^POST \/(\S*) HTTP\/1\.[01]\r\n/.exec(header) ?? [];
   const [, digits] = CONTENT_LENGTH.exec(header) ?? [];
   if (call === undefined || digits === undefined) {
-    throw new VirstorError("invalid", "The request is none of virstor");
+    throw new VirstorError(
+      "invalid",
+      "Cannot read the request: it is no POST with a length",
+    );
   }
   const length = Number(digits);
   if (length > REQUEST_MAX) throw tooLong();
@@ -51,8 +55,8 @@ export async function receiveMessage(
 /**
  * Sends a request.
  *
- * @param connection The connection, fresh.
- * @param call The call.
+ * @param connection A connection to which nothing was written.
+ * @param call The name of the call.
  * @param request The request, JSON.
  */
 export async function sendRequest(
@@ -68,8 +72,8 @@ export async function sendRequest(
  *
  * @param connection The connection, after the request was sent.
  * @returns The answer, JSON.
- * @throws {VirstorError} `io` if the server leaves before all of it has come, or
- *   sends anything else.
+ * @throws {VirstorError} `io` if the server closes the connection before the
+ *   answer is complete, or sends anything else.
  */
 export async function receiveAnswer(
   connection: Pick<Deno.Conn, "read">,
@@ -81,7 +85,10 @@ export async function receiveAnswer(
     ? undefined
     : await incoming.body(Number(digits));
   if (text !== undefined) return text;
-  throw new VirstorError("io", "The server left without an answer");
+  throw new VirstorError(
+    "io",
+    "The server closed the connection without an answer",
+  );
 }
 
 /**
@@ -115,17 +122,17 @@ async function send(
   }
 }
 
-/** What comes over a connection: a header, then a body of a known length. */
+/** Receives a header, then a body of a known length. */
 class Incoming {
   readonly #connection: Pick<Deno.Conn, "read">;
-  /** What came behind the header. */
+  /** Bytes of the body that arrived with the header. */
   #early = new Uint8Array(0);
 
   constructor(connection: Pick<Deno.Conn, "read">) {
     this.#connection = connection;
   }
 
-  /** The header; nothing if the peer left before its end. */
+  /** The header; `undefined` if the peer left before its end. */
   async header(): Promise<string | undefined> {
     const piece = new Uint8Array(HEADER_MAX);
     let bytes = new Uint8Array(0);
@@ -140,7 +147,7 @@ class Incoming {
     return new TextDecoder().decode(bytes.subarray(0, end));
   }
 
-  /** The body; nothing if the peer left before its end. */
+  /** The body; `undefined` if the peer left before its end. */
   async body(length: number): Promise<string | undefined> {
     const bytes = new Uint8Array(length);
     let filled = Math.min(this.#early.length, length);
@@ -155,10 +162,10 @@ class Incoming {
 }
 
 function tooLong(): VirstorError {
-  return new VirstorError("invalid", "The request is too long");
+  return new VirstorError("invalid", "Cannot read the request: it is too long");
 }
 
-/** Where the body starts; -1 if that has not come. */
+/** The offset of the body; -1 if the header is not complete. */
 function endOfHeader(bytes: Uint8Array): number {
   for (let at = 0; at + 4 <= bytes.length; at++) {
     const isEnd = bytes[at] === 13 && bytes[at + 1] === 10 &&

@@ -1,5 +1,5 @@
 /**
- * Talking to the process that serves a pool.
+ * The control socket: its calls, its wire format and its client.
  *
  * @module
  */

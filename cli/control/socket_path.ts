@@ -1,7 +1,7 @@
 /**
- * Paths of Unix sockets. The system takes short ones only, and the runtime
- * makes each absolute. So a socket deep down in directories is reached by way
- * of a symbolic link.
+ * Paths of Unix sockets. The system takes short paths only, and the runtime
+ * makes each path absolute. So virstor reaches a socket deep down in
+ * directories through a symbolic link.
  *
  * @module
  */
@@ -9,25 +9,24 @@
 import { inBytes, messageOf, VirstorError } from "../../errors.ts";
 import { basename, join, resolve } from "node:path";
 
-/** What a path of a Unix socket may be long, bytes; fewer on BSD systems. */
+/** The longest path of a Unix socket, bytes; shorter on BSD systems. */
 const SOCKET_PATH_MAX = Deno.build.os === "linux" ? 107 : 103;
-/** Where the link is if the usual directory for such things is deep down, too. */
+/** The directory of the link if the default temporary directory is too deep. */
 const SHORT_DIRECTORY = "/tmp";
 
-/** A path that the system takes, for as long as it is needed. */
+/** A path that is short enough, valid until it is disposed of. */
 export interface ShortPath extends Disposable {
   /** The path. */
   readonly path: string;
 }
 
 /**
- * Finds a short path to a socket, or to the directory of one.
+ * Finds a short path to a socket, or to the directory of a socket.
  *
- * @param path Where it is.
- * @param more What comes behind it, bytes.
- * @returns The same place under a name that is short enough, together with what
- *   comes behind it. It is there until it is disposed of; what it leads to
- *   stays.
+ * @param path The path of the socket or directory.
+ * @param more Bytes that the caller appends to the path; 0 by default.
+ * @returns A path that is short enough, also with the appended bytes. Disposing
+ *   of it removes the link, and leaves the socket alone.
  * @throws {VirstorError} `io` if a link is needed and cannot be made.
  */
 export function shortPath(path: string, more = 0): ShortPath {
@@ -58,11 +57,11 @@ export function shortPath(path: string, more = 0): ShortPath {
 }
 
 /**
- * Refuses a socket whose name alone is longer than a path of a socket may be: no
- * client could use it.
+ * Refuses a socket whose file name alone is longer than the path of a socket
+ * may be: no client could connect to it.
  *
- * @param path Where it is to be.
- * @throws {VirstorError} `invalid` if so.
+ * @param path The path of the socket.
+ * @throws {VirstorError} `invalid` if the name is too long.
  */
 export function checkSocketName(path: string): void {
   const length = bytesOf(basename(resolve(path)));
@@ -80,7 +79,7 @@ function remove(directory: string | undefined): void {
   try {
     Deno.removeSync(directory, { recursive: true });
   } catch {
-    // It is small, empty, and where such things are removed now and then.
+    // The directory holds one link, and the system cleans temporary files up.
   }
 }
 

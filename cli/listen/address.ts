@@ -1,5 +1,5 @@
 /**
- * Where a pool is served, and the URI that clients are given.
+ * The addresses of a server, and the NBD URIs of its exports.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export type Address =
   | { readonly hostname: string; readonly port: number }
   | { readonly path: string };
 
-/** Where a pool is served unless told otherwise: NBD's port, this machine. */
+/** The default address: NBD's port, on this machine only. */
 export const DEFAULT_ADDRESS: Address = { hostname: "127.0.0.1", port: 10809 };
 
 /** The highest port of TCP. */
@@ -22,8 +22,8 @@ const PORT_MAX = 65_535;
  * Reads a TCP address.
  *
  * @param text `HOST:PORT`, `[IPV6]:PORT`, or a port of this machine only.
- * @returns The address; port 0 stands for any free one.
- * @throws {UsageError} If it is none.
+ * @returns The address; port 0 selects any free port.
+ * @throws {UsageError} If the text is not an address.
  */
 export function parseListenAddress(text: string): Address {
   const match = /^(?:\[([0-9A-Fa-f:.%]+)\]:|([^:[\]/\s]+):)?(\d+)$/
@@ -46,11 +46,11 @@ export function parseListenAddress(text: string): Address {
 }
 
 /**
- * The NBD URI of a pool, as clients take it.
+ * Makes the NBD URI of a pool.
  *
- * @param address Where it is served, with the real port.
+ * @param address The server's address, with the real port.
  * @param name The pool's name.
- * @param options Whether clients have to encrypt; they do not by default.
+ * @param options Whether clients have to use TLS; false by default.
  * @returns For instance `nbd://localhost:10809/demo`.
  */
 export function nbdUri(
@@ -70,7 +70,7 @@ export function nbdUri(
 }
 
 function uriHost(hostname: string): string {
-  // What listens everywhere is reached here too.
+  // A socket that listens on all addresses can be reached on this one.
   if (["127.0.0.1", "0.0.0.0", "::"].includes(hostname)) return "localhost";
   return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
@@ -79,7 +79,7 @@ function uriHost(hostname: string): string {
  * Tells whether only this machine can reach an address.
  *
  * @param address The address.
- * @returns False if others may.
+ * @returns False if other machines may reach it.
  */
 export function isLocal(address: Address): boolean {
   return "path" in address || address.hostname === "localhost" ||

@@ -1,5 +1,5 @@
 /**
- * Which addresses may connect over TCP.
+ * The networks whose clients may connect over TCP.
  *
  * @module
  */
@@ -7,17 +7,17 @@
 import { BlockList, isIP } from "node:net";
 import { UsageError } from "../terminal/mod.ts";
 
-/** Networks whose addresses may connect; all addresses, if there are none. */
+/** Networks whose addresses may connect; without networks all may. */
 export class AllowList {
-  // The runtime's list tells only what is in it, whatever it is called.
+  // A `BlockList` blocks nothing by itself: `check` tells what is in it.
   readonly #networks = new BlockList();
   readonly #isEmpty: boolean;
 
   /**
-   * Reads the networks.
+   * Parses the networks.
    *
    * @param networks IPv4 or IPv6, for instance `10.0.0.0/8`, `::1`.
-   * @throws {UsageError} If one of them is none.
+   * @throws {UsageError} If one of them is not a network.
    */
   constructor(networks: readonly string[]) {
     this.#isEmpty = networks.length === 0;
@@ -25,10 +25,11 @@ export class AllowList {
   }
 
   /**
-   * Tells whether a client may stay.
+   * Tells whether a client may connect.
    *
-   * @param address Where it comes from.
-   * @returns True if it may; a Unix socket has permissions of its own.
+   * @param address The client's address.
+   * @returns True if it may. Clients of Unix sockets may always: the socket's
+   *   permissions decide.
    */
   allows(address: Deno.Addr): boolean {
     if (this.#isEmpty || address.transport !== "tcp") return true;
@@ -44,7 +45,7 @@ export class AllowList {
     const prefix = Number(digits ?? bits);
     if (version === 0 || prefix > bits) {
       throw new UsageError(
-        `Option --allow knows no network "${text}"`,
+        `Option --allow needs a network, not "${text}"`,
         "For instance 10.0.0.0/8, 192.168.1.7 or fd00::/8",
       );
     }

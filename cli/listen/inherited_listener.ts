@@ -1,6 +1,6 @@
 /**
- * A socket that another process opened, and that listens already: the runtime
- * takes it through its Node interface only, so connections are translated.
+ * A listening socket that another process opened. The runtime takes it through
+ * its Node interface only, so this file adapts its connections.
  *
  * @module
  */
@@ -8,20 +8,20 @@
 import { createServer, type Server, type Socket } from "node:net";
 import { messageOf, VirstorError } from "../../errors.ts";
 
-/** A listener on an inherited descriptor, and where it listens. */
+/** A listener on an inherited descriptor, and its address. */
 export interface InheritedListener {
-  /** It accepts and closes, and does nothing else. */
+  /** The listener; only `accept` and `close` work. */
   readonly listener: Deno.Listener;
-  /** Its TCP address; `undefined` for a Unix socket. */
+  /** The TCP address; `undefined` for a Unix socket. */
   readonly address: { hostname: string; port: number } | undefined;
 }
 
 /**
  * Takes a listening socket over.
  *
- * @param descriptor Its number.
+ * @param descriptor The number of its descriptor.
  * @returns The listener; closing it leaves the path of a Unix socket alone.
- * @throws {VirstorError} `invalid` if it is no listening socket.
+ * @throws {VirstorError} `invalid` if the descriptor is not a listening socket.
  */
 export async function inheritListener(
   descriptor: number,
@@ -72,7 +72,7 @@ function listenerOf(server: Server): Deno.Listener {
   } as Deno.Listener;
 }
 
-/** A connection as the server uses it: bytes in, bytes out, and an end. */
+/** Adapts a Node socket to the part of `Deno.Conn` that the server uses. */
 function connectionOf(socket: Socket): Deno.Conn {
   const { remoteAddress, remotePort } = socket;
   let ended = false;
@@ -100,7 +100,7 @@ function connectionOf(socket: Socket): Deno.Conn {
       if (failure !== undefined) throw failure;
       const { promise, resolve } = Promise.withResolvers<void>();
       wake = resolve;
-      // That makes it look for more.
+      // A read of 0 bytes makes the socket receive.
       socket.read(0);
       await promise;
     }

@@ -1,5 +1,5 @@
 /**
- * Opens what clients connect to.
+ * Opens the sockets that clients connect to.
  *
  * @module
  */
@@ -8,29 +8,30 @@ import { messageOf, VirstorError } from "../../errors.ts";
 import type { Address } from "./address.ts";
 import { listenOnPath, type SocketRights } from "./unix_listener.ts";
 
-/** Something that listens. */
-export interface Door {
-  /** It. */
+/** A listener and its address. */
+export interface OpenListener {
+  /** The listener. */
   readonly listener: Deno.Listener;
-  /** Where, with the real port; `undefined` if that is not known. */
+  /** The address, with the real port; `undefined` if it is not known. */
   readonly address: Address | undefined;
 }
 
 /**
- * Listens on an address. A Unix socket that nobody listens on any more, left
- * behind by a process that was killed, is replaced.
+ * Listens on an address. Replaces a Unix socket without a listener, which a
+ * killed process left behind.
  *
  * @param address The address.
- * @param rights Those of a Unix socket.
- * @returns What listens; closing it removes a Unix socket that is still its own.
+ * @param rights The permissions of a Unix socket.
+ * @returns The listener; closing it removes a Unix socket, unless another
+ *   process has put its own in that place.
  * @throws {VirstorError} `busy` if another server listens there, `exists` if
- *   the path is of something else than a socket, `invalid` if its name is too
+ *   the path leads to a file that is no socket, `invalid` if its name is too
  *   long, `io`.
  */
-export async function openDoor(
+export async function openListener(
   address: Address,
   rights: SocketRights = {},
-): Promise<Door> {
+): Promise<OpenListener> {
   if ("path" in address) {
     return { listener: await listenOnPath(address.path, rights), address };
   }

@@ -1,54 +1,53 @@
 /**
- * All addresses of a server behind one listener.
- *
- * Who may not come in is turned away before the server hears of it.
+ * Several listeners of a server, combined into one. Connections that the allow
+ * list refuses never reach the server.
  *
  * @module
  */
 
 import type { AllowList } from "./allow_list.ts";
 
-/** How long to wait after a failed accept, milliseconds. */
+/** The pause after a failed accept, milliseconds. */
 const RETRY_MS = 100;
 
-/** What decides who comes in. */
-export interface DoorsOptions {
-  /** Who may connect. */
+/** Which clients may connect. */
+export interface ListenersOptions {
+  /** The networks that may connect. */
   readonly allowed: AllowList;
   /**
-   * Told of each client that may not; it is gone already.
+   * Called for each refused client, after its connection is closed.
    *
-   * @param address Where it came from.
+   * @param address The client's address.
    */
   onDenied(address: Deno.Addr): void;
 }
 
-/** Several listeners, as one. */
-export class Doors {
+/** Several listeners, combined into one. */
+export class Listeners {
   readonly #listeners: readonly Deno.Listener[];
-  readonly #options: DoorsOptions;
-  /** Fulfilled when the doors are closed and nothing waits at them any more. */
+  readonly #options: ListenersOptions;
+  /** Resolves when all listeners are closed and no accept is pending. */
   readonly ended: Promise<void>;
   readonly #arrived: Deno.Conn[] = [];
-  /** The last error of a listener that the server was not told of. */
+  /** The last error of a listener that `accept` has not thrown yet. */
   #error: { readonly cause: unknown } | undefined;
   #waiting: PromiseWithResolvers<void> | undefined;
   #isClosed = false;
 
   /**
-   * Opens the doors.
+   * Begins to accept.
    *
-   * @param listeners Open; closed with the doors.
-   * @param options Who may come in.
+   * @param listeners The listeners; `close` closes them.
+   * @param options Which clients may connect.
    */
-  constructor(listeners: readonly Deno.Listener[], options: DoorsOptions) {
+  constructor(listeners: readonly Deno.Listener[], options: ListenersOptions) {
     this.#listeners = listeners;
     this.#options = options;
     this.ended = Promise.all(listeners.map((one) => this.#attend(one)))
       .then(() => {});
   }
 
-  /** The doors, for a server: it accepts and closes, and does nothing else. */
+  /** The combined listener for a server; only `accept` and `close` work. */
   get listener(): Deno.Listener {
     return {
       accept: () => this.#accept(),
@@ -56,7 +55,7 @@ export class Doors {
     } as Deno.Listener;
   }
 
-  /** Closes all doors. Who is inside stays. */
+  /** Closes all listeners. Connections that the server has accepted stay. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;

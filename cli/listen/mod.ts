@@ -1,5 +1,5 @@
 /**
- * Addresses and sockets to listen at.
+ * The addresses and sockets that a server listens on.
  *
  * @module
  */
@@ -12,10 +12,10 @@ export {
 } from "./address.ts";
 export type { Address } from "./address.ts";
 export { AllowList } from "./allow_list.ts";
-export { openDoor } from "./listener.ts";
-export type { Door } from "./listener.ts";
-export { Doors } from "./listeners.ts";
+export { openListener } from "./listener.ts";
+export type { OpenListener } from "./listener.ts";
+export { Listeners } from "./listeners.ts";
 export { parseOwner } from "./owner.ts";
-export { inheritDoors, inheritedSockets } from "./socket_activation.ts";
+export { inheritedSockets, inheritListeners } from "./socket_activation.ts";
 export { listenOnPath } from "./unix_listener.ts";
 export type { SocketRights } from "./unix_listener.ts";

@@ -6,24 +6,24 @@
 
 import { UsageError } from "../terminal/mod.ts";
 
-/** Who a file is to belong to. */
+/** The owner of a file. */
 export interface Owner {
-  /** The user's number; null for who it belongs to anyway. */
+  /** The user's number; `null` leaves the user as it is. */
   readonly uid: number | null;
-  /** The group's number; null likewise. */
+  /** The group's number; `null` leaves the group as it is. */
   readonly gid: number | null;
 }
 
-/** The largest number of a user or group; one more means "as it is". */
+/** The largest number of a user or group; 2^32-1 means "unchanged". */
 const ID_MAX = 2 ** 32 - 2;
 
 /**
- * Reads the value of an option that names an owner.
+ * Parses the value of an option that names an owner.
  *
- * @param option Which one.
+ * @param option The option's name, for messages.
  * @param text `USER`, `USER:GROUP` or `:GROUP`, names or numbers.
- * @returns The numbers.
- * @throws {UsageError} If it is no owner, or there is nobody of that name.
+ * @returns The owner's numbers.
+ * @throws {UsageError} If the text is malformed, or the name is unknown.
  */
 export function parseOwner(option: string, text: string): Owner {
   const [user = "", group = "", ...more] = text.split(":");
@@ -52,8 +52,8 @@ function numberOf(
     if (name === text && number !== undefined) return Number(number);
   }
   throw new UsageError(
-    `Option --${option} knows no ${kind} "${text}"`,
-    `It is not in ${file}; a number is taken as it is`,
+    `Option --${option} names an unknown ${kind} "${text}"`,
+    `It is not in ${file}; numbers need not be there`,
   );
 }
 
@@ -61,7 +61,7 @@ function readLines(file: string): string[] {
   try {
     return Deno.readTextFileSync(file).split("\n");
   } catch {
-    // A system without it: numbers only.
+    // Without the file only numbers work.
     return [];
   }
 }

@@ -1,22 +1,22 @@
 /**
- * Sockets that a service manager has opened: systemd's protocol, which others
- * speak too. `LISTEN_PID` names the process they are for, `LISTEN_FDS` how
- * many there are, from descriptor 3.
+ * Sockets that a service manager has opened, by systemd's protocol:
+ * `LISTEN_PID` is the process that they are for, `LISTEN_FDS` their number,
+ * from descriptor 3 on.
  *
  * @module
  */
 
 import type { Address } from "./address.ts";
 import { inheritListener } from "./inherited_listener.ts";
-import type { Door } from "./listener.ts";
+import type { OpenListener } from "./listener.ts";
 
-/** The first descriptor that is passed on. */
+/** The first inherited descriptor. */
 const FIRST_DESCRIPTOR = 3;
 
 /**
- * How many sockets were passed to this process.
+ * The number of sockets that this process has inherited.
  *
- * @returns 0 if none were, or if the variables may not be read.
+ * @returns 0 also if the process may not read the variables.
  */
 export function inheritedSockets(): number {
   if (readVariable("LISTEN_PID") !== String(Deno.pid)) return 0;
@@ -25,22 +25,22 @@ export function inheritedSockets(): number {
 }
 
 /**
- * Takes all sockets over that were passed to this process.
+ * Takes over all sockets that this process has inherited.
  *
- * @returns What listens, in their order.
- * @throws {VirstorError} `invalid` if one is no listening socket.
+ * @returns The listeners, in the order of their descriptors.
+ * @throws {VirstorError} `invalid` if a descriptor is not a listening socket.
  */
-export async function inheritDoors(): Promise<Door[]> {
-  const doors: Door[] = [];
+export async function inheritListeners(): Promise<OpenListener[]> {
+  const listeners: OpenListener[] = [];
   for (let index = 0; index < inheritedSockets(); index++) {
     const descriptor = FIRST_DESCRIPTOR + index;
     const { listener, address } = await inheritListener(descriptor);
-    doors.push({
+    listeners.push({
       listener,
       address: address ?? await unixAddress(descriptor),
     });
   }
-  return doors;
+  return listeners;
 }
 
 function readVariable(variable: string): string | undefined {
@@ -48,7 +48,7 @@ function readVariable(variable: string): string | undefined {
   return state === "granted" ? Deno.env.get(variable) : undefined;
 }
 
-/** Where a Unix socket is; the runtime does not tell, Linux does. */
+/** The path of a Unix socket, from Linux; the runtime does not know it. */
 async function unixAddress(descriptor: number): Promise<Address | undefined> {
   try {
     const link = await Deno.readLink(`/proc/self/fd/${descriptor}`);
@@ -57,7 +57,7 @@ async function unixAddress(descriptor: number): Promise<Address | undefined> {
     const path = new RegExp(` ${inode} (/.*)$`, "m").exec(sockets)?.[1];
     return path === undefined ? undefined : { path };
   } catch {
-    // It is for the URI only.
+    // Only the URI needs the path.
     return undefined;
   }
 }

@@ -1,11 +1,12 @@
 /**
  * Listens on Unix sockets.
  *
- * A socket is made in a directory of its own that no other user may enter, gets
- * its rights there, and is then put in its place, where it takes connections
- * at once: no client finds it with other rights, or before it listens. At the
- * end the listener removes it only if what is in its place is still this socket, and before
- * it stops to listen, so that no successor takes the place for free meanwhile.
+ * The listener makes a socket in a directory of its own that no other user may
+ * enter, sets its permissions there, and then moves it to its place, where it
+ * takes connections at once: no client finds the socket with other permissions,
+ * or before it listens. At the end the listener removes the socket only if it
+ * is still its own, and before it stops listening, so that no successor takes
+ * the place for free meanwhile.
  *
  * @module
  */
@@ -16,38 +17,38 @@ import { messageOf, VirstorError } from "../../errors.ts";
 import type { Owner } from "./owner.ts";
 import { checkSocketName, shortPath } from "../control/mod.ts";
 
-/** Rights of a Unix socket; those that are absent follow the umask. */
+/** Permissions and owner of a Unix socket. */
 export interface SocketRights {
-  /** Its permissions. */
+  /** The permission bits; by default the umask decides. */
   readonly socketMode?: number;
-  /** Its owner and group. */
+  /** The owner and group; by default those of this process. */
   readonly socketOwner?: Owner;
 }
 
-/** What tells one file from all others that are there now. */
+/** What identifies a file among all existing ones. */
 interface Identity {
   readonly dev: bigint;
   readonly ino: bigint;
 }
 
-/** What is at a path. */
+/** The file at a path. */
 interface Found extends Identity {
-  /** When it, its names or its rights changed, nanoseconds. */
+  /** When its content, names or permissions changed, nanoseconds. */
   readonly changed: bigint;
   readonly isSocket: boolean;
 }
 
 /**
- * Listens on a path. A socket without a listener, left behind by a process
- * that was killed, is replaced.
+ * Listens on a path. Replaces a socket without a listener, which a killed
+ * process left behind.
  *
- * @param path Where.
- * @param rights Those of the socket.
- * @param what What to call it in messages.
- * @returns What listens. Closing it removes the socket, unless another one has
+ * @param path The path of the socket.
+ * @param rights The permissions and owner of the socket.
+ * @param what What messages put before the path; empty by default.
+ * @returns The listener. Closing it removes the socket, unless another one has
  *   taken its place.
  * @throws {VirstorError} `busy` if another server listens there, `exists` if
- *   the path is of something else than a socket, `invalid` if its name is too
+ *   the path leads to a file that is no socket, `invalid` if its name is too
  *   long, `io`.
  */
 export async function listenOnPath(
@@ -78,7 +79,7 @@ function busyError(place: string): VirstorError {
   );
 }
 
-/** @returns The socket that is there, if it has no listener. */
+/** @returns The socket at the path, if it has no listener. */
 async function findStale(
   path: string,
   place: string,
@@ -88,7 +89,8 @@ async function findStale(
   if (!found.isSocket) {
     throw new VirstorError(
       "exists",
-      `Cannot listen on ${place}: there is a file already, and it is no socket`,
+      `Cannot listen on ${place}: a file that is no socket exists there, ` +
+        "use another path",
     );
   }
   if (await isListening(path, place)) throw busyError(place);
@@ -104,19 +106,20 @@ async function isListening(path: string, place: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.ConnectionRefused) return false;
-    // It was removed meanwhile.
+    // Another process removed it meanwhile.
     if (error instanceof Deno.errors.NotFound) return false;
     throw new VirstorError(
       "io",
-      `Cannot listen on ${place}: a socket is there, and whether a server ` +
-        `listens on it cannot be found out: ${messageOf(error)}; remove it, ` +
-        "or use another path",
+      `Cannot listen on ${place}: a socket exists there, and connecting to ` +
+        `it failed: ${messageOf(error)}; remove it, or use another path`,
       { cause: error },
     );
   }
 }
 
-/** Nothing here waits: what is seen of the directory holds to the end. */
+/**
+ * Synchronous, so that this process changes nothing in the directory meanwhile.
+ */
 function listen(
   path: string,
   { socketMode, socketOwner }: SocketRights,
@@ -128,8 +131,8 @@ function listen(
   });
   let listener: Deno.Listener | undefined;
   try {
-    // The runtime removes what has this name when it closes the socket: it must
-    // be a name that nothing else ever has.
+    // The runtime removes the file of this name when it closes the socket, so
+    // no other file may ever have the name.
     const name = crypto.randomUUID();
     const made = join(directory, name);
     {
@@ -140,10 +143,10 @@ function listen(
     if (socketOwner !== undefined) {
       Deno.chownSync(made, socketOwner.uid, socketOwner.gid);
     }
-    // After that: the system may take rights away as the owner changes.
+    // After chown, since the system may clear permission bits there.
     if (socketMode !== undefined) Deno.chmodSync(made, socketMode);
     const own = identityOf(made);
-    // A successor may have got the number of one that was removed.
+    // A new file may have the inode number of a removed one.
     if (stale?.changed === identityOf(path)?.changed) remove(path, stale);
     putInPlace(made, path);
     return removing(listener, path, own);
@@ -156,9 +159,9 @@ function listen(
 }
 
 /**
- * Gives a socket its name.
+ * Gives a socket its final name.
  *
- * @throws {Deno.errors.AlreadyExists} If something has it.
+ * @throws {Deno.errors.AlreadyExists} If a file of that name exists.
  */
 function putInPlace(made: string, path: string): void {
   try {
@@ -185,14 +188,14 @@ function removing(
     close() {
       if (isClosed) return;
       isClosed = true;
-      // Nothing else has its number as long as it listens.
+      // No other file has its inode number as long as the socket is open.
       remove(path, own);
       listener.close();
     },
   } as Deno.Listener;
 }
 
-/** Removes what is at a path, if it is what is wanted. */
+/** Removes the file at a path, if it is the wanted one. */
 function remove(path: string, wanted: Identity | undefined): void {
   try {
     const found = identityOf(path);
@@ -200,15 +203,15 @@ function remove(path: string, wanted: Identity | undefined): void {
     if (found.ino !== wanted.ino) return;
     Deno.removeSync(path);
   } catch {
-    // It stays, and the next listener replaces it.
+    // The socket stays, and the next listener replaces it.
   }
 }
 
 /**
- * What is at a path.
+ * Identifies the file at a path.
  *
- * @param path The path; a link is not followed.
- * @returns Nothing if nothing is there.
+ * @param path The path; a symbolic link is not followed.
+ * @returns The identity; `undefined` if there is no file.
  */
 function identityOf(path: string): Found | undefined {
   const found = lstatSync(path, { bigint: true, throwIfNoEntry: false });

@@ -1,6 +1,6 @@
 /**
- * What the registry knows of a file that carries no label: that it is a
- * component of a pool, and how large it was.
+ * What the registry knows of a file without a label: which pool it is a
+ * component of, and how large it was.
  *
  * @module
  */
@@ -16,14 +16,14 @@ import {
   type RegistryEntry,
 } from "../state/mod.ts";
 
-/** Fewer bytes than these may be missing from whole pages: 4 KiB. */
+/** A file may be this many bytes longer than its registered whole pages. */
 const ODD_BYTES = 4096;
 
 /**
- * Says of components that they were cut or extended, where that is why they
- * have no label.
+ * Prints a notice for each component that has no label because the file was cut
+ * or extended.
  *
- * @param entry The pool, as it is registered.
+ * @param entry The pool's registry entry.
  */
 export function noticeSizes(entry: RegistryEntry): void {
   for (const path of entry.components) {
@@ -33,11 +33,11 @@ export function noticeSizes(entry: RegistryEntry): void {
 }
 
 /**
- * What is known of a file without a label.
+ * Describes how the size of a file without a label has changed.
  *
  * @param stateDirectory The state directory.
- * @param path The file, absolute.
- * @returns That it was cut or extended, if that is known; else "".
+ * @param path The file's path, absolute.
+ * @returns A sentence if the file was cut or extended, else "".
  */
 export async function knownSizeText(
   stateDirectory: string,
@@ -52,12 +52,12 @@ export async function knownSizeText(
 }
 
 /**
- * Refuses files that are components of known pools although their labels are
- * gone: what they hold may still be needed.
+ * Refuses files that are registered as components, have lost their labels and
+ * hold data: the data may still be needed.
  *
  * @param stateDirectory The state directory.
  * @param paths Files that are to become components, absolute.
- * @throws {VirstorError} `exists`.
+ * @throws {VirstorError} `exists` for such a file.
  */
 export async function refuseKnownComponents(
   stateDirectory: string,
@@ -83,7 +83,7 @@ function sizeText(entry: RegistryEntry, path: string): string {
   return printable(`"${path}", a component of pool "${entry.name}", ${change}`);
 }
 
-/** How its size has changed, as the end of a sentence; "" if it has not. */
+/** How the file's size has changed, as the end of a sentence; else "". */
 function changeText(entry: RegistryEntry, path: string): string {
   const known = registeredSize(entry, path);
   const size = known === 0 ? undefined : sizeOf(path);
@@ -96,8 +96,8 @@ function changeText(entry: RegistryEntry, path: string): string {
 }
 
 /**
- * Whether there is a label, or something of which that cannot be told. One that
- * is not at the end is told of where it is read.
+ * Tells whether a file has a label, or may have one that cannot be read. A
+ * label that is not at the end of the file counts, too.
  */
 function hasLabel(path: string): boolean {
   try {
@@ -109,7 +109,7 @@ function hasLabel(path: string): boolean {
   }
 }
 
-/** What is to be said of a label that is not at the end, or "". */
+/** Describes a label that is not at the end of its file; else "". */
 function movedText(path: string): string {
   try {
     readLabel(path);

@@ -1,5 +1,5 @@
 /**
- * From a pool's name to the paths of its components.
+ * Finds the components of a pool by the pool's name.
  *
  * @module
  */
@@ -10,56 +10,56 @@ import { noticeSizes } from "./known_component.ts";
 import { printNotices } from "../terminal/mod.ts";
 import { readRegistry, type RegistryEntry } from "../state/mod.ts";
 
-/** How often a pool is located that others are changing. */
+/** How often virstor locates a pool that other commands are changing. */
 const TRIES_MAX = 10;
 
-/** Which stopped pool a command is about. */
+/** A stopped pool that a command works on. */
 export interface StoppedPool {
   /** The state directory. */
   readonly stateDirectory: string;
   /** The pool's name. */
   readonly name: string;
-  /** Paths that the user gave, absolute. */
+  /** Paths of components that the user gave, absolute. */
   readonly named?: readonly string[] | undefined;
-  /** Whether components may be missing: look for them before that is said. */
+  /** Whether components may be missing: then look for them first. */
   readonly degraded?: boolean | undefined;
 }
 
 /**
- * Where the components of a pool may be. Some paths may be gone, or hold
- * something else by now: the labels tell.
+ * Where the components of a pool may be. A path may be gone, or lead to another
+ * file by now: the labels decide.
  */
 export interface Located {
-  /** What the user gave; else what the registry says. */
+  /** The paths that the user gave; without any, those of the registry. */
   readonly paths: readonly string[];
-  /** What is left to say for the pool layer: which pool, and where else. */
+  /** The options for the pool layer. */
   readonly options: {
     /** The pool's name. */
     readonly name: string;
     /** The pool's id, if the registry knows it. */
     readonly id?: string;
-    /** Where else components may be. */
+    /** Further paths where components may be. */
     readonly others: readonly string[];
   };
 }
 
-/** The same, with what the registry says. */
+/** The same, with the pool's registry entry. */
 interface Found extends Located {
   readonly entry: RegistryEntry | undefined;
 }
 
 /**
- * Does something with the components of a pool that is not served. Another
- * command may change the pool meanwhile: the locks keep it off only once they
- * are taken. So what fails is tried again if the registry leads elsewhere by
- * then. Components that the registry lacks are looked for beside the others.
+ * Runs a function on the components of a stopped pool. Another command may
+ * change the pool meanwhile, until the locks are taken. So a failure is tried
+ * again if the registry has changed by then. Components that the registry lacks
+ * are searched beside the others.
  *
- * @param pool Which pool.
- * @param use What to do; if it fails, it has changed nothing.
- * @param isIncomplete Whether a component was missing, if it did not fail.
- * @returns What `use` returned.
- * @throws {VirstorError} `not-found` if the pool is not known, `busy` if others
- *   keep changing it; as `use`.
+ * @param pool The pool.
+ * @param use The function; if it fails, it must have changed nothing.
+ * @param isIncomplete Tells from the result whether a component was missing.
+ * @returns The result of `use`.
+ * @throws {VirstorError} `not-found` if the pool is not known, `busy` if other
+ *   commands keep changing it; the errors of `use`.
  */
 export async function withComponents<T>(
   pool: StoppedPool,
@@ -100,7 +100,7 @@ export async function withComponents<T>(
   );
 }
 
-/** Says of components that they were cut or extended, if they were. */
+/** Prints notices for components that were cut or extended. */
 function noticeChanges({ entry }: Found): void {
   if (entry !== undefined) noticeSizes(entry);
 }
@@ -162,15 +162,14 @@ async function locate(
 }
 
 /**
- * Finds out which pool each component is of, by its label. With one pool only
- * there is nothing to find out: whatever is wrong with one is for the open to
- * tell.
+ * Assigns components to pools by their labels. With one pool, all components
+ * are assigned to it unread: the open reports what is wrong with them.
  *
- * @param names The pools that there are.
- * @param paths Paths that the user gave, absolute.
- * @returns Paths by the name of their pool.
- * @throws {VirstorError} `invalid` if one is of another pool, `not-found`,
- *   `corrupt`, `unsupported`, `io`.
+ * @param names The names of the pools.
+ * @param paths Paths of components that the user gave, absolute.
+ * @returns The paths, by the name of their pool.
+ * @throws {VirstorError} `invalid` if a component belongs to another pool;
+ *   `not-found`, `corrupt`, `unsupported`, `io` if it has no readable label.
  */
 export function assignComponents(
   names: readonly string[],
@@ -185,8 +184,9 @@ export function assignComponents(
     if (names.includes(name)) return name;
     throw new VirstorError(
       "invalid",
-      `Cannot use component "${path}": it is of pool "${name}", which is not ` +
-        "to be served; name that too, or leave it out",
+      `Cannot use component "${path}": it belongs to pool "${name}", which ` +
+        "the command does not name; name the pool, too, or leave the " +
+        "component out",
     );
   });
 }

@@ -1,5 +1,5 @@
 /**
- * Where the components of known pools are.
+ * The registry: where the components of known pools are.
  *
  * @module
  */

@@ -1,28 +1,28 @@
 /**
- * Files that are no components, told in a few lines however many there are.
+ * Lists files that are not components, in a few lines however many there are.
  *
  * @module
  */
 
 import { counted } from "../../errors.ts";
 
-/** So many files of one kind are told one by one. */
+/** Up to so many files with one reason are listed one by one. */
 const ALIKE_MAX = 3;
-/** So many lines are told in all, but for the last one. */
+/** The most lines, beside a last one that counts the rest. */
 const LINES_MAX = 10;
 
-/** A file that was looked at, and why it is no component. */
+/** A file that is not a component. */
 export interface PassedOver {
-  /** Where it is. */
+  /** The file's path. */
   readonly path: string;
-  /** Why it is none. */
+  /** Why the file is not a component. */
   readonly reason: string;
 }
 
 /**
- * What to say of files that are no components. Of those that are passed over
- * for the same reason the first few are told, and how many more there are;
- * the rarest reasons come first.
+ * Formats a list of files that are not components. Of many files with the same
+ * reason it names the first and counts the others; the rarest reasons come
+ * first.
  *
  * @param files The files.
  * @returns A line each, eleven at most.
@@ -51,7 +51,7 @@ export function passedOverNotices(files: readonly PassedOver[]): string[] {
   return lines;
 }
 
-/** The reason without what differs from file to file. */
+/** The reason without the path and the numbers in it. */
 function kindOf({ path, reason }: PassedOver): string {
   return reason.replaceAll(path, "").replaceAll(/\d+/g, "");
 }

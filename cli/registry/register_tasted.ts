@@ -1,5 +1,5 @@
 /**
- * Registering pools that `taste` has found, without forgetting what is known of
+ * Registers pools that `taste` has found, and keeps what the registry knows of
  * them.
  *
  * @module
@@ -19,30 +19,30 @@ import {
   updatePool,
 } from "../state/mod.ts";
 
-/** A file that is not registered. */
+/** A file that was not registered. */
 export interface PassedOver {
-  /** Where it is. */
+  /** The file's path. */
   readonly path: string;
-  /** Why it is no component. */
+  /** Why the file is not a component. */
   readonly reason: string;
 }
 
-/** What was registered. */
+/** A pool that was registered. */
 export interface RegisteredPool {
-  /** The pool, with what the registry knew of it. */
+  /** The pool, with the components that the registry knew. */
   readonly pool: TastedPool;
   /** Copies of its components. */
   readonly copies: readonly PassedOver[];
 }
 
 /**
- * Registers a pool. As long as components are missing, the files where the
- * registry saw them last stay registered: they may be away for a moment. Of
- * copies of a component the registered one is taken, or else the newest one.
+ * Registers a pool. As long as components are missing, their last known paths
+ * stay registered: the files may be absent for a moment. Of copies of a
+ * component it takes the newest, and of equally new ones the registered one.
  *
  * @param stateDirectory The state directory.
- * @param found The pool, as far as it was found.
- * @returns The pool with what was known of it, and what was left out.
+ * @param found The pool with the components that were found.
+ * @returns The registered pool, and the copies that were left out.
  * @throws {VirstorError} `io` if the registry cannot be written.
  */
 export async function registerTasted(
@@ -69,7 +69,7 @@ export async function registerTasted(
   return registered;
 }
 
-/** Adds components at known paths that were not found elsewhere. */
+/** Adds components at registered paths that `taste` did not find elsewhere. */
 async function withKnown(
   found: TastedPool,
   entry: RegistryEntry | undefined,
@@ -105,7 +105,7 @@ function withoutCopies(
   return { pool: { ...pool, components }, copies };
 }
 
-/** Which of the files that claim one place is right, if that can be told. */
+/** Chooses one of the files that claim one place; `undefined` if in doubt. */
 function bestOf(
   claimants: readonly TastedComponent[],
   entry: RegistryEntry | undefined,
@@ -120,17 +120,17 @@ function bestOf(
   return second === undefined ? known : undefined;
 }
 
-/** The higher, the newer; labels of format 1 do not tell. */
+/** The age of a label: higher is newer; always 0 in format 1. */
 function ageOf(label: ComponentLabel): number {
   return label.format === "native" ? label.generation : 0;
 }
 
-/** The same for two labels if and only if they claim the same place. */
+/** A key that is equal for two labels if they claim the same place. */
 function keyOf(label: ComponentLabel): string {
   return label.format === "native" ? label.componentUuid : String(label.index);
 }
 
-/** Whether it cannot be told what is at a path. */
+/** Tells whether the file at a path cannot be read, or is absent. */
 function isAway(path: string): boolean {
   try {
     readLabel(path);

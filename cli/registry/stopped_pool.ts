@@ -1,6 +1,6 @@
 /**
- * What commands do with a pool that is not served, by its name. Commands load
- * this room, and with it the pool layer, only when no server answers.
+ * Opens, inspects and checks a stopped pool by its name. Commands load this
+ * room, and with it the pool layer, only when no server answers.
  *
  * @module
  */
@@ -20,10 +20,11 @@ import { type StoppedPool, withComponents } from "./locate.ts";
 /**
  * Opens a pool.
  *
- * @param pool Which pool.
- * @param more How it is opened.
+ * @param pool The pool.
+ * @param more Options of `openPool`.
  * @returns The pool; the caller closes it.
- * @throws {VirstorError} As {@linkcode withComponents} and `openPool`.
+ * @throws {VirstorError} The errors of {@linkcode withComponents} and
+ *   `openPool`.
  */
 export function openStopped(
   pool: StoppedPool,
@@ -36,11 +37,12 @@ export function openStopped(
 }
 
 /**
- * Tells how a pool does.
+ * Reads the status of a pool.
  *
- * @param pool Which pool; if `degraded`, some components may be missing.
- * @returns Its status.
- * @throws {VirstorError} As {@linkcode withComponents} and `inspectComponents`.
+ * @param pool The pool; if `degraded`, some components may be missing.
+ * @returns The pool's status.
+ * @throws {VirstorError} The errors of {@linkcode withComponents} and
+ *   `inspectComponents`.
  */
 export function inspectStopped(pool: StoppedPool): Promise<PoolStatus> {
   const incomplete = pool.degraded === true;
@@ -54,9 +56,10 @@ export function inspectStopped(pool: StoppedPool): Promise<PoolStatus> {
 /**
  * Checks a pool.
  *
- * @param pool Which pool.
- * @returns What was found.
- * @throws {VirstorError} As {@linkcode withComponents} and `checkComponents`.
+ * @param pool The pool.
+ * @returns The findings.
+ * @throws {VirstorError} The errors of {@linkcode withComponents} and
+ *   `checkComponents`.
  */
 export function checkStopped(pool: StoppedPool): Promise<readonly Finding[]> {
   return withComponents(

@@ -21,20 +21,20 @@ import {
 import { log } from "../terminal/mod.ts";
 import { listenOnPath } from "../listen/mod.ts";
 
-/** How long a request may take to come, milliseconds. */
+/** The time limit for receiving a request, milliseconds. */
 const REQUEST_TIMEOUT = 10_000;
-/** How long answers may take on their way, milliseconds. */
+/** The time limit for sending answers at the end, milliseconds. */
 const ANSWER_TIMEOUT = 1000;
-/** How long to wait after a failed accept, milliseconds. */
+/** The pause after a failed accept, milliseconds. */
 const ACCEPT_RETRY_MS = 100;
 
-/** A control socket that listens. */
+/** The control socket of one pool. */
 export class ControlServer {
   readonly #handlers: ControlHandlers;
   readonly #onBug: (error: unknown) => void;
   readonly #failedAccepts = new Pace();
-  /** What was asked and is not answered yet. */
-  readonly #underWay = new Set<Promise<void>>();
+  /** Calls in flight. */
+  readonly #inFlight = new Set<Promise<void>>();
   #listener: Deno.Listener | undefined;
   #accepting: Promise<void> = Promise.resolve();
   #isRetired = false;
@@ -42,10 +42,10 @@ export class ControlServer {
   /**
    * Prepares a control socket.
    *
-   * @param handlers What carries the calls out. What they throw as
-   *   {@linkcode VirstorError} is the answer; anything else is reported as
-   *   `failed` and given to `onBug`.
-   * @param onBug Told of anything else that a handler throws.
+   * @param handlers The functions that carry the calls out. A
+   *   {@linkcode VirstorError} that they throw becomes the answer; any other
+   *   error is answered as `failed`, and passed to `onBug`.
+   * @param onBug Called with errors that are bugs.
    */
   constructor(handlers: ControlHandlers, onBug: (error: unknown) => void) {
     this.#handlers = handlers;
@@ -53,12 +53,12 @@ export class ControlServer {
   }
 
   /**
-   * Listens. A socket without a listener is replaced. Socket and
-   * directory are made for their owner alone.
+   * Listens. Replaces a socket without a listener. Only the owner may use the
+   * socket and its directory.
    *
    * Requires: the caller holds the locks of the pool's components.
    *
-   * @param path The socket.
+   * @param path The path of the socket.
    * @throws {VirstorError} `busy` if another server listens there, `exists`,
    *   `invalid`, `io` if it cannot listen.
    */
@@ -78,7 +78,7 @@ export class ControlServer {
   }
 
   /**
-   * Takes the socket away, at once. What was asked already is still answered.
+   * Removes the socket at once. Calls in flight are still answered.
    */
   retire(): void {
     this.#isRetired = true;
@@ -86,13 +86,15 @@ export class ControlServer {
   }
 
   /**
-   * Waits, after {@linkcode retire}, until everything is answered, but not
-   * long: somebody may have connected and asked nothing.
+   * Waits until all calls are answered, for a second at most: a client may have
+   * connected without sending a call.
+   *
+   * Requires: {@linkcode retire} was called.
    */
   async answered(): Promise<void> {
     const limit = Promise.withResolvers<void>();
     const timer = setTimeout(limit.resolve, ANSWER_TIMEOUT);
-    const all = Promise.all([this.#accepting, ...this.#underWay]);
+    const all = Promise.all([this.#accepting, ...this.#inFlight]);
     await Promise.race([all, limit.promise]);
     clearTimeout(timer);
   }
@@ -101,11 +103,11 @@ export class ControlServer {
     while (!this.#isRetired) {
       try {
         const answering = this.#answer(await listener.accept());
-        this.#underWay.add(answering);
-        void answering.finally(() => this.#underWay.delete(answering));
+        this.#inFlight.add(answering);
+        void answering.finally(() => this.#inFlight.delete(answering));
       } catch (error) {
         if (this.#isRetired) return;
-        // Out of descriptors, mostly: others come when there are some again.
+        // Mostly the process is out of descriptors, which passes.
         const message = this.#failedAccepts.tell(
           `Cannot accept a command: ${messageOf(error)}`,
         );
@@ -127,14 +129,14 @@ export class ControlServer {
       const answer = await this.#answerTo(asked);
       if (answer !== undefined) await sendAnswer(connection, answer);
     } catch {
-      // The client has left, or has asked nothing for too long.
+      // The client has left, or has not sent its call in time.
     } finally {
       closeQuietly(connection);
     }
   }
 
   /**
-   * @returns JSON; nothing if nothing was asked.
+   * @returns The answer, JSON; `undefined` if the client sent no call.
    * @throws If the connection broke.
    */
   async #answerTo(
@@ -184,7 +186,7 @@ function closeQuietly(connection: Deno.Conn): void {
   try {
     connection.close();
   } catch (error) {
-    // It was closed for having asked nothing.
+    // The timer closed the connection, since no call came.
     if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
 }

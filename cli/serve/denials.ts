@@ -1,5 +1,5 @@
 /**
- * Clients that no network of `--allow` lets in: counted, and told now and then.
+ * Counts the clients that `--allow` refuses, and logs them at a bounded rate.
  *
  * @module
  */
@@ -7,20 +7,21 @@
 import { Pace } from "../../nbd/server/export/mod.ts";
 import { log } from "../terminal/mod.ts";
 
-/** Counts clients that no network of `--allow` lets in. */
+/** Counts refused clients. */
 export class Denials {
   #total = 0;
   readonly #pace = new Pace();
 
-  /** How many there were. */
+  /** The number of clients refused so far. */
   get total(): number {
     return this.#total;
   }
 
   /**
-   * Counts one. A client that comes often leaves a line a second at most.
+   * Counts a client, and logs it unless a line was logged within the last
+   * second.
    *
-   * @param address Where the client came from.
+   * @param address The client's address.
    */
   count(address: Deno.Addr): void {
     this.#total++;

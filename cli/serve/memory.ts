@@ -1,40 +1,40 @@
 /**
- * What a server needed for its clients goes back to the system when they have
- * left.
+ * Returns the memory that a server needed for its clients to the system, after
+ * they have left.
  *
  * @module
  */
 
 import { returnLargeBlocks, trimMemory } from "../../device/linux/mod.ts";
 
-/** How often memory is given back after a client has left, milliseconds. */
+/** The interval of trimming after a client has left, milliseconds. */
 const TRIM_EVERY_MS = 8000;
 /**
- * For how long after the last one, milliseconds: the runtime collects garbage
- * when it has had nothing to do for some 20 seconds.
+ * How long trimming continues after the last client has left, milliseconds: the
+ * runtime collects garbage after some 20 idle seconds.
  */
 const TRIM_FOR_MS = 50_000;
 
-/** Memory of a server. */
+/** The memory of a server. */
 export class ServerMemory {
   #timer: ReturnType<typeof setInterval> | undefined;
   #until = 0;
 
-  /** Begins. */
+  /** Tells the allocator to return large blocks at once. */
   constructor() {
     returnLargeBlocks();
   }
 
-  /** A client has left. */
+  /** Starts or prolongs the trimming, since a client has left. */
   clientLeft(): void {
     this.#until = performance.now() + TRIM_FOR_MS;
     if (this.#timer !== undefined) return;
     this.#timer = setInterval(() => this.#trim(), TRIM_EVERY_MS);
-    // A server that ends does not wait for it.
+    // The timer must not keep the process alive.
     Deno.unrefTimer(this.#timer);
   }
 
-  /** Gives nothing back any more. */
+  /** Stops the trimming. */
   stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;

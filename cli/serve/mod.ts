@@ -4,5 +4,9 @@
  * @module
  */
 
-export { conductOf, logStyleOf, poolOptionsOf } from "./serve_options.ts";
-export { plainConduct, servePools } from "./service.ts";
+export {
+  logStyleOf,
+  poolOptionsOf,
+  serverSettingsOf,
+} from "./serve_options.ts";
+export { plainSettings, servePools } from "./service.ts";

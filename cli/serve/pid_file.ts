@@ -1,5 +1,5 @@
 /**
- * A file with the number of this process in it.
+ * The pid file of a server.
  *
  * @module
  */
@@ -14,10 +14,10 @@ export class PidFile {
   readonly #state: string;
 
   /**
-   * Writes it, also over another one.
+   * Writes the file, also over an existing one.
    *
-   * @param path Where.
-   * @throws {VirstorError} `io` if it cannot be written.
+   * @param path The file's path.
+   * @throws {VirstorError} `io` if the file cannot be written.
    */
   constructor(path: string) {
     this.#path = path;
@@ -34,8 +34,8 @@ export class PidFile {
   }
 
   /**
-   * Removes it, unless another process has written its own there. That one may
-   * have the same number, in a container of its own.
+   * Removes the file, unless another process has written its own there; that
+   * process may have the same number, in a container of its own.
    */
   remove(): void {
     const path = this.#path;
@@ -43,12 +43,13 @@ export class PidFile {
       if (stateOf(path) !== this.#state) return;
       if (Deno.readTextFileSync(path) === this.#text) Deno.removeSync(path);
     } catch {
-      // Another process removed it first, or the directory: nothing depends on it.
+      // Another process removed it first, or the directory: nothing depends on
+      // it.
     }
   }
 }
 
-/** Which file it is, and when it was written. */
+/** The identity of a file, and when it was written. */
 function stateOf(path: string): string {
   const { dev, ino, mtimeNs } = lstatSync(path, { bigint: true });
   return `${dev} ${ino} ${mtimeNs}`;

@@ -1,27 +1,29 @@
 /**
- * The command of `serve --run`: it lives as long as the server does, or the
- * other way round.
+ * The command of `serve --run`: the server ends with the command, or the
+ * command with the server.
  *
  * @module
  */
 
 import { messageOf, VirstorError } from "../../errors.ts";
 
-/** How long the command may go on after SIGTERM, milliseconds. */
+/** The time from SIGTERM to SIGKILL, milliseconds. */
 const TERM_MS = 2000;
 
-/** A command under way. */
+/** A running command. */
 export class RunningCommand {
-  /** Its exit code, 128 + N if signal N ended it; when it has ended. */
+  /**
+   * Resolves when the command has ended: its exit code, 128 + N for signal N.
+   */
   readonly ended: Promise<number>;
   readonly #process: Deno.ChildProcess;
 
   /**
    * Starts a command in the shell, with this process's input and output.
    *
-   * @param command The words for the shell.
-   * @param env What it finds in its environment, beside this process's.
-   * @throws {VirstorError} `unsupported` if no program may be run, `io`.
+   * @param command The shell command.
+   * @param env Variables of its environment, beside those of this process.
+   * @throws {VirstorError} `unsupported` if Deno may not run programs; `io`.
    */
   constructor(command: string, env: Readonly<Record<string, string>>) {
     try {
@@ -37,7 +39,7 @@ export class RunningCommand {
         throw new VirstorError(
           "unsupported",
           "Cannot run a command: Deno allows it only to a program with all " +
-            "rights; set VIRSTOR_ALLOW_ALL=1",
+            "permissions; set VIRSTOR_ALLOW_ALL=1",
           { cause: error },
         );
       }
@@ -49,9 +51,9 @@ export class RunningCommand {
   }
 
   /**
-   * Ends it, if it has not ended.
+   * Ends the command, if it is still running.
    *
-   * @returns Its exit code.
+   * @returns The command's exit code.
    */
   async end(): Promise<number> {
     this.#kill("SIGTERM");
@@ -65,7 +67,7 @@ export class RunningCommand {
     try {
       this.#process.kill(signal);
     } catch (error) {
-      // It has ended.
+      // The command has ended already.
       if (!(error instanceof TypeError)) throw error;
     }
   }

@@ -1,5 +1,5 @@
 /**
- * What the options of `virstor serve` ask for.
+ * Turns the options of `virstor serve` into settings.
  *
  * @module
  */
@@ -21,21 +21,22 @@ import {
   parseSize,
   UsageError,
 } from "../terminal/mod.ts";
-import type { Conduct } from "./service.ts";
+import type { ServerSettings } from "./service.ts";
 import { tlsOf } from "./tls_options.ts";
 
-/** The hint for a value that makes no sense. */
+/** The hint for an invalid value. */
 const HINT = 'Try "virstor serve --help"';
 
 /**
- * Reads where to listen, how, and when to end.
+ * Reads the server's settings: where to listen, which clients to serve, when to
+ * end.
  *
  * @param invocation The command line.
- * @returns What the server is to do.
- * @throws {UsageError} If an option makes no sense.
- * @throws {VirstorError} `not-found`, `io`, `invalid`, of files for TLS.
+ * @returns The settings.
+ * @throws {UsageError} If an option has an invalid value.
+ * @throws {VirstorError} `not-found`, `io`, `invalid` for the files of TLS.
  */
-export function conductOf(invocation: Invocation): Conduct {
+export function serverSettingsOf(invocation: Invocation): ServerSettings {
   const socketMode = invocation.value("socket-mode");
   if (socketMode !== undefined && !/^[0-7]{3,4}$/.test(socketMode)) {
     throw new UsageError(
@@ -75,11 +76,11 @@ export function conductOf(invocation: Invocation): Conduct {
 }
 
 /**
- * Reads how the pools are to be opened.
+ * Reads the options for opening the pools.
  *
  * @param invocation The command line.
- * @returns The options of each pool.
- * @throws {UsageError} If an option makes no sense.
+ * @returns The options, which apply to each pool.
+ * @throws {UsageError} If an option has an invalid value.
  */
 export function poolOptionsOf(invocation: Invocation): PoolOptions {
   const onFull = oneOf(invocation, "on-full", ["delay", "error"]);
@@ -104,11 +105,11 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
 }
 
 /**
- * Reads how the log is to be written.
+ * Reads the style of the log.
  *
  * @param invocation The command line.
  * @returns The style.
- * @throws {UsageError} If an option makes no sense.
+ * @throws {UsageError} If an option has an invalid value.
  */
 export function logStyleOf(invocation: Invocation): LogStyle {
   return {
@@ -118,7 +119,7 @@ export function logStyleOf(invocation: Invocation): LogStyle {
   };
 }
 
-/** Where to listen; the default only where nothing else is said. */
+/** The addresses; the default one only if nothing else gives an address. */
 function addressesOf(invocation: Invocation): Address[] {
   const addresses = [
     ...invocation.values("listen").map(parseListenAddress),
@@ -129,7 +130,7 @@ function addressesOf(invocation: Invocation): Address[] {
   return hasOther ? addresses : [DEFAULT_ADDRESS];
 }
 
-/** The value of an option that knows a few; by default the first. */
+/** The value of an option with a few values; by default the first. */
 function oneOf<Value extends string>(
   invocation: Invocation,
   option: string,
@@ -142,8 +143,8 @@ function oneOf<Value extends string>(
   if (known !== undefined) return known;
   const last = values.length - 1;
   throw new UsageError(
-    `Option --${option} knows no "${text}"`,
-    `It is ${values.slice(0, last).join(", ")} or ${values[last]}`,
+    `Option --${option} has no value "${text}"`,
+    `Values are ${values.slice(0, last).join(", ")} and ${values[last]}`,
   );
 }
 

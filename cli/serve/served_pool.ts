@@ -1,5 +1,5 @@
 /**
- * One pool of a server: open, with its control socket.
+ * One pool of a server, with its export and its control socket.
  *
  * @module
  */
@@ -27,49 +27,49 @@ import {
 } from "../state/mod.ts";
 import { log, printNotices, withProgress } from "../terminal/mod.ts";
 
-/** A pool that is to be served. */
+/** A pool to serve. */
 export interface PoolSource {
-  /** Its name, which is the export's name too. */
+  /** The pool's name, which is also the name of its export. */
   readonly name: string;
   /** Paths of components that the user gave, absolute. */
   readonly named?: readonly string[] | undefined;
-  /** Makes the pool. Called when it is known that it is not served yet. */
+  /** Makes the pool. Called once it is certain that no process serves it. */
   readonly prepare?: () => Promise<void>;
 }
 
-/** What the server as a whole has to do with the control of one pool. */
+/** The control calls that concern the whole server. */
 export interface ServerCalls {
   /**
-   * Tells how the pool and the server do.
+   * Returns the status of a pool and the server.
    *
    * @param served The pool.
    * @returns The report.
    */
   report(served: ServedPool): ControlCalls["status"]["answer"];
   /**
-   * Ends the serving of a pool.
+   * Stops serving a pool.
    *
    * @param served The pool.
-   * @param request How.
+   * @param request Whether to stop also while clients are connected.
    */
   stop(
     served: ServedPool,
     request: ControlCalls["stop"]["request"],
   ): Promise<void>;
   /**
-   * Told of a mistake in virstor itself.
+   * Called for a bug in virstor.
    *
-   * @param error What was thrown.
+   * @param error The thrown value.
    */
   panic(error: unknown): void;
 }
 
-/** An open pool, and what its control socket answers. */
+/** An open pool with its export and its control socket. */
 export class ServedPool {
   /** The pool. */
   readonly pool: Pool;
-  /** What clients use. */
-  readonly served: NbdExport;
+  /** The pool's export. */
+  readonly export: NbdExport;
   readonly #stateDirectory: string;
   readonly #control: ControlServer;
 
@@ -80,7 +80,7 @@ export class ServedPool {
   ) {
     this.pool = pool;
     const volume = pool.volume();
-    this.served = {
+    this.export = {
       name: volume.name,
       description: `virstor pool ${pool.name}`,
       device: volume,
@@ -90,7 +90,7 @@ export class ServedPool {
     };
     this.#stateDirectory = stateDirectory;
     this.#control = new ControlServer(
-      told(pool.name, {
+      logged(pool.name, {
         status: async () => {
           await pool.lookAtHosts();
           return calls.report(this);
@@ -111,14 +111,15 @@ export class ServedPool {
   }
 
   /**
-   * Opens a pool that nobody serves.
+   * Opens a pool that no process serves.
    *
    * @param source The pool.
    * @param stateDirectory The state directory.
-   * @param options How to open it.
-   * @param calls The server as a whole.
+   * @param options The options of `openPool`.
+   * @param calls The calls that concern the whole server.
    * @returns The pool; its control socket does not listen yet.
-   * @throws {VirstorError} `busy` if it is served already; as `openPool`.
+   * @throws {VirstorError} `busy` if a process serves the pool; the errors of
+   *   `openPool`.
    */
   static async open(
     { name, named, prepare }: PoolSource,
@@ -172,7 +173,7 @@ export class ServedPool {
   }
 
   /**
-   * Lets commands find the pool.
+   * Opens the control socket, and registers the pool.
    *
    * @throws {VirstorError} `io`, `invalid` if the control socket cannot be
    *   made.
@@ -185,13 +186,13 @@ export class ServedPool {
   }
 
   /**
-   * Closes the pool; the control socket answers what it was asked.
+   * Closes the pool. The control socket still answers calls in flight.
    *
-   * @throws {VirstorError} `failed`, `io` if not all could be made durable; the
-   *   pool is closed all the same.
+   * @throws {VirstorError} `failed`, `io` if not everything could be made
+   *   durable; the pool is closed all the same.
    */
   async close(): Promise<void> {
-    // The socket goes first: a process that finds the pool unlocked finds none.
+    // The socket goes first: a process that can lock the pool finds no socket.
     this.#control.retire();
     try {
       await this.pool.close();
@@ -215,14 +216,14 @@ export class ServedPool {
     );
   }
 
-  /** Waits, when it is closed, until everybody who asked was answered. */
+  /** Waits, after `close`, until all control calls are answered. */
   answered(): Promise<void> {
     return this.#control.answered();
   }
 }
 
-/** Makes every call leave a line in a log that tells everything. */
-function told(name: string, handlers: ControlHandlers): ControlHandlers {
+/** Adds a log line to every call, at level `debug`. */
+function logged(name: string, handlers: ControlHandlers): ControlHandlers {
   const entries = Object.entries(handlers).map(([call, handler]) => [
     call,
     (request: never) => {

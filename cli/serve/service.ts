@@ -1,6 +1,6 @@
 /**
- * Pools that are served by this process: the NBD server, the control sockets,
- * and what ends them.
+ * Serves pools in this process: the NBD server, the control sockets, and the
+ * end of both.
  *
  * @module
  */
@@ -14,12 +14,12 @@ import type { PoolOptions } from "../../pool/mod.ts";
 import {
   type Address,
   AllowList,
-  type Door,
-  Doors,
-  inheritDoors,
+  inheritListeners,
   isLocal,
+  Listeners,
   nbdUri,
-  openDoor,
+  type OpenListener,
+  openListener,
   type SocketRights,
 } from "../listen/mod.ts";
 import type { StatusReport, StopRequest } from "../control/mod.ts";
@@ -27,8 +27,8 @@ import {
   EXIT_CODES,
   EXIT_INTERNAL,
   EXIT_OK,
+  handleSignals,
   log,
-  obeySignals,
   print,
   printError,
   printInternalError,
@@ -43,64 +43,64 @@ import { Denials } from "./denials.ts";
 import { exposureNotice } from "./tls_options.ts";
 
 /**
- * How long requests under way and clients that read slowly may hold up the
- * end unless told otherwise, milliseconds.
+ * By default, how long requests in flight and slow clients may hold up the end,
+ * milliseconds.
  */
 const GRACE_MS = 10_000;
-/** How long listeners that were closed may take to end, milliseconds. */
-const DOORS_MS = 1000;
-/** Threads for clients beside the first, unless told otherwise. */
+/** How long closed listeners may take to end, milliseconds. */
+const LISTENERS_MS = 1000;
+/** By default, the number of threads for clients. */
 const THREADS = 4;
 
-/** Where a server listens, whom it serves, and when it ends. */
-export interface Conduct extends SocketRights {
-  /** Where to listen, beside what was inherited; may be empty. */
+/** Where a server listens, which clients it serves, and when it ends. */
+export interface ServerSettings extends SocketRights {
+  /** The addresses to listen on, beside inherited sockets; may be empty. */
   readonly addresses: readonly Address[];
-  /** Who may connect over TCP. */
+  /** The networks whose clients may connect over TCP. */
   readonly allowed: AllowList;
-  /** Whether and how clients encrypt; they do not, unless given. */
+  /** The certificates for TLS; without them there is no TLS. */
   readonly tls?: TlsFiles;
-  /** Clients at once. */
+  /** The most clients at once; 128 by default. */
   readonly maxClients?: number;
-  /** Threads for clients beside the first, 0 to 64. */
+  /** Threads for clients, 0 to 64; 4 by default. */
   readonly threads?: number;
-  /** End clients that do nothing for so long, milliseconds. */
+  /** Disconnect idle clients after so many milliseconds; never by default. */
   readonly idleMs?: number;
-  /** End when the last client has left. */
+  /** Whether to end when the last client has left. */
   readonly exitOnLastClient: boolean;
-  /** Where to write the number of the process. */
+  /** The path of the pid file; none by default. */
   readonly pidFile?: string;
-  /** How long requests under way may hold up the end, milliseconds. */
+  /** How long requests in flight may hold up the end, milliseconds; 10,000. */
   readonly graceMs?: number;
-  /** Run this in the shell, and end with it. */
+  /** A shell command to run; the server ends with it. */
   readonly command?: string;
 }
 
-/** What is to be served, and where. */
+/** The pools to serve, and how. */
 export interface ServiceOptions {
   /** The state directory. */
   readonly stateDirectory: string;
   /** The pools, at least one; the first is the default export. */
   readonly pools: readonly PoolSource[];
-  /** How to open the pools. */
+  /** The options of `openPool`, for each pool. */
   readonly poolOptions: PoolOptions;
-  /** Where to listen, and when to end. */
-  readonly conduct: Conduct;
+  /** The server's settings. */
+  readonly settings: ServerSettings;
   /**
    * Called when clients can connect, after the URIs were printed.
    *
-   * @param report How the first pool does; its server is there.
+   * @param report The status of the first pool and the server.
    */
   onReady?(report: StatusReport): void;
 }
 
 /**
- * What a server does that was told only where to listen.
+ * The default settings of a server on one address.
  *
- * @param address Where.
- * @returns Its conduct.
+ * @param address The address.
+ * @returns The settings.
  */
-export function plainConduct(address: Address): Conduct {
+export function plainSettings(address: Address): ServerSettings {
   return {
     addresses: [address],
     allowed: new AllowList([]),
@@ -111,10 +111,10 @@ export function plainConduct(address: Address): Conduct {
 /**
  * Serves pools until a signal, `virstor stop` or another reason ends it.
  *
- * @param options What and where.
+ * @param options The pools and the settings.
  * @returns The exit code; not 0 if not everything of a pool could be made
- *   durable, which was told then.
- * @throws {VirstorError} If a pool cannot be opened, or not be served.
+ *   durable, which was printed then.
+ * @throws {VirstorError} If a pool cannot be opened or served.
  */
 export async function servePools(options: ServiceOptions): Promise<number> {
   const service = new Service(options);
@@ -132,9 +132,9 @@ class Service {
   readonly #options: ServiceOptions;
   readonly #nbd: NbdServer;
   readonly #pools: ServedPool[] = [];
-  /** Those that nobody has stopped yet. */
+  /** Pools that are served; stopped pools stay in `#pools` only. */
   readonly #live = new Set<ServedPool>();
-  /** Those that were closed, and not all of them is durable; in this order. */
+  /** Closed pools of which not everything is durable, in order of closing. */
   readonly #failures = new Map<ServedPool, VirstorError>();
   readonly #denials = new Denials();
   readonly #memory = new ServerMemory();
@@ -142,19 +142,19 @@ class Service {
   readonly #startedAt = new Date().toISOString();
   #addresses: Address[] = [];
   #hasServed = false;
-  #doors: Doors | undefined;
+  #listeners: Listeners | undefined;
   #command: RunningCommand | undefined;
   #privateDirectory: string | undefined;
   #pidFile: PidFile | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: ServiceOptions) {
-    const { maxClients, idleMs, tls, threads = THREADS } = options.conduct;
+    const { maxClients, idleMs, tls, threads = THREADS } = options.settings;
     this.#options = options;
     this.#nbd = new NbdServer({
-      // Those that were stopped stay where they are, and the server refuses
-      // them: an empty name must never lead to another pool than before.
-      exports: () => this.#pools.map(({ served }) => served),
+      // Stopped pools keep their places, and the server refuses them: an empty
+      // name must never lead to another pool than before.
+      exports: () => this.#pools.map((pool) => pool.export),
       log: (event) => this.#onEvent(event),
       threads,
       ...tls !== undefined && { tls },
@@ -167,7 +167,7 @@ class Service {
   }
 
   /**
-   * Waits until it has stopped, and everybody who asked was answered.
+   * Waits until the server has stopped and all control calls are answered.
    *
    * @returns The exit code.
    */
@@ -179,9 +179,9 @@ class Service {
     }
   }
 
-  /** Opens the pools and the doors, and says so. */
+  /** Opens the pools and the listeners, and prints the URIs. */
   async start(): Promise<void> {
-    const { stateDirectory, pools, poolOptions, conduct } = this.#options;
+    const { stateDirectory, pools, poolOptions, settings } = this.#options;
     const calls = {
       report: (served: ServedPool) => this.#report(served),
       stop: (served: ServedPool, request: StopRequest) =>
@@ -198,66 +198,68 @@ class Service {
       this.#pools.push(served);
       this.#live.add(served);
     }
-    const doors = await this.#openDoors();
+    const listeners = await this.#openListeners();
     for (const served of this.#pools) await served.listen();
-    obeySignals({
+    handleSignals({
       begin: (signal) =>
-        void this.#stopAndEnd(`Got ${signal}; once more ends it at once`),
+        void this.#stopAndEnd(`Got ${signal}; a second one ends it at once`),
       isEnding: () => this.#stopping !== undefined,
     });
-    this.#nbd.serve(doors.listener);
-    const exposure = exposureNotice(conduct.tls);
+    this.#nbd.serve(listeners.listener);
+    const exposure = exposureNotice(settings.tls);
     if (
       exposure !== undefined &&
       this.#addresses.some((address) => !isLocal(address))
     ) printNotices([exposure]);
-    if (conduct.pidFile !== undefined) {
-      this.#pidFile = new PidFile(conduct.pidFile);
+    if (settings.pidFile !== undefined) {
+      this.#pidFile = new PidFile(settings.pidFile);
     }
-    if (conduct.command !== undefined) return this.#runCommand(conduct.command);
+    if (settings.command !== undefined) {
+      return this.#runCommand(settings.command);
+    }
     const uris = this.#pools.flatMap((served) => this.#urisOf(served));
     if (uris.length > 0) print(uris.join("\n"));
     const [first] = this.#pools;
     if (first !== undefined) this.#options.onReady?.(this.#report(first));
   }
 
-  /** Closes everything; the control sockets answer what they were asked. */
+  /** Closes everything. The control sockets still answer calls in flight. */
   stop(): Promise<void> {
     this.#stopping ??= this.#stop();
     return this.#stopping;
   }
 
-  async #openDoors(): Promise<Doors> {
-    const { conduct } = this.#options;
-    const { addresses, allowed, command } = conduct;
-    const opened: Door[] = await inheritDoors();
+  async #openListeners(): Promise<Listeners> {
+    const { settings } = this.#options;
+    const { addresses, allowed, command } = settings;
+    const opened: OpenListener[] = await inheritListeners();
     try {
       for (const address of addresses) {
-        opened.push(await openDoor(address, conduct));
+        opened.push(await openListener(address, settings));
       }
       if (opened.length === 0 && command !== undefined) {
-        // Nobody else has to find it.
+        // Only the command has to find this socket.
         this.#privateDirectory = await Deno.makeTempDir({ prefix: "virstor-" });
         const path = `${this.#privateDirectory}/nbd.sock`;
-        opened.push(await openDoor({ path }));
+        opened.push(await openListener({ path }));
       }
     } catch (error) {
       for (const { listener } of opened) listener.close();
       throw error;
     }
     this.#addresses = opened.flatMap(({ address }) => address ?? []);
-    // What was inherited says nothing of its sockets.
+    // Inherited listeners do not show the descriptors of their connections.
     const listeners = opened.map(({ listener }) =>
       listener.addr === undefined ? listener : trackDescriptors(listener)
     );
-    this.#doors = new Doors(listeners, {
+    this.#listeners = new Listeners(listeners, {
       allowed,
       onDenied: (address) => this.#denials.count(address),
     });
-    return this.#doors;
+    return this.#listeners;
   }
 
-  /** Runs what clients are wanted for, and ends with it. */
+  /** Runs the command of `--run`, and ends the server with it. */
   #runCommand(words: string): void {
     const [first] = this.#pools;
     const [uri = ""] = first === undefined ? [] : this.#urisOf(first);
@@ -276,23 +278,23 @@ class Service {
   }
 
   async #stop(): Promise<void> {
-    const { graceMs = GRACE_MS } = this.#options.conduct;
-    this.#doors?.close();
+    const { graceMs = GRACE_MS } = this.#options.settings;
+    this.#listeners?.close();
     this.#memory.stop();
-    // Writes that wait for space would be waited for. Everything else that is
-    // under way is finished, and new requests are refused, before any pool is
-    // closed: no request finds its pool closed.
+    // Writes that wait for space would hold the end up. The server finishes all
+    // other requests in flight, and refuses new ones, before it closes a pool:
+    // no request finds its pool closed.
     for (const { pool } of this.#pools) pool.endWaiting();
     await this.#nbd.close({ graceMs });
     await Promise.all(this.#pools.map((served) => this.#closePool(served)));
-    await this.#doorsEnded();
+    await this.#listenersEnded();
     this.#pidFile?.remove();
     if (this.#privateDirectory !== undefined) {
       await Deno.remove(this.#privateDirectory, { recursive: true });
     }
   }
 
-  /** Closes a pool, and says so if not everything could be made durable. */
+  /** Closes a pool, and prints an error if not everything is durable. */
   async #closePool(served: ServedPool): Promise<void> {
     try {
       await served.close();
@@ -304,20 +306,20 @@ class Service {
     }
   }
 
-  async #doorsEnded(): Promise<void> {
+  async #listenersEnded(): Promise<void> {
     const limit = Promise.withResolvers<void>();
-    const timer = setTimeout(limit.resolve, DOORS_MS);
-    await Promise.race([this.#doors?.ended, limit.promise]);
+    const timer = setTimeout(limit.resolve, LISTENERS_MS);
+    await Promise.race([this.#listeners?.ended, limit.promise]);
     clearTimeout(timer);
   }
 
-  /** Stops, and lets the process end. */
+  /** Stops the server, and resolves the promise of `ended`. */
   async #stopAndEnd(reason: string): Promise<void> {
     log("stopping", reason);
     try {
       await this.stop();
       const code = await this.#command?.end() ?? EXIT_OK;
-      // It was told already.
+      // The failure was printed when its pool was closed.
       const [failure] = this.#failures.values();
       this.#end.resolve(
         failure === undefined ? code : EXIT_CODES[failure.code],
@@ -344,7 +346,7 @@ class Service {
     this.#live.delete(served);
     if (this.#live.size > 0) await this.#stopOne(served);
     else {
-      // That waits until this request is answered.
+      // The process ends only after this call is answered.
       void this.#stopAndEnd("Asked to stop");
       await this.stop();
     }
@@ -352,12 +354,12 @@ class Service {
     if (failure !== undefined) throw failure;
   }
 
-  /** Stops one pool; the others go on. */
+  /** Stops one pool; the others stay served. */
   async #stopOne(served: ServedPool): Promise<void> {
-    const { graceMs = GRACE_MS } = this.#options.conduct;
+    const { graceMs = GRACE_MS } = this.#options.settings;
     const { name } = served;
     log("stopping", "Asked to stop", { pool: name });
-    // In this order, as all of them are stopped.
+    // The same order as when the whole server stops.
     served.pool.endWaiting();
     await this.#nbd.dismiss(name, { graceMs });
     await this.#closePool(served);
@@ -381,9 +383,9 @@ class Service {
 
   #onLeft(client: number): void {
     this.#memory.clientLeft();
-    if (!this.#options.conduct.exitOnLastClient) return;
+    if (!this.#options.settings.exitOnLastClient) return;
     const isLast = this.#nbd.clients.every(({ id }) => id === client);
-    // Before the first one came there was nobody who could be the last.
+    // A client that never used an export does not count as the last client.
     const hasServed = this.#hasServed ||= this.#nbd.clients.some((each) =>
       each.id === client && each.exportName !== undefined
     );
@@ -392,14 +394,14 @@ class Service {
     }
   }
 
-  /** A mistake in virstor itself: what is in memory cannot be trusted. */
+  /** Ends the process after a bug: the state in memory cannot be trusted. */
   #panic(error: unknown): never {
     printInternalError(error);
     Deno.exit(EXIT_INTERNAL);
   }
 
   #urisOf({ name }: ServedPool): string[] {
-    const encrypted = this.#options.conduct.tls?.required ?? false;
+    const encrypted = this.#options.settings.tls?.required ?? false;
     return this.#addresses.map((address) =>
       nbdUri(address, name, { encrypted })
     );

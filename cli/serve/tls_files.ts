@@ -1,6 +1,6 @@
 /**
- * Certificates and keys in files, under the names that other NBD programs
- * know, too. They may be renewed while a server runs.
+ * Certificates and keys in files, under the names that other NBD programs use,
+ * too. The files may be renewed while a server runs.
  *
  * @module
  */
@@ -12,23 +12,23 @@ import { messageOf, VirstorError } from "../../errors.ts";
 import type { NbdTls, NbdTlsIdentity } from "../../nbd/server/tls/mod.ts";
 import { log } from "../terminal/mod.ts";
 
-/** Where the files are, and what they are for. */
+/** Where the files are, and how the server uses them. */
 export interface TlsFilesOptions {
-  /** Clients have to encrypt. */
+  /** Whether clients have to use TLS. */
   readonly required: boolean;
-  /** Where `server-cert.pem` and `server-key.pem` are. */
+  /** The directory of `server-cert.pem` and `server-key.pem`. */
   readonly directory: string;
-  /** Clients have to show a certificate. */
+  /** Whether clients have to show a certificate. */
   readonly verifies: boolean;
-  /** Who has signed those; `ca-cert.pem` in the directory unless given. */
+  /** The authority's certificate; by default `ca-cert.pem` in the directory. */
   readonly authority: string | undefined;
 }
 
-/** What a server shows to its clients, and whom it believes. */
+/** The server's certificate and key, and the authority of its clients. */
 export class TlsFiles implements NbdTls {
-  /** Clients have to encrypt. */
+  /** Whether clients have to use TLS. */
   readonly required: boolean;
-  /** Clients have to show a certificate. */
+  /** Whether clients have to show a certificate. */
   readonly verifies: boolean;
   readonly #certificate: string;
   readonly #key: string;
@@ -39,9 +39,10 @@ export class TlsFiles implements NbdTls {
   /**
    * Reads the files.
    *
-   * @param options Where they are.
-   * @throws {VirstorError} `not-found`, `io` if one cannot be read; `invalid`
-   *   if one is something else, does not fit the others, or has expired.
+   * @param options Where the files are, and how the server uses them.
+   * @throws {VirstorError} `not-found`, `io` if a file cannot be read;
+   *   `invalid` if a file has other content, does not fit the others, or has
+   *   expired.
    */
   constructor(options: TlsFilesOptions) {
     const { directory, verifies, authority } = options;
@@ -57,10 +58,11 @@ export class TlsFiles implements NbdTls {
   }
 
   /**
-   * What is in force: the files as they are now. If they make no sense they
-   * are perhaps being renewed, and what they were before stays in force.
+   * Returns the current certificates, and reads changed files first. If the
+   * changed files cannot be used, a renewal may be half done, and the earlier
+   * certificates stay in use.
    *
-   * @returns What was read last.
+   * @returns The certificates that were read last.
    */
   identity(): NbdTlsIdentity {
     const state = this.#look();
@@ -70,13 +72,15 @@ export class TlsFiles implements NbdTls {
       this.#identity = this.#read();
       log("certificates", "The certificates have changed and are in use");
     } catch (error) {
-      const message = `${messageOf(error)}; what was there before is used on`;
+      const message = `${
+        messageOf(error)
+      }; the earlier certificates stay in use`;
       log("certificates", message, { level: "error" });
     }
     return this.#identity;
   }
 
-  /** Differs when a file was written, or another one took its place. */
+  /** A text that changes when a file is written or replaced. */
   #look(): string {
     return [this.#certificate, this.#key, this.#authority ?? "."].map(
       (path) => {
@@ -85,7 +89,7 @@ export class TlsFiles implements NbdTls {
           const identity = fileIdentity(path);
           return [identity, size, mtime?.getTime(), ctime?.getTime()].join();
         } catch {
-          // Reading it will tell why.
+          // Reading the file reports the error.
           return "";
         }
       },
@@ -133,7 +137,7 @@ function readText(path: string): string {
   }
 }
 
-/** @returns At least one. */
+/** @returns At least one certificate. */
 function parseCertificates(text: string, path: string): X509Certificate[] {
   const pattern = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
   const parts = text.match(pattern) ?? [];

@@ -1,5 +1,5 @@
 /**
- * What the options of `virstor serve` say about TLS.
+ * Reads the options of `virstor serve` for TLS.
  *
  * @module
  */
@@ -10,12 +10,13 @@ import { TlsFiles } from "./tls_files.ts";
 const MODES = ["off", "optional", "required"] as const;
 
 /**
- * Reads whether and how clients encrypt, and the files for it.
+ * Reads the options for TLS, and the files that they name.
  *
  * @param invocation The command line.
  * @returns The certificates; `undefined` without TLS.
- * @throws {UsageError} If the options make no sense.
- * @throws {VirstorError} `not-found`, `io`, `invalid` if the files do not.
+ * @throws {UsageError} If the options contradict each other.
+ * @throws {VirstorError} `not-found`, `io`, `invalid` if the files cannot be
+ *   used.
  */
 export function tlsOf(invocation: Invocation): TlsFiles | undefined {
   const directory = invocation.value("tls-certs");
@@ -26,27 +27,27 @@ export function tlsOf(invocation: Invocation): TlsFiles | undefined {
   const mode = MODES.find((known) => known === given);
   if (mode === undefined) {
     throw new UsageError(
-      `Option --tls knows no "${given}"`,
-      "It is off, optional or required",
+      `Option --tls has no value "${given}"`,
+      "Values are off, optional and required",
     );
   }
   if (authority !== undefined && !verifies) {
     throw new UsageError(
-      "Option --tls-ca is of no use without --tls-verify",
-      "It says whose signature the certificates of clients need",
+      "Option --tls-ca needs --tls-verify",
+      "It names the authority that signs the certificates of clients",
     );
   }
   if (mode === "off") {
     if (!verifies) return undefined;
     throw new UsageError(
-      "Option --tls-verify is of no use without TLS",
+      "Option --tls-verify needs TLS",
       "Use --tls-certs DIR, and not --tls off",
     );
   }
   if (directory === undefined) {
     throw new UsageError(
       `Option --tls ${mode} needs --tls-certs DIR`,
-      "server-cert.pem and server-key.pem are there",
+      "DIR has server-cert.pem and server-key.pem",
     );
   }
   return new TlsFiles({
@@ -58,13 +59,14 @@ export function tlsOf(invocation: Invocation): TlsFiles | undefined {
 }
 
 /**
- * What has to be said of addresses that others can reach.
+ * The notice for addresses that other machines can reach.
  *
- * @param tls Whether and how clients encrypt.
- * @returns One line, or nothing: only known clients get in, encrypted.
+ * @param tls The certificates; `undefined` without TLS.
+ * @returns One line; `undefined` if TLS is required and verifies clients.
  */
 export function exposureNotice(tls: TlsFiles | undefined): string | undefined {
-  const danger = "Whoever reaches this address can read and write the pool: ";
+  const danger =
+    "Any client that reaches this address can read and write the pool: ";
   if (tls === undefined) {
     return `${danger}there is no encryption and no password`;
   }

@@ -1,7 +1,7 @@
 /**
- * The rate of an evacuation that is under way, kept beside the registry: a pool
- * that is served again after a crash, or a stop, goes on at the rate that
- * `remove --rate` gave. The pool itself knows only that it goes on.
+ * The rate of an unfinished evacuation, kept beside the registry: when a pool
+ * is served again after a crash or a stop, the evacuation continues at the rate
+ * that `remove --rate` gave. The pool itself does not store the rate.
  *
  * @module
  */
@@ -14,13 +14,13 @@ import { replaceFile } from "./registry_file.ts";
 import { registryPath } from "./state_directory.ts";
 
 /**
- * Keeps a rate, durably. That it cannot be kept fails nothing: the usual one
- * applies then.
+ * Stores a rate, durably. A failure becomes a notice: the default rate applies
+ * then.
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
- * @param bytesPerSecond The highest rate, bytes a second; 0, none.
- * @returns Done when it is durable.
+ * @param bytesPerSecond The limit, bytes a second; 0 means no limit.
+ * @returns A promise that resolves when the rate is durable.
  */
 export async function rememberRate(
   stateDirectory: string,
@@ -33,18 +33,18 @@ export async function rememberRate(
     await replaceFile(path, `${bytesPerSecond}\n`);
   } catch (error) {
     printNotices([
-      `The rate of the evacuation of pool "${name}" is forgotten after a ` +
-      `stop: ${messageOf(error)}`,
+      `Cannot keep the rate of the evacuation of pool "${name}": ` +
+      `${messageOf(error)}; after a stop the default rate applies`,
     ]);
   }
 }
 
 /**
- * What was kept.
+ * Reads the stored rate.
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
- * @returns Bytes a second; undefined if nothing was kept.
+ * @returns Bytes a second; `undefined` if no rate is stored.
  */
 export async function recallRate(
   stateDirectory: string,
@@ -59,11 +59,11 @@ export async function recallRate(
 }
 
 /**
- * Forgets what was kept: there is no evacuation, or one without a rate.
+ * Removes the stored rate: there is no evacuation, or it has no rate.
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
- * @returns Done when it is forgotten.
+ * @returns A promise that resolves when the rate is removed.
  */
 export async function forgetRate(
   stateDirectory: string,
@@ -72,16 +72,16 @@ export async function forgetRate(
   try {
     await Deno.remove(ratePath(stateDirectory, name));
   } catch {
-    // There is none.
+    // No rate is stored.
   }
 }
 
 /**
- * Says that an evacuation goes on after an open.
+ * Formats the event that an evacuation continues after an open.
  *
  * @param evacuation The evacuation.
- * @param bytesPerSecond Its highest rate; 0, none.
- * @param isKept Whether it went at this rate before.
+ * @param bytesPerSecond The limit, bytes a second; 0 means no limit.
+ * @param isKept Whether the rate is the stored one.
  * @returns A sentence.
  */
 export function resumedText(
@@ -90,9 +90,9 @@ export function resumedText(
   isKept: boolean,
 ): string {
   const rate = bytesPerSecond === 0
-    ? "as fast as it can"
-    : `at ${formatSize(bytesPerSecond)} a second at most`;
-  return `Goes on with the evacuation of ${components.join(", ")}, ${rate}` +
+    ? "without a limit"
+    : `at most ${formatSize(bytesPerSecond)} a second`;
+  return `Continuing the evacuation of ${components.join(", ")}, ${rate}` +
     (isKept ? ", as before" : "");
 }
 

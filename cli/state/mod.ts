@@ -1,7 +1,7 @@
 /**
- * The state directory: the registry of pools, and where control sockets are.
- * It reads no component and loads no pool, so commands that ask a server start
- * fast.
+ * The state directory: the registry of pools and the paths of control sockets.
+ * This room reads no component and loads no pool, so commands that ask a server
+ * start fast.
  *
  * @module
  */

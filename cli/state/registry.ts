@@ -1,7 +1,8 @@
 /**
- * Which pools are known, and where their components were last seen: one small
- * JSON file a pool. It is a hint only. The labels on the components are the
- * truth, and `virstor taste` makes the registry anew from them.
+ * The registry: the known pools and the last known paths of their components,
+ * one small JSON file a pool. The registry is only a hint. The labels on the
+ * components are the truth, and `virstor taste` rebuilds the registry from
+ * them.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import { printError, printNotices } from "../terminal/mod.ts";
 import { makeDirectory, replaceFile, whileLocked } from "./registry_file.ts";
 import { registryPath } from "./state_directory.ts";
 
-/** What is known of a pool. */
+/** The registry's entry of a pool. */
 export interface RegistryEntry {
   /** The pool's name. */
   readonly name: string;
@@ -21,15 +22,15 @@ export interface RegistryEntry {
   /** The paths of its components, absolute. */
   readonly components: readonly string[];
   /**
-   * Bytes that each had of use when it was registered, in the same order; 0
-   * where that is not known.
+   * The usable bytes of each component when it was registered, in the same
+   * order; 0 where that is not known.
    */
   readonly sizes?: readonly number[];
 }
 
 /**
- * Makes paths absolute, as they are kept and sent to servers. Links stay:
- * the name that a person chose for a device may be the one that lasts.
+ * Makes paths absolute, for the registry and for servers. Symbolic links stay:
+ * the name that the user chose for a device may be its only lasting one.
  *
  * @param paths Paths, relative to the working directory or absolute.
  * @returns Absolute paths.
@@ -43,7 +44,7 @@ export function absolutePaths(paths: readonly string[]): string[] {
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
- * @returns What is known of it, if anything. A damaged file is nothing.
+ * @returns The entry; `undefined` if there is none or its file is damaged.
  */
 export async function readRegistry(
   stateDirectory: string,
@@ -56,10 +57,10 @@ export async function readRegistry(
 }
 
 /**
- * All pools that are known.
+ * Lists all known pools.
  *
  * @param stateDirectory The state directory.
- * @returns The entries, by name.
+ * @returns The entries, sorted by name.
  */
 export async function listRegistry(
   stateDirectory: string,
@@ -87,11 +88,11 @@ export async function listRegistry(
 }
 
 /**
- * Makes sure that pools can be registered, before something is done that
- * should be.
+ * Makes the registry's directory, before a command does something that it has
+ * to register.
  *
- * @param stateDirectory The state directory; made if it is not there.
- * @throws {VirstorError} `io` if it cannot be made.
+ * @param stateDirectory The state directory; created if it does not exist.
+ * @throws {VirstorError} `io` if the directory cannot be created.
  */
 export async function prepareRegistry(stateDirectory: string): Promise<void> {
   try {
@@ -106,33 +107,32 @@ export async function prepareRegistry(stateDirectory: string): Promise<void> {
   }
 }
 
-/** A pool, as its status, its labels, or the making of it tell. */
+/** What the registry needs of a pool: a status, a tasted or labelled pool. */
 export interface RegistrablePool {
-  /** Its name. */
+  /** The pool's name. */
   readonly name: string;
-  /** Its id. */
+  /** The pool's id. */
   readonly id: string;
-  /** Its components. */
+  /** The pool's components. */
   readonly components: readonly {
-    /** Where it is. */
+    /** The component's path. */
     readonly path: string;
-    /** Bytes of use, if they are known. */
+    /** The component's usable bytes, if they are known. */
     readonly size?: number;
-    /** What its label says, which tells them, too. */
+    /** The component's label, which has them, too. */
     readonly label?: {
-      /** Bytes of use. */
+      /** The component's usable bytes. */
       readonly componentSize: number;
     };
   }[];
 }
 
 /**
- * Makes a pool known, or replaces what is known of it, durably and in one
- * step.
+ * Registers a pool, or replaces its entry, durably and atomically.
  *
- * @param stateDirectory The state directory; made if it is not there.
+ * @param stateDirectory The state directory; created if it does not exist.
  * @param pool The pool.
- * @throws {VirstorError} `io` if it cannot be written.
+ * @throws {VirstorError} `io` if the registry cannot be written.
  */
 export async function registerPool(
   stateDirectory: string,
@@ -142,14 +142,14 @@ export async function registerPool(
 }
 
 /**
- * Changes what is known of a pool. No other process changes the registry
- * meanwhile.
+ * Changes the entry of a pool. A lock keeps other processes from changing the
+ * registry meanwhile.
  *
- * @param stateDirectory The state directory; made if it is not there.
+ * @param stateDirectory The state directory; created if it does not exist.
  * @param name The pool's name.
- * @param change Told what is known; returns what is to be known, or nothing if
- *   that stays as it is.
- * @throws {VirstorError} `io` if it cannot be written.
+ * @param change Takes the entry; returns the new content, or `undefined` to
+ *   leave the entry as it is.
+ * @throws {VirstorError} `io` if the registry cannot be written.
  */
 export async function updatePool(
   stateDirectory: string,
@@ -178,7 +178,7 @@ export async function updatePool(
 }
 
 /**
- * Forgets components, and the pools of which none is left.
+ * Removes components from the registry, and pools that have none left.
  *
  * @param stateDirectory The state directory.
  * @param paths The components' paths, absolute.
@@ -246,24 +246,24 @@ function entryOf(value: unknown): RegistryEntry | undefined {
   const { name, id, components, sizes }: Record<string, unknown> = {
     ...value,
   };
-  // Before there was the native format every id was a number.
+  // Entries of before the native format have a number as id.
   if (typeof id !== "string" && typeof id !== "number") return undefined;
   if (typeof name !== "string" || !isPathList(components)) return undefined;
   const entry = { name, id: String(id), components };
   return isSizeList(sizes) ? { ...entry, sizes } : entry;
 }
 
-/** The size of a component when it was registered, or 0. */
+/** The usable bytes of a component when it was registered; 0 if not known. */
 function sizeIn({ sizes }: RegistryEntry, index: number): number {
   return sizes?.[index] ?? 0;
 }
 
 /**
- * The size of a component when its pool was registered.
+ * The usable size of a component when its pool was registered.
  *
- * @param entry What is known of the pool.
+ * @param entry The pool's entry.
  * @param path The component's path, absolute.
- * @returns Bytes of use; 0 if it is not known.
+ * @returns Bytes; 0 if the size is not known.
  */
 export function registeredSize(entry: RegistryEntry, path: string): number {
   return sizeIn(entry, entry.components.indexOf(path));

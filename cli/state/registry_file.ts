@@ -1,5 +1,5 @@
 /**
- * The files of the registry: written durably, and changed by one process at a
+ * Reads and writes the files of the registry: durably, and one process at a
  * time.
  *
  * @module
@@ -7,15 +7,15 @@
 
 import { dirname } from "node:path";
 
-/** How long another process may hold the registry up, milliseconds. */
+/** How long to wait for the lock of another process, milliseconds. */
 const PATIENCE_MS = 2000;
-/** How often the lock is tried, milliseconds. */
+/** The pause between two attempts to lock, milliseconds. */
 const PAUSE_MS = 20;
 
 /**
- * Makes a directory and those above it, durably.
+ * Creates a directory and those above it, durably.
  *
- * @param path Where.
+ * @param path The directory's path.
  */
 export async function makeDirectory(path: string): Promise<void> {
   if (await isThere(path)) return;
@@ -26,10 +26,10 @@ export async function makeDirectory(path: string): Promise<void> {
 }
 
 /**
- * Replaces a file, durably and in one step.
+ * Replaces a file, durably and atomically.
  *
- * @param path Where; its directory is there.
- * @param text What it is to hold.
+ * @param path The file's path; its directory exists.
+ * @param text The new content.
  */
 export async function replaceFile(path: string, text: string): Promise<void> {
   const temporary = `${path}.${Deno.pid}.new`;
@@ -57,12 +57,13 @@ export async function replaceFile(path: string, text: string): Promise<void> {
 }
 
 /**
- * Changes files of a directory while no other process does. A lock that cannot
- * be had is done without, after a moment: the registry is a hint only.
+ * Runs a function while the directory is locked against other processes. If the
+ * lock is not free within two seconds, it runs without the lock: the registry
+ * is only a hint.
  *
  * @param directory The directory.
- * @param change What to do.
- * @returns What it returns.
+ * @param change The function.
+ * @returns The result of `change`.
  */
 export async function whileLocked<T>(
   directory: string,
@@ -85,13 +86,13 @@ async function lockDirectory(path: string): Promise<Deno.FsFile | undefined> {
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   } catch {
-    // Not every file system has locks.
+    // Some file systems have no locks.
   }
   file?.close();
   return undefined;
 }
 
-/** Not every file system makes directories durable on request. */
+/** Makes a directory durable, where its file system supports that. */
 async function syncDirectory(path: string): Promise<void> {
   let directory: Deno.FsFile | undefined;
   try {
@@ -112,7 +113,7 @@ async function isThere(path: string): Promise<boolean> {
     await Deno.stat(path);
     return true;
   } catch {
-    // The making of it says in better words what is wrong.
+    // Creating the directory reports the error.
     return false;
   }
 }

@@ -1,7 +1,6 @@
 /**
- * Where the command line keeps what it knows between two calls: a directory
- * with the registry of pools and the control sockets. All of it may be
- * deleted while nothing is served; `virstor taste` brings it back.
+ * The state directory: the registry of pools and the control sockets. It may be
+ * deleted while no pool is served; `virstor taste` restores it.
  *
  * @module
  */
@@ -12,22 +11,22 @@ import { isAbsolute, join, resolve } from "node:path";
 import type { Environment } from "../terminal/mod.ts";
 
 /**
- * What the name of a pool's file may be long, without its ending: a file system
+ * The longest name of a pool's file, bytes without its ending: a file system
  * takes 255 bytes, but the path of a socket has to fit into much less. Every
- * name of 15 characters fits when it is encoded.
+ * name of 15 ASCII characters fits when it is encoded.
  */
 const STEM_MAX = 45;
-/** Of a name that is longer, so much is kept for people to know it by. */
+/** A longer name is cut to so many characters, which people recognise. */
 const STEM_PREFIX_MAX = 10;
-/** And so much of its hash: 128 bits, enough that no two names share it. */
+/** They are followed by so many hexadecimal digits of its hash: 128 bits. */
 const STEM_HASH_DIGITS = 32;
 
 /**
- * Finds the state directory; does not make it.
+ * Finds the state directory; does not create it.
  *
  * @param option The value of `--state-dir`, if given.
  * @param variable Reads an environment variable.
- * @returns What tells commands where it is.
+ * @returns A function that returns the path, and whether the user gave it.
  */
 export function findStateDirectory(
   option: string | undefined,
@@ -59,9 +58,9 @@ function defaultDirectory(
 }
 
 /**
- * What a pool's files are called, without an ending. Pool names may hold any
- * character, and more of them than file names: they are percent-encoded, and
- * those that are too long then are known by their hash.
+ * The name of a pool's files, without an ending. Pool names may hold any
+ * character and be longer than file names: they are percent-encoded, and names
+ * that are too long then are cut and followed by their hash.
  */
 function fileStem(name: string): string {
   const encoded = encodeURIComponent(name);
@@ -75,11 +74,11 @@ function fileStem(name: string): string {
 }
 
 /**
- * The path of the file that stands for a pool in the state directory.
+ * The path of a pool's registry file.
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
- * @returns The path of the registry's file.
+ * @returns The path.
  */
 export function registryPath(stateDirectory: string, name: string): string {
   return join(stateDirectory, "pools", `${fileStem(name)}.json`);

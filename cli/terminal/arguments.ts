@@ -1,5 +1,5 @@
 /**
- * From the words of a command line to an {@linkcode Invocation}.
+ * Parses the words of a command line into an {@linkcode Invocation}.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import {
 } from "./command.ts";
 import { UsageError } from "./usage_error.ts";
 
-/** The words before the command: options for all of it. */
+/** The options that may stand before the command. */
 export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   { name: "version", help: "print the version" },
   ...COMMON_OPTIONS,
@@ -33,12 +33,11 @@ export function parseGlobal(args: readonly string[]): Invocation {
 }
 
 /**
- * Understands the words after a command's name.
+ * Parses the words after a command's name.
  *
  * @param spec The command.
  * @param args The words.
- * @returns What was asked. If `help` is among it, the operands are not
- *   checked.
+ * @returns The parsed command line. With `--help` the operands are not checked.
  * @throws {UsageError} For an unknown option, an option without its value,
  *   and too few or too many operands.
  */
@@ -47,7 +46,7 @@ export function parseCommand(
   args: readonly string[],
 ): Invocation {
   const help = `virstor ${spec.name} --help`;
-  // Also where the letter stands for something else: alone it makes no sense.
+  // Alone, `-h` asks for help, also where the command gives it another meaning.
   const words = args.length === 1 && args[0] === "-h" ? ["--help"] : args;
   const invocation = parse(words, optionsOf(spec), help, false);
   if (invocation.flag("help")) return invocation;
@@ -112,7 +111,7 @@ function parse(
       throw new UsageError(`Option --${name} is given twice`, hint);
     }
   }
-  // Where the words after the command are left alone, "--" is one of them.
+  // With `stopEarly` the words after the command keep their "--".
   const rest = stopEarly && args.includes("--") ? ["--", ...texts("--")] : [];
   return {
     operands: [...texts("_"), ...rest],
@@ -139,8 +138,8 @@ function refusal(
 
 /**
  * Splits letters that share a dash, as `getopt(3)` does: `-fv` is `-f -v`,
- * and `-s1T` is `-s=1T`. Letters that are no option stay, to be refused by
- * name.
+ * and `-s1T` is `-s=1T`. Unknown letters stay, so that the parser refuses them
+ * by name.
  */
 function splitClusters(
   args: readonly string[],

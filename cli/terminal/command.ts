@@ -1,6 +1,6 @@
 /**
- * What a command of `virstor` is: enough to parse its command line and to
- * write its help without loading the code that carries it out.
+ * The description of a command of `virstor`: enough to parse its command line
+ * and to print its help without loading its code.
  *
  * @module
  */
@@ -9,19 +9,19 @@
 export interface OptionSpec {
   /** The long name, without the dashes. */
   readonly name: string;
-  /** The letter, without the dash. */
+  /** The short name, one letter, without the dash. */
   readonly short?: string;
-  /** What its value is called in the help; absent for a switch. */
+  /** The name of the option's value in the help; absent for a switch. */
   readonly value?: string;
-  /** May be given several times. */
+  /** Whether the option may be given several times; it may not by default. */
   readonly repeatable?: boolean;
   /** One sentence for the help, without a period. */
   readonly help: string;
 }
 
-/** A command line, understood. */
+/** A parsed command line. */
 export interface Invocation {
-  /** The arguments that are no options. */
+  /** The arguments that are not options, in order. */
   readonly operands: readonly string[];
   /**
    * Tells whether a switch is set.
@@ -46,7 +46,7 @@ export interface Invocation {
   values(name: string): readonly string[];
 }
 
-/** What a command gets from the world around it. */
+/** The surroundings of a command. */
 export interface Environment {
   /**
    * The directory for the registry and the control sockets.
@@ -55,7 +55,7 @@ export interface Environment {
    * @throws {VirstorError} `invalid` if nothing tells where it is.
    */
   stateDirectory(): string;
-  /** Whether the user said where it is, by option or variable. */
+  /** Whether the user named the state directory, by option or variable. */
   readonly stateDirectoryGiven: boolean;
   /** All commands, in the order of the help. */
   readonly commands: readonly CommandSpec[];
@@ -64,10 +64,10 @@ export interface Environment {
 /** The code of a command. */
 export interface CommandModule {
   /**
-   * Carries the command out.
+   * Runs the command.
    *
-   * @param invocation What was asked.
-   * @param environment Where.
+   * @param invocation The parsed command line.
+   * @param environment The state directory and all commands.
    * @returns The exit code.
    */
   run(
@@ -76,23 +76,23 @@ export interface CommandModule {
   ): Promise<number>;
 }
 
-/** A command, described. */
+/** The description of a command. */
 export interface CommandSpec {
-  /** What it is called. */
+  /** The command's name. */
   readonly name: string;
   /** One line for the list of commands. */
   readonly summary: string;
   /** The forms it may be called in, without `virstor`. */
   readonly usage: string;
-  /** What it does, in lines of at most 78 characters. */
+  /** What the command does, in lines of at most 80 characters. */
   readonly description: readonly string[];
   /** The options, apart from those that every command has. */
   readonly options: readonly OptionSpec[];
   /** The names of the operands that must be given. */
   readonly operands: readonly string[];
-  /** Whether more operands than that may follow. */
+  /** Whether further operands may follow. */
   readonly moreOperands: boolean;
-  /** Loads the code. */
+  /** Loads the command's code. */
   load(): Promise<CommandModule>;
 }
 
@@ -107,8 +107,8 @@ export const COMMON_OPTIONS: readonly OptionSpec[] = [
 ];
 
 /**
- * All options of a command. A letter that the command has given to one of its
- * own stands for that one.
+ * All options of a command. A letter that one of the command's own options uses
+ * means that option.
  *
  * @param spec The command.
  * @returns Its own options, then the common ones.

@@ -1,6 +1,6 @@
 /**
- * Every event that is written to standard error, and how much it matters. The
- * table of `docs/operations.md` is checked against this one.
+ * Every event that virstor writes to standard error, with its level. A test
+ * compares the table of `docs/operations.md` with this one.
  *
  * @module
  */
@@ -8,32 +8,32 @@
 import type { NbdEvent } from "../../nbd/server/export/mod.ts";
 import type { PoolEvent } from "../../pool/core/mod.ts";
 
-/** How much a line matters; each level tells what those before it tell. */
+/** The levels of log lines; each level includes those before it. */
 export const LOG_LEVELS = ["error", "warning", "info", "debug"] as const;
 
-/** How much a line matters. */
+/** The level of a log line. */
 export type LogLevel = typeof LOG_LEVELS[number];
 
-/** Everything that a line can be about. */
+/** The events that a log line can report. */
 export type EventName =
   | NbdEvent["kind"]
   | PoolEvent["kind"]
   | "certificates" // files for TLS have changed
-  | "control" // a command came over a control socket
+  | "control" // a command arrived over a control socket
   | "denied" // a client is in no network of --allow
   | "notice" // worth knowing
-  | "progress" // how far something is
+  | "progress" // the progress of something that takes long
   | "stopping" // the server ends, or stops a pool
-  | "warning"; // what did not work beside a thing that was done
+  | "warning"; // a side effect of a successful command failed
 
-/** How much each event matters, unless what it is about says otherwise. */
+/** The level of each event, unless {@linkcode LogDetails} gives another. */
 export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
-  // Clients get errors, or none of their writes is done any more.
+  // Clients get errors, or their writes are not done.
   "accept-failed": "error",
   "delayed": "error",
   "error": "error",
   "failed": "error",
-  // The operator should act before that.
+  // The operator should act before clients get errors.
   "denied": "warning",
   "evacuation-failed": "warning",
   "notice": "warning",
@@ -41,7 +41,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   "space": "warning",
   "warning": "warning",
   "watermark": "warning",
-  // The course of things.
+  // Normal operation.
   "accepted": "info",
   "added": "info",
   "certificates": "info",

@@ -1,5 +1,5 @@
 /**
- * What was found in a pool, for people.
+ * The findings of a check or a repair as text.
  *
  * @module
  */
@@ -8,11 +8,11 @@ import { printable } from "../../errors.ts";
 import type { Finding } from "../../pool/core/mod.ts";
 
 /**
- * A finding in one line.
+ * Formats a finding as one line.
  *
- * @param word What it is, or what became of it: `Damage`, `Repaired`.
+ * @param word The kind of line: `Damage`, `Notice`, `Repaired`, ...
  * @param finding The finding.
- * @returns The word, where it is, what it is, and what it means.
+ * @returns The word, the place, the finding, its effect and the advice.
  */
 export function findingText(
   word: string,
@@ -24,10 +24,11 @@ export function findingText(
 }
 
 /**
- * Whether a finding is that a component is missing.
+ * Tells whether a finding reports a missing component, so that a search for the
+ * component may help.
  *
  * @param finding The finding.
- * @returns Whether a search for it may help.
+ * @returns True if a component is missing.
  */
 export function isMissing({ kind }: Finding): boolean {
   return kind === "missing";

@@ -1,5 +1,5 @@
 /**
- * The help texts, made from the table of commands.
+ * Makes the help texts from the table of commands.
  *
  * @module
  */
@@ -59,7 +59,7 @@ export function commandHelp(spec: CommandSpec): string {
   ].join("\n");
 }
 
-/** A line for each option, the sentences under one another. */
+/** A line for each option, with the sentences in one column. */
 function optionLines(options: readonly OptionSpec[]): string[] {
   const heads = options.map(({ name, short, value }) =>
     (short === undefined ? "    " : `-${short}, `) + `--${name}` +

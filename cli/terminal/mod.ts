@@ -1,6 +1,5 @@
 /**
- * The command line as words in and text out: arguments, help, output, exit
- * codes.
+ * The command line's input and output: arguments, help, log, exit codes.
  *
  * @module
  */
@@ -37,7 +36,7 @@ export {
   withProgress,
 } from "./output.ts";
 export type { LogStyle } from "./output.ts";
-export { obeySignals } from "./signals.ts";
+export { handleSignals } from "./signals.ts";
 export { exactSize, formatSeconds, formatSize, parseSize } from "./size.ts";
 export { textPairs, textTable } from "./text_table.ts";
 export { UsageError } from "./usage_error.ts";

@@ -1,6 +1,6 @@
 /**
- * Where the command line writes: results to standard output, everything else
- * to standard error. Nothing else in the project prints.
+ * The output of the command line: results go to standard output, everything
+ * else to standard error. No other file of the project prints.
  *
  * @module
  */
@@ -14,46 +14,46 @@ import {
 } from "./event_levels.ts";
 import { cutText } from "./text_width.ts";
 
-/** How lines on standard error are written. */
+/** The style of lines on standard error. */
 export interface LogStyle {
-  /** What is told. */
+  /** Lines of this level and more important ones are written. */
   readonly level: LogLevel;
-  /** Text for people, or one JSON object a line. */
+  /** Plain text, or one JSON object a line. */
   readonly format: "text" | "json";
-  /** Text says which pool a line is about; JSON always does. */
+  /** Whether text names the pool of a line; JSON always does. */
   readonly showPools: boolean;
 }
 
-/** What a line of the log is about, where that is known. */
+/** The context of a log line, where it is known. */
 export interface LogDetails {
-  /** How much it matters, if not as much as its event usually does. */
+  /** The line's level, if not that of {@linkcode EVENT_LEVELS}. */
   readonly level?: LogLevel;
-  /** The pool, which is the export too. */
+  /** The name of the pool, which is also the name of the export. */
   readonly pool?: string;
   /** The number of the client. */
   readonly client?: number;
-  /** Where the client came from. */
+  /** The client's address. */
   readonly peer?: string;
 }
 
-/** Standard output is gone: whoever read it has seen enough. */
+/** Standard output is closed: its reader has exited. */
 export class OutputClosedError extends Error {
   override readonly name = "OutputClosedError";
 }
 
-/** Goes to the start of the terminal's line, and empties it. */
+/** Moves to the start of the terminal's line, and clears the line. */
 const START_OF_LINE = "\r\x1b[K";
-/** So many notices are written at once. */
+/** The most lines that {@linkcode printNotices} writes. */
 const NOTICES_MAX = 12;
-/** Columns of a terminal that does not tell how many it has. */
+/** The assumed columns of a terminal that does not report its size. */
 const COLUMNS = 80;
-/** Where nobody looks on, progress is told again so often, seconds. */
+/** Seconds between two lines of progress where there is no terminal. */
 const QUIET_PROGRESS_SECONDS = 10;
 
 const encoder = new TextEncoder();
-/** Whether the terminal shows a line that is going to change. */
+/** Whether the terminal shows a progress line, which will be overwritten. */
 let isLineOpen = false;
-/** Standard error is one for the whole process, and so is its style. */
+/** The process has one standard error, and so one style. */
 let style: LogStyle = { level: "info", format: "text", showPools: false };
 
 /**
@@ -74,9 +74,8 @@ function writeAll(
 }
 
 /**
- * Lines as terminals may show them: what a name in them holds, say an escape
- * sequence, is shown and not obeyed. A line break in a name is the one thing
- * that cannot be known here; `printable` has to be asked for it before.
+ * Escapes what a terminal would obey, such as an escape sequence in a name.
+ * Line breaks stay: the caller escapes those of names with `printable`.
  */
 function printableLines(text: string): string {
   return text.split("\n").map(printable).join("\n");
@@ -86,9 +85,8 @@ function printableLines(text: string): string {
  * Writes one line, or several, to standard output.
  *
  * @param text Without a line break at the end.
- * @throws {OutputClosedError} If nobody reads it any more.
- * @throws {VirstorError} `io` if it cannot be written, for instance because
- *   it goes to a full disk.
+ * @throws {OutputClosedError} If the reader of standard output has exited.
+ * @throws {VirstorError} `io` if writing fails, for instance on a full disk.
  */
 export function print(text: string): void {
   try {
@@ -118,8 +116,8 @@ export function printJson(value: unknown): void {
 }
 
 /**
- * Writes a line to standard error. That it cannot be written is no reason to
- * stop: a server goes on when its terminal is gone.
+ * Writes a line to standard error. Ignores a failure: a server continues when
+ * its terminal is gone.
  *
  * @param text Without a line break at the end.
  */
@@ -129,8 +127,8 @@ export function printError(text: string): void {
 }
 
 /**
- * Writes what the user should know of a thing that was done. Of a great many
- * the first ones are written, and how many there are besides.
+ * Writes what the user should know about a successful command. Of many notices
+ * it writes the first twelve at most, and the number of the rest.
  *
  * @param notices One line each.
  */
@@ -146,7 +144,7 @@ export function printNotices(notices: readonly string[]): void {
 }
 
 /**
- * Writes what did not work beside a thing that was done.
+ * Writes which side effects of a successful command failed.
  *
  * @param warnings One line each.
  */
@@ -157,7 +155,7 @@ export function printWarnings(warnings: readonly string[]): void {
 }
 
 /**
- * Writes what nobody expected, with the place in the code.
+ * Writes a bug of virstor, with the place in the code.
  *
  * @param error What was thrown.
  */
@@ -171,9 +169,9 @@ export function printInternalError(error: unknown): void {
 /**
  * Writes an event to standard error, with the time.
  *
- * @param event What it is about; tells how much it matters.
+ * @param event The kind of event, which has a level.
  * @param message One line.
- * @param details What it is about.
+ * @param details The context, such as pool and client.
  */
 export function log(
   event: EventName,
@@ -187,7 +185,7 @@ export function log(
   writeLine(event, message, details, [...parts, message].join(": "));
 }
 
-/** One line in the style that is set, if its level is told. */
+/** Writes one line in the current style, unless its level is suppressed. */
 function writeLine(
   event: EventName,
   message: string,
@@ -210,15 +208,14 @@ function timeNow(): string {
 }
 
 /**
- * Waits for something, and after the first second says every second on
- * standard error that it is still being done: on a terminal in one line that
- * changes. Elsewhere it says so once, or, if there is more to tell, now and
- * then.
+ * Waits for a promise, and reports progress on standard error: on a terminal
+ * every second, in one line that changes; elsewhere after the first second, and
+ * with `detail` again every ten seconds.
  *
  * @param what What is being done, for instance `Checking pool "demo"`.
- * @param promise What to wait for.
- * @param detail Tells how far it is.
- * @returns What it gives.
+ * @param promise The work to wait for.
+ * @param detail Returns the progress as text.
+ * @returns The value of the promise.
  */
 export async function withProgress<T>(
   what: string,
@@ -253,17 +250,17 @@ export async function withProgress<T>(
 }
 
 /**
- * As much of a line as the terminal shows without beginning another one, now:
- * its window may have changed since the line before.
+ * Cuts a line to the terminal's width. Asks for the width each time, since the
+ * window may have changed.
  */
 function fitted(line: string): string {
   let columns = 0;
   try {
     ({ columns } = Deno.consoleSize());
   } catch {
-    // It does not say.
+    // The terminal does not report its size.
   }
-  // The last column is left free: some terminals go on in the next line then.
+  // The last column stays free: some terminals wrap there.
   return cutText(line, (columns || COLUMNS) - 1);
 }
 
@@ -271,6 +268,6 @@ function writeErrorText(text: string): void {
   try {
     writeAll(Deno.stderr, text);
   } catch {
-    // Nobody is left to be told.
+    // Standard error is gone, too.
   }
 }

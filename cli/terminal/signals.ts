@@ -10,36 +10,37 @@ import { EXIT_SIGNAL } from "./exit_code.ts";
 /** The signals, and their numbers. */
 const STOP_SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
 
-/** A signal that comes so soon after the first is its echo, milliseconds. */
+/** The same signal within so many milliseconds of the first is its echo. */
 const ECHO_MS = 1000;
 
-/** What obeys signals. */
+/** The work that a signal ends. */
 export interface SignalHandler {
   /**
-   * Called for the first signal: begins to end.
+   * Called for the first signal: begins the end.
    *
-   * @param signal Its name.
+   * @param signal The signal's name, for instance `SIGTERM`.
    */
   begin(signal: string): void;
 
   /**
-   * Whether the end has begun for another reason.
+   * Tells whether the end has begun for another reason.
    *
-   * @returns True if so.
+   * @returns True if the next signal has to end the process at once.
    */
   isEnding?(): boolean;
 }
 
 /**
- * Obeys SIGINT, SIGTERM and SIGHUP: the first begins the end, another one ends
- * the process at once; unless it is the same one again: a terminal sends Ctrl-C
- * to a whole group, whose members may pass it on. A SIGHUP that this process was
- * started to ignore, as by `nohup`, stays ignored.
+ * Handles SIGINT, SIGTERM and SIGHUP: the first signal begins the end, another
+ * one ends the process at once. The same signal again within a second is
+ * ignored: a terminal sends Ctrl-C to a whole group, whose members may pass it
+ * on. If SIGHUP is ignored when the process starts, as under `nohup`, it stays
+ * ignored.
  *
- * @param handler What begins the end.
- * @returns Ends the obedience.
+ * @param handler Begins the end.
+ * @returns Removes the signal handlers.
  */
-export function obeySignals(handler: SignalHandler): () => void {
+export function handleSignals(handler: SignalHandler): () => void {
   let first = "";
   let quietUntil = 0;
   const isIgnored = isSignalIgnored(STOP_SIGNALS.SIGHUP);
@@ -58,7 +59,7 @@ export function obeySignals(handler: SignalHandler): () => void {
     Deno.addSignalListener(signal, listener);
     return { signal, listener };
   });
-  // The command of --run ignores it, too.
+  // The command of --run inherits that, and ignores SIGHUP, too.
   if (isIgnored) ignoreSignal(STOP_SIGNALS.SIGHUP);
   return () => {
     for (const { signal, listener } of listeners) {

@@ -1,5 +1,5 @@
 /**
- * Sizes as people write and read them.
+ * Reads and writes sizes and spans of time as text.
  *
  * @module
  */
@@ -49,8 +49,8 @@ export function parseSize(text: string, what: string): number {
 }
 
 /**
- * Writes a size for people: the largest unit that leaves a number of at least
- * 1, with at most two decimals.
+ * Formats a size with the largest unit that leaves a number of at least 1, and
+ * with at most two decimals, rounded down.
  *
  * @param bytes Bytes, at least 0.
  * @returns For instance `512 B`, `4 MiB`, `1.86 TiB`.
@@ -67,7 +67,7 @@ export function formatSize(bytes: number): string {
 }
 
 /**
- * Writes a size for people, to the byte.
+ * Formats a size to the byte.
  *
  * @param bytes Bytes, at least 0.
  * @returns For instance `4194304 bytes (4 MiB)`.
@@ -77,7 +77,7 @@ export function exactSize(bytes: number): string {
 }
 
 /**
- * Writes a span of time for people.
+ * Formats a span of time, rounded down.
  *
  * @param seconds Seconds, at least 0.
  * @returns For instance `0.3 s`, `42 s`, `5 min 2 s`, `3 h 4 min`.

@@ -9,10 +9,10 @@ import { padText, textWidth } from "./text_width.ts";
 
 /**
  * Lays rows out in columns, two spaces apart. A column whose cells below the
- * heading all begin with a digit or are `-` is set flush right.
+ * heading all begin with a digit or are `-` is aligned right.
  *
- * @param cells The heading, then the rows; each as long as the heading. What
- *   does not show is escaped, line breaks too.
+ * @param cells The heading, then the rows; each as long as the heading.
+ *   Characters that do not show are escaped, line breaks too.
  * @returns The lines, without spaces at their ends.
  */
 export function textTable(cells: readonly (readonly string[])[]): string {
@@ -35,9 +35,10 @@ export function textTable(cells: readonly (readonly string[])[]): string {
 }
 
 /**
- * Lays out pairs of a name and a value, the values under one another.
+ * Lays out pairs of a name and a value, with the values in one column.
  *
- * @param pairs Name and value; what does not show in values is escaped.
+ * @param pairs Name and value; characters of values that do not show are
+ *   escaped.
  * @param indent Put before every line.
  * @returns The lines.
  */

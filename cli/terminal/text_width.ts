@@ -1,16 +1,16 @@
 /**
- * How much room text takes on a terminal.
+ * The width of text on a terminal.
  *
- * Names may hold any character. East Asian ones and emoji take two columns, and
- * combining ones none, so a table that counts letters is ragged. What takes two
- * columns is known to the JavaScript engine by script, which spares a table of
- * our own, and a package that the launcher would have to fetch at first.
+ * Names may hold any character. East Asian characters and emoji take two
+ * columns, and combining characters none, so a table that counts letters is
+ * ragged. The JavaScript engine knows the scripts whose characters take two
+ * columns, so virstor needs neither a table of its own nor a package.
  *
  * @module
  */
 
 /**
- * How many columns a text takes on a terminal.
+ * Counts the columns that a text takes on a terminal.
  *
  * @param text One line.
  * @returns Columns, 0 or more.
@@ -24,12 +24,12 @@ export function textWidth(text: string): number {
 }
 
 /**
- * Fills a text up with spaces.
+ * Pads a text with spaces.
  *
  * @param text One line.
- * @param width Columns that it is to take; a longer text stays as it is.
- * @param side Where the spaces go.
- * @returns The text with them.
+ * @param width Columns of the result; a wider text stays as it is.
+ * @param side Where the spaces go: before the text or, by default, after it.
+ * @returns The padded text.
  */
 export function padText(
   text: string,
@@ -41,11 +41,11 @@ export function padText(
 }
 
 /**
- * As much of a text as fits, in whole characters.
+ * Cuts a text to a width, in whole characters.
  *
  * @param text One line.
- * @param width Columns that there are.
- * @returns Its beginning.
+ * @param width The most columns.
+ * @returns The beginning of the text.
  */
 export function cutText(text: string, width: number): string {
   if (isPlain(text)) return text.slice(0, Math.max(0, width));
@@ -60,7 +60,7 @@ export function cutText(text: string, width: number): string {
   return text.slice(0, end);
 }
 
-/** Whether every character is a printable one of ASCII. */
+/** Tells whether every character is printable ASCII. */
 function isPlain(text: string): boolean {
   return /^[ -~]*$/.test(text);
 }
@@ -93,11 +93,11 @@ function makeRuler(): Ruler {
       "]",
     "u",
   );
-  // Of those scripts, what was made to fit into one column.
+  // Characters of those scripts that take one column.
   const half = /^[\u02ea\u02eb\u303f\u1160-\u11ff\ud7b0-\ud7ff\uff61-\uffdc]/u;
-  // Drawn as a picture: flags, families, what has a variation selector.
+  // Emoji: flags, families, characters with a variation selector.
   const emoji = /^(?:\p{Emoji_Presentation}|\p{RGI_Emoji}$|.\ufe0f)/v;
-  // Takes no room of its own.
+  // Characters without a width of their own.
   const nothing =
     /^[\p{Mn}\p{Me}\p{Cc}\p{Cf}\u{1160}-\u{11ff}\u{d7b0}-\u{d7ff}]+$/u;
   return {

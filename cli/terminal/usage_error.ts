@@ -1,5 +1,5 @@
 /**
- * The error of a command line that cannot be understood.
+ * The error of a wrong command line.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 /** An unknown command or option, a missing or malformed argument. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
-  /** What to do, one line: printed below the message. */
+  /** What to do, one line, which the program prints below the message. */
   readonly hint: string;
 
   /**

@@ -84,7 +84,7 @@ function textOfUnknown(how: "reading" | "writing"): string {
   const [what, force] = how === "reading"
     ? ["", ", or use -f"]
     : [" for writing", ""];
-  return `open${what} in a process that is not to be seen from here ` +
+  return `open${what} in a process that this user cannot see ` +
     `(another user's, or another container's), end that first${force}`;
 }
 

@@ -162,7 +162,7 @@ function translate(path: string, error: unknown): VirstorError {
     return new VirstorError(
       "unsupported",
       `Cannot open "${path}": Deno allows it only to a program with all ` +
-        "rights, run virstor with VIRSTOR_ALLOW_ALL=1",
+        "permissions, run virstor with VIRSTOR_ALLOW_ALL=1",
       options,
     );
   }
@@ -219,11 +219,11 @@ export function lossOf(
   try {
     state ??= stateOf(fs.fstatSync(descriptor));
   } catch (error) {
-    return `what became of it cannot be found out (${messageOf(error)})`;
+    return `its state cannot be read (${messageOf(error)})`;
   }
-  if (state.links === 0) return "somebody has deleted it";
+  if (state.links === 0) return "the file was deleted";
   const isCut = state.isFile && state.size < size;
-  return isCut ? "somebody has made it shorter" : "";
+  return isCut ? "the file was made shorter" : "";
 }
 
 function stateOf(stat: fs.Stats): FileState {

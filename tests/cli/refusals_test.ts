@@ -76,7 +76,7 @@ testRefusals("native", [
     what: "to label a name that is another pool's",
     args: ["label", "-s", "1G", "--create", "64M", "demo", "new"],
     code: 4,
-    message: 'Cannot label pool "demo": there is one of this name, on ' +
+    message: 'Cannot label pool "demo": a pool of this name exists, on ' +
       '"~/a"; choose another name, or use -f',
   },
   {
@@ -117,8 +117,9 @@ testRefusals("native", [
     what: "to stop a pool that is not served",
     args: ["stop", "demo"],
     code: 3,
-    message: 'Cannot stop pool "demo": it is not served, as far as ' +
-      '"~/state" tells',
+    message: 'Cannot stop pool "demo": no process serves it under state ' +
+      'directory "~/state"; if one does under another, name that with ' +
+      "--state-dir",
   },
   {
     what: "a pool whose files are gone",
@@ -289,7 +290,7 @@ testRefusals("native", [
     args: ["remove", "--detach", "demo", "a"],
     code: 64,
     message: 'Cannot detach from the evacuation of pool "demo": the pool is ' +
-      "not served, so nobody would go on with it\n" +
+      "not served, so no process would continue it\n" +
       "Leave --detach out, or serve the pool",
   },
   {

@@ -137,7 +137,7 @@ Deno.test("virstor remove --detach leaves it to the server", async () => {
   const { server, client } = await serveFilled(work);
   assertEquals(
     await work.succeed(["remove", "--detach", ...CRAWL, "demo", "a"]),
-    'Evacuating 1 component of pool "demo", which is removed then\n',
+    'Evacuating 1 component of pool "demo", which is removed afterwards\n',
   );
   const text = await work.succeed(["status", "demo"]);
   assertMatch(text, /\nEvacuation: +moving: 0 B moved, 512 KiB left, /);
@@ -184,8 +184,8 @@ Deno.test("virstor remove leaves an evacuation when it is interrupted", async ()
   assertEquals(code, 1);
   assertEquals(
     stderr.split("\n").at(-2),
-    'virstor: Got SIGINT during the evacuation of pool "demo": it goes on; ' +
-      '"virstor status" tells how far it is, "virstor remove --cancel" ends it',
+    'virstor: Got SIGINT during the evacuation of pool "demo": it continues; ' +
+      '"virstor status" shows its progress, "virstor remove --cancel" ends it',
   );
   const { pool } = await statusOf(work);
   assertEquals(pool.evacuation?.state, "moving");
@@ -204,16 +204,16 @@ Deno.test("virstor remove tells when the pool was stopped meanwhile", async () =
     code: 1,
     stdout: "",
     stderr: `virstor: Cannot wait until "${work.path("a")}" is removed: pool ` +
-      '"demo" was stopped; its evacuation goes on when it is served again\n',
+      '"demo" was stopped; its evacuation continues when it is served again\n',
   });
   const text = await work.succeed(["status", "demo"]);
   assertMatch(
     text,
-    /\nEvacuation: +512 KiB left; it goes on when the pool is opened for /,
+    /\nEvacuation: +512 KiB left; it continues when the pool is opened for /,
   );
   // Served again, it goes on by itself, at its rate, and the registry follows.
   const again = await serve(work);
-  await again.said(/ evacuation: Goes on /);
+  await again.said(/ evacuation: Continuing /);
   await work.succeed(["remove", "--rate", "0", "--detach", "demo", "a"]);
   await again.said(/ removed: /);
   await untilStatus(work, ({ pool }) => pool.components.length === 1);
@@ -228,8 +228,8 @@ Deno.test("virstor remove --rate is kept over a crash of the server", async () =
   await work.succeed(["remove", "--detach", ...CRAWL, "demo", "a"]);
   await server.kill();
   const goesOn = new RegExp(
-    ` evacuation: Goes on with the evacuation of ${work.path("a")}, ` +
-      "at 1 B a second at most, as before\\n",
+    ` evacuation: Continuing the evacuation of ${work.path("a")}, ` +
+      "at most 1 B a second, as before\\n",
   );
   // More than once. (A stop in order would move all that was begun with.)
   for (let round = 0; round < 2; round++) {
@@ -243,7 +243,7 @@ Deno.test("virstor remove --rate is kept over a crash of the server", async () =
   await work.succeed(["remove", "--cancel", "demo", "a"]);
   await again.stop();
   const { stderr } = await (await serve(work)).stop();
-  assertEquals(stderr.includes("Goes on"), false, stderr);
+  assertEquals(stderr.includes("Continuing"), false, stderr);
   assertEquals(
     Array.from(Deno.readDirSync(work.path("state/pools")), ({ name }) => name),
     ["demo.json"],
@@ -267,8 +267,8 @@ Deno.test("virstor remove of a stopped pool leaves its rate to the server, if it
     const again = await serve(work);
     await again.said(
       isSaid
-        ? / evacuation: Goes on .*, at 1 B a second at most, as before\n/
-        : / evacuation: Goes on .*, at 64 MiB a second at most\n/,
+        ? / evacuation: Continuing .*, at most 1 B a second, as before\n/
+        : / evacuation: Continuing .*, at most 64 MiB a second\n/,
     );
   }
 });
@@ -286,7 +286,7 @@ Deno.test("virstor remove of a stopped pool goes on after a signal", async () =>
   assertStringIncludes(
     stderr,
     'virstor: Got SIGTERM during the evacuation of pool "demo": the next ' +
-      "open for writing goes on with it\n",
+      "open for writing continues it\n",
   );
   await assertSound(work);
   await work.succeed(["remove", "demo", "a"]);

@@ -17,8 +17,8 @@ import {
   statusOf,
 } from "./served.ts";
 
-const NOTICE = "virstor: Notice: Connected clients see it when they connect " +
-  "again\n";
+const NOTICE =
+  "virstor: Notice: Connected clients see the new size when they reconnect\n";
 
 Deno.test("virstor resize makes the disk of a stopped pool larger", async () => {
   await using work = await makeSmallPool();

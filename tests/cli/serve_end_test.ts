@@ -135,6 +135,6 @@ Deno.test("RunningCommand says what it lacks without the right to run", async ()
   assertEquals(
     new TextDecoder().decode(stdout),
     "unsupported: Cannot run a command: Deno allows it only to a program " +
-      "with all rights; set VIRSTOR_ALLOW_ALL=1\n",
+      "with all permissions; set VIRSTOR_ALLOW_ALL=1\n",
   );
 });

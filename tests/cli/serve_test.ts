@@ -303,8 +303,8 @@ Deno.test("virstor serve refuses an address that is taken", async () => {
   const onFile = await work.run(["serve", "--socket", "file", "other"]);
   assertEquals({ code: onFile.code, stderr: onFile.stderr }, {
     code: 4,
-    stderr: 'virstor: Cannot listen on "file": there is a file already, ' +
-      "and it is no socket\n",
+    stderr: 'virstor: Cannot listen on "file": a file that is no socket ' +
+      "exists there, use another path\n",
   });
   await server.stop();
   await work.serve(["serve", "--socket", "nbd.sock", "demo"]);
@@ -421,6 +421,9 @@ Deno.test("virstor serve logs watermarks and clients with the time", async () =>
 Deno.test("virstor serve warns of an address that others reach", async () => {
   await using work = await makeSmallPool();
   const server = await work.serve(["serve", "--listen", "0.0.0.0:0", "demo"]);
-  assertMatch(server.stderr, /^virstor: Notice: Whoever reaches this address/m);
+  assertMatch(
+    server.stderr,
+    /^virstor: Notice: Any client that reaches this address/m,
+  );
   assertMatch(server.uri, /^nbd:\/\/localhost:\d+\/demo$/);
 });

@@ -184,6 +184,6 @@ Deno.test("virstor serve of several pools gives each its components", async () =
   assertEquals(code, 9);
   assertMatch(
     stderr,
-    /^virstor: Cannot use component ".*b.moved": it is of pool "other", which is not to be served; name that too, or leave it out\n$/,
+    /^virstor: Cannot use component ".*b.moved": it belongs to pool "other", which the command does not name; name the pool, too, or leave the component out\n$/,
   );
 });

@@ -52,35 +52,36 @@ const REFUSALS: readonly Refusal[] = [
     what: "a mode that it does not know",
     args: ["--tls", "on"],
     code: USAGE,
-    message: 'Option --tls knows no "on"\nIt is off, optional or required',
+    message: 'Option --tls has no value "on"\n' +
+      "Values are off, optional and required",
   },
   {
     what: "TLS without certificates",
     args: ["--tls", "optional"],
     code: USAGE,
     message: "Option --tls optional needs --tls-certs DIR\n" +
-      "server-cert.pem and server-key.pem are there",
+      "DIR has server-cert.pem and server-key.pem",
   },
   {
     what: "to verify clients that do not encrypt",
     args: ["--tls-verify"],
     code: USAGE,
-    message: "Option --tls-verify is of no use without TLS\n" +
+    message: "Option --tls-verify needs TLS\n" +
       "Use --tls-certs DIR, and not --tls off",
   },
   {
     what: "to verify clients where TLS is off",
     args: [...CERTS, "--tls", "off", "--tls-verify"],
     code: USAGE,
-    message: "Option --tls-verify is of no use without TLS\n" +
+    message: "Option --tls-verify needs TLS\n" +
       "Use --tls-certs DIR, and not --tls off",
   },
   {
     what: "an authority for nothing",
     args: [...CERTS, "--tls-ca", "pki/ca-cert.pem"],
     code: USAGE,
-    message: "Option --tls-ca is of no use without --tls-verify\n" +
-      "It says whose signature the certificates of clients need",
+    message: "Option --tls-ca needs --tls-verify\n" +
+      "It names the authority that signs the certificates of clients",
   },
   {
     what: "a directory that is not there",
@@ -255,14 +256,14 @@ Deno.test("virstor serve takes certificates that were renewed", async () => {
     assertEquals(await client.list(), ["demo"]);
   };
   await connect("good/ca-cert.pem");
-  // Half of a renewal: the old certificate is used on.
+  // Half of a renewal: the old certificate stays in use.
   Deno.copyFileSync(
     `${CERTIFICATES}other/server-cert.pem`,
     work.path("pki/server-cert.pem"),
   );
   await connect("good/ca-cert.pem");
   await server.said(
-    /certificates: Cannot use "pki\/server-key.pem": it is not the key of "pki\/server-cert.pem"; what was there before is used on\n/,
+    /certificates: Cannot use "pki\/server-key.pem": it is not the key of "pki\/server-cert.pem"; the earlier certificates stay in use\n/,
   );
   install(work, "other/server");
   await connect("other/ca-cert.pem");
@@ -298,8 +299,8 @@ for (
     assertEquals(
       notices,
       notice === undefined ? [] : [
-        "virstor: Notice: Whoever reaches this address can read and write " +
-        `the pool: ${notice}`,
+        "virstor: Notice: Any client that reaches this address can read and " +
+        `write the pool: ${notice}`,
       ],
     );
   });

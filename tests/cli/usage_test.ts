@@ -1,6 +1,6 @@
 /**
- * Command lines that make no sense: one clear line, a hint, exit code 64, and
- * nothing done.
+ * Wrong command lines: `virstor` prints one clear line and a hint, exits with
+ * code 64, and does nothing.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { Workspace } from "../helpers/virstor.ts";
 
 /** What is typed, and what is answered. */
 const CASES: readonly (readonly [string[], string])[] = [
-  [[], 'Which command?\nTry "virstor --help"'],
+  [[], 'No command is given\nTry "virstor --help"'],
   [["frob"], 'Unknown command "frob"\nTry "virstor --help"'],
   [["--frob"], 'Unknown option "--frob"\nTry "virstor --help"'],
   [
@@ -52,7 +52,7 @@ const CASES: readonly (readonly [string[], string])[] = [
   ],
   [
     ["label", "--format", "zfs", "demo", "a"],
-    'Unknown format "zfs"\nIt is native or freebsd',
+    'Unknown format "zfs"\nFormats are native and freebsd',
   ],
   [
     ["remove", "demo", "a", "--wait", "--detach"],
@@ -79,7 +79,7 @@ const CASES: readonly (readonly [string[], string])[] = [
   [["repair"], 'Command "repair" needs NAME\n'],
   [
     ["serve", "demo", "--on-full", "panic"],
-    'Option --on-full knows no "panic"\nIt is delay or error',
+    'Option --on-full has no value "panic"\nValues are delay and error',
   ],
   [
     ["serve", "demo", "--full-timeout", "soon"],
@@ -118,7 +118,7 @@ const CASES: readonly (readonly [string[], string])[] = [
   ],
   [
     ["serve", "demo", "--allow", "10.0.0.0/33"],
-    'Option --allow knows no network "10.0.0.0/33"\n',
+    'Option --allow needs a network, not "10.0.0.0/33"\n',
   ],
   [
     ["serve", "demo", "--socket-owner", ":"],
@@ -127,8 +127,8 @@ const CASES: readonly (readonly [string[], string])[] = [
   ],
   [
     ["serve", "demo", "--socket-owner", "root:no-such-group"],
-    'Option --socket-owner knows no group "no-such-group"\n' +
-    "It is not in /etc/group; a number is taken as it is\n",
+    'Option --socket-owner names an unknown group "no-such-group"\n' +
+    "It is not in /etc/group; numbers need not be there\n",
   ],
   [
     ["serve", "demo", "--max-clients", "0"],
@@ -144,11 +144,12 @@ const CASES: readonly (readonly [string[], string])[] = [
   ],
   [
     ["serve", "demo", "--log-level", "loud"],
-    'Option --log-level knows no "loud"\nIt is error, warning, info or debug\n',
+    'Option --log-level has no value "loud"\n' +
+    "Values are error, warning, info and debug\n",
   ],
   [
     ["serve", "demo", "--log-format", "xml"],
-    'Option --log-format knows no "xml"\nIt is text or json\n',
+    'Option --log-format has no value "xml"\nValues are text and json\n',
   ],
   [
     ["serve", "demo", "demo"],

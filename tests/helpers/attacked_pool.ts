@@ -1,5 +1,5 @@
 /**
- * A pool that is served by a process of its own, to be attacked.
+ * A pool for attacks, served by a process of its own.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * An NBD client with many requests in flight: each is a promise, and no one
- * waits for another.
+ * An NBD client with many requests in flight. Each request is a promise and
+ * waits for no other.
  *
  * @module
  */

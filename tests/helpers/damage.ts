@@ -1,7 +1,7 @@
 /**
- * Damage to the components of a stopped pool of format 2, made in their bytes
- * from the tables of docs/format.md alone: nothing here comes from `metadata/`
- * or `pool/`.
+ * Damages the components of a stopped pool of format 2. The bytes are changed
+ * by the tables of docs/format.md alone: this file imports nothing from
+ * `metadata/` or `pool/`.
  *
  * @module
  */
@@ -284,7 +284,7 @@ export function claimChunk(path: string, claim: Claim): void {
  *
  * @param path The component.
  * @param chunk Which chunk.
- * @returns The entry, or nothing if the chunk is nobody's.
+ * @returns The entry; `undefined` if the chunk is free.
  */
 export function claimOf(path: string, chunk: number): Claim | undefined {
   const [newest] = pageSlots(path, Math.floor(chunk / PAGE_ENTRIES));

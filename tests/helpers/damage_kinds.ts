@@ -1,6 +1,7 @@
 /**
- * What can happen to the components of a stopped pool of format 2, and what is
- * to be said and done about it. Pools are those of `damage_sample.ts`.
+ * The kinds of damage to a stopped pool of format 2, each with the findings of
+ * a check and the outcome of a repair. The pools are those of
+ * `damage_sample.ts`.
  *
  * @module
  */
@@ -382,7 +383,7 @@ function mended(
   return { name, findings, repair: "done", make };
 }
 
-/** Something that nobody can put right without guessing. */
+/** Damage that cannot be repaired without guessing. */
 function refused(
   name: string,
   findings: readonly string[],
@@ -418,7 +419,7 @@ async function removeAndPutBack(sample: DamageSample): Promise<Damaged> {
   return { disk: new Uint8Array(disk.length) };
 }
 
-/** Chunk 2 of c claims what chunk 3 of b holds; its own is nobody's then. */
+/** Chunk 2 of c claims what chunk 3 of b holds; its own is unmapped then. */
 function claimTwice(
   { paths: [, b, c], disk }: DamageSample,
   later: number,

@@ -1,6 +1,6 @@
 /**
- * A pool of format 2 to be damaged. It has chunks of 4 KiB, so that it is small
- * and quick, and all three slots of every page that is in use were written.
+ * A pool of format 2 for tests that damage it. Its chunks have 4 KiB, so that
+ * it is small and fast, and all three slots of every used page were written.
  *
  * @module
  */

@@ -1,7 +1,8 @@
 /**
- * What FreeBSD's own code needs of a stopped pool of format 1, checked on the
- * raw files. Independent of `metadata/` and `pool/`: it reads the bytes by the
- * tables and says what FreeBSD would trip over.
+ * Checks the raw files of a stopped pool of format 1 for what FreeBSD's own
+ * code needs. It imports nothing from `metadata/` or `pool/`: it reads the
+ * bytes by the tables of docs/format.md, and reports what FreeBSD could not
+ * handle.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Clients that ask for as much work as they can, as fast as they can, and read
- * no answers: every kind of request in its dearest form.
+ * Clients that request as much work as they can, as fast as they can, and read
+ * no replies: every kind of request in its most expensive form.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Tests of what needs native calls, which `--deny-ffi` forbids. All others must
- * pass without them, too (`deno task test:no-ffi`).
+ * Declares tests that need native calls, which `--deny-ffi` forbids. All other
+ * tests must pass without native calls, too (`deno task test:no-ffi`).
  *
  * @module
  */

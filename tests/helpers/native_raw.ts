@@ -1,6 +1,6 @@
 /**
- * Format 2 from its tables, a second time and for tests only: nothing here
- * comes from `metadata/`, so that a mistake there does not hide itself.
+ * A second implementation of format 2, from its tables, for tests only. It
+ * imports nothing from `metadata/`, so that a bug there does not hide itself.
  *
  * @module
  */

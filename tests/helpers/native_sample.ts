@@ -1,6 +1,6 @@
 /**
- * A pool of format 2 to be opened in all ways, and its tables to be changed
- * behind its back.
+ * A pool of format 2 for tests that open it in different ways, and change its
+ * tables while it is stopped.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * A small raw NBD client for tests, in all dialects: every message by hand. It
- * checks what it reads, and it can send nonsense.
+ * A small raw NBD client for tests, in all dialects. It encodes every message
+ * itself, checks what it receives, and can send malformed messages.
  *
  * ```ts ignore
  * const client = await NbdClient.connect({ path: "/run/disk.sock" });
@@ -32,7 +32,7 @@ export * from "./nbd_messages.ts";
 
 /** A connection to an NBD server. */
 export class NbdClient {
-  /** The socket, for those who want to close half of it. */
+  /** The socket, for tests that close half of it. */
   readonly conn: Deno.Conn;
   readonly #replies: ReplyReader;
   #cookie = 1n;

@@ -1,6 +1,6 @@
 /**
- * Messages of the NBD protocol, as a test client needs them: every number by
- * hand, so that nothing is taken over from the server that is tested.
+ * Messages of the NBD protocol for a test client. It has its own numbers, so
+ * that it takes nothing over from the server under test.
  *
  * @module
  */
@@ -145,7 +145,7 @@ export interface ExportInfo {
  * Bytes of a compact request.
  *
  * @param request The request; its cookie is 0 by default.
- * @param magic The magic, for those who want a wrong one.
+ * @param magic The magic number, for tests that send a wrong one.
  * @returns Header and payload.
  */
 export function encodeRequest(
@@ -166,7 +166,7 @@ export function encodeRequest(
  *
  * @param request The request; its cookie is 0 by default, its flags are sent
  *   as they are.
- * @param magic The magic, for those who want a wrong one.
+ * @param magic The magic number, for tests that send a wrong one.
  * @returns Header and payload.
  */
 export function encodeExtendedRequest(

@@ -1,8 +1,8 @@
 /**
- * Reads the replies of an NBD server in any dialect, puts those in chunks
- * together, and fails if a rule of the protocol is broken: what is answered is
- * covered once and completely, nothing lies outside the request, the last
- * chunk is marked and is the last.
+ * Reads the replies of an NBD server in any dialect, joins those in chunks, and
+ * fails if a reply breaks a rule of the protocol: chunks cover the request once
+ * and completely, no chunk lies outside it, and the last chunk, and only that
+ * one, is marked as the last.
  *
  * @module
  */

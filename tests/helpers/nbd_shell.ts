@@ -1,6 +1,6 @@
 /**
- * `nbdsh`, libnbd's shell for Python: a client whose every setting and call can
- * be chosen, also those that other clients avoid.
+ * Runs `nbdsh`, libnbd's shell for Python: a client in which a test can choose
+ * every setting and call, also those that other clients avoid.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * How long tests wait for what must come: so long that nothing but a fault
- * takes longer, also on a machine that is busy with other things. No test looks
- * at a shorter time, unless it is that nothing may happen before.
+ * How long tests wait for a condition: so long that only a fault takes longer,
+ * also on a machine that is busy with other work. No test compares a shorter
+ * time, unless something must not happen before that time is over.
  *
  * @module
  */

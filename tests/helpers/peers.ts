@@ -1,10 +1,9 @@
 /**
- * Tests that need somebody else: programs that may not be installed, or a
- * machine that has what they need.
+ * Declares tests that need a peer: a program that may not be installed, or a
+ * property of the machine.
  *
- * Such a test is never skipped unseen. Without its peer it is counted as
- * ignored and says so on the standard error output; and where
- * `VIRSTOR_REQUIRE_PEERS` is 1, as it is in `.ci/run`, it fails.
+ * Without its peer such a test counts as ignored and says so on standard error;
+ * where `VIRSTOR_REQUIRE_PEERS` is 1, as in `.ci/run`, it fails.
  *
  * @module
  */
@@ -94,7 +93,7 @@ export function testUnless(
 }
 
 function ignoredTest(name: string, reason: string, fn: TestFunction): void {
-  // deno-lint-ignore no-console -- this must be seen by whoever runs the tests
+  // deno-lint-ignore no-console -- the user who runs the tests must see this
   console.warn(`TEST IGNORED: "${name}": ${reason}`);
   Deno.test({ name, ignore: true, fn });
 }

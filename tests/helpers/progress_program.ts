@@ -1,6 +1,6 @@
 /**
- * A program that shows how far it is, until its terminal does not tell its
- * width any more.
+ * A program that reports progress until its terminal no longer reports its
+ * width.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A pool to be damaged, and what a check should say of it.
+ * A pool for tests that damage it, with the expected findings of a check.
  *
  * @module
  */
@@ -11,7 +11,9 @@ import { MIB, type Scratch, SMALL_CHUNK } from "./scratch.ts";
 import { type Content, writeChunk } from "./small_pools.ts";
 import { Snapshot } from "./stopping_device.ts";
 
-/** A pool of format 1 of a, b and c: a is full, b holds three chunks, c none. */
+/**
+ * A pool of format 1 of a, b and c: a is full, b holds three chunks, c none.
+ */
 export interface Sample {
   /** Where it is. */
   readonly scratch: Scratch;

@@ -1,6 +1,6 @@
 /**
- * Small pools for tests that make many of them: where their files are quick,
- * what is in them, and how they refuse.
+ * Small pools for tests that make many of them: fast files, their contents, and
+ * their refusals.
  *
  * @module
  */

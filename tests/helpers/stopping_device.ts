@@ -1,7 +1,6 @@
 /**
- * Files that can be stopped: after so many writes nothing reaches them any
- * more, as after SIGKILL, or only what was flushed is kept, as after a power
- * cut.
+ * Files that stop after a number of writes: later writes do not reach them, as
+ * after SIGKILL; or only flushed writes are kept, as after a power cut.
  *
  * @module
  */

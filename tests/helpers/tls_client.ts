@@ -1,6 +1,5 @@
 /**
- * A raw NBD client that can encrypt its connection, and do that wrong; and the
- * certificates for it.
+ * A raw NBD client that can use TLS, also wrongly, and the certificates for it.
  *
  * @module
  */
@@ -56,9 +55,9 @@ export function tls(
 /**
  * Sends an option.
  *
- * @param client Who.
- * @param option Which.
- * @param data What belongs to it.
+ * @param client The client.
+ * @param option The number of the option.
+ * @param data The option's data.
  * @returns The type of the last reply to it.
  */
 export async function replyTo(
@@ -183,8 +182,8 @@ export class TlsClient {
 }
 
 /**
- * Asks for TLS and encrypts, with the runtime's other TLS client: it takes no
- * bytes that nobody has asked for.
+ * Negotiates TLS with the runtime's other TLS client, which reads no bytes
+ * ahead of a read.
  *
  * @param client A connection over TCP, with nothing agreed on.
  * @returns The inside.

@@ -1,5 +1,5 @@
 /**
- * The real command `virstor`, in real processes, with a directory of its own.
+ * Runs the real command `virstor` in real processes, in a directory of its own.
  *
  * @module
  */
@@ -133,7 +133,7 @@ export class Workspace implements AsyncDisposable {
   }
 
   /**
-   * Runs a command whose output nobody reads.
+   * Runs a command whose output is never read.
    *
    * @param args The words after `virstor`.
    * @returns Its exit code, and what it said on standard error.

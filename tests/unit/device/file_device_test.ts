@@ -77,8 +77,8 @@ for (const native of [true, false]) {
   });
 
   const losses: [string, (path: string) => Promise<void>, string][] = [
-    ["deleted", (path) => Deno.remove(path), "has deleted it"],
-    ["cut off", (path) => Deno.truncate(path, 1), "made it shorter"],
+    ["deleted", (path) => Deno.remove(path), "was deleted"],
+    ["cut off", (path) => Deno.truncate(path, 1), "was made shorter"],
     // More than 32 bits tell.
     ["cut a little", (path) => Deno.truncate(path, 5120 * MIB - 1), "shorter"],
   ];
@@ -285,7 +285,7 @@ Deno.test("FileDevice.flush() that blocks fails for good where it fails", async 
   await Deno.remove(path);
   device.write(pattern(10, 1), 0);
   const act = async () => await device.flush({ mayBlock: true });
-  await assertRejects(act, VirstorError, "has deleted it");
+  await assertRejects(act, VirstorError, "was deleted");
   await assertRejects(async () => await device.flush(), VirstorError);
   assertEquals(ends, 0);
   await device.close();

@@ -216,8 +216,8 @@ testUnless(
 
 for (
   const [what, harm, text] of [
-    ["deleted", (path: string) => Deno.remove(path), "has deleted it"],
-    ["cut off", (path: string) => Deno.truncate(path, 1), "made it shorter"],
+    ["deleted", (path: string) => Deno.remove(path), "was deleted"],
+    ["cut off", (path: string) => Deno.truncate(path, 1), "was made shorter"],
   ] as const
 ) {
   testFormats(
