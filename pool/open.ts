@@ -123,7 +123,7 @@ export async function openPool(
     const readOnly = isReader || stored.writeReason !== "";
     const settings = settingsOf(stored, { ...options, readOnly, fullTimeout });
     const freed = readOnly ? undefined : await stored.recover(settings.onEvent);
-    await closeOthers(assembly, stored.format.members);
+    await closeOthers(assembly.found, stored.format.members);
     const pool = new Pool(settings, stored.format, stored.map);
     if (freed !== undefined) await pool.begin(freed, options.evacuation);
     return pool;

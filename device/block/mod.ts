@@ -16,6 +16,7 @@ export type {
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
+export { viewOf } from "./bytes.ts";
 export { joinParts } from "./join_parts.ts";
 export type { JoinOptions } from "./join_parts.ts";
 export { MemoryDevice } from "./memory_device.ts";

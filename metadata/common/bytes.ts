@@ -12,16 +12,6 @@ import { assert } from "../../errors.ts";
 const ZEROES = new Uint8Array(4);
 
 /**
- * The same bytes, to be read as numbers.
- *
- * @param bytes Any part of a buffer.
- * @returns A view of just these bytes.
- */
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/**
  * Writes a u64.
  *
  * @param view Where to.

@@ -15,6 +15,7 @@
 
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
+import { viewOf } from "../../device/block/mod.ts";
 import { assert } from "../../errors.ts";
 import {
   areZeroes,
@@ -22,7 +23,6 @@ import {
   getUint64,
   setUint64,
   UUID_SIZE,
-  viewOf,
 } from "../common/mod.ts";
 import {
   NATIVE_PAGE_SIZE,

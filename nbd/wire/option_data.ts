@@ -7,6 +7,7 @@
  * @module
  */
 
+import { viewOf } from "../../device/block/mod.ts";
 import { STRING_SIZE_MAX } from "./protocol.ts";
 
 /** What INFO and GO ask. */
@@ -35,7 +36,7 @@ class Fields {
 
   constructor(data: Uint8Array) {
     this.#data = data;
-    this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    this.#view = viewOf(data);
   }
 
   /** All were taken. */

@@ -19,10 +19,15 @@ import {
   messageOf,
   VirstorError,
 } from "../../errors.ts";
-import { type Component, flushAll, turn } from "../core/mod.ts";
-import { copyChunk } from "./copy_chunk.ts";
+import {
+  type ChunkMove,
+  type Component,
+  copyChunk,
+  flushAll,
+  type MovingChunks,
+  turn,
+} from "../core/mod.ts";
 import type { EvacuationStatus } from "./evacuation_status.ts";
-import { type Move, MovingChunks } from "./moving_chunks.ts";
 import type { PoolParts } from "../io/mod.ts";
 import { RateLimit } from "./rate_limit.ts";
 
@@ -138,10 +143,7 @@ export class Evacuation {
    */
   detach(kept: readonly Component[]): void {
     assert(this.#isHeld, "nothing is moved off what stays");
-    for (const one of kept) {
-      assert(movingOf(one) === 0, "no chunk of what stays is half way");
-      one.data = one.device;
-    }
+    for (const one of kept) one.forbidMoves();
   }
 
   /** Chunks may have become free. */
@@ -190,10 +192,8 @@ export class Evacuation {
   #goOn(): void {
     if (this.#running !== undefined || this.#mustPause || !this.#isOn) return;
     this.#rate.resumePauses();
-    for (const one of this.#leaving) {
-      if (one.data !== one.device) continue;
-      one.data = new MovingChunks(one.device, this.#parts.settings.chunkSize);
-    }
+    const { chunkSize } = this.#parts.settings;
+    for (const one of this.#leaving) one.allowMoves(chunkSize);
     this.#running = this.#run();
   }
 
@@ -256,7 +256,7 @@ export class Evacuation {
 
   /** Moves as many as there is room for; returns the others. */
   async #moveSome(virtualChunks: number[]): Promise<number[]> {
-    const moves: Move[] = [];
+    const moves: ChunkMove[] = [];
     const rest = [...virtualChunks];
     let copied = 0;
     try {
@@ -280,7 +280,7 @@ export class Evacuation {
   }
 
   /** Takes a free chunk for a virtual one; undefined if it needs none. */
-  #begin(virtualChunk: number): Move | "no room" | undefined {
+  #begin(virtualChunk: number): ChunkMove | "no room" | undefined {
     const { map, space, firstWrites } = this.#parts;
     const source = map.component(virtualChunk);
     // Meanwhile it may have been discarded.
@@ -305,13 +305,17 @@ export class Evacuation {
   }
 
   /** Returns how many were copied, durably, before it had to pause. */
-  async #copy(moves: readonly Move[]): Promise<number> {
-    const { chunkSize } = this.#parts.settings;
-    const mustStop = () => this.#mustPause;
-    const spend = (bytes: number) => this.#spend(bytes);
+  async #copy(moves: readonly ChunkMove[]): Promise<number> {
+    const options = {
+      chunkSize: this.#parts.settings.chunkSize,
+      // A free chunk reads as zeroes before it is taken.
+      skipsHoles: true,
+      mustStop: () => this.#mustPause,
+      spend: (bytes: number) => this.#spend(bytes),
+    };
     let copied = 0;
     for (const move of moves) {
-      if (!await copyChunk(move, chunkSize, mustStop, spend)) break;
+      if (!await copyChunk(move, options)) break;
       copied++;
     }
     await this.#flush(moves.slice(0, copied));
@@ -328,7 +332,7 @@ export class Evacuation {
   }
 
   /** The copies are durable: from here on the new places count. */
-  async #conclude(moves: readonly Move[]): Promise<void> {
+  async #conclude(moves: readonly ChunkMove[]): Promise<void> {
     const { map, format, releases, fail } = this.#parts;
     const sound = moves.filter((move) => move.fault === undefined);
     // Before anything is recorded: it would be the place of a stale copy.
@@ -356,14 +360,14 @@ export class Evacuation {
   }
 
   /** The chunk stays where it was; its would-be place is free again. */
-  #undo(move: Move): void {
+  #undo(move: ChunkMove): void {
     const { map, releases } = this.#parts;
     movingChunks(move.source).end(move);
     map.unpin(move.virtualChunk);
     releases.add(move.target, [move.to]);
   }
 
-  async #flush(moves: readonly Move[]): Promise<void> {
+  async #flush(moves: readonly ChunkMove[]): Promise<void> {
     const targets = new Set(moves.map(({ target }) => target.device));
     try {
       await flushAll([...targets]);
@@ -373,12 +377,7 @@ export class Evacuation {
   }
 }
 
-/** How many chunks of a component are being moved. */
-function movingOf({ data }: Component): number {
-  return data instanceof MovingChunks ? data.count : 0;
-}
-
-function movingChunks({ data }: Component): MovingChunks {
-  assert(data instanceof MovingChunks, "chunks are moved off what is to leave");
-  return data;
+function movingChunks({ moves }: Component): MovingChunks {
+  assert(moves !== undefined, "chunks are moved off what is to leave");
+  return moves;
 }

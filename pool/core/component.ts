@@ -4,103 +4,10 @@
  * @module
  */
 
-import {
-  type BlankRanges,
-  FileDevice,
-  type FileDeviceOptions,
-  type FlushObserver,
-} from "../../device/file/mod.ts";
-import type { BlockDevice } from "../../device/block/mod.ts";
-import type { LentDescriptor } from "../../device/leases/mod.ts";
-import type { OpenElsewhere } from "../../device/linux/mod.ts";
+import { assert } from "../../errors.ts";
 import { ChunkSet } from "./chunk_set.ts";
-
-/** What a component is kept on. */
-export interface ComponentDevice extends BlockDevice {
-  /** Where it was found. */
-  readonly path: string;
-  /** The same for two devices if and only if they are the same file. */
-  readonly identity: string;
-  /** Whether it is on a disk that turns, if that is known. */
-  readonly rotational?: boolean;
-  /**
-   * What else had it open when it was locked exclusively; absent if nothing can
-   * have.
-   */
-  readonly openElsewhere?: OpenElsewhere;
-  /** Told when what was written becomes durable. */
-  observer: FlushObserver | undefined;
-  /**
-   * The next byte that is in no hole, where the system tells.
-   *
-   * @param offset Where to look from.
-   * @returns Its offset; the size if there is none, `offset` if unknown.
-   */
-  nextData?(offset: number): number;
-  /**
-   * Fills the beginning of `target` with what is there without waiting.
-   *
-   * @param target Where the bytes go; not empty.
-   * @param offset The first byte.
-   * @returns Bytes; the rest is for `readCold`, which is there too then.
-   */
-  readCached?(target: Uint8Array, offset: number): number;
-  /**
-   * Fills `target`, while others go on. `close` waits for it.
-   *
-   * @param target Where the bytes go.
-   * @param offset The first byte.
-   * @param done Bytes of the beginning that `readCached` has read.
-   * @returns Rejected with `io`.
-   */
-  readCold?(target: Uint8Array, offset: number, done?: number): Promise<void>;
-  /**
-   * Lends its descriptor to other threads, who use it as long as they have
-   * leases.
-   *
-   * @returns It, if there is one.
-   */
-  lend?(): LentDescriptor | undefined;
-  /** Others have written to what was lent: there is something to flush. */
-  touched?(): void;
-  /**
-   * How much room its file system has, found out while others go on.
-   *
-   * @returns Bytes, or undefined if that is not known.
-   */
-  hostFree?(): Promise<number | undefined>;
-  /** What of it holds no data, where that can be told. */
-  readonly blanks?: Blanks | undefined;
-}
-
-/** What of a device holds no data. */
-export type Blanks = Pick<BlankRanges, "isBlank" | "widen">;
-
-/** What is done to chunks: each request lies inside one of them. */
-export type ChunkDevice = Pick<
-  BlockDevice,
-  "read" | "write" | "discard" | "writeZeroes"
->;
-
-/** Opens what a component is kept on; tests put faulty devices here. */
-export type OpenDevice = (
-  path: string,
-  options: FileDeviceOptions,
-) => ComponentDevice;
-
-/**
- * The usual {@linkcode OpenDevice}: a file or a block device.
- *
- * @param path Where it is.
- * @param options How to open and lock it.
- * @returns The open device.
- */
-export function openFileDevice(
-  path: string,
-  options: FileDeviceOptions,
-): ComponentDevice {
-  return new FileDevice(path, options);
-}
+import type { ChunkDevice, ComponentDevice } from "./component_device.ts";
+import { MovingChunks } from "./moving_chunks.ts";
 
 /** What is fixed of a component while the pool is open. */
 export interface ComponentGeometry {
@@ -128,11 +35,6 @@ export interface Refusal {
 export class Component {
   /** What it is kept on. */
   readonly device: ComponentDevice;
-  /**
-   * Where its chunks are read and written: the device, unless some of them are
-   * being moved.
-   */
-  data: ChunkDevice;
   /** Its fixed sizes. */
   readonly geometry: ComponentGeometry;
   /**
@@ -174,6 +76,9 @@ export class Component {
   /** Set while its file system refuses writes for want of space. */
   refusal: Refusal | undefined;
 
+  #data: ChunkDevice;
+  #moves: MovingChunks | undefined;
+
   /**
    * Creates a component with nothing allocated and nothing known of its free
    * chunks.
@@ -193,10 +98,46 @@ export class Component {
     this.id = id;
     this.index = index;
     this.device = device;
-    this.data = device;
+    this.#data = device;
     this.geometry = geometry;
     this.freeChunks = new ChunkSet(chunkCount, chunkReserved);
     this.ready = chunkReserved;
+  }
+
+  /**
+   * Where chunks are written: the device, or {@linkcode moves}, which writes a
+   * chunk that is being moved to both places.
+   */
+  get data(): ChunkDevice {
+    return this.#data;
+  }
+
+  /** The chunks that are being moved off; undefined if none may be. */
+  get moves(): MovingChunks | undefined {
+    return this.#moves;
+  }
+
+  /** How many chunks are being moved off: each has its new place already. */
+  get moving(): number {
+    return this.#moves?.count ?? 0;
+  }
+
+  /**
+   * From now on chunks may be moved off. Has no effect when repeated.
+   *
+   * @param chunkSize Bytes of a chunk.
+   */
+  allowMoves(chunkSize: number): void {
+    if (this.#moves !== undefined) return;
+    this.#moves = new MovingChunks(this.device, chunkSize);
+    this.#data = this.#moves;
+  }
+
+  /** From now on no chunk is moved off. Requires that none is being moved. */
+  forbidMoves(): void {
+    assert(this.moving === 0, "no chunk of what stays is half way");
+    this.#moves = undefined;
+    this.#data = this.device;
   }
 
   /** Chunks that are free. */

@@ -91,7 +91,7 @@ export class PoolLeases implements Leases {
     const component = map.component(chunk);
     if (component === undefined) return;
     // While a component is evacuated, writes go through what moves its chunks.
-    if (component.data !== component.device) return;
+    if (component.moves !== undefined) return;
     const lent = component.device.lend?.();
     if (lent === undefined) return;
     this.#table.grant(chunk, component.id, lent, map.chunk(chunk));

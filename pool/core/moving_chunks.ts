@@ -6,32 +6,37 @@
  * @module
  */
 
-import type { Completion, WriteZeroesOptions } from "../../device/block/mod.ts";
+import type {
+  BlockDevice,
+  Completion,
+  WriteZeroesOptions,
+} from "../../device/block/mod.ts";
 import { assert } from "../../errors.ts";
-import type { ChunkDevice, Component } from "../core/mod.ts";
+import { type ChunkDevice, finished } from "./component_device.ts";
 
-/** A chunk on its way. */
-export interface Move {
-  /** The virtual chunk. */
-  readonly virtualChunk: number;
-  /** Where it is. */
-  readonly source: Component;
+/** A chunk that is being copied from one component to another. */
+export interface MirroredChunk {
+  /** Where the chunk is. */
+  readonly source: { readonly device: ChunkSource };
   /** Its number there. */
   readonly from: number;
-  /** Where it goes. */
-  readonly target: Component;
+  /** Where the copy goes. */
+  readonly target: { readonly device: ChunkDevice };
   /** Its number there. */
   readonly to: number;
-  /** What went wrong with the copy: it cannot be used. */
+  /** What went wrong with the copy, which then cannot be used. */
   fault: unknown;
 }
+
+/** What a chunk is copied from. */
+export type ChunkSource = Pick<BlockDevice, "read" | "extents">;
 
 /** The chunks of a component, some of which are being moved. */
 export class MovingChunks implements ChunkDevice {
   readonly #device: ChunkDevice;
   readonly #chunkSize: number;
   /** By the chunk's number on this component. */
-  readonly #moves = new Map<number, Move>();
+  readonly #moves = new Map<number, MirroredChunk>();
 
   /**
    * Takes over a component's chunks; none is being moved yet.
@@ -44,7 +49,7 @@ export class MovingChunks implements ChunkDevice {
     this.#chunkSize = chunkSize;
   }
 
-  /** How many are being moved: they have their new place already. */
+  /** How many chunks are being moved: each has its new place already. */
   get count(): number {
     return this.#moves.size;
   }
@@ -54,7 +59,7 @@ export class MovingChunks implements ChunkDevice {
    *
    * @param move The chunk.
    */
-  begin(move: Move): void {
+  begin(move: MirroredChunk): void {
     this.#moves.set(move.from, move);
   }
 
@@ -63,7 +68,7 @@ export class MovingChunks implements ChunkDevice {
    *
    * @param move The chunk.
    */
-  assertMoving(move: Move): void {
+  assertMoving(move: MirroredChunk): void {
     assert(
       this.#moves.get(move.from) === move,
       "a chunk that is moved was written in both places",
@@ -75,7 +80,7 @@ export class MovingChunks implements ChunkDevice {
    *
    * @param move The chunk.
    */
-  end(move: Move): void {
+  end(move: MirroredChunk): void {
     this.#moves.delete(move.from);
   }
 
@@ -152,8 +157,4 @@ export class MovingChunks implements ChunkDevice {
       move.fault = error;
     }
   }
-}
-
-function finished(pending: Completion): void {
-  assert(pending === undefined, "components finish their writes at once");
 }
