@@ -88,12 +88,14 @@ export class Session {
   }
 
   /**
-   * Writes back what is dirty, so that the next one is not disturbed, and reads
-   * what is filled: while others were measured the system may have taken its
-   * pages away.
+   * Puts the filled part of the disk into the page cache in the same way for
+   * every server: drops it, which writes dirty pages back, and reads it from
+   * the disk. Pages that small writes brought in lie in small folios, which
+   * make each later read slower; pages that the system read ahead do not.
    */
   async settle(): Promise<void> {
-    await this.#writeBack();
+    if (this.place.disk.filled === 0) return await this.#writeBack();
+    await this.dropCache();
     await this.#pass("read");
   }
 

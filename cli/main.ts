@@ -6,7 +6,7 @@
  */
 
 import config from "../deno.json" with { type: "json" };
-import { isFaithfulName } from "../device/file/mod.ts";
+import { isFaithfulName } from "../device/block/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
 import {
   commandHelp,
@@ -26,7 +26,7 @@ import {
   UsageError,
 } from "./terminal/mod.ts";
 import { COMMANDS, findCommand } from "./commands/mod.ts";
-import { findStateDirectory } from "./registry/mod.ts";
+import { findStateDirectory } from "./state/mod.ts";
 
 /** The number of SIGPIPE, which other programs end with in this case. */
 const SIGPIPE = 13;

@@ -6,6 +6,7 @@
 
 export {
   abandon,
+  isFaithfulName,
   joinParts,
   MemoryDevice,
   Slice,
@@ -33,7 +34,6 @@ export {
   fileIdentity,
   FileInUseError,
   findFileUses,
-  isFaithfulName,
   missingDirectory,
   removeFile,
 } from "./file/mod.ts";

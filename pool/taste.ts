@@ -5,7 +5,8 @@
  * @module
  */
 
-import { FileDevice, isFaithfulName } from "../device/file/mod.ts";
+import { isFaithfulName } from "../device/block/mod.ts";
+import { FileDevice } from "../device/file/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
 import {
   type ComponentLabel,

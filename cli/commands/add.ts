@@ -5,7 +5,6 @@
  */
 
 import { counted, printable } from "../../errors.ts";
-import { openPool } from "../../pool/mod.ts";
 import {
   type AddAnswer,
   addComponents,
@@ -22,11 +21,8 @@ import {
   printWarnings,
   withProgress,
 } from "../terminal/mod.ts";
-import {
-  absolutePaths,
-  refuseKnownComponents,
-  withComponents,
-} from "../registry/mod.ts";
+import { absolutePaths } from "../state/mod.ts";
+import { openStopped, refuseKnownComponents } from "../registry/mod.ts";
 
 /**
  * Adds components to a pool, through its server if it is served.
@@ -83,10 +79,7 @@ async function add(
 ): Promise<AddAnswer> {
   const served = await callServer(stateDirectory, name, "add", request);
   if (served !== undefined) return served.answer;
-  const pool = await withComponents(
-    { stateDirectory, name },
-    ({ paths, options }) => openPool(paths, options),
-  );
+  const pool = await openStopped({ stateDirectory, name });
   try {
     return await addComponents(stateDirectory, pool, request);
   } finally {

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { checkComponents } from "../../pool/mod.ts";
 import type { Finding } from "../../pool/core/mod.ts";
 import {
   type Environment,
@@ -12,13 +11,11 @@ import {
   EXIT_OK,
   findingText,
   type Invocation,
-  isMissing,
   print,
   printJson,
   withProgress,
 } from "../terminal/mod.ts";
 import { callServer } from "../control/mod.ts";
-import { withComponents } from "../registry/mod.ts";
 
 /**
  * Checks a pool, through its server if it is served, and prints what it finds.
@@ -56,10 +53,6 @@ async function check(
 ): Promise<readonly Finding[]> {
   const served = await callServer(stateDirectory, name, "check", null);
   if (served !== undefined) return served.answer;
-  return await withComponents(
-    { stateDirectory, name },
-    async ({ paths, options }) =>
-      (await checkComponents(paths, options)).findings,
-    (findings) => findings.some(isMissing),
-  );
+  const { checkStopped } = await import("../registry/mod.ts");
+  return await checkStopped({ stateDirectory, name });
 }

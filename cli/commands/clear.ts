@@ -13,7 +13,7 @@ import {
   print,
   withProgress,
 } from "../terminal/mod.ts";
-import { absolutePaths, forgetComponents } from "../registry/mod.ts";
+import { absolutePaths, forgetComponents } from "../state/mod.ts";
 
 /**
  * Clears the labels of components and forgets them.

@@ -1,5 +1,5 @@
 /**
- * All commands of virstor, with what their help says.
+ * All commands of virstor, with their help texts.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { SERVE_OPTIONS } from "./serve_option_table.ts";
 const VERBOSE: OptionSpec = {
   name: "verbose",
   short: "v",
-  help: "say more",
+  help: "print more details",
 };
 const HARDCODE: OptionSpec = {
   name: "hardcode",
@@ -20,7 +20,7 @@ const HARDCODE: OptionSpec = {
 const CREATE: OptionSpec = {
   name: "create",
   value: "SIZE",
-  help: "make missing files, sparse, of this size",
+  help: "create missing files, sparse, of this size",
 };
 const JSON_OUTPUT: OptionSpec = {
   name: "json",
@@ -30,12 +30,16 @@ const JSON_OUTPUT: OptionSpec = {
 const STOP_TEXT = {
   usage: "[-fv] NAME...",
   description: [
-    "Stop serving pools: delayed writes fail with ESHUTDOWN, everything else is",
-    "finished and made durable. The labels stay as they are. A pool with",
-    "connected clients is stopped with -f only. Other pools of its process go on.",
+    "Stop serving pools. Delayed writes fail with ESHUTDOWN; the server finishes",
+    "all other requests and makes them durable. The labels stay as they are. A pool",
+    "with connected clients needs -f. Other pools of the same process stay served.",
   ],
   options: [
-    { name: "force", short: "f", help: "also while clients are connected" },
+    {
+      name: "force",
+      short: "f",
+      help: "stop also while clients are connected",
+    },
     VERBOSE,
   ],
   operands: ["NAME"],
@@ -51,11 +55,11 @@ export const COMMANDS: readonly CommandSpec[] = [
     usage: "[-fhv] [-s VIRSIZE] [-m CHUNKSIZE] [--create SIZE]\n" +
       "                     [--format native|freebsd] NAME PATH...",
     description: [
-      "Make a pool of the given files, or block devices: each becomes a component,",
-      "with a label at its end. Nothing is written before everything was checked.",
-      "What the files held is lost; files that hold a file system, or anything else",
-      "that wipefs knows, are refused, and so is what is in use. The chunk size is",
-      "rounded up: native to a power of two, 64K to 1G; freebsd to whole 128K.",
+      "Make a pool of the given files or block devices. Each becomes a component, with",
+      "a label at its end. label checks everything before it writes anything. What the",
+      "files held is lost. label refuses files that are in use, and files that hold a",
+      "file system or anything else that wipefs knows. It rounds the chunk size up:",
+      "native to a power of two, 64K to 1G; freebsd to whole 128K.",
     ],
     options: [
       {
@@ -79,7 +83,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       {
         name: "force",
         short: "f",
-        help: "take files that hold something, and names in use",
+        help: "take files that hold data, and names in use",
       },
       HARDCODE,
       VERBOSE,
@@ -94,10 +98,11 @@ export const COMMANDS: readonly CommandSpec[] = [
     usage: "[--listen HOST:PORT | --socket PATH]... [OPTION...] NAME...",
     description: [
       "Serve pools over NBD, each as the export of its name, the first also as the",
-      "default. Print their URIs when clients can connect, and events on standard",
-      "error. Port 0 stands for any free one. SIGINT or SIGTERM end it, a second",
-      'signal at once. "virstor stop" stops one pool; the last one ends the process.',
-      "The command of --run finds $uri, $socket and $exportname in its environment.",
+      "default. Print the URIs when clients can connect, and events on standard error.",
+      "Port 0 selects any free port. SIGINT or SIGTERM end the process, a second",
+      'signal ends it at once. "virstor stop" stops one pool; the process ends with',
+      "its last pool. The command of --run finds $uri, $socket and $exportname in its",
+      "environment.",
     ],
     options: SERVE_OPTIONS,
     operands: ["NAME"],
@@ -106,11 +111,11 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "status",
-    summary: "show how pools do, served or stopped",
+    summary: "show the state of pools, served or stopped",
     usage: "[-v] [--json] [NAME...]",
     description: [
-      "Show how pools do: a line for each known pool; with names or -v everything.",
-      "JSON is one object for one name, and otherwise a list of them.",
+      "Show the state of pools: a line for each known pool; with names or -v in full.",
+      "JSON is one object for one name, and otherwise a list of objects.",
     ],
     options: [VERBOSE, JSON_OUTPUT],
     operands: [],
@@ -122,8 +127,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "list the known pools and their components",
     usage: "[--json] [NAME...]",
     description: [
-      "List the pools that are known, or those that are named: what their labels",
-      "say, and where their components are. JSON is a list.",
+      "List the known pools, or the named ones: what their labels say, and where",
+      "their components are. JSON is a list.",
     ],
     options: [JSON_OUTPUT],
     operands: [],
@@ -135,12 +140,12 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "add components to a pool, served or stopped",
     usage: "[-fhv] [--create SIZE] NAME PATH...",
     description: [
-      "Add components to a pool, also while it is served: writes that waited for",
-      "space go on. What holds something or is in use is refused, as by label.",
+      "Add components to a pool, also while it is served: writes that wait for space",
+      "resume. Like label, add refuses files that hold data or are in use.",
     ],
     options: [
       CREATE,
-      { name: "force", short: "f", help: "take files that hold something" },
+      { name: "force", short: "f", help: "take files that hold data" },
       HARDCODE,
       VERBOSE,
     ],
@@ -155,22 +160,22 @@ export const COMMANDS: readonly CommandSpec[] = [
       "                      NAME PATH...",
     description: [
       "Remove components from a pool, also while it is served, and clear their",
-      "labels. Those that hold data are evacuated first: the data move to the other",
-      "components, beside everything else. Stopped in between, it goes on when the",
-      "pool is opened next. A pool of format freebsd cannot be evacuated.",
+      "labels. Components that hold data are evacuated first: their data moves to the",
+      "other components while requests continue. If the pool is stopped meanwhile, the",
+      "next open continues. Components of format freebsd cannot be evacuated.",
     ],
     options: [
       {
         name: "dry-run",
-        help: "tell what would move; exit code 5 if it does not fit",
+        help: "show what would move; exit code 5 if it does not fit",
       },
-      { name: "wait", help: "wait until they are removed (default)" },
+      { name: "wait", help: "wait until the components are removed (default)" },
       { name: "detach", help: "do not wait; the pool has to be served" },
       { name: "cancel", help: "keep components that are being evacuated" },
       {
         name: "rate",
         value: "SIZE",
-        help: "move so much a second (64M if served, else 0: no limit)",
+        help: "most a second, 0: no limit (64M if served, else 0)",
       },
       JSON_OUTPUT,
       VERBOSE,
@@ -185,11 +190,11 @@ export const COMMANDS: readonly CommandSpec[] = [
     usage: "[-f] NAME SIZE",
     description: [
       "Give the virtual disk of a pool another size, rounded up to whole chunks.",
-      "Connected clients see it when they connect again. Nothing may be mapped where",
-      "the disk is cut off. A pool of format freebsd cannot be resized.",
+      "Connected clients see the new size when they connect again. No chunk may be",
+      "mapped beyond the new end. A pool of format freebsd cannot be resized.",
     ],
     options: [
-      { name: "force", short: "f", help: "also make it smaller" },
+      { name: "force", short: "f", help: "make the disk smaller, too" },
     ],
     operands: ["NAME", "SIZE"],
     moreOperands: false,
@@ -207,15 +212,19 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "clear",
-    summary: "clear the labels of components; their pool is gone then",
+    summary: "clear the labels of components; their pool is lost then",
     usage: "[-fv] PATH...",
     description: [
       "Clear the labels of components: what they hold is lost. A pool that lacks a",
-      "component can at best be read any more (serve --degraded). A component that",
-      "holds data is cleared with -f only.",
+      "component can only be opened read-only (serve --degraded). A component that",
+      "holds data needs -f.",
     ],
     options: [
-      { name: "force", short: "f", help: "also what holds data" },
+      {
+        name: "force",
+        short: "f",
+        help: "clear also components that hold data",
+      },
       VERBOSE,
     ],
     operands: ["PATH"],
@@ -237,8 +246,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "look for pools in files and directories; register them",
     usage: "[--json] PATH...",
     description: [
-      "Look for components among the given files, devices and files of directories,",
-      "and register the pools that they make.",
+      "Look for components among the given files, devices and files in directories,",
+      "and register the pools that they form.",
     ],
     options: [JSON_OUTPUT],
     operands: ["PATH"],
@@ -250,8 +259,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "check a pool, served or stopped",
     usage: "[--json] NAME",
     description: [
-      "Check a pool: that its labels agree, that what says where each chunk is can be",
-      "trusted. Changes nothing. Exit code 0: sound; 2: damaged.",
+      "Check a pool: its labels have to agree, and its tables or its map have to be",
+      "sound. check changes nothing. Exit code 0: sound; 2: damaged.",
     ],
     options: [JSON_OUTPUT],
     operands: ["NAME"],
@@ -260,21 +269,21 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "repair",
-    summary: "repair what is damaged in a stopped pool",
+    summary: "repair damage in a stopped pool",
     usage: "[--dry-run] [--accept-stale PATH]... [--json] NAME",
     description: [
-      "Repair what is damaged in a stopped pool, where it can be known what is right.",
-      "A component that was put back from an older copy is put aside only if asked:",
-      "the pool goes on without it, and what only it held reads as zeroes.",
-      "Exit code 0: nothing is damaged any more; 2: something cannot be repaired.",
+      "Repair damage in a stopped pool where the correct contents are certain.",
+      "repair removes a component that was restored from an older copy only with",
+      "--accept-stale; what only that component held then reads as zeroes.",
+      "Exit code 0: no damage is left; 2: some damage cannot be repaired.",
     ],
     options: [
-      { name: "dry-run", help: "tell what would be repaired; change nothing" },
+      { name: "dry-run", help: "show what would be repaired; change nothing" },
       {
         name: "accept-stale",
         value: "PATH",
         repeatable: true,
-        help: "do without this stale component; repeatable",
+        help: "remove this stale component; repeatable",
       },
       JSON_OUTPUT,
     ],
@@ -287,8 +296,8 @@ export const COMMANDS: readonly CommandSpec[] = [
     summary: "make a small pool in ./demo-pool and serve it",
     usage: "[--listen HOST:PORT]",
     description: [
-      "Make a pool of two sparse files of 64 MiB under ./demo-pool, or use the one",
-      "that is there, and serve it until Ctrl-C.",
+      "Make a pool of two sparse files of 64 MiB under ./demo-pool, or use an existing",
+      "one, and serve it until Ctrl-C.",
     ],
     options: [{
       name: "listen",
@@ -301,9 +310,9 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "help",
-    summary: "print this help, or that of a command",
+    summary: "print this help, or the help of a command",
     usage: "[COMMAND]",
-    description: ["Print the help of virstor, or that of a command."],
+    description: ["Print the help of virstor, or the help of a command."],
     options: [],
     operands: [],
     moreOperands: true,
@@ -314,8 +323,8 @@ export const COMMANDS: readonly CommandSpec[] = [
 /**
  * Finds a command.
  *
- * @param name What it is called.
- * @returns The command, if there is one.
+ * @param name The command's name.
+ * @returns The command; `undefined` if there is none of this name.
  */
 export function findCommand(name: string): CommandSpec | undefined {
   return COMMANDS.find((command) => command.name === name);

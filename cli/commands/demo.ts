@@ -17,11 +17,7 @@ import {
   printNotices,
 } from "../terminal/mod.ts";
 import type { StatusReport } from "../control/mod.ts";
-import {
-  prepareRegistry,
-  readRegistry,
-  registerPool,
-} from "../registry/mod.ts";
+import { prepareRegistry, readRegistry, registerPool } from "../state/mod.ts";
 import { plainConduct, servePools } from "../serve/mod.ts";
 import { statusText } from "./status_text.ts";
 

@@ -21,13 +21,13 @@ import {
   UsageError,
   withProgress,
 } from "../terminal/mod.ts";
+import { refuseKnownComponents } from "../registry/mod.ts";
 import {
   absolutePaths,
   prepareRegistry,
   readRegistry,
-  refuseKnownComponents,
   registerPool,
-} from "../registry/mod.ts";
+} from "../state/mod.ts";
 
 /**
  * Makes a pool of files and registers it.

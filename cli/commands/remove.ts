@@ -6,7 +6,7 @@
  */
 
 import { counted, isOrAre, printable, VirstorError } from "../../errors.ts";
-import { openPool, type Pool, type PoolOptions } from "../../pool/mod.ts";
+import type { Pool, PoolOptions } from "../../pool/mod.ts";
 import type { RemovePlan } from "../../pool/change/mod.ts";
 import {
   callServer,
@@ -26,12 +26,7 @@ import {
   UsageError,
   withProgress,
 } from "../terminal/mod.ts";
-import {
-  absolutePaths,
-  forgetRate,
-  rememberRate,
-  withComponents,
-} from "../registry/mod.ts";
+import { absolutePaths, forgetRate, rememberRate } from "../state/mod.ts";
 import { waitForRemoval } from "./wait_for_removal.ts";
 
 /** What is asked, and of which pool. */
@@ -101,11 +96,12 @@ function checkOptions(invocation: Invocation): void {
 }
 
 /** Opens the stopped pool. */
-function open(pool: Removal, more: PoolOptions): Promise<Pool> {
-  return withComponents(
-    { stateDirectory: pool.stateDirectory, name: pool.name },
-    ({ paths, options }) => openPool(paths, { ...options, ...more }),
-  );
+async function open(
+  { stateDirectory, name }: Removal,
+  more: PoolOptions,
+): Promise<Pool> {
+  const { openStopped } = await import("../registry/mod.ts");
+  return await openStopped({ stateDirectory, name }, more);
 }
 
 async function plan(removal: Removal): Promise<RemovePlan> {

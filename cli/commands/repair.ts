@@ -20,12 +20,8 @@ import {
   withProgress,
 } from "../terminal/mod.ts";
 import { callServer } from "../control/mod.ts";
-import {
-  absolutePaths,
-  registeredSize,
-  updatePool,
-  withComponents,
-} from "../registry/mod.ts";
+import { withComponents } from "../registry/mod.ts";
+import { absolutePaths, registeredSize, updatePool } from "../state/mod.ts";
 
 /**
  * Repairs a stopped pool, or tells what would be repaired.

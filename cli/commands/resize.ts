@@ -4,7 +4,6 @@
  * @module
  */
 
-import { openPool } from "../../pool/mod.ts";
 import {
   callServer,
   registerOpenPool,
@@ -22,7 +21,6 @@ import {
   printNotices,
   withProgress,
 } from "../terminal/mod.ts";
-import { withComponents } from "../registry/mod.ts";
 
 /**
  * Resizes the disk of a pool, through its server if it is served.
@@ -62,10 +60,8 @@ async function resize(
 ): Promise<ResizeResult & { isServed: boolean }> {
   const served = await callServer(stateDirectory, name, "resize", request);
   if (served !== undefined) return { ...served.answer, isServed: true };
-  const pool = await withComponents(
-    { stateDirectory, name },
-    ({ paths, options }) => openPool(paths, options),
-  );
+  const { openStopped } = await import("../registry/mod.ts");
+  const pool = await openStopped({ stateDirectory, name });
   try {
     return { ...await resizeDisk(pool, request), isServed: false };
   } finally {

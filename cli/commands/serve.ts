@@ -10,7 +10,8 @@ import {
   setLogStyle,
   UsageError,
 } from "../terminal/mod.ts";
-import { absolutePaths, assignComponents } from "../registry/mod.ts";
+import { absolutePaths } from "../state/mod.ts";
+import { assignComponents } from "../registry/mod.ts";
 import {
   conductOf,
   logStyleOf,

@@ -1,5 +1,5 @@
 /**
- * The options of `virstor serve`, with what their help says.
+ * The options of `virstor serve`, with their help texts.
  *
  * @module
  */
@@ -18,23 +18,23 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     name: "socket",
     value: "PATH",
     repeatable: true,
-    help: "Unix socket; both are repeatable",
+    help: "Unix socket; repeatable, as is --listen",
   },
   {
     name: "socket-mode",
     value: "MODE",
-    help: "its permissions, octal (default: the umask)",
+    help: "permissions of Unix sockets (default: by umask)",
   },
   {
     name: "socket-owner",
     value: "OWNER",
-    help: "its USER[:GROUP], names or numbers",
+    help: "USER[:GROUP] of Unix sockets, names or numbers",
   },
   {
     name: "allow",
     value: "CIDR",
     repeatable: true,
-    help: "TCP clients of these networks only; repeatable",
+    help: "take TCP clients of this network; repeatable",
   },
   {
     name: "tls",
@@ -44,22 +44,26 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   {
     name: "tls-certs",
     value: "DIR",
-    help: "where server-cert.pem and server-key.pem are",
+    help: "directory of server-cert.pem and server-key.pem",
   },
   {
     name: "tls-verify",
-    help: "clients must show a certificate, too",
+    help: "require certificates of clients, too",
   },
   {
     name: "tls-ca",
     value: "FILE",
-    help: "who has signed it (default DIR/ca-cert.pem)",
+    help: "signer of those (default DIR/ca-cert.pem)",
   },
-  { name: "max-clients", value: "N", help: "clients at once (default 128)" },
+  {
+    name: "max-clients",
+    value: "N",
+    help: "limit of connected clients (default 128)",
+  },
   {
     name: "threads",
     value: "N",
-    help: "threads for several clients (default 4)",
+    help: "clients that get a thread each (default 4)",
   },
   {
     name: "idle-timeout",
@@ -70,14 +74,18 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   {
     name: "run",
     value: "COMMAND",
-    help: "run it, and end when it ends, with its exit code",
+    help: "run COMMAND, end when it ends, with its exit code",
   },
   {
     name: "grace",
     value: "SECONDS",
-    help: "requests may hold up the end so long (default 10)",
+    help: "wait so long for requests at the end (default 10)",
   },
-  { name: "pid-file", value: "PATH", help: "write the process id there" },
+  {
+    name: "pid-file",
+    value: "PATH",
+    help: "write the process id to this file",
+  },
   {
     name: "log-level",
     value: "LEVEL",
@@ -86,7 +94,7 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   {
     name: "log-format",
     value: "text|json",
-    help: "how standard error is written (default text)",
+    help: "format of standard error (default text)",
   },
   {
     name: "component",
@@ -97,12 +105,12 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   { name: "read-only", help: "refuse all writes" },
   {
     name: "degraded",
-    help: "serve what is there of a native pool, read-only",
+    help: "serve without missing components, read-only",
   },
   {
     name: "on-full",
     value: "delay|error",
-    help: "a write without a chunk waits (default) or fails",
+    help: "without a free chunk, wait (default) or fail",
   },
   {
     name: "full-timeout",
@@ -112,7 +120,7 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   {
     name: "max-delayed",
     value: "SIZE",
-    help: "hold this much of delayed writes (default 64M)",
+    help: "limit of all delayed writes (default 64M)",
   },
   {
     name: "chunk-watermark",
@@ -122,6 +130,6 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   {
     name: "component-watermark",
     value: "N",
-    help: "warn when fewer components are empty (default 1)",
+    help: "warn when fewer components are unused (default 1)",
   },
 ];

@@ -5,15 +5,13 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import { inspectComponents } from "../../pool/mod.ts";
 import { callServer, type StatusReport } from "../control/mod.ts";
+import type { StoppedPool } from "../registry/mod.ts";
 import {
   listRegistry,
   readRegistry,
   type RegistryEntry,
-  type StoppedPool,
-  withComponents,
-} from "../registry/mod.ts";
+} from "../state/mod.ts";
 
 /** A pool, and how it does or why that cannot be told. */
 export interface SurveyedPool {
@@ -50,18 +48,15 @@ export async function surveyPool(
     if (!(error instanceof VirstorError)) throw error;
     const isPart = error.code === "not-found" && known !== undefined;
     const report = isPart
-      ? await inspectPart({ stateDirectory, name, degraded: true })
+      ? await inspectPart({ stateDirectory, name })
       : undefined;
     return { ...about, error, ...report !== undefined && { report } };
   }
 }
 
 async function inspect(pool: StoppedPool): Promise<StatusReport> {
-  const status = await withComponents(
-    pool,
-    ({ paths, options }) => inspectComponents(paths, options),
-  );
-  return { pool: status, server: null };
+  const { inspectStopped } = await import("../registry/mod.ts");
+  return { pool: await inspectStopped(pool), server: null };
 }
 
 /** What there is of a pool that lacks components. */
@@ -69,12 +64,7 @@ async function inspectPart(
   pool: StoppedPool,
 ): Promise<StatusReport | undefined> {
   try {
-    const status = await withComponents(
-      pool,
-      ({ paths, options }) =>
-        inspectComponents(paths, { ...options, incomplete: true }),
-    );
-    return { pool: status, server: null };
+    return await inspect({ ...pool, degraded: true });
   } catch (error) {
     if (error instanceof VirstorError) return undefined;
     throw error;

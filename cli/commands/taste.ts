@@ -17,12 +17,11 @@ import {
   withProgress,
 } from "../terminal/mod.ts";
 import {
-  absolutePaths,
   knownSizeText,
   passedOverNotices,
-  readRegistry,
   registerTasted,
 } from "../registry/mod.ts";
+import { absolutePaths, readRegistry } from "../state/mod.ts";
 
 /**
  * Looks for components and registers the pools that they make. A pool of

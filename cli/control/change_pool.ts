@@ -15,7 +15,7 @@ import type {
   ResizeRequest,
   ResizeResult,
 } from "./control_protocol.ts";
-import { registeredSize, rememberRate, updatePool } from "../registry/mod.ts";
+import { registeredSize, rememberRate, updatePool } from "../state/mod.ts";
 import { printNotices } from "../terminal/mod.ts";
 
 /**

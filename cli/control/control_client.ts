@@ -4,17 +4,16 @@
  * @module
  */
 
-import { lstatSync } from "node:fs";
-import { type IncomingMessage, request } from "node:http";
 import { dirname, resolve } from "node:path";
 import { type ErrorCode, messageOf, VirstorError } from "../../errors.ts";
 import type { ControlCall, ControlCalls } from "./control_protocol.ts";
 import { EXIT_CODES } from "../terminal/mod.ts";
+import { receiveAnswer, sendRequest } from "./control_wire.ts";
 import { shortPath } from "./socket_path.ts";
-import { controlSocketPath } from "../registry/mod.ts";
+import { controlSocketPath } from "../state/mod.ts";
 
 /** How long a server may take to say how it does, milliseconds. */
-const STATUS_TIMEOUT = 10_000;
+const STATUS_TIMEOUT_MS = 10_000;
 
 /** The answer of a served pool. */
 export interface ControlAnswer<Call extends ControlCall> {
@@ -45,9 +44,9 @@ export async function callServer<Call extends ControlCall>(
   try {
     text = await post(
       short.path,
-      `/${call}`,
+      call,
       JSON.stringify(body),
-      call === "status" ? STATUS_TIMEOUT : 0,
+      call === "status" ? STATUS_TIMEOUT_MS : 0,
     );
   } catch (error) {
     // No socket, or one that a killed server left behind.
@@ -65,30 +64,35 @@ export async function callServer<Call extends ControlCall>(
   return { answer: readAnswer(text, name) };
 }
 
-/** Sends one request and collects the answer. */
-function post(
+/**
+ * Sends one request and receives the answer. The limit of time ends a wait for
+ * either by closing the connection.
+ */
+async function post(
   socketPath: string,
-  path: string,
+  call: string,
   body: string,
-  timeout: number,
+  timeoutMs: number,
 ): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  const outgoing = request(
-    { socketPath, path, method: "POST", agent: false, timeout },
-    (incoming: IncomingMessage) => {
-      let text = "";
-      incoming.setEncoding("utf8");
-      incoming.on("data", (chunk: string) => text += chunk);
-      incoming.on("end", () => resolve(text));
-      incoming.on("error", reject);
-    },
-  );
-  outgoing.on("error", reject);
-  outgoing.on("timeout", () => {
-    outgoing.destroy(new Error(`No answer in ${timeout / 1000} s`));
+  const connection = await Deno.connect({
+    transport: "unix",
+    path: socketPath,
   });
-  outgoing.end(body);
-  return promise;
+  let isLate = false;
+  const timer = timeoutMs === 0 ? undefined : setTimeout(() => {
+    isLate = true;
+    connection.close();
+  }, timeoutMs);
+  try {
+    await sendRequest(connection, call, body);
+    return await receiveAnswer(connection);
+  } catch (error) {
+    if (isLate) throw new Error(`No answer in ${timeoutMs / 1000} s`);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    if (!isLate) connection.close();
+  }
 }
 
 function systemCode(error: unknown): string {
@@ -107,7 +111,7 @@ function foreignReason(socketPath: string): string {
 
 function ownerOf(path: string): number | undefined {
   try {
-    return lstatSync(path).uid;
+    return Deno.lstatSync(path).uid ?? undefined;
   } catch {
     return undefined;
   }

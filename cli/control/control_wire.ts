@@ -1,8 +1,8 @@
 /**
- * One request of a control socket on its way in, and the answer on its way out:
- * as much of HTTP/1.1 as both ends need. The runtime's own server of HTTP
- * listens by itself, and does not go on once the process has run out of
- * descriptors.
+ * One request of a control socket and its answer: as much of HTTP/1.1 as both
+ * ends need. The runtime's own server of HTTP listens by itself, and does not go
+ * on once the process has run out of descriptors; its client takes longer to
+ * load than `virstor status` takes.
  *
  * @module
  */
@@ -13,6 +13,8 @@ import { VirstorError } from "../../errors.ts";
 const HEADER_MAX = 16 * 1024;
 /** The longest request, bytes: paths of some thousand components. */
 const REQUEST_MAX = 4 * 1024 * 1024;
+/** The header's line that says how long the body is, bytes. */
+const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)\r\n/i;
 
 /** What was asked. */
 export interface ControlMessage {
@@ -32,32 +34,54 @@ export interface ControlMessage {
 export async function receiveMessage(
   connection: Pick<Deno.Conn, "read">,
 ): Promise<ControlMessage | undefined> {
-  let bytes = new Uint8Array(0);
-  const receive = async (): Promise<boolean> => {
-    const piece = new Uint8Array(HEADER_MAX);
-    const count = await connection.read(piece);
-    if (count === null) return false;
-    bytes = joined(bytes, piece.subarray(0, count));
-    return true;
-  };
-  let end: number;
-  while ((end = endOfHeader(bytes)) < 0) {
-    if (bytes.length > HEADER_MAX) throw tooLong();
-    if (!await receive()) return undefined;
-  }
-  const header = new TextDecoder().decode(bytes.subarray(0, end));
+  const incoming = new Incoming(connection);
+  const header = await incoming.header();
+  if (header === undefined) return undefined;
   const [, call] = /^POST \/(\S*) HTTP\/1\.[01]\r\n/.exec(header) ?? [];
-  const [, digits] = /\r\ncontent-length: *(\d+)\r\n/i.exec(header) ?? [];
+  const [, digits] = CONTENT_LENGTH.exec(header) ?? [];
   if (call === undefined || digits === undefined) {
     throw new VirstorError("invalid", "The request is none of virstor");
   }
   const length = Number(digits);
   if (length > REQUEST_MAX) throw tooLong();
-  while (bytes.length < end + length) {
-    if (!await receive()) return undefined;
-  }
-  const body = bytes.subarray(end, end + length);
-  return { call, text: new TextDecoder().decode(body) };
+  const text = await incoming.body(length);
+  return text === undefined ? undefined : { call, text };
+}
+
+/**
+ * Sends a request.
+ *
+ * @param connection The connection, fresh.
+ * @param call The call.
+ * @param request The request, JSON.
+ */
+export async function sendRequest(
+  connection: Pick<Deno.Conn, "write">,
+  call: string,
+  request: string,
+): Promise<void> {
+  await send(connection, [`POST /${call} HTTP/1.1`, "host: virstor"], request);
+}
+
+/**
+ * Receives an answer.
+ *
+ * @param connection The connection, after the request was sent.
+ * @returns The answer, JSON.
+ * @throws {VirstorError} `io` if the server leaves before all of it has come, or
+ *   sends anything else.
+ */
+export async function receiveAnswer(
+  connection: Pick<Deno.Conn, "read">,
+): Promise<string> {
+  const incoming = new Incoming(connection);
+  const header = await incoming.header() ?? "";
+  const [, digits] = CONTENT_LENGTH.exec(header) ?? [];
+  const text = digits === undefined
+    ? undefined
+    : await incoming.body(Number(digits));
+  if (text !== undefined) return text;
+  throw new VirstorError("io", "The server left without an answer");
 }
 
 /**
@@ -70,9 +94,17 @@ export async function sendAnswer(
   connection: Pick<Deno.Conn, "write">,
   answer: string,
 ): Promise<void> {
-  const body = new TextEncoder().encode(answer);
+  await send(connection, ["HTTP/1.1 200 OK"], answer);
+}
+
+async function send(
+  connection: Pick<Deno.Conn, "write">,
+  firstLines: readonly string[],
+  text: string,
+): Promise<void> {
+  const body = new TextEncoder().encode(text);
   const header = [
-    "HTTP/1.1 200 OK",
+    ...firstLines,
     "content-type: application/json",
     `content-length: ${body.length}`,
     "connection: close",
@@ -80,6 +112,45 @@ export async function sendAnswer(
   const bytes = joined(new TextEncoder().encode(`${header}\r\n`), body);
   for (let sent = 0; sent < bytes.length;) {
     sent += await connection.write(bytes.subarray(sent));
+  }
+}
+
+/** What comes over a connection: a header, then a body of a known length. */
+class Incoming {
+  readonly #connection: Pick<Deno.Conn, "read">;
+  /** What came behind the header. */
+  #early = new Uint8Array(0);
+
+  constructor(connection: Pick<Deno.Conn, "read">) {
+    this.#connection = connection;
+  }
+
+  /** The header; nothing if the peer left before its end. */
+  async header(): Promise<string | undefined> {
+    const piece = new Uint8Array(HEADER_MAX);
+    let bytes = new Uint8Array(0);
+    let end: number;
+    while ((end = endOfHeader(bytes)) < 0) {
+      if (bytes.length > HEADER_MAX) throw tooLong();
+      const count = await this.#connection.read(piece);
+      if (count === null) return undefined;
+      bytes = joined(bytes, piece.subarray(0, count));
+    }
+    this.#early = bytes.subarray(end);
+    return new TextDecoder().decode(bytes.subarray(0, end));
+  }
+
+  /** The body; nothing if the peer left before its end. */
+  async body(length: number): Promise<string | undefined> {
+    const bytes = new Uint8Array(length);
+    let filled = Math.min(this.#early.length, length);
+    bytes.set(this.#early.subarray(0, filled));
+    while (filled < length) {
+      const count = await this.#connection.read(bytes.subarray(filled));
+      if (count === null) return undefined;
+      filled += count;
+    }
+    return new TextDecoder().decode(bytes);
   }
 }
 

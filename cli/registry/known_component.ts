@@ -14,7 +14,7 @@ import {
   listRegistry,
   registeredSize,
   type RegistryEntry,
-} from "./registry.ts";
+} from "../state/mod.ts";
 
 /** Fewer bytes than these may be missing from whole pages: 4 KiB. */
 const ODD_BYTES = 4096;

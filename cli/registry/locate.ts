@@ -4,26 +4,14 @@
  * @module
  */
 
-import { resolve } from "node:path";
 import { VirstorError } from "../../errors.ts";
 import { type BesideReport, lookBeside, readLabel } from "../../pool/mod.ts";
 import { noticeSizes } from "./known_component.ts";
 import { printNotices } from "../terminal/mod.ts";
-import { readRegistry, type RegistryEntry } from "./registry.ts";
+import { readRegistry, type RegistryEntry } from "../state/mod.ts";
 
 /** How often a pool is located that others are changing. */
 const TRIES_MAX = 10;
-
-/**
- * Makes paths absolute, as they are kept and sent to servers. Links stay:
- * the name that a person chose for a device may be the one that lasts.
- *
- * @param paths Paths, relative to the working directory or absolute.
- * @returns Absolute paths.
- */
-export function absolutePaths(paths: readonly string[]): string[] {
-  return paths.map((path) => resolve(path));
-}
 
 /** Which stopped pool a command is about. */
 export interface StoppedPool {

@@ -13,7 +13,11 @@ import {
   type TastedComponent,
   type TastedPool,
 } from "../../pool/mod.ts";
-import { registeredSize, type RegistryEntry, updatePool } from "./registry.ts";
+import {
+  registeredSize,
+  type RegistryEntry,
+  updatePool,
+} from "../state/mod.ts";
 
 /** A file that is not registered. */
 export interface PassedOver {

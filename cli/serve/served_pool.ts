@@ -18,13 +18,13 @@ import {
   SERVED_EVACUATION_RATE,
 } from "../control/mod.ts";
 import { ControlServer } from "./control_server.ts";
+import { withComponents } from "../registry/mod.ts";
 import {
   controlSocketPath,
   forgetRate,
   recallRate,
   resumedText,
-  withComponents,
-} from "../registry/mod.ts";
+} from "../state/mod.ts";
 import { log, printNotices, withProgress } from "../terminal/mod.ts";
 
 /** A pool that is to be served. */

@@ -24,7 +24,6 @@ import {
 } from "../listen/mod.ts";
 import type { StatusReport, StopRequest } from "../control/mod.ts";
 import {
-  Denials,
   EXIT_CODES,
   EXIT_INTERNAL,
   EXIT_OK,
@@ -40,6 +39,7 @@ import { PidFile } from "./pid_file.ts";
 import { RunningCommand } from "./run_command.ts";
 import { type PoolSource, ServedPool } from "./served_pool.ts";
 import type { TlsFiles } from "./tls_files.ts";
+import { Denials } from "./denials.ts";
 import { exposureNotice } from "./tls_options.ts";
 
 /**

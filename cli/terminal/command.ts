@@ -101,7 +101,7 @@ export const COMMON_OPTIONS: readonly OptionSpec[] = [
   {
     name: "state-dir",
     value: "DIR",
-    help: "registry and control sockets",
+    help: "directory of registry and control sockets",
   },
   { name: "help", short: "h", help: "print this help" },
 ];

@@ -1,6 +1,6 @@
 /**
- * The exit codes of the command `virstor`: the one table of them. The help
- * text prints it, and scripts may build on it.
+ * The exit codes of the command `virstor`. The help text prints this table, and
+ * scripts may rely on it.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import type { ErrorCode } from "../../errors.ts";
 
 /** Exit code of a command that did what it was asked. */
 export const EXIT_OK = 0;
-/** Exit code where nothing more precise fits: the system refused something. */
+/** Exit code where nothing more precise fits: the system reported an error. */
 export const EXIT_FAILED = 1;
-/** Exit code of `check` and of everything else that meets damage on disk. */
+/** Exit code of every command that finds damage on disk. */
 export const EXIT_DAMAGED = 2;
 /** Exit code of an unknown command, an unknown option, a missing argument. */
 export const EXIT_USAGE = 64;
-/** Exit code of a mistake in virstor itself. */
+/** Exit code of a bug in virstor. */
 export const EXIT_INTERNAL = 70;
 /** Added to the number of the signal that ended `serve` at once. */
 export const EXIT_SIGNAL = 128;
@@ -39,15 +39,15 @@ export const EXIT_CODES = {
 /** What each exit code means, for the help text: code and words. */
 export const EXIT_CODE_MEANINGS: readonly (readonly [number, string])[] = [
   [EXIT_OK, "done"],
-  [EXIT_FAILED, "the system refused something, or it was interrupted"],
+  [EXIT_FAILED, "the system reported an error, or the command was interrupted"],
   [EXIT_DAMAGED, "damage on disk"],
   [EXIT_CODES["not-found"], "no such pool, component or file"],
-  [EXIT_CODES.exists, "it is there already"],
+  [EXIT_CODES.exists, "the pool, component or file exists already"],
   [EXIT_CODES["no-space"], "not enough free chunks"],
-  [EXIT_CODES.failed, "read-only, or the pool stopped taking writes"],
-  [EXIT_CODES.unsupported, "not to be had here"],
+  [EXIT_CODES.failed, "the pool is read-only, or has failed"],
+  [EXIT_CODES.unsupported, "not supported here"],
   [EXIT_CODES.busy, "in use by another process"],
-  [EXIT_CODES.invalid, "what was asked makes no sense for these files"],
+  [EXIT_CODES.invalid, "the request does not fit these files or this pool"],
   [EXIT_USAGE, "wrong usage"],
-  [EXIT_INTERNAL, "a mistake in virstor itself: please report it"],
+  [EXIT_INTERNAL, "a bug in virstor: please report it"],
 ];

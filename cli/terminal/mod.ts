@@ -12,7 +12,6 @@ export type {
   Invocation,
   OptionSpec,
 } from "./command.ts";
-export { Denials } from "./denials.ts";
 export { LOG_LEVELS } from "./event_levels.ts";
 export {
   EXIT_CODES,

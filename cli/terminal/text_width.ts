@@ -9,29 +9,6 @@
  * @module
  */
 
-/** Characters of two columns: the Unicode property East_Asian_Width, W and F. */
-const WIDE = new RegExp(
-  "^[" +
-    "\\p{Script=Bopomofo}\\p{Script=Han}\\p{Script=Hangul}\\p{Script=Hiragana}" +
-    "\\p{Script=Katakana}\\p{Script=Khitan_Small_Script}\\p{Script=Nushu}" +
-    "\\p{Script=Tangut}\\p{Script=Yi}" +
-    // Brackets, punctuation, marks, squares and forms of no script.
-    "\\u2329\\u232a\\u2ff0-\\u2fff\\u3000-\\u303e\\u3099-\\u30ff\\u3190-\\u31ef\\u3200-\\u3247" +
-    "\\u3250-\\u33ff\\ufe10-\\ufe19\\ufe30-\\ufe6b" +
-    "\\uff01-\\uff60\\uffe0-\\uffe6\\u{1f200}-\\u{1f265}" +
-    "]",
-  "u",
-);
-/** Of those scripts, what was made to fit into one column. */
-const HALF = /^[\u02ea\u02eb\u303f\u1160-\u11ff\ud7b0-\ud7ff\uff61-\uffdc]/u;
-/** Drawn as a picture: flags, families, what has a variation selector. */
-const EMOJI = /^(?:\p{Emoji_Presentation}|\p{RGI_Emoji}$|.\ufe0f)/v;
-/** Takes no room of its own. */
-const NOTHING =
-  /^[\p{Mn}\p{Me}\p{Cc}\p{Cf}\u{1160}-\u{11ff}\u{d7b0}-\u{d7ff}]+$/u;
-
-const segmenter = new Intl.Segmenter("en", { granularity: "grapheme" });
-
 /**
  * How many columns a text takes on a terminal.
  *
@@ -40,6 +17,7 @@ const segmenter = new Intl.Segmenter("en", { granularity: "grapheme" });
  */
 export function textWidth(text: string): number {
   if (isPlain(text)) return text.length;
+  const { segmenter, widthOf } = ruler();
   let width = 0;
   for (const { segment } of segmenter.segment(text)) width += widthOf(segment);
   return width;
@@ -71,6 +49,7 @@ export function padText(
  */
 export function cutText(text: string, width: number): string {
   if (isPlain(text)) return text.slice(0, Math.max(0, width));
+  const { segmenter, widthOf } = ruler();
   let left = width;
   let end = 0;
   for (const { segment, index } of segmenter.segment(text)) {
@@ -86,9 +65,47 @@ function isPlain(text: string): boolean {
   return /^[ -~]*$/.test(text);
 }
 
-/** Columns of what is drawn in one place. */
-function widthOf(grapheme: string): number {
-  if (NOTHING.test(grapheme)) return 0;
-  if (EMOJI.test(grapheme)) return 2;
-  return WIDE.test(grapheme) && !HALF.test(grapheme) ? 2 : 1;
+/** Splits text into graphemes, and measures each. */
+interface Ruler {
+  readonly segmenter: Intl.Segmenter;
+  /** Columns of a grapheme: 0, 1 or 2. */
+  readonly widthOf: (grapheme: string) => number;
+}
+
+let made: Ruler | undefined;
+
+/** The ruler, made at its first use: that takes longer than most commands. */
+function ruler(): Ruler {
+  return made ??= makeRuler();
+}
+
+function makeRuler(): Ruler {
+  // Characters of two columns: the Unicode property East_Asian_Width, W and F.
+  const wide = new RegExp(
+    "^[" +
+      "\\p{Script=Bopomofo}\\p{Script=Han}\\p{Script=Hangul}\\p{Script=Hiragana}" +
+      "\\p{Script=Katakana}\\p{Script=Khitan_Small_Script}\\p{Script=Nushu}" +
+      "\\p{Script=Tangut}\\p{Script=Yi}" +
+      // Brackets, punctuation, marks, squares and forms of no script.
+      "\\u2329\\u232a\\u2ff0-\\u2fff\\u3000-\\u303e\\u3099-\\u30ff\\u3190-\\u31ef\\u3200-\\u3247" +
+      "\\u3250-\\u33ff\\ufe10-\\ufe19\\ufe30-\\ufe6b" +
+      "\\uff01-\\uff60\\uffe0-\\uffe6\\u{1f200}-\\u{1f265}" +
+      "]",
+    "u",
+  );
+  // Of those scripts, what was made to fit into one column.
+  const half = /^[\u02ea\u02eb\u303f\u1160-\u11ff\ud7b0-\ud7ff\uff61-\uffdc]/u;
+  // Drawn as a picture: flags, families, what has a variation selector.
+  const emoji = /^(?:\p{Emoji_Presentation}|\p{RGI_Emoji}$|.\ufe0f)/v;
+  // Takes no room of its own.
+  const nothing =
+    /^[\p{Mn}\p{Me}\p{Cc}\p{Cf}\u{1160}-\u{11ff}\u{d7b0}-\u{d7ff}]+$/u;
+  return {
+    segmenter: new Intl.Segmenter("en", { granularity: "grapheme" }),
+    widthOf(grapheme: string): number {
+      if (nothing.test(grapheme)) return 0;
+      if (emoji.test(grapheme)) return 2;
+      return wide.test(grapheme) && !half.test(grapheme) ? 2 : 1;
+    },
+  };
 }

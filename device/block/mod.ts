@@ -1,6 +1,7 @@
 /**
- * The interface that every disk has, and the devices that need no file:
- * memory, a slice of another, and how work on a device takes turns.
+ * The interface that every disk has, and what needs no file: memory, a slice of
+ * another device, how work on a device takes turns, and which names lead to
+ * files.
  *
  * @module
  */
@@ -17,6 +18,7 @@ export type {
   WriteZeroesOptions,
 } from "./block_device.ts";
 export { viewOf } from "./bytes.ts";
+export { isFaithfulName } from "./faithful_name.ts";
 export { joinParts } from "./join_parts.ts";
 export type { JoinOptions } from "./join_parts.ts";
 export { MemoryDevice } from "./memory_device.ts";

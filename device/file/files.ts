@@ -7,6 +7,7 @@
 
 import fs from "node:fs";
 import { messageOf, VirstorError } from "../../errors.ts";
+import { isFaithfulName } from "../block/mod.ts";
 import { missingDirectory } from "./missing_directory.ts";
 import {
   type FileState,
@@ -144,17 +145,6 @@ export function attempt<T>(path: string, call: () => T): T {
   } catch (error) {
     throw translate(path, error);
   }
-}
-
-/**
- * Whether a name leads to the file that is meant. The runtime takes what is not
- * UTF-8 for U+FFFD, and would open, or make, a file of another name.
- *
- * @param name A path, or a part of one.
- * @returns False if it holds U+FFFD or half a surrogate pair.
- */
-export function isFaithfulName(name: string): boolean {
-  return name.isWellFormed() && !name.includes("\ufffd");
 }
 
 function refuseUnfaithful(path: string): void {

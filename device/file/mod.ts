@@ -13,10 +13,5 @@ export type { FileDeviceOptions } from "./file_device_options.ts";
 export type { FlushObserver } from "./file_sync.ts";
 export { findFileUses } from "./file_users.ts";
 export type { FileUse } from "./file_users.ts";
-export {
-  createSparseFile,
-  fileIdentity,
-  isFaithfulName,
-  removeFile,
-} from "./files.ts";
+export { createSparseFile, fileIdentity, removeFile } from "./files.ts";
 export { missingDirectory } from "./missing_directory.ts";

@@ -1,8 +1,10 @@
 /**
- * Replies in chunks, structured or extended. Pure: bytes in a buffer.
+ * Encodes the reply chunks of the structured and the extended dialect into a
+ * buffer. No I/O, no state.
  *
  * Source: NBD `doc/proto.md`, sections "Structured reply chunk message",
- * "Extended reply chunk message" and "Structured reply types". Big-endian.
+ * "Extended reply chunk message" and "Structured reply types". All fields are
+ * big-endian.
  *
  * @module
  */
@@ -26,33 +28,36 @@ import {
 import { type ReplyForm, setSimpleReply } from "./reply_form.ts";
 import type { ReplyAddress } from "./request.ts";
 
-/** Bytes of an error chunk's payload without its text: error, length, offset. */
+/**
+ * Bytes of the payload of an ERROR_OFFSET chunk without its text: u32 error,
+ * u16 length of the text, u64 offset.
+ */
 const FAILURE_SIZE = 4 + 2 + 8;
-/** Bytes of a hole chunk's payload: offset, length. */
+/** Bytes of the payload of an OFFSET_HOLE chunk: u64 offset, u32 length. */
 const HOLE_SIZE = 8 + 4;
 
 const ENCODER = new TextEncoder();
 
-/** Chunks, with the headers of one of the two dialects. */
+/** Encodes reply chunks with the headers of one of the two dialects. */
 export class ChunkForm implements ReplyForm {
-  /** Bytes before the data of a chunk. */
+  /** Bytes of an OFFSET_DATA chunk before its data. */
   readonly dataHeaderSize: number;
-  /** The most bytes of a reply without data. */
+  /** Bytes of the longest reply without data: an ERROR_OFFSET chunk. */
   readonly shortReplyMax: number;
-  /** Bytes of a hole chunk. */
+  /** Bytes of an OFFSET_HOLE chunk. */
   readonly holeSize: number;
-  /** Bytes of a status chunk before its runs. */
+  /** Bytes of a BLOCK_STATUS chunk before its runs. */
   readonly statusHeaderSize: number;
-  /** Bytes of a run in a status chunk. */
+  /** Bytes of one run in a BLOCK_STATUS chunk. */
   readonly runSize: number;
 
   readonly #extended: boolean;
   readonly #headerSize: number;
 
   /**
-   * Creates a form.
+   * Creates an encoder for one dialect.
    *
-   * @param extended Whether headers are extended.
+   * @param extended True for extended headers, false for structured ones.
    */
   constructor(extended: boolean) {
     const headerSize = extended ? EXTENDED_REPLY_SIZE : STRUCTURED_REPLY_SIZE;
@@ -66,14 +71,15 @@ export class ChunkForm implements ReplyForm {
   }
 
   /**
-   * Writes what comes before the data of an OFFSET_DATA chunk: u64 offset.
+   * Encodes the part of an OFFSET_DATA chunk that precedes its data: the
+   * header and u64 offset.
    *
-   * @param view The buffer.
-   * @param at Where the chunk starts.
-   * @param to Whom it answers.
-   * @param offset Where the data is on the disk.
+   * @param view The reply buffer.
+   * @param at Position of the chunk in the buffer, bytes.
+   * @param to The request that the chunk answers.
+   * @param offset First byte of the data on the export.
    * @param length Bytes of data, above 0.
-   * @param isLast Whether this completes the answer.
+   * @param isLast Whether the chunk completes the reply.
    */
   setData(
     view: DataView,
@@ -88,27 +94,27 @@ export class ChunkForm implements ReplyForm {
   }
 
   /**
-   * Writes that a request without data succeeded.
+   * Encodes the reply to a request that succeeded and returns no data.
    *
-   * @param view The buffer.
-   * @param at Where the reply starts.
-   * @param to Whom it answers.
-   * @returns Bytes written.
+   * @param view The reply buffer.
+   * @param at Position of the reply in the buffer, bytes.
+   * @param to The request that the reply answers.
+   * @returns Bytes of the reply.
    */
   setSuccess(view: DataView, at: number, to: ReplyAddress): number {
-    // Next to chunks, a simple reply is allowed, and shorter.
+    // The structured dialect also allows a simple reply here; it is shorter.
     return this.#extended
       ? this.setEnd(view, at, to)
       : setSimpleReply(view, at, to, 0);
   }
 
   /**
-   * Writes a NONE chunk, which completes an answer in chunks.
+   * Encodes a NONE chunk, which completes a reply in chunks.
    *
-   * @param view The buffer.
-   * @param at Where the chunk starts.
-   * @param to Whom it answers.
-   * @returns Bytes written.
+   * @param view The reply buffer.
+   * @param at Position of the chunk in the buffer, bytes.
+   * @param to The request that the chunk answers.
+   * @returns Bytes of the chunk.
    */
   setEnd(view: DataView, at: number, to: ReplyAddress): number {
     this.#setHeader(view, at, CHUNK_NONE, to, 0, true);
@@ -116,15 +122,17 @@ export class ChunkForm implements ReplyForm {
   }
 
   /**
-   * Writes an ERROR chunk: u32 error, u16 length of the text, the text; or an
-   * ERROR_OFFSET chunk: the same, u64 offset.
+   * Encodes an ERROR chunk, which completes the reply: u32 error, u16 length
+   * of the text, text. With an offset it is an ERROR_OFFSET chunk: the same
+   * fields, then u64 offset. The text is cut after `ERROR_TEXT_MAX` bytes.
    *
-   * @param view The buffer.
-   * @param at Where the chunk starts.
-   * @param to Whom it answers.
-   * @param failure How the request failed.
-   * @param offset Where on the disk, if known; inside the request.
-   * @returns Bytes written.
+   * @param view The reply buffer.
+   * @param at Position of the chunk in the buffer, bytes.
+   * @param to The request that the chunk answers.
+   * @param failure The error value and text.
+   * @param offset Byte of the export at which the request failed, inside the
+   *   request; `undefined` if not known.
+   * @returns Bytes of the chunk.
    */
   setFailure(
     view: DataView,
@@ -152,14 +160,14 @@ export class ChunkForm implements ReplyForm {
   }
 
   /**
-   * Writes an OFFSET_HOLE chunk: u64 offset, u32 length.
+   * Encodes an OFFSET_HOLE chunk: u64 offset, u32 length.
    *
-   * @param view The buffer.
-   * @param at Where the chunk starts.
-   * @param to Whom it answers.
-   * @param offset Where the hole is on the disk.
-   * @param length Its bytes, 1 to 2^32 - 1.
-   * @param isLast Whether this completes the answer.
+   * @param view The reply buffer.
+   * @param at Position of the chunk in the buffer, bytes.
+   * @param to The request that the chunk answers.
+   * @param offset First byte of the hole on the export.
+   * @param length Bytes of the hole, 1 to 2^32 - 1.
+   * @param isLast Whether the chunk completes the reply.
    */
   setHole(
     view: DataView,
@@ -175,16 +183,17 @@ export class ChunkForm implements ReplyForm {
   }
 
   /**
-   * Writes what comes before the runs of a BLOCK_STATUS chunk: u32 context
-   * id; extended, also u32 count.
+   * Encodes the part of a BLOCK_STATUS chunk that precedes its runs: the
+   * header and u32 context id; with extended headers (BLOCK_STATUS_EXT) also
+   * u32 count of runs.
    *
-   * @param view The buffer.
-   * @param at Where the chunk starts.
-   * @param to Whom it answers.
-   * @param id The context's.
-   * @param count How many runs follow, above 0.
-   * @param isLast Whether this completes the answer.
-   * @returns Bytes of the whole chunk.
+   * @param view The reply buffer.
+   * @param at Position of the chunk in the buffer, bytes.
+   * @param to The request that the chunk answers.
+   * @param id The id of the metadata context.
+   * @param count Number of runs, above 0.
+   * @param isLast Whether the chunk completes the reply.
+   * @returns Bytes of the whole chunk, including its runs.
    */
   setStatus(
     view: DataView,
@@ -203,13 +212,14 @@ export class ChunkForm implements ReplyForm {
   }
 
   /**
-   * Writes a run of a status chunk: u32 length, u32 flags; extended, u64 each.
+   * Encodes one run of a BLOCK_STATUS chunk: u32 length, u32 flags; with
+   * extended headers u64 length, u64 flags.
    *
-   * @param view The buffer.
-   * @param at Where the chunk starts.
-   * @param index Which run.
-   * @param length Its bytes, above 0.
-   * @param flags Its status, 32 bits.
+   * @param view The reply buffer.
+   * @param at Position of the chunk in the buffer, bytes.
+   * @param index Index of the run in the chunk, from 0.
+   * @param length Bytes of the run, above 0.
+   * @param flags Status of the run, 32 bits.
    */
   setRun(
     view: DataView,
@@ -230,8 +240,9 @@ export class ChunkForm implements ReplyForm {
   }
 
   /**
-   * u32 magic, u16 flags, u16 type, u64 cookie; extended, u64 offset of the
-   * request; u32 length of the payload, or extended u64.
+   * Encodes the header of a chunk: u32 magic, u16 flags, u16 type, u64 cookie,
+   * u32 length of the payload. An extended header has u64 offset of the
+   * request before the length, and a length of u64.
    */
   #setHeader(
     view: DataView,
@@ -258,7 +269,7 @@ export class ChunkForm implements ReplyForm {
   }
 }
 
-/** Writes a whole number below 2^53. */
+/** Encodes a u64; `value` is a whole number below 2^53. */
 function setUint64(view: DataView, at: number, value: number): void {
   view.setUint32(at, value / 2 ** 32);
   view.setUint32(at + 4, value);

@@ -1,13 +1,18 @@
 /**
- * The three ways to talk in the transmission phase, chosen in the handshake:
+ * The dialects of the transmission phase. Client and server negotiate one in
+ * the handshake.
  *
- * - `simple`: compact requests, simple replies
- * - `structured`: compact requests; READ, BLOCK_STATUS and errors are answered
- *   in chunks
- * - `extended`: requests and replies with lengths of 64 bits, all in chunks
+ * Source: NBD `doc/proto.md`, section "Transmission".
  *
  * @module
  */
 
-/** How client and server talk. */
+/**
+ * The dialect of a connection:
+ *
+ * - `simple`: compact requests, simple replies
+ * - `structured`: compact requests; replies to READ and BLOCK_STATUS, and
+ *   errors, are structured chunks
+ * - `extended`: requests and chunks have 64-bit lengths; every reply is chunks
+ */
 export type Dialect = "simple" | "structured" | "extended";

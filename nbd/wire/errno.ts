@@ -1,9 +1,10 @@
 /**
- * The one table from error codes to the error values of NBD.
+ * Maps the error codes of this project to the error values of NBD. No other
+ * file does.
  *
- * The protocol defines a few values only (section "Error values" of its
- * `doc/proto.md`) and gives two of them a narrow use: `ENOTSUP` may answer
- * nothing but a WRITE_ZEROES with FAST_ZERO.
+ * Source: NBD `doc/proto.md`, section "Error values". The protocol defines few
+ * values and restricts some: a server sends `ENOTSUP` only in reply to
+ * WRITE_ZEROES with FAST_ZERO.
  *
  * @module
  */
@@ -14,8 +15,8 @@ import { EINVAL, EIO, ENOSPC, ENOTSUP, EPERM, ESHUTDOWN } from "./protocol.ts";
 
 const ERRNO = {
   "busy": EIO,
-  // A write is cancelled when its client has left, and then nobody reads the
-  // reply, or when the server stops.
+  // A pending write is cancelled when its client disconnects, and then no
+  // client reads the reply, or when the server stops.
   "cancelled": ESHUTDOWN,
   "corrupt": EIO,
   "exists": EIO,
@@ -29,29 +30,33 @@ const ERRNO = {
   "unsupported": ENOTSUP,
 } satisfies Record<ErrorCode, number>;
 
-/** Codes whose messages tell a client what it can do about it. */
-const TOLD: ReadonlySet<ErrorCode> = new Set([
+/**
+ * Codes whose messages go to the client: the client can act on them. The
+ * messages of other codes may name paths, so only the server's log has them.
+ */
+const SENT_TO_CLIENT: ReadonlySet<ErrorCode> = new Set([
   "invalid",
   "no-space",
   "read-only",
   "unsupported",
 ]);
 
-/** The server stops, and does nothing new. */
+/** Refuses a request because the server is stopping. */
 export const STOPPING: Failure = {
   errno: ESHUTDOWN,
   text: "The server is stopping",
 };
 
-/** The device failed; why is told to who runs the server. */
+/** Reports a failure of the device; the server's log has the reason. */
 export const DEVICE_FAILED: Failure = { errno: EIO, text: "The device failed" };
 
 /**
- * The value that tells a client of an error.
+ * Maps an error of the device to an NBD error value.
  *
- * @param error What the device failed with.
+ * @param error The error of the device.
  * @param fastZero Whether the request was a WRITE_ZEROES with FAST_ZERO.
- * @returns A value of the protocol's section "Error values", never 0.
+ * @returns A value of section "Error values", never 0. `unsupported` gives
+ *   `ENOTSUP` with `fastZero`, else `EINVAL`.
  */
 export function errnoOf(error: VirstorError, fastZero: boolean): number {
   const errno = ERRNO[error.code];
@@ -59,15 +64,18 @@ export function errnoOf(error: VirstorError, fastZero: boolean): number {
 }
 
 /**
- * What a client is told of an error.
+ * Maps an error of the device to the failure that the client receives.
  *
- * @param error What the device failed with.
+ * @param error The error of the device.
  * @param fastZero Whether the request was a WRITE_ZEROES with FAST_ZERO.
- * @returns The value, and the message where it is the client's business.
+ * @returns The error value, and the message of the error if the client can act
+ *   on it, else a general text.
  */
 export function failureOf(error: VirstorError, fastZero: boolean): Failure {
   const errno = errnoOf(error, fastZero);
   if (errno === ESHUTDOWN) return STOPPING;
-  const text = TOLD.has(error.code) ? error.message : DEVICE_FAILED.text;
+  const text = SENT_TO_CLIENT.has(error.code)
+    ? error.message
+    : DEVICE_FAILED.text;
   return { errno, text };
 }

@@ -1,16 +1,16 @@
 /**
- * Why a request fails, as its client is told.
+ * The failure of a request as its client receives it.
  *
  * @module
  */
 
-/** A number for the program, and a line for people. */
+/** An error value for the client program, and a text for its user. */
 export interface Failure {
-  /** A value of the protocol's section "Error values", never 0. */
+  /** A value of NBD `doc/proto.md`, section "Error values"; never 0. */
   readonly errno: number;
   /**
-   * Sent where replies have room for it. It names nothing that is only the
-   * server's business, such as a path.
+   * One line. ERROR chunks carry it; simple replies do not. It names nothing
+   * that is internal to the server, such as a path.
    */
   readonly text: string;
 }

@@ -1,36 +1,40 @@
 /**
- * Every limit of the server in one place, with the reason for it.
+ * Every limit of the server, with the reason for its value.
  *
  * @module
  */
 
-/** What one server, and one connection, may take. */
+/** The configurable limits of a server and of its connections. */
 export interface NbdLimits {
-  /** Clients that use an export at once; more are closed as they come. */
+  /**
+   * Clients in the transmission phase at once. The server closes further
+   * connections as it accepts them.
+   */
   readonly clients: number;
   /**
-   * Connections in their handshake at once; with one more the oldest ends.
-   * So a flood of them shuts nobody out who gets on with it.
+   * Connections in their handshake at once. One more, and the server closes
+   * the one that has negotiated longest. So a flood of idle connections does
+   * not shut out a client that completes its handshake.
    */
   readonly handshakes: number;
-  /** Time for a whole handshake, milliseconds; then the connection ends. */
+  /** Milliseconds for a whole handshake; then the server closes it. */
   readonly handshakeMs: number;
   /** Options in one handshake; one more ends the connection. */
   readonly options: number;
   /**
-   * Time in which a client has to send something, or take some of a reply, or
-   * have a request under way, milliseconds; then the connection ends. 0 for
-   * ever.
+   * Milliseconds after which the server closes an idle connection: one that
+   * sends nothing, receives nothing of a reply, and has no request in flight.
+   * 0 means never.
    */
   readonly idleMs: number;
 }
 
 /**
- * The limits unless others are given. A connection holds at most about
- * 4.5 MiB of buffers, and only if it asks for much at once: with 128 of them
- * not even 600 MiB. What delayed writes hold is up to the device. 10 s is
- * generous for a handshake of a few messages. 1024 options are enough to ask
- * about every export of a long list.
+ * The default limits. A connection holds at most about 4.5 MiB of buffers, and
+ * only if its client pipelines long requests; 128 connections hold less than
+ * 600 MiB. The device bounds the memory of delayed writes. 10 s are ample for
+ * a handshake of a few messages. 1024 options let a client ask about every
+ * export of a long list.
  */
 export const DEFAULT_LIMITS: NbdLimits = {
   clients: 128,
@@ -41,177 +45,184 @@ export const DEFAULT_LIMITS: NbdLimits = {
 };
 
 /**
- * The longest data of an option that is looked at, bytes. The longest that
- * makes sense is a name of 4096 bytes and a few information types.
+ * The longest option data that the server decodes, bytes. The longest useful
+ * data is a name of 4096 bytes and a few information types.
  */
 export const OPTION_DATA_MAX = 16 * 1024;
 
 /**
- * The longest data of an option that is read and dropped, bytes, so that the
- * client learns that it is too long. More than that ends the connection: a
- * length field of four bytes must not cost the server four gigabytes.
+ * The longest option data that the server reads and drops, bytes, to stay in
+ * sync and reply that the data is too long. Longer data ends the connection: a
+ * u32 length must not make the server receive 4 GiB.
  */
 export const OPTION_DRAIN_MAX = 1024 * 1024;
 
 /**
- * Bytes of a connection's receive buffer. Larger than what a socket usually
- * delivers at once (about 208 KiB on a Unix socket), so that one read takes
- * all that is there.
+ * Bytes of a connection's receive buffer. A socket usually holds less (a Unix
+ * socket about 208 KiB), so one read receives all pending bytes.
  */
 export const RECEIVE_BUFFER_SIZE = 256 * 1024;
 
 /**
- * The largest payload of a WRITE that is collected before it is written,
- * bytes. Larger ones are written in pieces of at least this size as they
- * arrive, so that a promise of 32 MiB holds no memory.
+ * The largest WRITE payload that the server collects before it writes, bytes.
+ * It writes a larger payload in pieces of at least this size as they arrive,
+ * so that a header that announces 32 MiB reserves no memory.
  */
 export const PAYLOAD_WHOLE_MAX = 64 * 1024;
 
 /**
- * Bytes of a reply buffer: a READ of 2 MiB, which is what copying programs
- * ask for, and its header. A longer READ is sent in parts. Memory that was
- * never written to costs nothing, so short READs never pay for it.
+ * Bytes of a reply buffer: a READ of 2 MiB, the usual request of programs that
+ * copy disks, and its header. The server sends a longer READ in parts. The
+ * system provides memory when it is first written, so short READs do not use
+ * it all.
  */
 export const REPLY_BUFFER_SIZE = 2 * 1024 * 1024 + 4096;
 
 /**
- * Bytes of replies after which they are sent, and the next ones go into another
- * buffer, also where there would be room. So what is read is sent while it is
- * in the processor's nearer caches, and the memory is used again soon: copying
- * out is 10 % faster than with batches of a whole buffer.
+ * Bytes of replies after which the server sends a batch and fills the next
+ * buffer, even if this one has room. The data is still in the processor's
+ * caches when it is sent, and the buffer is reused soon: sequential reads are
+ * 10 % faster than with batches of a whole buffer.
  */
 export const REPLY_BATCH_SIZE = 512 * 1024;
 
 /**
- * Reply buffers of one connection: one is filled while the other is sent. When
- * both are full, no more requests are executed until the client has taken
- * replies.
+ * Reply buffers of one connection: the server fills one while it sends the
+ * other. While both are full it executes no requests (backpressure), until the
+ * client has received replies.
  */
 export const REPLY_BUFFERS_MAX = 2;
 
 /**
- * What the system may hold of what was sent on a Unix socket, bytes, as far as
- * it allows. By default it takes about 208 KiB, so that answers to long READs
- * wait for the client piece by piece, and for a turn of the event loop each
- * time. That of TCP it manages by itself.
+ * Send buffer that the server requests for a Unix socket, bytes; the system
+ * may grant less. Its default of about 208 KiB makes a long reply wait for the
+ * client piece by piece, and for a turn of the event loop each time. The
+ * system sizes the buffers of TCP sockets by itself.
  */
 export const SEND_BUFFER_SIZE = 512 * 1024;
 
 /**
- * How long a connection is asked again and again before going to sleep,
- * microseconds. To wake an idle core takes about as long.
+ * How long the server busy-polls a connection before it sleeps, microseconds.
+ * Waking an idle core takes about as long.
  */
 export const POLL_US = 50;
 
-/** Requests in a row that came alone before that is done. */
+/**
+ * Requests in a row that arrived alone (depth 1) before the server busy-polls.
+ */
 export const POLL_AFTER = 64;
 
 /**
- * Requests after one that was waited for so in vain until it is tried again;
- * twice as many each time, up to the second of them. So a client that is slower
- * costs a thousandth of its time.
+ * Requests that the server does not busy-poll for after a poll without result
+ * (back off). The number doubles with each further one, up to
+ * {@linkcode POLL_PAUSE_MAX}, so a slower client costs the server a thousandth
+ * of its time.
  */
 export const POLL_PAUSE_MIN = 16;
-/** See {@linkcode POLL_PAUSE_MIN}. */
+/** The largest back-off; see {@linkcode POLL_PAUSE_MIN}. */
 export const POLL_PAUSE_MAX = 1024;
 
 /**
- * READs that came together with others before a client gets a thread although
- * it is alone: to start one for a few would cost more than it saves.
+ * Pipelined READs after which a client gets a thread although no other client
+ * is connected. For fewer, starting a thread costs more than it saves.
  */
 export const BUSY_AFTER = 16_384;
 
 /**
- * So often a connection may go on without a turn of the event loop, while
- * there is something to do. Others wait for so long.
+ * Rounds that a connection with pending requests may run in a row without a
+ * turn of the event loop. The other connections wait meanwhile.
  */
 export const ROUNDS_MAX = 32;
 
 /**
- * Steps of a connection between two looks at the clock: as many short READs or
- * WRITEs. They take about 0.2 ms, and a look costs a tenth of one of them.
+ * Steps of a connection between two readings of the clock. A short READ or
+ * WRITE is one step. 64 of them take about 0.2 ms; a reading costs a tenth of
+ * one step.
  */
 export const STEPS_A_LOOK = 64;
 
-/** Bytes of a READ or a WRITE that count as a step more. */
+/** Bytes of a READ or WRITE that count as one more step. */
 export const STEP_BYTES: number = 16 * 1024;
 
 /**
- * Bytes of one part of a READ that is sent in several, with headers of their
- * own or without. Two fit into a reply buffer, so one is read while the other
- * is sent.
+ * Bytes of one part of a READ that the server sends in parts, as chunks or
+ * behind one header. Two parts fit into a reply buffer, so the server reads
+ * one while it sends the other.
  */
 export const READ_PIECE_SIZE = 1024 * 1024;
 
 /**
- * Every so many bytes of a long READ it is asked whether a hole begins, so
- * that it need not be sent. No chunk of a pool is smaller; asking costs next to
- * nothing beside reading.
+ * Interval at which the server looks for a hole in a long READ, bytes: it
+ * describes holes instead of sending zeroes. No chunk of a pool is smaller.
+ * The look costs little compared with the read.
  */
 export const HOLE_STEP = 64 * 1024;
 
 /**
- * Runs in one answer to BLOCK_STATUS, all contexts together. Clients ask on
- * where an answer ends; the protocol thinks that 2^20 are too many. They take
- * up to 1 MiB, half a reply buffer.
+ * Runs in one BLOCK_STATUS reply, over all contexts. A client continues where
+ * the reply ends. The protocol considers 2^20 runs too many. These take up to
+ * 1 MiB, half a reply buffer.
  */
 export const STATUS_RUNS_MAX = 64 * 1024;
 
 /**
- * The longest text of an error, bytes; more is cut off. The protocol allows
- * 4096 and recommends 256, and thousands of errors may wait to be sent.
+ * The longest error text, bytes; the server cuts longer ones. The protocol
+ * allows 4096 and recommends 256; thousands of errors may wait for the client.
  */
 export const ERROR_TEXT_MAX = 256;
 
 /**
- * Requests of one connection that may be under way at once; with more, it
- * waits. Clients keep far fewer; it bounds what a delayed request costs.
+ * Requests of one connection that may be in flight at once; with that many the
+ * server executes no more (backpressure). Clients keep far fewer in flight. The limit
+ * bounds the memory of delayed requests.
  */
 export const REQUESTS_PENDING_MAX = 4096;
 
 /**
- * Bytes that are taken from an encrypted connection at once. What they hold in
- * the clear is kept until it is asked for, so this bounds it.
+ * Bytes that the server takes from an encrypted connection at once. It holds
+ * their cleartext until the reader asks, so this bounds that memory.
  */
 export const TLS_RECEIVE_SIZE = 64 * 1024;
 
 /**
- * Bytes that are encrypted at once; the next ones when those have left. More
- * gains nothing, and costs memory of a client that does not read.
+ * Bytes that the server encrypts at once; it encrypts the next ones when these
+ * are sent. More is no faster, and holds memory for a client that reads
+ * nothing.
  */
 export const TLS_PIECE_SIZE = 256 * 1024;
 
 /**
- * The longest READ that the thread of a lane answers by itself, bytes, which
- * is what copying programs ask for. Two fit into its reply buffer.
+ * The longest READ that the thread of a lane answers itself, bytes: the usual
+ * request of programs that copy disks. Two replies fit into its reply buffer.
  */
 export const LANE_READ_MAX = 256 * 1024;
 
 /**
- * Bytes that the thread of a lane hands over before it waits for the server to
- * take some: as much as a connection without a lane would hold.
+ * Bytes of requests that the thread of a lane hands over before it waits for
+ * the event loop to take some: as many as a connection without a lane holds.
  */
 export const LANE_BACKLOG_MAX = 256 * 1024;
 
 /**
- * What each piece that is handed over counts beside its bytes: about what the
- * message costs. So short requests that are handed over one by one are bounded
- * in their number, too.
+ * Bytes that each piece counts in addition to its own when a lane hands it
+ * over: about the memory of the message. So the backlog also bounds the number
+ * of short requests.
  */
 export const LANE_MESSAGE_COST = 1024;
 
-/** Chunks that the thread of a lane asks for at once. */
+/** Chunks that the thread of a lane asks the owner to map at once. */
 export const LANE_WANTS_MAX = 64;
 
 /**
  * How long the thread of a lane waits for a chunk that a long WRITE needs,
- * milliseconds; then it hands the WRITE over. A server that is busy takes
- * longer, and one that is full says so.
+ * milliseconds; then it hands the WRITE over. A busy owner takes longer; an
+ * owner without free chunks replies at once.
  */
 export const LANE_ANSWER_MS = 5;
 
 /**
- * For so long flushes may hold the event loop up in one of its turns, and one
- * of them longer, milliseconds. The others in that turn are done elsewhere.
+ * Milliseconds for which inline flushes may block the event loop in one turn.
+ * The last of them may take longer. Further flushes of that turn run on
+ * another thread.
  */
 export const TURN_BLOCKED_MAX_MS = 4;

@@ -1,6 +1,6 @@
 /**
- * Metadata contexts: what BLOCK_STATUS can tell of a disk, by name.
- * `base:allocation` is there for every export; an export may bring more.
+ * Metadata contexts: named properties of byte ranges that BLOCK_STATUS
+ * reports. Every export has `base:allocation`; an export may add others.
  *
  * Source: NBD `doc/proto.md`, section "Metadata querying".
  *
@@ -12,38 +12,43 @@ import { STATE_HOLE, STATE_ZERO } from "./protocol.ts";
 
 /** A run of bytes with one status. */
 export interface NbdStatusRun {
-  /** Bytes, above 0, whole blocks of the export's device. */
+  /** Bytes, above 0, a multiple of the device's block size. */
   readonly length: number;
-  /** The status, 32 bits; what it means is the context's own. */
+  /** Status, 32 bits; each context defines its own bits. */
   readonly flags: number;
 }
 
-/** One thing that can be asked of every byte of an export. */
+/** A metadata context that an export offers. */
 export interface NbdContext {
   /**
-   * `namespace:leaf`, at most 4096 bytes of UTF-8 without NUL; the namespace
-   * is printable, without spaces and colons. The namespace `base` is the
-   * protocol's own.
+   * `namespace:leaf`, at most 4096 bytes of UTF-8 without NUL. The namespace is
+   * printable, without spaces and colons, and not `base`, which the protocol
+   * reserves.
    */
   readonly name: string;
   /**
-   * What there is to tell of a range, in order and without gaps. Called while
-   * requests wait, so it should be quick; it may throw a `VirstorError`.
+   * Reports the status of a range. The server calls it on the event loop while
+   * requests wait, so it should be fast.
    *
-   * @param offset The first byte.
-   * @param length How many, above 0.
-   * @param limit Runs that are wanted at most; there may be more.
-   * @returns At least one run; together they are `length` long, or less. What
-   *   is longer is cut off; neighbours of one status are joined.
+   * *Ensures:* at least one run, in ascending order and without gaps, from
+   * `offset` on. The server cuts runs at the end of the range and joins
+   * neighbours of equal status.
+   *
+   * @param offset First byte of the range.
+   * @param length Bytes of the range, above 0.
+   * @param limit Runs that the caller can use; more are allowed.
+   * @returns The runs. They may cover less than the range.
+   * @throws {VirstorError} If the status cannot be determined; the request
+   *   then fails.
    */
   status(offset: number, length: number, limit: number): NbdStatusRun[];
 }
 
-/** A context that a client has selected. */
+/** A metadata context that a client has selected. */
 export interface SelectedContext {
-  /** What the client knows it by, 32 bits, in this connection only. */
+  /** Id of the context in this connection, 32 bits. */
   readonly id: number;
-  /** The context. */
+  /** The selected context. */
   readonly context: NbdContext;
 }
 
@@ -55,25 +60,25 @@ const ALLOCATION_FLAGS: Readonly<Record<ExtentKind, number>> = {
   zero: STATE_ZERO,
 };
 
-/** A name: namespace, colon, leaf. */
+/** The form of a context's name: namespace, colon, leaf. */
 const NAME = /^[^\s:\p{C}]+:[^\0]+$/u;
 
 /**
- * Whether an export may have a context of this name.
+ * Checks the name of a metadata context that an export adds.
  *
  * @param name The name.
- * @returns Whether it has the form, and is not in the protocol's namespace.
+ * @returns Whether the name is `namespace:leaf` and not in namespace `base`.
  */
 export function isContextName(name: string): boolean {
   return NAME.test(name) && !name.startsWith("base:");
 }
 
 /**
- * All contexts of an export.
+ * Lists the metadata contexts of an export.
  *
- * @param device What is exported.
- * @param more What the export has besides `base:allocation`.
- * @returns The contexts; `base:allocation` first.
+ * @param device The exported device.
+ * @param more The contexts that the export adds; none by default.
+ * @returns `base:allocation`, then `more`.
  */
 export function allContexts(
   device: BlockDevice,
@@ -93,13 +98,14 @@ export function allContexts(
 }
 
 /**
- * Finds what a client asks for: by name, or all of a namespace by `name:`.
- * What is not known is nothing to complain of.
+ * Finds the contexts that a client asks for. A query is a full name, or
+ * `namespace:` for all contexts of that namespace. Unknown queries are no
+ * error: section "Metadata querying" has the server ignore them.
  *
- * @param contexts Those of the export.
- * @param queries The client's words.
- * @param wildcards Whether a namespace alone means all that is in it.
- * @returns The contexts that match, each once.
+ * @param contexts All contexts of the export.
+ * @param queries The queries of the client.
+ * @param wildcards Whether `namespace:` matches; else only full names do.
+ * @returns The matching contexts, each once, in the order of `contexts`.
  */
 export function findContexts(
   contexts: readonly NbdContext[],

@@ -1,5 +1,6 @@
 /**
- * The protocol: its numbers, its requests and replies, as bytes.
+ * The NBD protocol: its constants, the codecs of requests, replies and option
+ * data, and the limits of the server.
  *
  * @module
  */

@@ -1,8 +1,10 @@
 /**
- * Decodes the data of options. Whatever lengths it holds, nothing is taken
- * from behind its end, and nothing may be left over.
+ * Decodes the data of options. Lengths inside the data come from the client:
+ * the decoder never reads past the end of the data, and rejects bytes that
+ * are left over.
  *
- * Source: NBD `doc/proto.md`, section "Option types". Big-endian.
+ * Source: NBD `doc/proto.md`, section "Option types". All fields are
+ * big-endian.
  *
  * @module
  */
@@ -10,25 +12,28 @@
 import { viewOf } from "../../device/block/mod.ts";
 import { STRING_SIZE_MAX } from "./protocol.ts";
 
-/** What INFO and GO ask. */
+/** The data of INFO and GO. */
 export interface InfoQuery {
-  /** The export. */
+  /** Name of the export, or "" for the default one. */
   readonly name: string;
-  /** The information types that are wanted. */
+  /** The information types that the client asks for. */
   readonly types: ReadonlySet<number>;
 }
 
-/** What LIST_META_CONTEXT and SET_META_CONTEXT ask. */
+/** The data of LIST_META_CONTEXT and SET_META_CONTEXT. */
 export interface ContextQuery {
-  /** The export. */
+  /** Name of the export, or "" for the default one. */
   readonly name: string;
-  /** Names and wildcards. */
+  /** Names of contexts, and wildcards of the form `namespace:`. */
   readonly queries: readonly string[];
 }
 
 const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Takes fields one after the other; after one that is not there, nothing. */
+/**
+ * Decodes fields in order. A field that reaches past the end of the data is
+ * `undefined`.
+ */
 class Fields {
   readonly #data: Uint8Array;
   readonly #view: DataView;
@@ -39,7 +44,7 @@ class Fields {
     this.#view = viewOf(data);
   }
 
-  /** All were taken. */
+  /** Whether all bytes of the data are decoded. */
   get ended(): boolean {
     return this.#at === this.#data.length;
   }
@@ -54,7 +59,7 @@ class Fields {
     return at === undefined ? undefined : this.#view.getUint32(at);
   }
 
-  /** u32 length, then the string. */
+  /** Decodes u32 length, then a string of that many bytes. */
   string(): string | undefined {
     const length = this.u32();
     const at = length === undefined ? undefined : this.#take(length);
@@ -72,10 +77,11 @@ class Fields {
 }
 
 /**
- * Decodes a string.
+ * Decodes a string of the protocol (section "Conventions").
  *
- * @param bytes Its bytes.
- * @returns The string, or `undefined` if the protocol forbids it.
+ * @param bytes The encoded string, without a length.
+ * @returns The string; `undefined` if it is longer than 4096 bytes, contains
+ *   NUL, or is not UTF-8.
  */
 export function decodeString(bytes: Uint8Array): string | undefined {
   if (bytes.length > STRING_SIZE_MAX || bytes.includes(0)) return undefined;
@@ -87,11 +93,12 @@ export function decodeString(bytes: Uint8Array): string | undefined {
 }
 
 /**
- * Decodes what INFO and GO ask: u32 length of the name, name, u16 count,
+ * Decodes the data of INFO and GO: u32 length of the name, name, u16 count,
  * count x u16 information type.
  *
  * @param data The option's data.
- * @returns The query, or `undefined` if it makes no sense.
+ * @returns The query; `undefined` if a length or a string is invalid, or bytes
+ *   are left over.
  */
 export function decodeInfoQuery(data: Uint8Array): InfoQuery | undefined {
   const fields = new Fields(data);
@@ -108,11 +115,12 @@ export function decodeInfoQuery(data: Uint8Array): InfoQuery | undefined {
 }
 
 /**
- * Decodes what LIST_META_CONTEXT and SET_META_CONTEXT ask: u32 length of the
- * export's name, name, u32 count, count x (u32 length, query).
+ * Decodes the data of LIST_META_CONTEXT and SET_META_CONTEXT: u32 length of
+ * the export's name, name, u32 count, count x (u32 length, query).
  *
  * @param data The option's data.
- * @returns The query, or `undefined` if it makes no sense.
+ * @returns The query; `undefined` if a length or a string is invalid, or bytes
+ *   are left over.
  */
 export function decodeContextQuery(data: Uint8Array): ContextQuery | undefined {
   const fields = new Fields(data);

@@ -1,10 +1,10 @@
 /**
- * The numbers of the NBD protocol that this server speaks, and nothing else.
+ * The constants of the NBD protocol that this server uses.
  *
- * Source: `doc/proto.md` of the NBD project (NetworkBlockDevice/nbd), extended
- * headers from its branch `extension-ext-header`; each
- * group names its section. Everything on the wire is big-endian. 64-bit magic
- * numbers are kept as two 32-bit halves, because the server needs no BigInt.
+ * Source: `doc/proto.md` of the NBD project (NetworkBlockDevice/nbd); extended
+ * headers are from its branch `extension-ext-header`. Each constant names its
+ * section. All fields are big-endian. A 64-bit magic number is two 32-bit
+ * constants, so that the server needs no BigInt.
  *
  * @module
  */
@@ -53,16 +53,16 @@ export const EXTENDED_REPLY_SIZE = 32;
 /** "Conventions": the longest string that the protocol allows, bytes. */
 export const STRING_SIZE_MAX = 4096;
 /**
- * "Size constraints": the longest payload of a READ or WRITE, bytes. Every
- * server has to take 32 MiB; this one takes no more.
+ * "Size constraints": the longest payload of a READ or WRITE, bytes. Clients
+ * may rely on 32 MiB; this server accepts no more.
  */
 export const PAYLOAD_SIZE_MAX = 32 * 1024 * 1024;
 
 /** "Handshake flags": the server speaks fixed newstyle. */
 export const HANDSHAKE_FIXED_NEWSTYLE = 1 << 0;
-/** "Handshake flags": the 124 zeroes can be left out. */
+/** "Handshake flags": the server can omit the 124 zeroes after EXPORT_NAME. */
 export const HANDSHAKE_NO_ZEROES = 1 << 1;
-/** "Client flags": all that are defined; any other ends the connection. */
+/** "Client flags": the defined flags; any other flag ends the connection. */
 export const CLIENT_FLAGS_KNOWN = HANDSHAKE_FIXED_NEWSTYLE |
   HANDSHAKE_NO_ZEROES;
 
@@ -82,37 +82,40 @@ export const EXPORT_SEND_TRIM = 1 << 5;
 export const EXPORT_SEND_WRITE_ZEROES = 1 << 6;
 /** "Transmission flags": DF is supported. */
 export const EXPORT_SEND_DF = 1 << 7;
-/** "Transmission flags": all connections see one cache. */
+/**
+ * "Transmission flags": a flush on one connection covers the writes of all
+ * connections.
+ */
 export const EXPORT_CAN_MULTI_CONN = 1 << 8;
 /** "Transmission flags": CACHE is supported. */
 export const EXPORT_SEND_CACHE = 1 << 10;
 /** "Transmission flags": FAST_ZERO is supported. */
 export const EXPORT_SEND_FAST_ZERO = 1 << 11;
-/** "Transmission flags": BLOCK_STATUS may say which contexts it is about. */
+/** "Transmission flags": BLOCK_STATUS may have a payload that names contexts. */
 export const EXPORT_BLOCK_STATUS_PAYLOAD = 1 << 12;
 
-/** "Option types": choose an export and start, without an error reply. */
+/** "Option types": choose an export and start; has no error reply. */
 export const OPTION_EXPORT_NAME = 1;
 /** "Option types": end the negotiation. */
 export const OPTION_ABORT = 2;
-/** "Option types": name the exports. */
+/** "Option types": list the exports. */
 export const OPTION_LIST = 3;
 /** "Option types": encrypt the connection. */
 export const OPTION_STARTTLS = 5;
-/** "Option types": tell about an export. */
+/** "Option types": describe an export. */
 export const OPTION_INFO = 6;
-/** "Option types": tell about an export and start. */
+/** "Option types": describe an export and start. */
 export const OPTION_GO = 7;
-/** "Option types": answer READ in chunks. */
+/** "Option types": use structured replies. */
 export const OPTION_STRUCTURED_REPLY = 8;
-/** "Option types": name the metadata contexts of an export. */
+/** "Option types": list the metadata contexts of an export. */
 export const OPTION_LIST_META_CONTEXT = 9;
-/** "Option types": choose the metadata contexts of an export. */
+/** "Option types": select metadata contexts of an export. */
 export const OPTION_SET_META_CONTEXT = 10;
-/** "Option types": lengths of 64 bits, and every answer in chunks. */
+/** "Option types": use 64-bit lengths, and chunks for every reply. */
 export const OPTION_EXTENDED_HEADERS = 11;
 
-/** "Option reply types": done. */
+/** "Option reply types": the option succeeded. */
 export const REPLY_ACK = 1;
 /** "Option reply types": one export of a list. */
 export const REPLY_SERVER = 2;
@@ -120,13 +123,13 @@ export const REPLY_SERVER = 2;
 export const REPLY_INFO = 3;
 /** "Option reply types": one metadata context. */
 export const REPLY_META_CONTEXT = 4;
-/** "Option reply types": the option is not known here. */
+/** "Option reply types": the server does not support the option. */
 export const REPLY_ERROR_UNSUPPORTED = 0x80000001;
-/** "Option reply types": the server was told not to. */
+/** "Option reply types": the server's configuration forbids the option. */
 export const REPLY_ERROR_POLICY = 0x80000002;
-/** "Option reply types": the option's data makes no sense. */
+/** "Option reply types": the option, or its data, is invalid. */
 export const REPLY_ERROR_INVALID = 0x80000003;
-/** "Option reply types": the connection has to be encrypted first. */
+/** "Option reply types": the client must send STARTTLS first. */
 export const REPLY_ERROR_TLS_REQUIRED = 0x80000005;
 /** "Option reply types": there is no such export. */
 export const REPLY_ERROR_UNKNOWN = 0x80000006;
@@ -134,14 +137,14 @@ export const REPLY_ERROR_UNKNOWN = 0x80000006;
 export const REPLY_ERROR_SHUTDOWN = 0x80000007;
 /** "Option reply types": the option's data is too long. */
 export const REPLY_ERROR_TOO_BIG = 0x80000009;
-/** "Option reply types": extended headers are in force already. */
+/** "Option reply types": extended headers are negotiated already. */
 export const REPLY_ERROR_EXTENDED_HEADERS_REQUIRED = 0x8000000a;
 
 /** "Information types": size and transmission flags. */
 export const INFO_EXPORT = 0;
-/** "Information types": the export's own name. */
+/** "Information types": the canonical name of the export. */
 export const INFO_NAME = 1;
-/** "Information types": the export in words. */
+/** "Information types": the description of the export. */
 export const INFO_DESCRIPTION = 2;
 /** "Information types": minimum, preferred and maximum request sizes. */
 export const INFO_BLOCK_SIZE = 3;
@@ -158,20 +161,20 @@ export const COMMAND_FLUSH = 3;
 export const COMMAND_TRIM = 4;
 /** "Request types": the bytes will be needed soon. */
 export const COMMAND_CACHE = 5;
-/** "Request types": the bytes shall read as zeroes. */
+/** "Request types": make the bytes read as zeroes. */
 export const COMMAND_WRITE_ZEROES = 6;
-/** "Request types": what is known of the bytes, context by context. */
+/** "Request types": report the status of the bytes, for each context. */
 export const COMMAND_BLOCK_STATUS = 7;
 
-/** "Command flags": durable before the reply. */
+/** "Command flags": force unit access; durable before the reply. */
 export const FLAG_FUA = 1 << 0;
-/** "Command flags": WRITE_ZEROES is to keep real space. */
+/** "Command flags": WRITE_ZEROES must allocate the range, not punch a hole. */
 export const FLAG_NO_HOLE = 1 << 1;
-/** "Command flags": READ is to give its data in one chunk. */
+/** "Command flags": the reply to READ must be one chunk (don't fragment). */
 export const FLAG_DF = 1 << 2;
-/** "Command flags": BLOCK_STATUS is to tell one run only. */
+/** "Command flags": BLOCK_STATUS must report one run for each context. */
 export const FLAG_REQ_ONE = 1 << 3;
-/** "Command flags": WRITE_ZEROES is to fail unless it is fast. */
+/** "Command flags": WRITE_ZEROES must fail if it is no faster than WRITE. */
 export const FLAG_FAST_ZERO = 1 << 4;
 /** "Command flags": an extended request has a payload of its length. */
 export const FLAG_PAYLOAD_LEN = 1 << 5;
@@ -179,37 +182,37 @@ export const FLAG_PAYLOAD_LEN = 1 << 5;
 /** "Structured reply flags": the last chunk of a reply. */
 export const CHUNK_DONE = 1 << 0;
 
-/** "Structured reply types": nothing, only the end. */
+/** "Structured reply types": no payload; only completes a reply. */
 export const CHUNK_NONE = 0;
-/** "Structured reply types": bytes. */
+/** "Structured reply types": data. */
 export const CHUNK_OFFSET_DATA = 1;
-/** "Structured reply types": bytes that are zero. */
+/** "Structured reply types": a range of zeroes, without the bytes. */
 export const CHUNK_OFFSET_HOLE = 2;
 /** "Structured reply types": runs of a metadata context. */
 export const CHUNK_BLOCK_STATUS = 5;
-/** "Structured reply types": the same with numbers of 64 bits. */
+/** "Structured reply types": runs of a metadata context, 64-bit numbers. */
 export const CHUNK_BLOCK_STATUS_EXT = 6;
 /** "Structured reply types": an error. */
 export const CHUNK_ERROR = 0x8001;
 /** "Structured reply types": an error at an offset. */
 export const CHUNK_ERROR_OFFSET = 0x8002;
 
-/** "The `base:` metadata namespace": has no space of its own yet. */
+/** "The `base:` metadata namespace": the range is not allocated. */
 export const STATE_HOLE = 1 << 0;
-/** "The `base:` metadata namespace": reads as zeroes. */
+/** "The `base:` metadata namespace": the range reads as zeroes. */
 export const STATE_ZERO = 1 << 1;
 
-/** "Error values": read-only. */
+/** "Error values": the export is read-only. */
 export const EPERM = 1;
 /** "Error values": the storage failed. */
 export const EIO = 5;
-/** "Error values": the request makes no sense. */
+/** "Error values": the request is invalid. */
 export const EINVAL = 22;
 /** "Error values": no space, or a write past the end. */
 export const ENOSPC = 28;
 /** "Error values": the request is too long. */
 export const EOVERFLOW = 75;
-/** "Error values": FAST_ZERO would not be fast. */
+/** "Error values": WRITE_ZEROES with FAST_ZERO would be no faster than WRITE. */
 export const ENOTSUP = 95;
 /** "Error values": the server is stopping. */
 export const ESHUTDOWN = 108;

@@ -1,8 +1,9 @@
 /**
- * What replies look like on the wire: one interface, implemented for each
- * dialect and chosen once per connection. Pure: bytes in a buffer, no state.
+ * Encodes replies: one interface, implemented for each dialect and chosen once
+ * for each connection. No I/O, no state.
  *
- * Source: NBD `doc/proto.md`, section "Simple reply message". Big-endian.
+ * Source: NBD `doc/proto.md`, section "Simple reply message". All fields are
+ * big-endian.
  *
  * @module
  */
@@ -11,22 +12,23 @@ import type { Failure } from "./failure.ts";
 import { SIMPLE_REPLY_MAGIC, SIMPLE_REPLY_SIZE } from "./protocol.ts";
 import type { ReplyAddress } from "./request.ts";
 
-/** Writes replies into a buffer. */
+/** Encodes replies of one dialect into a buffer. */
 export interface ReplyForm {
-  /** Bytes before the data of a READ. */
+  /** Bytes of a reply to READ before its data. */
   readonly dataHeaderSize: number;
-  /** The most bytes of a reply without data. */
+  /** Bytes of the longest reply without data. */
   readonly shortReplyMax: number;
 
   /**
-   * Writes what comes before data.
+   * Encodes the part of a reply to READ that precedes its data.
    *
-   * @param view The buffer.
-   * @param at Where the reply starts; the data is `dataHeaderSize` behind.
-   * @param to Whom it answers.
-   * @param offset Where the data is on the disk.
+   * @param view The reply buffer.
+   * @param at Position of the reply in the buffer, bytes; the data follows at
+   *   `at + dataHeaderSize`.
+   * @param to The request that the reply answers.
+   * @param offset First byte of the data on the export.
    * @param length Bytes of data, above 0.
-   * @param isLast Whether this completes the answer.
+   * @param isLast Whether this data completes the reply.
    */
   setData(
     view: DataView,
@@ -38,24 +40,25 @@ export interface ReplyForm {
   ): void;
 
   /**
-   * Writes that a request without data succeeded.
+   * Encodes the reply to a request that succeeded and returns no data.
    *
-   * @param view The buffer.
-   * @param at Where the reply starts.
-   * @param to Whom it answers.
-   * @returns Bytes written.
+   * @param view The reply buffer.
+   * @param at Position of the reply in the buffer, bytes.
+   * @param to The request that the reply answers.
+   * @returns Bytes of the reply.
    */
   setSuccess(view: DataView, at: number, to: ReplyAddress): number;
 
   /**
-   * Writes that a request failed; this completes the answer.
+   * Encodes the failure of a request, which completes the reply.
    *
-   * @param view The buffer.
-   * @param at Where the reply starts.
-   * @param to Whom it answers.
-   * @param failure How it failed.
-   * @param offset Where on the disk, if known; inside the request.
-   * @returns Bytes written.
+   * @param view The reply buffer.
+   * @param at Position of the reply in the buffer, bytes.
+   * @param to The request that the reply answers.
+   * @param failure The error value and text.
+   * @param offset Byte of the export at which the request failed, inside the
+   *   request; `undefined` if not known.
+   * @returns Bytes of the reply.
    */
   setFailure(
     view: DataView,
@@ -67,13 +70,13 @@ export interface ReplyForm {
 }
 
 /**
- * Writes a simple reply: u32 magic, u32 error, u64 cookie.
+ * Encodes a simple reply: u32 magic, u32 error, u64 cookie.
  *
- * @param view The buffer.
- * @param at Where it starts.
- * @param to Whom it answers.
- * @param errno 0, or the error value.
- * @returns Bytes written.
+ * @param view The reply buffer.
+ * @param at Position of the reply in the buffer, bytes.
+ * @param to The request that the reply answers.
+ * @param errno 0 for success, or a value of section "Error values".
+ * @returns Bytes of the reply without data: 16.
  */
 export function setSimpleReply(
   view: DataView,
@@ -88,44 +91,45 @@ export function setSimpleReply(
   return SIMPLE_REPLY_SIZE;
 }
 
-/** Simple replies: a header, then all data, if there is any. */
+/** Encodes simple replies: a header, then all data of a READ. */
 export class SimpleForm implements ReplyForm {
-  /** Bytes before the data of a READ. */
+  /** Bytes of a reply to READ before its data. */
   readonly dataHeaderSize: number = SIMPLE_REPLY_SIZE;
-  /** The most bytes of a reply without data. */
+  /** Bytes of the longest reply without data. */
   readonly shortReplyMax: number = SIMPLE_REPLY_SIZE;
 
   /**
-   * Writes what comes before data, which is all of it.
+   * Encodes the header of a reply to READ. All data of the READ follows.
    *
-   * @param view The buffer.
-   * @param at Where the reply starts.
-   * @param to Whom it answers.
+   * @param view The reply buffer.
+   * @param at Position of the reply in the buffer, bytes.
+   * @param to The request that the reply answers.
    */
   setData(view: DataView, at: number, to: ReplyAddress): void {
     setSimpleReply(view, at, to, 0);
   }
 
   /**
-   * Writes that a request without data succeeded.
+   * Encodes the reply to a request that succeeded and returns no data.
    *
-   * @param view The buffer.
-   * @param at Where the reply starts.
-   * @param to Whom it answers.
-   * @returns Bytes written.
+   * @param view The reply buffer.
+   * @param at Position of the reply in the buffer, bytes.
+   * @param to The request that the reply answers.
+   * @returns Bytes of the reply.
    */
   setSuccess(view: DataView, at: number, to: ReplyAddress): number {
     return setSimpleReply(view, at, to, 0);
   }
 
   /**
-   * Writes that a request failed; there is no room for a text.
+   * Encodes the failure of a request. A simple reply carries the error value
+   * and no text.
    *
-   * @param view The buffer.
-   * @param at Where the reply starts.
-   * @param to Whom it answers.
-   * @param failure How it failed.
-   * @returns Bytes written.
+   * @param view The reply buffer.
+   * @param at Position of the reply in the buffer, bytes.
+   * @param to The request that the reply answers.
+   * @param failure The error value; the text is not sent.
+   * @returns Bytes of the reply.
    */
   setFailure(
     view: DataView,

@@ -1,10 +1,12 @@
 /**
- * Decodes the header of a request. Source: NBD `doc/proto.md`, section
- * "Request message"; big-endian.
+ * Decodes the headers of requests.
+ *
+ * Source: NBD `doc/proto.md`, section "Request message". All fields are
+ * big-endian.
  *
  * - compact: u32 magic, u16 flags, u16 command, u64 cookie, u64 offset, u32
  *   length
- * - extended: the same with another magic and a u64 length
+ * - extended: the same fields with another magic and a u64 length
  *
  * @module
  */
@@ -17,39 +19,46 @@ import {
 } from "./protocol.ts";
 
 /**
- * What a reply carries of its request: signed halves of 64-bit numbers, which
- * are only copied. And what is said of the request if the device fails it.
+ * The fields of a request that its reply carries, and those that the log names
+ * if the device fails the request. The halves of 64-bit numbers are signed: the
+ * server only copies them.
  */
 export interface ReplyAddress {
   /** The command, 16 bits. */
   command: number;
   /**
-   * Bytes, 0 to 2^32 - 1, or to 2^64 - 1 if it is extended; not exact from
-   * 2^53 on.
+   * Length of the range, bytes: 0 to 2^32 - 1 in a compact header, to 2^64 - 1
+   * in an extended one. Not exact from 2^53 on.
    */
   length: number;
-  /** First half of the cookie. */
+  /** High 32 bits of the cookie. */
   cookieHigh: number;
-  /** Second half of the cookie. */
+  /** Low 32 bits of the cookie. */
   cookieLow: number;
-  /** First half of the request's offset. */
+  /** High 32 bits of the request's offset. */
   offsetHigh: number;
-  /** Second half of the request's offset. */
+  /** Low 32 bits of the request's offset. */
   offsetLow: number;
 }
 
-/** A request's header. One per connection, overwritten by each request. */
+/**
+ * The header of a request. Each connection has one object, which the next
+ * request overwrites: copy what must last with {@linkcode addressOf}.
+ */
 export interface NbdRequest extends ReplyAddress {
   /** Command flags, 16 bits. */
   flags: number;
-  /** The first byte; not exact from 2^53 on, where no device reaches. */
+  /**
+   * First byte of the range. Not exact from 2^53 on, past the end of any
+   * device.
+   */
   offset: number;
 }
 
 /**
- * Creates an empty request to decode into.
+ * Creates a request to decode headers into.
  *
- * @returns The request.
+ * @returns A request whose fields are all 0.
  */
 export function createRequest(): NbdRequest {
   return {
@@ -65,10 +74,11 @@ export function createRequest(): NbdRequest {
 }
 
 /**
- * Keeps what a reply needs after the request was overwritten.
+ * Copies the fields that a reply needs, for a reply that is encoded after the
+ * next request has overwritten this one.
  *
  * @param request The request.
- * @returns A copy of its address.
+ * @returns A copy.
  */
 export function addressOf(request: ReplyAddress): ReplyAddress {
   const { command, length } = request;
@@ -79,10 +89,10 @@ export function addressOf(request: ReplyAddress): ReplyAddress {
 /**
  * Decodes a compact header of 28 bytes.
  *
- * @param view Where it is.
- * @param at Its first byte.
- * @param request Where the fields go.
- * @returns False if the magic is wrong; then nothing was decoded.
+ * @param view The receive buffer.
+ * @param at Position of the header in the buffer, bytes.
+ * @param request The request that receives the fields.
+ * @returns False if the magic is wrong; then `request` is unchanged.
  */
 export function decodeRequest(
   view: DataView,
@@ -98,10 +108,10 @@ export function decodeRequest(
 /**
  * Decodes an extended header of 32 bytes.
  *
- * @param view Where it is.
- * @param at Its first byte.
- * @param request Where the fields go.
- * @returns False if the magic is wrong; then nothing was decoded.
+ * @param view The receive buffer.
+ * @param at Position of the header in the buffer, bytes.
+ * @param request The request that receives the fields.
+ * @returns False if the magic is wrong; then `request` is unchanged.
  */
 export function decodeExtendedRequest(
   view: DataView,
@@ -115,11 +125,11 @@ export function decodeExtendedRequest(
 }
 
 /**
- * Whether a payload of `length` bytes follows a header.
+ * Tells whether a payload of `request.length` bytes follows the header.
  *
- * @param request What was decoded.
+ * @param request The decoded header.
  * @param extended Whether the header is extended.
- * @returns False also if it has no bytes.
+ * @returns False also for a payload of 0 bytes.
  */
 export function hasPayload(request: NbdRequest, extended: boolean): boolean {
   return request.length > 0 &&
@@ -129,10 +139,10 @@ export function hasPayload(request: NbdRequest, extended: boolean): boolean {
 }
 
 /**
- * Reads a number of 64 bits.
+ * Decodes a u64.
  *
- * @param view Where it is.
- * @param at Its first byte.
+ * @param view The buffer.
+ * @param at Position of the number in the buffer, bytes.
  * @returns The number; not exact from 2^53 on.
  */
 export function getUint64(view: DataView, at: number): number {

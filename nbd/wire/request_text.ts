@@ -1,6 +1,7 @@
 /**
- * What a request was about, for people: a device that fails tells its own
- * offsets, and those of the piece that it was asked for.
+ * Describes requests for the log. The error of a device names the device's own
+ * offsets, which may be those of one part of a request; this adds the range
+ * that the client asked for.
  *
  * @module
  */
@@ -17,7 +18,7 @@ import {
 } from "./protocol.ts";
 import type { ReplyAddress } from "./request.ts";
 
-/** The commands that are about a range of the disk. */
+/** Names of the commands that have a range. */
 const NAMES: ReadonlyMap<number, string> = new Map([
   [COMMAND_READ, "READ"],
   [COMMAND_WRITE, "WRITE"],
@@ -28,7 +29,7 @@ const NAMES: ReadonlyMap<number, string> = new Map([
 ]);
 
 /**
- * Names a request.
+ * Describes a request in a few words.
  *
  * @param request The request.
  * @returns For instance `READ of 4096 bytes at 1048576`, or `FLUSH`.
@@ -42,11 +43,11 @@ export function requestText(request: ReplyAddress): string {
 }
 
 /**
- * An error of the device, with the request that it failed.
+ * Prefixes the error of a device with the request that failed.
  *
- * @param request What the client asked for.
- * @param error What the device says.
- * @returns An error of the same code.
+ * @param request The request of the client.
+ * @param error The error of the device.
+ * @returns An error of the same code, with `error` as its cause.
  */
 export function requestError(
   request: ReplyAddress,

@@ -1,5 +1,5 @@
 /**
- * What a format has to do for an open pool.
+ * The interface between an open pool and its on-disk format.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What a pool asks of its on-disk format. One implementation a format; the
- * pool does not know which it has.
+ * The on-disk format of an open pool. Each format implements this interface;
+ * the pool does not know which format it has.
  *
  * @module
  */
@@ -8,33 +8,35 @@
 import type { Component, Finding, ForwardMap } from "../core/mod.ts";
 import type { ComponentLayout } from "../member/mod.ts";
 
-/** The formats there are. */
+/** The on-disk formats. */
 export type FormatName =
   | "native" // format 2: every component describes itself
   | "freebsd"; // format 1: that of FreeBSD's gvirstor
 
-/** How the pool's own state reaches its components. */
+/** Writes the state of an open pool to its components. */
 export interface PoolFormat {
-  /** Which format this is. */
+  /** The name of the format. */
   readonly name: FormatName;
   /** The components, in their order on disk. */
   readonly members: readonly Component[];
-  /** What new components have to be like. */
+  /** How components are divided; also the requirements for new ones. */
   readonly layout: ComponentLayout;
   /**
-   * Whether components are filled in their order, and no chunk is ever given
-   * back. Else any free chunk will do.
+   * Whether the format fills components in order and never frees a chunk. In
+   * the other formats, any free chunk may be allocated next.
    */
   readonly isDense: boolean;
 
   /**
-   * Makes it known, in the page cache, that a virtual chunk has a place.
-   * Called after its data are there and before the write is acknowledged.
+   * Records a mapping in the page cache.
+   *
+   * *Requires*: the data of the chunk are in the page cache already. The caller
+   * acknowledges the write only after this call.
    *
    * @param virtualChunk The virtual chunk.
-   * @param component Where it is.
+   * @param component The component that holds its data.
    * @param chunk The chunk on that component.
-   * @throws {VirstorError} `io`: what is on disk is then unknown.
+   * @throws {VirstorError} `io`; the state on disk is then unknown.
    */
   recordMapping(
     virtualChunk: number,
@@ -43,40 +45,42 @@ export interface PoolFormat {
   ): void;
 
   /**
-   * Makes it known, in the page cache, that chunks are nobody's any more. Not
-   * for dense formats.
+   * Records in the page cache that chunks are free. Dense formats throw.
    *
-   * @param component Where they are.
-   * @param chunks Their numbers on it, best in ascending order.
-   * @throws {VirstorError} `io`: what is on disk is then unknown.
+   * @param component The component of the chunks.
+   * @param chunks Their numbers on it; ascending order is cheapest.
+   * @throws {VirstorError} `io`; the state on disk is then unknown.
    */
   recordRelease(component: Component, chunks: readonly number[]): void;
 
   /**
-   * Makes it known, in the page cache, that from now on chunks are allocated
-   * on another component. Called before the first of them.
+   * Records in the page cache that allocation goes on with another component.
+   *
+   * *Requires*: no chunk of `next` has been allocated since it became next.
    *
    * @param full The component that has no free chunk left.
-   * @param next The component that is next.
+   * @param next The component from which chunks are allocated from now on.
    * @throws {VirstorError} `io`.
    */
   recordSwitch(full: Component, next: Component): void;
 
   /**
-   * Brings what is on disk up to date, durably, at a clean stop. Everything
-   * that was written before is durable already.
+   * Brings the state on disk up to date at a clean stop, durably.
+   *
+   * *Requires*: everything written before is durable.
+   * *Ensures*: the format writes nothing afterwards.
    *
    * @throws {VirstorError} `io`.
    */
   stop(): Promise<void>;
 
   /**
-   * Makes components members, durably and in one atomic step.
+   * Adds components to the members, durably and atomically.
    *
-   * @param added New components, their indexes set.
-   * @param onCommit Called when it is done and chunks may be allocated there.
-   * @throws {VirstorError} `failed` if it is unknown what is on disk; with
-   *   any other code the members are as they were.
+   * @param added The new components, with their indexes set.
+   * @param onCommit Called once chunks may be allocated on them.
+   * @throws {VirstorError} `failed` if the state on disk is unknown; with any
+   *   other code the members are unchanged.
    */
   addMembers(
     added: readonly Component[],
@@ -84,12 +88,15 @@ export interface PoolFormat {
   ): Promise<void>;
 
   /**
-   * Ends the membership of components that hold no chunk, durably and in one
-   * atomic step, and takes their labels away.
+   * Removes components from the members, durably and atomically, and erases
+   * their labels.
    *
-   * @param removed Members.
-   * @param onCommit Called right after the step is done on disk.
-   * @throws {VirstorError} `failed` if it is unknown what is on disk.
+   * *Requires*: the components hold no chunk.
+   *
+   * @param removed The members to remove.
+   * @param onCommit Called once the removal is durable, before labels are
+   *   erased.
+   * @throws {VirstorError} `failed` if the state on disk is unknown.
    */
   removeMembers(
     removed: readonly Component[],
@@ -97,29 +104,30 @@ export interface PoolFormat {
   ): Promise<void>;
 
   /**
-   * Says of components, durably and in one atomic step, that they are to
-   * leave, or that they stay. Not for dense formats.
+   * Records which components are evacuating, durably and atomically. Dense
+   * formats throw.
    *
-   * @param evacuating Which members are to leave: these and no others.
-   * @throws {VirstorError} `failed` if it is unknown what is on disk.
+   * @param evacuating All members that are to be evacuated; the others stay.
+   * @throws {VirstorError} `failed` if the state on disk is unknown.
    */
   setEvacuating(evacuating: ReadonlySet<Component>): Promise<void>;
 
   /**
-   * Gives the virtual disk another size, durably and in one atomic step.
+   * Changes the virtual size, durably and atomically. Dense formats throw.
    *
-   * @param virtualSize Bytes, checked by the caller: whole chunks, nothing
-   *   mapped beyond.
-   * @throws {VirstorError} `unsupported`; `failed` if it is unknown what is on
-   *   disk.
+   * *Requires*: whole chunks, and nothing mapped beyond the new size.
+   *
+   * @param virtualSize The new size of the virtual disk, bytes.
+   * @throws {VirstorError} `unsupported`; `failed` if the state on disk is
+   *   unknown.
    */
   resize(virtualSize: number): Promise<void>;
 
   /**
-   * Compares what is on disk with what is in memory.
+   * Compares the state on disk with the state in memory.
    *
    * @param map The forward map in memory.
-   * @returns What does not agree.
+   * @returns The differences, and damage that was found on the way.
    */
   check(map: ForwardMap): Promise<Finding[]>;
 }

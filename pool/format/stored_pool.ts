@@ -1,6 +1,6 @@
 /**
- * A pool as it was read from its components, before anybody uses it. One
- * implementation a format.
+ * A pool as it was read from its components, before it is recovered and
+ * opened. Each format reads it in its own way.
  *
  * @module
  */
@@ -15,44 +15,45 @@ import type {
 } from "../core/mod.ts";
 import type { PoolFormat } from "./pool_format.ts";
 
-/** A member that is there, but of an earlier time than the pool. */
+/** A member that was found, but in an earlier state than the pool. */
 export interface StaleMember {
-  /** Where it is. */
+  /** The path of the component. */
   readonly path: string;
-  /** What tells so, a sentence. */
+  /** The evidence, in one sentence. */
   readonly what: string;
 }
 
-/** What was read of a pool. */
+/** The contents of a pool's metadata. */
 export interface StoredPool {
-  /** Its name. */
+  /** The pool's name. */
   readonly name: string;
-  /** What tells it from others of its name. */
+  /** The id that distinguishes pools of the same name. */
   readonly id: string;
   /** Bytes of a chunk. */
   readonly chunkSize: number;
-  /** Its format, with the components. */
+  /** The format, which lists the components. */
   readonly format: PoolFormat;
-  /** Where each virtual chunk is. */
+  /** The place of each mapped virtual chunk. */
   readonly map: ForwardMap;
-  /** Members that are not there. */
+  /** Members that are unusable or were not found. */
   readonly missing: readonly MissingMember[];
-  /** Those of them that are there, but of an earlier time. */
+  /** The missing members that were found, but are stale. */
   readonly stale: readonly StaleMember[];
-  /** What is to be warned of as long as it is open, a sentence each. */
+  /** Warnings to show as long as the pool is open, one sentence each. */
   readonly warnings: readonly string[];
-  /** Why it may only be read; "" if it may be written. */
+  /** Why the pool must be opened read-only; "" if it may be written. */
   readonly readOnlyReason: string;
-  /** Why every open of it is one for reading only; "" if that is not so. */
+  /** Why an open for writing falls back to read-only; "" if it need not. */
   readonly writeReason: string;
-  /** What a stop left half done, or is damaged and can be put right. */
+  /** What a crash left unfinished, or damage that can be repaired. */
   readonly notices: readonly Finding[];
 
   /**
-   * Puts that right. Nothing was written before.
+   * Finishes or undoes what a crash left unfinished. This is the first write to
+   * the components.
    *
-   * @param onEvent Told what is done.
-   * @returns Chunks that are nobody's any more and are to become free.
+   * @param onEvent Called for each step of the recovery.
+   * @returns Chunks per component that are unmapped now and have to be freed.
    * @throws {VirstorError} `io`.
    */
   recover(
@@ -61,18 +62,18 @@ export interface StoredPool {
 }
 
 /**
- * Where damage goes that is found while a pool is read: it is thrown when the
- * pool is to be opened, and collected when it is to be checked.
+ * Receives damage that is found while a pool is read. An open throws the first
+ * finding; a check collects them all.
  */
 export type DamageSink = (finding: Finding) => void;
 
 /**
- * A finding that the next open for writing takes away.
+ * Makes a finding that the next open for writing repairs.
  *
- * @param kind What kind of thing it is.
- * @param what What was found.
- * @param where The component.
- * @returns The finding.
+ * @param kind The kind of finding.
+ * @param what What was found, in one sentence.
+ * @param where The component or the pool.
+ * @returns The finding, of severity `notice`.
  */
 export function notice(
   kind: FindingKind,

@@ -1,7 +1,7 @@
 /**
- * From paths to the components of one pool ("tasting"): open and lock the
- * files, read their labels, leave out what belongs to others. Nothing is
- * written. Which of them are members is for the format to say.
+ * Assembly ("tasting"): opens and locks the files at the given paths, reads
+ * their labels and keeps the components of one pool. Assembly writes nothing.
+ * The format decides later which of these components are members.
  *
  * @module
  */
@@ -14,46 +14,49 @@ import type { Fault, OpenComponent } from "./open_component.ts";
 import { isWhole } from "./places.ts";
 import { explainSizes } from "./size_faults.ts";
 
-/** So many files that are no components are told one by one. */
+/** Error messages list at most this many files that are no components. */
 const REASONS_MAX = 5;
 
-/** What is there of one pool, open and locked. */
+/** The components of one pool that were found, open and locked. */
 export interface Assembly {
   /** The pool's name. */
   readonly name: string;
-  /** Everything that carries a label of it; at least one. */
+  /** Every component that carries a label of the pool; at least one. */
   readonly found: readonly OpenComponent[];
-  /** What else was looked at, and why it is no component of the pool. */
+  /** The other paths, each with the reason why it leads to no component. */
   readonly faults: readonly Fault[];
 }
 
-/** How to assemble. */
+/** Which pool to assemble, and how to open its components. */
 export interface AssembleOptions {
-  /** Which pool; needed if the paths hold several. */
+  /** The pool's name. Required if the paths hold several pools. */
   readonly name?: string | undefined;
-  /** Which of the pools of that name, if that is known. */
+  /** The pool's id, if known: it selects one of several pools of that name. */
   readonly id?: string | undefined;
   /**
-   * Where else components may be: looked at only if those at the paths are
-   * not the whole pool.
+   * Further paths where components may be. They are opened only if the paths
+   * given first do not hold the whole pool.
    */
   readonly others?: readonly string[] | undefined;
-  /** Lock shared and open for reading only. */
+  /** Open the components read-only, with shared locks. */
   readonly readOnly: boolean;
-  /** How components are opened. */
+  /** Opens a component. */
   readonly openDevice: OpenDevice;
-  /** Do not refuse components whose labels make no sense: they are faults. */
+  /** Report components with unreadable labels as faults instead of failing. */
   readonly isTolerant?: boolean;
 }
 
 /**
  * Opens and locks the components of a pool.
  *
- * @param paths Where its components may be, in any order.
- * @param options How.
- * @returns What is there of it.
- * @throws {VirstorError} `not-found` if nothing is, `corrupt`, `busy` naming
- *   the holder, `invalid`, `io`. Nothing is open then.
+ * *Ensures*: when this throws, no device is left open.
+ *
+ * @param paths Where components may be, in any order; a file that is given
+ *   twice is opened once.
+ * @param options Which pool, and how to open its components.
+ * @returns The open components, and the paths that lead to none.
+ * @throws {VirstorError} `not-found` if no component of the pool was found,
+ *   `corrupt`, `busy` naming the process that holds the lock, `invalid`, `io`.
  */
 export function assemble(
   paths: readonly string[],
@@ -84,7 +87,7 @@ export function assemble(
   }
 }
 
-/** Whether what the caller named is the whole pool, and the one meant. */
+/** Whether these labels are the whole pool that the caller asked for. */
 function isNamedPool(
   { name, id, others = [] }: AssembleOptions,
   found: readonly OpenComponent[],
@@ -143,13 +146,13 @@ function onlyName(
     new VirstorError("invalid", "Cannot open a pool without components");
 }
 
-/** Refuses labels under one name that do not belong together. */
+/** Throws if the labels found under one name are not of one pool. */
 function checkOnePool(
   name: string,
   found: readonly OpenComponent[],
   faults: readonly Fault[],
 ): void {
-  // A component that cannot be understood may be one of this pool.
+  // A component with an unreadable label may belong to this pool.
   const damaged = faults.find(({ error }) => error.code !== "not-found");
   if (damaged !== undefined) {
     throw new VirstorError(
@@ -181,13 +184,14 @@ function checkOnePool(
 }
 
 /**
- * Says which components are missing.
+ * Makes the error for a pool with missing components.
  *
  * @param name The pool's name.
- * @param missing Each by its index, and in words if there are some for it.
+ * @param missing The missing components: each by its index (from 0), or
+ *   described in words.
  * @param count How many components the pool has.
- * @param faults What was looked at in vain.
- * @returns The error to throw.
+ * @param faults Paths that lead to no component of the pool, with reasons.
+ * @returns The `not-found` error, for the caller to throw.
  */
 export function missingError(
   name: string,
@@ -209,13 +213,13 @@ export function missingError(
   );
 }
 
-/** What was found instead, in parentheses: the first few of them. */
+/** The first {@linkcode REASONS_MAX} reasons in parentheses; "" if none. */
 function reasonsText(reasons: readonly string[]): string {
   if (reasons.length === 0) return "";
-  const told = reasons.slice(0, REASONS_MAX);
-  const more = reasons.length - told.length;
-  if (more > 0) told.push(`and ${more} more`);
-  return ` (${told.join("; ")})`;
+  const shown = reasons.slice(0, REASONS_MAX);
+  const more = reasons.length - shown.length;
+  if (more > 0) shown.push(`and ${more} more`);
+  return ` (${shown.join("; ")})`;
 }
 
 /** What has a device: a component, or a file that may become one. */

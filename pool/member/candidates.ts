@@ -1,6 +1,6 @@
 /**
- * Files that are to become components: everything that can be wrong with them
- * is found out before anything is written.
+ * Candidates: files that are to become components. Every check runs before
+ * anything is written, so that a refusal leaves all files as they were.
  *
  * @module
  */
@@ -29,59 +29,62 @@ import {
 } from "./moved_label.ts";
 import { refuseSignatures, refuseUsers } from "./occupied.ts";
 
-/** A file that can become a component; open and locked. */
+/** A file that passed all checks; open and locked exclusively. */
 export interface Candidate {
-  /** What it is kept on. */
+  /** The open file. */
   readonly device: ComponentDevice;
-  /** Bytes that are used, whole sectors or pages. */
+  /** Bytes that the pool uses: whole sectors (format 1) or pages (format 2). */
   readonly size: number;
-  /** Chunks that fit on it. */
+  /** How many chunks fit on the file. */
   readonly chunkCount: number;
-  /** Its file name if it is to have no other, or "". */
+  /** The only file name that its label will accept; "" for any. */
   readonly hardcodedName: string;
-  /** Whether the file was made just now. */
+  /** Whether this operation created the file. */
   readonly isNew: boolean;
 }
 
-/** A file that is there or is to be made, before anything is made. */
+/** A component to be, before any file is created. */
 export interface FutureComponent {
-  /** Where it is, or will be. */
+  /** Path of the existing file, or of the file to create. */
   readonly path: string;
-  /** Chunks that fit on it. */
+  /** How many chunks fit on the file. */
   readonly chunkCount: number;
 }
 
-/** What is asked of candidates. */
+/** What candidates must satisfy, and how to open or create them. */
 export interface CandidateOptions {
-  /** How they are divided. */
+  /** How a component is divided. */
   readonly layout: ComponentLayout;
   /**
-   * Also take files that carry a label or hold something else, and those that
-   * other processes read.
+   * Accept files that carry a label or hold other data, and files that other
+   * processes read.
    */
   readonly force: boolean;
-  /** Make missing files, of this many bytes; undefined: they are missing. */
+  /** Bytes of files to create; undefined: a missing file is an error. */
   readonly createSize: number | undefined;
-  /** Tie each to its file name. */
+  /** Tie each component to its file name (format 1 only). */
   readonly hardcode: boolean;
-  /** Files that are in the pool already: identity to path. */
+  /** Files that the pool uses already: file identity to path. */
   readonly taken: ReadonlyMap<string, string>;
-  /** How they are opened. */
+  /** Opens a file. */
   readonly openDevice: OpenDevice;
-  /** Throws if the first one will not do, before anything is made. */
+  /** Throws if the first component is unsuitable; runs before any creation. */
   readonly check?: (first: FutureComponent) => void;
 }
 
 /**
- * Checks files that are to become components, and makes those that are
- * missing. Nothing is made before all that are there are found to be good.
+ * Checks files that are to become components, and creates the missing ones.
+ * All existing files pass their checks before any file is created.
  *
- * @param paths The files.
- * @param options What is asked of them.
- * @returns The candidates, in order, open and locked exclusively.
- * @throws {VirstorError} `not-found`, `exists` if one carries a label or
- *   anything else that may still be needed, or is given twice, `invalid`,
- *   `busy` if one is in use, `io`. Nothing is open or new then.
+ * *Ensures*: when this throws, no device is left open and every file that was
+ * created is removed again.
+ *
+ * @param paths The files, in the order of the components.
+ * @param options What candidates must satisfy.
+ * @returns The candidates, in the same order, open and locked exclusively.
+ * @throws {VirstorError} `not-found`, `exists` if a file is given twice, has a
+ *   label or holds data that may still be needed, `invalid`, `busy` if a file is
+ *   in use, `io`.
  */
 export async function openCandidates(
   paths: readonly string[],
@@ -90,8 +93,8 @@ export async function openCandidates(
   const opened = await withPatience(() => openAll(paths, options));
   const created: string[] = [];
   try {
-    // They are locked by now: what is found stays as it is, as far as the
-    // programs that could change it heed locks.
+    // The files are locked by now. Other programs that heed locks cannot change
+    // the contents between this check and the first write.
     for (const device of opened) {
       if (device !== undefined) await inspect(device, options.force);
     }
@@ -103,7 +106,7 @@ export async function openCandidates(
   }
 }
 
-/** Opens and checks those that are there. */
+/** Opens and checks the existing files; undefined for files to create. */
 function openAll(
   paths: readonly string[],
   options: CandidateOptions,
@@ -119,7 +122,7 @@ function openAll(
   }
 }
 
-/** Refuses what may still be needed. */
+/** Refuses a file that is in use or holds data that may still be needed. */
 async function inspect(device: ComponentDevice, force: boolean): Promise<void> {
   await refuseUsers(device, force);
   if (force) return;
@@ -135,7 +138,7 @@ async function inspect(device: ComponentDevice, force: boolean): Promise<void> {
   await refuseSignatures(device);
 }
 
-/** Makes those that are missing. */
+/** Creates the missing files, and describes all candidates. */
 async function complete(
   paths: readonly string[],
   options: CandidateOptions,
@@ -170,7 +173,7 @@ async function complete(
   return candidates;
 }
 
-/** Opens and checks one file; undefined if it is to be made. */
+/** Opens and checks one file; undefined if it has to be created. */
 function open(
   path: string,
   options: CandidateOptions,
@@ -196,7 +199,7 @@ function open(
   const device = options.openDevice(path, { lock: "exclusive" });
   try {
     checkSize(path, device.size, options.layout);
-    // Tried again for a moment: it may be read in passing.
+    // withPatience() retries for a moment: a scanner may read in passing.
     if (!options.force && device.openElsewhere === "reading") {
       throw new FileInUseError(path, device.identity, "reading");
     }
@@ -218,7 +221,7 @@ function identityOrNone(
       throw error;
     }
     if (createSize !== undefined) return undefined;
-    // It makes files, not directories.
+    // --create makes files, but not directories.
     if (missingDirectory(path) !== "") throw error;
     throw new VirstorError(
       "not-found",
@@ -261,7 +264,7 @@ function checkName(path: string, layout: ComponentLayout): void {
   );
 }
 
-/** Of which pool the label is, in words; or where it is, if not at the end. */
+/** The pool of a label, in words; a moved label if it is not at the end. */
 function labelOf(device: ComponentDevice): string | MovedLabel {
   try {
     return ` of pool "${readComponentLabel(device).name}"`;

@@ -1,7 +1,7 @@
 /**
- * The label on a component: where it is read and written. Callers deal with
- * devices and labels, not with sectors. A label is what says of a file that it
- * is a component: the last sector in format 1, the superblocks in format 2.
+ * Component labels: where they are read and written. A label marks a file as a
+ * component. In format 1 it fills the last sector; in format 2 it is the two
+ * superblocks. Callers pass devices and labels, never sector positions.
  *
  * @module
  */
@@ -28,14 +28,14 @@ import {
   wipeSuperblocks,
 } from "./native_superblock.ts";
 
-/** What a component says of itself and of its pool. */
+/** What a component says about itself and about its pool. */
 export type ComponentLabel =
   | FreebsdLabel & {
-    /** The format of its pool. */
+    /** The on-disk format of the pool. */
     readonly format: "freebsd";
   }
   | DecodedSuperblock & {
-    /** The format of its pool. */
+    /** The on-disk format of the pool. */
     readonly format: "native";
   };
 
@@ -43,11 +43,11 @@ export type ComponentLabel =
  * Reads the label of a component, of either format.
  *
  * @param device The open component.
- * @param effort How far to look for a label that is not at the end.
+ * @param effort How far to search for a label that is not at the end.
  * @returns The label.
- * @throws {VirstorError} `not-found` if there is none, also if there is one
- *   where the component ended before it was cut or extended; `corrupt`,
- *   `unsupported`, `io`.
+ * @throws {VirstorError} `not-found` if there is none at the end (a
+ *   {@linkcode MovedLabelError} if an earlier end has one: the component was
+ *   cut or extended); `corrupt`, `unsupported`, `io`.
  */
 export function readComponentLabel(
   device: ComponentDevice,
@@ -59,7 +59,7 @@ export function readComponentLabel(
     if (!(error instanceof VirstorError)) throw error;
     const { code } = error;
     if (code !== "not-found" && code !== "corrupt") throw error;
-    // What is wrong with a label at the end of format 1, its size too, is told.
+    // A damaged label of format 1 at the end explains itself, also its size.
     if (code === "corrupt" && hasFreebsdLabel(device)) throw error;
     const moved = findMovedLabel(device, code === "corrupt" ? "brief" : effort);
     throw moved === undefined
@@ -69,12 +69,12 @@ export function readComponentLabel(
 }
 
 /**
- * Reads the label at the end of a component; where else one may be is not
- * looked at.
+ * Reads the label at the end of a component, without a search elsewhere.
  *
  * @param device The open component.
  * @returns The label.
- * @throws {VirstorError} `not-found`, `corrupt`, `unsupported`, `io`.
+ * @throws {VirstorError} `not-found`, `corrupt` (also if labels of both formats
+ *   are there), `unsupported`, `io`.
  */
 export function readLabelAtEnd(device: ComponentDevice): ComponentLabel {
   if (!hasSuperblock(device) || isData(device)) {
@@ -91,8 +91,8 @@ export function readLabelAtEnd(device: ComponentDevice): ComponentLabel {
 }
 
 /**
- * Whether what looks like a superblock lies in a chunk of a pool of format 1:
- * whoever uses its disk may write there what they want.
+ * Whether what looks like a superblock lies inside a chunk of a format 1 pool.
+ * A client may have written those bytes as data.
  */
 function isData(device: ComponentDevice): boolean {
   if (!hasFreebsdLabel(device)) return false;
@@ -105,17 +105,18 @@ function isData(device: ComponentDevice): boolean {
 }
 
 /**
- * What tells a pool from others of its name.
+ * The id that distinguishes pools of the same name.
  *
- * @param label A label of it.
- * @returns A UUID, or a number.
+ * @param label A label of the pool.
+ * @returns The pool's UUID (format 2), or its number in decimal (format 1).
  */
 export function poolIdOf(label: ComponentLabel): string {
   return label.format === "native" ? label.poolUuid : String(label.id);
 }
 
 /**
- * Reads the label of format 1 of a component and holds it against the file it is on.
+ * Reads the format 1 label of a component, and checks it against the size and
+ * the name of the file.
  *
  * @param device The open component.
  * @returns The label.
@@ -146,10 +147,10 @@ export function readDeviceLabel(device: ComponentDevice): FreebsdLabel {
 }
 
 /**
- * Whether a component carries a label of any format, sound or not.
+ * Whether a component carries a label of either format, sound or damaged.
  *
  * @param device The open component.
- * @returns Whether there is the magic of one.
+ * @returns Whether the magic of a label was found.
  */
 export function hasLabel(device: ComponentDevice): boolean {
   return hasFreebsdLabel(device) || hasSuperblock(device);
@@ -160,8 +161,8 @@ function hasFreebsdLabel(device: ComponentDevice): boolean {
 }
 
 /**
- * Finds a label of format 1, sound or not: at the start of the last sector, on
- * disks of whatever sectors.
+ * Finds a format 1 label, sound or damaged. The label starts the last sector,
+ * and sectors may be larger than 512 bytes; each known sector size is tried.
  *
  * @param device The open component.
  * @returns Bytes of a sector; undefined if there is no label.
@@ -174,11 +175,13 @@ export function labelSectorSize(device: ComponentDevice): number | undefined {
 }
 
 /**
- * Writes a label into the page cache.
+ * Writes a format 1 label into the page cache; the caller flushes.
+ *
+ * *Requires*: `label.componentSize` is the end of the component's last sector.
  *
  * @param device The open component.
- * @param label What to write.
- * @param sectorSize Bytes of a sector of the component; 512.
+ * @param label The label to write.
+ * @param sectorSize Bytes of a sector of the component; 512 by default.
  * @throws {VirstorError} `io`.
  */
 export function writeDeviceLabel(
@@ -192,13 +195,13 @@ export function writeDeviceLabel(
 }
 
 /**
- * Takes the labels of any format off a component, durably.
+ * Erases the labels of both formats from a component, durably.
  *
  * @param device The open component.
  * @throws {VirstorError} `io`.
  */
 export async function wipeDeviceLabels(device: ComponentDevice): Promise<void> {
-  // Else there may be data.
+  // Without a superblock, its place may hold data.
   if (hasSuperblock(device)) wipeSuperblocks(device);
   const sectorSize = labelSectorSize(device);
   if (sectorSize !== undefined && sectorSize !== SECTOR_SIZE) {
@@ -209,7 +212,7 @@ export async function wipeDeviceLabels(device: ComponentDevice): Promise<void> {
   await device.flush();
 }
 
-/** The first 512 bytes of the last sector. */
+/** Reads the first 512 bytes of the last sector. */
 function readLastSector(
   device: ComponentDevice,
   sectorSize: number,

@@ -1,5 +1,5 @@
 /**
- * How files are divided when they become components, in either format.
+ * Component layouts: how a file is divided when it becomes a component.
  *
  * @module
  */
@@ -19,57 +19,58 @@ import {
   TABLE_SLOTS_SIZE,
 } from "../../metadata/native/mod.ts";
 
-/** Fewer chunks than this are not worth a component, says `gvirstor`. */
+/** The fewest chunks on a component, as `gvirstor` requires. */
 const FREEBSD_CHUNKS_MIN = 4;
 
-/** Some bytes of a file. */
+/** A range of bytes in a file. */
 export interface ByteRange {
-  /** The first one. */
+  /** Offset of the first byte. */
   readonly offset: number;
-  /** How many. */
+  /** Length in bytes; 0 for an empty range. */
   readonly length: number;
 }
 
-/** How files are divided. */
+/** How a format divides a component. */
 export interface ComponentLayout {
   /** Bytes of a chunk. */
   readonly chunkSize: number;
-  /** The most components that a pool may have. */
+  /** The maximum number of components of a pool. */
   readonly componentsMax: number;
-  /** The fewest chunks that a component may have. */
+  /** The minimum number of chunks on a component. */
   readonly chunksMin: number;
-  /** Bytes of the smallest file that is large enough. */
+  /** Bytes of the smallest file that holds `chunksMin` chunks. */
   readonly sizeMin: number;
-  /** Whether a component can be tied to its file name. */
+  /** Whether a label can tie the component to its file name. */
   readonly canHardcode: boolean;
 
   /**
-   * How much of a file is used.
+   * How many bytes of a file the pool uses.
    *
    * @param fileSize Bytes of the file.
-   * @returns Bytes, whole sectors or pages.
+   * @returns `fileSize` rounded down to whole sectors or pages, in bytes.
    */
   sizeOf(fileSize: number): number;
 
   /**
-   * How many chunks a file has room for.
+   * How many chunks fit on a file.
    *
    * @param fileSize Bytes of the file.
-   * @returns Their number, 0 if it is too small.
+   * @returns The number of chunks; 0 if the file is too small.
    */
   chunkCountOf(fileSize: number): number;
 
   /**
-   * Where every component has its metadata, which are zeroes at first.
+  /**
+   * The metadata region of a component. It starts out as zeroes.
    *
    * @param fileSize Bytes of the file.
-   * @returns Where that is; nothing in format 1, apart from the label.
+   * @returns The region; empty in format 1, which has only a label.
    */
   metadataOf(fileSize: number): ByteRange;
 }
 
 /**
- * The layout of format 1: chunks, and a label in the last sector.
+ * The layout of format 1: chunks, then a label in the last sector.
  *
  * @param chunkSize Bytes of a chunk.
  * @returns The layout.
@@ -88,7 +89,7 @@ export function freebsdLayout(chunkSize: number): ComponentLayout {
 }
 
 /**
- * The layout of format 2: chunks, their table, two superblocks.
+ * The layout of format 2: chunks, then the chunk table, then two superblocks.
  *
  * @param chunkSize Bytes of a chunk.
  * @returns The layout.

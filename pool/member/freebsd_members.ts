@@ -1,20 +1,21 @@
 /**
- * Which labels of format 1 are the members of a pool, also after a stop in the
- * middle of `add` or `remove`.
+ * Membership in format 1: which labels are those of members, also after a
+ * crash in the middle of `add` or `remove`.
  *
- * The labels lie on different files and cannot change at once, so one of them
- * decides: the count in the label of component 0. The others are written so
- * that each stop leaves labels from which the pool before or the pool after
- * follows; docs/architecture.md says why in this order:
+ * The labels lie on different files and cannot change at once. So one label
+ * decides: the pool has as many components as the label of component 0 says.
+ * The others are written in an order in which a crash at any point leaves
+ * labels of the pool before the change or of the pool after it
+ * (docs/architecture.md has the reasons):
  *
- * - `add` from N to M: the new labels (index N and up, count M, marked as
- *   joining); *then* the label of component 0; then the new ones without the
- *   mark, and only now may chunks be mapped to them; then the rest.
- * - `remove` from N to M: the labels of the first component that leaves and of
- *   all behind it, which hold no chunk either (those that stay: their new
- *   index, count M; those that leave: an index of M and up, count M); *then*
- *   the label of component 0; then the rest; then the labels of those that
- *   left are wiped.
+ * - `add` from N to M components: first the new labels (index N and up, count
+ *   M, marked as joining); *then* the label of component 0; then the new labels
+ *   without the mark, and only now may chunks be mapped to them; then the rest.
+ * - `remove` from N to M components: first the labels of the first component
+ *   that leaves and of all components behind it, which hold no chunk either
+ *   (those that stay: their new index, count M; those that leave: an index of M
+ *   and up, count M); *then* the label of component 0; then the rest; then the
+ *   labels of the components that left are wiped.
  *
  * @module
  */
@@ -25,37 +26,37 @@ import {
   type FreebsdLabel,
 } from "../../metadata/freebsd/mod.ts";
 
-/** A label, and where it was found. */
+/** A label, and the component that carries it. */
 export interface FoundLabel {
   /** The component's path. */
   readonly path: string;
-  /** Its label. */
+  /** The component's label. */
   readonly label: FreebsdLabel;
 }
 
-/** What follows from the labels of one pool. */
+/** What the labels of one pool say about its membership. */
 export interface MemberPlan<T extends FoundLabel> {
-  /** The members by index; undefined where one is missing. */
+  /** The members by index; undefined where a member is missing. */
   readonly members: readonly (T | undefined)[];
-  /** Members whose label has to be rewritten with their index and count. */
+  /** Members whose labels must be rewritten with their index and the count. */
   readonly outdated: readonly T[];
   /**
-   * Members that were on the way out, and whose index was taken from the gap
-   * that they fill, or that were joining. No chunk may be mapped to them.
+   * Members to which no chunk may be mapped: they were joining, or they were
+   * leaving and their index follows from the gap that they fill.
    */
   readonly mustBeEmpty: readonly T[];
-  /** No members any more: a `remove` was done, but its labels not wiped. */
+  /** Former members: `remove` finished, but did not wipe their labels. */
   readonly removed: readonly T[];
-  /** No members yet: an `add` was not done. */
+  /** Components of an `add` that did not finish: no members yet. */
   readonly unfinished: readonly T[];
 }
 
 /**
- * Finds the members of a pool.
+ * Determines the members of a pool.
  *
- * @param found The labels of one pool, at least one.
- * @returns The members, and what has to be put right.
- * @throws {VirstorError} `corrupt` if two labels claim one place.
+ * @param found The labels of one pool; at least one.
+ * @returns The members, and the labels that must be rewritten or wiped.
+ * @throws {VirstorError} `corrupt` if two labels claim one index.
  */
 export function planMembers<T extends FoundLabel>(
   found: readonly T[],
@@ -77,7 +78,7 @@ export function planMembers<T extends FoundLabel>(
   const displaced: T[] = [];
   for (const one of behind) {
     const { index } = one.label;
-    // Behind after an `add` that was done: the place is the same.
+    // This label missed an `add` that finished; its index is still right.
     if (index < one.label.count && members[index] === undefined) {
       members[index] = one;
     } else {
@@ -89,19 +90,19 @@ export function planMembers<T extends FoundLabel>(
   for (const one of displaced) {
     const gap = members.indexOf(undefined);
     if (gap >= 0) {
-      // On the way out by a `remove` that was not done: back into the gap.
+      // It was leaving, and the `remove` did not finish: back into the gap.
       members[gap] = one;
       mustBeEmpty.push(one);
     } else if (one.label.index >= one.label.count) {
-      // It left long ago, and the wiping of its label did not last.
+      // It left long ago, and the wiping of its label was not durable.
       removed.push(one);
     } else {
       throw duplicate(members[one.label.index] ?? one, one);
     }
   }
   for (const one of joining) {
-    // The change was done, unless the place is taken: whatever it says of
-    // itself then is long out of date.
+    // The `add` finished, unless another member holds the index: then this
+    // label is stale.
     const { index } = one.label;
     if (index < count && members[index] === undefined) {
       members[index] = one;
@@ -118,7 +119,7 @@ export function planMembers<T extends FoundLabel>(
   return { members, outdated, mustBeEmpty, removed, unfinished };
 }
 
-/** The count in the label of component 0, or the highest one without it. */
+/** The count of component 0's label; without that label, the highest count. */
 function decidingCount(found: readonly FoundLabel[]): number {
   const [first, second] = found.filter(({ label }) => label.index === 0);
   if (first !== undefined && second !== undefined) {
@@ -128,7 +129,7 @@ function decidingCount(found: readonly FoundLabel[]): number {
   return found.reduce((most, { label }) => Math.max(most, label.count), 1);
 }
 
-/** Exactly so: FreeBSD's `add` leaves any bits in the flags. */
+/** Compares all flags: FreeBSD's `add` leaves arbitrary bits in them. */
 function isJoining(label: FreebsdLabel): boolean {
   return label.flags === COMPONENT_JOINING;
 }

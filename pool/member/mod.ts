@@ -1,6 +1,6 @@
 /**
- * Components before they are part of an open pool: labels, candidates, and how
- * a pool is put together from what is there.
+ * Components before they are part of an open pool: labels, candidates, and the
+ * assembly of a pool from the components that were found.
  *
  * @module
  */

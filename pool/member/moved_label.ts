@@ -1,6 +1,6 @@
 /**
- * The label of a component that was cut or extended: it lies where the end was
- * when it was written. Such a component must not pass for a file without one.
+ * Moved labels. When a component is cut or extended, its label stays where the
+ * file ended before. Such a component must not pass for an unlabelled file.
  *
  * @module
  */
@@ -22,44 +22,46 @@ import {
 } from "../../metadata/native/mod.ts";
 import type { ComponentDevice } from "../core/mod.ts";
 
-/** A label that is not at the end. */
+/** A label that is not at the end of its component. */
 export interface MovedLabel {
-  /** The pool that it is of. */
+  /** The name of the pool, from the label. */
   readonly name: string;
-  /** Bytes of the component, says the label. */
+  /** Bytes of the component when the label was written. */
   readonly size: number;
 }
 
 /**
- * How far to look: near the end, and near the last data of a file with holes;
- * or through the last data as well.
+ * How far to search. `brief`: near the end, and near the last data of a sparse
+ * file. `thorough`: also backwards through the last 64 MiB of data.
  */
 export type Effort = "brief" | "thorough";
 
-/** How the labels of the two formats begin. */
+/** The first bytes of a format 1 label and of a superblock: "G" and "V". */
 const [LETTER_G, LETTER_V] = [0x47, 0x56];
 
-/** A part of a device that is wanted. */
+/** A part of the device that the search needs; the caller fills `bytes`. */
 interface Part {
   readonly offset: number;
   readonly bytes: Uint8Array;
 }
 
-/** Both slots of the superblock, twice: that much is always looked through. */
+/** Bytes that every search covers: twice the room of both superblock slots. */
 const WINDOW_BYTES = 2 * SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
-/** Bytes that are read at a time. */
+/** Bytes of one read. */
 const PIECE_BYTES = 1 << 20;
-/** Bytes of data that a thorough look reads. */
+/** Bytes of data that a thorough search reads at most. */
 const THOROUGH_BYTES = 64 << 20;
-/** Pieces that a thorough look passes over because they are holes. */
+/** How many pieces a thorough search may skip because they are holes. */
 const HOLES_MAX = 4096;
 
 /**
- * Looks for a label that is not at the end.
+ * Searches for a label that is not at the end.
  *
- * @param device The open component, without a label at its end.
- * @param effort How far to look.
- * @returns The last label that was found, if any.
+ * *Requires*: the component has no label at its end.
+ *
+ * @param device The open component.
+ * @param effort How far to search.
+ * @returns The label nearest to the end; undefined if none was found.
  * @throws {VirstorError} `io`.
  */
 export function findMovedLabel(
@@ -75,10 +77,11 @@ export function findMovedLabel(
 }
 
 /**
- * The same, thoroughly and off the event loop where the device can.
+ * Like {@linkcode findMovedLabel}, thoroughly, and reading off the event loop
+ * where the device supports that.
  *
  * @param device The open component, without a label at its end.
- * @returns The last label that was found, if any.
+ * @returns The label nearest to the end; undefined if none was found.
  * @throws {VirstorError} `io`.
  */
 export async function findMovedLabelLater(
@@ -94,13 +97,14 @@ export async function findMovedLabelLater(
 }
 
 /**
- * Looks for a label where a component ends that has a number of chunks: other
- * members of its pool tell that number.
+ * Searches for a label in a range where the component may have ended. Other
+ * members list its number of chunks, from which the range follows.
  *
  * @param device The open component, without a label at its end.
- * @param from The first byte where it may end.
- * @param to The last one.
- * @returns The label, if there is one.
+ * @param from The smallest size that the component may have had, bytes.
+ * @param to The largest size, bytes.
+ * @returns The label; undefined if there is none, or if the range is longer
+ *   than 64 MiB.
  * @throws {VirstorError} `io`.
  */
 export function findLabelBetween(
@@ -120,12 +124,12 @@ export function findLabelBetween(
 }
 
 /**
- * What to say of a component whose label is not at its end.
+ * Describes a component whose label is not at its end.
  *
  * @param device The open component.
  * @param label Its label.
  * @returns For instance `the file is 4096 bytes longer than its label says
- *   (...)`.
+ *   (...)`, and what to do.
  */
 export function movedText(
   { size }: ComponentDevice,
@@ -139,18 +143,18 @@ export function movedText(
     `${by < 0 ? "cut" : "extended"}, give it that size again`;
 }
 
-/** A component has its label where it ended before it was cut or extended. */
+/** The label of a component lies at an earlier end: it was cut or extended. */
 export class MovedLabelError extends VirstorError {
-  /** The label. */
+  /** The moved label. */
   readonly label: MovedLabel;
 
   /**
    * Creates an error.
    *
    * @param device The open component.
-   * @param label Its label.
-   * @param code `not-found`, or `corrupt` if there is a part of a label at the
-   *   end, too.
+   * @param label Its moved label.
+   * @param code `corrupt` if the end holds a damaged label as well, else
+   *   `not-found`.
    */
   constructor(
     device: ComponentDevice,
@@ -192,9 +196,9 @@ function* lookNearData(
   return undefined;
 }
 
-/** Where the data of a file end, to a page; its size if that is unknown. */
+/** The end of a file's data, rounded to a page; its size if unknown. */
 function lastDataEnd(device: ComponentDevice): number {
-  // There are data from `low` on, and none from `high` on.
+  // Invariant: data lie at or after `low`, and no data after `high`.
   let [low, high] = [0, device.size];
   while (high - low > NATIVE_PAGE_SIZE) {
     const middle = low + Math.floor((high - low) / 2);
@@ -205,7 +209,7 @@ function lastDataEnd(device: ComponentDevice): number {
   return high;
 }
 
-/** Looks through a range, backwards. */
+/** Searches a range backwards, from `to` down to `from`. */
 function* lookThrough(
   device: ComponentDevice,
   from: number,
@@ -223,7 +227,7 @@ function* lookThrough(
     const last = Math.floor(bytes.length / SECTOR_SIZE) - 1;
     for (let sector = last; sector >= 0; sector--) {
       const at = sector * SECTOR_SIZE;
-      // Both begin with a letter, few other sectors do.
+      // Both labels begin with a letter that few other sectors begin with.
       if (bytes[at] !== LETTER_G && bytes[at] !== LETTER_V) continue;
       const found = yield* labelAt(device, bytes.subarray(at), start + at);
       if (found !== undefined) return found;
@@ -233,7 +237,7 @@ function* lookThrough(
   return undefined;
 }
 
-/** The label at a place, if it is one and says that it belongs there. */
+/** Decodes a label, if it is sound and its size fits the position. */
 function* labelAt(
   device: ComponentDevice,
   bytes: Uint8Array,

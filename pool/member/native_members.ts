@@ -1,10 +1,11 @@
 /**
- * Which superblocks of format 2 are those of a pool's members.
+ * Membership in format 2: which superblocks are those of members.
  *
- * All of them list the members, and each change of the pool gives them a
- * higher generation, one after the other. The highest one decides. A component
- * that is being added carries a superblock before the change that makes it a
- * member is made: one that says of itself that it is joining has no vote.
+ * Every superblock lists the members. Each change of the pool rewrites the
+ * superblocks one after the other with a higher generation, and the highest
+ * generation decides. During `add`, a new component carries a superblock before
+ * the change that makes it a member; such a superblock lists its own component
+ * as joining, and has no vote.
  *
  * @module
  */
@@ -12,36 +13,37 @@
 import { VirstorError } from "../../errors.ts";
 import type { Superblock } from "../../metadata/native/mod.ts";
 
-/** A superblock, and where it was found. */
+/** A superblock, and the component that carries it. */
 export interface FoundSuperblock {
   /** The component's path. */
   readonly path: string;
-  /** Its superblock. */
+  /** The component's superblock. */
   readonly label: Superblock;
 }
 
-/** What follows from the superblocks of one pool. */
+/** What the superblocks of one pool say about its membership. */
 export interface NativePlan<T extends FoundSuperblock> {
-  /** The one that decides. */
+  /** The deciding superblock. */
   readonly truth: Superblock;
-  /** The members in order; undefined where one is missing. */
+  /** The members in order; undefined where a member is missing. */
   readonly members: readonly (T | undefined)[];
-  /** No members any more. */
+  /** Former members: the deciding superblock does not list them. */
   readonly stale: readonly T[];
-  /** No members yet: an `add` was not done. */
+  /** Components of an `add` that did not finish: no members yet. */
   readonly unfinished: readonly T[];
   /**
-   * Members that cannot be what the deciding superblock says, and are older:
-   * why not. They are among the missing ones.
+   * Older members that contradict the deciding superblock, each with the
+   * contradiction in words. `members` lists them as missing.
    */
   readonly contradicting: ReadonlyMap<T, string>;
 }
 
 /**
- * The superblock that decides.
+ * Selects the deciding superblock.
  *
- * @param labels Superblocks of one pool, at least one.
- * @returns The one of the highest generation that has a vote.
+ * @param labels Superblocks of one pool; at least one.
+ * @returns The superblock of the highest generation that has a vote.
+ * @throws {VirstorError} `not-found` if `labels` is empty.
  */
 export function truthAmong<T extends Superblock>(labels: readonly T[]): T {
   const voters = labels.filter((label) => !isJoining(label));
@@ -56,13 +58,13 @@ export function truthAmong<T extends Superblock>(labels: readonly T[]): T {
 }
 
 /**
- * Finds the members of a pool.
+ * Determines the members of a pool.
  *
  * @param name The pool's name.
- * @param found The superblocks of one pool, at least one.
- * @param isTolerant Whether members may be older and contradict the deciding
- *   superblock.
- * @returns The members, and what else there is.
+ * @param found The superblocks of one pool; at least one.
+ * @param isTolerant Report older members that contradict the deciding
+ *   superblock in `contradicting` instead of throwing; default false.
+ * @returns The members, and the components that are none.
  * @throws {VirstorError} `corrupt` if superblocks contradict each other.
  */
 export function planNativeMembers<T extends FoundSuperblock>(
@@ -111,7 +113,7 @@ function isJoining({ componentUuid, members }: Superblock): boolean {
   return own?.state === "joining";
 }
 
-/** Why a superblock cannot be of the same pool as the deciding one, or "". */
+/** Why a superblock contradicts the deciding one; "" if it does not. */
 function faultOf(
   truth: Superblock,
   { path, label }: FoundSuperblock,
@@ -122,13 +124,13 @@ function faultOf(
   const contradicts = label.chunkSize !== truth.chunkSize ||
     listed.chunkCount !== own?.chunkCount ||
     (label.generation === truth.generation && !isJoining(label) &&
-      !sameFacts(truth, label));
+      !sameContent(truth, label));
   if (!contradicts) return "";
   return `the superblock of "${path}" (generation ${label.generation}) ` +
     `contradicts the others (generation ${truth.generation})`;
 }
 
-function sameFacts(one: Superblock, other: Superblock): boolean {
+function sameContent(one: Superblock, other: Superblock): boolean {
   return one.name === other.name && one.virtualSize === other.virtualSize &&
     one.clean === other.clean &&
     JSON.stringify(one.members) === JSON.stringify(other.members);

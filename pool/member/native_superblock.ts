@@ -1,5 +1,6 @@
 /**
- * The superblocks on a component of format 2: where they are read and written.
+ * Superblock I/O: reads and writes the two superblock slots of a component of
+ * format 2.
  *
  * @module
  */
@@ -21,15 +22,15 @@ import { SECTOR_SIZE } from "../../metadata/freebsd/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import type { ComponentDevice } from "../core/mod.ts";
 
-/** Enough of a slot to see whether a superblock is there. */
+/** Bytes of a slot that identify a superblock. */
 const MAGIC_BYTES = 16;
 const ALL_SLOTS_BYTES = SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
 
 /**
- * Whether a component carries a superblock, sound or not.
+ * Whether a component carries a superblock, sound or damaged.
  *
  * @param device The open component.
- * @returns Whether the magic is in one of the slots.
+ * @returns Whether one of the slots holds the magic.
  */
 export function hasSuperblock(device: ComponentDevice): boolean {
   if (superblockPosition(device.size, 0) < 0) return false;
@@ -42,10 +43,10 @@ export function hasSuperblock(device: ComponentDevice): boolean {
 }
 
 /**
- * Reads the superblock of a component.
+ * Reads the current superblock of a component.
  *
  * @param device The open component.
- * @returns The newer one of its two slots, and what is wrong with the other.
+ * @returns The newer of the two superblocks, and what is wrong with the other.
  * @throws {VirstorError} `not-found` if there is none, `corrupt`,
  *   `unsupported`, `io`.
  */
@@ -63,11 +64,11 @@ export function readSuperblock(device: ComponentDevice): NewerSuperblock {
 }
 
 /**
- * Reads the older superblock of a component.
+ * Reads the superblock in the older slot of a component.
  *
  * @param device The open component.
- * @param slot Where it is: the slot that does not count.
- * @returns The superblock; undefined if it is not sound.
+ * @param slot The slot that is not current, 0 or 1.
+ * @returns The superblock; undefined if it is damaged.
  * @throws {VirstorError} `io`.
  */
 export function readOlderSuperblock(
@@ -86,11 +87,14 @@ export function readOlderSuperblock(
 }
 
 /**
- * Writes a superblock into the page cache. The other slot must be durable.
+ * Writes a superblock into the page cache; the caller flushes.
+ *
+ * *Requires*: the other slot holds a sound superblock and is durable, so that a
+ * torn write loses nothing.
  *
  * @param device The open component.
- * @param superblock What to write.
- * @param slot Which slot, 0 or 1: not the one that counts.
+ * @param superblock The superblock to write.
+ * @param slot The slot that is not current, 0 or 1.
  * @throws {VirstorError} `io`.
  */
 export function writeSuperblock(
@@ -107,11 +111,13 @@ export function writeSuperblock(
 
 /**
  * Writes the first superblock of a component into both slots, durably. The
- * sector by which it is known comes last: where that is cut off, there is a
+ * sector with the magic is written last, so that a crash at any point leaves a
  * sound superblock or none.
  *
- * @param device The open component; it carries no superblock.
- * @param superblock What to write.
+ * *Requires*: the component carries no superblock.
+ *
+ * @param device The open component.
+ * @param superblock The superblock to write.
  * @throws {VirstorError} `io`.
  */
 export async function writeFirstSuperblock(
@@ -136,8 +142,9 @@ export async function writeFirstSuperblock(
 }
 
 /**
- * Takes the superblocks off a component, in the page cache: of each the sector
- * by which it is known. Where that is cut off, each is sound or gone.
+ * Erases the superblocks of a component in the page cache; the caller flushes.
+ * Only the sector with the magic is zeroed: a crash leaves each superblock
+ * sound or gone.
  *
  * @param device The open component.
  * @throws {VirstorError} `io`.

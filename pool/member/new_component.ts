@@ -1,5 +1,5 @@
 /**
- * What has to be done with a file before it becomes a component.
+ * Preparation of a file before it becomes a component.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { wipeDeviceLabels } from "./component_label.ts";
 import type { ByteRange, ComponentLayout } from "./component_layout.ts";
 
 /**
- * Refuses more components than a pool can have.
+ * Refuses a number of components that the format does not allow.
  *
- * @param count How many it would have.
- * @param layout How its components are divided.
+ * @param count How many components the pool would have.
+ * @param layout How the format divides components.
  * @throws {VirstorError} `invalid`.
  */
 export function checkCount(count: number, layout: ComponentLayout): void {
@@ -30,24 +30,26 @@ export function checkCount(count: number, layout: ComponentLayout): void {
 }
 
 /**
- * Makes a new component read as zeroes, as far as that costs nothing, and
- * takes away old labels, durably.
+ * Erases old labels and zeroes the metadata region, durably. Punches the whole
+ * component where the device supports that, since it costs nothing.
  *
- * @param device The component.
- * @param metadata What must be zeroed at any cost.
- * @param reserve Whether that gets its space now: then writing it never fails
- *   because the file system is full.
- * @returns Whether all of it reads as zeroes.
+ * @param device The component, open and locked exclusively.
+ * @param metadata The region that must read as zeroes in any case.
+ * @param reserve Allocate the space of that region now, so that later metadata
+ *   writes cannot fail because the file system is full.
+ * @returns Whether the whole component reads as zeroes.
+ * @throws {VirstorError} `io`.
  */
 export async function prepareNewComponent(
   device: ComponentDevice,
   metadata: ByteRange,
   reserve: boolean,
 ): Promise<boolean> {
-  // Durably, before anything else: a label that is half there is a damaged one.
+  // The labels go first, durably: punching in between could leave half a label
+  // after a crash, which would be a damaged one.
   await wipeDeviceLabels(device);
   const punches = device.capabilities.discard;
-  // What follows the last whole sector is no part of the component.
+  // Bytes after the last whole sector are not part of the component.
   const end = freebsdLabelOffset(device.size) + SECTOR_SIZE;
   if (punches) await device.writeZeroes(0, end);
   if (metadata.length > 0 && (reserve || !punches)) {

@@ -1,6 +1,6 @@
 /**
- * What a file that is to become a component holds, and what else uses it:
- * nothing is overwritten that may still be needed.
+ * Occupied files: what a file that is to become a component holds, and what
+ * else uses it. Data that may still be needed are never overwritten unasked.
  *
  * @module
  */
@@ -16,16 +16,17 @@ import {
 } from "../../metadata/common/mod.ts";
 import type { ComponentDevice } from "../core/mod.ts";
 
-/** More findings than these are counted only. */
+/** Error messages name this many findings, and count the rest. */
 const FINDINGS_SHOWN = 3;
 
 /**
- * Refuses a component that something else may write to: a process that has it
- * open for writing, a mount, swap, a loop device. The device itself has refused
- * what the kernel tells at once; this asks where it did not tell.
+ * Refuses a component that may have another writer: a process that has it open
+ * for writing, a mount, swap, or a loop device. Opening the device has already
+ * refused the writers that the kernel reports at once. This function searches
+ * further where the kernel did not say.
  *
  * @param device The component, open and locked exclusively.
- * @throws {VirstorError} `busy`, naming what uses it.
+ * @throws {VirstorError} `busy`, naming the user of the file.
  */
 export async function refuseWriters(device: ComponentDevice): Promise<void> {
   const { openElsewhere: how = "no" } = device;
@@ -33,12 +34,12 @@ export async function refuseWriters(device: ComponentDevice): Promise<void> {
 }
 
 /**
- * Refuses a component that something else uses, although it only reads it:
- * what it reads is about to go.
+ * Refuses a component that has another user, also one that only reads: its
+ * contents are about to be overwritten.
  *
  * @param device The component, open and locked exclusively.
- * @param force Whether processes may read it.
- * @throws {VirstorError} `busy`, naming what uses it.
+ * @param force Accept processes that only read.
+ * @throws {VirstorError} `busy`, naming the user of the file.
  */
 export async function refuseUsers(
   device: ComponentDevice,
@@ -69,7 +70,8 @@ async function refuseUses(
 }
 
 /**
- * Refuses a component that holds something that `wipefs` knows, or an image.
+ * Refuses a component that holds a signature known to `wipefs`, or a disk
+ * image.
  *
  * @param device The open component.
  * @throws {VirstorError} `exists`, naming what was found; `io`.
@@ -95,7 +97,7 @@ export async function refuseSignatures(
   );
 }
 
-/** Those of both, each kind once: the two call some by slightly other words. */
+/** Joins both lists, each kind once: libblkid's wording differs slightly. */
 function merge(known: Signature[], more: Signature[]): Signature[] {
   const kindOf = ({ what }: Signature) => what.replaceAll(/\d|copy of a /g, "");
   const kinds = new Set(known.map(kindOf));
@@ -110,7 +112,7 @@ async function readSignatures(device: ComponentDevice): Promise<Signature[]> {
   return findSignatures({ size, head, tail });
 }
 
-/** Reads off the event loop, where the device can. */
+/** Reads off the event loop where the device supports that. */
 async function readPart(
   device: ComponentDevice,
   offset: number,
@@ -122,7 +124,7 @@ async function readPart(
   return bytes;
 }
 
-/** What libblkid calls things, where its names are not those of people. */
+/** Readable names for libblkid's types, where its own are technical. */
 const NAMES: Readonly<Record<string, string>> = {
   "crypto_LUKS": "a LUKS volume",
   "LVM2_member": "an LVM2 physical volume",

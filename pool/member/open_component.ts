@@ -1,6 +1,6 @@
 /**
- * What a path leads to: a component that is open and locked, or a reason why
- * there is none.
+ * The result of opening a path: an open, locked component, or the reason why
+ * the path leads to none.
  *
  * @module
  */
@@ -9,13 +9,13 @@ import type { VirstorError } from "../../errors.ts";
 import type { ComponentDevice } from "../core/mod.ts";
 import type { ComponentLabel } from "./component_label.ts";
 
-/** A component that is open and locked, with its label. */
+/** An open, locked component, with its label. */
 export interface OpenComponent<Label = ComponentLabel> {
-  /** Where it is. */
+  /** The path that the caller gave. */
   readonly path: string;
-  /** What it is kept on. */
+  /** The open file. */
   readonly device: ComponentDevice;
-  /** Its label. */
+  /** The component's label. */
   readonly label: Label;
 }
 
@@ -23,8 +23,8 @@ export interface OpenComponent<Label = ComponentLabel> {
 export interface Fault {
   /** The path. */
   readonly path: string;
-  /** Why not. */
+  /** Why the path leads to no component of the pool. */
   readonly error: VirstorError;
-  /** Bytes of what is there, if it could be opened. */
+  /** Size of the file in bytes, if it could be opened. */
   readonly size?: number;
 }

@@ -1,7 +1,7 @@
 /**
- * What labels by themselves tell of a pool: how many components it has, and
- * which of them each label is of. Which components really are members is for
- * the formats to say, which look at all of them.
+ * What the labels alone say about a pool: how many components it has, and the
+ * index of each label's component. The formats examine further and decide
+ * which components are members.
  *
  * @module
  */
@@ -9,24 +9,24 @@
 import type { ComponentLabel } from "./component_label.ts";
 import { truthAmong } from "./native_members.ts";
 
-/** The places of a pool's components. */
+/** The number of a pool's components, and the index of each. */
 export interface Places {
   /** How many components the pool has. */
   readonly count: number;
   /**
-   * Finds the place of a component.
+   * Finds the index of a component.
    *
-   * @param label Its label.
-   * @returns Its place, from 0; below 0 if it is no component.
+   * @param label The component's label.
+   * @returns Its index, from 0; below 0 if the component is not listed.
    */
   readonly indexOf: (label: ComponentLabel) => number;
 }
 
 /**
- * How many components a pool has, and the place of each.
+ * Derives the number of components and their indexes from labels.
  *
  * @param labels Labels of one pool.
- * @returns The places.
+ * @returns The places; `count` is 0 if there are no labels.
  */
 export function placesOf(labels: readonly ComponentLabel[]): Places {
   const natives = labels.filter((label) => label.format === "native");
@@ -48,11 +48,11 @@ export function placesOf(labels: readonly ComponentLabel[]): Places {
 }
 
 /**
- * Whether labels are those of a whole pool, each component once and no other.
+ * Whether labels are those of a whole pool: each component once, and no other.
  *
  * @param labels Labels of one pool.
- * @returns False also if there is none, or if a stop in the middle of a change
- *   left labels of format 1 that do not agree.
+ * @returns False also if there are no labels, and if a crash in the middle of a
+ *   change left format 1 labels that disagree.
  */
 export function isWhole(labels: readonly ComponentLabel[]): boolean {
   const { count, indexOf } = placesOf(labels);

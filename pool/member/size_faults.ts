@@ -1,6 +1,6 @@
 /**
- * Components without a label of which the other members know how large they
- * were: they say how many chunks each has.
+ * Explains unlabelled files by their size. The other members list how many
+ * chunks a missing component has, from which its size follows.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { OpenDevice } from "../core/mod.ts";
 import { findLabelBetween, MovedLabelError } from "./moved_label.ts";
 import { truthAmong } from "./native_members.ts";
 
-/** How large a member was that is missing, bytes. */
+/** The size that a missing member had, bytes: `min` to `max`. */
 interface MissingSize {
   readonly chunkCount: number;
   readonly min: number;
@@ -25,13 +25,13 @@ interface MissingSize {
 }
 
 /**
- * Says of paths without a label whether they were cut or extended, where the
- * members that are there tell.
+ * Explains of files without a label whether they were cut or extended, where
+ * the members that were found list the size of a missing one.
  *
- * @param found The components of the pool that are there.
- * @param faults What else was looked at.
- * @param openDevice How components are opened.
- * @returns The faults, of which some say more.
+ * @param found The components of the pool that were found.
+ * @param faults Paths that lead to no component, with reasons.
+ * @param openDevice Opens a file, to search for a moved label.
+ * @returns The same faults in the same order, some with a better error.
  */
 export function explainSizes(
   found: readonly OpenComponent[],
@@ -94,7 +94,7 @@ function explain(
       device.close();
     }
   } catch (error) {
-    // What was said of it before has to do.
+    // The file cannot be searched; the fault that is known has to do.
     if (!(error instanceof VirstorError)) throw error;
   }
   return undefined;

@@ -88,7 +88,7 @@ peerTest("bench names the servers that are missing", PEERS, async () => {
   // Where these are is searched whatever PATH says.
   if (await exists("/usr/sbin/nbdkit") || await exists("/usr/sbin/cc")) return;
   await using scratch = await makeScratch();
-  for (const program of ["fio", "nbdcopy", "sync", "stat"]) {
+  for (const program of ["fio", "nbdcopy", "sync", "stat", "dd", "fincore"]) {
     await Deno.symlink(peerPath(program) ?? "", scratch.file(program));
   }
   const { code, stdout, stderr } = await bench([

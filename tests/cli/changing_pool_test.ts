@@ -12,7 +12,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { addComponents } from "../../cli/control/change_pool.ts";
 import { isMissing } from "../../cli/terminal/finding_text.ts";
 import { withComponents } from "../../cli/registry/locate.ts";
-import { registerPool } from "../../cli/registry/registry.ts";
+import { registerPool } from "../../cli/state/registry.ts";
 import { VirstorError } from "../../errors.ts";
 import {
   checkComponents,

@@ -9,7 +9,7 @@ import { dirname } from "node:path";
 import { callServer } from "../../cli/control/control_client.ts";
 import type { ControlHandlers } from "../../cli/control/control_protocol.ts";
 import { ControlServer } from "../../cli/serve/control_server.ts";
-import { controlSocketPath } from "../../cli/registry/state_directory.ts";
+import { controlSocketPath } from "../../cli/state/state_directory.ts";
 import { VirstorError } from "../../errors.ts";
 import { makeScratch, type Scratch } from "../helpers/scratch.ts";
 

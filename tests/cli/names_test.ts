@@ -9,7 +9,7 @@ import { basename } from "node:path";
 import {
   controlSocketPath,
   registryPath,
-} from "../../cli/registry/state_directory.ts";
+} from "../../cli/state/state_directory.ts";
 import { BusyClient } from "../helpers/busy_client.ts";
 import { pattern } from "../helpers/scratch.ts";
 import { Workspace } from "../helpers/virstor.ts";

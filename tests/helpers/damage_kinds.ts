@@ -249,7 +249,7 @@ const COMPONENTS: readonly DamageKind[] = [
   }),
   refused("a component as it was some time ago", ["behind damage"], [
     "corrupt",
-    "put back from a copy",
+    "restored from a copy",
   ], ({ paths: [, b, c, d], older, scratch }) => {
     const newer = new Snapshot([b, c, d]);
     older.restore();
@@ -258,7 +258,7 @@ const COMPONENTS: readonly DamageKind[] = [
   }),
   refused("older superblocks on a component", ["behind damage"], [
     "corrupt",
-    "put back from a copy",
+    "restored from a copy",
   ], (sample) => {
     for (const slot of superblockSlots(sample.paths[0])) {
       writeSlot(slot, before(sample, slot));
@@ -280,10 +280,15 @@ const CLAIMS: readonly DamageKind[] = [
   ], ({ paths: [a] }) => {
     claimChunk(a, { chunk: 170, virtualChunk: 1, sequence: 9e9 });
   }),
-  refused("two chunks that claim one since the same time", BAD_ENTRY, [
-    "corrupt",
-    "since the same time",
-  ], (sample) => claimTwice(sample, 0)),
+  refused(
+    "two chunks that claim one with the same sequence number",
+    BAD_ENTRY,
+    [
+      "corrupt",
+      "with the same sequence number",
+    ],
+    (sample) => claimTwice(sample, 0),
+  ),
   mended("two chunks that claim one since one time and another", [
     "superseded notice",
   ], (sample) => {
@@ -292,11 +297,11 @@ const CLAIMS: readonly DamageKind[] = [
   }),
   refused("a page that is lost as if it never was", ["lost-page damage"], [
     "corrupt",
-    "not as it was when the pool was stopped",
+    "differs from the one at the last clean stop",
   ], ({ paths: [a] }) => zeroSlots(pageSlots(a, 0))),
   refused("a page that is as it was before", ["lost-page damage"], [
     "corrupt",
-    "not as it was when the pool was stopped",
+    "differs from the one at the last clean stop",
   ], (sample) => {
     for (const slot of pageSlots(sample.paths[0], 0)) {
       writeSlot(slot, before(sample, slot));

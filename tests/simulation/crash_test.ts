@@ -123,7 +123,7 @@ const CANARIES: readonly Canary[] = [
   {
     name: "that of chunks that are given back",
     formats: ["native"],
-    skips: askedIn("releases.ts"),
+    skips: askedIn("freeing.ts"),
     steps: ["discard chunks", "first write"],
   },
   {

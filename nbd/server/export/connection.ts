@@ -1,5 +1,5 @@
 /**
- * What the server has to know of connections of the runtime.
+ * Classifies errors and addresses of the runtime's connections.
  *
  * @module
  */
@@ -7,33 +7,34 @@
 import { VirstorError } from "../../../errors.ts";
 
 /**
- * Whether a client or the network can cause an error.
+ * Tells whether a client, the network or a device can cause an error. Any other
+ * error is a fault of the server.
  *
- * @param error What was thrown.
- * @returns Whether it is no fault of the server.
+ * @param error The thrown value.
+ * @returns True for a `VirstorError` and for errors of the runtime's sockets.
  */
 export function isExpected(error: unknown): boolean {
   if (error instanceof VirstorError) return true;
-  // The runtime gives errors of sockets these classes, or a plain `Error`
-  // with a system code.
+  // The runtime's sockets throw these classes, or a plain `Error` with a system
+  // code.
   return Object.values(Deno.errors).some((known) => error instanceof known) ||
     (error instanceof Error && "code" in error);
 }
 
 /**
- * Whether a connection came over TCP.
+ * Tells whether a connection uses TCP.
  *
  * @param connection The connection.
- * @returns Whether it did.
+ * @returns False for a Unix socket.
  */
 export function isTcp(connection: Deno.Conn): connection is Deno.TcpConn {
   return connection.remoteAddr.transport === "tcp";
 }
 
 /**
- * Where a connection came from.
+ * Names the peer of a connection for the log.
  *
- * @param address The other end.
+ * @param address The remote address.
  * @returns `ADDRESS:PORT`, or `unix`.
  */
 export function peerOf(address: Deno.Addr): string {

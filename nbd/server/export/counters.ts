@@ -1,14 +1,15 @@
 /**
- * What a server counts: plain numbers that only grow, added to in place.
+ * The counters of a server: plain numbers that only grow. The server adds to
+ * them in place.
  *
  * @module
  */
 
-/** What was done for all clients of a server since it was made. */
+/** Totals over all clients of a server since it was created. */
 export interface NbdCounters {
   /** Connections accepted. */
   connections: number;
-  /** Connections closed at once because there were too many. */
+  /** Connections that the server closed at once because of its limits. */
   connectionsRefused: number;
   /** READ requests. */
   reads: number;
@@ -24,18 +25,18 @@ export interface NbdCounters {
   caches: number;
   /** BLOCK_STATUS requests. */
   blockStatuses: number;
-  /** Requests answered with an error, also those refused by the gate. */
+  /** Error replies, including those of the request gate. */
   errors: number;
-  /** Bytes asked for by READ requests that passed the gate. */
+  /** Bytes requested by READs that passed the request gate. */
   bytesRead: number;
-  /** Bytes given by WRITE requests that passed the gate. */
+  /** Payload bytes of WRITEs that passed the request gate. */
   bytesWritten: number;
 }
 
 /**
  * Creates counters.
  *
- * @returns All zero.
+ * @returns Counters that are all 0.
  */
 export function createCounters(): NbdCounters {
   return {

@@ -1,5 +1,8 @@
 /**
- * An export: a block device under a name, as NBD clients see it.
+ * An export: a block device with a name, as NBD clients see it.
+ *
+ * Source: NBD `doc/proto.md`, sections "Transmission flags" and "Size
+ * constraints".
  *
  * @module
  */
@@ -28,73 +31,79 @@ import {
 } from "../../wire/mod.ts";
 
 const ENCODER = new TextEncoder();
-/** The smallest of the largest unit that NBD allows for requests, bytes. */
+/** The largest minimum block size that NBD allows, bytes. */
 const MINIMUM_BLOCK_SIZE_MAX = 64 * 1024;
-/** What clients should prefer where nothing else is known, bytes. */
+/** The default of the preferred block size, bytes. */
 const PREFERRED_BLOCK_SIZE = 4096;
 
-/** A block device that is served. */
+/** A block device that a server exports. */
 export interface NbdExport {
   /**
-   * What clients ask for; 1 to 4096 bytes of UTF-8 without NUL. It is only
-   * ever compared. The empty name, asked by a client, means the first export.
+   * Name of the export: 1 to 4096 bytes of UTF-8 without NUL. The server only
+   * compares it. A client that sends the empty name gets the first export.
    */
   readonly name: string;
-  /** For people, one line; at most 4096 bytes of UTF-8. */
+  /** Description for users, one line, at most 4096 bytes of UTF-8. */
   readonly description: string;
-  /** What is served. The server never closes it. */
+  /** The exported device. The server never closes it. */
   readonly device: BlockDevice;
-  /** Refuse writes, also where the device would take them. */
+  /** Whether the server refuses writes, even if the device accepts them. */
   readonly readOnly: boolean;
   /**
-   * What clients should prefer as the unit of requests, bytes: a power of
-   * two, at least 512 and at least the device's block size. 4096 by default;
-   * more than 32 MiB, the longest request, is told as that.
+   * Preferred block size, bytes: a power of two, at least 512 and at least the
+   * device's block size. Default: the larger of 4096 and the device's block
+   * size. The server announces at most 32 MiB, the longest request.
    */
   readonly preferredBlockSize?: number;
-  /** What BLOCK_STATUS can tell besides `base:allocation`; names differ. */
+  /**
+   * Metadata contexts besides `base:allocation`. Their names are unique.
+   * Default: none.
+   */
   readonly contexts?: readonly NbdContext[];
-  /** Clients had better not jump about on it. False by default. */
+  /**
+   * Whether the device is a rotating disk, on which random access is slow.
+   * Default: false.
+   */
   readonly rotational?: boolean;
 }
 
 /**
- * What the protocol layer has to know of an export, as one connection uses
- * it; fixed while it does.
+ * An export as it was negotiated for one connection. It does not change while
+ * the connection lasts.
  */
 export interface ExportFacts {
-  /** Bytes. */
+  /** Size that the client was told, bytes. */
   readonly size: number;
-  /** The smallest unit of requests, bytes, a power of two up to 64 KiB. */
+  /** Minimum block size, bytes, a power of two up to 64 KiB. */
   readonly minimumBlockSize: number;
-  /** The preferred unit of requests, bytes, a power of two. */
+  /** Preferred block size, bytes, a power of two. */
   readonly preferredBlockSize: number;
-  /** Writes are refused. */
+  /** Whether the server refuses writes. */
   readonly readOnly: boolean;
-  /** TRIM is offered. */
+  /** Whether the server offers TRIM. */
   readonly trim: boolean;
-  /** FAST_ZERO is offered. */
+  /** Whether the server offers WRITE_ZEROES with FAST_ZERO. */
   readonly fastZero: boolean;
-  /** How client and server talk. */
+  /** The negotiated dialect. */
   readonly dialect: Dialect;
-  /** READ is answered in chunks: the dialect is not `simple`. */
+  /** Whether replies to READ are chunks: the dialect is not `simple`. */
   readonly chunked: boolean;
-  /** Headers are extended: the dialect is that. */
+  /** Whether headers are extended: the dialect is `extended`. */
   readonly extended: boolean;
-  /** The metadata contexts that were selected. */
+  /** The metadata contexts that the client selected. */
   readonly contexts: readonly SelectedContext[];
-  /** The transmission flags, as sent. */
+  /** The transmission flags that the client was told, 16 bits. */
   readonly flags: number;
 }
 
 /**
- * Asserts that an export is what its interface says, as far as clients could
- * notice.
+ * Asserts that the names of an export, its description and its contexts obey
+ * {@linkcode NbdExport}.
  *
- * @param served The export.
+ * @param nbdExport The export.
  */
-export function assertExport(served: NbdExport): void {
-  const { name, description, contexts = [] } = served;
+export function assertExport(nbdExport: NbdExport): void {
+  const { name, description, contexts = [] } = nbdExport;
   assert(
     name !== "" && isString(name) && isString(description),
     "the name and the description of an export are strings of the protocol",
@@ -108,22 +117,26 @@ export function assertExport(served: NbdExport): void {
 }
 
 /**
- * Asks an export's device what it can do.
+ * Determines what the server offers to a client, from the export's device and
+ * from what the client negotiated.
  *
- * @param served The export.
- * @param dialect How client and server will talk.
- * @param contexts The metadata contexts that the client has selected.
- * @returns What is offered to the client.
+ * *Requires:* the device's block size is a power of two up to 64 KiB, and its
+ * size is a multiple of it.
+ *
+ * @param nbdExport The export.
+ * @param dialect The negotiated dialect; `simple` by default.
+ * @param contexts The selected metadata contexts; none by default.
+ * @returns The export as negotiated.
  */
 export function factsOf(
-  served: NbdExport,
+  nbdExport: NbdExport,
   dialect: Dialect = "simple",
   contexts: readonly SelectedContext[] = [],
 ): ExportFacts {
-  const { device } = served;
+  const { device } = nbdExport;
   const minimumBlockSize = device.blockSize;
   const preferredBlockSize = Math.min(
-    served.preferredBlockSize ??
+    nbdExport.preferredBlockSize ??
       Math.max(PREFERRED_BLOCK_SIZE, minimumBlockSize),
     PAYLOAD_SIZE_MAX,
   );
@@ -141,7 +154,7 @@ export function factsOf(
     device.size % minimumBlockSize === 0,
     "the size of an exported device is whole blocks",
   );
-  const readOnly = served.readOnly || device.capabilities.readOnly;
+  const readOnly = nbdExport.readOnly || device.capabilities.readOnly;
   const facts = {
     size: device.size,
     minimumBlockSize,
@@ -154,15 +167,15 @@ export function factsOf(
     extended: dialect === "extended",
     contexts,
   };
-  return { ...facts, flags: flagsOf(facts, served.rotational === true) };
+  return { ...facts, flags: flagsOf(facts, nbdExport.rotational === true) };
 }
 
 function flagsOf(
   facts: Omit<ExportFacts, "flags">,
   rotational: boolean,
 ): number {
-  // Every connection reaches the same device, so a flush on one covers what
-  // was written on all: CAN_MULTI_CONN is true for every export.
+  // All connections use the same device, so a flush on one connection covers
+  // the writes of all: CAN_MULTI_CONN holds for every export.
   let flags = EXPORT_HAS_FLAGS | EXPORT_SEND_FLUSH | EXPORT_SEND_FUA |
     EXPORT_CAN_MULTI_CONN | EXPORT_SEND_CACHE;
   flags |= facts.readOnly ? EXPORT_READ_ONLY : EXPORT_SEND_WRITE_ZEROES;
@@ -177,21 +190,21 @@ function flagsOf(
 }
 
 /**
- * Finds the export that a client asked for.
+ * Finds the export that a client asks for.
  *
- * @param exports All there are.
- * @param name The client's words; empty for the first.
- * @returns The export, or `undefined`.
+ * @param exports All exports of the server.
+ * @param name Name that the client sent; "" means the first export.
+ * @returns The export; `undefined` if no export has that name.
  */
 export function findExport(
   exports: readonly NbdExport[],
   name: string,
 ): NbdExport | undefined {
-  return exports.find((served) => served.name === name) ??
+  return exports.find((nbdExport) => nbdExport.name === name) ??
     (name === "" ? exports[0] : undefined);
 }
 
-/** Whether the protocol allows it as a string. */
+/** Whether the protocol allows the text as a string (section "Conventions"). */
 function isString(text: string): boolean {
   return !text.includes("\0") &&
     ENCODER.encode(text).length <= STRING_SIZE_MAX;

@@ -1,5 +1,5 @@
 /**
- * What is served, and what the server tells of itself.
+ * Exports, and what a server counts and logs.
  *
  * @module
  */

@@ -1,32 +1,31 @@
 /**
- * Lines of a log that would come again and again: a line a second at most, which
- * says how many were left out.
+ * Limits the rate of log lines that repeat. The next line that is logged says
+ * how many were suppressed.
  *
  * @module
  */
 
-/** Decides which of many lines are told. */
+/** Suppresses log lines that follow another one too soon. */
 export class Pace {
   readonly #pauseMs: number;
   #untold = 0;
   #quietUntil = 0;
 
   /**
-   * Begins with nothing told.
+   * Creates a limiter that passes the first line.
    *
-   * @param pauseMs How long to be silent after something was told,
-   *   milliseconds; a second by default.
+   * @param pauseMs Milliseconds between two lines that pass; 1000 by default.
    */
   constructor(pauseMs = 1000) {
     this.#pauseMs = pauseMs;
   }
 
   /**
-   * Takes a line.
+   * Passes or suppresses a line.
    *
    * @param message The line.
-   * @returns The line to be told, with the number of those that were left out
-   *   before; `undefined` if this one is left out.
+   * @returns The line to log, with the number of suppressed lines before it;
+   *   `undefined` if this line is suppressed.
    */
   tell(message: string): string | undefined {
     const now = performance.now();

@@ -1,5 +1,5 @@
 /**
- * What a server tells of its connections, for a log.
+ * The events of a server's connections, for a log.
  *
  * @module
  */
@@ -11,19 +11,19 @@ import {
 } from "../../../errors.ts";
 import { Pace } from "./pace.ts";
 
-/** Something worth a line in a log. */
+/** An event for the log. */
 export interface NbdEvent {
   /**
-   * - `accepted`: a connection has come, and negotiates
-   * - `connected`: a client has chosen an export
-   * - `moved`: it has a thread of its own from now on
-   * - `disconnected`: a client that had chosen one has left
-   * - `left`: a client has left without choosing one, as those do that only
-   *   ask what there is
-   * - `refused`: the server ended a connection before an export was used
-   * - `accept-failed`: the operating system gave no connection; the server
-   *   goes on; told once a second at most
-   * - `error`: the device failed a request; told once a second at most
+   * - `accepted`: the server accepted a connection, which now negotiates
+   * - `connected`: a client chose an export
+   * - `moved`: a client now has a thread of its own
+   * - `disconnected`: a client that had chosen an export disconnected
+   * - `left`: a client disconnected without choosing an export, as clients do
+   *   that only list exports
+   * - `refused`: the server closed a connection before it used an export
+   * - `accept-failed`: the server could not accept a connection, and continues;
+   *   logged once a second at most
+   * - `error`: the device failed a request; logged once a second at most
    */
   readonly kind:
     | "accepted"
@@ -34,15 +34,15 @@ export interface NbdEvent {
     | "refused"
     | "accept-failed"
     | "error";
-  /** Number of the connection, from 1; 0 if there is none. */
+  /** Number of the connection, from 1; 0 if the event concerns none. */
   readonly client: number;
-  /** Where it came from, or an empty string. */
+  /** Address of the client, `ADDRESS:PORT` or `unix`; "" if there is none. */
   readonly peer: string;
-  /** One line for people. */
+  /** One line for users. */
   readonly message: string;
 }
 
-/** What a client does, or the end of the server, and no fault of a device. */
+/** Codes of errors that a client, or the stopping server, causes. */
 const EXPECTED_ERRORS: ReadonlySet<ErrorCode> = new Set([
   "cancelled",
   "invalid",
@@ -51,35 +51,35 @@ const EXPECTED_ERRORS: ReadonlySet<ErrorCode> = new Set([
   "unsupported",
 ]);
 
-/** A connection that a line is about. */
+/** A connection that an event concerns. */
 export interface LoggedClient {
-  /** Number of the connection. */
+  /** Number of the connection, from 1. */
   readonly id: number;
-  /** Where it came from. */
+  /** Address of the client, `ADDRESS:PORT` or `unix`. */
   readonly peer: string;
 }
 
-/** Tells what happens. */
+/** Emits events. */
 export class ServerLog {
   readonly #log: (event: NbdEvent) => void;
   readonly #errors = new Pace();
   readonly #failedAccepts = new Pace();
 
   /**
-   * Begins.
+   * Creates a log.
    *
-   * @param log Told of events; by default they are dropped.
+   * @param log Receives each event; by default events are dropped.
    */
   constructor(log: (event: NbdEvent) => void = () => {}) {
     this.#log = log;
   }
 
   /**
-   * Tells of a client.
+   * Emits an event of a client.
    *
-   * @param kind What happened.
+   * @param kind The kind of event.
    * @param client The client.
-   * @param message One line.
+   * @param message One line for users.
    */
   tell(kind: NbdEvent["kind"], client: LoggedClient, message: string): void {
     const { id, peer } = client;
@@ -87,9 +87,9 @@ export class ServerLog {
   }
 
   /**
-   * Tells that no connection could be accepted.
+   * Emits `accept-failed`, once a second at most.
    *
-   * @param error Why.
+   * @param error The error of the listener.
    */
   acceptFailed(error: unknown): void {
     const message = this.#failedAccepts.tell(
@@ -100,11 +100,12 @@ export class ServerLog {
   }
 
   /**
-   * Tells that the device failed a request. A client sees a number only;
-   * the log has the reason.
+   * Emits `error` for a request that the device failed, once a second at most.
+   * The client receives an error value only; the log has the reason. Errors
+   * that a client caused are not logged.
    *
-   * @param client Whose request.
-   * @param error Why.
+   * @param client The client that sent the request.
+   * @param error The error, with the request in its message.
    */
   deviceFailed(client: LoggedClient, error: VirstorError): void {
     if (EXPECTED_ERRORS.has(error.code)) return;

@@ -1,18 +1,19 @@
 /**
- * The name of an export that a client asked for in vain: what most often is
- * wrong with a client that does not get through.
+ * Describes the unknown export that a client asked for. A wrong name is the
+ * most frequent reason why a client does not connect.
  *
  * @module
  */
 
-/** So much of a name is told, characters: a client may send 4096 bytes. */
+/** Characters of a name that the log shows; a client may send 4096 bytes. */
 const TOLD_MAX = 80;
 
 /**
- * A name that a client has sent, so that it cannot spoil the line it is in.
+ * Quotes a name that a client sent, so that it cannot break or forge log lines.
  *
- * @param name The name; undefined if it is not UTF-8.
- * @returns The name in quotes, shortened, with control characters escaped.
+ * @param name The name; `undefined` if it is not UTF-8.
+ * @returns The name in quotes, cut after 80 characters, with control characters
+ *   escaped.
  */
 export function quotedName(name: string | undefined): string {
   if (name === undefined) return "with a name that is not UTF-8";
@@ -27,10 +28,10 @@ export function quotedName(name: string | undefined): string {
 }
 
 /**
- * What is said of a client that asked for an export that there is not.
+ * Describes the unknown export that a client asked for, for a log line.
  *
- * @param name Its name, as {@linkcode quotedName} has it; undefined if the
- *   client asked for none.
+ * @param name The name as {@linkcode quotedName} returns it; `undefined` if the
+ *   client asked for no unknown export.
  * @returns The end of a sentence, or "".
  */
 export function soughtText(name: string | undefined): string {

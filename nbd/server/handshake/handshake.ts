@@ -1,14 +1,15 @@
 /**
- * The handshake, fixed newstyle: greeting, client flags, then options until
- * one of them starts the transmission or ends the connection.
+ * The handshake (fixed newstyle): the server sends its greeting, the client
+ * its flags, then options. An option starts the transmission phase or ends the
+ * connection.
  *
  * Source: NBD `doc/proto.md`, sections "Fixed newstyle negotiation" and
  * "Termination of the session during option haggling".
  *
- * It promises to hold no more than one small buffer whatever the client
- * announces, to answer each option with one send, and never to use a name for
- * anything but a comparison. Nothing that came, or was agreed on, before TLS
- * counts after it.
+ * *Ensures:* the server holds one small buffer for a connection, whatever
+ * lengths its client announces; it answers each option with one send; it only
+ * compares the names that a client sends. What a client sent or negotiated
+ * before TLS is void after it.
  *
  * @module
  */
@@ -43,67 +44,71 @@ import { type ByteStream, writeAll } from "../stream/mod.ts";
 import { type NbdTls, startTls } from "../tls/mod.ts";
 
 /**
- * Steps between two looks at the clock; a byte of an option is one, since it
- * may be a name. Usual handshakes never look.
+ * Steps between two readings of the clock. Each byte of an option is a step,
+ * because the server may compare it as part of a name. A usual handshake takes
+ * fewer.
  */
 const STEPS_A_LOOK = 1024;
-/** Steps that any option is worth. */
+/** Steps of an option in addition to its bytes. */
 const OPTION_STEPS = 32;
 
-/** What a handshake needs to know. */
+/** What the server offers in a handshake. */
 export interface HandshakeOptions {
   /** All exports; the first is the default one. */
   readonly exports: readonly NbdExport[];
-  /** The most options in one handshake. */
+  /** Number of options after which the server ends the handshake. */
   readonly optionsMax: number;
-  /** Whether the server is stopping now; then options are refused. */
+  /** Whether the server is stopping; then it refuses every option but ABORT. */
   readonly isStopping: () => boolean;
   /**
-   * Tells whether an export is not served any more; then it is refused.
+   * Tells whether the server no longer serves an export and refuses it.
    *
-   * @param name Its name.
+   * @param name Name of the export.
    */
   isDismissed(name: string): boolean;
-  /** Whether and how to encrypt; STARTTLS is refused without it. */
+  /** How to encrypt; `undefined` makes the server refuse STARTTLS. */
   readonly tls: NbdTls | undefined;
   /**
-   * Told of the name of an export that there is not, where the client may ask
-   * for another one.
+   * Called when the client asks for an export that does not exist and may
+   * still ask for another one.
    *
-   * @param name The name in quotes, on one line.
+   * @param name Name that the client sent, in quotes, on one line.
    */
   readonly onUnknownExport: (name: string) => void;
   /**
    * Called when the connection is encrypted.
    *
-   * @param inside What stands for the connection from then on, and ends it.
+   * @param inside The encrypted connection, which replaces `stream`. Closing
+   *   it closes `stream`.
    */
   readonly onEncrypted: (inside: ByteStream) => void;
 }
 
-/** What a client has chosen. */
+/** The result of a handshake. */
 export interface Negotiated extends Choice {
-  /** Bytes that came after the handshake. */
+  /** Bytes of requests that the client sent together with its last option. */
   readonly early: Uint8Array;
 }
 
 /**
- * Negotiates with a client.
+ * Negotiates an export and a dialect with a client.
  *
- * @param stream The connection, fresh.
- * @param options What there is to negotiate about.
- * @returns What the client chose, or `undefined` if it ended the negotiation.
- * @throws {VirstorError} With code `invalid` if the client breaks the protocol
- *   so that there is no answer, `not-found` if it names an unknown export where
- *   there is no answer, `shutdown` if the server stops where there is no
- *   answer, `cancelled` if it leaves.
+ * *Requires:* no bytes were read from or written to `stream`.
+ *
+ * @param stream The connection.
+ * @param options What the server offers.
+ * @returns The client's choice; `undefined` if it ended the negotiation.
+ * @throws {VirstorError} With code `invalid` if the client violates the
+ *   protocol or TLS fails; `not-found` if EXPORT_NAME names an unknown export;
+ *   `shutdown` if EXPORT_NAME arrives while the server, or its export, stops
+ *   (EXPORT_NAME has no error reply); `cancelled` if the client disconnects.
  */
 export async function negotiate(
   stream: ByteStream,
   options: HandshakeOptions,
 ): Promise<Negotiated | undefined> {
   const { optionsMax, isStopping } = options;
-  for (const served of options.exports) assertExport(served);
+  for (const nbdExport of options.exports) assertExport(nbdExport);
   let inside = stream;
   let reader = readerOf(inside);
   await writeAll(inside, encodeGreeting());
@@ -121,7 +126,7 @@ export async function negotiate(
     if (answer.then === "encrypt") assertSilence(reader);
     const sent = writeAll(inside, joined(answer.messages));
     if (answer.then === "end") {
-      // A client that says goodbye need not stay for the answer.
+      // A client may disconnect after ABORT without reading the reply.
       await sent.catch(() => {});
       return undefined;
     }
@@ -141,7 +146,7 @@ function readerOf(stream: ByteStream): HandshakeReader {
   return new HandshakeReader(stream, OPTION_HEADER_SIZE + OPTION_DATA_MAX);
 }
 
-/** @returns Whether the client wants zeroes after the answer to EXPORT_NAME. */
+/** @returns Whether the client expects zeroes after the EXPORT_NAME reply. */
 async function takeFlags(reader: HandshakeReader): Promise<boolean> {
   const flags = viewOf(await reader.take(4)).getUint32(0);
   if ((flags & ~CLIENT_FLAGS_KNOWN) !== 0) {
@@ -151,7 +156,7 @@ are known`);
   return (flags & HANDSHAKE_NO_ZEROES) === 0;
 }
 
-/** Nothing is agreed on yet, or any more. */
+/** Starts with nothing negotiated: at first, and again after STARTTLS. */
 function startSession(
   zeroes: boolean,
   { exports, isDismissed, tls, onUnknownExport }: HandshakeOptions,
@@ -171,12 +176,15 @@ function startSession(
 }
 
 /**
- * What came behind STARTTLS may be from somebody else than the one who will
- * then prove who he is. What is still on its way is taken for TLS, and fails.
+ * Refuses plain bytes that follow STARTTLS: an attacker may have injected them
+ * into the connection of a client that authenticates afterwards. Plain bytes
+ * that arrive later are decoded as TLS, which fails.
  */
 function assertSilence(reader: HandshakeReader): void {
   const { length } = reader.rest();
-  if (length > 0) throw violation(`${inBytes(length)} came behind STARTTLS`);
+  if (length === 0) return;
+  throw violation(`${inBytes(length)} came behind STARTTLS, the client must \
+wait for the reply`);
 }
 
 async function encrypt(
@@ -203,10 +211,10 @@ with IHAVEOPT`);
   if (length <= OPTION_DATA_MAX) {
     return { number, data: await reader.take(length), length };
   }
-  // EXPORT_NAME has no error reply, so there is nothing to stay in sync for.
+  // EXPORT_NAME has no error reply, so the server need not stay in sync.
   if (length > OPTION_DRAIN_MAX || number === OPTION_EXPORT_NAME) {
     throw violation(`option ${number} announces ${inBytes(length)}, at most \
-${OPTION_DATA_MAX} are taken`);
+${OPTION_DATA_MAX} are accepted`);
   }
   await reader.skip(length);
   return { number, data: new Uint8Array(0), length };

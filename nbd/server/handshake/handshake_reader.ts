@@ -1,7 +1,6 @@
 /**
- * Takes exact numbers of bytes from a connection during the handshake, from
- * one small buffer of a fixed size: what a client promises to send costs
- * nothing until it is used.
+ * Receives exact numbers of bytes from a connection during the handshake. It
+ * uses one buffer of fixed size, whatever lengths a client announces.
  *
  * @module
  */
@@ -9,7 +8,7 @@
 import { assert, VirstorError } from "../../../errors.ts";
 import type { ByteStream } from "../stream/mod.ts";
 
-/** Reads a handshake. */
+/** Receives the messages of one handshake. One call at a time. */
 export class HandshakeReader {
   readonly #stream: ByteStream;
   readonly #buffer: Uint8Array;
@@ -20,7 +19,7 @@ export class HandshakeReader {
    * Creates a reader.
    *
    * @param stream The connection.
-   * @param capacity The most bytes that {@linkcode take} will be asked for.
+   * @param capacity The largest `length` of {@linkcode take}, bytes.
    */
   constructor(stream: ByteStream, capacity: number) {
     this.#stream = stream;
@@ -28,11 +27,11 @@ export class HandshakeReader {
   }
 
   /**
-   * Takes the next bytes.
+   * Receives the next bytes.
    *
-   * @param length How many, up to the capacity.
+   * @param length Number of bytes, up to the capacity.
    * @returns The bytes, valid until the next call.
-   * @throws {VirstorError} With code `cancelled` if the client left.
+   * @throws {VirstorError} With code `cancelled` if the client disconnects.
    */
   async take(length: number): Promise<Uint8Array> {
     assert(
@@ -53,10 +52,10 @@ export class HandshakeReader {
   }
 
   /**
-   * Takes the next bytes and drops them.
+   * Receives the next bytes and drops them.
    *
-   * @param length How many, any number.
-   * @throws {VirstorError} With code `cancelled` if the client left.
+   * @param length Number of bytes; may exceed the capacity.
+   * @throws {VirstorError} With code `cancelled` if the client disconnects.
    */
   async skip(length: number): Promise<void> {
     let rest = length;
@@ -71,7 +70,8 @@ export class HandshakeReader {
   }
 
   /**
-   * What was received and not taken: requests that were sent too early.
+   * Bytes that were received and not taken: requests that the client sent
+   * before the handshake ended.
    *
    * @returns The bytes, valid until the next call.
    */
@@ -84,7 +84,7 @@ export class HandshakeReader {
     if (count === null) {
       throw new VirstorError(
         "cancelled",
-        "The client left during the handshake",
+        "The client closed the connection during the handshake",
       );
     }
     return count;

@@ -1,5 +1,6 @@
 /**
- * From the first byte of a connection to its export.
+ * The handshake: from the first byte of a connection to the export and dialect
+ * that its client chose.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * What is answered to each option of the handshake: a table from its number to
- * a function. An option that is not in it is refused politely.
+ * Answers the options of the handshake: a table from option number to function.
+ * The server refuses an option without an entry and negotiates on.
  *
  * Source: NBD `doc/proto.md`, sections "Option types" and "Metadata querying".
  *
@@ -55,68 +55,74 @@ import {
 } from "./option_reply.ts";
 
 /**
- * How safe the way to the client is:
+ * Encryption of a connection:
  *
- * - `plain`: it is not encrypted, and cannot be
- * - `optional`: not encrypted, the client may ask for it
- * - `required`: not encrypted, and the client has to ask for it
- * - `encrypted`: it is
+ * - `plain`: plain; the server is not configured for TLS
+ * - `optional`: plain; the client may send STARTTLS
+ * - `required`: plain; the client must send STARTTLS
+ * - `encrypted`: TLS
  */
 export type Security = "plain" | "optional" | "required" | "encrypted";
 
-/** What was agreed on so far. */
+/** The state of a handshake. */
 export interface Session {
-  /** How safe the way to the client is. */
+  /** Encryption of the connection. */
   readonly security: Security;
   /** All exports; the first is the default one. */
   readonly exports: readonly NbdExport[];
   /**
-   * Tells whether an export is not served any more.
+   * Tells whether the server no longer serves an export and refuses it.
    *
-   * @param name Its name.
+   * @param name Name of the export.
    */
   isDismissed(name: string): boolean;
-  /** The client wants zeroes after the answer to EXPORT_NAME. */
+  /** Whether the client expects zeroes after the EXPORT_NAME reply. */
   readonly zeroes: boolean;
-  /** How both will talk. */
+  /** The dialect that is negotiated so far. */
   dialect: Dialect;
-  /** The metadata contexts of an export, by the name that was used for it. */
+  /**
+   * The selected metadata contexts, with the export's name as the client sent
+   * it; `undefined` if the client has selected none.
+   */
   selection:
     | { readonly name: string; readonly contexts: readonly SelectedContext[] }
     | undefined;
   /**
-   * Told of the name of an export that there is not.
+   * Called when the client asks for an export that does not exist.
    *
-   * @param name The name in quotes, on one line.
+   * @param name Name that the client sent, in quotes, on one line.
    */
   readonly onUnknownExport: (name: string) => void;
-  /** The next number for a context: none stands for two in one handshake. */
+  /** Id for the next selected context; ids are unique in a handshake. */
   nextContextId: number;
 }
 
-/** An option as it arrived. */
+/** An option that a client sent. */
 export interface Option {
-  /** Its number. */
+  /** Number of the option, 32 bits. */
   readonly number: number;
-  /** What came with it; empty if it was too long to be looked at. */
+  /** Data of the option; empty if the server dropped it as too long. */
   readonly data: Uint8Array;
-  /** Bytes that came with it. */
+  /** Length of the data that the client sent, bytes. */
   readonly length: number;
 }
 
-/** What the client uses from now on. */
+/** What a client has chosen for the transmission phase. */
 export interface Choice {
-  /** The export. */
+  /** The chosen export. */
   readonly served: NbdExport;
-  /** What was told to the client of it. */
+  /** The export's properties, and what was negotiated for this connection. */
   readonly facts: ExportFacts;
 }
 
-/** The answer to an option, and what happens then. */
+/** The reply to an option, and the next phase of the connection. */
 export interface Answer {
-  /** What is sent, in order. */
+  /** The messages to send, in order. */
   readonly messages: readonly Uint8Array[];
-  /** The end of the connection, encryption, or the start of the transmission. */
+  /**
+   * What follows the messages: the end of the connection, the TLS handshake, or
+   * the transmission phase; by default the next option.
+   */
   readonly then?: "end" | "encrypt" | Choice;
 }
 
@@ -135,13 +141,13 @@ const ANSWERS: ReadonlyMap<number, Answering> = new Map([
   [OPTION_EXTENDED_HEADERS, answerExtendedHeaders],
 ]);
 
-/** What is answered where encryption is required, and not there yet. */
+/** Options that a client may send before TLS where TLS is required. */
 const BEFORE_TLS: ReadonlySet<number> = new Set([
   OPTION_ABORT,
   OPTION_STARTTLS,
 ]);
 
-/** The options whose data is looked at. */
+/** Options whose data the server decodes. */
 const WITH_DATA: ReadonlySet<number> = new Set([
   OPTION_EXPORT_NAME,
   OPTION_INFO,
@@ -151,18 +157,19 @@ const WITH_DATA: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Answers an option.
+ * Answers an option and updates the state of the handshake.
  *
  * @param option The option.
- * @param session What was agreed on; changed by what is agreed on now.
- * @returns The answer.
- * @throws {VirstorError} `not-found`, `invalid`, if there is no way to answer.
+ * @param session The state of the handshake.
+ * @returns The reply and the next phase.
+ * @throws {VirstorError} If EXPORT_NAME, which has no error reply, is refused:
+ *   `not-found`, `invalid`, or `shutdown` if the export is being stopped.
  */
 export function answerOption(option: Option, session: Session): Answer {
   if (session.security === "required" && !BEFORE_TLS.has(option.number)) {
     return refuseUnencrypted(option);
   }
-  // A selection does not outlive the attempt to replace it.
+  // A failed SET_META_CONTEXT also clears the selection ("Metadata querying").
   if (option.number === OPTION_SET_META_CONTEXT) session.selection = undefined;
   const answer = ANSWERS.get(option.number);
   if (answer === undefined) {
@@ -183,29 +190,37 @@ export function answerOption(option: Option, session: Session): Answer {
 }
 
 /**
- * Refuses an option.
+ * Refuses an option with an error reply.
  *
  * @param option The option.
- * @param type One of the `REPLY_ERROR_` numbers.
- * @param text One line for people, at most 4096 bytes.
- * @returns The answer.
+ * @param type One of the `REPLY_ERROR_` constants.
+ * @param text One line for the user of the client, at most 4096 bytes.
+ * @returns The reply; the handshake continues.
  */
 export function refusal(option: Option, type: number, text: string): Answer {
   return { messages: [encodeOptionReply(option.number, type, text)] };
 }
 
 function refuseUnencrypted(option: Option): Answer {
-  const text = "This server talks over TLS only";
   if (option.number === OPTION_EXPORT_NAME) {
-    throw new VirstorError("invalid", `Cannot negotiate: ${text}`);
+    throw new VirstorError(
+      "invalid",
+      "Cannot negotiate: the server requires TLS, and the client sent " +
+        "EXPORT_NAME without it",
+    );
   }
+  const text = "This server requires TLS, send STARTTLS first";
   return refusal(option, REPLY_ERROR_TLS_REQUIRED, text);
 }
 
 function answerStartTls(option: Option, { security }: Session): Answer {
   if (option.length !== 0) return refuseData(option);
   if (security === "plain") {
-    return refusal(option, REPLY_ERROR_POLICY, "TLS is not configured");
+    return refusal(
+      option,
+      REPLY_ERROR_POLICY,
+      "TLS is not configured on this server",
+    );
   }
   if (security === "encrypted") {
     const text = "The connection is encrypted already";
@@ -225,19 +240,19 @@ function answerExportName(option: Option, session: Session): Answer {
     );
   }
   const name = decodeString(option.data);
-  const served = name === undefined
+  const nbdExport = name === undefined
     ? undefined
     : findExport(session.exports, name);
-  if (name === undefined || served === undefined) {
+  if (name === undefined || nbdExport === undefined) {
     throw new VirstorError(
       "not-found",
       `There is no export ${quotedName(name)}, for which the client asked`,
     );
   }
-  if (session.isDismissed(served.name)) {
-    throw new VirstorError("shutdown", dismissedText(served));
+  if (session.isDismissed(nbdExport.name)) {
+    throw new VirstorError("shutdown", dismissedText(nbdExport));
   }
-  const choice = choose(served, name, session);
+  const choice = choose(nbdExport, name, session);
   return {
     messages: [encodeExportName(choice.facts, session.zeroes)],
     then: choice,
@@ -255,7 +270,7 @@ function answerList(option: Option, session: Session): Answer {
   if (option.length !== 0) return refuseData(option);
   const messages = session.exports
     .filter(({ name }) => !session.isDismissed(name))
-    .map((served) => encodeServer(option.number, served));
+    .map((nbdExport) => encodeServer(option.number, nbdExport));
   messages.push(encodeOptionReply(option.number, REPLY_ACK));
   return { messages };
 }
@@ -264,22 +279,24 @@ function answerInfo(option: Option, session: Session): Answer {
   const { number } = option;
   const query = decodeInfoQuery(option.data);
   if (query === undefined) return refuseNonsense(option);
-  const served = findExport(session.exports, query.name);
-  if (served === undefined) return refuseName(option, query.name, session);
-  if (session.isDismissed(served.name)) return refuseDismissed(option, served);
-  const choice = choose(served, query.name, session);
+  const nbdExport = findExport(session.exports, query.name);
+  if (nbdExport === undefined) return refuseName(option, query.name, session);
+  if (session.isDismissed(nbdExport.name)) {
+    return refuseDismissed(option, nbdExport);
+  }
+  const choice = choose(nbdExport, query.name, session);
   const { facts } = choice;
-  // Block sizes are told to everybody: who did not ask may ignore them.
+  // The server may send INFO_BLOCK_SIZE unasked; a client may ignore it.
   const messages = [
     encodeInfoExport(number, facts),
     encodeInfoBlockSize(number, facts),
   ];
   if (query.types.has(INFO_NAME)) {
-    messages.push(encodeInfoText(number, INFO_NAME, served.name));
+    messages.push(encodeInfoText(number, INFO_NAME, nbdExport.name));
   }
   if (query.types.has(INFO_DESCRIPTION)) {
     messages.push(
-      encodeInfoText(number, INFO_DESCRIPTION, served.description),
+      encodeInfoText(number, INFO_DESCRIPTION, nbdExport.description),
     );
   }
   messages.push(encodeOptionReply(number, REPLY_ACK));
@@ -292,7 +309,7 @@ function answerStructuredReply(option: Option, session: Session): Answer {
     return refusal(
       option,
       REPLY_ERROR_EXTENDED_HEADERS_REQUIRED,
-      "Extended headers were agreed on already",
+      "Extended headers are negotiated already",
     );
   }
   session.dialect = "structured";
@@ -305,7 +322,7 @@ function answerExtendedHeaders(option: Option, session: Session): Answer {
   return { messages: [encodeOptionReply(option.number, REPLY_ACK)] };
 }
 
-/** LIST_META_CONTEXT and SET_META_CONTEXT. */
+/** Answers LIST_META_CONTEXT and SET_META_CONTEXT. */
 function answerMetaContext(option: Option, session: Session): Answer {
   const { number } = option;
   if (session.dialect === "simple") {
@@ -318,10 +335,12 @@ function answerMetaContext(option: Option, session: Session): Answer {
   const query = decodeContextQuery(option.data);
   if (query === undefined) return refuseNonsense(option);
   const { name, queries } = query;
-  const served = findExport(session.exports, name);
-  if (served === undefined) return refuseName(option, name, session);
-  if (session.isDismissed(served.name)) return refuseDismissed(option, served);
-  const all = allContexts(served.device, served.contexts);
+  const nbdExport = findExport(session.exports, name);
+  if (nbdExport === undefined) return refuseName(option, name, session);
+  if (session.isDismissed(nbdExport.name)) {
+    return refuseDismissed(option, nbdExport);
+  }
+  const all = allContexts(nbdExport.device, nbdExport.contexts);
   const selects = number === OPTION_SET_META_CONTEXT;
   const found = !selects && queries.length === 0
     ? all
@@ -338,12 +357,12 @@ function answerMetaContext(option: Option, session: Session): Answer {
   return { messages };
 }
 
-/** What a client would use that asked for an export by this name now. */
-function choose(served: NbdExport, name: string, session: Session): Choice {
+/** The choice of a client that asks for an export by `name` now. */
+function choose(nbdExport: NbdExport, name: string, session: Session): Choice {
   const { dialect, selection } = session;
-  // A selection made under another name does not count, as the protocol says.
+  // A selection is valid only for the name under which it was made.
   const contexts = selection?.name === name ? selection.contexts : [];
-  return { served, facts: factsOf(served, dialect, contexts) };
+  return { served: nbdExport, facts: factsOf(nbdExport, dialect, contexts) };
 }
 
 function refuseData(option: Option): Answer {
@@ -354,12 +373,12 @@ function refuseNonsense(option: Option): Answer {
   return refusal(
     option,
     REPLY_ERROR_INVALID,
-    "A name or a length inside the option makes no sense",
+    "A name or a length in the option's data is invalid",
   );
 }
 
-function refuseDismissed(option: Option, served: NbdExport): Answer {
-  return refusal(option, REPLY_ERROR_UNKNOWN, dismissedText(served));
+function refuseDismissed(option: Option, nbdExport: NbdExport): Answer {
+  return refusal(option, REPLY_ERROR_UNKNOWN, dismissedText(nbdExport));
 }
 
 function dismissedText({ name }: NbdExport): string {

@@ -1,8 +1,9 @@
 /**
- * Encodes the server's messages of the handshake. Pure: bytes only, no I/O.
+ * Encodes the messages that the server sends in a handshake. No I/O, no state.
  *
  * Source: NBD `doc/proto.md`, sections "Newstyle negotiation", "Fixed newstyle
- * negotiation", "Option reply types" and "Information types". Big-endian.
+ * negotiation", "Option reply types" and "Information types". All fields are
+ * big-endian.
  *
  * @module
  */
@@ -31,9 +32,9 @@ import {
 const ENCODER = new TextEncoder();
 
 /**
- * The first message: `NBDMAGIC`, `IHAVEOPT`, u16 handshake flags.
+ * Encodes the greeting: `NBDMAGIC`, `IHAVEOPT`, u16 handshake flags.
  *
- * @returns Its 18 bytes.
+ * @returns The message, 18 bytes.
  */
 export function encodeGreeting(): Uint8Array {
   const bytes = new Uint8Array(GREETING_SIZE);
@@ -47,12 +48,12 @@ export function encodeGreeting(): Uint8Array {
 }
 
 /**
- * The answer to EXPORT_NAME: u64 size, u16 transmission flags, and 124 zeroes
- * unless the client can do without.
+ * Encodes the reply to EXPORT_NAME: u64 size, u16 transmission flags, then 124
+ * zeroes unless NO_ZEROES is negotiated.
  *
- * @param facts The export's.
- * @param zeroes Whether the zeroes are wanted.
- * @returns 10 or 134 bytes.
+ * @param facts The negotiated properties of the export.
+ * @param zeroes Whether to append the zeroes.
+ * @returns The message, 10 or 134 bytes.
  */
 export function encodeExportName(
   facts: ExportFacts,
@@ -66,11 +67,12 @@ export function encodeExportName(
 }
 
 /**
- * An option reply: u64 magic, u32 option, u32 type, u32 length, data.
+ * Encodes an option reply: u64 magic, u32 option, u32 type, u32 length, data.
  *
- * @param option The option as the client sent it.
- * @param type One of the `REPLY_` numbers.
- * @param data What belongs to it; a text for people with an error.
+ * @param option Number of the option that the client sent.
+ * @param type One of the `REPLY_` constants.
+ * @param data Data of the reply type, or the text of an error; empty by
+ *   default.
  * @returns The message.
  */
 export function encodeOptionReply(
@@ -91,15 +93,16 @@ export function encodeOptionReply(
 }
 
 /**
- * One export of a list: u32 length of the name, the name, the description.
+ * Encodes one export in a reply to LIST: u32 length of the name, name,
+ * description.
  *
- * @param option The option as the client sent it.
- * @param served The export.
+ * @param option Number of the option that the client sent.
+ * @param nbdExport The export.
  * @returns The message.
  */
-export function encodeServer(option: number, served: NbdExport): Uint8Array {
-  const name = ENCODER.encode(served.name);
-  const description = ENCODER.encode(served.description);
+export function encodeServer(option: number, nbdExport: NbdExport): Uint8Array {
+  const name = ENCODER.encode(nbdExport.name);
+  const description = ENCODER.encode(nbdExport.description);
   const data = new Uint8Array(4 + name.length + description.length);
   new DataView(data.buffer).setUint32(0, name.length);
   data.set(name, 4);
@@ -108,10 +111,10 @@ export function encodeServer(option: number, served: NbdExport): Uint8Array {
 }
 
 /**
- * Size and flags of an export: u16 type, u64 size, u16 transmission flags.
+ * Encodes INFO_EXPORT: u16 type, u64 size, u16 transmission flags.
  *
- * @param option The option as the client sent it.
- * @param facts The export's.
+ * @param option Number of the option that the client sent.
+ * @param facts The negotiated properties of the export.
  * @returns The message.
  */
 export function encodeInfoExport(
@@ -127,10 +130,11 @@ export function encodeInfoExport(
 }
 
 /**
- * Request sizes: u16 type, u32 minimum, u32 preferred, u32 maximum payload.
+ * Encodes INFO_BLOCK_SIZE: u16 type, u32 minimum block size, u32 preferred
+ * block size, u32 maximum payload; bytes.
  *
- * @param option The option as the client sent it.
- * @param facts The export's.
+ * @param option Number of the option that the client sent.
+ * @param facts The negotiated properties of the export.
  * @returns The message.
  */
 export function encodeInfoBlockSize(
@@ -147,11 +151,11 @@ export function encodeInfoBlockSize(
 }
 
 /**
- * A name or a description: u16 type, the text.
+ * Encodes INFO_NAME or INFO_DESCRIPTION: u16 type, text.
  *
- * @param option The option as the client sent it.
+ * @param option Number of the option that the client sent.
  * @param type The information type.
- * @param text The text.
+ * @param text The name or the description.
  * @returns The message.
  */
 export function encodeInfoText(
@@ -167,11 +171,12 @@ export function encodeInfoText(
 }
 
 /**
- * A metadata context: u32 id, the name.
+ * Encodes a metadata context: u32 id, name.
  *
- * @param option The option as the client sent it.
- * @param id What it is called in BLOCK_STATUS; 0 where it was not selected.
- * @param name Its name.
+ * @param option Number of the option that the client sent.
+ * @param id Id of the context in BLOCK_STATUS; 0 in a reply to
+ *   LIST_META_CONTEXT, which selects nothing.
+ * @param name Name of the context.
  * @returns The message.
  */
 export function encodeMetaContext(

@@ -1,5 +1,5 @@
 /**
- * TLS over a stream.
+ * TLS over a byte stream, as the server side of STARTTLS.
  *
  * @module
  */

@@ -1,13 +1,15 @@
 /**
- * TLS on a connection that spoke plain NBD so far: STARTTLS.
+ * Switches a plain NBD connection to TLS.
  *
- * The runtime's TLS server is given a stream of our own instead of a socket.
- * So it works on whatever a listener accepts, and nothing is read ahead: bytes
- * are taken from the connection only when somebody waits for what is in them,
- * and the next ones are encrypted only when the last ones have left. A client
- * that does not read, or sends what nobody takes, costs a few buffers.
+ * Source: NBD `doc/proto.md`, section "TLS support" and option STARTTLS.
  *
- * Versions older than 1.2 are not spoken.
+ * The runtime's TLS server gets a stream of this project instead of a socket.
+ * So TLS works over every kind of listener, and with backpressure: the stream
+ * receives only while the server waits for data, and encrypts the next bytes
+ * only when the last ones are sent. A client that does not read, or sends data
+ * that the server does not wait for, costs a few buffers.
+ *
+ * The server accepts TLS 1.2 and later.
  *
  * @module
  */
@@ -18,38 +20,45 @@ import type { ByteStream } from "../stream/mod.ts";
 import { TlsStream } from "./tls_stream.ts";
 import { TlsWire } from "./tls_wire.ts";
 
-/** What a server shows to its clients, and whom it believes. PEM, all of it. */
+/** Certificates and keys of a server, in PEM. */
 export interface NbdTlsIdentity {
-  /** The server's certificate, with those between it and the root. */
+  /** The server's certificate, then its intermediate certificates. */
   readonly certificate: string;
-  /** Its private key. */
+  /** The private key of the server's certificate. */
   readonly key: string;
   /**
-   * If given, clients have to show a certificate that one of these has signed.
+   * Certificates of authorities. If given, a client must present a certificate
+   * that one of them has signed.
    */
   readonly clientAuthority?: string;
 }
 
-/** Whether and how connections are encrypted. */
+/** Configuration of TLS. */
 export interface NbdTls {
-  /** Nothing is told to a client, and no export used, without encryption. */
+  /**
+   * Whether clients must use TLS. If so, the server tells a plain client
+   * nothing about exports.
+   */
   readonly required: boolean;
   /**
-   * Called for each connection that is to be encrypted.
+   * Called for each connection that sends STARTTLS.
    *
-   * @returns What is in force now.
+   * @returns The certificates and keys that are valid now.
    */
   identity(): NbdTlsIdentity;
 }
 
 /**
- * Encrypts a connection from now on, as the server.
+ * Performs the TLS handshake as the server.
  *
- * @param stream The connection; the client's first message of TLS is next.
- * @param identity The certificates.
- * @returns The inside. Closing it closes the connection.
- * @throws {VirstorError} `invalid` if the client does not manage it, is not
- *   believed, or leaves.
+ * *Requires:* the next byte to receive is the first byte of the client's
+ * ClientHello.
+ *
+ * @param stream The plain connection.
+ * @param identity The certificates and keys of the server.
+ * @returns The cleartext side. Closing it closes `stream`.
+ * @throws {VirstorError} `invalid` if the TLS handshake fails, the client's
+ *   certificate is refused, or the client disconnects.
  */
 export async function startTls(
   stream: ByteStream,
@@ -61,7 +70,8 @@ export async function startTls(
   let refusal: unknown;
   server.on("secureConnection", (socket) => {
     inside = new TlsStream(socket, wire);
-    // The runtime looked already; too much depends on it to look once.
+    // The runtime has verified this already; access depends on it, so verify
+    // twice.
     if (identity.clientAuthority !== undefined && !socket.authorized) {
       wire.fail(
         new VirstorError("invalid", "The client's certificate is refused"),
@@ -75,12 +85,15 @@ export async function startTls(
   });
   server.emit("connection", wire);
   while (inside === undefined && wire.failure === undefined) {
-    if (wire.ended) wire.fail(new VirstorError("cancelled", "The client left"));
-    else await wire.next();
+    if (!wire.ended) await wire.next();
+    else {
+      const text = "The client closed the connection";
+      wire.fail(new VirstorError("cancelled", text));
+    }
   }
   if (inside !== undefined && wire.failure === undefined) return inside;
   wire.destroy();
-  // The runtime hangs up first, and then says why.
+  // The runtime closes the connection first and emits the reason afterwards.
   await new Promise((resolve) => setTimeout(resolve));
   const cause = refusal ?? wire.failure?.cause ?? wire.failure;
   throw new VirstorError(
@@ -90,7 +103,7 @@ export async function startTls(
   );
 }
 
-/** It never listens: a connection is handed to it. */
+/** Creates a TLS server that never listens: `startTls` emits connections. */
 function createEncryption(identity: NbdTlsIdentity): Server {
   const { certificate: cert, key, clientAuthority: ca } = identity;
   const verifies = ca !== undefined;
@@ -102,16 +115,18 @@ function createEncryption(identity: NbdTlsIdentity): Server {
       requestCert: verifies,
       rejectUnauthorized: verifies,
       minVersion: "TLSv1.2",
-      // The whole handshake has a limit of its own. That of the runtime would
-      // hold on to connections that have failed, for two minutes.
+      // `handshakeMs` of NbdLimits bounds the whole handshake. The timer of the
+      // runtime would hold failed connections for two minutes.
       handshakeTimeout: -1,
-      // The end of what a client sends is not the end of what it reads.
+      // A client that has ended its sending side may still receive replies.
       allowHalfOpen: true,
     });
   } catch (error) {
     throw new VirstorError(
       "invalid",
-      `Cannot negotiate TLS: the certificate is refused: ${messageOf(error)}`,
+      `Cannot negotiate TLS: the server's certificates cannot be used: ${
+        messageOf(error)
+      }`,
       { cause: error },
     );
   }

@@ -1,5 +1,5 @@
 /**
- * The inside of an encrypted connection, as the server uses connections.
+ * The cleartext side of an encrypted connection, as a `ByteStream`.
  *
  * @module
  */
@@ -10,10 +10,10 @@ import { TLS_PIECE_SIZE } from "../../wire/mod.ts";
 import type { ByteStream } from "../stream/mod.ts";
 import type { TlsWire } from "./tls_wire.ts";
 
-/** How long a client may take to be told goodbye, milliseconds. */
+/** How long `close` waits for the TLS close alert to be sent, milliseconds. */
 const GOODBYE_MS = 500;
 
-/** Bytes of a connection in the clear. */
+/** Receives and sends the cleartext of an encrypted connection. */
 export class TlsStream implements ByteStream {
   readonly #inside: TLSSocket;
   readonly #wire: TlsWire;
@@ -22,10 +22,10 @@ export class TlsStream implements ByteStream {
   #failWrite: ((error: unknown) => void) | undefined;
 
   /**
-   * Takes an encrypted connection over.
+   * Takes over an encrypted connection.
    *
-   * @param inside Where bytes are in the clear.
-   * @param wire Where they are not.
+   * @param inside The cleartext side of the runtime's TLS.
+   * @param wire The encrypted side.
    */
   constructor(inside: TLSSocket, wire: TlsWire) {
     this.#inside = inside;
@@ -40,16 +40,21 @@ export class TlsStream implements ByteStream {
     wire.on("close", () => this.#failWrite?.(wire.failure));
   }
 
-  /** Whether all that came was decrypted and read, as far as is known. */
+  /**
+   * Whether all received bytes are decrypted and read. The socket may hold
+   * more that is not received yet.
+   */
   get isDrained(): boolean {
     return this.#inside.readableLength === 0 && this.#wire.isDrained;
   }
 
   /**
-   * Waits for bytes.
+   * Receives cleartext.
    *
-   * @param target Where they go.
-   * @returns How many came, or `null` after the client's goodbye.
+   * @param target The buffer that receives the bytes.
+   * @returns Number of bytes, above 0; `null` after the client's TLS close
+   *   alert.
+   * @throws {VirstorError} If the connection has failed or is closed.
    */
   async read(target: Uint8Array): Promise<number | null> {
     const inside = this.#inside;
@@ -62,17 +67,18 @@ export class TlsStream implements ByteStream {
       }
       if (this.#ended) return null;
       if (this.#wire.failure !== undefined) throw this.#wire.failure;
-      // That makes it look for more, which it may find at once.
+      // `read(0)` makes the runtime decrypt more, which may succeed at once.
       inside.read(0);
       if (inside.readableLength === 0) await this.#wire.next();
     }
   }
 
   /**
-   * Sends bytes.
+   * Encrypts and sends bytes.
    *
-   * @param source The bytes.
-   * @returns How many were taken; they have left.
+   * @param source The cleartext.
+   * @returns Number of bytes sent, at most `TLS_PIECE_SIZE`; the caller sends
+   *   the rest. Rejects with a `VirstorError` if the connection has failed.
    */
   write(source: Uint8Array): Promise<number> {
     const { promise, resolve, reject } = Promise.withResolvers<number>();
@@ -91,7 +97,10 @@ export class TlsStream implements ByteStream {
     return promise;
   }
 
-  /** Says goodbye if the client listens, and ends the connection. */
+  /**
+   * Sends the TLS close alert, if no write is in flight, and closes the
+   * connection.
+   */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;

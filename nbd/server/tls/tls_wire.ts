@@ -1,6 +1,6 @@
 /**
- * The outside of an encrypted connection: what the runtime's TLS takes for a
- * socket. It reads only when it is told to.
+ * The encrypted side of a connection: the runtime's TLS uses it as its socket.
+ * It receives only when `next` is called.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import {
 } from "../stream/mod.ts";
 import { TLS_RECEIVE_SIZE } from "../../wire/mod.ts";
 
-/** Encrypted bytes, to and from a connection. */
+/** Receives and sends the encrypted bytes of a connection. */
 export class TlsWire extends Duplex {
   readonly #stream: ByteStream;
   #buffer = new Uint8Array(TLS_RECEIVE_SIZE);
@@ -25,9 +25,9 @@ export class TlsWire extends Duplex {
   #wake: (() => void) | undefined;
 
   /**
-   * Creates the outside.
+   * Wraps a connection.
    *
-   * @param stream The connection; closed when this is destroyed.
+   * @param stream The connection. `destroy` closes it.
    */
   constructor(stream: ByteStream) {
     super({ allowHalfOpen: true });
@@ -35,38 +35,39 @@ export class TlsWire extends Duplex {
     this.on("error", (error) => this.fail(error));
   }
 
-  /** Why nothing more comes or goes; `undefined` while all is well. */
+  /** Why the connection is unusable; `undefined` while it works. */
   get failure(): VirstorError | undefined {
     return this.#failure;
   }
 
-  /** Whether all that came was decrypted, as far as is known. */
+  /** Whether all received bytes are decrypted; true once it is destroyed. */
   get isDrained(): boolean {
     return this.destroyed ||
       (this.readableLength === 0 && isDrained(this.#stream));
   }
 
-  /** The client sends no more. */
+  /** Whether the client has ended its sending side. */
   get ended(): boolean {
     return this.#ended;
   }
 
   /**
-   * Notes that it is over, and wakes who waits.
+   * Marks the connection as failed, and resumes the caller of
+   * {@linkcode next}.
    *
-   * @param error Why; the first one counts. Whatever the runtime says of TLS
-   *   or of a socket, a client or the network has caused it.
+   * @param error The reason; the first one is kept. An error of the runtime's
+   *   TLS or sockets becomes `invalid`: a client or the network has caused it.
    */
   fail(error: unknown): void {
     this.#failure ??= error instanceof VirstorError ? error : new VirstorError(
       "invalid",
-      `Cannot go on with TLS: ${messageOf(error)}`,
+      `Cannot continue the TLS connection: ${messageOf(error)}`,
       { cause: error },
     );
     this.notify();
   }
 
-  /** Wakes who waits in {@linkcode next}. */
+  /** Resumes the caller that waits in {@linkcode next}. */
   notify(): void {
     const wake = this.#wake;
     this.#wake = undefined;
@@ -74,8 +75,13 @@ export class TlsWire extends Duplex {
   }
 
   /**
-   * Takes more bytes from the connection, unless some wait to be decrypted,
-   * and waits until anything has changed, for whatever reason. One at a time.
+   * Receives more bytes, unless some wait to be decrypted, and waits for the
+   * next change of state.
+   *
+   * *Requires:* no other call of `next` is pending.
+   *
+   * @returns Fulfilled when bytes arrive, the connection fails, or
+   *   {@linkcode notify} is called.
    */
   next(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -92,7 +98,7 @@ export class TlsWire extends Duplex {
     this.#reading = false;
     this.#ended = count === null;
     this.push(count === null ? null : this.#buffer.subarray(0, count));
-    // Usually it has been decrypted, and the buffer can be used again.
+    // Usually the runtime has decrypted the bytes, and the buffer is free again.
     if (this.readableLength > 0) {
       this.#buffer = new Uint8Array(TLS_RECEIVE_SIZE);
     }
@@ -105,15 +111,16 @@ export class TlsWire extends Duplex {
     this.fail(error);
   };
 
-  /** Asked for more: that comes when somebody waits for it. */
+  /** Does nothing: {@linkcode next} receives the bytes. */
   override _read(): void {}
 
   /**
    * Sends encrypted bytes.
    *
-   * @param bytes The bytes.
-   * @param _encoding They are bytes.
-   * @param done Called when the connection has taken them.
+   * @param bytes The encrypted bytes.
+   * @param _encoding Unused, because `bytes` is no string.
+   * @param done Called when the connection has accepted all bytes, or with the
+   *   error.
    */
   override _write(
     bytes: Uint8Array,
@@ -124,10 +131,10 @@ export class TlsWire extends Duplex {
   }
 
   /**
-   * Ends the connection.
+   * Closes the connection.
    *
-   * @param error Why, if it failed.
-   * @param done Called when that is done.
+   * @param error The failure; `null` for a regular close.
+   * @param done Called when the connection is closed.
    */
   override _destroy(
     error: Error | null,

@@ -1,7 +1,7 @@
 /**
- * BLOCK_STATUS: for each metadata context that the client has selected, a
- * chunk of runs. An answer may end before the request does, and never goes
- * beyond it; each of its runs differs from the one before.
+ * Executes BLOCK_STATUS. The reply has one chunk of runs for each metadata
+ * context. The runs may cover less than the request, and never more; adjacent
+ * runs differ in status.
  *
  * Source: NBD `doc/proto.md`, sections "Metadata querying" and "Request
  * types".
@@ -24,21 +24,21 @@ import type { NbdCounters } from "../export/mod.ts";
 import type { LateRequests } from "./pending_requests.ts";
 import type { ReplyQueue } from "./reply_queue.ts";
 
-/** What the command works with. */
+/** The parts of a connection that BLOCK_STATUS uses. */
 export interface BlockStatusTools {
-  /** What the client has selected; not empty. */
+  /** The contexts that the client has selected, at least one. */
   readonly contexts: readonly SelectedContext[];
-  /** Where replies go. */
+  /** Queue that receives the replies. */
   readonly replies: ReplyQueue;
-  /** Who knows what errors are. */
+  /** Maps and reports errors. */
   readonly late: LateRequests;
-  /** Where errors are counted. */
+  /** Counts error replies. */
   readonly counters: NbdCounters;
 }
 
-/** Carries out BLOCK_STATUS requests. */
+/** Executes the BLOCK_STATUS requests of one connection. */
 export class BlockStatusCommand {
-  /** The most bytes of an answer. */
+  /** Bytes of the longest reply. */
   readonly room: number;
   readonly #tools: BlockStatusTools;
   readonly #form: ChunkForm;
@@ -46,8 +46,8 @@ export class BlockStatusCommand {
   /**
    * Creates the command.
    *
-   * @param tools What it works with.
-   * @param form What chunks look like.
+   * @param tools The parts of the connection.
+   * @param form Encodes the chunks of the negotiated dialect.
    */
   constructor(tools: BlockStatusTools, form: ChunkForm) {
     this.#tools = tools;
@@ -59,10 +59,14 @@ export class BlockStatusCommand {
   }
 
   /**
-   * Answers a request, at once; there has to be {@linkcode room}.
+   * Executes a request and queues its reply before it returns.
    *
-   * @param request It has passed the gate.
-   * @param contexts What it is about; not empty.
+   * *Requires:* the request has passed the gate, and the reply queue has
+   * {@linkcode room}.
+   *
+   * @param request The request.
+   * @param contexts The contexts to report, at least one; by default all that
+   *   the client selected.
    */
   answer(
     request: NbdRequest,
@@ -83,11 +87,14 @@ export class BlockStatusCommand {
   }
 
   /**
-   * Decodes the payload of a request: u64 length, count x u32 context id.
+   * Decodes the payload of an extended request: u64 length, count x u32 context
+   * id. Replaces `request.length` by the length in the payload, unless the
+   * payload is invalid.
    *
    * @param payload The payload.
-   * @param request Where the length goes.
-   * @returns The contexts that are wanted; none if the payload is wrong.
+   * @param request The request.
+   * @returns The contexts that the payload names; none if the payload is
+   *   invalid.
    */
   decode(payload: Uint8Array, request: NbdRequest): SelectedContext[] {
     const { contexts } = this.#tools;
@@ -106,7 +113,7 @@ export class BlockStatusCommand {
     return [...chosen];
   }
 
-  /** Adds the chunk of one context. */
+  /** Queues the chunk of one context. */
   #tell(
     request: NbdRequest,
     { id, context }: SelectedContext,
@@ -123,7 +130,7 @@ export class BlockStatusCommand {
     replies.advance(this.#form.setStatus(view, at, request, id, count, isLast));
   }
 
-  /** @returns How many runs were written. */
+  /** @returns Number of runs encoded, 1 to `limit`. */
   #setRuns(
     view: DataView,
     at: number,
@@ -133,7 +140,7 @@ export class BlockStatusCommand {
   ): number {
     let rest = length;
     let count = 0;
-    // The run that may still grow.
+    // The current run, which the next one extends if its status is equal.
     let grown = 0;
     let grownFlags = 0;
     for (const run of runs) {

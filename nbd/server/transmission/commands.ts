@@ -1,6 +1,7 @@
 /**
- * Carries out the requests of one connection against the device, and answers
- * them: at once where the device can, later and out of order where it cannot.
+ * Executes the requests of one connection on the device and queues their
+ * replies: before the call returns if the device finishes at once, else when
+ * the device completes, out of order.
  *
  * @module
  */
@@ -41,37 +42,40 @@ import { ChunkedReads, type ReadCommand, SimpleReads } from "./reads.ts";
 import type { ReplyQueue } from "./reply_queue.ts";
 import { BAD_STATUS_PAYLOAD, checkRequest } from "./request_gate.ts";
 
-/** What commands work with. */
+/** The parts of a connection that commands use. */
 export interface CommandTools {
-  /** What requests are about. */
+  /** The exported device. */
   readonly device: BlockDevice;
-  /** What was agreed on. */
+  /** The export as negotiated. */
   readonly facts: ExportFacts;
-  /** Where replies go. */
+  /** Queue that receives the replies. */
   readonly replies: ReplyQueue;
-  /** What replies look like. */
+  /** Encodes replies of the negotiated dialect. */
   readonly form: ReplyForm;
-  /** Who waits for the device. */
+  /** Tracks requests that the device has in flight. */
   readonly late: LateRequests;
-  /** Where requests are counted. */
+  /** Counts requests, bytes and error replies. */
   readonly counters: NbdCounters;
-  /** Whether there is no other client. */
+  /** Whether this client is the only one. */
   readonly isAlone: () => boolean;
-  /** Aborted when nobody waits for delayed writes any more. */
+  /** Cancels delayed writes when the client disconnects or the server stops. */
   readonly signal: AbortSignal;
-  /** Called when the device is no longer congested. */
+  /** Called when the congestion of the device ends. */
   readonly onDecongested: () => void;
-  /** Called when a reply cannot be completed: the connection is of no use. */
+  /**
+   * Called when a reply that is partly sent cannot be completed: the connection
+   * must be closed.
+   */
   readonly onBroken: () => void;
 }
 
 const MAY_BLOCK: FlushOptions = { mayBlock: true };
 
 /**
- * Chooses what replies look like.
+ * Chooses the encoder of replies for a dialect.
  *
- * @param facts What was agreed on.
- * @returns The form.
+ * @param facts The export as negotiated.
+ * @returns The encoder.
  */
 export function chooseForm(facts: ExportFacts): ReplyForm {
   return facts.chunked ? new ChunkForm(facts.extended) : new SimpleForm();
@@ -82,18 +86,18 @@ export class Commands {
   readonly #tools: CommandTools;
   readonly #reads: ReadCommand;
   readonly #status: BlockStatusCommand | undefined;
-  // Made once, so that a write allocates nothing.
+  // Created once, so that a write allocates nothing.
   readonly #plain: WriteOptions;
   readonly #fua: WriteOptions;
   #congested = false;
   #stopping = false;
-  /** For how long flushes have held the event loop up in this turn. */
+  /** Milliseconds for which inline flushes blocked this turn. */
   #blockedMs = 0;
 
   /**
    * Creates the commands.
    *
-   * @param tools What they work with.
+   * @param tools The parts of the connection.
    */
   constructor(tools: CommandTools) {
     const { form, signal, facts: { contexts } } = tools;
@@ -108,36 +112,40 @@ export class Commands {
       : undefined;
   }
 
-  /** The device holds so many writes that no more should be begun. */
+  /** Whether the device is congested: the caller should execute no more. */
   get isCongested(): boolean {
     return this.#congested;
   }
 
-  /** A request waits for room for its reply: {@linkcode resume} it. */
+  /**
+   * Whether a READ waits for room in the reply queue; {@linkcode resume}
+   * continues it.
+   */
   get isWaiting(): boolean {
     return this.#reads.isWaiting;
   }
 
-  /** The event loop has had its turn. */
+  /** Starts a new turn of the event loop, which may run inline flushes again. */
   beginTurn(): void {
     this.#blockedMs = 0;
   }
 
-  /** From now on requests are refused. */
+  /** Refuses all further requests with ESHUTDOWN. */
   stop(): void {
     this.#stopping = true;
   }
 
-  /** Goes on with the request that is waiting, if there is room now. */
+  /** Continues the READ that waits, as far as the reply queue has room. */
   resume(): void {
     this.#reads.resume();
   }
 
   /**
-   * How much room a request needs before it is carried out.
+   * Tells how much room a request needs in the reply queue before it starts.
    *
    * @param request The request.
-   * @returns Bytes; a READ sees to its data itself.
+   * @returns Bytes; for a READ without its data, for which the READ waits
+   *   itself.
    */
   roomFor(request: NbdRequest): number {
     return request.command === COMMAND_BLOCK_STATUS &&
@@ -147,10 +155,10 @@ export class Commands {
   }
 
   /**
-   * Checks a request.
+   * Checks a request, as the request gate does, and whether the server stops.
    *
-   * @param request The request.
-   * @returns What is wrong, or nothing.
+   * @param request The request, any but DISC.
+   * @returns The failure; `undefined` if the request passes.
    */
   check(request: NbdRequest): Failure | undefined {
     if (this.#stopping) return STOPPING;
@@ -159,7 +167,10 @@ export class Commands {
   }
 
   /**
-   * Carries out a request without a payload. Not while one is waiting.
+   * Executes a request without a payload, and queues its reply or tracks it.
+   *
+   * *Requires:* {@linkcode isWaiting} is false, and the reply queue has
+   * {@linkcode roomFor} the request.
    *
    * @param request The request, any but DISC.
    */
@@ -191,8 +202,8 @@ export class Commands {
           counters.writeZeroes++;
           return this.#writeZeroes(request);
         case COMMAND_CACHE:
-          // A hint. Reading ahead would hold up everybody's requests, so
-          // nothing is done about it, as the protocol allows.
+          // CACHE is a hint. Reading ahead here would delay the requests of all
+          // clients, so the server does nothing, as the protocol allows.
           counters.caches++;
           return this.#reply(request, undefined);
         case COMMAND_BLOCK_STATUS:
@@ -205,10 +216,13 @@ export class Commands {
   }
 
   /**
-   * Carries out a request with a payload.
+   * Executes a request with a payload, and queues its reply or tracks it.
+   *
+   * *Requires:* as {@linkcode perform}.
    *
    * @param request The request, any but DISC.
-   * @param payload The whole of it; the caller's again afterwards.
+   * @param payload The whole payload. The caller may reuse it when the call
+   *   returns.
    */
   performWithPayload(request: NbdRequest, payload: Uint8Array): void {
     if (request.command === COMMAND_BLOCK_STATUS) {
@@ -225,7 +239,8 @@ export class Commands {
     counters.bytesWritten += payload.length;
     try {
       const options = this.#optionsOf(request.flags);
-      // A FUA write to a mapped chunk waits for its flush, not for space.
+      // A pending FUA write to a mapped chunk waits for its flush, not for
+      // space: only a change of `waits` shows that it waits for space.
       const isFua = options === this.#fua;
       const before = isFua ? device.waits : undefined;
       const completion = device.write(payload, request.offset, options);
@@ -240,10 +255,11 @@ export class Commands {
   }
 
   /**
-   * Begins a request whose payload is too long to be collected.
+   * Starts a request whose payload is longer than PAYLOAD_WHOLE_MAX.
    *
    * @param request The request, any but DISC.
-   * @returns What {@linkcode performPiece} takes.
+   * @returns The state of the write, for {@linkcode performPiece}. A request
+   *   that the gate refuses has a failure: its payload is dropped.
    */
   begin(request: NbdRequest): LargeWrite {
     const { counters } = this.#tools;
@@ -266,10 +282,10 @@ export class Commands {
   }
 
   /**
-   * Takes the next piece of a payload.
+   * Writes the next piece of a payload. The last piece completes the request.
    *
-   * @param large Whose it is.
-   * @param piece The bytes; the caller's again afterwards.
+   * @param large The state of the write.
+   * @param piece The bytes. The caller may reuse them when the call returns.
    */
   performPiece(large: LargeWrite, piece: Uint8Array): void {
     const { offset } = large;
@@ -298,12 +314,12 @@ export class Commands {
     this.#heedCongestion();
   }
 
-  /** Answers a large write when all of it is taken and nothing is pending. */
+  /** Replies to a large write once no piece of it is in flight. */
   #finish(large: LargeWrite): void {
     const { to, failure } = large;
     if (large.pending > 0) return;
     if (failure !== undefined || !large.fua) return this.#reply(to, failure);
-    // The pieces went without FUA; one flush makes them durable together.
+    // The pieces were written without FUA; one flush makes all of them durable.
     try {
       this.#answer(this.#tools.device.flush(), to, false);
     } catch (error) {
@@ -324,11 +340,11 @@ export class Commands {
       ? undefined
       : device.writeZeroes(offset, length, options);
     this.#answer(completion, request, options.fastOnly);
-    // Other zeroes and discards need no chunk.
+    // Zeroes without `noHole`, and discards, need no chunk and never wait.
     if (completion !== undefined && options.noHole) this.#heedCongestion();
   }
 
-  /** A BLOCK_STATUS that says which contexts it is about. */
+  /** Executes a BLOCK_STATUS whose payload names contexts. */
   #statusOf(request: NbdRequest, payload: Uint8Array): void {
     const { counters } = this.#tools;
     const contexts = this.#status?.decode(payload, request) ?? [];
@@ -355,12 +371,15 @@ export class Commands {
     this.#reply(to, this.#tools.late.failureOf(error, to, fast));
   }
 
-  /** Nobody has to wait for the flush of who is alone and waits for it only. */
+  /**
+   * Flushes the device. With one client and no other request in flight, the
+   * flush may run inline: it delays no other request.
+   */
   #flush(): Completion {
     const { device, late, replies, isAlone } = this.#tools;
     const isTurnOver = this.#blockedMs >= TURN_BLOCKED_MAX_MS;
     if (isTurnOver || late.count > 0 || !isAlone()) return device.flush();
-    // What was done before is answered before.
+    // An inline flush blocks, so send the replies to earlier requests first.
     replies.send(true);
     const start = performance.now();
     const completion = device.flush(MAY_BLOCK);
@@ -376,9 +395,10 @@ export class Commands {
   }
 
   /**
-   * No more requests are executed while the device is congested. Bytes are
-   * still received while there is room, to see that the client leaves; one
-   * that has sent more than that and left is noticed when there is space.
+   * Stops the execution of requests while the device is congested
+   * (backpressure). The connection still receives while its buffer has room, to
+   * notice that the client disconnects. Behind a full buffer the server notices
+   * that only when space appears.
    */
   #heedCongestion(): void {
     const { congestion } = this.#tools.device;

@@ -1,11 +1,11 @@
 /**
- * A READ whose answer has one header for more data than a reply buffer holds:
- * a long one with a simple reply, or with DF. The data is read and sent part
- * by part, so that it costs no more memory than any other.
+ * A READ whose reply has one header for more data than a reply buffer holds: a
+ * long READ with simple replies, or with DF. The server reads and sends the
+ * data part by part, so that it needs no more memory than any other READ.
  *
- * Nothing may come between the parts, so other answers are held meanwhile. A
- * part that cannot be read once the header has promised it leaves nothing but
- * to end the connection, as the protocol has it.
+ * No other reply may come between the parts, so the server holds other replies
+ * meanwhile. If a part fails after the header is sent, the server closes the
+ * connection, because the reply cannot report the failure any more.
  *
  * Source: NBD `doc/proto.md`, section "Simple reply message".
  *
@@ -26,51 +26,54 @@ import {
 import type { LateRequests } from "./pending_requests.ts";
 import type { ReplyQueue } from "./reply_queue.ts";
 
-/** What reads work with. */
+/** The parts of a connection that READ uses. */
 export interface ReadTools {
-  /** What is read. */
+  /** The exported device. */
   readonly device: BlockDevice;
-  /** Where replies go. */
+  /** Queue that receives the replies. */
   readonly replies: ReplyQueue;
-  /** What replies look like. */
+  /** Encodes replies of the negotiated dialect. */
   readonly form: ReplyForm;
-  /** Who waits for the device. */
+  /** Tracks reads that the device has in flight. */
   readonly late: LateRequests;
-  /** Where errors are counted. */
+  /** Counts error replies. */
   readonly counters: NbdCounters;
-  /** Called when an answer that has begun cannot be completed. */
+  /** Called when a reply that is partly sent cannot be completed. */
   readonly onBroken: () => void;
 }
 
-/** Long reads of one connection, one after the other. */
+/** Executes the long READs of one connection, one at a time. */
 export class LongRead {
   readonly #tools: ReadTools;
   #to: ReplyAddress = createRequest();
   #start = 0;
   #length = 0;
-  /** Bytes that are read. */
+  /** Bytes that are read and queued. */
   #done = 0;
-  /** A part is being read by the device. */
+  /** Whether the device has a part in flight. */
   #isReading = false;
 
   /**
    * Creates the command.
    *
-   * @param tools What it works with.
+   * @param tools The parts of the connection.
    */
   constructor(tools: ReadTools) {
     this.#tools = tools;
   }
 
-  /** Parts are to come. */
+  /** Whether parts of the current READ are missing. */
   get isUnderWay(): boolean {
     return this.#done < this.#length;
   }
 
   /**
-   * Starts a read. Not while one is under way.
+   * Starts a READ.
    *
-   * @param request It has passed the gate.
+   * *Requires:* {@linkcode isUnderWay} is false, and the request has passed the
+   * gate.
+   *
+   * @param request The request; copied.
    */
   start(request: NbdRequest): void {
     this.#to = addressOf(request);
@@ -80,14 +83,14 @@ export class LongRead {
     this.resume();
   }
 
-  /** Reads what there is room for. */
+  /** Reads parts while the reply queue has room. */
   resume(): void {
     while (this.isUnderWay && !this.#isReading) {
       if (!this.#step()) return;
     }
   }
 
-  /** @returns False if there is no room for a part. */
+  /** @returns False if the reply queue has no room for a part. */
   #step(): boolean {
     const { device, replies, form, late } = this.#tools;
     const offset = this.#start + this.#done;
@@ -97,7 +100,8 @@ export class LongRead {
       READ_PIECE_SIZE - offset % READ_PIECE_SIZE,
     );
     if (!replies.hasRoom(header + length)) return false;
-    // Data that waits behind this answer would leave no room for it.
+    // READs in flight hold places in the buffers. Their replies are held during
+    // this one, so the places would stay occupied: wait until none is left.
     if (header > 0 && replies.hasPlaces) return false;
     if (header > 0) late.hold();
     const at = replies.reserve(header + length);

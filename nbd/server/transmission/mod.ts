@@ -1,5 +1,5 @@
 /**
- * From a request to its reply.
+ * The transmission phase: from a request to its reply.
  *
  * @module
  */

@@ -1,7 +1,7 @@
 /**
- * The requests of one connection that the device has not finished, and what
- * becomes of the errors that it fails with. The slow path: here, and only
- * here, a request costs promises and closures.
+ * The pending requests of one connection: those that the device has in flight.
+ * Also maps the errors of the device to failures for the client. This is the
+ * slow path: only here does a request cost promises and closures.
  *
  * @module
  */
@@ -15,44 +15,54 @@ import {
   requestError,
 } from "../../wire/mod.ts";
 
-/** Whom to tell. */
+/** The connection that owns pending requests. */
 export interface LateRequestsOwner {
-  /** A request was finished and answered. */
+  /** Called after a pending request, or a part of one, is done. */
   onSettled(): void;
-  /** The device failed in a way that is to be expected of a disk. */
+  /**
+   * Called when the device failed a request.
+   *
+   * @param error The error, with the request in its message.
+   */
   onError(error: VirstorError): void;
-  /** Something failed that must not; the process should stop. */
+  /**
+   * Called for an error that is a fault of the program; the process should
+   * stop.
+   *
+   * @param error The thrown value.
+   */
   onPanic(error: unknown): void;
 }
 
-/** Keeps count of what is under way. */
+/** Tracks the pending requests of one connection. */
 export class LateRequests {
   readonly #owner: LateRequestsOwner;
   #count = 0;
-  /** What is to be answered when a reply that is sent in parts is complete. */
+  /** Replies held until the reply that is sent in parts is complete. */
   #held: (() => void)[] | undefined = undefined;
 
   /**
-   * Starts with nothing under way.
+   * Starts without pending requests.
    *
-   * @param owner Whom to tell.
+   * @param owner The connection.
    */
   constructor(owner: LateRequestsOwner) {
     this.#owner = owner;
   }
 
-  /** Requests, and parts of requests, that are under way. */
+  /** Number of pending requests, and of pending parts of requests. */
   get count(): number {
     return this.#count;
   }
 
   /**
-   * Waits for the device.
+   * Tracks a request until the device completes it.
    *
-   * @param completion What it gave.
-   * @param to The request; it stays as it is.
-   * @param fastZero Whether this is a WRITE_ZEROES with FAST_ZERO.
-   * @param done Called when it has finished, or has failed as told.
+   * @param completion The promise of the device.
+   * @param to The request. It must not change until `done` is called.
+   * @param fastZero Whether the request is a WRITE_ZEROES with FAST_ZERO.
+   * @param done Called when the device is done, with the failure or
+   *   `undefined`; after {@linkcode letGo} if replies are held then.
    */
   track(
     completion: Promise<void>,
@@ -67,12 +77,12 @@ export class LateRequests {
   }
 
   /**
-   * Waits for the device, for a part of a reply.
+   * Tracks one part of a reply that is sent in parts.
    *
-   * @param completion What it gave.
-   * @param to The request; it stays as it is.
-   * @param done Called when it has finished, or has failed as told, also
-   *   while answers are held.
+   * @param completion The promise of the device.
+   * @param to The request. It must not change until `done` is called.
+   * @param done Called when the device is done, with the failure or
+   *   `undefined`, even while replies are held.
    */
   trackPart(
     completion: Promise<void>,
@@ -82,12 +92,12 @@ export class LateRequests {
     this.#track(completion, to, false, (answer) => answer(), done);
   }
 
-  /** From now on nothing is answered: a reply is being sent in parts. */
+  /** Holds replies of {@linkcode track}: a reply is being sent in parts. */
   hold(): void {
     this.#held = [];
   }
 
-  /** Answers what was held, and whatever follows. */
+  /** Releases the held replies in order, and holds no further ones. */
   letGo(): void {
     const held = this.#held ?? [];
     this.#held = undefined;
@@ -115,12 +125,12 @@ export class LateRequests {
   }
 
   /**
-   * Tells what a client is told of an error, and the owner of the error.
+   * Reports an error to the owner and maps it to a failure for the client.
    *
-   * @param error What the device has thrown.
-   * @param to The request that it has failed.
+   * @param error The value that the device threw.
+   * @param to The request that failed.
    * @param fastZero Whether the request was a WRITE_ZEROES with FAST_ZERO.
-   * @returns The failure.
+   * @returns The failure to reply with.
    */
   failureOf(error: unknown, to: ReplyAddress, fastZero: boolean): Failure {
     if (error instanceof VirstorError) {

@@ -1,10 +1,10 @@
 /**
- * READ, with simple replies or in chunks: one interface, chosen once per
- * connection. Data goes straight from the device into a reply buffer.
+ * Executes READ with simple replies or with chunks: one interface, chosen once
+ * for each connection. The device reads straight into a reply buffer.
  *
- * A READ that is answered in chunks is answered with one, unless part of it is
- * known to be a hole, which is told and not sent, or it does not fit into a
- * reply buffer. Then it goes piece by piece, as there is room.
+ * The reply to a READ is one chunk, unless a part of the range is known to be a
+ * hole, which a hole chunk describes, or the reply does not fit into a reply
+ * buffer. Then the server reads piece by piece, as the reply queue has room.
  *
  * Source: NBD `doc/proto.md`, section "Request types".
  *
@@ -28,27 +28,29 @@ import {
 import { LongRead, type ReadTools } from "./long_read.ts";
 import type { ReplyPlace } from "./reply_queue.ts";
 
-/** Carries out READ requests, one after the other. */
+/** Executes the READs of one connection. */
 export interface ReadCommand {
-  /** A read was started that has to wait for room. */
+  /** Whether the current READ waits for room in the reply queue. */
   readonly isWaiting: boolean;
   /**
-   * Starts a read. Not while one is waiting.
+   * Starts a READ.
    *
-   * @param request It has passed the gate; it stays as it is while the read
-   *   is waiting.
+   * *Requires:* {@linkcode isWaiting} is false, and the request has passed the
+   * gate.
+   *
+   * @param request The request. It must not change while the READ waits.
    */
   start(request: NbdRequest): void;
-  /** Goes on with the read that is waiting, if there is room now. */
+  /** Continues the READ that waits, as far as the reply queue has room. */
   resume(): void;
 }
 
-/** Whether a reply has to be sent in parts. */
+/** Whether a reply of `size` bytes has to be sent in parts. */
 function isLong(size: number): boolean {
   return size > REPLY_BUFFER_SIZE;
 }
 
-/** READ with simple replies: all data behind one header. */
+/** Executes READs with simple replies: one header, then all data. */
 export class SimpleReads implements ReadCommand {
   readonly #tools: ReadTools;
   readonly #long: LongRead;
@@ -57,20 +59,20 @@ export class SimpleReads implements ReadCommand {
   /**
    * Creates the command.
    *
-   * @param tools What it works with.
+   * @param tools The parts of the connection.
    */
   constructor(tools: ReadTools) {
     this.#tools = tools;
     this.#long = new LongRead(tools);
   }
 
-  /** A read was started that has to wait for room. */
+  /** Whether the current READ waits for room in the reply queue. */
   get isWaiting(): boolean {
     return this.#waiting !== undefined || this.#long.isUnderWay;
   }
 
   /**
-   * Starts a read.
+   * Starts a READ; see {@linkcode ReadCommand.start}.
    *
    * @param request The request.
    */
@@ -98,7 +100,7 @@ export class SimpleReads implements ReadCommand {
     }
   }
 
-  /** Goes on with the read that is waiting, if there is room now. */
+  /** Continues the READ that waits, as far as the reply queue has room. */
   resume(): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
@@ -125,34 +127,38 @@ export class SimpleReads implements ReadCommand {
   }
 }
 
-/** A read with pieces that the device finishes later. */
-interface LateRead {
+/** A READ of which the device had at least one piece in flight. */
+interface PendingRead {
+  /** The request. */
   readonly to: ReplyAddress;
-  /** Pieces that are under way. */
+  /** Number of pieces in flight. */
   pending: number;
-  /** No more pieces will come. */
+  /** Whether all pieces were started. */
   ended: boolean;
-  /** The first failure, and where; then no more pieces are begun. */
+  /** The first failure; after it no further piece is started. */
   failure: Failure | undefined;
+  /** Byte of the export at which the piece starts that failed first. */
   failedAt: number;
 }
 
-/** READ in chunks, structured or extended. */
+/** Executes READs with chunks, structured or extended. */
 export class ChunkedReads implements ReadCommand {
   readonly #tools: ReadTools;
   readonly #form: ChunkForm;
   readonly #long: LongRead;
-  /** The read that is carried out, and how far it is. */
+  /** The current READ. */
   #request: NbdRequest = createRequest();
+  /** First byte of the export that is not started. */
   #offset = 0;
+  /** Bytes that are not started. */
   #rest = 0;
-  #late: LateRead | undefined = undefined;
+  #pending: PendingRead | undefined = undefined;
 
   /**
    * Creates the command.
    *
-   * @param tools What it works with.
-   * @param form What chunks look like.
+   * @param tools The parts of the connection.
+   * @param form Encodes the chunks of the negotiated dialect.
    */
   constructor(tools: ReadTools, form: ChunkForm) {
     this.#tools = tools;
@@ -160,13 +166,13 @@ export class ChunkedReads implements ReadCommand {
     this.#long = new LongRead(tools);
   }
 
-  /** A read was started that has to wait for room. */
+  /** Whether the current READ waits for room in the reply queue. */
   get isWaiting(): boolean {
     return this.#rest > 0 || this.#long.isUnderWay;
   }
 
   /**
-   * Starts a read.
+   * Starts a READ; see {@linkcode ReadCommand.start}.
    *
    * @param request The request.
    */
@@ -175,23 +181,23 @@ export class ChunkedReads implements ReadCommand {
     this.#request = request;
     this.#offset = request.offset;
     this.#rest = request.length;
-    this.#late = undefined;
+    this.#pending = undefined;
     this.resume();
   }
 
-  /** Goes on with the read that is waiting, if there is room now. */
+  /** Continues the READ that waits, as far as the reply queue has room. */
   resume(): void {
     if (this.#long.isUnderWay) return this.#long.resume();
     while (this.#rest > 0) {
-      if (this.#late?.failure !== undefined) this.#rest = 0;
+      if (this.#pending?.failure !== undefined) this.#rest = 0;
       else if (!this.#step()) return;
     }
-    if (this.#late === undefined) return;
-    this.#late.ended = true;
-    this.#close(this.#late);
+    if (this.#pending === undefined) return;
+    this.#pending.ended = true;
+    this.#close(this.#pending);
   }
 
-  /** @returns False if there is no room for a chunk. */
+  /** @returns False if the reply queue has no room for a chunk. */
   #step(): boolean {
     const { device, replies } = this.#tools;
     const rest = this.#rest;
@@ -213,7 +219,7 @@ export class ChunkedReads implements ReadCommand {
     return true;
   }
 
-  /** How much to read for the next chunk. */
+  /** @returns Bytes of the next data chunk: up to the next known hole. */
   #dataLength(): number {
     const { device } = this.#tools;
     const offset = this.#offset;
@@ -268,7 +274,7 @@ export class ChunkedReads implements ReadCommand {
   #wait(place: ReplyPlace, completion: Promise<void>): void {
     const { replies, late } = this.#tools;
     const offset = this.#offset;
-    const read = this.#late ??= {
+    const read = this.#pending ??= {
       to: addressOf(this.#request),
       pending: 0,
       ended: false,
@@ -292,9 +298,9 @@ export class ChunkedReads implements ReadCommand {
     this.#pass(place.data.length);
   }
 
-  /** Whether so much, done at once, completes the answer. */
+  /** Whether `length` bytes, read inline, complete the reply. */
   #isLast(length: number): boolean {
-    return length === this.#rest && this.#late === undefined;
+    return length === this.#rest && this.#pending === undefined;
   }
 
   #pass(length: number): void {
@@ -306,15 +312,15 @@ export class ChunkedReads implements ReadCommand {
     const { replies, late, counters } = this.#tools;
     const failure = late.failureOf(error, this.#request, false);
     this.#rest = 0;
-    if (this.#late !== undefined) {
-      return noteFailure(this.#late, failure, this.#offset);
+    if (this.#pending !== undefined) {
+      return noteFailure(this.#pending, failure, this.#offset);
     }
     counters.errors++;
     replies.fail(this.#request, failure, this.#offset);
   }
 
-  /** Completes an answer that has ended, when nothing of it is under way. */
-  #close(read: LateRead): void {
+  /** Completes the reply to a READ once no piece of it is in flight. */
+  #close(read: PendingRead): void {
     const { replies, counters } = this.#tools;
     if (read.pending > 0) return;
     if (read.failure === undefined) return this.#end(read.to);
@@ -329,7 +335,11 @@ export class ChunkedReads implements ReadCommand {
   }
 }
 
-function noteFailure(read: LateRead, failure: Failure, offset: number): void {
+function noteFailure(
+  read: PendingRead,
+  failure: Failure,
+  offset: number,
+): void {
   if (read.failure !== undefined) return;
   read.failure = failure;
   read.failedAt = offset;

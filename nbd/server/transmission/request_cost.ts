@@ -1,6 +1,6 @@
 /**
- * What requests cost, so that a connection looks at the clock in time: often
- * after dear ones, seldom after cheap ones.
+ * Estimates the cost of requests. A connection reads the clock often after
+ * expensive requests and seldom after cheap ones.
  *
  * @module
  */
@@ -15,12 +15,12 @@ import {
 } from "../../wire/mod.ts";
 
 /**
- * How many steps of a slice a request is worth.
+ * Estimates the cost of a request in steps of a slice.
  *
- * @param request The request; executed, or begun.
- * @returns Steps, at least 1; after {@linkcode STEPS_A_LOOK} of them the
- *   connection looks at the clock. How long the others than READ, WRITE and
- *   CACHE take does not follow from their length.
+ * @param request The request, after its start.
+ * @returns Steps, at least 1. After {@linkcode STEPS_A_LOOK} of them the
+ *   connection reads the clock. It always does after a command other than READ,
+ *   WRITE and CACHE, whose duration its length does not predict.
  */
 export function stepsOf({ command, length }: NbdRequest): number {
   switch (command) {
@@ -28,7 +28,7 @@ export function stepsOf({ command, length }: NbdRequest): number {
       return 1;
     case COMMAND_READ:
     case COMMAND_WRITE:
-      // A whole number, which costs less to add up.
+      // Integers are cheaper to add up.
       return 1 + ((length / STEP_BYTES) | 0);
     default:
       return STEPS_A_LOOK;

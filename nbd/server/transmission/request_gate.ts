@@ -1,10 +1,10 @@
 /**
- * The gate: the one place where requests are checked. What passes is a known
- * command with known flags, inside the device, in whole blocks, and allowed;
- * below, this is asserted and never checked again.
+ * The request gate: the one place that checks requests. A request that passes
+ * has a known command with known flags, is allowed, and has a range inside the
+ * device in whole blocks. The layers below assert this and do not check again.
  *
- * Which error answers what is from the protocol's `doc/proto.md`, sections
- * "Error values", "Request types" and "Size constraints".
+ * Source of the error values: NBD `doc/proto.md`, sections "Error values",
+ * "Request types" and "Size constraints".
  *
  * @module
  */
@@ -35,32 +35,32 @@ import {
 
 const UNKNOWN_COMMAND: Failure = {
   errno: EINVAL,
-  text: "The command is not known",
+  text: "The server does not support this command",
 };
 const UNKNOWN_FLAG: Failure = {
   errno: EINVAL,
-  text: "The command does not know one of its flags",
+  text: "The command does not support one of its flags",
 };
 const NOT_OFFERED: Failure = {
   errno: EINVAL,
-  text: "The export does not offer this",
+  text: "The export does not offer this command or flag",
 };
 const READ_ONLY: Failure = { errno: EPERM, text: "The export is read-only" };
 const TOO_LONG_TO_READ: Failure = {
   errno: EOVERFLOW,
-  text: "At most 32 MiB can be read at once",
+  text: "The READ is longer than 32 MiB, the limit",
 };
 const TOO_LONG_TO_WRITE: Failure = {
   errno: EINVAL,
-  text: "At most 32 MiB can be written at once",
+  text: "The WRITE is longer than 32 MiB, the limit",
 };
 const NO_PAYLOAD: Failure = {
   errno: EINVAL,
-  text: "A write with an extended header needs the flag PAYLOAD_LEN",
+  text: "A WRITE with an extended header needs the flag PAYLOAD_LEN",
 };
 const NOT_ZERO: Failure = {
   errno: EINVAL,
-  text: "The offset and the length of a flush are not zero",
+  text: "The offset or the length of the FLUSH is not 0",
 };
 const NO_CONTEXT: Failure = {
   errno: EINVAL,
@@ -68,11 +68,11 @@ const NO_CONTEXT: Failure = {
 };
 const NO_LENGTH: Failure = {
   errno: EINVAL,
-  text: "The status of no bytes cannot be told",
+  text: "The length of the BLOCK_STATUS is 0",
 };
 const BEHIND_END: Failure = {
   errno: EINVAL,
-  text: "The range reaches behind the end of the export",
+  text: "The range reaches past the end of the export",
 };
 const NO_SPACE_BEHIND_END: Failure = {
   errno: ENOSPC,
@@ -80,27 +80,29 @@ const NO_SPACE_BEHIND_END: Failure = {
 };
 const UNALIGNED: Failure = {
   errno: EINVAL,
-  text: "The range is not whole blocks of the export's minimum size",
+  text: "The range is not a multiple of the export's minimum block size",
 };
 
-/** A BLOCK_STATUS whose payload is not what the protocol says. */
+/** Refuses a BLOCK_STATUS whose payload is invalid. */
 export const BAD_STATUS_PAYLOAD: Failure = {
   errno: EINVAL,
-  text: "The payload is no length and list of selected metadata contexts",
+  text: "The payload is not a length and a list of selected metadata contexts",
 };
 
 /**
  * Checks a request.
  *
- * A request for no bytes, inside the device, passes, except BLOCK_STATUS: the
- * protocol leaves open what it does, and here it does nothing.
+ * A request of length 0 inside the device passes and does nothing, except
+ * BLOCK_STATUS, which fails. The protocol leaves its effect unspecified.
  *
- * @param facts The export's.
- * @param request The request as received, except DISC, which has no reply; of
- *   a BLOCK_STATUS with a payload, with the length that is in the payload.
- * @param size Bytes that the device has now. What the client was told is the
- *   limit too, so a device that grows changes nothing for it.
- * @returns Nothing if it passes, or what is wrong.
+ * *Requires:* the command is not DISC, which has no reply. The length of a
+ * BLOCK_STATUS with a payload is the one in the payload.
+ *
+ * @param facts The export as negotiated.
+ * @param request The request.
+ * @param size Current size of the device, bytes. The size that the client was
+ *   told is a limit too, so growth of the device changes nothing for it.
+ * @returns The failure; `undefined` if the request passes.
  */
 export function checkRequest(
   facts: ExportFacts,

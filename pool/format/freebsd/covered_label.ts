@@ -1,9 +1,10 @@
 /**
- * Components of format 1 whose last chunk covers their label: FreeBSD's `add`
- * does not keep the last sector free. While such a chunk is free it is not
- * counted. If it is in use, its end is the label, and what was written there is
- * lost; every write to it, and every change of the label, would destroy the one
- * or the other.
+ * Covered labels: components of format 1 whose last chunk overlaps the label.
+ * FreeBSD's `add` makes them, because it does not keep the last sector free.
+ * While such a chunk is free, virstor does not count it. If it is mapped, its
+ * last sector is the label, and the data written there are lost. Then the pool
+ * is opened read-only: a write to the chunk would destroy the label, and a
+ * write of the label would destroy data.
  *
  * @module
  */
@@ -18,32 +19,32 @@ import type { ComponentGeometry, Finding } from "../../core/mod.ts";
 import { scanFreebsdMap } from "./freebsd_map_scan.ts";
 import { notice } from "../mod.ts";
 
-/** A component whose last chunk covers its label. */
+/** A component whose last chunk overlaps its label. */
 export interface CoveredLabel {
-  /** Its place among the components. */
+  /** The component's index. */
   readonly index: number;
-  /** Where it is. */
+  /** The component's path. */
   readonly path: string;
-  /** Bytes of the sector of the label. */
+  /** Bytes of the sector that holds the label. */
   readonly sectorSize: number;
-  /** The virtual chunk that the chunk holds; undefined if it is free. */
+  /** The virtual chunk mapped to the last chunk; undefined if it is free. */
   readonly virtualChunk: number | undefined;
 }
 
-/** What the chunks of a pool's components are. */
+/** The usable chunks of a pool's components. */
 export interface CountedChunks {
-  /** What each component has room for: chunks that may be used. */
+  /** Each component's geometry, with the chunks that may be used. */
   readonly geometries: readonly ComponentGeometry[];
-  /** Components whose last chunk covers their label. */
+  /** Components whose last chunk overlaps their label. */
   readonly covered: readonly CoveredLabel[];
 }
 
 /**
- * Counts the chunks of components as far as they may be used.
+ * Counts the usable chunks of components.
  *
- * @param members The components in order.
- * @returns What they have room for. A chunk that covers a label counts only if
- *   it is in use.
+ * @param members The components, in order.
+ * @returns Their geometries. A chunk that covers a label counts only if it is
+ *   mapped.
  */
 export async function countChunks(
   members: readonly OpenComponent<FreebsdLabel>[],
@@ -77,7 +78,7 @@ export async function countChunks(
   return { geometries, covered: result };
 }
 
-/** The virtual chunk that the last chunk of each component holds. */
+/** The virtual chunk mapped to each component's last chunk. */
 async function ownersOf(
   members: readonly OpenComponent<FreebsdLabel>[],
   geometries: readonly ComponentGeometry[],
@@ -90,17 +91,17 @@ async function ownersOf(
       if (chunk + 1 !== geometries[index]?.chunkCount) return;
       owners.set(`${index} ${chunk}`, virtualChunk);
     },
-    // The scan that counts comes later.
+    // load() scans again with the counted chunks, and reports damage.
     damaged() {},
   });
   return owners;
 }
 
 /**
- * Why a pool may only be read.
+ * Why a pool with covered labels must be opened read-only.
  *
- * @param covered Components whose last chunk covers their label.
- * @returns The reason; "" if none of these chunks is in use.
+ * @param covered Components whose last chunk overlaps their label.
+ * @returns The reason; "" if none of these chunks is mapped.
  */
 export function coveredReason(covered: readonly CoveredLabel[]): string {
   const one = covered.find(({ virtualChunk }) => virtualChunk !== undefined);
@@ -116,10 +117,10 @@ function inUseText({ path, sectorSize, virtualChunk }: CoveredLabel): string {
 }
 
 /**
- * What a check says of components whose last chunk covers their label.
+ * The findings of a check about covered labels.
  *
- * @param covered Such components.
- * @returns Notices of free chunks, damage of those in use.
+ * @param covered Components whose last chunk overlaps their label.
+ * @returns A notice for each free chunk, damage for each mapped one.
  */
 export function coveredFindings(covered: readonly CoveredLabel[]): Finding[] {
   return covered.map((one) => {

@@ -1,10 +1,10 @@
 /**
- * Format 1 at work: when the labels and the map of FreeBSD's gvirstor are
- * written, and in which order.
+ * Format 1 of an open pool: when the labels and the map of FreeBSD's gvirstor
+ * are written, and in which order.
  *
- * What FreeBSD relies on, and what is therefore kept at every moment: a
- * component is used only when all before it are full; the first component
- * whose label shows room is the one in use or the one before it.
+ * FreeBSD relies on two invariants, which hold at every moment: a component is
+ * used only when all components before it are full; and the first component
+ * whose label shows room is the current one or the one before it.
  *
  * @module
  */
@@ -34,11 +34,11 @@ import {
 import { compareFreebsdMap, wipeLeftovers } from "./freebsd_map_scan.ts";
 import type { PoolFormat } from "../mod.ts";
 
-/** What all labels of a pool have in common. */
+/** The fields that all labels of a pool share. */
 export interface PoolIdentity {
   /** The pool's name. */
   readonly name: string;
-  /** Its random number. */
+  /** The pool's random id, 32 bits. */
   readonly id: number;
   /** Bytes of the virtual disk. */
   readonly virtualSize: number;
@@ -46,13 +46,13 @@ export interface PoolIdentity {
   readonly chunkSize: number;
 }
 
-/** The on-disk state of a pool of format 1. */
+/** The on-disk state of an open pool of format 1. */
 export class FreebsdFormat implements PoolFormat {
-  /** Which format this is. */
+  /** The name of the format. */
   readonly name = "freebsd" as const;
-  /** It is never given a chunk back. */
+  /** The format never frees a chunk. */
   readonly isDense = true;
-  /** What new components have to be like. */
+  /** How components are divided; also the requirements for new ones. */
   readonly layout: ComponentLayout;
 
   readonly #pool: PoolIdentity;
@@ -60,17 +60,18 @@ export class FreebsdFormat implements PoolFormat {
   readonly #entryView = new DataView(this.#entry.buffer);
   #members: readonly Component[];
   /**
-   * The count that labels are written with. It changes at the very moment in
-   * which the label of component 0 does: a step to the next component in the
-   * middle of a change must not write the old one again.
+   * The count written into labels. It changes in the same turn in which the
+   * label of component 0 is rewritten: if a first write moves on to the next
+   * component in the middle of a change, the labels it writes must not carry
+   * the old count.
    */
   #count: number;
   #isStopped = false;
 
   /**
-   * Takes over a pool whose labels are already read.
+   * Creates the format of a pool whose labels were read.
    *
-   * @param pool What its labels have in common.
+   * @param pool The fields that its labels share.
    * @param members Its components, in order.
    */
   constructor(pool: PoolIdentity, members: readonly Component[]) {
@@ -86,47 +87,49 @@ export class FreebsdFormat implements PoolFormat {
   }
 
   /**
-   * Writes one entry of the map.
+   * Writes one map entry into the page cache.
    *
    * @param virtualChunk The virtual chunk.
-   * @param component Where it is.
+   * @param component The component that holds its data.
    * @param chunk The chunk on that component.
+   * @throws {VirstorError} `io`.
    */
   recordMapping(
     virtualChunk: number,
     component: Component,
     chunk: number,
   ): void {
-    assert(!this.#isStopped, "nothing is mapped in a pool that was stopped");
+    assert(!this.#isStopped, "a stopped pool maps no chunk");
     encodeFreebsdMapEntry(component.index, chunk, this.#entryView);
     const offset = virtualChunk * FREEBSD_MAP_ENTRY_SIZE;
     this.#first.device.write(this.#entry, offset);
   }
 
   /**
-   * Shows in the labels which component is in use. FreeBSD starts with the
-   * first one whose label shows room and looks at most one further.
+   * Marks in the labels which component is current. FreeBSD starts with the
+   * first component whose label shows room, and looks at most one further.
    *
-   * @param full The component without a free chunk.
-   * @param next The component that is next.
+   * @param full The component that has no free chunk left.
+   * @param next The component that becomes current.
+   * @throws {VirstorError} `io`.
    */
   recordSwitch(full: Component, next: Component): void {
     this.#writeLabel(full, COMPONENT_ALLOCATED);
     this.#writeLabel(next, COMPONENT_ALLOCATED | COMPONENT_CURRENT);
   }
 
-  /** No chunk is nobody's again here. */
+  /** Always throws: the format never frees a chunk. */
   recordRelease(): void {
     unreachable();
   }
 
-  /** Writes every label that has changed, durably; nothing is written later. */
+  /** Writes every label that changed, durably, and refuses later mappings. */
   async stop(): Promise<void> {
     await this.updateLabels();
     this.#isStopped = true;
   }
 
-  /** Writes every label that has changed, durably. */
+  /** Writes every label that changed, durably. */
   async updateLabels(): Promise<void> {
     const current = currentOf(this.#members);
     for (const component of this.#members) {
@@ -143,10 +146,10 @@ export class FreebsdFormat implements PoolFormat {
   }
 
   /**
-   * Adds components; the order is told in `members.ts`.
+   * Adds components; `pool/member/freebsd_members.ts` explains the order.
    *
-   * @param added New components.
-   * @param onCommit Called when chunks may be allocated on them.
+   * @param added The new components, with the next free indexes.
+   * @param onCommit Called once chunks may be allocated on them.
    */
   async addMembers(
     added: readonly Component[],
@@ -165,7 +168,7 @@ export class FreebsdFormat implements PoolFormat {
     await inDoubt("The labels", async () => {
       this.#count = after.length;
       await this.#writeLabelDurably(this.#first, after);
-      // No chunk may be mapped to a component that is joining.
+      // No chunk may be mapped to a component while its label says "joining".
       for (const one of added) await this.#writeLabelDurably(one, after);
       this.#members = after;
       onCommit();
@@ -176,10 +179,12 @@ export class FreebsdFormat implements PoolFormat {
   }
 
   /**
-   * Removes components that hold no chunk; the order is told in `members.ts`.
+   * Removes components; `pool/member/freebsd_members.ts` explains the order.
+   *
+   * *Requires*: the components, and those behind them, hold no chunk.
    *
    * @param removed Members, none of them component 0.
-   * @param onCommit Called after the label of component 0 is durable.
+   * @param onCommit Called once the label of component 0 is durable.
    */
   async removeMembers(
     removed: readonly Component[],
@@ -193,7 +198,7 @@ export class FreebsdFormat implements PoolFormat {
     assert(start > 0, "component 0 stays");
     assert(
       [...moved, ...removed].every((one) => one.used === 0),
-      "what leaves or is renumbered holds no chunk",
+      "a component that leaves or is renumbered holds no chunk",
     );
     [...stay, ...removed].forEach((one, index) => one.index = index);
     await inDoubt("The labels", async () => {
@@ -214,19 +219,19 @@ export class FreebsdFormat implements PoolFormat {
     });
   }
 
-  /** Chunks are not moved here. */
+  /** Always throws: the format cannot move chunks. */
   setEvacuating(): Promise<void> {
     return unreachable();
   }
 
-  /** The map has room for so many entries and no more. */
+  /** Always throws: the map has no room for more entries. */
   resize(): Promise<void> {
     return unreachable();
   }
 
   /**
-   * Zeroes map entries that are not in use, durably: FreeBSD wants also those
-   * to name a component that there is.
+   * Zeroes the map entries of unmapped virtual chunks, durably. FreeBSD
+   * requires these entries, too, to name an existing component.
    */
   async #wipeLeftovers(): Promise<void> {
     const geometries = this.#members.map((one) => one.geometry);
@@ -234,10 +239,10 @@ export class FreebsdFormat implements PoolFormat {
   }
 
   /**
-   * Compares labels and map on disk with memory.
+   * Compares labels and map on disk with the state in memory.
    *
    * @param map The forward map.
-   * @returns What does not agree.
+   * @returns The differences, and damage that was found on the way.
    */
   async check(map: ForwardMap): Promise<Finding[]> {
     const findings: Finding[] = [];
@@ -248,15 +253,15 @@ export class FreebsdFormat implements PoolFormat {
         const wanted = this.#label(component, label.flags);
         const chunkNext = label.chunkNext;
         if (!sameLabel({ ...wanted, chunkNext }, label)) {
-          throw new Error(`It is not the one of component ${index}`);
+          throw new Error(`It is not the label of component ${index}`);
         }
       } catch (error) {
         findings.push({
           kind: "differs",
           severity: "damage",
-          what: `The label is not as the pool has it: ${messageOf(error)}`,
+          what: `The label differs from the pool's: ${messageOf(error)}`,
           where: device.path,
-          effect: "the pool will not open again once it is stopped",
+          effect: "the pool will not open again after it is stopped",
         });
       }
     }
@@ -304,10 +309,10 @@ export class FreebsdFormat implements PoolFormat {
 }
 
 function unreachable(): never {
-  throw new AssertionError("a dense format is not asked to do this");
+  throw new AssertionError("a dense format does not support this call");
 }
 
-/** The component that the next chunk comes from, or the last one. */
+/** The component with the next chunk to allocate; the last one if all full. */
 function currentOf(members: readonly Component[]): Component | undefined {
   return members.find((one) => one.free > 0) ?? members[members.length - 1];
 }

@@ -1,7 +1,7 @@
 /**
- * Reading the map of format 1: every entry is held against the components
- * before anything is believed. Opening stops at the first damage, a check goes
- * on and tells all.
+ * Scanning the map of format 1. The scan validates every entry against the
+ * components before its visitor sees it. An open stops at the first damaged
+ * entry; a check collects them all.
  *
  * @module
  */
@@ -21,18 +21,18 @@ import type {
   ForwardMap,
 } from "../../core/mod.ts";
 
-/** The map is read in pieces of this many bytes; the event loop has a turn. */
+/** Bytes of one read; the event loop gets a turn after each. */
 const PIECE_BYTES = 1 << 20;
 
-/** What the map is held against: the components in order. */
+/** What a scan must know about a component. */
 export interface ScanComponent {
-  /** Chunks on it. */
+  /** Chunks on the component, reserved ones included. */
   readonly chunkCount: number;
-  /** Chunks at its start that are not for data. */
+  /** Chunks at its start that hold the map, not data. */
   readonly chunkReserved: number;
 }
 
-/** What the map is of. */
+/** What a scan must know about the pool. */
 export interface ScanPool {
   /** Bytes of the virtual disk. */
   readonly virtualSize: number;
@@ -40,23 +40,24 @@ export interface ScanPool {
   readonly chunkSize: number;
 }
 
-/** Who looks at a scan. */
+/** Receives the entries of a scan. */
 export interface ScanVisitor {
-  /** A virtual chunk that soundly has a place. */
+  /** A valid mapping; `component` is an index. */
   mapped(virtualChunk: number, component: number, chunk: number): void;
-  /** An entry that is not sound. */
+  /** An invalid entry. */
   damaged(finding: Finding): void;
-  /** A virtual chunk without a place whose entry is not all zeroes. */
+  /** An unmapped virtual chunk whose entry is not all zeroes. */
   leftover?(virtualChunk: number): void;
 }
 
 /**
- * Reads the map from component 0.
+ * Scans the map on component 0.
  *
  * @param device Component 0.
- * @param pool What the map is of.
- * @param components The components in order.
- * @param visitor Told every entry that is not simply unmapped.
+ * @param pool The sizes of the pool.
+ * @param components The components, in order.
+ * @param visitor Receives every entry that is not all zeroes.
+ * @throws {VirstorError} `io`.
  */
 export async function scanFreebsdMap(
   device: ComponentDevice,
@@ -70,7 +71,7 @@ export async function scanFreebsdMap(
   const size = freebsdMapSize(pool.virtualSize, pool.chunkSize);
   const buffer = new Uint8Array(Math.min(PIECE_BYTES, size));
   let start = 0;
-  // The map of a thin disk is mostly holes: they are not read.
+  // The map of a thin disk is mostly holes, which the scan skips.
   for (const { length, kind } of device.extents(0, size)) {
     const end = start + length;
     while (kind === "data" && start < end) {
@@ -117,7 +118,7 @@ function scanPiece(
   }
 }
 
-/** What is wrong with an entry, or ""; marks the chunk as seen. */
+/** What is wrong with an entry; "" if it is valid. Marks the chunk as seen. */
 function faultOf(
   entry: FreebsdMapEntry,
   components: readonly ScanComponent[],
@@ -148,12 +149,12 @@ function faultOf(
 }
 
 /**
- * Zeroes map entries that are not in use, durably: FreeBSD wants also those to
- * name a component and a chunk that there are.
+ * Zeroes the map entries of unmapped virtual chunks, durably. FreeBSD requires
+ * these entries, too, to name an existing component and chunk.
  *
  * @param device Component 0.
- * @param pool What the map is of.
- * @param components The components in order.
+ * @param pool The sizes of the pool.
+ * @param components The components, in order.
  * @throws {VirstorError} `io`.
  */
 export async function wipeLeftovers(
@@ -172,12 +173,13 @@ export async function wipeLeftovers(
 }
 
 /**
- * Holds the map on disk against the one in memory. Writes may go on meanwhile.
+ * Compares the map on disk with the map in memory. Writes may run meanwhile.
  *
- * @param pool What the map is of.
- * @param members The components in order.
+ * @param pool The sizes of the pool.
+ * @param members The components, in order.
  * @param map The forward map in memory.
- * @returns What does not agree.
+ * @returns The differences, and invalid entries.
+ * @throws {VirstorError} `io`.
  */
 export async function compareFreebsdMap(
   pool: ScanPool,
@@ -204,12 +206,12 @@ export async function compareFreebsdMap(
         findings.push({
           kind: "differs",
           severity: "damage",
-          what: `The map entry of virtual chunk ${virtualChunk} is not the ` +
-            "one that is in use",
+          what: `The map entry of virtual chunk ${virtualChunk} differs from ` +
+            "the mapping in memory",
           where: `${first.device.path} at ${
             virtualChunk * FREEBSD_MAP_ENTRY_SIZE
           }`,
-          effect: "its data will not be found once the pool is stopped",
+          effect: "its data will not be found after the pool is stopped",
         });
       },
     },
@@ -221,7 +223,7 @@ export async function compareFreebsdMap(
       what: counted(before - mapped, "entry is", "entries are") +
         " missing from the map",
       where: first.device.path,
-      effect: "their data will not be found once the pool is stopped",
+      effect: "their data will not be found after the pool is stopped",
     });
   }
   return findings;

@@ -1,6 +1,6 @@
 /**
- * A pool of format 1 as it lies on its components: who is a member, the map,
- * and what a stop left half done.
+ * Reading a pool of format 1: its members, its map, and what a crash left
+ * unfinished.
  *
  * @module
  */
@@ -39,28 +39,28 @@ import { type DamageSink, notice, type StoredPool } from "../mod.ts";
 
 type FreebsdComponent = OpenComponent<FreebsdLabel>;
 
-/** Who is a member, and what else is there. */
+/** The membership of a pool with no member missing. */
 interface Members extends MemberPlan<FreebsdComponent> {
-  /** All of them, by index. */
+  /** All members, by index. */
   readonly members: readonly FreebsdComponent[];
-  /** The label of component 0, which decides. */
+  /** The label of component 0, which decides the membership. */
   readonly label: FreebsdLabel;
 }
 
-/** What was read, before anything is put right. */
+/** The contents of the metadata, before recovery. */
 interface Loaded {
   readonly plan: Members;
   readonly format: FreebsdFormat;
   readonly map: ForwardMap;
-  /** Components whose last chunk covers their label. */
+  /** Components whose last chunk overlaps their label. */
   readonly covered: readonly CoveredLabel[];
 }
 
 /**
- * Reads a pool.
+ * Reads a pool of format 1. Writes nothing.
  *
- * @param assembly Its components.
- * @param damaged Told of map entries that cannot be used.
+ * @param assembly The components that were found.
+ * @param damaged Receives map entries that cannot be used.
  * @returns The pool.
  * @throws {VirstorError} `not-found` if a component is missing, `corrupt`.
  */
@@ -143,13 +143,13 @@ function complete(
 function noticesOf({ plan, format, covered }: Loaded): Finding[] {
   const findings = [...unfinishedFindings(plan), ...coveredFindings(covered)];
   if (!isDense(format.members)) {
-    const gaps = "There are gaps in the allocation, from a power cut";
+    const gaps = "The allocation has gaps, left by a power cut";
     findings.push(notice("gap", gaps, plan.label.name));
   }
   return findings;
 }
 
-/** Reads the map. */
+/** Reads the map into memory. */
 async function load(plan: Members, damaged: DamageSink): Promise<Loaded> {
   const { label, members } = plan;
   const { geometries, covered } = await countChunks(members);
@@ -166,7 +166,7 @@ async function load(plan: Members, damaged: DamageSink): Promise<Loaded> {
   await scanFreebsdMap(
     first.device,
     label,
-    // Entries that are not in use may name a chunk that is not counted here.
+    // Unused entries may name a chunk that countChunks() leaves out.
     members.map((one) => one.label),
     {
       mapped(virtualChunk, index, chunk) {
@@ -191,44 +191,43 @@ async function load(plan: Members, damaged: DamageSink): Promise<Loaded> {
   return { plan, format, map, covered };
 }
 
-/** Finishes or takes back what a stop left half done. */
+/** Finishes or undoes what a crash left unfinished. */
 async function recover(
   assembly: Assembly,
   { plan, format, map, covered }: Loaded,
   onEvent: (event: PoolEvent) => void,
 ): Promise<ReadonlyMap<Component, readonly number[]>> {
-  // What was read may be in the page cache only, from a process that was
-  // killed. Nothing is concluded from it before it cannot go away any more.
+  // A killed process may have left its last writes in the page cache only.
+  // Recovery draws conclusions from them, so they become durable first.
   for (const { device } of assembly.found) await device.flush();
   const say = (message: string) => onEvent({ kind: "recovered", message });
   for (const one of plan.outdated) {
-    say(`The label of "${one.path}" is brought up to date`);
+    say(`Updated the label of "${one.path}" after an unfinished change`);
   }
   if (!isDense(format.members)) {
     const moved = await closeGaps(format, map, plan.label.chunkSize);
     say(
-      counted(moved, "chunk was", "chunks were") +
-        " moved to close gaps in the allocation",
+      `Moved ${counted(moved, "chunk")} to close gaps in the allocation`,
     );
   }
   const [first] = plan.members;
   if (covered.length > 0 && first !== undefined) {
-    // No entry may name a chunk that the labels do not count.
+    // FreeBSD requires entries to name only chunks that the labels count.
     const labels = plan.members.map((one) => one.label);
     await wipeLeftovers(first.device, plan.label, labels);
     for (const { path } of covered) {
-      say(`The last chunk of "${path}" covers its label: it is not counted`);
+      say(`The last chunk of "${path}" covers its label: it is never used`);
     }
   }
   await format.updateLabels();
   for (const one of plan.removed) {
     await wipeDeviceLabels(one.device);
-    say(`The label of "${one.path}", which was removed, is wiped`);
+    say(`Wiped the label of "${one.path}", which was removed from the pool`);
   }
   for (const one of plan.unfinished) {
     if (isUnused(one)) {
       await wipeDeviceLabels(one.device);
-      say(`The label of "${one.path}", which was being added, is wiped`);
+      say(`Wiped the label of "${one.path}": its add did not finish`);
     } else {
       say(
         `"${one.path}" is left out: its label is of a larger pool, clear it ` +
@@ -239,7 +238,7 @@ async function recover(
   return new Map();
 }
 
-/** Whether nothing was ever allocated on a component, says its own label. */
+/** Whether the label says that no chunk was ever allocated on the component. */
 function isUnused({ label }: FreebsdComponent): boolean {
   return label.flags === COMPONENT_JOINING;
 }
@@ -251,23 +250,23 @@ function unfinishedFindings(plan: Members): Finding[] {
     found: readonly FreebsdComponent[],
   ) => found.map(({ path }) => notice(kind, what, path));
   return [
-    ...of("behind", "Its label is behind, from a stop during add or remove", [
+    ...of("behind", "Its label is outdated: an add or remove did not finish", [
       ...plan.outdated,
     ]),
     ...of(
       "stale",
-      "It was removed, but its label is still there",
+      "It was removed from the pool, but it still carries a label",
       plan.removed,
     ),
     ...of(
       "unfinished",
-      "It was being added, but is no component",
+      "It is no component: its add did not finish",
       plan.unfinished.filter(isUnused),
     ),
     ...plan.unfinished.filter((one) => !isUnused(one)).map(({ path }) => ({
       ...notice(
         "stale",
-        "Its label is of a larger pool, but it is no component",
+        "It is no component, but its label is of a larger pool",
         path,
       ),
       effect: "no data are lost; clear it, or add it again with -f",

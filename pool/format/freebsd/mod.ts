@@ -1,5 +1,5 @@
 /**
- * Format 1 at work.
+ * Format 1: that of FreeBSD's gvirstor.
  *
  * @module
  */

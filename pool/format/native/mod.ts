@@ -1,5 +1,5 @@
 /**
- * Format 2 at work.
+ * Format 2, the native format.
  *
  * @module
  */

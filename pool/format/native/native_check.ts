@@ -1,5 +1,5 @@
 /**
- * Holding a component of format 2 on disk against memory, while I/O goes on.
+ * Comparing a component of format 2 with the state in memory, while I/O runs.
  *
  * @module
  */
@@ -11,13 +11,13 @@ import { scanTable } from "./native_scan.ts";
 import { readSuperblock } from "../../member/mod.ts";
 
 /**
- * Checks a member of an open pool.
+ * Checks one member of an open pool.
  *
  * @param component The member.
- * @param stored What is known of it on disk.
- * @param generation The pool's generation now.
+ * @param stored Its state on disk, as the pool knows it.
+ * @param generation Returns the pool's current generation.
  * @param map The forward map.
- * @returns What does not agree.
+ * @returns The differences, and damage that was found on the way.
  */
 export async function checkNativeMember(
   component: Component,
@@ -37,21 +37,21 @@ export async function checkNativeMember(
       owned++;
       const isRight = map.component(virtualChunk) === component &&
         map.chunk(virtualChunk) === chunk;
-      // One that is being moved is at its old place, too.
+      // A pinned chunk is being moved: its old entry is still on disk.
       if (isRight || map.pinned.has(virtualChunk)) return;
       findings.push({
         kind: "differs",
         severity: "damage",
-        what: `Chunk ${chunk} says that it holds virtual chunk ` +
-          `${virtualChunk}, which is elsewhere`,
+        what: `The entry of chunk ${chunk} names virtual chunk ` +
+          `${virtualChunk}, which is mapped elsewhere`,
         where: component.device.path,
-        effect: "what is written to that virtual chunk may be lost once the " +
-          "pool is stopped",
+        effect: "writes to that virtual chunk may be lost after the pool is " +
+          "stopped",
       });
     },
   });
-  // Only a table that nobody has changed meanwhile can be counted. Chunks that
-  // are being moved have a new place already, but no entry for it yet.
+  // The count is valid only if the table did not change during the scan. A
+  // pinned chunk has its new place already, but no entry for it yet.
   const missing = component.used - map.pinned.size - owned;
   if (table.version === version && missing > 0) {
     findings.push({
@@ -60,7 +60,7 @@ export async function checkNativeMember(
       what: counted(missing, "entry is", "entries are") +
         " missing from the chunk table",
       where: component.device.path,
-      effect: "their data will not be found once the pool is stopped",
+      effect: "their data will not be found after the pool is stopped",
     });
   }
   return findings;
@@ -77,14 +77,14 @@ function checkSuperblock(
     if (otherFault !== undefined) throw otherFault;
     const isRight = superblock.componentUuid === stored.uuid &&
       superblock.generation === generation();
-    if (!isRight) throw new Error("It is not the one that was written last");
+    if (!isRight) throw new Error("It is not the last one that was written");
   } catch (error) {
     findings.push({
       kind: "differs",
       severity: "damage",
-      what: `A superblock is not as the pool has it: ${messageOf(error)}`,
+      what: `A superblock differs from the pool's: ${messageOf(error)}`,
       where: device.path,
-      effect: "the component may not be known again once the pool is stopped",
+      effect: "the next open may not recognise the component",
     });
   }
 }

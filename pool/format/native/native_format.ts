@@ -1,11 +1,11 @@
 /**
- * Format 2 at work: when superblocks and chunk tables are written, and in
- * which order.
+ * Format 2 of an open pool: when superblocks and chunk tables are written, and
+ * in which order.
  *
- * A change of the pool is one generation: the superblocks of all members are
- * written with the next number, each to the slot that does not count. The
- * first one that is durable is the change; a member that missed it is brought
- * up to date at the next open.
+ * A change of the pool is one generation. The pool writes a superblock with the
+ * next generation number to all members, each to the slot that is not current.
+ * The change takes effect with the first superblock that is durable; the next
+ * open updates members that missed it.
  *
  * @module
  */
@@ -31,31 +31,31 @@ import { checkNativeMember } from "./native_check.ts";
 import { type NativeMember, newMember } from "./native_member.ts";
 import type { PoolFormat } from "../mod.ts";
 
-/** What all superblocks of a pool have in common for ever. */
+/** The fields that all superblocks of a pool share, and that never change. */
 export type NativeIdentity = Pick<
   Superblock,
   "name" | "poolUuid" | "chunkSize" | "compat" | "readOnlyCompat"
 >;
 
-/** What was read of a pool. */
+/** The state of a pool as it was read. */
 export interface NativeState {
-  /** The generation that counts. */
+  /** The current generation. */
   readonly generation: number;
-  /** The highest sequence number of all entries. */
+  /** The highest sequence number of all table entries. */
   readonly sequence: number;
-  /** The forward map, which says how large the disk is. */
+  /** The forward map, whose length is the virtual size in chunks. */
   readonly map: Pick<ForwardMap, "virtualChunks">;
-  /** The members. */
+  /** The members, in order, with their state on disk. */
   readonly members: ReadonlyMap<Component, NativeMember>;
 }
 
-/** The on-disk state of a pool of format 2. */
+/** The on-disk state of an open pool of format 2. */
 export class NativeFormat implements PoolFormat {
-  /** Which format this is. */
+  /** The name of the format. */
   readonly name = "native" as const;
-  /** Any free chunk will do. */
+  /** Any free chunk may be allocated next. */
   readonly isDense = false;
-  /** What new components have to be like. */
+  /** How components are divided; also the requirements for new ones. */
   readonly layout: ComponentLayout;
 
   readonly #pool: NativeIdentity;
@@ -67,10 +67,10 @@ export class NativeFormat implements PoolFormat {
   #isStopped = false;
 
   /**
-   * Takes over a pool whose superblocks and tables are already read.
+   * Creates the format of a pool whose superblocks and tables were read.
    *
-   * @param pool What its superblocks have in common.
-   * @param state What was read.
+   * @param pool The fields that its superblocks share.
+   * @param state Its state as it was read.
    */
   constructor(pool: NativeIdentity, state: NativeState) {
     this.layout = nativeLayout(pool.chunkSize);
@@ -88,57 +88,57 @@ export class NativeFormat implements PoolFormat {
   }
 
   /**
-   * Writes the table entry of a chunk.
+   * Writes the table entry of a chunk into the page cache.
    *
    * @param virtualChunk The virtual chunk.
-   * @param component Where it is.
-   * @param chunk The chunk on that component.
+   * @param component The component that holds its data.
+   * @param chunk The chunk on that component; its entry is free.
+   * @throws {VirstorError} `io`, `corrupt` if the page on disk is damaged.
    */
   recordMapping(
     virtualChunk: number,
     component: Component,
     chunk: number,
   ): void {
-    assert(!this.#isStopped, "nothing is mapped in a pool that was stopped");
+    assert(!this.#isStopped, "a stopped pool maps no chunk");
     this.#member(component).table.own(chunk, virtualChunk, ++this.#sequence);
   }
 
   /**
-   * Clears the table entries of chunks.
+   * Marks table entries free in the page cache.
    *
-   * @param component Where they are.
-   * @param chunks Their numbers.
+   * @param component The component of the chunks.
+   * @param chunks Their numbers, best in ascending order.
+   * @throws {VirstorError} `io`, `corrupt` if a page on disk is damaged.
    */
   recordRelease(component: Component, chunks: readonly number[]): void {
-    assert(!this.#isStopped, "nothing is freed in a pool that was stopped");
+    assert(!this.#isStopped, "a stopped pool frees no chunk");
     this.#member(component).table.disown(chunks);
   }
 
-  /** There is no order between components here. */
+  /** Always throws: this format does not order its components. */
   recordSwitch(): void {
     throw new AssertionError("only dense formats step to the next component");
   }
 
   /**
-   * Says durably that the pool is in use. Nothing else is written before.
+   * Records durably that the pool is in use. Tables are written only after
+   * that.
    *
-   * @returns Done when it is durable.
+   * @returns Settles when it is durable.
    */
   begin(): Promise<void> {
     return this.#nextGeneration(this.#members, false);
   }
 
-  /**
-   * Gives every page of the tables that has only one copy a second one,
-   * durably.
-   */
+  /** Gives each table page with only one copy a second one, durably. */
   async mirror(): Promise<void> {
     await this.#flushAll(this.#members);
     for (const { table } of this.#stored.values()) table.mirror();
     await this.#flushAll(this.#members);
   }
 
-  /** Copies pages, and says that the pool was stopped cleanly, durably. */
+  /** Mirrors table pages, then records a clean stop, durably. */
   async stop(): Promise<void> {
     await this.mirror();
     await this.#nextGeneration(this.#members, true);
@@ -146,11 +146,11 @@ export class NativeFormat implements PoolFormat {
   }
 
   /**
-   * Adds components: first their superblocks, which say that they are joining
-   * and have no vote; then the generation that lists them.
+   * Adds components: first their superblocks, which list them as joining and
+   * have no vote; then the generation that lists them as active.
    *
-   * @param added New components, all zeroes.
-   * @param onCommit Called when chunks may be allocated on them.
+   * @param added The new components; their metadata regions are zeroes.
+   * @param onCommit Called once chunks may be allocated on them.
    */
   async addMembers(
     added: readonly Component[],
@@ -161,7 +161,7 @@ export class NativeFormat implements PoolFormat {
       this.#stored.set(one, newMember(one, this.#pool.chunkSize));
     }
     const joining = new Set(added);
-    // Both slots, so that one that is blank later is known to be damaged.
+    // Into both slots: a slot that is blank later is known to be damaged.
     await joinParts(added, (one) =>
       writeFirstSuperblock(
         one.device,
@@ -171,11 +171,11 @@ export class NativeFormat implements PoolFormat {
   }
 
   /**
-   * Removes components that hold no chunk: first the generation that does not
-   * list them, then their superblocks are wiped.
+   * Removes components that hold no chunk: first the generation that no longer
+   * lists them; then their superblocks are wiped.
    *
-   * @param removed Members.
-   * @param onCommit Called when they are members no more.
+   * @param removed The members to remove.
+   * @param onCommit Called once they are no longer members.
    */
   async removeMembers(
     removed: readonly Component[],
@@ -183,7 +183,7 @@ export class NativeFormat implements PoolFormat {
   ): Promise<void> {
     assert(
       removed.every((one) => one.used === 0),
-      "what leaves holds no chunk",
+      "a component that leaves holds no chunk",
     );
     const stay = this.#members.filter((one) => !removed.includes(one));
     await this.#change(stay, onCommit);
@@ -197,9 +197,9 @@ export class NativeFormat implements PoolFormat {
   }
 
   /**
-   * Marks components that are to leave.
+   * Records which components are evacuating.
    *
-   * @param evacuating These, and no others.
+   * @param evacuating All members that are to be evacuated; the others stay.
    */
   async setEvacuating(evacuating: ReadonlySet<Component>): Promise<void> {
     for (const one of this.#members) one.evacuating = evacuating.has(one);
@@ -207,13 +207,13 @@ export class NativeFormat implements PoolFormat {
   }
 
   /**
-   * Gives the virtual disk another size.
+   * Changes the virtual size.
    *
-   * @param virtualSize Bytes, whole chunks.
+   * @param virtualSize The new size, bytes, whole chunks.
    */
   async resize(virtualSize: number): Promise<void> {
-    // Entries beyond a new end are cleared, but maybe not durably yet: a disk
-    // must not become smaller than they say.
+    // Entries beyond a smaller size are free, but maybe not durably. They must
+    // be durable first: an open refuses entries beyond the end.
     await inDoubt("The superblocks", () => this.#flushAll(this.#members));
     await inDoubt(
       "The superblocks",
@@ -222,16 +222,16 @@ export class NativeFormat implements PoolFormat {
   }
 
   /**
-   * Compares superblocks and tables on disk with memory.
+   * Compares superblocks and tables on disk with the state in memory.
    *
    * @param map The forward map.
-   * @returns What does not agree.
+   * @returns The differences, and damage that was found on the way.
    */
   async check(map: ForwardMap): Promise<Finding[]> {
     const findings: Finding[] = [];
     for (const component of this.#members) {
       const stored = this.#stored.get(component);
-      // It may have left in the meantime.
+      // A removal may have finished during the check of another member.
       if (stored === undefined) continue;
       findings.push(
         ...await checkNativeMember(
@@ -245,7 +245,7 @@ export class NativeFormat implements PoolFormat {
     return findings;
   }
 
-  /** Makes a generation of the pool as it is in memory, and these members. */
+  /** Writes a generation with the given members, and adopts them in memory. */
   async #change(
     after: readonly Component[],
     onCommit: () => void = () => {},
@@ -256,13 +256,13 @@ export class NativeFormat implements PoolFormat {
     onCommit();
   }
 
-  /** Writes the next generation to those who are members in it. */
+  /** Writes the next generation to all its members, durably. */
   async #nextGeneration(
     members: readonly Component[],
     clean: boolean,
     virtualSize: number = this.#virtualSize,
   ): Promise<void> {
-    assert(!this.#isStopped, "a pool that was stopped makes no generation");
+    assert(!this.#isStopped, "a stopped pool writes no generation");
     this.#generation++;
     for (const one of members) {
       const { slot } = this.#member(one);
@@ -307,7 +307,7 @@ export class NativeFormat implements PoolFormat {
 
   #member(component: Component): NativeMember {
     const member = this.#stored.get(component);
-    assert(member !== undefined, "a component of the pool is known");
+    assert(member !== undefined, "every component of the pool has a state");
     return member;
   }
 

@@ -1,8 +1,8 @@
 /**
  * The forward map of a pool of format 2: the union of the chunk tables of all
- * its components. Of two chunks that claim a virtual chunk the one of the
- * higher sequence number has it: it was moved, or given back and mapped anew,
- * and the older entry was not cleared yet.
+ * components. If two chunks claim one virtual chunk, the higher sequence number
+ * wins. The older entry is left over from a move, or from a chunk that was
+ * unmapped before its virtual chunk was mapped anew.
  *
  * @module
  */
@@ -19,38 +19,39 @@ import { scanTable } from "./native_scan.ts";
 import type { ChunkTable } from "./native_table.ts";
 import type { DamageSink } from "../mod.ts";
 
-/** A slot of a table that is not sound, and is not needed. */
+/** A table slot that is unsound, and that nothing depends on. */
 export interface UnsoundSlot {
-  /** The table. */
+  /** The table of the slot. */
   readonly table: ChunkTable;
-  /** Where the slot is, bytes from the start of the component. */
+  /** The slot's offset on the component, bytes. */
   readonly position: number;
-  /** What is wrong with it. */
+  /** What is wrong with the slot. */
   readonly finding: Finding;
 }
 
-/** What the tables say. */
+/** The contents of all chunk tables. */
 export interface NativeMap {
-  /** Where each virtual chunk is. */
+  /** The place of each mapped virtual chunk. */
   readonly map: ForwardMap;
-  /** The highest sequence number. */
+  /** The highest sequence number in use. */
   readonly sequence: number;
-  /** Chunks whose virtual chunk is elsewhere by now. */
+  /** Chunks per component whose virtual chunk is mapped elsewhere by now. */
   readonly superseded: ReadonlyMap<Component, number[]>;
-  /** Slots that are not sound, and that nothing depends on. */
+  /** Unsound slots that nothing depends on. */
   readonly unsound: readonly UnsoundSlot[];
-  /** Pages that have lost one of their two copies. */
+  /** Pages with only one of two copies left after a clean stop. */
   readonly single: readonly Finding[];
 }
 
 /**
  * Reads the tables of all members.
  *
- * @param members The members; which of their chunks are in use is noted.
- * @param virtualChunks How many virtual chunks there are.
- * @param truth The superblock that decides.
- * @param damaged Told of what cannot be used.
- * @returns What they say.
+ * @param members The members. Their mapped chunks are marked as used.
+ * @param virtualChunks The number of virtual chunks.
+ * @param truth The deciding superblock.
+ * @param damaged Receives entries and pages that cannot be used.
+ * @returns The contents of the tables.
+ * @throws {VirstorError} `io`.
  */
 export async function readNativeMap(
   members: ReadonlyMap<Component, NativeMember>,
@@ -76,12 +77,12 @@ export async function readNativeMap(
       page: (index, slot, isSingle) => {
         table.loaded(index, slot, isSingle);
         const isLost = isSingle && truth.clean;
-        if (isLost && !isTold(unsound.at(-1), table, index)) {
+        if (isLost && !isReported(unsound.at(-1), table, index)) {
           single.push(singleCopy(table, index));
         }
       },
       unsound: (position, finding, mayBeTorn) => {
-        // In a pool that was stopped cleanly every page has two sound slots.
+        // After a clean stop, every page has two sound slots.
         const isLost = finding.severity === "damage" &&
           (truth.clean || !mayBeTorn);
         if (isLost) return damaged(finding);
@@ -101,7 +102,7 @@ export async function readNativeMap(
         component.use(chunk);
         if (map.claim(virtualChunk, component, chunk)) return;
         const other = map.component(virtualChunk);
-        assert(other !== undefined, "what is claimed is mapped");
+        assert(other !== undefined, "a claimed virtual chunk is mapped");
         const otherChunk = map.chunk(virtualChunk);
         const otherTable = members.get(other)?.table;
         assert(otherTable !== undefined, "a mapping names a member");
@@ -109,7 +110,7 @@ export async function readNativeMap(
         if (sequence === otherSequence) {
           const rival =
             `so does chunk ${otherChunk} of "${other.device.path}", ` +
-            "since the same time";
+            "with the same sequence number";
           return damaged(badEntry(path, chunk, virtualChunk, rival));
         }
         if (sequence < otherSequence) return supersede(component, chunk);
@@ -121,8 +122,8 @@ export async function readNativeMap(
   return { map, sequence: highest, superseded, unsound, single };
 }
 
-/** Whether what was told of last is a slot of this page. */
-function isTold(
+/** Whether the unsound slot reported last belongs to this page. */
+function isReported(
   last: UnsoundSlot | undefined,
   table: ChunkTable,
   page: number,
@@ -136,15 +137,15 @@ function singleCopy({ device, geometry }: ChunkTable, page: number): Finding {
   return {
     kind: "unsound",
     severity: "notice",
-    what: `Page ${page} of the chunk table has one copy only, although the ` +
+    what: `Page ${page} of the chunk table has only one copy, although the ` +
       "pool was stopped cleanly",
     where: `${device.path} at ${tableSlotPosition(geometry, page, 0)}`,
-    effect: "no data are lost if one copy was; if both were, an older one " +
-      "counts, and what was written anew since reads as it did then",
+    effect: "no data are lost if one copy was lost; if both were, an older " +
+      "copy counts, and chunks mapped since then read as they did at that time",
   };
 }
 
-/** What is wrong with an entry, or "". */
+/** What is wrong with an entry; "" if it is valid. */
 function faultOf(
   chunk: number,
   chunkCount: number,
@@ -166,7 +167,7 @@ function badEntry(
   return {
     kind: "bad-entry",
     severity: "damage",
-    what: `Chunk ${chunk} says that it holds virtual chunk ${virtualChunk}, ` +
+    what: `The entry of chunk ${chunk} names virtual chunk ${virtualChunk}, ` +
       `but ${fault}`,
     where: path,
     effect: `the data of virtual chunk ${virtualChunk} cannot be trusted`,

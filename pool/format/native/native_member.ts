@@ -1,5 +1,5 @@
 /**
- * A member of a pool of format 2, as it is known on disk.
+ * A member of a pool of format 2: its identity and its state on disk.
  *
  * @module
  */
@@ -9,22 +9,24 @@ import { nativeGeometry } from "../../../metadata/native/mod.ts";
 import type { Component } from "../../core/mod.ts";
 import { ChunkTable } from "./native_table.ts";
 
-/** What is known of a member on disk. */
+/** The state of a member on disk. */
 export interface NativeMember {
-  /** Its UUID. */
+  /** The component's UUID. */
   readonly uuid: string;
-  /** Its chunk table. */
+  /** The component's chunk table. */
   readonly table: ChunkTable;
-  /** The slot of its superblock that counts; the other one is written next. */
+  /** The current superblock slot, 0 or 1; the other one is written next. */
   slot: number;
 }
 
 /**
- * A component that is about to join.
+ * Makes the state of a component that is about to join.
  *
- * @param component The component, all zeroes.
+ * *Requires*: the component's metadata region reads as zeroes.
+ *
+ * @param component The component.
  * @param chunkSize Bytes of a chunk.
- * @returns It, with a UUID of its own and a blank table.
+ * @returns Its state: a new random UUID and a blank table.
  */
 export function newMember(
   { device }: Component,
@@ -35,12 +37,12 @@ export function newMember(
 }
 
 /**
- * The table of a component.
+ * Makes the chunk table of a component, without reading it.
  *
- * @param device What it lies on.
+ * @param device The component's device.
  * @param uuid The component's UUID.
  * @param chunkSize Bytes of a chunk.
- * @returns Its table, as if it were blank.
+ * @returns The table, blank in memory.
  */
 export function tableOf(
   device: Component["device"],

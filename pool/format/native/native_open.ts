@@ -1,11 +1,11 @@
 /**
- * A pool of format 2 as it lies on its components: who is a member, the chunk
- * tables, and what a stop left half done.
+ * Reading a pool of format 2: its members, their chunk tables, and what a crash
+ * left unfinished.
  *
  * @module
  */
 
-import { counted, isOrAre, VirstorError } from "../../../errors.ts";
+import { counted, VirstorError } from "../../../errors.ts";
 import type { Superblock } from "../../../metadata/native/mod.ts";
 import {
   type Assembly,
@@ -41,36 +41,36 @@ import {
 } from "../mod.ts";
 
 interface Plan extends NativePlan<NativeComponent> {
-  /** The superblock that decides as it is on disk. */
+  /** The deciding superblock as it is on disk, members set aside included. */
   readonly written: Superblock;
 }
 
-/** What was read, before anything is put right. */
+/** The contents of the metadata, before recovery. */
 interface Loaded {
   readonly plan: Plan;
   readonly members: ReadonlyMap<Component, NativeMember>;
   readonly format: NativeFormat;
   readonly read: NativeMap;
-  /** Members that are stale, by their tables. */
+  /** Members whose chunk tables show that they are stale. */
   readonly stale: ReadonlyMap<NativeComponent, Finding>;
-  /** Whether something was found that cannot be used. */
+  /** Whether the tables have damage. */
   readonly isDamaged: boolean;
 }
 
-/** Which members of a pool may be missing. */
+/** How to read a pool with missing, stale or unwanted members. */
 export interface ReadOptions {
-  /** Any may be, and those that are stale are taken for missing. */
+  /** Accept missing members, and treat stale ones as missing. */
   readonly degraded: boolean;
-  /** Components that are members no more. */
+  /** Components to leave out, as if they were no members. */
   readonly aside?: readonly OpenComponent[];
 }
 
 /**
- * Reads a pool.
+ * Reads a pool of format 2. Writes nothing.
  *
- * @param assembly Its components.
- * @param options Which of them may be missing.
- * @param damaged Told of what cannot be used.
+ * @param assembly The components that were found.
+ * @param options Which members may be missing.
+ * @param damaged Receives damage: unusable pages and entries, stale members.
  * @returns The pool.
  * @throws {VirstorError} `not-found` if a component is missing, `corrupt`,
  *   `unsupported`.
@@ -140,7 +140,7 @@ function planOf(
   };
 }
 
-/** The same, but some members count as missing. */
+/** The same plan, with the stale members missing. */
 function without(
   plan: Plan,
   stale: ReadonlyMap<NativeComponent, string>,
@@ -178,8 +178,8 @@ function warningsOf(
   if (missing.length === 0) return [];
   const which = missing.map(({ index, uuid }) => `${index} (${uuid})`);
   const warnings = [
-    `Components are missing: ${which.join(", ")}; what may be on them cannot ` +
-    "be read",
+    `Components are missing: ${which.join(", ")}; data on them cannot be ` +
+    "read",
     ...stale.map(({ path, what }) =>
       `"${path}" is left out, it is stale: ${what.charAt(0).toLowerCase()}` +
       what.slice(1)
@@ -187,8 +187,8 @@ function warningsOf(
   ];
   if (!truth.clean) {
     warnings.push(
-      "The pool was not stopped cleanly: chunks that were moved or written " +
-        "anew shortly before may show what they held earlier",
+      "The pool was not stopped cleanly: chunks that were moved or mapped " +
+        "shortly before may show older data",
     );
   }
   return warnings;
@@ -242,20 +242,20 @@ async function load(plan: Plan, damaged: DamageSink): Promise<Loaded> {
   return { plan, members, format, read, stale, isDamaged };
 }
 
-/** Reads what is there without those whose tables turn out to be stale. */
+/** Reads the members, without those whose tables turn out to be stale. */
 async function loadSound(
   plan: Plan,
   stale: Map<NativeComponent, string>,
   damaged: DamageSink,
 ): Promise<Loaded> {
-  // What is damaged may be so only because of these.
+  // A stale member may be the cause of the damage, so this pass ignores it.
   const loaded = await load(without(plan, stale), () => {});
   if (!loaded.isDamaged && loaded.stale.size === 0) return loaded;
   for (const [one, { what }] of loaded.stale) stale.set(one, what);
   return await load(without(plan, stale), damaged);
 }
 
-/** Finishes or takes back what a stop left half done. */
+/** Finishes or undoes what a crash left unfinished. */
 async function recover(
   { found }: Assembly,
   loaded: Loaded,
@@ -263,28 +263,27 @@ async function recover(
 ): Promise<ReadonlyMap<Component, readonly number[]>> {
   const { plan, format, read } = loaded;
   const say = (message: string) => onEvent({ kind: "recovered", message });
-  // What was read may be in the page cache only, from a process that was
-  // killed. Nothing is concluded from it before it cannot go away any more.
+  // A killed process may have left its last writes in the page cache only.
+  // Recovery draws conclusions from them, so they become durable first.
   for (const { device } of found) await device.flush();
   await bringUpToDate(loaded);
   await format.begin();
   for (const { table, position, finding } of read.unsound) {
     table.blank(position);
-    say(`${finding.where}: ${finding.what}; it is wiped`);
+    say(`Wiped an unsound slot. ${finding.where}: ${finding.what}`);
   }
   for (const [component, chunks] of read.superseded) {
     const sorted = chunks.toSorted((a, b) => a - b);
     format.recordRelease(component, sorted);
     say(
-      `"${component.device.path}": ` +
-        counted(chunks.length, "chunk that is", "chunks that are") +
-        ` elsewhere by now ${isOrAre(chunks.length)} freed`,
+      `Freeing ${counted(chunks.length, "chunk")} of ` +
+        `"${component.device.path}" whose data are elsewhere`,
     );
   }
   await format.mirror();
   for (const { path, device } of plan.unfinished) {
     await wipeDeviceLabels(device);
-    say(`The superblock of "${path}", which was being added, is wiped`);
+    say(`Wiped the superblock of "${path}": its add did not finish`);
   }
   for (const one of plan.stale) {
     say(`"${one.path}" is left out: ${staleText(one, plan)}`);
@@ -293,9 +292,10 @@ async function recover(
 }
 
 /**
- * Gives members that have missed the generation that counts that generation,
- * durably: only then the next one may be written, so that no member ever
- * misses two.
+ * Writes the current generation to the members that missed it, durably.
+ *
+ * *Requires*: this happens before the next generation is written. So no member
+ * ever misses two generations, and a member that has is known to be stale.
  */
 async function bringUpToDate({ plan, members }: Loaded): Promise<void> {
   const { clean, generation } = plan.written;
@@ -332,7 +332,7 @@ function noticesOf({ plan, read }: Loaded): Finding[] {
   }
   for (const { path } of plan.unfinished) {
     findings.push(
-      notice("unfinished", "It was being added, but is no component", path),
+      notice("unfinished", "It is no component: its add did not finish", path),
     );
   }
   for (const one of plan.stale) {
@@ -347,11 +347,9 @@ function noticesOf({ plan, read }: Loaded): Finding[] {
     findings.push(notice(
       "superseded",
       chunks.length === 1
-        ? `Chunk ${chunks[0]} holds a virtual chunk that is elsewhere by now`
-        : `Chunks ${
-          chunks.join(", ")
-        } hold virtual chunks that are elsewhere ` +
-          "by now",
+        ? `Chunk ${chunks[0]} holds a virtual chunk that is mapped elsewhere`
+        : `Chunks ${chunks.join(", ")} hold virtual chunks that are mapped ` +
+          "elsewhere",
       component.device.path,
     ));
   }

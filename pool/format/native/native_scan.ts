@@ -1,6 +1,6 @@
 /**
- * Reading the chunk tables of format 2: every page is checked before anything
- * in it is believed.
+ * Scanning the chunk tables of format 2. The scan validates each page before
+ * its visitor sees an entry.
  *
  * @module
  */
@@ -24,44 +24,45 @@ import {
 import { type Finding, turn } from "../../core/mod.ts";
 import type { ChunkTable } from "./native_table.ts";
 
-/** So many pages are read at a time; then the event loop has a turn. */
+/** Pages of one read; the event loop gets a turn after each. */
 const PAGES_A_READ = 512;
 
-/** Who looks at a scan. */
+/** Receives the contents of a table during a scan. */
 export interface TableVisitor {
   /**
-   * A page that is in use.
+   * A page that was written at least once.
    *
-   * @param pageIndex Which one.
-   * @param slot The slot that counts.
+   * @param pageIndex The page, from 0.
+   * @param slot The slot of its newest sound version.
    * @param isSingle Whether no other slot holds the same entries.
    */
   page(pageIndex: number, slot: number, isSingle: boolean): void;
   /**
-   * A chunk that is somebody's.
+   * An allocated entry.
    *
-   * @param chunk Its number.
-   * @param virtualChunk Whose it is.
-   * @param sequence Since when.
+   * @param chunk The chunk on this component.
+   * @param virtualChunk The virtual chunk that is mapped to it.
+   * @param sequence The sequence number of the mapping.
    */
   owned(chunk: number, virtualChunk: number, sequence: number): void;
   /**
-   * A slot that is not sound.
+   * An unsound slot.
    *
-   * @param position Where it is, bytes from the start of the component.
-   * @param finding What is wrong with it. `damage` if no other slot of its
-   *   page is sound.
-   * @param mayBeTorn Whether a power cut can have done it and nothing else:
-   *   it never tears the last durable version, nor all three slots.
+   * @param position The slot's offset on the component, bytes.
+   * @param finding What is wrong with the slot; `damage` if its page has no
+   *   sound slot.
+   * @param mayBeTorn Whether a power cut alone can explain it. A power cut
+   *   never tears the last durable version, nor all three slots.
    */
   unsound(position: number, finding: Finding, mayBeTorn: boolean): void;
 }
 
 /**
- * Reads a chunk table.
+ * Scans a chunk table.
  *
  * @param table The table.
- * @param visitor Told all there is to know.
+ * @param visitor Receives its pages, entries and unsound slots.
+ * @throws {VirstorError} `io`.
  */
 export async function scanTable(
   table: ChunkTable,
@@ -73,7 +74,7 @@ export async function scanTable(
   );
   for (let page = 0; page < tablePages;) {
     const start = tableOffset + page * TABLE_SLOTS_SIZE;
-    // The table of a thin pool is mostly holes: they are not read.
+    // The table of a thin pool is mostly holes, which the scan skips.
     const hole = (device.nextData?.(start) ?? start) - start;
     if (hole >= TABLE_SLOTS_SIZE) {
       page += Math.floor(hole / TABLE_SLOTS_SIZE);
@@ -120,7 +121,7 @@ function scanPage(
     visitor.unsound(one.home, finding, faults.length < TABLE_SLOTS);
   }
   if (picked < 0) return;
-  // Were the newest damaged, the next one would count, not one before it.
+  // If the newest version is damaged later, the second newest one counts.
   const isSingle = second === undefined || !sameEntries(second, newest);
   visitor.page(pageIndex, picked, isSingle);
   const page = viewOf(newest);
@@ -134,17 +135,17 @@ function scanPage(
   }
 }
 
-/** What is wrong with a slot. */
+/** A slot that is unsound. */
 interface SlotFault {
-  /** Where the slot is, bytes from the start of the component. */
+  /** The slot's offset on the component, bytes. */
   readonly home: number;
-  /** What is wrong with it. */
+  /** The reason, in words. */
   readonly fault: string;
-  /** Another slot of its page is sound, or it was never written. */
+  /** Whether its page has a sound slot, or the slot was never written. */
   readonly isHarmless: boolean;
 }
 
-/** Whether one bit has turned in a slot that was never written. */
+/** Whether exactly one bit is set: a bit error in a slot never written. */
 function hasOneBit(slot: Uint8Array): boolean {
   const at = slot.findIndex((byte) => byte !== 0);
   const byte = slot[at] ?? 0;
@@ -177,6 +178,6 @@ function unsoundSlot(
     effect: isHarmless
       ? "no data are lost if a power cut did it, or the pool was stopped " +
         "cleanly; the newest sound slot counts"
-      : "nobody knows whose these chunks are",
+      : "the mappings of these chunks are lost",
   };
 }

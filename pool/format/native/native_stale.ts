@@ -1,11 +1,11 @@
 /**
- * Members of format 2 that are of an earlier time than their pool: put back from
- * a copy, or on a disk that has lost writes.
+ * Stale members of format 2: in an earlier state than their pool, because they
+ * were restored from a copy, or lie on a disk that lost writes.
  *
  * Each generation is durable on all members before the next one is written, and
- * an open brings members that have missed the last one up to date first. So a
- * member that has missed two is stale, and so is one that has missed the begin
- * of a session in which something was written to others.
+ * an open first updates the members that missed the last generation. So a
+ * member that missed two generations is stale. A member is stale as well if it
+ * missed the start of a session that changed the tables of others.
  *
  * @module
  */
@@ -18,46 +18,46 @@ import type {
 import type { OpenComponent } from "../../member/mod.ts";
 import type { Finding } from "../../core/mod.ts";
 
-/** A component, with its superblock and what the other slot tells. */
+/** A component with the contents of both superblock slots. */
 export interface NativeComponent extends OpenComponent<DecodedSuperblock> {
-  /** The slot that counts. */
+  /** The slot of its current superblock, 0 or 1. */
   readonly slot: number;
-  /** The superblock in the other one, if it is sound. */
+  /** The superblock in the other slot, if it is sound. */
   readonly other: DecodedSuperblock | undefined;
-  /** What is wrong with the other one, if anything. */
+  /** What is wrong with the other slot, if anything. */
   readonly otherFault: VirstorError | undefined;
 }
 
-/** A member, and the digest of the chunk table that was read from it. */
+/** A member, and the digest of the chunk table as it was read. */
 export interface ReadMember {
-  /** The component. */
+  /** The member. */
   readonly component: NativeComponent;
-  /** The digest of its table. */
+  /** The digest of its chunk table, u32. */
   readonly digest: number;
 }
 
 /**
- * Whether a member has missed more generations than a stop can make it miss.
+ * Whether a member missed more generations than a crash can explain.
  *
  * @param component The member.
- * @param truth The superblock that decides.
- * @returns Whether it is of an earlier time.
+ * @param truth The deciding superblock.
+ * @returns Whether the member is stale.
  */
 export function isRolledBack(
   { label, otherFault }: NativeComponent,
   { generation }: Superblock,
 ): boolean {
-  // The slot that is damaged may have been the newer one.
+  // If one slot is damaged, it may have held the newer superblock.
   const missable = otherFault === undefined ? 1 : 2;
   return label.generation < generation - missable;
 }
 
 /**
- * What is said of a member of an earlier time.
+ * The damage of a member that missed generations.
  *
  * @param component The member.
- * @param truth The superblock that decides.
- * @returns The damage.
+ * @param truth The deciding superblock.
+ * @returns The finding.
  */
 export function rolledBack(
   { path, label }: NativeComponent,
@@ -66,20 +66,20 @@ export function rolledBack(
   return {
     kind: "behind",
     severity: "damage",
-    what: `It is as it was at generation ${label.generation}, the pool's is ` +
-      `${generation}: it was put back from a copy, or has lost writes`,
+    what: `It is at generation ${label.generation}, the pool is at ` +
+      `${generation}: it was restored from a copy, or it lost writes`,
     where: path,
-    effect: "what was written to it since then is not there",
+    effect: "writes to it since then are missing",
     advice: adviceFor(path),
   };
 }
 
 /**
- * Finds stale members by their tables.
+ * Finds stale members by their chunk tables.
  *
- * @param members All members that are there.
- * @param truth The superblock that decides.
- * @returns What is wrong with them.
+ * @param members All members that were found.
+ * @param truth The deciding superblock.
+ * @returns The stale members, each with the damage.
  */
 export function findStaleTables(
   members: readonly ReadMember[],
@@ -88,7 +88,7 @@ export function findStaleTables(
   const findings = new Map<NativeComponent, Finding>();
   for (const { component, digest } of members) {
     const { label, otherFault, path } = component;
-    // What a superblock says that is not the newest holds no more.
+    // An older superblock describes an older table: its digest says nothing.
     const isNewest = label.generation === truth.generation &&
       otherFault === undefined;
     if (!isNewest || !label.clean || label.tableDigest === digest) continue;
@@ -105,8 +105,8 @@ export function findStaleTables(
 }
 
 /**
- * Whether a table has changed since the clean stop before the open that counts.
- * That open was durable on all members by then.
+ * Whether a table changed since the clean stop before the current session. The
+ * start of a session is durable on all members before any table changes.
  */
 function hasSession(
   members: readonly ReadMember[],
@@ -118,27 +118,27 @@ function hasSession(
   );
 }
 
-/** A table that is not the one of which its superblock tells. */
+/** The damage of a member whose table does not match its superblock. */
 function otherTable(path: string): Finding {
   return {
     kind: "lost-page",
     severity: "damage",
-    what: "The chunk table is not as it was when the pool was stopped: pages " +
-      "of it were lost, or put back from a copy",
+    what: "The chunk table differs from the one at the last clean stop: it " +
+      "lost pages, or it was restored from a copy",
     where: path,
-    effect: "data of this component may be missing, or be older ones",
+    effect: "data of this component may be missing or outdated",
     advice: adviceFor(path),
   };
 }
 
 /**
- * What helps against a stale member.
+ * What to do about a stale member.
  *
- * @param path Where it is.
+ * @param path The component's path.
  * @returns The advice, for the end of a message.
  */
 export function adviceFor(path: string): string {
   return "bring the current file back, read the rest with virstor serve " +
-    `--degraded, or do without it for good with virstor repair ` +
+    `--degraded, or remove it for good with virstor repair ` +
     `--accept-stale "${path}"`;
 }

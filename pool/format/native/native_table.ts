@@ -1,12 +1,12 @@
 /**
- * The chunk table of one component of format 2 at work: which slot of a page is
+ * The chunk table of a component of an open pool: which slot of a page is
  * written when.
  *
- * A page has three slots. One holds the last durable version; one may be part
- * of a flush that is running; updates go to the third meanwhile, and to the
- * same one until the next flush begins. So the last durable version is never
- * written over, and no update waits for a flush. Pages are not kept in memory,
- * but for the last one that was used: allocation goes on where it was.
+ * A page has three slots. One holds the last durable version, and one may be
+ * part of a running flush. Updates go to the third slot, and stay with it until
+ * the next flush begins. So the last durable version is never overwritten, and
+ * no update waits for a flush. Memory holds only the page used last, since
+ * consecutive allocations usually share a page.
  *
  * @module
  */
@@ -31,23 +31,23 @@ import {
 } from "../../../metadata/native/mod.ts";
 import type { ComponentDevice } from "../../core/mod.ts";
 
-/** No slot was ever written. */
+/** In place of a slot: none was written. In place of a page: none is loaded. */
 const NONE = -1;
 
-/** The chunk table of a component. */
+/** The chunk table of a component of an open pool. */
 export class ChunkTable implements FlushObserver {
-  /** What it lies on. */
+  /** The component's device. */
   readonly device: ComponentDevice;
-  /** Where it lies there. */
+  /** The position of the table on the device. */
   readonly geometry: NativeGeometry;
   /** The component's UUID, 16 bytes. */
   readonly uuid: Uint8Array;
 
-  /** For each page the slot of its last durable version, or {@linkcode NONE}. */
+  /** The slot of each page's last durable version, or {@linkcode NONE}. */
   readonly #durable: Int8Array;
-  /** Pages in the flush that is running: page to slot. */
+  /** The pages of the running flush: page to slot. */
   #flushing = new Map<number, number>();
-  /** Pages changed since a flush began: page to slot. */
+  /** The pages changed since the last flush began: page to slot. */
   #changed = new Map<number, number>();
   /** Pages whose newest version is in one slot only. */
   readonly #single = new Set<number>();
@@ -55,17 +55,17 @@ export class ChunkTable implements FlushObserver {
   readonly #bytes = new Uint8Array(NATIVE_PAGE_SIZE);
   readonly #page = new DataView(this.#bytes.buffer);
   #pageIndex = NONE;
-  /** How often it was changed. */
+  /** Counts the page writes of this session. */
   #version = 0;
-  /** The digests of all entries that are somebody's. */
+  /** The digests of all allocated entries, combined with XOR. */
   #digest = 0;
 
   /**
-   * Takes over a table: all its pages are blank, until {@linkcode loaded} says
-   * otherwise.
+   * Creates a table. All pages count as blank until {@linkcode loaded} is
+   * called for them.
    *
-   * @param device What it lies on; its observer from now on.
-   * @param geometry Where.
+   * @param device The component's device; this table becomes its observer.
+   * @param geometry The position of the table on the device.
    * @param uuid The component's UUID, 16 bytes.
    */
   constructor(
@@ -81,11 +81,12 @@ export class ChunkTable implements FlushObserver {
   }
 
   /**
-   * Takes note of what was found of a page. It is durable by the time anything
-   * is written.
+   * Registers a page that was found on disk.
    *
-   * @param pageIndex Which page.
-   * @param slot The slot that counts.
+   * *Requires*: the page is durable before anything is written.
+   *
+   * @param pageIndex The page, from 0.
+   * @param slot The slot of its newest sound version.
    * @param isSingle Whether no other slot holds the same entries.
    */
   loaded(pageIndex: number, slot: number, isSingle: boolean): void {
@@ -93,49 +94,49 @@ export class ChunkTable implements FlushObserver {
     if (isSingle) this.#single.add(pageIndex);
   }
 
-  /** The digests of all entries that are somebody's, together, u32. */
+  /** The digests of all allocated entries, combined with XOR, u32. */
   get digest(): number {
     return this.#digest;
   }
 
   /**
-   * Takes note of an entry that was found.
+   * Registers an allocated entry that was found on disk.
    *
-   * @param chunk The chunk.
-   * @param virtualChunk Whose it is.
-   * @param sequence Since when.
+   * @param chunk The chunk on this component.
+   * @param virtualChunk The virtual chunk that is mapped to it.
+   * @param sequence The sequence number of the mapping.
    */
   found(chunk: number, virtualChunk: number, sequence: number): void {
     this.#toggle(entryDigest(chunk, virtualChunk, sequence));
   }
 
-  /** How often it was changed: for whoever reads it meanwhile. */
+  /** Counts the changes of the table, so that a scan can detect them. */
   get version(): number {
     return this.#version;
   }
 
   /**
-   * Gives a chunk to a virtual chunk, in the page cache.
+   * Allocates a chunk to a virtual chunk, in the page cache.
    *
-   * @param chunk The chunk.
+   * @param chunk The chunk on this component; its entry is free.
    * @param virtualChunk The virtual chunk.
-   * @param sequence When this was decided; higher than all before.
+   * @param sequence The sequence number of the mapping, higher than all before.
    * @throws {VirstorError} `io`, `corrupt` if the page on disk is damaged.
    */
   own(chunk: number, virtualChunk: number, sequence: number): void {
     this.#load(Math.floor(chunk / TABLE_PAGE_ENTRIES));
     const index = chunk % TABLE_PAGE_ENTRIES;
-    assert(!isOwned(this.#page, index), "a chunk that is given is nobody's");
+    assert(!isOwned(this.#page, index), "a chunk to allocate is free");
     setEntry(this.#page, index, virtualChunk, sequence);
     this.#save();
     this.#toggle(entryDigest(chunk, virtualChunk, sequence));
   }
 
   /**
-   * Makes chunks nobody's, in the page cache.
+   * Marks chunks free, in the page cache.
    *
-   * @param chunks The chunks; a page is written once for all that come in a
-   *   row.
+   * @param chunks The chunks, all allocated. Neighbours in the list that share
+   *   a page cost one write.
    * @throws {VirstorError} `io`, `corrupt` if a page on disk is damaged.
    */
   disown(chunks: readonly number[]): void {
@@ -146,7 +147,7 @@ export class ChunkTable implements FlushObserver {
         const chunk = chunks[i] ?? 0;
         if (Math.floor(chunk / TABLE_PAGE_ENTRIES) !== page) break;
         const index = chunk % TABLE_PAGE_ENTRIES;
-        assert(isOwned(this.#page, index), "what is given back was somebody's");
+        assert(isOwned(this.#page, index), "a chunk to free is allocated");
         this.#toggle(entryDigest(
           chunk,
           entryVirtualChunk(this.#page, index),
@@ -159,29 +160,31 @@ export class ChunkTable implements FlushObserver {
   }
 
   /**
-   * When a chunk was given to its virtual chunk.
+   * Reads the sequence number of an allocated chunk.
    *
-   * @param chunk The chunk; somebody's.
-   * @returns The sequence number.
+   * @param chunk The chunk; its entry is allocated.
+   * @returns The sequence number of its mapping.
    * @throws {VirstorError} `io`, `corrupt` if the page on disk is damaged.
    */
   sequenceOf(chunk: number): number {
     this.#load(Math.floor(chunk / TABLE_PAGE_ENTRIES));
     const index = chunk % TABLE_PAGE_ENTRIES;
-    assert(isOwned(this.#page, index), "the chunk is somebody's");
+    assert(isOwned(this.#page, index), "the chunk is allocated");
     return entrySequence(this.#page, index);
   }
 
   /**
-   * Writes every page that has only one copy into another of its slots, in the
-   * page cache: one that is damaged later can be told and mended.
+   * Writes each page that has only one copy to a second slot, in the page
+   * cache. So damage of one copy can be recognised and repaired later.
+   *
+   * *Requires*: all changes are durable, and no flush is running.
    *
    * @throws {VirstorError} `io`, `corrupt` if a page on disk is damaged.
    */
   mirror(): void {
     assert(
       this.#changed.size === 0 && this.#flushing.size === 0,
-      "what is copied is durable",
+      "pages to mirror are durable",
     );
     for (const page of [...this.#single]) {
       this.#load(page);
@@ -191,24 +194,23 @@ export class ChunkTable implements FlushObserver {
   }
 
   /**
-   * Makes a slot that is not sound one that was never written, in the page
-   * cache.
+   * Zeroes an unsound slot in the page cache, as if it had never been written.
    *
-   * @param position Where it is, bytes from the start of the component.
+   * @param position The slot's offset on the component, bytes.
    * @throws {VirstorError} `io`.
    */
   blank(position: number): void {
     this.device.write(new Uint8Array(NATIVE_PAGE_SIZE), position);
   }
 
-  /** A flush covers all pages that were changed so far. */
+  /** The device begins a flush, which covers all changes so far. */
   flushBegins(): void {
     assert(this.#flushing.size === 0, "one flush at a time");
     this.#flushing = this.#changed;
     this.#changed = new Map();
   }
 
-  /** The pages of the flush are durable. */
+  /** The device has flushed: the pages of the flush are durable. */
   flushEnds(): void {
     for (const [page, slot] of this.#flushing) this.#durable[page] = slot;
     this.#flushing.clear();
@@ -224,7 +226,7 @@ export class ChunkTable implements FlushObserver {
       this.#durable[page] ?? NONE;
   }
 
-  /** Gets a page into memory. */
+  /** Loads the newest version of a page into memory. */
   #load(page: number): void {
     if (this.#pageIndex === page) return;
     this.#pageIndex = NONE;
@@ -240,10 +242,10 @@ export class ChunkTable implements FlushObserver {
     this.#pageIndex = page;
   }
 
-  /** Writes the page in memory to the slot whose turn it is. */
+  /** Writes the page in memory to a slot that may be overwritten. */
   #save(): void {
     const page = this.#pageIndex;
-    // Whatever happens below, what is in memory is not what is on disk.
+    // If the write fails below, memory and disk differ: forget the page.
     this.#pageIndex = NONE;
     const slot = this.#changed.get(page) ?? this.#spareSlot(page);
     const generation = pageGeneration(this.#page) + 1;
@@ -256,7 +258,7 @@ export class ChunkTable implements FlushObserver {
     this.#pageIndex = page;
   }
 
-  /** A slot that is neither durable nor being made so. */
+  /** A slot that neither is durable nor belongs to a running flush. */
   #spareSlot(page: number): number {
     const durable = this.#durable[page] ?? NONE;
     const flushing = this.#flushing.get(page) ?? NONE;

@@ -1,7 +1,7 @@
 /**
- * Superblocks of format 2 that are lost: both slots of a component are damaged
- * or gone. All that they said is known from the other members, apart from
- * which of them this one is; and that its chunk table says, on every page.
+ * Rebuilding lost superblocks of format 2, when both slots of a component are
+ * damaged or gone. The other members know everything that they said, but not
+ * which member this component is. Every page of its chunk table names that.
  *
  * @module
  */
@@ -38,24 +38,24 @@ import {
 import { tableOf } from "./native_member.ts";
 import { scanTable } from "./native_scan.ts";
 
-/** Enough of a slot to see whether a superblock is there. */
+/** Bytes of a slot that identify a superblock. */
 const MAGIC_BYTES = 16;
 
-/** What is rebuilt with. */
+/** How to rebuild. */
 export interface RebuildOptions {
-  /** Only say what would be done. */
+  /** Report what would be rebuilt, and write nothing. */
   readonly dryRun: boolean;
-  /** How components are opened. */
+  /** Opens a component. */
   readonly openDevice: OpenDevice;
 }
 
 /**
- * Writes the superblocks of members anew whose own are lost.
+ * Rewrites the superblocks of members that have lost both of theirs.
  *
- * @param assembly What is there of a pool of format 2; the components without
- *   superblocks are among its faults.
- * @param options How.
- * @returns What was done, or would be.
+ * @param assembly The components of a pool of format 2 that were found. Those
+ *   without superblocks are among its faults.
+ * @param options How to rebuild.
+ * @returns A finding for each component that was rebuilt, or would be.
  * @throws {VirstorError} `io`, `busy`, `corrupt` if the other members
  *   contradict each other.
  */
@@ -68,7 +68,7 @@ export async function rebuildSuperblocks(
   );
   if (labelled.length === 0) return [];
   const { truth, members } = planNativeMembers(assembly.name, labelled);
-  // Of a pool with features that are not known nothing can be written.
+  // A pool with unknown features must not be written.
   if (labelled.some(({ label }) => label.readOnly)) return [];
   const missing = new Set(
     truth.members.filter((_, i) => members[i] === undefined)
@@ -91,7 +91,7 @@ export async function rebuildSuperblocks(
     }
     const findings: Finding[] = [];
     for (const [uuid, [device, copy]] of claimants) {
-      // Which of two copies is the right one is a guess.
+      // With two copies of a component, choosing one would be a guess.
       if (device === undefined || copy !== undefined) continue;
       if (!dryRun) {
         await refuseWriters(device);
@@ -109,14 +109,14 @@ function rebuiltFinding(path: string, uuid: string): Finding {
   return {
     kind: "unreadable",
     severity: "notice",
-    what: `Both superblocks are lost; its chunk table says that it is ` +
-      `component ${uuid}: they are written anew as the others have them`,
+    what: `Both superblocks are lost; the chunk table says that this is ` +
+      `component ${uuid}: they are rewritten from those of the other members`,
     where: path,
     effect: "no data are lost",
   };
 }
 
-/** What was looked at and carries no label that can be used. */
+/** The existing files that carry no readable label. */
 function pathsOf({ faults }: Assembly): string[] {
   const identities = new Set<string>();
   const paths: string[] = [];
@@ -127,13 +127,13 @@ function pathsOf({ faults }: Assembly): string[] {
       if (!identities.has(identity)) paths.push(path);
       identities.add(identity);
     } catch {
-      // There is no such file: it cannot be the one.
+      // The file does not exist, so it cannot be rebuilt.
     }
   }
   return paths;
 }
 
-/** A component of another pool keeps what it has. */
+/** Whether a component has a sound superblock; such a one is left alone. */
 function isSound(device: ComponentDevice): boolean {
   if (!hasSuperblock(device)) return false;
   try {
@@ -145,9 +145,9 @@ function isSound(device: ComponentDevice): boolean {
 }
 
 /**
- * Whether there are superblocks a few pages beside their place: the component
- * was cut or extended by that much, and its table is beside its place, too,
- * where slots would be taken for others of their page.
+ * Whether superblocks lie a few pages beside their place. Then the component
+ * was cut or extended by that much. Its table lies beside its place, too, and
+ * slots would be mistaken for other slots of their page.
  */
 function isMoved(device: ComponentDevice): boolean {
   const start = new Uint8Array(MAGIC_BYTES);
@@ -162,7 +162,7 @@ function isMoved(device: ComponentDevice): boolean {
   return false;
 }
 
-/** The UUID on the first sound page of a table; "" if there is none. */
+/** The UUID on the first sound page of a table; "" if that is no member. */
 function uuidInTable(device: ComponentDevice, truth: Superblock): string {
   const geometry = nativeGeometry(device.size, truth.chunkSize);
   if (geometry.chunkCount === 0) return "";

@@ -172,7 +172,7 @@ for (const dialect of DIALECTS) {
     assertEquals([gate.errno, shapeOf(gate)], [NBD.EINVAL, ["error"]]);
     assertEquals(
       gate.text,
-      "The range reaches behind the end of the export",
+      "The range reaches past the end of the export",
     );
     const message = "Cannot read: disk /dev/secret is on fire";
     device.read = () => {
@@ -194,7 +194,7 @@ for (const dialect of DIALECTS) {
     assertEquals(full.text, "Cannot write: no free chunk is left");
     const unknown = await client.call({ command: 99 });
     assertEquals([unknown.errno, shapeOf(unknown)], [NBD.EINVAL, ["error"]]);
-    assertEquals(unknown.text, "The command is not known");
+    assertEquals(unknown.text, "The server does not support this command");
     assertEquals(serving.server.counters.errors, 4);
     assertEquals((await client.call({ command: CMD_FLUSH })).errno, 0);
   });

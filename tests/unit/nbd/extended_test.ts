@@ -209,7 +209,7 @@ Deno.test("an extended write needs its flag, and has no payload without", async 
     assertEquals(reply.errno, EINVAL);
     assertEquals(
       reply.text,
-      "A write with an extended header needs the flag PAYLOAD_LEN",
+      "A WRITE with an extended header needs the flag PAYLOAD_LEN",
     );
   }
   assertEquals(device.calls, []);

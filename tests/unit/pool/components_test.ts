@@ -171,21 +171,21 @@ Deno.test("checkComponents() tells gaps and what a stop left behind as notices",
   // The entry of the chunk that was mapped first is lost.
   writeEntry(a, 3, { flags: 0, component: 0, chunk: 0 });
   assertEquals(await notices(paths), [
-    "There are gaps in the allocation, from a power cut: demo",
+    "The allocation has gaps, left by a power cut: demo",
   ]);
   writeEntry(a, 3, { flags: 1, component: 0, chunk: 2 });
   // A remove of c that was stopped just before its end.
   patchLabel(a, { count: 2 });
   patchLabel(c, { count: 2 });
   assertEquals(await notices(paths), [
-    `Its label is behind, from a stop during add or remove: ${b}`,
-    `It was removed, but its label is still there: ${c}`,
+    `Its label is outdated: an add or remove did not finish: ${b}`,
+    `It was removed from the pool, but it still carries a label: ${c}`,
   ]);
   // An add of c that was stopped before it came to component 0.
   patchLabel(b, { count: 2 });
   patchLabel(c, { count: 3, flags: 4 });
   assertEquals(await notices(paths), [
-    `It was being added, but is no component: ${c}`,
+    `It is no component: its add did not finish: ${c}`,
   ]);
   const pool = await openPool(paths);
   await assertContent(pool, content);

@@ -209,6 +209,6 @@ Deno.test("openPool() says that it closed gaps, and how many chunks were moved",
   });
   await pool.close();
   assertEquals(events, [
-    "recovered: 2 chunks were moved to close gaps in the allocation",
+    "recovered: Moved 2 chunks to close gaps in the allocation",
   ]);
 });

@@ -33,7 +33,7 @@ Deno.test("openPool() refuses entries of native tables that cannot be", async ()
   const { view } = readPage(a);
   const sequence = Number(view.getBigUint64(48 + 2 * 24, true));
   const cases: [() => void, string[]][] = [
-    [() => own(c, 4, 2, sequence), ["virtual chunk 2", "same time"]],
+    [() => own(c, 4, 2, sequence), ["virtual chunk 2", "same sequence"]],
     [() => own(c, 4, 512, 99), ["virtual chunk 512", "512 virtual chunks"]],
     [() => own(c, 7, 99, 99), ["chunk 7", "7 chunks"]],
   ];

@@ -28,6 +28,17 @@ export interface RegistryEntry {
 }
 
 /**
+ * Makes paths absolute, as they are kept and sent to servers. Links stay:
+ * the name that a person chose for a device may be the one that lasts.
+ *
+ * @param paths Paths, relative to the working directory or absolute.
+ * @returns Absolute paths.
+ */
+export function absolutePaths(paths: readonly string[]): string[] {
+  return paths.map((path) => resolve(path));
+}
+
+/**
  * Looks a pool up.
  *
  * @param stateDirectory The state directory.

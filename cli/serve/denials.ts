@@ -1,13 +1,13 @@
 /**
- * Clients that were not let in: counted, and told now and then.
+ * Clients that no network of `--allow` lets in: counted, and told now and then.
  *
  * @module
  */
 
 import { Pace } from "../../nbd/server/export/mod.ts";
-import { log } from "./output.ts";
+import { log } from "../terminal/mod.ts";
 
-/** Counts clients that were not let in. */
+/** Counts clients that no network of `--allow` lets in. */
 export class Denials {
   #total = 0;
   readonly #pace = new Pace();
@@ -18,9 +18,9 @@ export class Denials {
   }
 
   /**
-   * Counts one. Whoever comes often leaves a line a second at most.
+   * Counts one. A client that comes often leaves a line a second at most.
    *
-   * @param address Where it came from.
+   * @param address Where the client came from.
    */
   count(address: Deno.Addr): void {
     this.#total++;

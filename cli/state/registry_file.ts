@@ -5,7 +5,6 @@
  * @module
  */
 
-import { ensureDir } from "@std/fs";
 import { dirname } from "node:path";
 
 /** How long another process may hold the registry up, milliseconds. */
@@ -22,7 +21,7 @@ export async function makeDirectory(path: string): Promise<void> {
   if (await isThere(path)) return;
   const parent = dirname(path);
   if (parent !== path) await makeDirectory(parent);
-  await ensureDir(path);
+  await Deno.mkdir(path, { recursive: true });
   await syncDirectory(parent);
 }
 

@@ -6,8 +6,8 @@
  * @module
  */
 
-import { createHash } from "node:crypto";
 import { VirstorError } from "../../errors.ts";
+import { getBuiltinModule } from "node:process";
 import { isAbsolute, join, resolve } from "node:path";
 import type { Environment } from "../terminal/mod.ts";
 
@@ -67,6 +67,8 @@ function fileStem(name: string): string {
   const encoded = encodeURIComponent(name);
   if (encoded.length <= STEM_MAX) return encoded;
   const prefix = encoded.slice(0, STEM_PREFIX_MAX).replace(/%.?$/, "");
+  // Few names are that long, and to load it takes longer than most commands.
+  const { createHash } = getBuiltinModule("node:crypto");
   const hash = createHash("sha256").update(name).digest("hex");
   // No encoded name holds a "+".
   return `${prefix}+${hash.slice(0, STEM_HASH_DIGITS)}`;

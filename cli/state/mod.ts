@@ -1,0 +1,26 @@
+/**
+ * The state directory: the registry of pools, and where control sockets are.
+ * It reads no component and loads no pool, so commands that ask a server start
+ * fast.
+ *
+ * @module
+ */
+
+export {
+  forgetRate,
+  recallRate,
+  rememberRate,
+  resumedText,
+} from "./evacuation_rate.ts";
+export {
+  absolutePaths,
+  forgetComponents,
+  listRegistry,
+  prepareRegistry,
+  readRegistry,
+  registeredSize,
+  registerPool,
+  updatePool,
+} from "./registry.ts";
+export type { RegistryEntry } from "./registry.ts";
+export { controlSocketPath, findStateDirectory } from "./state_directory.ts";
