@@ -115,7 +115,7 @@ export interface PoolStatus {
   /** What a write does when there is no chunk for it. */
   readonly onFull: FullPolicy;
   /** How long it waits, seconds; 0 for ever. */
-  readonly fullTimeout: number;
+  readonly fullTimeoutSeconds: number;
   /** Writes that wait. */
   readonly delayed: DelayedStatus;
   /** What was done. */
@@ -199,7 +199,7 @@ export function describePool(source: StatusSource): PoolStatus {
     usedPercent: percent(sum("used"), usable),
     backingPercent: percent(usable, virtualChunks),
     onFull: settings.onFull,
-    fullTimeout: settings.fullTimeout,
+    fullTimeoutSeconds: settings.fullTimeoutSeconds,
     delayed: {
       count: delayed.size,
       bytes: delayed.bytes,

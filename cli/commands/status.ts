@@ -5,6 +5,7 @@
  */
 
 import { printable } from "../../errors.ts";
+import type { PoolStatus } from "../../pool/mod.ts";
 import {
   type Environment,
   EXIT_OK,
@@ -65,10 +66,23 @@ export async function run(
   return EXIT_OK;
 }
 
+/** A pool's status as JSON, under the names that scripts know. */
+function poolFacts(
+  { fullTimeoutSeconds, counters, ...rest }: PoolStatus,
+): Record<string, unknown> {
+  const { bytesRead, bytesWritten, ...counts } = counters;
+  return {
+    ...rest,
+    fullTimeout: fullTimeoutSeconds,
+    counters: { ...counts, readBytes: bytesRead, writtenBytes: bytesWritten },
+  };
+}
+
 /** What is told of a pool as JSON. */
 function factsOf(surveyed: SurveyedPool): Record<string, unknown> {
   const { name, report, error } = surveyed;
-  const { pool = null, server = null } = report ?? {};
+  const pool = report === undefined ? null : poolFacts(report.pool);
+  const server = report?.server ?? null;
   const facts = { name, ...surveyedState(surveyed), pool, server };
   return error === undefined
     ? facts

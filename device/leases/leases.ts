@@ -43,6 +43,8 @@ import {
   WRITTEN,
 } from "./lease_layout.ts";
 
+import type { Transfers } from "./transfers.ts";
+
 export {
   LEASE_SOURCES_MAX,
   LEASE_THREADS_MAX,
@@ -93,18 +95,6 @@ export interface Leases {
    * @returns Whether it has a place.
    */
   prepare(offset: number): boolean;
-}
-
-/** What was read and written under leases. */
-export interface LeasedWork {
-  /** Reads. */
-  readonly reads: number;
-  /** Bytes of them. */
-  readonly bytesRead: number;
-  /** Writes. */
-  readonly writes: number;
-  /** Bytes of them. */
-  readonly bytesWritten: number;
 }
 
 /** The owner's side. */
@@ -239,7 +229,7 @@ export class LeaseTable {
   }
 
   /** What was done under leases so far. */
-  get work(): LeasedWork {
+  get work(): Readonly<Transfers> {
     const sum = (which: number) => {
       let total = 0;
       for (let at = which; at < this.#work.length; at += WORK_STEP) {

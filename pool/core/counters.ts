@@ -1,31 +1,25 @@
 /**
- * What a pool has done since it was opened.
+ * What a volume has done since the pool was opened.
  *
  * @module
  */
 
-/** What was done since the pool was opened. */
-export interface PoolCounters {
-  /** Reads. */
-  reads: number;
-  /** Writes. */
-  writes: number;
+import type { Transfers } from "../../device/leases/mod.ts";
+
+/** What a volume has done since the pool was opened. */
+export interface PoolCounters extends Transfers {
   /** Flushes. */
   flushes: number;
   /** Discards. */
   discards: number;
   /** Writes of zeroes. */
   zeroes: number;
-  /** Bytes read. */
-  readBytes: number;
-  /** Bytes written. */
-  writtenBytes: number;
   /** Chunks mapped. */
   firstWrites: number;
 }
 
 /**
- * Counters of a pool that has done nothing yet.
+ * Makes counters of a volume that has done nothing yet.
  *
  * @returns All zero.
  */
@@ -36,8 +30,8 @@ export function newCounters(): PoolCounters {
     flushes: 0,
     discards: 0,
     zeroes: 0,
-    readBytes: 0,
-    writtenBytes: 0,
+    bytesRead: 0,
+    bytesWritten: 0,
     firstWrites: 0,
   };
 }

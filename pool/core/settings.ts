@@ -65,7 +65,7 @@ export interface PoolSettings {
   /** What a write does when there is no chunk for it. */
   readonly onFull: FullPolicy;
   /** How long it waits, seconds; 0 for ever. */
-  readonly fullTimeout: number;
+  readonly fullTimeoutSeconds: number;
   /** Bytes that may wait before those who send them are slowed. */
   readonly maxDelayedBytes: number;
   /** When to warn. */

@@ -88,7 +88,7 @@ export class FirstWrites {
     this.#fail = fail;
     this.delayed = new DelayedWrites({
       maxBytes: settings.maxDelayedBytes,
-      timeoutMs: settings.fullTimeout * 1000,
+      timeoutMs: settings.fullTimeoutSeconds * 1000,
       now: () => performance.now(),
       onEmpty: () => this.#noneWaits(),
     });

@@ -7,6 +7,7 @@
  */
 
 import {
+  addTransfers,
   type LeaseMemory,
   type Leases,
   LeaseTable,
@@ -54,11 +55,7 @@ export class PoolLeases implements Leases {
    * @param counters What was done else.
    */
   addWork(counters: PoolCounters): void {
-    const { reads, bytesRead, writes, bytesWritten } = this.#table.work;
-    counters.reads += reads;
-    counters.readBytes += bytesRead;
-    counters.writes += writes;
-    counters.writtenBytes += bytesWritten;
+    addTransfers(counters, this.#table.work);
   }
 
   /**
