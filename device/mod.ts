@@ -47,10 +47,10 @@ export type {
 } from "./file/mod.ts";
 export { LEASE_THREADS_MAX, LeasedDisk, LeaseTable } from "./leases/mod.ts";
 export type {
-  LeasedWork,
   LeaseMemory,
   Leases,
   LentDescriptor,
+  Transfers,
 } from "./leases/mod.ts";
 export {
   ignoreSignal,

@@ -102,7 +102,7 @@ function describeLabels({ name, found }: Assembly): PoolStatus {
         "Components are missing: figures are of the others, at the last stop",
       ],
       onFull: "delay",
-      fullTimeout: 0,
+      fullTimeoutSeconds: 0,
       maxDelayedBytes: 0,
       watermarks: { chunks: 0, components: 0 },
       onEvent: () => {},

@@ -71,7 +71,7 @@ export interface PoolOptions extends PoolPlaces {
   /** What a write does when there is no chunk for it; `delay`. */
   readonly onFull?: FullPolicy;
   /** How long it waits, seconds up to 2,147,483; 0, for ever. */
-  readonly fullTimeout?: number;
+  readonly fullTimeoutSeconds?: number;
   /** Bytes that may wait before those who send them are slowed; 64 MiB. */
   readonly maxDelayedBytes?: number;
   /** Warn when fewer chunks are free; 100. */
@@ -99,11 +99,13 @@ export async function openPool(
 ): Promise<Pool> {
   const degraded = options.degraded ?? false;
   const isReader = degraded || (options.readOnly ?? false);
-  const fullTimeout = options.fullTimeout ?? 0;
-  if (!(fullTimeout >= 0 && fullTimeout <= FULL_TIMEOUT_MAX)) {
+  const fullTimeoutSeconds = options.fullTimeoutSeconds ?? 0;
+  if (!(fullTimeoutSeconds >= 0 && fullTimeoutSeconds <= FULL_TIMEOUT_MAX)) {
     throw new VirstorError(
       "invalid",
-      `Cannot wait ${counted(fullTimeout, "second")} for space: it is 0 to ` +
+      `Cannot wait ${
+        counted(fullTimeoutSeconds, "second")
+      } for space: it is 0 to ` +
         `${FULL_TIMEOUT_MAX} seconds`,
     );
   }
@@ -121,9 +123,13 @@ export async function openPool(
       throw new VirstorError("unsupported", stored.readOnlyReason);
     }
     const readOnly = isReader || stored.writeReason !== "";
-    const settings = settingsOf(stored, { ...options, readOnly, fullTimeout });
+    const settings = settingsOf(stored, {
+      ...options,
+      readOnly,
+      fullTimeoutSeconds,
+    });
     const freed = readOnly ? undefined : await stored.recover(settings.onEvent);
-    await closeOthers(assembly, stored.format.members);
+    await closeOthers(assembly.found, stored.format.members);
     const pool = new Pool(settings, stored.format, stored.map);
     if (freed !== undefined) await pool.begin(freed, options.evacuation);
     return pool;
@@ -147,7 +153,7 @@ export function placesOf(
 
 function settingsOf(
   stored: StoredPool,
-  options: PoolOptions & { readOnly: boolean; fullTimeout: number },
+  options: PoolOptions & { readOnly: boolean; fullTimeoutSeconds: number },
 ): PoolSettings {
   return {
     name: stored.name,
@@ -158,7 +164,7 @@ function settingsOf(
     missing: stored.missing,
     warnings: stored.warnings,
     onFull: options.onFull ?? "delay",
-    fullTimeout: options.fullTimeout,
+    fullTimeoutSeconds: options.fullTimeoutSeconds,
     maxDelayedBytes: options.maxDelayedBytes ?? DEFAULT_MAX_DELAYED_BYTES,
     watermarks: {
       chunks: options.chunkWatermark ?? DEFAULT_CHUNK_WATERMARK,

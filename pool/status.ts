@@ -115,7 +115,7 @@ export interface PoolStatus {
   /** What a write does that needs a new chunk when none is free. */
   readonly onFull: FullPolicy;
   /** How long such a write waits at most, seconds; 0 for no limit. */
-  readonly fullTimeout: number;
+  readonly fullTimeoutSeconds: number;
   /** The writes that wait for space. */
   readonly delayed: DelayedStatus;
   /** Counters since the pool was opened. */
@@ -199,7 +199,7 @@ export function describePool(source: StatusSource): PoolStatus {
     usedPercent: percent(sum("used"), usable),
     backingPercent: percent(usable, virtualChunks),
     onFull: settings.onFull,
-    fullTimeout: settings.fullTimeout,
+    fullTimeoutSeconds: settings.fullTimeoutSeconds,
     delayed: {
       count: delayed.size,
       bytes: delayed.bytes,

@@ -163,7 +163,7 @@ export class Volume implements BlockDevice {
     assertInside(this, offset, length);
     this.#health.assertOpen();
     this.#counters.reads++;
-    this.#counters.readBytes += length;
+    this.#counters.bytesRead += length;
     return this.#inFlight.track(this.#reads.read(target, offset));
   }
 
@@ -188,7 +188,7 @@ export class Volume implements BlockDevice {
     assertInside(this, offset, length);
     this.#health.assertWritable();
     this.#counters.writes++;
-    this.#counters.writtenBytes += length;
+    this.#counters.bytesWritten += length;
     const chunkSize = this.#chunkSize;
     const chunk = Math.floor(offset / chunkSize);
     const within = offset - chunk * chunkSize;

@@ -5,6 +5,7 @@
  */
 
 import { printable } from "../../errors.ts";
+import type { PoolStatus } from "../../pool/mod.ts";
 import {
   type Environment,
   EXIT_OK,
@@ -66,10 +67,23 @@ export async function run(
   return EXIT_OK;
 }
 
+/** The status of a pool as JSON, under the names that scripts know. */
+function poolFacts(
+  { fullTimeoutSeconds, counters, ...rest }: PoolStatus,
+): Record<string, unknown> {
+  const { bytesRead, bytesWritten, ...counts } = counters;
+  return {
+    ...rest,
+    fullTimeout: fullTimeoutSeconds,
+    counters: { ...counts, readBytes: bytesRead, writtenBytes: bytesWritten },
+  };
+}
+
 /** The JSON of a pool. */
 function jsonOf(surveyed: SurveyedPool): Record<string, unknown> {
   const { name, report, error } = surveyed;
-  const { pool = null, server = null } = report ?? {};
+  const pool = report === undefined ? null : poolFacts(report.pool);
+  const server = report?.server ?? null;
   const value = { name, ...surveyedState(surveyed), pool, server };
   return error === undefined
     ? value

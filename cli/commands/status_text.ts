@@ -130,9 +130,9 @@ function physicalText(pool: PoolStatus): string {
 
 function policyText(pool: PoolStatus): string {
   if (pool.onFull === "error") return "writes fail (ENOSPC)";
-  return pool.fullTimeout === 0
+  return pool.fullTimeoutSeconds === 0
     ? "writes wait"
-    : `writes wait, at most ${formatSeconds(pool.fullTimeout)}`;
+    : `writes wait, at most ${formatSeconds(pool.fullTimeoutSeconds)}`;
 }
 
 function delayedText({ delayed }: PoolStatus): string {
@@ -156,8 +156,8 @@ function requestsText({ counters }: PoolStatus): string {
 }
 
 function transferText({ counters }: PoolStatus): string {
-  return `${formatSize(counters.readBytes)} read, ` +
-    `${formatSize(counters.writtenBytes)} written, ` +
+  return `${formatSize(counters.bytesRead)} read, ` +
+    `${formatSize(counters.bytesWritten)} written, ` +
     `${counted(counters.firstWrites, "chunk")} mapped`;
 }
 

@@ -84,7 +84,11 @@ export function serverSettingsOf(invocation: Invocation): ServerSettings {
  */
 export function poolOptionsOf(invocation: Invocation): PoolOptions {
   const onFull = oneOf(invocation, "on-full", ["delay", "error"]);
-  const fullTimeout = numberOption(invocation, "full-timeout", /^\d+(\.\d+)?$/);
+  const fullTimeoutSeconds = numberOption(
+    invocation,
+    "full-timeout",
+    /^\d+(\.\d+)?$/,
+  );
   const maxDelayed = invocation.value("max-delayed");
   const chunkWatermark = numberOption(invocation, "chunk-watermark", /^\d+$/);
   const componentWatermark = numberOption(
@@ -96,7 +100,7 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
     readOnly: invocation.flag("read-only"),
     degraded: invocation.flag("degraded"),
     onFull,
-    ...fullTimeout !== undefined && { fullTimeout },
+    ...fullTimeoutSeconds !== undefined && { fullTimeoutSeconds },
     ...maxDelayed !== undefined &&
       { maxDelayedBytes: parseSize(maxDelayed, "most delayed") },
     ...chunkWatermark !== undefined && { chunkWatermark },

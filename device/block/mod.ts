@@ -17,6 +17,7 @@ export type {
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
+export { viewOf } from "./bytes.ts";
 export { isFaithfulName } from "./faithful_name.ts";
 export { joinParts } from "./join_parts.ts";
 export type { JoinOptions } from "./join_parts.ts";

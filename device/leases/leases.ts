@@ -44,6 +44,8 @@ import {
   WRITTEN,
 } from "./lease_layout.ts";
 
+import type { Transfers } from "./transfers.ts";
+
 export {
   LEASE_SOURCES_MAX,
   LEASE_THREADS_MAX,
@@ -97,18 +99,6 @@ export interface Leases {
    * @returns Whether the chunk is mapped.
    */
   prepare(offset: number): boolean;
-}
-
-/** Totals of the requests that threads did under leases. */
-export interface LeasedWork {
-  /** Number of reads. */
-  readonly reads: number;
-  /** Bytes read. */
-  readonly bytesRead: number;
-  /** Number of writes. */
-  readonly writes: number;
-  /** Bytes written. */
-  readonly bytesWritten: number;
 }
 
 /** The lease table as the owner of the device uses it. */
@@ -258,7 +248,7 @@ export class LeaseTable {
   }
 
   /** Totals of the requests that threads did under leases so far. */
-  get work(): LeasedWork {
+  get work(): Readonly<Transfers> {
     const sum = (which: number) => {
       let total = 0;
       for (let at = which; at < this.#work.length; at += WORK_STEP) {

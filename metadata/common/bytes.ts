@@ -12,16 +12,6 @@ import { assert } from "../../errors.ts";
 const ZEROES = new Uint8Array(4);
 
 /**
- * Makes a view of bytes, to read numbers from them.
- *
- * @param bytes Any part of a buffer.
- * @returns A view of exactly these bytes.
- */
-export function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/**
  * Writes a u64, little-endian.
  *
  * @param view The view to write to.

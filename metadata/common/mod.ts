@@ -5,13 +5,7 @@
  * @module
  */
 
-export {
-  areZeroes,
-  checksumOf,
-  getUint64,
-  setUint64,
-  viewOf,
-} from "./bytes.ts";
+export { areZeroes, checksumOf, getUint64, setUint64 } from "./bytes.ts";
 export {
   findSignatures,
   SIGNATURE_HEAD_SIZE,

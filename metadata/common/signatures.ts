@@ -9,7 +9,7 @@
 
 import { assert } from "../../errors.ts";
 import { decodeUuid } from "./uuid.ts";
-import { viewOf } from "./bytes.ts";
+import { viewOf } from "../../device/block/mod.ts";
 
 /** Bytes at the start of a file that are searched. */
 export const SIGNATURE_HEAD_SIZE = 512 * 1024;

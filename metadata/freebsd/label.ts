@@ -10,7 +10,8 @@
  */
 
 import { assert, counted, inBytes, VirstorError } from "../../errors.ts";
-import { getUint64, setUint64, viewOf } from "../common/mod.ts";
+import { viewOf } from "../../device/block/mod.ts";
+import { getUint64, setUint64 } from "../common/mod.ts";
 import { FREEBSD_MAP_GRAIN } from "./map.ts";
 
 /** The magic: the name of the GEOM class. */

@@ -14,6 +14,7 @@
 
 import { Buffer } from "node:buffer";
 import { crc32 } from "node:zlib";
+import { viewOf } from "../../device/block/mod.ts";
 import { assert } from "../../errors.ts";
 import {
   areZeroes,
@@ -21,7 +22,6 @@ import {
   getUint64,
   setUint64,
   UUID_SIZE,
-  viewOf,
 } from "../common/mod.ts";
 import {
   NATIVE_PAGE_SIZE,

@@ -6,7 +6,8 @@
  */
 
 import { assert, inBytes, VirstorError } from "../../errors.ts";
-import { getUint64, viewOf } from "../common/mod.ts";
+import { viewOf } from "../../device/block/mod.ts";
+import { getUint64 } from "../common/mod.ts";
 import {
   SUPERBLOCK_SLOT_SIZE,
   SUPERBLOCK_SLOTS,

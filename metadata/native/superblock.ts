@@ -13,6 +13,7 @@
  */
 
 import { isUtf8 } from "node:buffer";
+import { viewOf } from "../../device/block/mod.ts";
 import { assert, inBytes, VirstorError } from "../../errors.ts";
 import {
   areZeroes,
@@ -21,7 +22,6 @@ import {
   encodeUuid,
   getUint64,
   setUint64,
-  viewOf,
 } from "../common/mod.ts";
 import {
   NATIVE_PAGE_SIZE,

@@ -9,6 +9,7 @@
  * @module
  */
 
+import { viewOf } from "../../device/block/mod.ts";
 import { STRING_SIZE_MAX } from "./protocol.ts";
 
 /** The data of INFO and GO. */
@@ -40,7 +41,7 @@ class Fields {
 
   constructor(data: Uint8Array) {
     this.#data = data;
-    this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    this.#view = viewOf(data);
   }
 
   /** Whether all bytes of the data are decoded. */

@@ -19,10 +19,15 @@ import {
   messageOf,
   VirstorError,
 } from "../../errors.ts";
-import { type Component, flushAll, turn } from "../core/mod.ts";
-import { copyChunk } from "./copy_chunk.ts";
+import {
+  type ChunkMove,
+  type Component,
+  copyChunk,
+  flushAll,
+  type MovingChunks,
+  turn,
+} from "../core/mod.ts";
 import type { EvacuationStatus } from "./evacuation_status.ts";
-import { type Move, MovingChunks } from "./moving_chunks.ts";
 import type { PoolParts } from "../io/mod.ts";
 import { RateLimit } from "./rate_limit.ts";
 
@@ -139,10 +144,7 @@ export class Evacuation {
    */
   detach(kept: readonly Component[]): void {
     assert(this.#isHeld, "no chunk moves off a component that stays");
-    for (const one of kept) {
-      assert(movingOf(one) === 0, "no chunk of a kept component is half moved");
-      one.data = one.device;
-    }
+    for (const one of kept) one.forbidMoves();
   }
 
   /** Resumes an evacuation that waits for space: chunks may be free now. */
@@ -193,10 +195,8 @@ export class Evacuation {
   #goOn(): void {
     if (this.#running !== undefined || this.#mustPause || !this.#isOn) return;
     this.#rate.resumePauses();
-    for (const one of this.#leaving) {
-      if (one.data !== one.device) continue;
-      one.data = new MovingChunks(one.device, this.#parts.settings.chunkSize);
-    }
+    const { chunkSize } = this.#parts.settings;
+    for (const one of this.#leaving) one.allowMoves(chunkSize);
     this.#running = this.#run();
   }
 
@@ -260,7 +260,7 @@ export class Evacuation {
 
   /** Moves as many chunks as there is space for; returns the others. */
   async #moveSome(virtualChunks: number[]): Promise<number[]> {
-    const moves: Move[] = [];
+    const moves: ChunkMove[] = [];
     const rest = [...virtualChunks];
     let copied = 0;
     try {
@@ -284,7 +284,7 @@ export class Evacuation {
   }
 
   /** Allocates a chunk to move to; undefined if none has to be moved. */
-  #begin(virtualChunk: number): Move | "no room" | undefined {
+  #begin(virtualChunk: number): ChunkMove | "no room" | undefined {
     const { map, space, firstWrites } = this.#parts;
     const source = map.component(virtualChunk);
     // A client may have discarded the chunk meanwhile.
@@ -309,13 +309,17 @@ export class Evacuation {
   }
 
   /** Returns how many chunks were copied, durably, before it had to stop. */
-  async #copy(moves: readonly Move[]): Promise<number> {
-    const { chunkSize } = this.#parts.settings;
-    const mustStop = () => this.#mustPause;
-    const spend = (bytes: number) => this.#spend(bytes);
+  async #copy(moves: readonly ChunkMove[]): Promise<number> {
+    const options = {
+      chunkSize: this.#parts.settings.chunkSize,
+      // A free chunk reads as zeroes before it is taken.
+      skipsHoles: true,
+      mustStop: () => this.#mustPause,
+      spend: (bytes: number) => this.#spend(bytes),
+    };
     let copied = 0;
     for (const move of moves) {
-      if (!await copyChunk(move, chunkSize, mustStop, spend)) break;
+      if (!await copyChunk(move, options)) break;
       copied++;
     }
     await this.#flush(moves.slice(0, copied));
@@ -332,7 +336,7 @@ export class Evacuation {
   }
 
   /** Maps durable copies: from here on the new places count. */
-  async #conclude(moves: readonly Move[]): Promise<void> {
+  async #conclude(moves: readonly ChunkMove[]): Promise<void> {
     const { map, format, releases, fail } = this.#parts;
     const sound = moves.filter((move) => move.fault === undefined);
     // Before anything is recorded, assert that no copy has missed a write.
@@ -360,14 +364,14 @@ export class Evacuation {
   }
 
   /** Undoes a move: the chunk stays in its old place. */
-  #undo(move: Move): void {
+  #undo(move: ChunkMove): void {
     const { map, releases } = this.#parts;
     movingChunks(move.source).end(move);
     map.unpin(move.virtualChunk);
     releases.add(move.target, [move.to]);
   }
 
-  async #flush(moves: readonly Move[]): Promise<void> {
+  async #flush(moves: readonly ChunkMove[]): Promise<void> {
     const targets = new Set(moves.map(({ target }) => target.device));
     try {
       await flushAll([...targets]);
@@ -377,12 +381,7 @@ export class Evacuation {
   }
 }
 
-/** How many chunks of a component are being moved. */
-function movingOf({ data }: Component): number {
-  return data instanceof MovingChunks ? data.count : 0;
-}
-
-function movingChunks({ data }: Component): MovingChunks {
-  assert(data instanceof MovingChunks, "an evacuating component moves chunks");
-  return data;
+function movingChunks({ moves }: Component): MovingChunks {
+  assert(moves !== undefined, "an evacuating component moves chunks");
+  return moves;
 }

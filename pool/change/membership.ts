@@ -10,16 +10,12 @@ import { counted, VirstorError } from "../../errors.ts";
 import {
   type Candidate,
   checkCount,
+  closeOthers,
   openCandidates,
   prepareNewComponent,
   wipeDeviceLabels,
 } from "../member/mod.ts";
-import {
-  Component,
-  type ComponentDevice,
-  type OpenDevice,
-  openFileDevice,
-} from "../core/mod.ts";
+import { Component, type OpenDevice, openFileDevice } from "../core/mod.ts";
 import { checkRoom, roomFor } from "./room.ts";
 import type { PoolParts } from "../io/mod.ts";
 import type { PoolFormat } from "../format/mod.ts";
@@ -141,7 +137,7 @@ export async function addComponents(
   } catch (error) {
     const inDoubt = error instanceof VirstorError && error.code === "failed";
     if (!inDoubt) await wipeAll(candidates);
-    await closeOthers(format, candidates);
+    await closeOthers(candidates, format.members);
     throw error;
   }
 }
@@ -235,7 +231,7 @@ export async function removeEmpty(
     for (const one of leaving) await releases.settled(one);
     await format.removeMembers(leaving, onCommit);
   } finally {
-    await closeOthers(format, leaving);
+    await closeOthers(leaving, format.members);
   }
 }
 
@@ -345,17 +341,6 @@ async function wipeAll(candidates: readonly Candidate[]): Promise<void> {
     } catch {
       // The add has failed anyway; the next open wipes an unfinished label.
     }
-  }
-}
-
-/** Closes the devices that belong to no member. */
-async function closeOthers(
-  format: PoolFormat,
-  leaving: readonly { readonly device: ComponentDevice }[],
-): Promise<void> {
-  const members = new Set(format.members.map((one) => one.device));
-  for (const { device } of leaving) {
-    if (!members.has(device)) await device.close();
   }
 }
 

@@ -5,10 +5,8 @@
  */
 
 import { counted, inBytes, VirstorError } from "../../errors.ts";
+import { VIRTUAL_SIZE_MAX } from "../core/mod.ts";
 import type { PoolParts } from "../io/mod.ts";
-
-/** 8 PiB: up to here JavaScript represents every byte offset exactly. */
-const VIRTUAL_SIZE_MAX = 2 ** 53;
 
 /** How to resize the disk. */
 export interface ResizeOptions {

@@ -7,7 +7,6 @@
 
 import { counted, inBytes, isOrAre, VirstorError } from "../../errors.ts";
 import type { Component } from "../core/mod.ts";
-import { MovingChunks } from "./moving_chunks.ts";
 
 /**
  * Refuses an evacuation if the other components lack the space.
@@ -57,10 +56,5 @@ export function roomFor(
 
 /** How many chunks have to move and have no new place yet. */
 function toMove(components: readonly Component[]): number {
-  return components.reduce((sum, one) => sum + one.used - moving(one), 0);
-}
-
-/** How many chunks of a component have a new place already. */
-function moving({ data }: Component): number {
-  return data instanceof MovingChunks ? data.count : 0;
+  return components.reduce((sum, one) => sum + one.used - one.moving, 0);
 }

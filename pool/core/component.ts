@@ -4,104 +4,10 @@
  * @module
  */
 
-import {
-  type BlankRanges,
-  FileDevice,
-  type FileDeviceOptions,
-  type FlushObserver,
-} from "../../device/file/mod.ts";
-import type { BlockDevice } from "../../device/block/mod.ts";
-import type { LentDescriptor } from "../../device/leases/mod.ts";
-import type { OpenElsewhere } from "../../device/linux/mod.ts";
+import { assert } from "../../errors.ts";
 import { ChunkSet } from "./chunk_set.ts";
-
-/** The device of a component: a block device with a path. */
-export interface ComponentDevice extends BlockDevice {
-  /** The path that it was opened with. */
-  readonly path: string;
-  /** Equal for two devices if and only if they are the same file. */
-  readonly identity: string;
-  /** Whether it lies on a rotating disk; absent if unknown. */
-  readonly rotational?: boolean;
-  /**
-   * Which other user had it open when it was locked exclusively; absent if
-   * there can be none.
-   */
-  readonly openElsewhere?: OpenElsewhere;
-  /** Receives the beginning and the end of each flush. */
-  observer: FlushObserver | undefined;
-  /**
-   * Finds the next byte that is not in a hole, where the system reports holes.
-   *
-   * @param offset Where to start, bytes.
-   * @returns The offset of that byte; the device's size if there is none;
-   *   `offset` if unknown.
-   */
-  nextData?(offset: number): number;
-  /**
-   * Reads as much of `target` as is available without waiting for the disk.
-   *
-   * @param target The buffer to fill from its start; not empty.
-   * @param offset The offset of the first byte.
-   * @returns Bytes that were read. `readCold`, which is present whenever this
-   *   method is, reads the rest.
-   */
-  readCached?(target: Uint8Array, offset: number): number;
-  /**
-   * Reads without blocking the event loop. `close` waits for it.
-   *
-   * @param target The buffer to fill.
-   * @param offset The offset of the first byte of `target`.
-   * @param done Bytes at the start of `target` that `readCached` has read.
-   * @returns Rejects with `io`.
-   */
-  readCold?(target: Uint8Array, offset: number, done?: number): Promise<void>;
-  /**
-   * Lends the descriptor to other threads, which use it while they hold leases.
-   *
-   * @returns The descriptor, if there is one to lend.
-   */
-  lend?(): LentDescriptor | undefined;
-  /** Notes that another thread has written, so that the next flush runs. */
-  touched?(): void;
-  /**
-   * Asks the file system for its free space, without blocking the event loop.
-   *
-   * @returns Free bytes; undefined if unknown.
-   */
-  hostFree?(): Promise<number | undefined>;
-  /** The ranges known to hold no data; absent if unknown. */
-  readonly blanks?: Blanks | undefined;
-}
-
-/** The ranges of a device that hold no data. */
-export type Blanks = Pick<BlankRanges, "isBlank" | "widen">;
-
-/** Chunk I/O: each request lies inside one chunk. */
-export type ChunkDevice = Pick<
-  BlockDevice,
-  "read" | "write" | "discard" | "writeZeroes"
->;
-
-/** Opens the device of a component; tests pass devices with faults. */
-export type OpenDevice = (
-  path: string,
-  options: FileDeviceOptions,
-) => ComponentDevice;
-
-/**
- * The default {@linkcode OpenDevice}: opens a file or a block device.
- *
- * @param path The path of the file.
- * @param options How to open and lock it.
- * @returns The open device.
- */
-export function openFileDevice(
-  path: string,
-  options: FileDeviceOptions,
-): ComponentDevice {
-  return new FileDevice(path, options);
-}
+import type { ChunkDevice, ComponentDevice } from "./component_device.ts";
+import { MovingChunks } from "./moving_chunks.ts";
 
 /** The properties of a component that are fixed while the pool is open. */
 export interface ComponentGeometry {
@@ -129,11 +35,6 @@ export interface Refusal {
 export class Component {
   /** The component's device. */
   readonly device: ComponentDevice;
-  /**
-   * The chunk I/O of the component: the device itself, or a wrapper while some
-   * of its chunks are being moved.
-   */
-  data: ChunkDevice;
   /** The properties that are fixed while the pool is open. */
   readonly geometry: ComponentGeometry;
   /**
@@ -175,6 +76,9 @@ export class Component {
   /** Set while its file system refuses writes because it is full. */
   refusal: Refusal | undefined;
 
+  #data: ChunkDevice;
+  #moves: MovingChunks | undefined;
+
   /**
    * Creates a component with all chunks free, and none of them ready.
    *
@@ -193,10 +97,51 @@ export class Component {
     this.id = id;
     this.index = index;
     this.device = device;
-    this.data = device;
+    this.#data = device;
     this.geometry = geometry;
     this.freeChunks = new ChunkSet(chunkCount, chunkReserved);
     this.ready = chunkReserved;
+  }
+
+  /**
+   * The chunk I/O of the component: the device itself, or {@linkcode moves},
+   * which writes a chunk that is being moved to both places.
+   */
+  get data(): ChunkDevice {
+    return this.#data;
+  }
+
+  /** The chunks that are being moved to other components; undefined unless
+   * {@linkcode allowMoves} was called. */
+  get moves(): MovingChunks | undefined {
+    return this.#moves;
+  }
+
+  /** How many chunks are being moved; each has its new place already. */
+  get moving(): number {
+    return this.#moves?.count ?? 0;
+  }
+
+  /**
+   * Allows chunks to be moved to other components. Has no effect when repeated.
+   *
+   * @param chunkSize Bytes of a chunk.
+   */
+  allowMoves(chunkSize: number): void {
+    if (this.#moves !== undefined) return;
+    this.#moves = new MovingChunks(this.device, chunkSize);
+    this.#data = this.#moves;
+  }
+
+  /**
+   * Lets no chunk move to another component any more.
+   *
+   * *Requires*: no chunk is being moved.
+   */
+  forbidMoves(): void {
+    assert(this.moving === 0, "no chunk of a kept component is half moved");
+    this.#moves = undefined;
+    this.#data = this.device;
   }
 
   /** How many chunks are free. */

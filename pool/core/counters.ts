@@ -1,25 +1,19 @@
 /**
- * Counters of the requests that a pool has served.
+ * Counters of the requests that a volume has served.
  *
  * @module
  */
 
-/** Counters since the pool was opened. */
-export interface PoolCounters {
-  /** Read requests. */
-  reads: number;
-  /** Write requests. */
-  writes: number;
+import type { Transfers } from "../../device/leases/mod.ts";
+
+/** Counters of a volume since the pool was opened. */
+export interface PoolCounters extends Transfers {
   /** Flush requests. */
   flushes: number;
   /** Discard requests. */
   discards: number;
   /** Write-zeroes requests. */
   zeroes: number;
-  /** Bytes that were read. */
-  readBytes: number;
-  /** Bytes that were written. */
-  writtenBytes: number;
   /** Chunks that were mapped. */
   firstWrites: number;
 }
@@ -36,8 +30,8 @@ export function newCounters(): PoolCounters {
     flushes: 0,
     discards: 0,
     zeroes: 0,
-    readBytes: 0,
-    writtenBytes: 0,
+    bytesRead: 0,
+    bytesWritten: 0,
     firstWrites: 0,
   };
 }

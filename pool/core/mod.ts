@@ -5,14 +5,17 @@
  * @module
  */
 
-export { Component, openFileDevice } from "./component.ts";
+export type { ChunkMove } from "./chunk_move.ts";
+export { Component } from "./component.ts";
+export type { ComponentGeometry } from "./component.ts";
+export { finished, openFileDevice } from "./component_device.ts";
 export type {
   Blanks,
   ChunkDevice,
   ComponentDevice,
-  ComponentGeometry,
   OpenDevice,
-} from "./component.ts";
+} from "./component_device.ts";
+export { copyChunk } from "./copy_chunk.ts";
 export { newCounters } from "./counters.ts";
 export type { PoolCounters } from "./counters.ts";
 export type { Finding, FindingKind, Severity } from "./findings.ts";
@@ -22,8 +25,9 @@ export { Health } from "./health.ts";
 export { HostSpaces, hostWarnings } from "./host_space.ts";
 export { inDoubt } from "./in_doubt.ts";
 export { InFlight } from "./in_flight.ts";
+export type { MovingChunks } from "./moving_chunks.ts";
 export { withPatience } from "./patience.ts";
-export { assertInside } from "./range.ts";
+export { assertInside, VIRTUAL_SIZE_MAX } from "./range.ts";
 export type {
   FullPolicy,
   MissingMember,

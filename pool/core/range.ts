@@ -6,6 +6,9 @@
 
 import { assert, VirstorError } from "../../errors.ts";
 
+/** 8 PiB: up to here every byte has an exact number in JavaScript. */
+export const VIRTUAL_SIZE_MAX: number = 2 ** 53;
+
 /**
  * Refuses a range that is not wholly inside a disk. An assertion would not do:
  * the disk may have shrunk since the client asked for its size.

@@ -65,7 +65,7 @@ export interface PoolSettings {
   /** What a write does that needs a new chunk when none is free. */
   readonly onFull: FullPolicy;
   /** How long such a write waits at most, seconds; 0 for no limit. */
-  readonly fullTimeout: number;
+  readonly fullTimeoutSeconds: number;
   /** Bytes of delayed writes above which the pool applies backpressure. */
   readonly maxDelayedBytes: number;
   /** The levels below which the pool warns. */

@@ -9,9 +9,10 @@
  */
 
 import { type Completion, Slice } from "../../device/block/mod.ts";
-import { assert, VirstorError } from "../../errors.ts";
+import { VirstorError } from "../../errors.ts";
 import {
   type Component,
+  finished,
   type ForwardMap,
   type HostSpaces,
   type PassedMark,
@@ -87,7 +88,7 @@ export class FirstWrites {
     this.#fail = fail;
     this.delayed = new DelayedWrites({
       maxBytes: settings.maxDelayedBytes,
-      timeoutMs: settings.fullTimeout * 1000,
+      timeoutMs: settings.fullTimeoutSeconds * 1000,
       now: () => performance.now(),
       onEmpty: () => this.#noneWaits(),
     });
@@ -461,9 +462,4 @@ export class FirstWrites {
     }
     this.#passed = passed;
   }
-}
-
-/** The write path is synchronous: a component that is not cannot be one. */
-function finished(pending: Completion): void {
-  assert(pending === undefined, "components finish their writes at once");
 }

@@ -7,6 +7,7 @@
  */
 
 import {
+  addTransfers,
   type LeaseMemory,
   type Leases,
   LeaseTable,
@@ -54,11 +55,7 @@ export class PoolLeases implements Leases {
    * @param counters What was done else.
    */
   addWork(counters: PoolCounters): void {
-    const { reads, bytesRead, writes, bytesWritten } = this.#table.work;
-    counters.reads += reads;
-    counters.readBytes += bytesRead;
-    counters.writes += writes;
-    counters.writtenBytes += bytesWritten;
+    addTransfers(counters, this.#table.work);
   }
 
   /**
@@ -91,7 +88,7 @@ export class PoolLeases implements Leases {
     const component = map.component(chunk);
     if (component === undefined) return;
     // While a component is evacuated, writes go through what moves its chunks.
-    if (component.data !== component.device) return;
+    if (component.moves !== undefined) return;
     const lent = component.device.lend?.();
     if (lent === undefined) return;
     this.#table.grant(chunk, component.id, lent, map.chunk(chunk));

@@ -5,14 +5,12 @@
  */
 
 import { inBytes, VirstorError } from "../../errors.ts";
+import { VIRTUAL_SIZE_MAX } from "../core/mod.ts";
 import type {
   Candidate,
   ComponentLayout,
   FutureComponent,
 } from "../member/mod.ts";
-
-/** 8 PiB: up to here JavaScript represents every byte offset exactly. */
-const VIRTUAL_SIZE_MAX = 2 ** 53;
 
 /** The properties that the caller wants. */
 export interface LabelRequest {

@@ -222,18 +222,23 @@ function reasonsText(reasons: readonly string[]): string {
   return ` (${shown.join("; ")})`;
 }
 
+/** What has a device: a component, or a file that may become one. */
+interface HasDevice {
+  readonly device: ComponentDevice;
+}
+
 /**
- * Closes the assembled components that are no members.
+ * Closes devices of which no member is made.
  *
- * @param assembly The assembled components.
- * @param members The members; their devices stay open.
+ * @param open What is open.
+ * @param members The members of the pool, which stay open.
  */
 export async function closeOthers(
-  { found }: Assembly,
-  members: readonly { readonly device: ComponentDevice }[],
+  open: readonly HasDevice[],
+  members: readonly HasDevice[],
 ): Promise<void> {
   const kept = new Set(members.map(({ device }) => device));
-  for (const { device } of found) {
+  for (const { device } of open) {
     if (!kept.has(device)) await device.close();
   }
 }

@@ -178,6 +178,18 @@ Deno.test("virstor status shows a stopped pool, also as JSON", async () => {
     ],
     ["demo", 1024 * MIB, 94, 0, 0, 94, 2, 0],
   );
+  // Scripts know these names, whatever the library calls them.
+  assertEquals(pool.fullTimeout, 0);
+  assertEquals(pool.counters, {
+    reads: 0,
+    writes: 0,
+    flushes: 0,
+    discards: 0,
+    zeroes: 0,
+    firstWrites: 0,
+    readBytes: 0,
+    writtenBytes: 0,
+  });
 });
 
 Deno.test("virstor status without names shows a line a pool", async () => {

@@ -5,16 +5,18 @@
  * @module
  */
 
-/** Totals over all clients of a server since it was created. */
-export interface NbdCounters {
+import type { Transfers } from "../../../device/leases/mod.ts";
+
+/**
+ * Totals over all clients of a server since it was created. Reads and writes
+ * are READ and WRITE requests; their bytes are those of the requests that
+ * passed the request gate.
+ */
+export interface NbdCounters extends Transfers {
   /** Connections accepted. */
   connections: number;
   /** Connections that the server closed at once because of its limits. */
   connectionsRefused: number;
-  /** READ requests. */
-  reads: number;
-  /** WRITE requests. */
-  writes: number;
   /** FLUSH requests. */
   flushes: number;
   /** TRIM requests. */
@@ -27,10 +29,6 @@ export interface NbdCounters {
   blockStatuses: number;
   /** Error replies, including those of the request gate. */
   errors: number;
-  /** Bytes requested by READs that passed the request gate. */
-  bytesRead: number;
-  /** Payload bytes of WRITEs that passed the request gate. */
-  bytesWritten: number;
 }
 
 /**

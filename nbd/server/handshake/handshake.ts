@@ -14,7 +14,7 @@
  * @module
  */
 
-import { Slice, turns } from "../../../device/block/mod.ts";
+import { Slice, turns, viewOf } from "../../../device/block/mod.ts";
 import { assert, counted, inBytes, VirstorError } from "../../../errors.ts";
 import { assertExport, type NbdExport } from "../export/mod.ts";
 import { HandshakeReader } from "./handshake_reader.ts";
@@ -239,10 +239,6 @@ function joined(messages: readonly Uint8Array[]): Uint8Array {
     at += message.length;
   }
   return bytes;
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function violation(what: string): VirstorError {

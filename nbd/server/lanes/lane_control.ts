@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { LeaseMemory } from "../../../device/leases/mod.ts";
+import { addTransfers, type LeaseMemory } from "../../../device/leases/mod.ts";
 import type { ExportFacts, NbdCounters } from "../export/mod.ts";
 
 /** Words of the control block: each in a cache line of its own. */
@@ -159,10 +159,7 @@ export class LaneControl {
   addCounts(counters: NbdCounters): void {
     const [reads = 0, bytesRead = 0, writes = 0, bytesWritten = 0] =
       this.#counts;
-    counters.reads += reads;
-    counters.bytesRead += bytesRead;
-    counters.writes += writes;
-    counters.bytesWritten += bytesWritten;
+    addTransfers(counters, { reads, bytesRead, writes, bytesWritten });
   }
 
   /** Whether there is no other client, who needs the processor, too. */

@@ -6,6 +6,7 @@
  * @module
  */
 
+import { viewOf } from "../../../device/block/mod.ts";
 import { counted } from "../../../errors.ts";
 import {
   decodeFreebsdMapEntry,
@@ -92,7 +93,7 @@ function scanPiece(
   seen: readonly Uint8Array[],
   visitor: ScanVisitor,
 ): void {
-  const view = new DataView(piece.buffer, piece.byteOffset, piece.length);
+  const view = viewOf(piece);
   for (let at = 0; at < piece.length; at += FREEBSD_MAP_ENTRY_SIZE) {
     // Nearly all entries of a thin disk are zeroes.
     if (view.getUint32(at, true) === 0 && view.getUint32(at + 4, true) === 0) {

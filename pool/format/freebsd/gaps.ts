@@ -11,11 +11,13 @@
  */
 
 import { assert } from "../../../errors.ts";
-import type { Component, ForwardMap } from "../../core/mod.ts";
+import {
+  type ChunkMove,
+  type Component,
+  copyChunk,
+  type ForwardMap,
+} from "../../core/mod.ts";
 import type { PoolFormat } from "../mod.ts";
-
-/** Chunks are copied in pieces of at most this many bytes. */
-const COPY_BYTES = 1 << 20;
 
 interface Place {
   readonly component: Component;
@@ -58,16 +60,20 @@ export async function closeGaps(
   const { members } = format;
   const owners = ownersOf(members, map);
   const moves = planMoves(members, owners);
-  for (const { from, to } of moves) await copyChunk(from, to, chunkSize);
-  for (const { device } of new Set(moves.map((move) => move.to.component))) {
+  for (const move of moves) {
+    // What a gap holds is not known: holes are copied, too.
+    await copyChunk(move, { chunkSize, skipsHoles: false });
+    if (move.fault !== undefined) throw move.fault;
+  }
+  for (const { device } of new Set(moves.map(({ target }) => target))) {
     await device.flush();
   }
-  for (const { from, to, virtualChunk } of moves) {
-    format.recordMapping(virtualChunk, to.component, to.chunk);
-    map.set(virtualChunk, to.component, to.chunk);
-    to.component.use(to.chunk);
-    from.component.used--;
-    from.component.freeChunks.add(from.chunk);
+  for (const { source, from, target, to, virtualChunk } of moves) {
+    format.recordMapping(virtualChunk, target, to);
+    map.set(virtualChunk, target, to);
+    target.use(to);
+    source.used--;
+    source.freeChunks.add(from);
   }
   await members[0]?.device.flush();
   return moves.length;
@@ -95,8 +101,8 @@ function ownersOf(
 function planMoves(
   members: readonly Component[],
   owners: readonly Map<number, number>[],
-): { from: Place; to: Place; virtualChunk: number }[] {
-  const moves: { from: Place; to: Place; virtualChunk: number }[] = [];
+): ChunkMove[] {
+  const moves: ChunkMove[] = [];
   const tails = places(members, true);
   const ownerOf = ({ component, chunk }: Place) =>
     owners[component.index]?.get(chunk);
@@ -114,7 +120,14 @@ function planMoves(
       from !== undefined && virtualChunk !== undefined,
       "a gap has a tail",
     );
-    moves.push({ from, to, virtualChunk });
+    moves.push({
+      virtualChunk,
+      source: from.component,
+      from: from.chunk,
+      target: to.component,
+      to: to.chunk,
+      fault: undefined,
+    });
   }
   return moves;
 }
@@ -130,18 +143,5 @@ function* places(
       const chunk = backwards ? chunkCount - 1 - i : chunkReserved + i;
       yield { component, chunk };
     }
-  }
-}
-
-async function copyChunk(
-  from: Place,
-  to: Place,
-  chunkSize: number,
-): Promise<void> {
-  const buffer = new Uint8Array(Math.min(COPY_BYTES, chunkSize));
-  for (let done = 0; done < chunkSize; done += buffer.length) {
-    const piece = buffer.subarray(0, Math.min(buffer.length, chunkSize - done));
-    await from.component.device.read(piece, from.chunk * chunkSize + done);
-    await to.component.device.write(piece, to.chunk * chunkSize + done);
   }
 }

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { viewOf } from "../../../device/block/mod.ts";
 import {
   checkPage,
   entrySequence,
@@ -154,10 +155,6 @@ function hasOneBit(slot: Uint8Array): boolean {
 
 function isNewer(slot: Uint8Array, other: Uint8Array): boolean {
   return pageGeneration(viewOf(slot)) > pageGeneration(viewOf(other));
-}
-
-function viewOf(slot: Uint8Array): DataView {
-  return new DataView(slot.buffer, slot.byteOffset, slot.length);
 }
 
 function slotOf(slots: Uint8Array, slot: number): Uint8Array {

@@ -318,8 +318,8 @@ testNatively("counters of the server and of the pool add up", async () => {
   assertEquals(counters.bytesRead, 3 * (20 * 500 + 20));
   assertEquals([counters.writes, counters.bytesWritten], [30, 30_000]);
   const of = serving.pool.status().counters;
-  assertEquals([of.writes, of.writtenBytes], [30, 30_000]);
-  assertEquals([of.reads, of.readBytes], [63, counters.bytesRead]);
+  assertEquals([of.writes, of.bytesWritten], [30, 30_000]);
+  assertEquals([of.reads, of.bytesRead], [63, counters.bytesRead]);
   // They stay what they are when the clients have left.
   for (const client of all) await client?.disconnect();
   await serving.server.close();

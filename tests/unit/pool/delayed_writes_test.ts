@@ -213,12 +213,12 @@ testFormats(
 );
 
 testFormats(
-  "Volume.write() fails after fullTimeout, the first that came first",
+  "Volume.write() fails after fullTimeoutSeconds, the first that came first",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool } = await openSmallPool(scratch, 1, {
       format,
-      fullTimeout: 0.2,
+      fullTimeoutSeconds: 0.2,
     });
     await fill(pool);
     const failed: string[] = [];

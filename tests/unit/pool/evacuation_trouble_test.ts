@@ -368,7 +368,7 @@ for (const way of ["a client that leaves", "a timeout"] as const) {
       format: "native",
       createSize: componentSize("native", 10),
       virtualSize: 128 * SMALL_CHUNK,
-      ...way === "a timeout" && { onFull: "delay", fullTimeout: 1 },
+      ...way === "a timeout" && { onFull: "delay", fullTimeoutSeconds: 1 },
     });
     const [a = "", b = ""] = paths;
     const content = await fill(pool, 20);

@@ -328,7 +328,7 @@ Deno.test("fault 13: Volume.flush() makes data and map durable on every componen
 Deno.test("fault 14: waiting writes have a bound and a timeout", async () => {
   await using scratch = await makeScratch();
   const { pool } = await openSmallPool(scratch, 1, {
-    fullTimeout: 0.05,
+    fullTimeoutSeconds: 0.05,
     maxDelayedBytes: 4096,
   });
   for (let i = 0; i < 5; i++) {

@@ -322,11 +322,11 @@ async function restore({ scratch, sound }: Sample): Promise<void> {
 Deno.test("openPool() refuses a timeout that is none", async () => {
   await using scratch = await makeQuickScratch();
   const { paths } = await makeSample(scratch);
-  for (const fullTimeout of [-1, NaN, 2_147_484, Infinity]) {
+  for (const fullTimeoutSeconds of [-1, NaN, 2_147_484, Infinity]) {
     await assertRefused(
-      () => openPool(paths, { fullTimeout }),
+      () => openPool(paths, { fullTimeoutSeconds }),
       "invalid",
-      `${fullTimeout} seconds`,
+      `${fullTimeoutSeconds} seconds`,
     );
   }
 });

@@ -152,7 +152,7 @@ Deno.test("a flush of a pool covers what was written under leases", async () => 
   await flushing;
   assertStrictEquals(pool.volume().flush(), undefined);
   assertEquals(pool.status().counters.writes, 2);
-  assertEquals(pool.status().counters.writtenBytes, 1024);
+  assertEquals(pool.status().counters.bytesWritten, 1024);
 });
 
 Deno.test("a pool for reading lends for reading, a closed one nothing", async () => {

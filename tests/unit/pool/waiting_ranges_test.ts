@@ -292,7 +292,7 @@ testFormats("a range that waits for too long is told so", async (format) => {
   await using scratch = await makeQuickScratch();
   const { pool } = await openSmallPool(scratch, 1, {
     format,
-    fullTimeout: 0.05,
+    fullTimeoutSeconds: 0.05,
   });
   await fill(pool);
   assertEquals(await codeOf(zero(pool, 10, 100)), "no-space");

@@ -6,32 +6,37 @@
  * @module
  */
 
-import type { Completion, WriteZeroesOptions } from "../../device/block/mod.ts";
+import type {
+  BlockDevice,
+  Completion,
+  WriteZeroesOptions,
+} from "../../device/block/mod.ts";
 import { assert } from "../../errors.ts";
-import type { ChunkDevice, Component } from "../core/mod.ts";
+import { type ChunkDevice, finished } from "./component_device.ts";
 
-/** A chunk that is being moved. */
-export interface Move {
-  /** The virtual chunk. */
-  readonly virtualChunk: number;
+/** A chunk that is being copied from one component to another. */
+export interface MirroredChunk {
   /** The component that holds it. */
-  readonly source: Component;
+  readonly source: { readonly device: ChunkSource };
   /** Its number on the source. */
   readonly from: number;
   /** The component that it moves to. */
-  readonly target: Component;
+  readonly target: { readonly device: ChunkDevice };
   /** Its number on the target. */
   readonly to: number;
   /** Why the copy is unusable; undefined if it is sound. */
   fault: unknown;
 }
 
+/** The device that a chunk is copied from. */
+export type ChunkSource = Pick<BlockDevice, "read" | "extents">;
+
 /** The chunk I/O of a component, some chunks of which are being moved. */
 export class MovingChunks implements ChunkDevice {
   readonly #device: ChunkDevice;
   readonly #chunkSize: number;
   /** The moves, by the chunk's number on this component. */
-  readonly #moves = new Map<number, Move>();
+  readonly #moves = new Map<number, MirroredChunk>();
 
   /**
    * Wraps the chunk I/O of a component; no chunk is being moved yet.
@@ -54,7 +59,7 @@ export class MovingChunks implements ChunkDevice {
    *
    * @param move The chunk.
    */
-  begin(move: Move): void {
+  begin(move: MirroredChunk): void {
     this.#moves.set(move.from, move);
   }
 
@@ -63,7 +68,7 @@ export class MovingChunks implements ChunkDevice {
    *
    * @param move The chunk.
    */
-  assertMoving(move: Move): void {
+  assertMoving(move: MirroredChunk): void {
     assert(
       this.#moves.get(move.from) === move,
       "writes to a moving chunk go to both places",
@@ -75,7 +80,7 @@ export class MovingChunks implements ChunkDevice {
    *
    * @param move The chunk.
    */
-  end(move: Move): void {
+  end(move: MirroredChunk): void {
     this.#moves.delete(move.from);
   }
 
@@ -152,8 +157,4 @@ export class MovingChunks implements ChunkDevice {
       move.fault = error;
     }
   }
-}
-
-function finished(pending: Completion): void {
-  assert(pending === undefined, "components finish their writes at once");
 }

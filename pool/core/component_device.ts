@@ -1,0 +1,114 @@
+/**
+ * The device of a component: a block device with a path.
+ *
+ * @module
+ */
+
+import {
+  type BlankRanges,
+  FileDevice,
+  type FileDeviceOptions,
+  type FlushObserver,
+} from "../../device/file/mod.ts";
+import type { BlockDevice, Completion } from "../../device/block/mod.ts";
+import type { LentDescriptor } from "../../device/leases/mod.ts";
+import type { OpenElsewhere } from "../../device/linux/mod.ts";
+import { assert } from "../../errors.ts";
+
+/** The device of a component: a block device with a path. */
+export interface ComponentDevice extends BlockDevice {
+  /** The path that it was opened with. */
+  readonly path: string;
+  /** Equal for two devices if and only if they are the same file. */
+  readonly identity: string;
+  /** Whether it lies on a rotating disk; absent if unknown. */
+  readonly rotational?: boolean;
+  /**
+   * Which other user had it open when it was locked exclusively; absent if
+   * there can be none.
+   */
+  readonly openElsewhere?: OpenElsewhere;
+  /** Receives the beginning and the end of each flush. */
+  observer: FlushObserver | undefined;
+  /**
+   * Finds the next byte that is not in a hole, where the system reports holes.
+   *
+   * @param offset Where to start, bytes.
+   * @returns The offset of that byte; the device's size if there is none;
+   *   `offset` if unknown.
+   */
+  nextData?(offset: number): number;
+  /**
+   * Reads as much of `target` as is available without waiting for the disk.
+   *
+   * @param target The buffer to fill from its start; not empty.
+   * @param offset The offset of the first byte.
+   * @returns Bytes that were read. `readCold`, which is present whenever this
+   *   method is, reads the rest.
+   */
+  readCached?(target: Uint8Array, offset: number): number;
+  /**
+   * Reads without blocking the event loop. `close` waits for it.
+   *
+   * @param target The buffer to fill.
+   * @param offset The offset of the first byte of `target`.
+   * @param done Bytes at the start of `target` that `readCached` has read.
+   * @returns Rejects with `io`.
+   */
+  readCold?(target: Uint8Array, offset: number, done?: number): Promise<void>;
+  /**
+   * Lends the descriptor to other threads, which use it while they hold leases.
+   *
+   * @returns The descriptor, if there is one to lend.
+   */
+  lend?(): LentDescriptor | undefined;
+  /** Notes that another thread has written, so that the next flush runs. */
+  touched?(): void;
+  /**
+   * Asks the file system for its free space, without blocking the event loop.
+   *
+   * @returns Free bytes; undefined if unknown.
+   */
+  hostFree?(): Promise<number | undefined>;
+  /** The ranges known to hold no data; absent if unknown. */
+  readonly blanks?: Blanks | undefined;
+}
+
+/** The ranges of a device that hold no data. */
+export type Blanks = Pick<BlankRanges, "isBlank" | "widen">;
+
+/** Chunk I/O: each request lies inside one chunk. */
+export type ChunkDevice = Pick<
+  BlockDevice,
+  "read" | "write" | "discard" | "writeZeroes"
+>;
+
+/** Opens the device of a component; tests pass devices with faults. */
+export type OpenDevice = (
+  path: string,
+  options: FileDeviceOptions,
+) => ComponentDevice;
+
+/**
+ * The default {@linkcode OpenDevice}: opens a file or a block device.
+ *
+ * @param path The path of the file.
+ * @param options How to open and lock it.
+ * @returns The open device.
+ */
+export function openFileDevice(
+  path: string,
+  options: FileDeviceOptions,
+): ComponentDevice {
+  return new FileDevice(path, options);
+}
+
+/**
+ * Asserts that a component has finished a short request at once: the write path
+ * is synchronous.
+ *
+ * @param pending What the component's device returned.
+ */
+export function finished(pending: Completion): void {
+  assert(pending === undefined, "components finish short requests at once");
+}
