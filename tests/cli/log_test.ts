@@ -53,7 +53,7 @@ Deno.test("virstor serve --log-format json writes an object a line", async () =>
     event: "connected",
     pool: "demo",
     client: 1,
-    message: 'Uses export "demo", simple replies',
+    message: 'Uses export "demo" on a thread of its own, simple replies',
   });
   assertEquals([watermark.pool, watermark.client], ["demo", undefined]);
 });

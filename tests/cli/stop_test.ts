@@ -108,7 +108,7 @@ Deno.test("virstor stop tells of each of several pools whether it has failed", a
   const stopped = await work.run(["stop", "-v", "demo", "good", "none"]);
   assertEquals(stopped.code, 6);
   assertMatch(stopped.stderr, told("demo", "a"));
-  assertMatch(stopped.stderr, /Cannot stop pool "none": it is not served/);
+  assertMatch(stopped.stderr, /Cannot stop pool "none": no process serves it/);
   assertEquals(stopped.stdout, 'Stopped pool "good"\n');
   await work.succeed(["stop", "last"]);
   assertEquals((await server.ended()).code, 6);
