@@ -18,14 +18,7 @@ import {
   type RegistryEntry,
   updatePool,
 } from "../state/mod.ts";
-
-/** A file that was not registered. */
-export interface PassedOver {
-  /** The file's path. */
-  readonly path: string;
-  /** Why the file is not a component. */
-  readonly reason: string;
-}
+import type { PassedOver } from "./passed_over.ts";
 
 /** A pool that was registered. */
 export interface RegisteredPool {

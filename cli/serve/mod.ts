@@ -9,4 +9,5 @@ export {
   poolOptionsOf,
   serverSettingsOf,
 } from "./serve_options.ts";
-export { plainSettings, servePools } from "./service.ts";
+export { plainSettings } from "./server_settings.ts";
+export { servePools } from "./service.ts";

@@ -21,7 +21,7 @@ import {
   parseSize,
   UsageError,
 } from "../terminal/mod.ts";
-import type { ServerSettings } from "./service.ts";
+import type { ServerSettings } from "./server_settings.ts";
 import { tlsOf } from "./tls_options.ts";
 
 /** The hint for an invalid value. */

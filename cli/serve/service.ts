@@ -5,23 +5,10 @@
  * @module
  */
 
-import { resolve as resolvePath } from "node:path";
 import { counted, VirstorError } from "../../errors.ts";
 import type { NbdEvent } from "../../nbd/server/export/mod.ts";
 import { NbdServer } from "../../nbd/server/mod.ts";
-import { trackDescriptors } from "../../nbd/server/stream/mod.ts";
 import type { PoolOptions } from "../../pool/mod.ts";
-import {
-  type Address,
-  AllowList,
-  inheritListeners,
-  isLocal,
-  Listeners,
-  nbdUri,
-  type OpenListener,
-  openListener,
-  type SocketRights,
-} from "../listen/mod.ts";
 import type { StatusReport, StopRequest } from "../control/mod.ts";
 import {
   EXIT_CODES,
@@ -30,16 +17,16 @@ import {
   handleSignals,
   log,
   print,
-  printError,
   printInternalError,
   printNotices,
 } from "../terminal/mod.ts";
+import { Entrance } from "./entrance.ts";
 import { ServerMemory } from "./memory.ts";
 import { PidFile } from "./pid_file.ts";
 import { RunningCommand } from "./run_command.ts";
-import { type PoolSource, ServedPool } from "./served_pool.ts";
-import type { TlsFiles } from "./tls_files.ts";
-import { Denials } from "./denials.ts";
+import type { PoolSource, ServedPool } from "./served_pool.ts";
+import { ServedPools } from "./served_pools.ts";
+import type { ServerSettings } from "./server_settings.ts";
 import { exposureNotice } from "./tls_options.ts";
 
 /**
@@ -47,34 +34,8 @@ import { exposureNotice } from "./tls_options.ts";
  * milliseconds.
  */
 const GRACE_MS = 10_000;
-/** How long closed listeners may take to end, milliseconds. */
-const LISTENERS_MS = 1000;
 /** By default, the number of threads for clients. */
 const THREADS = 4;
-
-/** Where a server listens, which clients it serves, and when it ends. */
-export interface ServerSettings extends SocketRights {
-  /** The addresses to listen on, beside inherited sockets; may be empty. */
-  readonly addresses: readonly Address[];
-  /** The networks whose clients may connect over TCP. */
-  readonly allowed: AllowList;
-  /** The certificates for TLS; without them there is no TLS. */
-  readonly tls?: TlsFiles;
-  /** The most clients at once; 128 by default. */
-  readonly maxClients?: number;
-  /** Threads for clients, 0 to 64; 4 by default. */
-  readonly threads?: number;
-  /** Disconnect idle clients after so many milliseconds; never by default. */
-  readonly idleMs?: number;
-  /** Whether to end when the last client has left. */
-  readonly exitOnLastClient: boolean;
-  /** The path of the pid file; none by default. */
-  readonly pidFile?: string;
-  /** How long requests in flight may hold up the end, milliseconds; 10,000. */
-  readonly graceMs?: number;
-  /** A shell command to run; the server ends with it. */
-  readonly command?: string;
-}
 
 /** The pools to serve, and how. */
 export interface ServiceOptions {
@@ -92,20 +53,6 @@ export interface ServiceOptions {
    * @param report The status of the first pool and the server.
    */
   onReady?(report: StatusReport): void;
-}
-
-/**
- * The default settings of a server on one address.
- *
- * @param address The address.
- * @returns The settings.
- */
-export function plainSettings(address: Address): ServerSettings {
-  return {
-    addresses: [address],
-    allowed: new AllowList([]),
-    exitOnLastClient: false,
-  };
 }
 
 /**
@@ -131,20 +78,13 @@ export async function servePools(options: ServiceOptions): Promise<number> {
 class Service {
   readonly #options: ServiceOptions;
   readonly #nbd: NbdServer;
-  readonly #pools: ServedPool[] = [];
-  /** Pools that are served; stopped pools stay in `#pools` only. */
-  readonly #live = new Set<ServedPool>();
-  /** Closed pools of which not everything is durable, in order of closing. */
-  readonly #failures = new Map<ServedPool, VirstorError>();
-  readonly #denials = new Denials();
+  readonly #pools = new ServedPools();
   readonly #memory = new ServerMemory();
   readonly #end = Promise.withResolvers<number>();
   readonly #startedAt = new Date().toISOString();
-  #addresses: Address[] = [];
   #hasServed = false;
-  #listeners: Listeners | undefined;
+  #entrance: Entrance | undefined;
   #command: RunningCommand | undefined;
-  #privateDirectory: string | undefined;
   #pidFile: PidFile | undefined;
   #stopping: Promise<void> | undefined;
 
@@ -154,7 +94,7 @@ class Service {
     this.#nbd = new NbdServer({
       // Stopped pools keep their places, and the server refuses them: an empty
       // name must never lead to another pool than before.
-      exports: () => this.#pools.map((pool) => pool.export),
+      exports: () => this.#pools.exports,
       log: (event) => this.#onEvent(event),
       threads,
       ...tls !== undefined && { tls },
@@ -175,7 +115,7 @@ class Service {
     try {
       return await this.#end.promise;
     } finally {
-      await Promise.all(this.#pools.map((served) => served.answered()));
+      await Promise.all(this.#pools.all.map((served) => served.answered()));
     }
   }
 
@@ -188,38 +128,26 @@ class Service {
         this.#stopOnRequest(served, request),
       panic: (error: unknown) => this.#panic(error),
     };
-    for (const source of pools) {
-      const served = await ServedPool.open(
-        source,
-        stateDirectory,
-        poolOptions,
-        calls,
-      );
-      this.#pools.push(served);
-      this.#live.add(served);
-    }
-    const listeners = await this.#openListeners();
-    for (const served of this.#pools) await served.listen();
+    await this.#pools.open(pools, stateDirectory, poolOptions, calls);
+    const entrance = this.#entrance = await Entrance.open(settings);
+    for (const served of this.#pools.all) await served.listen();
     handleSignals({
       begin: (signal) =>
         void this.#stopAndEnd(`Got ${signal}; a second one ends it at once`),
       isEnding: () => this.#stopping !== undefined,
     });
-    this.#nbd.serve(listeners.listener);
+    this.#nbd.serve(entrance.listener);
     const exposure = exposureNotice(settings.tls);
-    if (
-      exposure !== undefined &&
-      this.#addresses.some((address) => !isLocal(address))
-    ) printNotices([exposure]);
+    if (exposure !== undefined && entrance.isExposed) printNotices([exposure]);
     if (settings.pidFile !== undefined) {
       this.#pidFile = new PidFile(settings.pidFile);
     }
     if (settings.command !== undefined) {
       return this.#runCommand(settings.command);
     }
-    const uris = this.#pools.flatMap((served) => this.#urisOf(served));
+    const uris = this.#pools.all.flatMap((served) => this.#urisOf(served));
     if (uris.length > 0) print(uris.join("\n"));
-    const [first] = this.#pools;
+    const [first] = this.#pools.all;
     if (first !== undefined) this.#options.onReady?.(this.#report(first));
   }
 
@@ -229,46 +157,13 @@ class Service {
     return this.#stopping;
   }
 
-  async #openListeners(): Promise<Listeners> {
-    const { settings } = this.#options;
-    const { addresses, allowed, command } = settings;
-    const opened: OpenListener[] = await inheritListeners();
-    try {
-      for (const address of addresses) {
-        opened.push(await openListener(address, settings));
-      }
-      if (opened.length === 0 && command !== undefined) {
-        // Only the command has to find this socket.
-        this.#privateDirectory = await Deno.makeTempDir({ prefix: "virstor-" });
-        const path = `${this.#privateDirectory}/nbd.sock`;
-        opened.push(await openListener({ path }));
-      }
-    } catch (error) {
-      for (const { listener } of opened) listener.close();
-      throw error;
-    }
-    this.#addresses = opened.flatMap(({ address }) => address ?? []);
-    // Inherited listeners do not show the descriptors of their connections.
-    const listeners = opened.map(({ listener }) =>
-      listener.addr === undefined ? listener : trackDescriptors(listener)
-    );
-    this.#listeners = new Listeners(listeners, {
-      allowed,
-      onDenied: (address) => this.#denials.count(address),
-    });
-    return this.#listeners;
-  }
-
   /** Runs the command of `--run`, and ends the server with it. */
   #runCommand(words: string): void {
-    const [first] = this.#pools;
+    const [first] = this.#pools.all;
     const [uri = ""] = first === undefined ? [] : this.#urisOf(first);
-    const socket = this.#addresses.find((address) => "path" in address);
     this.#command = new RunningCommand(words, {
       uri,
-      socket: socket !== undefined && "path" in socket
-        ? resolvePath(socket.path)
-        : "",
+      socket: this.#entrance?.socketPath ?? "",
       exportname: first?.name ?? "",
     });
     void this.#command.ended.then((code) => {
@@ -279,38 +174,16 @@ class Service {
 
   async #stop(): Promise<void> {
     const { graceMs = GRACE_MS } = this.#options.settings;
-    this.#listeners?.close();
+    this.#entrance?.close();
     this.#memory.stop();
     // Writes that wait for space would hold the end up. The server finishes all
     // other requests in flight, and refuses new ones, before it closes a pool:
     // no request finds its pool closed.
-    for (const { pool } of this.#pools) pool.endWaiting();
+    for (const { pool } of this.#pools.all) pool.endWaiting();
     await this.#nbd.close({ graceMs });
-    await Promise.all(this.#pools.map((served) => this.#closePool(served)));
-    await this.#listenersEnded();
+    await this.#pools.closeAll();
+    await this.#entrance?.ended();
     this.#pidFile?.remove();
-    if (this.#privateDirectory !== undefined) {
-      await Deno.remove(this.#privateDirectory, { recursive: true });
-    }
-  }
-
-  /** Closes a pool, and prints an error if not everything is durable. */
-  async #closePool(served: ServedPool): Promise<void> {
-    try {
-      await served.close();
-    } catch (error) {
-      if (!(error instanceof VirstorError)) throw error;
-      if (this.#failures.has(served)) return;
-      this.#failures.set(served, error);
-      printError(`virstor: ${error.message}`);
-    }
-  }
-
-  async #listenersEnded(): Promise<void> {
-    const limit = Promise.withResolvers<void>();
-    const timer = setTimeout(limit.resolve, LISTENERS_MS);
-    await Promise.race([this.#listeners?.ended, limit.promise]);
-    clearTimeout(timer);
   }
 
   /** Stops the server, and resolves the promise of `ended`. */
@@ -320,7 +193,7 @@ class Service {
       await this.stop();
       const code = await this.#command?.end() ?? EXIT_OK;
       // The failure was printed when its pool was closed.
-      const [failure] = this.#failures.values();
+      const { firstFailure: failure } = this.#pools;
       this.#end.resolve(
         failure === undefined ? code : EXIT_CODES[failure.code],
       );
@@ -343,14 +216,13 @@ class Service {
           " connected; disconnect, or use -f",
       );
     }
-    this.#live.delete(served);
-    if (this.#live.size > 0) await this.#stopOne(served);
+    if (this.#pools.retire(served)) await this.#stopOne(served);
     else {
       // The process ends only after this call is answered.
       void this.#stopAndEnd("Asked to stop");
       await this.stop();
     }
-    const failure = this.#failures.get(served);
+    const failure = this.#pools.failureOf(served);
     if (failure !== undefined) throw failure;
   }
 
@@ -362,7 +234,7 @@ class Service {
     // The same order as when the whole server stops.
     served.pool.endWaiting();
     await this.#nbd.dismiss(name, { graceMs });
-    await this.#closePool(served);
+    await this.#pools.close(served);
   }
 
   #clientsOf(name: string): { id: number }[] {
@@ -401,10 +273,7 @@ class Service {
   }
 
   #urisOf({ name }: ServedPool): string[] {
-    const encrypted = this.#options.settings.tls?.required ?? false;
-    return this.#addresses.map((address) =>
-      nbdUri(address, name, { encrypted })
-    );
+    return this.#entrance?.urisOf(name) ?? [];
   }
 
   #report(served: ServedPool): StatusReport {
@@ -423,7 +292,7 @@ class Service {
         counters: {
           ...counters,
           connectionsRefused: counters.connectionsRefused +
-            this.#denials.total,
+            (this.#entrance?.deniedCount ?? 0),
         },
       },
     };

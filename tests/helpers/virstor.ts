@@ -52,6 +52,8 @@ export class Workspace implements AsyncDisposable {
   /** The state directory in it. */
   readonly stateDirectory: string;
   readonly #servers: Server[] = [];
+  /** Where the copy of {@linkcode keep} is; "" without one. */
+  #kept = "";
 
   private constructor(directory: string) {
     this.directory = directory;
@@ -189,9 +191,28 @@ export class Workspace implements AsyncDisposable {
     });
   }
 
+  /**
+   * Keeps a copy of all files as they are, for {@linkcode restore}: several
+   * tests can begin with pools that were made once.
+   */
+  async keep(): Promise<void> {
+    this.#kept = await Deno.makeTempDir({ prefix: "virstor-kept-" });
+    await copyAll(this.directory, this.#kept);
+  }
+
+  /** Kills the servers, and puts all files back as {@linkcode keep} kept them. */
+  async restore(): Promise<void> {
+    for (const server of this.#servers.splice(0)) await server.kill();
+    for (const { name } of Deno.readDirSync(this.directory)) {
+      await Deno.remove(this.path(name), { recursive: true });
+    }
+    await copyAll(this.#kept, this.directory);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const server of this.#servers) await server.kill();
     await Deno.remove(this.directory, { recursive: true });
+    if (this.#kept !== "") await Deno.remove(this.#kept, { recursive: true });
   }
 }
 
@@ -208,6 +229,14 @@ export function withoutProgress(text: string): string {
     "Reading|Removing|Repairing|Resizing|Stopping";
   const line = new RegExp(`^(${what})\\b.*( \\.\\.\\.|: \\d+%, .*)\n`, "gm");
   return text.replaceAll(line, "");
+}
+
+/** Copies everything in a directory, with holes, times and rights. */
+async function copyAll(from: string, to: string): Promise<void> {
+  const { success, stderr } = await new Deno.Command("cp", {
+    args: ["-a", `${from}/.`, to],
+  }).output();
+  if (!success) throw new Error(new TextDecoder().decode(stderr));
 }
 
 /** A running `virstor serve` or `virstor demo`. */

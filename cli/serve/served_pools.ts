@@ -1,0 +1,109 @@
+/**
+ * The pools of a server: opened together, stopped one by one or all at once.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../../errors.ts";
+import type { NbdExport } from "../../nbd/server/export/mod.ts";
+import type { PoolOptions } from "../../pool/mod.ts";
+import { printError } from "../terminal/mod.ts";
+import {
+  type PoolSource,
+  ServedPool,
+  type ServerCalls,
+} from "./served_pool.ts";
+
+/** Open pools; closed pools keep their places. */
+export class ServedPools {
+  readonly #all: ServedPool[] = [];
+  /** Pools that are served; stopped pools stay in `#all` only. */
+  readonly #live = new Set<ServedPool>();
+  /** Closed pools of which not everything is durable, in order of closing. */
+  readonly #failures = new Map<ServedPool, VirstorError>();
+
+  /** All pools, in the order of their opening. */
+  get all(): readonly ServedPool[] {
+    return this.#all;
+  }
+
+  /** The exports, in the same order: the first is the default export. */
+  get exports(): NbdExport[] {
+    return this.#all.map((served) => served.export);
+  }
+
+  /** The first pool that was closed and is not durable: why it is not. */
+  get firstFailure(): VirstorError | undefined {
+    const [failure] = this.#failures.values();
+    return failure;
+  }
+
+  /**
+   * Opens pools, one after the other.
+   *
+   * @param sources The pools.
+   * @param stateDirectory The state directory.
+   * @param options The options of `openPool`, for each pool.
+   * @param calls The calls that concern the whole server.
+   * @throws {VirstorError} As `ServedPool.open`; the pools before stay open.
+   */
+  async open(
+    sources: readonly PoolSource[],
+    stateDirectory: string,
+    options: PoolOptions,
+    calls: ServerCalls,
+  ): Promise<void> {
+    for (const source of sources) {
+      const served = await ServedPool.open(
+        source,
+        stateDirectory,
+        options,
+        calls,
+      );
+      this.#all.push(served);
+      this.#live.add(served);
+    }
+  }
+
+  /**
+   * Counts a pool as stopped, before it is closed.
+   *
+   * @param served The pool.
+   * @returns Whether other pools are still served.
+   */
+  retire(served: ServedPool): boolean {
+    this.#live.delete(served);
+    return this.#live.size > 0;
+  }
+
+  /**
+   * Closes a pool, and prints an error if not everything is durable.
+   *
+   * @param served The pool; it may be closed already.
+   */
+  async close(served: ServedPool): Promise<void> {
+    try {
+      await served.close();
+    } catch (error) {
+      if (!(error instanceof VirstorError)) throw error;
+      if (this.#failures.has(served)) return;
+      this.#failures.set(served, error);
+      printError(`virstor: ${error.message}`);
+    }
+  }
+
+  /** Closes all pools, at the same time. */
+  async closeAll(): Promise<void> {
+    await Promise.all(this.#all.map((served) => this.close(served)));
+  }
+
+  /**
+   * Why a closed pool is not durable.
+   *
+   * @param served The pool.
+   * @returns The error; undefined if everything is durable.
+   */
+  failureOf(served: ServedPool): VirstorError | undefined {
+    return this.#failures.get(served);
+  }
+}
