@@ -22,7 +22,6 @@ export type {
   DeviceCapabilities,
   Extent,
   ExtentKind,
-  FlushOptions,
   JoinOptions,
   MemoryDeviceOptions,
   WriteOptions,

@@ -13,7 +13,6 @@ import type {
   Completion,
   DeviceCapabilities,
   Extent,
-  FlushOptions,
   WriteOptions,
   WriteZeroesOptions,
 } from "../device/block/mod.ts";
@@ -207,14 +206,13 @@ export class Volume implements BlockDevice {
    * Makes durable, on every component, data and map of all writes that were
    * done before.
    *
-   * @param options Whether the call may block the event loop.
    * @returns A promise if there is anything to make durable.
    * @throws {VirstorError} `failed` from the first failure on.
    */
-  flush(options?: FlushOptions): Completion {
+  flush(): Completion {
     this.#health.assertSound();
     this.#counters.flushes++;
-    return this.#inFlight.track(flushMembers(this.#parts, options));
+    return this.#inFlight.track(flushMembers(this.#parts));
   }
 
   /**

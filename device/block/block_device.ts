@@ -56,16 +56,6 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Options of a flush. */
-export interface FlushOptions {
-  /**
-   * Whether the flush may run inline and block the event loop, if the device
-   * expects it to be fast. The caller sets this when no other client would
-   * wait. Default: false.
-   */
-  readonly mayBlock?: boolean;
-}
-
 /** Options of a write of zeroes. */
 export interface WriteZeroesOptions extends WriteOptions {
   /** Whether to keep or allocate space for the range. Default: false. */
@@ -153,17 +143,9 @@ export interface BlockDevice {
   /**
    * Makes every write durable that was done before this call.
    *
-   * @param options Options of the flush.
    * @returns The end of the flush.
    */
-  flush(options?: FlushOptions): Completion;
-
-  /**
-   * Starts write-back of the data that a flush with `mayBlock` would write. A
-   * caller that flushes several devices one after the other calls this for all
-   * of them first. It makes nothing durable.
-   */
-  startFlush?(): void;
+  flush(): Completion;
 
   /**
    * Indicates that the bytes are no longer needed. The device may ignore this:

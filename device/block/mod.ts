@@ -13,7 +13,6 @@ export type {
   DeviceCapabilities,
   Extent,
   ExtentKind,
-  FlushOptions,
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";

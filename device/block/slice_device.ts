@@ -11,7 +11,6 @@ import type {
   Completion,
   DeviceCapabilities,
   Extent,
-  FlushOptions,
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
@@ -108,19 +107,13 @@ export class SliceDevice implements BlockDevice {
   /**
    * Makes earlier writes durable: all writes to the base device.
    *
-   * @param options Options of the flush.
    * @returns The completion of the base device.
    * @throws {VirstorError} `io` if the slice is closed, or the error of the base
    *   device.
    */
-  flush(options?: FlushOptions): Completion {
+  flush(): Completion {
     this.#at("flush", 0, 0);
-    return this.#device.flush(options);
-  }
-
-  /** Starts write-back on the base device, if that offers it. */
-  startFlush(): void {
-    if (this.#open) this.#device.startFlush?.();
+    return this.#device.flush();
   }
 
   /**

@@ -17,7 +17,6 @@ import {
   type Completion,
   type DeviceCapabilities,
   type Extent,
-  type FlushOptions,
   turns,
   type WriteOptions,
   type WriteZeroesOptions,
@@ -295,20 +294,14 @@ export class FileDevice implements BlockDevice {
   }
 
   /**
-   * Makes earlier writes durable, off the event loop unless it may be on it.
+   * Makes earlier writes durable, off the event loop.
    *
-   * @param options How.
    * @returns A promise if there is anything to wait for.
    * @throws {VirstorError} `io`, for ever after the first failure; also if the
    *   file was deleted or cut off meanwhile.
    */
-  flush(options?: FlushOptions): Completion {
-    return this.#sync.flush(this.#descriptor, options);
-  }
-
-  /** Begins to write what {@linkcode flush} with `mayBlock` would have to. */
-  startFlush(): void {
-    this.#sync.start(this.#descriptor);
+  flush(): Completion {
+    return this.#sync.flush(this.#descriptor);
   }
 
   /**

@@ -1,7 +1,6 @@
 /**
- * Making a file durable. One `fdatasync` runs at a time, off the event loop:
- * disks can be slow, and can hang. Only where it was quick of late, and the
- * caller says that nobody else would have to wait, it is done on the spot.
+ * Makes a file durable. One `fdatasync` runs at a time, off the event loop:
+ * disks can be slow, and can hang.
  *
  * A failed `fdatasync` is final: the kernel may have marked the lost pages
  * clean, so that a second one would succeed and mean nothing.
@@ -11,14 +10,12 @@
 
 import fs from "node:fs";
 import { assert, messageOf, VirstorError } from "../../errors.ts";
-import type { Completion, FlushOptions } from "../block/mod.ts";
+import type { Completion } from "../block/mod.ts";
 import { lossOf } from "./files.ts";
-import { startWriteBack } from "../linux/mod.ts";
-import { QuickSyncs } from "./quick_syncs.ts";
 
 /**
- * Told when what was written becomes durable: for whoever keeps a durable
- * version of something and must not overwrite it before the next one is.
+ * Learns when writes become durable: an owner of structures that must not
+ * overwrite their last durable version.
  */
 export interface FlushObserver {
   /** A flush begins: it covers what was written so far, and nothing later. */
@@ -43,7 +40,6 @@ export class FileSync {
   observer: FlushObserver | undefined;
 
   readonly #file: OpenedFile;
-  readonly #quick = new QuickSyncs();
   /** Bytes that may have to be made durable; 0 if there are none. */
   #written: number;
   #syncing: Promise<void> | undefined;
@@ -78,35 +74,21 @@ export class FileSync {
   }
 
   /**
-   * Begins to write what a flush on the spot would have to.
-   *
-   * @param descriptor The file.
-   */
-  start(descriptor: number): void {
-    if (this.#syncing !== undefined || this.#written === 0) return;
-    if (!this.#file.native || !this.#quick.expects(this.#written)) return;
-    startWriteBack(descriptor);
-  }
-
-  /**
    * Makes earlier writes durable. Calls that come while one `fdatasync` runs
    * share the next one.
    *
    * @param descriptor The file.
-   * @param options How.
    * @returns A promise if there is anything to wait for.
    * @throws {VirstorError} `io`, for ever after the first failure; also if the
    *   file was deleted or cut off meanwhile.
    */
-  flush(descriptor: number, options?: FlushOptions): Completion {
+  flush(descriptor: number): Completion {
     if (this.#failure !== undefined) throw this.#failure;
     // Also when the running one has just ended and this one is about to begin.
     if (this.#nextSync !== undefined) return this.#nextSync;
     if (this.#syncing === undefined) {
       if (this.#written === 0) return undefined;
-      const isQuick = options?.mayBlock === true &&
-        this.#quick.expects(this.#written);
-      return isQuick ? this.#syncHere(descriptor) : this.#sync(descriptor);
+      return this.#sync(descriptor);
     }
     // The running one covers only what was written before it began.
     if (this.#written === 0) return this.#syncing;
@@ -117,27 +99,12 @@ export class FileSync {
     return this.#nextSync;
   }
 
-  #syncHere(descriptor: number): undefined {
-    this.#begin();
-    const start = performance.now();
-    let error: unknown;
-    try {
-      fs.fdatasyncSync(descriptor);
-    } catch (cause) {
-      error = cause;
-    }
-    this.#quick.took(performance.now() - start, true);
-    this.#end(descriptor, error);
-  }
-
   #sync(descriptor: number): Promise<void> {
     assert(this.#syncing === undefined, "one fdatasync at a time");
     this.#begin();
-    const start = performance.now();
     const syncing = new Promise<void>((resolve, reject) => {
       fs.fdatasync(descriptor, (error) => {
         this.#syncing = undefined;
-        this.#quick.took(performance.now() - start, false);
         try {
           resolve(this.#end(descriptor, error));
         } catch (failure) {

@@ -1,6 +1,6 @@
 /**
  * The one door to a file descriptor: files and block devices as block devices,
- * who else uses them, and how they are claimed.
+ * which other processes use them, and how they are claimed.
  *
  * @module
  */

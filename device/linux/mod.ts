@@ -35,7 +35,6 @@ export {
   punchHole,
   readAhead,
   readSmallFile,
-  startWriteBack,
   zeroRange,
 } from "./native_linux.ts";
 export type { FileState } from "./native_linux.ts";

@@ -21,11 +21,6 @@ const SYMBOLS = {
   open: { parameters: ["buffer", "i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   close: { parameters: ["i32"], result: "i32" },
-  sync_file_range: {
-    parameters: ["i32", "i64", "i64", "u32"],
-    result: "i32",
-    optional: true,
-  },
   fstatfs: {
     parameters: ["i32", "buffer"],
     result: "i32",
@@ -59,8 +54,6 @@ const POSIX_FADV_WILLNEED = 3;
 const SEEK_END = 2;
 const SEEK_DATA = 3;
 const SEEK_HOLE = 4;
-/** From `linux/fs.h`: start write-back of dirty pages. */
-const SYNC_FILE_RANGE_WRITE = 2;
 /** From `linux/fcntl.h`: use the descriptor itself; there is no path. */
 const AT_EMPTY_PATH = 0x1000;
 /** From `linux/stat.h`: request the file type, the link count, the size. */
@@ -287,19 +280,6 @@ export function readAhead(
 ): void {
   const [start, bytes] = [range.signed(0, offset), range.signed(1, length)];
   libc()?.symbols.posix_fadvise(descriptor, start, bytes, POSIX_FADV_WILLNEED);
-}
-
-/**
- * Starts write-back of the dirty pages of a file. The call waits only for room
- * in the disk's queue. It makes nothing durable.
- *
- * @param descriptor Descriptor of the file.
- */
-export function startWriteBack(descriptor: number): void {
-  // From offset 0; a length of 0 means to the end.
-  const [start, bytes] = [range.signed(0, 0), range.signed(1, 0)];
-  const call = libc()?.symbols.sync_file_range;
-  call?.(descriptor, start, bytes, SYNC_FILE_RANGE_WRITE);
 }
 
 /**

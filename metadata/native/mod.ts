@@ -46,8 +46,6 @@ export {
   decodeSuperblock,
   encodeSuperblock,
   isSuperblock,
-  SUPERBLOCK_MEMBER_OFFSET,
-  SUPERBLOCK_OFFSET,
   superblockWriteSize,
 } from "./superblock.ts";
 export type { DecodedSuperblock } from "./superblock.ts";
@@ -63,3 +61,7 @@ export type {
   Superblock,
   SuperblockMember,
 } from "./superblock_content.ts";
+export {
+  SUPERBLOCK_MEMBER_OFFSET,
+  SUPERBLOCK_OFFSET,
+} from "./superblock_layout.ts";

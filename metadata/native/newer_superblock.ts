@@ -13,11 +13,8 @@ import {
   SUPERBLOCK_SLOTS,
   superblockPosition,
 } from "./geometry.ts";
-import {
-  type DecodedSuperblock,
-  decodeSuperblock,
-  SUPERBLOCK_OFFSET,
-} from "./superblock.ts";
+import { type DecodedSuperblock, decodeSuperblock } from "./superblock.ts";
+import { SUPERBLOCK_OFFSET } from "./superblock_layout.ts";
 
 /** The result of {@linkcode newerSuperblock}. */
 export interface NewerSuperblock {

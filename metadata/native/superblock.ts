@@ -6,7 +6,7 @@
  *
  * Little-endian. A superblock has a checksum over all of its own bytes and
  * knows its position, so that one that is torn, damaged or in the wrong place
- * is told from a sound one by itself. The rest of its slot is not looked at, so
+ * can be recognised without other context. The rest of its slot is not looked at, so
  * {@linkcode superblockWriteSize} bytes of it are enough to write.
  *
  * @module
@@ -30,6 +30,10 @@ import {
   superblockPosition,
 } from "./geometry.ts";
 import {
+  SUPERBLOCK_MEMBER_OFFSET,
+  SUPERBLOCK_OFFSET,
+} from "./superblock_layout.ts";
+import {
   findingInSuperblock,
   NATIVE_NAME_SIZE_MAX,
   type Superblock,
@@ -42,62 +46,6 @@ import {
 /** `GEOM::VIRSTOR`, the magic of format 1, turned around: no GEOM in here. */
 const MAGIC = "VIRSTOR::POOL";
 const VERSION = 2;
-
-/** Where each field starts, bytes from the start of its slot. */
-export const SUPERBLOCK_OFFSET: Readonly<
-  Record<
-    | "magic"
-    | "checksum"
-    | "usedSize"
-    | "position"
-    | "generation"
-    | "version"
-    | "compat"
-    | "readOnlyCompat"
-    | "incompat"
-    | "poolUuid"
-    | "componentUuid"
-    | "virtualSize"
-    | "chunkSize"
-    | "componentSize"
-    | "tableOffset"
-    | "chunkCount"
-    | "tablePages"
-    | "memberCount"
-    | "nameSize"
-    | "clean"
-    | "tableDigest"
-    | "name",
-    number
-  >
-> = {
-  magic: 0,
-  checksum: 16,
-  usedSize: 20,
-  position: 24,
-  generation: 32,
-  version: 40,
-  compat: 44,
-  readOnlyCompat: 48,
-  incompat: 52,
-  poolUuid: 56,
-  componentUuid: 72,
-  virtualSize: 88,
-  chunkSize: 96,
-  componentSize: 104,
-  tableOffset: 112,
-  chunkCount: 120,
-  tablePages: 124,
-  memberCount: 128,
-  nameSize: 130,
-  clean: 132,
-  tableDigest: 136,
-  name: 144,
-};
-/** Where each field of a member starts, bytes from its start. */
-export const SUPERBLOCK_MEMBER_OFFSET: Readonly<
-  Record<"uuid" | "state" | "chunkCount", number>
-> = { uuid: 0, state: 16, chunkCount: 20 };
 
 /** Reserved stretches: first byte, and the byte after the last. */
 const RESERVED = [[133, 136], [140, 144], [400, 512]] as const;

@@ -177,7 +177,7 @@ export class NbdServer {
 
   /**
    * Stops to serve one export, as {@linkcode close} does for all: its clients
-   * are ended, and whoever chooses it later.
+   * are ended, and so are clients that choose it later.
    *
    * @param exportName Its name.
    * @param options How long it may take.

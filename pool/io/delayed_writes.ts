@@ -18,66 +18,16 @@
  */
 
 import { counted, VirstorError } from "../../errors.ts";
+import type {
+  DelayedOptions,
+  DelayedPiece,
+  DelayedRange,
+  DelayedWrite,
+  WaitingRun,
+} from "./delayed_write.ts";
 
 /** Pieces and ranges that may be held before there is congestion. */
 const ENTRIES_MAX = 8192;
-
-/** A write that waits, in one piece or in several, or as a range. */
-export interface DelayedWrite {
-  /** When it began to wait, milliseconds of the pool's clock. */
-  since: number;
-  /** Its pieces that still wait. */
-  readonly pieces: Set<DelayedPiece>;
-  /** Virtual chunks that it wants, whatever they hold. */
-  readonly range: DelayedRange | undefined;
-  /** It waits no more, and is done or has failed. */
-  isEnded: boolean;
-  /** Done when all pieces are. */
-  readonly promise: Promise<void>;
-  /** Ends the wait. */
-  readonly resolve: () => void;
-  /** Ends the wait with an error. */
-  readonly reject: (error: unknown) => void;
-  /** Ends it when the one who asked is gone. */
-  readonly signal: AbortSignal | undefined;
-  /** The listener on `signal`. */
-  onAbort: () => void;
-}
-
-/** Virtual chunks that are to be mapped, those of them that are not. */
-export interface DelayedRange {
-  /** The first one that has not been looked at. */
-  next: number;
-  /** The first one behind the range. */
-  readonly end: number;
-}
-
-/** Virtual chunks in a row: the first, and the one behind the last. */
-export type WaitingRun = readonly [first: number, end: number];
-
-/** The part of a write that waits for one virtual chunk. */
-export interface DelayedPiece {
-  /** The virtual chunk. */
-  readonly chunk: number;
-  /** The first byte in the chunk. */
-  readonly within: number;
-  /** The bytes, the queue's own copy. */
-  readonly source: Uint8Array;
-  /** What it is a part of. */
-  readonly write: DelayedWrite;
-}
-
-/** How a queue is set up. */
-export interface DelayedOptions {
-  /** Bytes it may hold before there is congestion. */
-  readonly maxBytes: number;
-  /** How long a write may wait, milliseconds; 0 for ever. */
-  readonly timeoutMs: number;
-  /** A clock, milliseconds. */
-  readonly now: () => number;
-  /** Called when no write waits any more, for whatever reason. */
-  readonly onEmpty: () => void;
-}
 
 /** The queue. */
 export class DelayedWrites {

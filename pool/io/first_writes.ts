@@ -20,11 +20,8 @@ import {
   type PoolSettings,
   turn,
 } from "../core/mod.ts";
-import {
-  type DelayedRange,
-  type DelayedWrite,
-  DelayedWrites,
-} from "./delayed_writes.ts";
+import type { DelayedRange, DelayedWrite } from "./delayed_write.ts";
+import { DelayedWrites } from "./delayed_writes.ts";
 import type { PoolFormat } from "../format/mod.ts";
 import type { Space } from "../space/mod.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Completion, FlushOptions } from "../../device/block/mod.ts";
+import type { Completion } from "../../device/block/mod.ts";
 import { flushAll } from "../core/mod.ts";
 import type { PoolParts } from "./pool_parts.ts";
 
@@ -13,13 +13,11 @@ import type { PoolParts } from "./pool_parts.ts";
  * before, also of those that other threads made under leases.
  *
  * @param parts The open pool.
- * @param options How.
  * @returns A promise if there is anything to make durable.
  * @throws {VirstorError} `failed`: the pool takes no more writes.
  */
 export function flushMembers(
   { format, map, fail }: PoolParts,
-  options?: FlushOptions,
 ): Completion {
   const failed = (error: unknown) => {
     throw fail(error);
@@ -32,7 +30,7 @@ export function flushMembers(
       }
     }
     const devices = format.members.map(({ device }) => device);
-    return flushAll(devices, options)?.catch(failed);
+    return flushAll(devices)?.catch(failed);
   } catch (error) {
     return failed(error);
   }

@@ -93,7 +93,7 @@ export function testUnless(
 }
 
 function ignoredTest(name: string, reason: string, fn: TestFunction): void {
-  // deno-lint-ignore no-console -- the user who runs the tests must see this
+  // deno-lint-ignore no-console -- the user must see this
   console.warn(`TEST IGNORED: "${name}": ${reason}`);
   Deno.test({ name, ignore: true, fn });
 }

@@ -19,7 +19,6 @@ import {
   pattern,
   readBytes,
 } from "../../helpers/scratch.ts";
-import { PATIENCE_MS } from "../../helpers/patience.ts";
 
 Deno.test("FileDevice reads what it wrote, also at the last byte", async () => {
   await using scratch = await makeScratch();
@@ -189,104 +188,70 @@ Deno.test("FileDevice.flush() covers writes made while another flush runs", asyn
   await device.close();
 });
 
-/** Flushes until it may be done on the spot; it is not on a busy machine. */
-async function flushUntilQuick(device: FileDevice): Promise<void> {
-  for (const start = performance.now();;) {
-    for (let i = 0; i < 20; i++) {
-      device.write(pattern(10, i), 0);
-      const done = device.flush();
-      assert(done !== undefined, "not unless it was asked to be");
-      await done;
-    }
-    device.write(pattern(10, 1), 0);
-    const done = device.flush({ mayBlock: true });
-    if (done === undefined) return;
-    await done;
-    assert(performance.now() - start < PATIENCE_MS, "it is never quick");
-  }
-}
-
-Deno.test("FileDevice.flush() with mayBlock is done at once if it is quick", async () => {
+Deno.test("FileDevice.flush() tells its observer, and shares what is in flight", async () => {
   await using scratch = await makeScratch();
   const path = scratch.file("disk");
   createSparseFile(path, MIB);
   const device = new FileDevice(path);
-  const first = device.flush({ mayBlock: true });
-  assert(first !== undefined, "not before it is known to be quick");
-  await first;
-  await flushUntilQuick(device);
+  await device.flush();
   const told: string[] = [];
   device.observer = {
     flushBegins: () => told.push("begins"),
     flushEnds: () => told.push("ends"),
   };
+  assertEquals(device.flush(), undefined, "there is nothing to flush");
   device.write(pattern(10, 1), 0);
-  device.startFlush();
-  assertEquals(told, [], "that makes nothing durable");
-  await device.flush({ mayBlock: true });
-  assertEquals(told, ["begins", "ends"]);
-  assertEquals(device.flush({ mayBlock: true }), undefined);
-  assertEquals(told, ["begins", "ends"], "there is nothing to flush");
+  const done = device.flush();
+  assert(done !== undefined, "the event loop does not wait for a disk");
+  assertEquals(told, ["begins"]);
+  assertEquals(device.flush(), done, "nothing was written meanwhile");
   device.write(pattern(10, 2), 0);
-  await device.flush();
-  assertEquals(told.length, 4);
+  const next = device.flush();
+  assert(next !== undefined && next !== done);
+  assertEquals(device.flush(), next);
+  await next;
+  assertEquals(told, ["begins", "ends", "begins", "ends"]);
   await device.close();
 });
 
-const LONG: [string, (device: FileDevice) => void][] = [
-  ["much was written", (device) => {
-    for (let i = 0; i <= 4; i++) device.write(pattern(64 * KIB, i), 0);
-  }],
-  ["others wrote", (device) => device.touched()],
+const UNCOUNTED: [string, (device: FileDevice) => void][] = [
+  ["other threads wrote", (device) => device.touched()],
   ["space was given back", (device) => void device.discard(0, 64 * KIB)],
   ["zeroes were written", (device) => void device.writeZeroes(0, 64 * KIB)],
 ];
 
-for (const [what, act] of LONG) {
-  testNatively(`FileDevice.flush() does not block after ${what}`, async () => {
-    await using scratch = await makeScratch();
-    const path = scratch.file("disk");
-    createSparseFile(path, MIB);
-    const device = new FileDevice(path);
-    await flushUntilQuick(device);
-    act(device);
-    const done = device.flush({ mayBlock: true });
-    assert(done !== undefined, "it may take long");
-    // One that is under way is shared, whatever was asked for.
-    assertEquals(device.flush({ mayBlock: true }), done);
-    device.write(pattern(10, 1), 0);
-    const next = device.flush({ mayBlock: true });
-    assert(next !== undefined && next !== done);
-    await next;
-    await device.close();
-  });
+for (const [what, act] of UNCOUNTED) {
+  testNatively(
+    `FileDevice.flush() has something to do after ${what}`,
+    async () => {
+      await using scratch = await makeScratch();
+      const path = scratch.file("disk");
+      createSparseFile(path, MIB);
+      const device = new FileDevice(path);
+      await device.flush();
+      assertEquals(device.flush(), undefined);
+      act(device);
+      const done = device.flush();
+      assert(done !== undefined);
+      await done;
+      await device.close();
+    },
+  );
 }
 
-Deno.test("FileDevice.flush() that blocks tells that the system refused", async () => {
+Deno.test("FileDevice.flush() fails for good where it fails", async () => {
   await using scratch = await makeScratch();
   const path = scratch.file("disk");
   createSparseFile(path, MIB);
   const device = new FileDevice(path);
-  await flushUntilQuick(device);
-  device.write(pattern(10, 1), 0);
-  await device.close();
-  const act = () => device.flush({ mayBlock: true });
-  assertEquals(assertThrows(act, VirstorError, "durable").code, "io");
-});
-
-Deno.test("FileDevice.flush() that blocks fails for good where it fails", async () => {
-  await using scratch = await makeScratch();
-  const path = scratch.file("disk");
-  createSparseFile(path, MIB);
-  const device = new FileDevice(path);
-  await flushUntilQuick(device);
+  await device.flush();
   let ends = 0;
   device.observer = { flushBegins: () => {}, flushEnds: () => ends++ };
   await Deno.remove(path);
   device.write(pattern(10, 1), 0);
-  const act = async () => await device.flush({ mayBlock: true });
+  const act = async () => await device.flush();
   await assertRejects(act, VirstorError, "was deleted");
-  await assertRejects(async () => await device.flush(), VirstorError);
+  await assertRejects(act, VirstorError, "was deleted");
   assertEquals(ends, 0);
   await device.close();
 });

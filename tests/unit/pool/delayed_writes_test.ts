@@ -243,7 +243,7 @@ testFormats(
 );
 
 testFormats(
-  "Volume.write() gives up when the one who asked is gone",
+  "Volume.write() gives up when its client has disconnected",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool } = await openSmallPool(scratch, 1, { format });

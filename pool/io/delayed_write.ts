@@ -1,0 +1,62 @@
+/**
+ * Writes that wait for free chunks, as the queue of delayed writes holds them.
+ *
+ * @module
+ */
+
+/** A delayed write: one piece, several pieces, or a range. */
+export interface DelayedWrite {
+  /** When the write began to wait, milliseconds of the queue's clock. */
+  since: number;
+  /** The pieces that still wait. */
+  readonly pieces: Set<DelayedPiece>;
+  /** The virtual chunks to map, whatever they hold; undefined if data wait. */
+  readonly range: DelayedRange | undefined;
+  /** Whether the write is done or has failed. */
+  isEnded: boolean;
+  /** Settles when all pieces are written, or the write fails. */
+  readonly promise: Promise<void>;
+  /** Resolves `promise`. */
+  readonly resolve: () => void;
+  /** Rejects `promise`. */
+  readonly reject: (error: unknown) => void;
+  /** Cancels the write when its client has disconnected. */
+  readonly signal: AbortSignal | undefined;
+  /** The listener on `signal`. */
+  onAbort: () => void;
+}
+
+/** A range of virtual chunks, of which the unmapped ones are to be mapped. */
+export interface DelayedRange {
+  /** The first chunk that has not been looked at. */
+  next: number;
+  /** The chunk after the last one. */
+  readonly end: number;
+}
+
+/** Consecutive virtual chunks: the first, and the one after the last. */
+export type WaitingRun = readonly [first: number, end: number];
+
+/** The part of a write that waits for one virtual chunk. */
+export interface DelayedPiece {
+  /** The virtual chunk. */
+  readonly chunk: number;
+  /** The offset of the first byte in the chunk. */
+  readonly within: number;
+  /** The bytes: the queue's own copy. */
+  readonly source: Uint8Array;
+  /** The write that the piece belongs to. */
+  readonly write: DelayedWrite;
+}
+
+/** The bounds and callbacks of a queue of delayed writes. */
+export interface DelayedOptions {
+  /** Bytes that the queue may hold before there is congestion. */
+  readonly maxBytes: number;
+  /** How long a write may wait, milliseconds; 0 for no limit. */
+  readonly timeoutMs: number;
+  /** A clock, milliseconds. */
+  readonly now: () => number;
+  /** Called when the last write stops waiting, for whatever reason. */
+  readonly onEmpty: () => void;
+}
