@@ -29,8 +29,7 @@ export async function readStatus(
   offset: number,
   length: number,
 ): Promise<Extent[]> {
-  const isTold = dispatcher.session?.hasStatus ?? info.contexts.length > 0;
-  if (!isTold) return [{ length, kind: "data" }];
+  if (info.contexts.length === 0) return [{ length, kind: "data" }];
   const end = offset + length;
   const block = info.minimumBlock;
   const extents: { length: number; kind: ExtentKind }[] = [];

@@ -6,7 +6,7 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import { EXPORT_CAN_MULTI_CONN } from "../wire/mod.ts";
+import { COMMAND_BLOCK_STATUS, EXPORT_CAN_MULTI_CONN } from "../wire/mod.ts";
 import {
   type NbdExportInfo,
   type NbdUri,
@@ -43,8 +43,7 @@ export interface SessionHooks {
 export class Session {
   /** The export. */
   readonly info: NbdExportInfo;
-  /** Whether the server tells holes from data. */
-  readonly hasStatus: boolean;
+  readonly #hasStatus: boolean;
   readonly #links: Link[] = [];
   readonly #uri: NbdUri;
   readonly #settings: Settings;
@@ -59,7 +58,7 @@ export class Session {
     hooks: SessionHooks,
   ) {
     this.info = connection.info;
-    this.hasStatus = connection.allocationId !== undefined;
+    this.#hasStatus = connection.allocationId !== undefined;
     this.#uri = uri;
     this.#settings = settings;
     this.#hooks = hooks;
@@ -141,6 +140,12 @@ export class Session {
    * @returns False if no connection has room; then the request is not sent.
    */
   send(command: Command): boolean {
+    if (command.command === COMMAND_BLOCK_STATUS && !this.#hasStatus) {
+      // This server does not tell; that of before may have.
+      command.runs.push({ length: command.length, flags: 0 });
+      command.succeed();
+      return true;
+    }
     let best: Link | undefined;
     for (const link of this.#links) {
       if (!link.hasRoom) continue;
