@@ -51,10 +51,12 @@ export class Dispatcher {
    *
    * @param command The request.
    * @returns Settles with the request.
-   * @throws {VirstorError} If requests fail at once.
    */
   submit(command: Command): Promise<void> {
-    if (this.#refusal !== undefined) throw this.#refusal;
+    if (this.#refusal !== undefined) {
+      command.fail(this.#refusal);
+      return command.done;
+    }
     this.#sequence += 1;
     command.sequence = this.#sequence;
     this.#queue.push(command);

@@ -234,19 +234,20 @@ export class Mutations {
    * @returns The end of the flush; never fails.
    */
   makeRoom(): Promise<void> {
-    this.#makingRoom ??= this.#flushForRoom().finally(() => {
-      this.#makingRoom = undefined;
-    });
+    this.#makingRoom ??= this.#flushForRoom();
     return this.#makingRoom;
   }
 
   async #flushForRoom(): Promise<void> {
+    const { unflushed } = this.#parts;
     try {
-      await this.flush();
+      do await this.flush(); while (unflushed.isPressed);
     } catch (error) {
       if (!(error instanceof VirstorError)) throw error;
-      this.#parts.unflushed.failWaiters(error);
+      unflushed.failWaiters(error);
     }
+    // Inline: whatever presses from here on begins anew.
+    this.#makingRoom = undefined;
   }
 
   #has(flag: number): boolean {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
+import { inBytes, VirstorError } from "../../errors.ts";
 import {
   EXPORT_READ_ONLY,
   EXPORT_SEND_FAST_ZERO,
@@ -53,7 +53,7 @@ export function findDifference(
   now: NbdExportInfo,
 ): string | undefined {
   if (now.size !== before.size) {
-    return `its size was ${before.size} bytes, and is ${now.size} bytes`;
+    return `its size was ${inBytes(before.size)}, and is ${inBytes(now.size)}`;
   }
   if ((now.flags & EXPORT_READ_ONLY) !== (before.flags & EXPORT_READ_ONLY)) {
     const isNow = (now.flags & EXPORT_READ_ONLY) !== 0;
@@ -65,12 +65,12 @@ export function findDifference(
     }
   }
   if (now.minimumBlock > before.minimumBlock) {
-    return `its smallest block was ${before.minimumBlock} bytes, and is ` +
-      `${now.minimumBlock} bytes`;
+    return `its smallest block was ${inBytes(before.minimumBlock)}, and is ` +
+      inBytes(now.minimumBlock);
   }
   if (now.maximumPayload < before.maximumPayload) {
-    return `its longest request was ${before.maximumPayload} bytes, and is ` +
-      `${now.maximumPayload} bytes`;
+    return `its longest request was ${inBytes(before.maximumPayload)}, and ` +
+      `is ${inBytes(now.maximumPayload)}`;
   }
   return undefined;
 }

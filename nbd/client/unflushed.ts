@@ -43,8 +43,8 @@ export class Unflushed {
    * Creates an empty record.
    *
    * @param limit The most to keep, bytes.
-   * @param onPressure Called when half of it is used, and when a write waits: a
-   *   flush is due.
+   * @param onPressure Called when half of it is used, and while writes wait and
+   *   something is kept: a flush is due.
    */
   constructor(limit: number, onPressure: () => void) {
     this.#limit = limit;
@@ -54,6 +54,11 @@ export class Unflushed {
   /** Bytes in use. */
   get used(): number {
     return this.#used;
+  }
+
+  /** Whether a flush would make room for writes that wait. */
+  get isPressed(): boolean {
+    return this.#waiters.length > 0 && this.#entries.length > 0;
   }
 
   /** Writes that wait for room. */
@@ -91,7 +96,8 @@ export class Unflushed {
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#waiters.push({ cost, resolve, reject });
-    this.#onPressure();
+    // If nothing is kept yet, the first that is kept presses.
+    if (this.#entries.length > 0) this.#onPressure();
     return promise;
   }
 
@@ -113,6 +119,7 @@ export class Unflushed {
    */
   add(command: Command, cost: number): void {
     this.#entries.push({ command, cost });
+    if (this.#waiters.length > 0) this.#onPressure();
   }
 
   /**
@@ -182,7 +189,6 @@ export class Unflushed {
       resolve();
     }
     this.#waiters.splice(0, granted);
-    if (this.#waiters.length > 0) this.#onPressure();
   }
 }
 

@@ -37,6 +37,7 @@ export const ALLOCATION_ID = 77;
 export class ScriptedConnection {
   readonly #conn: Deno.Conn;
   readonly #export: ScriptedExport;
+  #sending: Promise<void> = Promise.resolve();
 
   /** Takes over a connection. */
   constructor(conn: Deno.Conn, about: ScriptedExport) {
@@ -44,13 +45,19 @@ export class ScriptedConnection {
     this.#export = about;
   }
 
-  /** Sends bytes. */
-  async send(...parts: (ArrayLike<number> | Uint8Array)[]): Promise<void> {
-    for (const part of parts) {
-      let rest = Uint8Array.from(part);
+  /** Sends bytes, with nothing else in between. */
+  async send(...parts: ArrayLike<number>[]): Promise<void> {
+    const before = this.#sending;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#sending = promise;
+    await before;
+    let rest = Uint8Array.from(parts.flatMap((part) => Array.from(part)));
+    try {
       while (rest.length > 0) {
         rest = rest.subarray(await this.#conn.write(rest));
       }
+    } finally {
+      resolve();
     }
   }
 
