@@ -21,7 +21,6 @@ export type {
   DeviceCapabilities,
   Extent,
   ExtentKind,
-  FlushOptions,
   JoinOptions,
   MemoryDeviceOptions,
   WriteOptions,

@@ -7,14 +7,14 @@
  * @module
  */
 
-import type {
-  BlockDevice,
-  Completion,
-  DeviceCapabilities,
-  Extent,
-  FlushOptions,
-  WriteOptions,
-  WriteZeroesOptions,
+import {
+  abandon,
+  type BlockDevice,
+  type Completion,
+  type DeviceCapabilities,
+  type Extent,
+  type WriteOptions,
+  type WriteZeroesOptions,
 } from "../device/block/mod.ts";
 import type { Leases } from "../device/leases/mod.ts";
 import { assert } from "../errors.ts";
@@ -146,7 +146,13 @@ export class Pool implements BlockDevice {
 
   /** Chunks that other threads may read and write by themselves. */
   get leases(): Leases {
-    this.#leases ??= new PoolLeases(this.#parts, this.#health);
+    this.#leases ??= new PoolLeases(this.#parts, this.#health, (ended) => {
+      this.#counters.flushes++;
+      const failed = (error: unknown) => {
+        throw this.#health.fail(error);
+      };
+      abandon(this.#inFlight.track(ended.catch(failed)));
+    });
     return this.#leases;
   }
 
@@ -226,14 +232,13 @@ export class Pool implements BlockDevice {
    * Makes durable, on every component, data and map of all writes that were
    * done before.
    *
-   * @param options How.
    * @returns A promise if there is anything to make durable.
    * @throws {VirstorError} `failed` from the first failure on.
    */
-  flush(options?: FlushOptions): Completion {
+  flush(): Completion {
     this.#health.assertSound();
     this.#counters.flushes++;
-    return this.#inFlight.track(this.#flushMembers(options));
+    return this.#inFlight.track(this.#flushMembers());
   }
 
   /**
@@ -471,14 +476,14 @@ export class Pool implements BlockDevice {
     }
   }
 
-  #flushMembers(options?: FlushOptions): Completion {
+  #flushMembers(): Completion {
     const failed = (error: unknown) => {
       throw this.#health.fail(error);
     };
     try {
       this.#leases?.settleWrites(this.#format.members);
       const devices = this.#format.members.map(({ device }) => device);
-      return flushAll(devices, options)?.catch(failed);
+      return flushAll(devices)?.catch(failed);
     } catch (error) {
       return failed(error);
     }

@@ -54,15 +54,6 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
 }
 
-/** How writes are to be made durable. */
-export interface FlushOptions {
-  /**
-   * The call may return only when it is done, if that will be soon: nobody
-   * else would have to wait.
-   */
-  readonly mayBlock?: boolean;
-}
-
 /** How zeroes are to be written. */
 export interface WriteZeroesOptions extends WriteOptions {
   /** Keep (or take) real space for the range, so that later writes fit. */
@@ -139,18 +130,8 @@ export interface BlockDevice {
     options?: WriteOptions,
   ): Completion;
 
-  /**
-   * Makes durable every write that was done before this call.
-   *
-   * @param options How.
-   */
-  flush(options?: FlushOptions): Completion;
-
-  /**
-   * Begins to write what a flush with `mayBlock` would have to, for who flushes
-   * several devices one after the other. Makes nothing durable.
-   */
-  startFlush?(): void;
+  /** Makes durable every write that was done before this call. */
+  flush(): Completion;
 
   /**
    * Tells that the bytes are no longer needed. An indication, not a request:

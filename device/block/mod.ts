@@ -12,7 +12,6 @@ export type {
   DeviceCapabilities,
   Extent,
   ExtentKind,
-  FlushOptions,
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";

@@ -11,7 +11,6 @@ import type {
   Completion,
   DeviceCapabilities,
   Extent,
-  FlushOptions,
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";
@@ -103,18 +102,12 @@ export class SliceDevice implements BlockDevice {
   /**
    * Makes earlier writes durable: all those to the whole device.
    *
-   * @param options How.
    * @returns As the whole device.
    * @throws {VirstorError} `io` if the slice is closed; as the whole device.
    */
-  flush(options?: FlushOptions): Completion {
+  flush(): Completion {
     this.#at("flush", 0, 0);
-    return this.#device.flush(options);
-  }
-
-  /** Begins to write what a flush would have to, if the whole device can. */
-  startFlush(): void {
-    if (this.#open) this.#device.startFlush?.();
+    return this.#device.flush();
   }
 
   /**

@@ -17,7 +17,6 @@ import {
   type Completion,
   type DeviceCapabilities,
   type Extent,
-  type FlushOptions,
   turns,
   type WriteOptions,
   type WriteZeroesOptions,
@@ -28,7 +27,7 @@ import { FileClaim } from "./claim.ts";
 import { ColdReads } from "./cold_reads.ts";
 import { KnownData, runsOf } from "./file_runs.ts";
 import type { FileDeviceOptions } from "./file_device_options.ts";
-import { FileSync, type FlushObserver } from "./file_sync.ts";
+import { FileSync, type FlushObserver, type LentSync } from "./file_sync.ts";
 import {
   assertIsDisk,
   attempt,
@@ -146,7 +145,7 @@ export class FileDevice implements BlockDevice {
       // written is in the page cache only.
       this.#sync = new FileSync(
         { path, size: this.size, native: this.#native },
-        readOnly ? 0 : Infinity,
+        !readOnly,
       );
     } catch (error) {
       this.#release();
@@ -191,12 +190,22 @@ export class FileDevice implements BlockDevice {
 
   /** Others have written to what was lent. */
   touched(): void {
-    this.#sync.wrote(Infinity);
+    this.#sync.wrote();
   }
 
-  /** Nothing holds writes back here. */
-  get congestion(): undefined {
-    return undefined;
+  /** Whether another thread may run the next `fdatasync`. */
+  get maySyncElsewhere(): boolean {
+    return this.#descriptor >= 0 && this.#sync.maySyncElsewhere;
+  }
+
+  /**
+   * Begins a flush that another thread carries out; `close` waits for it.
+   * Requires {@linkcode maySyncElsewhere}.
+   *
+   * @returns The flush; undefined if there is nothing to make durable.
+   */
+  syncElsewhere(): LentSync | undefined {
+    return this.#sync.syncElsewhere(this.#descriptor);
   }
 
   /**
@@ -285,7 +294,7 @@ export class FileDevice implements BlockDevice {
     offset: number,
     options?: WriteOptions,
   ): Completion {
-    this.#sync.wrote(source.length);
+    this.#sync.wrote();
     try {
       writeWhole(this.#descriptor, source, offset, this.#native);
     } catch (error) {
@@ -295,20 +304,14 @@ export class FileDevice implements BlockDevice {
   }
 
   /**
-   * Makes earlier writes durable, off the event loop unless it may be on it.
+   * Makes earlier writes durable, off the event loop.
    *
-   * @param options How.
    * @returns A promise if there is anything to wait for.
    * @throws {VirstorError} `io`, for ever after the first failure; also if the
    *   file was deleted or cut off meanwhile.
    */
-  flush(options?: FlushOptions): Completion {
-    return this.#sync.flush(this.#descriptor, options);
-  }
-
-  /** Begins to write what {@linkcode flush} with `mayBlock` would have to. */
-  startFlush(): void {
-    this.#sync.start(this.#descriptor);
+  flush(): Completion {
+    return this.#sync.flush(this.#descriptor);
   }
 
   /**
@@ -325,7 +328,7 @@ export class FileDevice implements BlockDevice {
     options?: WriteOptions,
   ): Completion {
     if (length > 0 && this.#punch(offset, length)) {
-      this.#sync.wrote(Infinity);
+      this.#sync.wrote();
     }
     return options?.fua === true ? this.flush() : undefined;
   }
@@ -346,7 +349,7 @@ export class FileDevice implements BlockDevice {
     options?: WriteZeroesOptions,
   ): Completion {
     if (length === 0) return undefined;
-    this.#sync.wrote(Infinity);
+    this.#sync.wrote();
     const done = options?.noHole === true
       ? this.#zeroInPlace(offset, length)
       : this.#punch(offset, length);

@@ -1,7 +1,7 @@
 /**
  * Making a file durable. One `fdatasync` runs at a time, off the event loop:
- * disks can be slow, and can hang. Only where it was quick of late, and the
- * caller says that nobody else would have to wait, it is done on the spot.
+ * disks can be slow, and can hang. Another thread may run the next one for a
+ * client that waits for nothing else.
  *
  * A failed `fdatasync` is final: the kernel may have marked the lost pages
  * clean, so that a second one would succeed and mean nothing.
@@ -11,10 +11,9 @@
 
 import fs from "node:fs";
 import { assert, messageOf, VirstorError } from "../../errors.ts";
-import type { Completion, FlushOptions } from "../block/mod.ts";
+import type { Completion } from "../block/mod.ts";
+import type { LentFile } from "../leases/mod.ts";
 import { lossOf } from "./files.ts";
-import { startWriteBack } from "../linux/mod.ts";
-import { QuickSyncs } from "./quick_syncs.ts";
 
 /**
  * Told when what was written becomes durable: for whoever keeps a durable
@@ -25,6 +24,20 @@ export interface FlushObserver {
   flushBegins(): void;
   /** It is done. Not called if it failed: none will succeed after that. */
   flushEnds(): void;
+}
+
+/** An `fdatasync` that has begun, and that another thread runs. */
+export interface LentSync {
+  /** What it is to make durable. */
+  readonly file: LentFile;
+  /** Fulfilled when it is done; rejected with `io` if it has failed. */
+  readonly ended: Promise<void>;
+  /**
+   * Ends it.
+   *
+   * @param isDone Whether `fdatasync` succeeded.
+   */
+  end(isDone: boolean): void;
 }
 
 /** What a file was when it was opened. */
@@ -43,9 +56,8 @@ export class FileSync {
   observer: FlushObserver | undefined;
 
   readonly #file: OpenedFile;
-  readonly #quick = new QuickSyncs();
-  /** Bytes that may have to be made durable; 0 if there are none. */
-  #written: number;
+  /** Whether anything may have to be made durable. */
+  #isDirty: boolean;
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
   #failure: VirstorError | undefined;
@@ -54,12 +66,11 @@ export class FileSync {
    * Begins with a file.
    *
    * @param file The file.
-   * @param written Bytes that may have to be made durable; `Infinity` if that
-   *   is not known.
+   * @param isDirty Whether anything may have to be made durable.
    */
-  constructor(file: OpenedFile, written: number) {
+  constructor(file: OpenedFile, isDirty: boolean) {
     this.#file = file;
-    this.#written = written;
+    this.#isDirty = isDirty;
   }
 
   /** What is under way, or is to come; it may fail. */
@@ -68,24 +79,17 @@ export class FileSync {
   }
 
   /**
-   * Something was written, or is about to be.
-   *
-   * @param bytes How many bytes there may be to write; `Infinity` if that is
-   *   not known.
+   * Whether native calls may be used, and no `fdatasync` is running or has
+   * failed.
    */
-  wrote(bytes: number): void {
-    this.#written += bytes;
+  get maySyncElsewhere(): boolean {
+    return this.#file.native && this.#syncing === undefined &&
+      this.#nextSync === undefined && this.#failure === undefined;
   }
 
-  /**
-   * Begins to write what a flush on the spot would have to.
-   *
-   * @param descriptor The file.
-   */
-  start(descriptor: number): void {
-    if (this.#syncing !== undefined || this.#written === 0) return;
-    if (!this.#file.native || !this.#quick.expects(this.#written)) return;
-    startWriteBack(descriptor);
+  /** Something was written, or is about to be. */
+  wrote(): void {
+    this.#isDirty = true;
   }
 
   /**
@@ -93,23 +97,19 @@ export class FileSync {
    * share the next one.
    *
    * @param descriptor The file.
-   * @param options How.
    * @returns A promise if there is anything to wait for.
    * @throws {VirstorError} `io`, for ever after the first failure; also if the
    *   file was deleted or cut off meanwhile.
    */
-  flush(descriptor: number, options?: FlushOptions): Completion {
+  flush(descriptor: number): Completion {
     if (this.#failure !== undefined) throw this.#failure;
     // Also when the running one has just ended and this one is about to begin.
     if (this.#nextSync !== undefined) return this.#nextSync;
     if (this.#syncing === undefined) {
-      if (this.#written === 0) return undefined;
-      const isQuick = options?.mayBlock === true &&
-        this.#quick.expects(this.#written);
-      return isQuick ? this.#syncHere(descriptor) : this.#sync(descriptor);
+      return this.#isDirty ? this.#sync(descriptor) : undefined;
     }
     // The running one covers only what was written before it began.
-    if (this.#written === 0) return this.#syncing;
+    if (!this.#isDirty) return this.#syncing;
     this.#nextSync = this.#syncing.then(() => {
       this.#nextSync = undefined;
       return this.#sync(descriptor);
@@ -117,41 +117,49 @@ export class FileSync {
     return this.#nextSync;
   }
 
-  #syncHere(descriptor: number): undefined {
-    this.#begin();
-    const start = performance.now();
-    let error: unknown;
-    try {
-      fs.fdatasyncSync(descriptor);
-    } catch (cause) {
-      error = cause;
-    }
-    this.#quick.took(performance.now() - start, true);
-    this.#end(descriptor, error);
+  /**
+   * Begins an `fdatasync` that another thread runs. Flushes that come meanwhile
+   * share the next one.
+   *
+   * Requires {@linkcode maySyncElsewhere}.
+   *
+   * @param descriptor The file.
+   * @returns The `fdatasync`; undefined if there is nothing to make durable.
+   */
+  syncElsewhere(descriptor: number): LentSync | undefined {
+    if (!this.#isDirty) return undefined;
+    const { ended, end } = this.#begin(descriptor);
+    return {
+      file: { descriptor, size: this.#file.size },
+      ended,
+      end: (isDone) => end(isDone ? null : new Error("the system refused")),
+    };
   }
 
   #sync(descriptor: number): Promise<void> {
-    assert(this.#syncing === undefined, "one fdatasync at a time");
-    this.#begin();
-    const start = performance.now();
-    const syncing = new Promise<void>((resolve, reject) => {
-      fs.fdatasync(descriptor, (error) => {
-        this.#syncing = undefined;
-        this.#quick.took(performance.now() - start, false);
-        try {
-          resolve(this.#end(descriptor, error));
-        } catch (failure) {
-          reject(failure);
-        }
-      });
-    });
-    this.#syncing = syncing;
-    return syncing;
+    const { ended, end } = this.#begin(descriptor);
+    fs.fdatasync(descriptor, end);
+    return ended;
   }
 
-  #begin(): void {
-    this.#written = 0;
+  /** An `fdatasync` begins: `end` is called with what became of it. */
+  #begin(
+    descriptor: number,
+  ): { ended: Promise<void>; end: (error: unknown) => void } {
+    assert(this.#syncing === undefined, "one fdatasync at a time");
+    this.#isDirty = false;
     this.observer?.flushBegins();
+    const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
+    this.#syncing = ended;
+    const end = (error: unknown) => {
+      this.#syncing = undefined;
+      try {
+        resolve(this.#end(descriptor, error));
+      } catch (failure) {
+        reject(failure);
+      }
+    };
+    return { ended, end };
   }
 
   #end(descriptor: number, error: unknown): undefined {

@@ -9,6 +9,7 @@
 import { CacheWatch } from "./cache_watch.ts";
 import type { LeaseMemory } from "./lease_layout.ts";
 import { LeaseReader } from "./lease_reader.ts";
+import { type LentFile, type LentResult, makeDurable } from "./lent_flush.ts";
 import { NativeBuffer, NativeIo } from "../linux/mod.ts";
 
 /** Bytes of a page of the page cache, at least; a power of two. */
@@ -101,6 +102,26 @@ export class LeasedDisk {
     } finally {
       leases.release();
     }
+  }
+
+  /**
+   * Tells whether a byte lies in a chunk that is leased.
+   *
+   * @param offset The byte.
+   * @returns Whether it can be written to now.
+   */
+  isLeased(offset: number): boolean {
+    return this.#leases.find(offset, 1);
+  }
+
+  /**
+   * Carries out a flush that the owner has lent. Waits for the disk.
+   *
+   * @param files What is to be made durable.
+   * @returns What became of it.
+   */
+  flush(files: readonly LentFile[]): LentResult {
+    return makeDurable(this.#io, files);
   }
 
   /**

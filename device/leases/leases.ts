@@ -20,6 +20,7 @@
  */
 
 import { assert } from "../../errors.ts";
+import type { LentFlush } from "./lent_flush.ts";
 import {
   CONTROL_WORDS,
   DESCRIPTOR,
@@ -93,6 +94,14 @@ export interface Leases {
    * @returns Whether it has a place.
    */
   prepare(offset: number): boolean;
+  /**
+   * Begins a flush that the caller's thread carries out.
+   *
+   * Ensures: every write that was completed before is covered.
+   *
+   * @returns The flush; undefined if the owner has to flush by itself.
+   */
+  lendFlush(): LentFlush | undefined;
 }
 
 /** What was read and written under leases. */

@@ -17,6 +17,7 @@ const SYMBOLS = {
     parameters: ["i32", "buffer", "i32", "i64", "i32"],
     result: "i32",
   },
+  fdatasync: { parameters: ["i32"], result: "i32" },
 } as const;
 
 /** From `linux/fs.h`: fail instead of waiting for a disk. */
@@ -139,6 +140,16 @@ export class NativeIo {
       done += count;
     }
     return true;
+  }
+
+  /**
+   * Makes all that was written to a file durable. Waits for the disk.
+   *
+   * @param descriptor The file.
+   * @returns Whether it was done; if not, nothing is known of any of it.
+   */
+  makeDurable(descriptor: number): boolean {
+    return this.#libc.fdatasync(descriptor) === 0;
   }
 }
 

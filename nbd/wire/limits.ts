@@ -61,11 +61,18 @@ export const OPTION_DRAIN_MAX = 1024 * 1024;
 export const RECEIVE_BUFFER_SIZE = 256 * 1024;
 
 /**
- * The largest payload of a WRITE that is collected before it is written,
- * bytes. Larger ones are written in pieces of at least this size as they
- * arrive, so that a promise of 32 MiB holds no memory.
+ * The largest payload of a WRITE that is always collected before it is written,
+ * bytes. Larger ones may be written in pieces as they arrive, so that a promise
+ * of 32 MiB holds no memory.
  */
 export const PAYLOAD_WHOLE_MAX = 64 * 1024;
+
+/**
+ * Bytes of a piece of such a WRITE, a power of two: as much as the receive
+ * buffer holds. The page cache keeps a file in pieces as it was written, and
+ * reads of small ones take longer.
+ */
+export const WRITE_PIECE_SIZE: number = RECEIVE_BUFFER_SIZE;
 
 /**
  * Bytes of a reply buffer: a READ of 2 MiB, which is what copying programs
@@ -198,8 +205,30 @@ export const LANE_MESSAGE_COST = 1024;
 export const LANE_WANTS_MAX = 64;
 
 /**
- * How long the thread of a lane waits for a chunk that a long WRITE needs,
- * milliseconds; then it hands the WRITE over. A server that is busy takes
- * longer, and one that is full says so.
+ * Requests that the thread of a lane may answer while older ones, which it has
+ * handed over, are not taken by the server yet. Fewer would stop the thread
+ * more often; more would let a request be overtaken by more.
  */
-export const LANE_ANSWER_MS = 5;
+export const LANE_AHEAD_MAX = 256;
+
+/**
+ * An `fdatasync` that the thread of a lane waits for is quick up to this,
+ * milliseconds. A slower one holds up what the client sends meanwhile, so some
+ * of the next flushes are the server's, which waits for none of them.
+ */
+export const LANE_FLUSH_MS = 4;
+
+/**
+ * Flushes after a slow one until the thread of a lane tries one again; twice as
+ * many each time, up to the second of them.
+ */
+export const FLUSH_PAUSE_MIN = 16;
+/** See {@linkcode FLUSH_PAUSE_MIN}. */
+export const FLUSH_PAUSE_MAX = 1024;
+
+/**
+ * How often the thread of a lane whose client is alone looks for an answer of
+ * the server before it goes to sleep: for about as long as it takes to wake the
+ * server. More would take the processor away from it.
+ */
+export const LANE_ASK_SPINS = 4096;

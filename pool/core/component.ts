@@ -9,6 +9,7 @@ import {
   FileDevice,
   type FileDeviceOptions,
   type FlushObserver,
+  type LentSync,
 } from "../../device/file/mod.ts";
 import type { BlockDevice } from "../../device/block/mod.ts";
 import type { LentDescriptor } from "../../device/leases/mod.ts";
@@ -63,6 +64,19 @@ export interface ComponentDevice extends BlockDevice {
   lend?(): LentDescriptor | undefined;
   /** Others have written to what was lent: there is something to flush. */
   touched?(): void;
+  /**
+   * Whether another thread may make it durable: its descriptor can be lent, and
+   * no flush of it is in flight.
+   */
+  readonly maySyncElsewhere?: boolean;
+  /**
+   * Begins a flush that another thread carries out.
+   *
+   * Requires `maySyncElsewhere`.
+   *
+   * @returns What is to be done; undefined if there is nothing to make durable.
+   */
+  syncElsewhere?(): LentSync | undefined;
   /**
    * How much room its file system has, found out while others go on.
    *

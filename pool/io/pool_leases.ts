@@ -6,10 +6,13 @@
  * @module
  */
 
+import { joinParts } from "../../device/block/mod.ts";
 import {
   type LeaseMemory,
   type Leases,
   LeaseTable,
+  LENT_FILES_MAX,
+  type LentFlush,
 } from "../../device/leases/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import type {
@@ -18,6 +21,7 @@ import type {
   Health,
   PoolCounters,
 } from "../core/mod.ts";
+import type { PoolFormat } from "../format/mod.ts";
 import type { FirstWrites } from "./first_writes.ts";
 import type { PoolParts } from "./pool_parts.ts";
 
@@ -28,15 +32,25 @@ export class PoolLeases implements Leases {
   readonly #health: Health;
   readonly #firstWrites: FirstWrites;
   readonly #table: LeaseTable;
+  readonly #format: PoolFormat;
+  readonly #onFlush: (ended: Promise<void>) => void;
 
   /**
    * Begins with no lease.
    *
    * @param parts The open pool.
    * @param health Whether it takes requests.
+   * @param onFlush Called with each flush that is lent: the promise rejects if
+   *   it fails, and the pool has to stop writing.
    */
-  constructor(parts: PoolParts, health: Health) {
+  constructor(
+    parts: PoolParts,
+    health: Health,
+    onFlush: (ended: Promise<void>) => void,
+  ) {
     const { map, firstWrites, settings: { chunkSize, readOnly } } = parts;
+    this.#format = parts.format;
+    this.#onFlush = onFlush;
     this.#health = health;
     this.#firstWrites = firstWrites;
     this.#map = map;
@@ -113,6 +127,10 @@ export class PoolLeases implements Leases {
     if (chunk >= this.#map.virtualChunks) return false;
     try {
       this.#health.assertWritable();
+      // A write that finds no space on the host must leave its chunk free.
+      if (this.#format.members.some(({ refusal }) => refusal !== undefined)) {
+        return false;
+      }
       if (!this.#firstWrites.mapNow(chunk)) return false;
     } catch (error) {
       // The write itself will fail, and say why.
@@ -133,6 +151,30 @@ export class PoolLeases implements Leases {
     for (const { id, device } of members) {
       if (this.#table.takeWritten(id)) device.touched?.();
     }
+  }
+
+  /**
+   * Begins a flush that a thread carries out, of all components as one.
+   *
+   * @returns The flush; undefined if the pool has failed, if one of the
+   *   components is being flushed already, or cannot be by another thread.
+   */
+  lendFlush(): LentFlush | undefined {
+    const { members } = this.#format;
+    if (this.#health.state !== "open") return undefined;
+    const may = members.every(({ device }) => device.maySyncElsewhere === true);
+    if (!may || members.length > LENT_FILES_MAX) return undefined;
+    // Nothing is awaited from here on: what is settled is what is flushed.
+    this.settleWrites(members);
+    const syncs = members.flatMap(({ device }) =>
+      device.syncElsewhere?.() ?? []
+    );
+    const ended = joinParts(syncs, ({ ended }) => ended, { failsFast: true });
+    if (ended !== undefined) this.#onFlush(ended);
+    return {
+      files: syncs.map(({ file }) => file),
+      end: (done) => syncs.forEach((sync, i) => sync.end(i < done)),
+    };
   }
 
   /** Withdraws all leases, for ever. */

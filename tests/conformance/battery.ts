@@ -206,14 +206,6 @@ const LOCAL_BATTERY: Readonly<
     await disk.device.close();
     disk.device.leadingHole?.(0, PIECE);
   },
-  "begins to flush at any time": async (disk) => {
-    disk.device.startFlush?.();
-    await writeEverySecond(disk);
-    disk.device.startFlush?.();
-    await disk.flush();
-    disk.device.startFlush?.();
-    assertEquals(await disk.read(PIECE, PIECE), pattern(PIECE, 1));
-  },
   "fails everything after it was closed": async (disk) => {
     const { device } = disk;
     await device.close();

@@ -19,7 +19,6 @@ import {
   pattern,
   readBytes,
 } from "../../helpers/scratch.ts";
-import { PATIENCE_MS } from "../../helpers/patience.ts";
 
 Deno.test("FileDevice reads what it wrote, also at the last byte", async () => {
   await using scratch = await makeScratch();
@@ -189,107 +188,99 @@ Deno.test("FileDevice.flush() covers writes made while another flush runs", asyn
   await device.close();
 });
 
-/** Flushes until it may be done on the spot; it is not on a busy machine. */
-async function flushUntilQuick(device: FileDevice): Promise<void> {
-  for (const start = performance.now();;) {
-    for (let i = 0; i < 20; i++) {
-      device.write(pattern(10, i), 0);
-      const done = device.flush();
-      assert(done !== undefined, "not unless it was asked to be");
-      await done;
-    }
-    device.write(pattern(10, 1), 0);
-    const done = device.flush({ mayBlock: true });
-    if (done === undefined) return;
-    await done;
-    assert(performance.now() - start < PATIENCE_MS, "it is never quick");
-  }
-}
-
-Deno.test("FileDevice.flush() with mayBlock is done at once if it is quick", async () => {
-  await using scratch = await makeScratch();
-  const path = scratch.file("disk");
+/** A device of 1 MiB with nothing to flush, and what its observer is told. */
+async function makeClean(path: string): Promise<[FileDevice, string[]]> {
   createSparseFile(path, MIB);
   const device = new FileDevice(path);
-  const first = device.flush({ mayBlock: true });
-  assert(first !== undefined, "not before it is known to be quick");
-  await first;
-  await flushUntilQuick(device);
+  await device.flush();
   const told: string[] = [];
   device.observer = {
     flushBegins: () => told.push("begins"),
     flushEnds: () => told.push("ends"),
   };
-  device.write(pattern(10, 1), 0);
-  device.startFlush();
-  assertEquals(told, [], "that makes nothing durable");
-  await device.flush({ mayBlock: true });
-  assertEquals(told, ["begins", "ends"]);
-  assertEquals(device.flush({ mayBlock: true }), undefined);
-  assertEquals(told, ["begins", "ends"], "there is nothing to flush");
-  device.write(pattern(10, 2), 0);
-  await device.flush();
-  assertEquals(told.length, 4);
-  await device.close();
-});
-
-const LONG: [string, (device: FileDevice) => void][] = [
-  ["much was written", (device) => {
-    for (let i = 0; i <= 4; i++) device.write(pattern(64 * KIB, i), 0);
-  }],
-  ["others wrote", (device) => device.touched()],
-  ["space was given back", (device) => void device.discard(0, 64 * KIB)],
-  ["zeroes were written", (device) => void device.writeZeroes(0, 64 * KIB)],
-];
-
-for (const [what, act] of LONG) {
-  testNatively(`FileDevice.flush() does not block after ${what}`, async () => {
-    await using scratch = await makeScratch();
-    const path = scratch.file("disk");
-    createSparseFile(path, MIB);
-    const device = new FileDevice(path);
-    await flushUntilQuick(device);
-    act(device);
-    const done = device.flush({ mayBlock: true });
-    assert(done !== undefined, "it may take long");
-    // One that is under way is shared, whatever was asked for.
-    assertEquals(device.flush({ mayBlock: true }), done);
-    device.write(pattern(10, 1), 0);
-    const next = device.flush({ mayBlock: true });
-    assert(next !== undefined && next !== done);
-    await next;
-    await device.close();
-  });
+  return [device, told];
 }
 
-Deno.test("FileDevice.flush() that blocks tells that the system refused", async () => {
+testNatively("FileDevice lends a flush to another thread", async () => {
   await using scratch = await makeScratch();
-  const path = scratch.file("disk");
-  createSparseFile(path, MIB);
-  const device = new FileDevice(path);
-  await flushUntilQuick(device);
+  const [device, told] = await makeClean(scratch.file("disk"));
+  assert(device.maySyncElsewhere);
+  assertEquals(device.syncElsewhere(), undefined, "there is nothing to flush");
   device.write(pattern(10, 1), 0);
+  const lent = device.syncElsewhere();
+  assert(lent !== undefined);
+  assertEquals(lent.file, {
+    descriptor: device.lend()?.descriptor ?? -1,
+    size: MIB,
+  });
+  assertEquals(told, ["begins"]);
+  assert(!device.maySyncElsewhere, "one at a time");
+  // Flushes that come meanwhile wait for it, or for the next one.
+  const shared = device.flush();
+  assert(shared !== undefined);
+  device.write(pattern(10, 2), 0);
+  const next = device.flush();
+  assert(next !== undefined && next !== shared);
+  assertEquals(told, ["begins"]);
+  lent.end(true);
+  await lent.ended;
+  await shared;
+  await next;
+  assertEquals(told, ["begins", "ends", "begins", "ends"]);
+  assertEquals(device.flush(), undefined);
   await device.close();
-  const act = () => device.flush({ mayBlock: true });
-  assertEquals(assertThrows(act, VirstorError, "durable").code, "io");
 });
 
-Deno.test("FileDevice.flush() that blocks fails for good where it fails", async () => {
-  await using scratch = await makeScratch();
-  const path = scratch.file("disk");
-  createSparseFile(path, MIB);
-  const device = new FileDevice(path);
-  await flushUntilQuick(device);
-  let ends = 0;
-  device.observer = { flushBegins: () => {}, flushEnds: () => ends++ };
-  await Deno.remove(path);
-  device.write(pattern(10, 1), 0);
-  const act = async () => await device.flush({ mayBlock: true });
-  await assertRejects(act, VirstorError, "has deleted it");
-  await assertRejects(async () => await device.flush(), VirstorError);
-  assertEquals(ends, 0);
-  await device.close();
-});
+testNatively(
+  "FileDevice fails for good if another thread's flush fails",
+  async () => {
+    await using scratch = await makeScratch();
+    const [device, told] = await makeClean(scratch.file("disk"));
+    device.write(pattern(10, 1), 0);
+    const lent = device.syncElsewhere();
+    const shared = device.flush();
+    device.write(pattern(10, 2), 0);
+    const next = device.flush();
+    const ends = [lent?.ended, shared, next].map((end) =>
+      assertRejects(async () => await end, VirstorError, "the system refused")
+    );
+    lent?.end(false);
+    await Promise.all(ends);
+    await assertRejects(async () => await device.flush(), VirstorError);
+    assert(!device.maySyncElsewhere);
+    assertEquals(told, ["begins"]);
+    await device.close();
+  },
+);
+
+testNatively(
+  "FileDevice finds a loss that another thread's flush ends in",
+  async () => {
+    await using scratch = await makeScratch();
+    const [device] = await makeClean(scratch.file("disk"));
+    device.write(pattern(10, 1), 0);
+    const lent = device.syncElsewhere();
+    await Deno.remove(scratch.file("disk"));
+    lent?.end(true);
+    await assertRejects(async () => await lent?.ended, VirstorError, "deleted");
+    await device.close();
+  },
+);
+
+testNatively(
+  "FileDevice.close() waits for another thread's flush",
+  async () => {
+    await using scratch = await makeScratch();
+    const [device] = await makeClean(scratch.file("disk"));
+    device.write(pattern(10, 1), 0);
+    const lent = device.syncElsewhere();
+    const closed = device.close();
+    assert(closed !== undefined && device.lend()?.descriptor !== -1);
+    lent?.end(true);
+    await closed;
+    assert(!device.maySyncElsewhere);
+  },
+);
 
 Deno.test("FileDevice fails after close() and never touches another's descriptor", async () => {
   await using scratch = await makeScratch();

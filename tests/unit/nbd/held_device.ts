@@ -10,7 +10,6 @@ import type {
   Completion,
   DeviceCapabilities,
   Extent,
-  FlushOptions,
   WriteOptions,
   WriteZeroesOptions,
 } from "../../../device/block/block_device.ts";
@@ -94,8 +93,8 @@ export class HeldDevice implements BlockDevice {
   }
 
   /** Flushes, now or later. */
-  flush(options?: FlushOptions): Completion {
-    this.calls.push(options?.mayBlock === true ? "flush mayBlock" : "flush");
+  flush(): Completion {
+    this.calls.push("flush");
     if (!this.holds("flush", 0)) return undefined;
     return this.#hold("flush", 0, () => undefined);
   }
