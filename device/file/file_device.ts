@@ -27,7 +27,7 @@ import { FileClaim } from "./claim.ts";
 import { ColdReads } from "./cold_reads.ts";
 import { KnownData, runsOf } from "./file_runs.ts";
 import type { FileDeviceOptions } from "./file_device_options.ts";
-import { FileSync, type FlushObserver } from "./file_sync.ts";
+import { FileSync, type FlushObserver, type LentSync } from "./file_sync.ts";
 import {
   assertIsDisk,
   attempt,
@@ -145,7 +145,7 @@ export class FileDevice implements BlockDevice {
       // written is in the page cache only.
       this.#sync = new FileSync(
         { path, size: this.size, native: this.#native },
-        readOnly ? 0 : Infinity,
+        !readOnly,
       );
     } catch (error) {
       this.#release();
@@ -188,14 +188,27 @@ export class FileDevice implements BlockDevice {
     return this.#native ? { descriptor, tellsCached } : undefined;
   }
 
-  /** Others have written to what was lent. */
+  /** Notes that another thread has written. */
   touched(): void {
-    this.#sync.wrote(Infinity);
+    this.#sync.wrote();
   }
 
-  /** Nothing holds writes back here. */
-  get congestion(): undefined {
-    return undefined;
+  /** Whether another thread may run the next `fdatasync`. */
+  get maySyncElsewhere(): boolean {
+    return this.#descriptor >= 0 && this.#closing === undefined &&
+      this.#sync.maySyncElsewhere;
+  }
+
+  /**
+   * Begins an `fdatasync` that another thread runs; `close` waits for it.
+   *
+   * *Requires*: {@linkcode maySyncElsewhere}.
+   *
+   * @returns The `fdatasync`; undefined if nothing was written since the last
+   *   one.
+   */
+  syncElsewhere(): LentSync | undefined {
+    return this.#sync.syncElsewhere(this.#descriptor);
   }
 
   /**
@@ -284,7 +297,7 @@ export class FileDevice implements BlockDevice {
     offset: number,
     options?: WriteOptions,
   ): Completion {
-    this.#sync.wrote(source.length);
+    this.#sync.wrote();
     try {
       writeWhole(this.#descriptor, source, offset, this.#native);
     } catch (error) {
@@ -318,7 +331,7 @@ export class FileDevice implements BlockDevice {
     options?: WriteOptions,
   ): Completion {
     if (length > 0 && this.#punch(offset, length)) {
-      this.#sync.wrote(Infinity);
+      this.#sync.wrote();
     }
     return options?.fua === true ? this.flush() : undefined;
   }
@@ -339,7 +352,7 @@ export class FileDevice implements BlockDevice {
     options?: WriteZeroesOptions,
   ): Completion {
     if (length === 0) return undefined;
-    this.#sync.wrote(Infinity);
+    this.#sync.wrote();
     const done = options?.noHole === true
       ? this.#zeroInPlace(offset, length)
       : this.#punch(offset, length);
