@@ -43,12 +43,16 @@ export type {
   FileRange,
   FileUse,
   FlushObserver,
+  LentSync,
 } from "./file/mod.ts";
 export { LEASE_THREADS_MAX, LeasedDisk, LeaseTable } from "./leases/mod.ts";
 export type {
   LeaseMemory,
   Leases,
   LentDescriptor,
+  LentFile,
+  LentFlush,
+  LentResult,
   Transfers,
 } from "./leases/mod.ts";
 export {

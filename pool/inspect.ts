@@ -88,7 +88,7 @@ function describeLabels({ name, found }: Assembly): PoolStatus {
   if (label === undefined) {
     throw new VirstorError(
       "not-found",
-      `Cannot read pool "${name}": none of its components is here`,
+      `Cannot read pool "${name}": none of its components was found`,
     );
   }
   const status = describePool({

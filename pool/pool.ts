@@ -77,7 +77,7 @@ export class Pool {
     freed: ReadonlyMap<Component, readonly number[]>,
     { paused = false, bytesPerSecond = 0 }: ResumeOptions = {},
   ): Promise<void> {
-    for (const [one, chunks] of freed) this.#parts.releases.add(one, chunks);
+    for (const [one, chunks] of freed) this.#parts.freeing.add(one, chunks);
     await this.#parts.space.prepareFirst();
     if (!paused) this.#control.evacuation.start(bytesPerSecond);
   }
@@ -243,15 +243,15 @@ export class Pool {
   }
 
   async #close(): Promise<void> {
-    const { space, releases } = this.#parts;
+    const { space, freeing } = this.#parts;
     this.#health.close();
     const ended = this.volumes.map((one) => one.close());
-    releases.stop();
+    freeing.stop();
     // Requests, changes and freeing are refused from here on.
     await this.#control.settle();
     for (const one of ended) await one;
     await space.settle();
-    await releases.settle();
+    await freeing.settle();
     for (const { requestsInFlight } of this.volumes) {
       assert(requestsInFlight === 0, "no request begins in a closed pool");
     }

@@ -8,13 +8,14 @@
  * @module
  */
 
-import type {
-  BlockDevice,
-  Completion,
-  DeviceCapabilities,
-  Extent,
-  WriteOptions,
-  WriteZeroesOptions,
+import {
+  abandon,
+  type BlockDevice,
+  type Completion,
+  type DeviceCapabilities,
+  type Extent,
+  type WriteOptions,
+  type WriteZeroesOptions,
 } from "../device/block/mod.ts";
 import type { Leases } from "../device/leases/mod.ts";
 import {
@@ -113,7 +114,15 @@ export class Volume implements BlockDevice {
 
   /** Chunks that other threads may read and write by themselves. */
   get leases(): Leases {
-    this.#leases ??= new PoolLeases(this.#parts, () => this.#health);
+    this.#leases ??= new PoolLeases(
+      this.#parts,
+      () => this.#health,
+      // The thread that runs the flush reports its failure to the client.
+      (ended) => {
+        this.#counters.flushes++;
+        abandon(this.#inFlight.track(ended));
+      },
+    );
     return this.#leases;
   }
 

@@ -15,7 +15,7 @@ import {
   type PoolSettings,
 } from "./core/mod.ts";
 import type { PoolFormat } from "./format/mod.ts";
-import { Releases, Space } from "./space/mod.ts";
+import { Freeing, Space } from "./space/mod.ts";
 
 /** The parts, connected. */
 export interface PoolWiring {
@@ -58,7 +58,7 @@ export function wirePool(
     ready: spaceChanged,
     unready: (error) => firstWrites.unready(error),
   });
-  const releases = new Releases(chunkSize, {
+  const freeing = new Freeing(chunkSize, {
     freed: (component, chunk) => space.giveBack(component, chunk),
     done: spaceChanged,
     failed: (error) => {
@@ -81,7 +81,7 @@ export function wirePool(
     map,
     space,
     hosts,
-    releases,
+    freeing,
     firstWrites,
     fail,
   };

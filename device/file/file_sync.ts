@@ -1,6 +1,7 @@
 /**
  * Makes a file durable. One `fdatasync` runs at a time, off the event loop:
- * disks can be slow, and can hang.
+ * disks can be slow, and can hang. The thread of a lane may run the next one,
+ * for a client that waits for nothing else.
  *
  * A failed `fdatasync` is final: the kernel may have marked the lost pages
  * clean, so that a second one would succeed and mean nothing.
@@ -11,6 +12,7 @@
 import fs from "node:fs";
 import { assert, messageOf, VirstorError } from "../../errors.ts";
 import type { Completion } from "../block/mod.ts";
+import type { LentFile } from "../leases/mod.ts";
 import { lossOf } from "./files.ts";
 
 /**
@@ -22,6 +24,20 @@ export interface FlushObserver {
   flushBegins(): void;
   /** It is done. Not called if it failed: none will succeed after that. */
   flushEnds(): void;
+}
+
+/** An `fdatasync` that has begun, and that another thread runs. */
+export interface LentSync {
+  /** The file to make durable. */
+  readonly file: LentFile;
+  /** Fulfilled when the `fdatasync` is done; rejects with `io` if it fails. */
+  readonly ended: Promise<void>;
+  /**
+   * Reports the result; to be called once.
+   *
+   * @param isDone Whether `fdatasync` succeeded.
+   */
+  end(isDone: boolean): void;
 }
 
 /** What a file was when it was opened. */
@@ -40,8 +56,8 @@ export class FileSync {
   observer: FlushObserver | undefined;
 
   readonly #file: OpenedFile;
-  /** Bytes that may have to be made durable; 0 if there are none. */
-  #written: number;
+  /** Whether a write may have to be made durable. */
+  #isDirty: boolean;
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
   #failure: VirstorError | undefined;
@@ -50,12 +66,11 @@ export class FileSync {
    * Begins with a file.
    *
    * @param file The file.
-   * @param written Bytes that may have to be made durable; `Infinity` if that
-   *   is not known.
+   * @param isDirty Whether anything may have to be made durable.
    */
-  constructor(file: OpenedFile, written: number) {
+  constructor(file: OpenedFile, isDirty: boolean) {
     this.#file = file;
-    this.#written = written;
+    this.#isDirty = isDirty;
   }
 
   /** What is under way, or is to come; it may fail. */
@@ -64,13 +79,17 @@ export class FileSync {
   }
 
   /**
-   * Something was written, or is about to be.
-   *
-   * @param bytes How many bytes there may be to write; `Infinity` if that is
-   *   not known.
+   * Whether another thread may run the next `fdatasync`: native calls are
+   * allowed, and no `fdatasync` is running or has failed.
    */
-  wrote(bytes: number): void {
-    this.#written += bytes;
+  get maySyncElsewhere(): boolean {
+    return this.#file.native && this.#syncing === undefined &&
+      this.#nextSync === undefined && this.#failure === undefined;
+  }
+
+  /** Notes a write, which may still be about to happen. */
+  wrote(): void {
+    this.#isDirty = true;
   }
 
   /**
@@ -87,11 +106,10 @@ export class FileSync {
     // Also when the running one has just ended and this one is about to begin.
     if (this.#nextSync !== undefined) return this.#nextSync;
     if (this.#syncing === undefined) {
-      if (this.#written === 0) return undefined;
-      return this.#sync(descriptor);
+      return this.#isDirty ? this.#sync(descriptor) : undefined;
     }
     // The running one covers only what was written before it began.
-    if (this.#written === 0) return this.#syncing;
+    if (!this.#isDirty) return this.#syncing;
     this.#nextSync = this.#syncing.then(() => {
       this.#nextSync = undefined;
       return this.#sync(descriptor);
@@ -99,26 +117,53 @@ export class FileSync {
     return this.#nextSync;
   }
 
-  #sync(descriptor: number): Promise<void> {
-    assert(this.#syncing === undefined, "one fdatasync at a time");
-    this.#begin();
-    const syncing = new Promise<void>((resolve, reject) => {
-      fs.fdatasync(descriptor, (error) => {
-        this.#syncing = undefined;
-        try {
-          resolve(this.#end(descriptor, error));
-        } catch (failure) {
-          reject(failure);
-        }
-      });
-    });
-    this.#syncing = syncing;
-    return syncing;
+  /**
+   * Begins an `fdatasync` that another thread runs. Flushes that arrive while it
+   * runs share the next one.
+   *
+   * *Requires*: {@linkcode maySyncElsewhere}.
+   *
+   * @param descriptor The file.
+   * @returns The `fdatasync`; undefined if there is nothing to make durable.
+   */
+  syncElsewhere(descriptor: number): LentSync | undefined {
+    if (!this.#isDirty) return undefined;
+    const { ended, end } = this.#begin(descriptor);
+    return {
+      file: { descriptor, size: this.#file.size },
+      ended,
+      end: (isDone) => end(isDone ? null : new Error("the system refused")),
+    };
   }
 
-  #begin(): void {
-    this.#written = 0;
+  #sync(descriptor: number): Promise<void> {
+    const { ended, end } = this.#begin(descriptor);
+    try {
+      fs.fdatasync(descriptor, end);
+    } catch (error) {
+      end(error);
+    }
+    return ended;
+  }
+
+  /** Begins an `fdatasync`; call `end` with its error, or null. */
+  #begin(
+    descriptor: number,
+  ): { ended: Promise<void>; end: (error: unknown) => void } {
+    assert(this.#syncing === undefined, "one fdatasync at a time");
+    this.#isDirty = false;
     this.observer?.flushBegins();
+    const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
+    this.#syncing = ended;
+    const end = (error: unknown) => {
+      this.#syncing = undefined;
+      try {
+        resolve(this.#end(descriptor, error));
+      } catch (failure) {
+        reject(failure);
+      }
+    };
+    return { ended, end };
   }
 
   #end(descriptor: number, error: unknown): undefined {

@@ -10,6 +10,7 @@
 import { CacheWatch } from "./cache_watch.ts";
 import type { LeaseMemory } from "./lease_layout.ts";
 import { LeaseReader } from "./lease_reader.ts";
+import { type LentFile, type LentResult, makeDurable } from "./lent_flush.ts";
 import { NativeBuffer, NativeIo } from "../linux/mod.ts";
 
 /** Bytes of the smallest page of the page cache; a power of two. */
@@ -103,6 +104,26 @@ export class LeasedDisk {
     } finally {
       leases.release();
     }
+  }
+
+  /**
+   * Tells whether a byte lies in a leased chunk.
+   *
+   * @param offset The byte.
+   * @returns Whether the thread can write to the chunk now.
+   */
+  isLeased(offset: number): boolean {
+    return this.#leases.find(offset, 1);
+  }
+
+  /**
+   * Runs a flush that the owner has lent. Waits for the disk.
+   *
+   * @param files The files of the flush.
+   * @returns The result of the flush.
+   */
+  flush(files: readonly LentFile[]): LentResult {
+    return makeDurable(this.#io, files);
   }
 
   /**

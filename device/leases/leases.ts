@@ -21,6 +21,7 @@
  */
 
 import { assert } from "../../errors.ts";
+import type { LentFlush } from "./lent_flush.ts";
 import {
   CONTROL_WORDS,
   DESCRIPTOR,
@@ -99,6 +100,14 @@ export interface Leases {
    * @returns Whether the chunk is mapped.
    */
   prepare(offset: number): boolean;
+  /**
+   * Begins a flush that another thread runs.
+   *
+   * *Ensures*: the flush covers every write that was done before this call.
+   *
+   * @returns The flush; undefined if only the owner can flush.
+   */
+  lendFlush(): LentFlush | undefined;
 }
 
 /** The lease table as the owner of the device uses it. */

@@ -6,6 +6,8 @@
  */
 
 export { CacheWatch } from "./cache_watch.ts";
+export { LENT_FILES_MAX } from "./lent_flush.ts";
+export type { LentFile, LentFlush, LentResult } from "./lent_flush.ts";
 export { LeasedDisk } from "./leased_disk.ts";
 export { LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
 export type { LeaseMemory, Leases, LentDescriptor } from "./leases.ts";

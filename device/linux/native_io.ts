@@ -17,6 +17,7 @@ const SYMBOLS = {
     parameters: ["i32", "buffer", "i32", "i64", "i32"],
     result: "i32",
   },
+  fdatasync: { parameters: ["i32"], result: "i32" },
 } as const;
 
 /** From `linux/fs.h`: fail instead of waiting for a disk. */
@@ -148,6 +149,16 @@ export class NativeIo {
       done += count;
     }
     return true;
+  }
+
+  /**
+   * Makes all writes to a file durable. Waits for the disk.
+   *
+   * @param descriptor The file.
+   * @returns Whether they are durable; if not, any of them may be lost.
+   */
+  makeDurable(descriptor: number): boolean {
+    return this.#libc.fdatasync(descriptor) === 0;
   }
 }
 

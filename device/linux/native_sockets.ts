@@ -52,6 +52,7 @@ const AF_INET = 2;
 const AF_INET6 = 10;
 const MSG_PEEK = 0x02;
 const MSG_DONTWAIT = 0x40;
+const MSG_WAITALL = 0x100;
 const MSG_NOSIGNAL = 0x4000;
 const SHUT_RDWR = 2;
 const F_GETFL = 3;
@@ -118,13 +119,21 @@ export class NativeSockets {
    * @param descriptor A connection that was taken away from the runtime.
    * @param address Where they go.
    * @param length How many at most, above 0.
+   * @param isWhole Whether to wait for all of them, for as long as some come.
    * @returns How many came; 0 at the end, also of a broken connection; -1 if
    *   none came in time.
    */
-  receive(descriptor: number, address: number, length: number): number {
+  receive(
+    descriptor: number,
+    address: number,
+    length: number,
+    isWhole = false,
+  ): number {
     const args = this.#args;
     const at = args.unsigned(0, address);
-    const count = this.#libc.recv(descriptor, at, args.unsigned(1, length), 0);
+    const flags = isWhole ? MSG_WAITALL : 0;
+    const size = args.unsigned(1, length);
+    const count = this.#libc.recv(descriptor, at, size, flags);
     return count >= 0 ? count : this.#failed();
   }
 

@@ -71,6 +71,13 @@ export const RECEIVE_BUFFER_SIZE = 256 * 1024;
 export const PAYLOAD_WHOLE_MAX = 64 * 1024;
 
 /**
+ * Bytes of a piece of such a WRITE, a power of two: the size of the receive
+ * buffer. The page cache keeps a file in folios of the size of its writes, and
+ * reading from small folios takes longer.
+ */
+export const WRITE_PIECE_SIZE: number = RECEIVE_BUFFER_SIZE;
+
+/**
  * Bytes of a reply buffer: a READ of 2 MiB, the usual request of programs that
  * copy disks, and its header. The server sends a longer READ in parts. The
  * system provides memory when it is first written, so short READs do not use
@@ -208,8 +215,30 @@ export const LANE_MESSAGE_COST = 1024;
 export const LANE_WANTS_MAX = 64;
 
 /**
- * How long the thread of a lane waits for a chunk that a long WRITE needs,
- * milliseconds; then it hands the WRITE over. A busy owner takes longer; an
- * owner without free chunks replies at once.
+ * Requests that the thread of a lane may answer while the server has not taken
+ * older requests that the thread handed over. Fewer would stop the thread more
+ * often; with more, a client sees more requests overtake an older one.
  */
-export const LANE_ANSWER_MS = 5;
+export const LANE_AHEAD_MAX = 256;
+
+/**
+ * An `fdatasync` that the thread of a lane waits for is quick up to this,
+ * milliseconds. A slower one holds up what the client sends meanwhile, so some
+ * of the next flushes are the server's, which waits for none of them.
+ */
+export const LANE_FLUSH_MS = 4;
+
+/**
+ * Flushes after a slow one until the thread of a lane tries one again; twice as
+ * many each time, up to the second of them.
+ */
+export const FLUSH_PAUSE_MIN = 16;
+/** See {@linkcode FLUSH_PAUSE_MIN}. */
+export const FLUSH_PAUSE_MAX = 1024;
+
+/**
+ * How often the thread of a lane whose client is alone looks for an answer of
+ * the server before it goes to sleep: for about as long as it takes to wake the
+ * server. More would take the processor away from it.
+ */
+export const LANE_ASK_SPINS = 4096;

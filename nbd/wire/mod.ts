@@ -11,9 +11,13 @@ export { DEVICE_FAILED, failureOf, STOPPING } from "./errno.ts";
 export type { Failure } from "./failure.ts";
 export {
   DEFAULT_LIMITS,
+  FLUSH_PAUSE_MAX,
+  FLUSH_PAUSE_MIN,
   HOLE_STEP,
-  LANE_ANSWER_MS,
+  LANE_AHEAD_MAX,
+  LANE_ASK_SPINS,
   LANE_BACKLOG_MAX,
+  LANE_FLUSH_MS,
   LANE_MESSAGE_COST,
   LANE_READ_MAX,
   LANE_WANTS_MAX,
@@ -37,6 +41,7 @@ export {
   STEPS_A_LOOK,
   TLS_PIECE_SIZE,
   TLS_RECEIVE_SIZE,
+  WRITE_PIECE_SIZE,
 } from "./limits.ts";
 export type { NbdLimits } from "./limits.ts";
 export { allContexts, findContexts, isContextName } from "./meta_context.ts";

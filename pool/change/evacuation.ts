@@ -337,7 +337,7 @@ export class Evacuation {
 
   /** Maps durable copies: from here on the new places count. */
   async #conclude(moves: readonly ChunkMove[]): Promise<void> {
-    const { map, format, releases, fail } = this.#parts;
+    const { map, format, freeing, fail } = this.#parts;
     const sound = moves.filter((move) => move.fault === undefined);
     // Before anything is recorded, assert that no copy has missed a write.
     for (const move of moves) movingChunks(move.source).assertMoving(move);
@@ -354,7 +354,7 @@ export class Evacuation {
       for (const [source, its] of Map.groupBy(sound, (move) => move.source)) {
         const chunks = its.map(({ from }) => from).toSorted((a, b) => a - b);
         format.recordRelease(source, chunks);
-        releases.add(source, chunks);
+        freeing.add(source, chunks);
       }
     } catch (error) {
       throw fail(error);
@@ -365,10 +365,10 @@ export class Evacuation {
 
   /** Undoes a move: the chunk stays in its old place. */
   #undo(move: ChunkMove): void {
-    const { map, releases } = this.#parts;
+    const { map, freeing } = this.#parts;
     movingChunks(move.source).end(move);
     map.unpin(move.virtualChunk);
-    releases.add(move.target, [move.to]);
+    freeing.add(move.target, [move.to]);
   }
 
   async #flush(moves: readonly ChunkMove[]): Promise<void> {

@@ -218,7 +218,7 @@ export function planRemoval(
  * @throws {VirstorError} `failed` if the state on disk is unknown.
  */
 export async function removeEmpty(
-  { format, space, releases }: PoolParts,
+  { format, space, freeing }: PoolParts,
   leaving: readonly Component[],
   onCommit: () => void,
 ): Promise<void> {
@@ -228,7 +228,7 @@ export async function removeEmpty(
   space.recount();
   try {
     await space.settle();
-    for (const one of leaving) await releases.settled(one);
+    for (const one of leaving) await freeing.settled(one);
     await format.removeMembers(leaving, onCommit);
   } finally {
     await closeOthers(leaving, format.members);

@@ -9,6 +9,7 @@ import {
   FileDevice,
   type FileDeviceOptions,
   type FlushObserver,
+  type LentSync,
 } from "../../device/file/mod.ts";
 import type { BlockDevice, Completion } from "../../device/block/mod.ts";
 import type { LentDescriptor } from "../../device/leases/mod.ts";
@@ -64,6 +65,19 @@ export interface ComponentDevice extends BlockDevice {
   lend?(): LentDescriptor | undefined;
   /** Notes that another thread has written, so that the next flush runs. */
   touched?(): void;
+  /**
+   * Whether another thread may run the next `fdatasync`: no flush is running or
+   * has failed. Absent if never.
+   */
+  readonly maySyncElsewhere?: boolean;
+  /**
+   * Begins a flush that another thread runs.
+   *
+   * *Requires*: `maySyncElsewhere`.
+   *
+   * @returns The flush; undefined if there is nothing to make durable.
+   */
+  syncElsewhere?(): LentSync | undefined;
   /**
    * Asks the file system for its free space, without blocking the event loop.
    *

@@ -2,7 +2,7 @@
  * Ranges of the virtual disk that become zeroes, or may.
  *
  * Whole chunks are unmapped: their table entries are cleared, and they go the
- * way of {@linkcode Releases} to be free again. Parts of chunks are punched in
+ * way of {@linkcode Freeing} to be free again. Parts of chunks are punched in
  * place, and a chunk that has no data left is unmapped, too. A dense format
  * cannot give chunks back: all is punched there.
  *

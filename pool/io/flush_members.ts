@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { Completion } from "../../device/block/mod.ts";
+import { type Completion, joinParts } from "../../device/block/mod.ts";
+import { LENT_FILES_MAX, type LentFlush } from "../../device/leases/mod.ts";
 import { flushAll } from "../core/mod.ts";
 import type { PoolParts } from "./pool_parts.ts";
 
@@ -16,22 +17,56 @@ import type { PoolParts } from "./pool_parts.ts";
  * @returns A promise if there is anything to make durable.
  * @throws {VirstorError} `failed`: the pool takes no more writes.
  */
-export function flushMembers(
-  { format, map, fail }: PoolParts,
-): Completion {
+export function flushMembers(parts: PoolParts): Completion {
   const failed = (error: unknown) => {
-    throw fail(error);
+    throw parts.fail(error);
   };
   try {
-    const { leases } = map;
-    if (leases !== undefined) {
-      for (const { id, device } of format.members) {
-        if (leases.takeWritten(id)) device.touched?.();
-      }
-    }
-    const devices = format.members.map(({ device }) => device);
+    settleLeasedWrites(parts);
+    const devices = parts.format.members.map(({ device }) => device);
     return flushAll(devices)?.catch(failed);
   } catch (error) {
     return failed(error);
+  }
+}
+
+/**
+ * Begins the same flush for another thread, which runs the `fdatasync` of each
+ * component.
+ *
+ * @param parts The open pool.
+ * @param onBegin Receives the completion of the flush, if it begins: undefined
+ *   if there is nothing to make durable. It rejects with `failed`: the pool
+ *   takes no more writes.
+ * @returns The flush; undefined if a component is being flushed, or can be
+ *   flushed on the event loop only.
+ */
+export function lendFlush(
+  parts: PoolParts,
+  onBegin: (ended: Completion) => void,
+): LentFlush | undefined {
+  const { format: { members }, fail } = parts;
+  const may = members.every(({ device }) => device.maySyncElsewhere === true);
+  if (!may || members.length > LENT_FILES_MAX) return undefined;
+  // No await from here on: the flush covers exactly what is settled.
+  settleLeasedWrites(parts);
+  const syncs = members.flatMap(({ device }) => device.syncElsewhere?.() ?? []);
+  const ended = joinParts(syncs, ({ ended }) => ended, { failsFast: true });
+  onBegin(
+    ended?.catch((error) => {
+      throw fail(error);
+    }),
+  );
+  return {
+    files: syncs.map(({ file }) => file),
+    end: (done) => syncs.forEach((sync, i) => sync.end(i < done)),
+  };
+}
+
+/** Notes on the components what other threads wrote under leases. */
+function settleLeasedWrites({ format, map: { leases } }: PoolParts): void {
+  if (leases === undefined) return;
+  for (const { id, device } of format.members) {
+    if (leases.takeWritten(id)) device.touched?.();
   }
 }

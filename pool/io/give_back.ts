@@ -20,7 +20,7 @@ export function unmapChunks(
   parts: PoolParts,
   virtualChunks: readonly number[],
 ): void {
-  const { map, format, releases, fail } = parts;
+  const { map, format, freeing, fail } = parts;
   const places = new Map<Component, number[]>();
   for (const v of virtualChunks) {
     const component = map.component(v);
@@ -38,7 +38,7 @@ export function unmapChunks(
     }
   }
   for (const v of virtualChunks) map.delete(v);
-  for (const [component, chunks] of places) releases.add(component, chunks);
+  for (const [component, chunks] of places) freeing.add(component, chunks);
 }
 
 /**

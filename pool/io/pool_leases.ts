@@ -6,19 +6,24 @@
  * @module
  */
 
+import type { Completion } from "../../device/block/mod.ts";
 import {
   addTransfers,
   type LeaseMemory,
   type Leases,
   LeaseTable,
+  type LentFlush,
 } from "../../device/leases/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import type { ForwardMap, Health, PoolCounters } from "../core/mod.ts";
 import type { FirstWrites } from "./first_writes.ts";
+import { lendFlush } from "./flush_members.ts";
 import type { PoolParts } from "./pool_parts.ts";
 
 /** What a pool lends. */
 export class PoolLeases implements Leases {
+  readonly #parts: PoolParts;
+  readonly #onFlush: (ended: Completion) => void;
   readonly #map: ForwardMap;
   readonly #chunkSize: number;
   readonly #health: () => Health;
@@ -30,9 +35,16 @@ export class PoolLeases implements Leases {
    *
    * @param parts The open pool.
    * @param health Tells whether the volume takes requests.
+   * @param onFlush Receives the completion of each flush that is lent.
    */
-  constructor(parts: PoolParts, health: () => Health) {
+  constructor(
+    parts: PoolParts,
+    health: () => Health,
+    onFlush: (ended: Completion) => void,
+  ) {
     const { map, firstWrites, settings: { chunkSize, readOnly } } = parts;
+    this.#parts = parts;
+    this.#onFlush = onFlush;
     this.#health = health;
     this.#firstWrites = firstWrites;
     this.#map = map;
@@ -96,7 +108,9 @@ export class PoolLeases implements Leases {
 
   /**
    * Maps a chunk that is about to be written to, and leases it, if both can be
-   * done at once. Until it is written to it reads as zeroes.
+   * done at once. Until it is written to it reads as zeroes. While the file
+   * system of a component refuses writes, the pool maps no chunk ahead: a write
+   * that finds no space there must leave its chunk free.
    *
    * @param offset Any byte of it, also beyond the disk.
    * @returns Whether it is mapped.
@@ -106,6 +120,8 @@ export class PoolLeases implements Leases {
     if (chunk >= this.#map.virtualChunks) return false;
     try {
       this.#health().assertWritable();
+      const { members } = this.#parts.format;
+      if (members.some(({ refusal }) => refusal !== undefined)) return false;
       if (!this.#firstWrites.mapNow(chunk)) return false;
     } catch (error) {
       // The write itself will fail, and say why.
@@ -114,6 +130,16 @@ export class PoolLeases implements Leases {
     }
     this.grant(offset);
     return true;
+  }
+
+  /**
+   * Begins a flush of all components that another thread runs.
+   *
+   * @returns The flush; undefined if only the event loop can flush.
+   */
+  lendFlush(): LentFlush | undefined {
+    if (this.#health().state !== "open") return undefined;
+    return lendFlush(this.#parts, this.#onFlush);
   }
 
   /** Withdraws all leases, for ever. */

@@ -8,7 +8,7 @@ import type { VirstorError } from "../../errors.ts";
 import type { ForwardMap, HostSpaces, PoolSettings } from "../core/mod.ts";
 import type { FirstWrites } from "./first_writes.ts";
 import type { PoolFormat } from "../format/mod.ts";
-import type { Releases, Space } from "../space/mod.ts";
+import type { Freeing, Space } from "../space/mod.ts";
 
 /** The parts of an open pool. */
 export interface PoolParts {
@@ -23,7 +23,7 @@ export interface PoolParts {
   /** The room that the host's file systems have. */
   readonly hosts: HostSpaces;
   /** Chunks on their way to be free. */
-  readonly releases: Releases;
+  readonly freeing: Freeing;
   /** Writes that need a chunk. */
   readonly firstWrites: FirstWrites;
   /**

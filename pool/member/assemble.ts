@@ -135,9 +135,8 @@ function onlyName(
   if (names.length > 1) {
     throw new VirstorError(
       "invalid",
-      `Cannot tell which pool is meant: the components hold "${
-        names.join('", "')
-      }"`,
+      `Cannot choose a pool: the components are of "${names.join('", "')}", ` +
+        "name one of these pools",
     );
   }
   const name = names[0];
@@ -166,7 +165,7 @@ function checkOnePool(
     const reasons = faults.map(({ error }) => lowerFirst(messageOf(error)));
     throw new VirstorError(
       "not-found",
-      `Cannot open pool "${name}": none of its components is here` +
+      `Cannot open pool "${name}": none of its components was found` +
         reasonsText(reasons) +
         ", say where they are with --component, or run virstor taste",
     );

@@ -83,8 +83,8 @@ export interface CandidateOptions {
  * @param options What candidates must satisfy.
  * @returns The candidates, in the same order, open and locked exclusively.
  * @throws {VirstorError} `not-found`, `exists` if a file is given twice, has a
- *   label or holds data that may still be needed, `invalid`, `busy` if a file is
- *   in use, `io`.
+ *   label or holds data that may still be needed, `invalid`, `busy` if a file
+ *   is in use, `io`.
  */
 export async function openCandidates(
   paths: readonly string[],

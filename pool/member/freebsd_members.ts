@@ -67,54 +67,54 @@ export function planMembers<T extends FoundLabel>(
   const unfinished: T[] = [];
   const behind: T[] = [];
   const joining: T[] = [];
-  for (const one of found) {
-    const { label } = one;
-    if (isJoining(label)) joining.push(one);
-    else if (label.count < count) behind.push(one);
-    else if (label.index < count) claim(members, one);
-    else if (label.count === count) removed.push(one);
-    else unfinished.push(one);
+  for (const component of found) {
+    const { label } = component;
+    if (isJoining(label)) joining.push(component);
+    else if (label.count < count) behind.push(component);
+    else if (label.index < count) claim(members, component);
+    else if (label.count === count) removed.push(component);
+    else unfinished.push(component);
   }
   const displaced: T[] = [];
-  for (const one of behind) {
-    const { index } = one.label;
+  for (const component of behind) {
+    const { index } = component.label;
     // This label missed an `add` that finished; its index is still right.
-    if (index < one.label.count && members[index] === undefined) {
-      members[index] = one;
+    if (index < component.label.count && members[index] === undefined) {
+      members[index] = component;
     } else {
-      displaced.push(one);
+      displaced.push(component);
     }
   }
   const mustBeEmpty: T[] = [];
   displaced.sort((a, b) => a.label.index - b.label.index);
-  for (const one of displaced) {
+  for (const component of displaced) {
     const gap = members.indexOf(undefined);
     if (gap >= 0) {
       // It was leaving, and the `remove` did not finish: back into the gap.
-      members[gap] = one;
-      mustBeEmpty.push(one);
-    } else if (one.label.index >= one.label.count) {
+      members[gap] = component;
+      mustBeEmpty.push(component);
+    } else if (component.label.index >= component.label.count) {
       // It left long ago, and the wiping of its label was not durable.
-      removed.push(one);
+      removed.push(component);
     } else {
-      throw duplicate(members[one.label.index] ?? one, one);
+      throw duplicate(members[component.label.index] ?? component, component);
     }
   }
-  for (const one of joining) {
+  for (const component of joining) {
     // The `add` finished, unless another member holds the index: then this
     // label is stale.
-    const { index } = one.label;
+    const { index } = component.label;
     if (index < count && members[index] === undefined) {
-      members[index] = one;
-      mustBeEmpty.push(one);
+      members[index] = component;
+      mustBeEmpty.push(component);
     } else {
-      unfinished.push(one);
+      unfinished.push(component);
     }
   }
-  const outdated = members.filter((one, index) =>
-    one !== undefined &&
-    (one.label.index !== index || one.label.count !== count ||
-      isJoining(one.label))
+  const outdated = members.filter((component, index) =>
+    component !== undefined &&
+    (component.label.index !== index || component.label.count !== count ||
+      isJoining(component.label))
   ) as T[];
   return { members, outdated, mustBeEmpty, removed, unfinished };
 }
@@ -136,17 +136,17 @@ function isJoining(label: FreebsdLabel): boolean {
 
 function claim<T extends FoundLabel>(
   members: (T | undefined)[],
-  one: T,
+  component: T,
 ): void {
-  const other = members[one.label.index];
-  if (other !== undefined) throw duplicate(other, one);
-  members[one.label.index] = one;
+  const other = members[component.label.index];
+  if (other !== undefined) throw duplicate(other, component);
+  members[component.label.index] = component;
 }
 
-function duplicate(one: FoundLabel, other: FoundLabel): VirstorError {
+function duplicate(component: FoundLabel, other: FoundLabel): VirstorError {
   return new VirstorError(
     "corrupt",
-    `Cannot open pool "${one.label.name}": "${one.path}" and ` +
+    `Cannot open pool "${component.label.name}": "${component.path}" and ` +
       `"${other.path}" both claim to be component ${other.label.index} of it`,
   );
 }

@@ -52,7 +52,7 @@ export function truthAmong<T extends Superblock>(labels: readonly T[]): T {
     throw new VirstorError("not-found", "There is no superblock");
   }
   return rest.reduce(
-    (best, one) => one.generation > best.generation ? one : best,
+    (best, label) => label.generation > best.generation ? label : best,
     first,
   );
 }
@@ -75,29 +75,32 @@ export function planNativeMembers<T extends FoundSuperblock>(
   const truth = truthAmong(found.map(({ label }) => label));
   const byUuid = new Map<string, T>();
   const contradicting = new Map<T, string>();
-  for (const one of found) {
-    const { componentUuid } = one.label;
+  for (const component of found) {
+    const { componentUuid } = component.label;
     const other = byUuid.get(componentUuid);
     if (other !== undefined) {
       throw new VirstorError(
         "corrupt",
-        `Cannot open pool "${name}": "${other.path}" and "${one.path}" both ` +
-          `claim to be component ${componentUuid} of it, clear the copy`,
+        `Cannot open pool "${name}": "${other.path}" and ` +
+          `"${component.path}" both claim to be component ` +
+          `${componentUuid} of it, clear the copy`,
       );
     }
-    byUuid.set(componentUuid, one);
-    const fault = faultOf(truth, one);
+    byUuid.set(componentUuid, component);
+    const fault = faultOf(truth, component);
     if (fault === "") continue;
-    const isOlder = one.label.generation < truth.generation;
+    const isOlder = component.label.generation < truth.generation;
     if (!isTolerant || !isOlder) {
       throw new VirstorError("corrupt", `Cannot open pool "${name}": ${fault}`);
     }
-    contradicting.set(one, fault);
+    contradicting.set(component, fault);
   }
   const listed = truth.members.map(({ uuid }) => byUuid.get(uuid));
-  const others = found.filter((one) => !listed.includes(one));
-  const members = listed.map((one) =>
-    one !== undefined && contradicting.has(one) ? undefined : one
+  const others = found.filter((component) => !listed.includes(component));
+  const members = listed.map((component) =>
+    component !== undefined && contradicting.has(component)
+      ? undefined
+      : component
   );
   return {
     truth,
@@ -130,8 +133,8 @@ function faultOf(
     `contradicts the others (generation ${truth.generation})`;
 }
 
-function sameContent(one: Superblock, other: Superblock): boolean {
-  return one.name === other.name && one.virtualSize === other.virtualSize &&
-    one.clean === other.clean &&
-    JSON.stringify(one.members) === JSON.stringify(other.members);
+function sameContent(label: Superblock, other: Superblock): boolean {
+  return label.name === other.name && label.virtualSize === other.virtualSize &&
+    label.clean === other.clean &&
+    JSON.stringify(label.members) === JSON.stringify(other.members);
 }

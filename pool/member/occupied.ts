@@ -29,8 +29,10 @@ const FINDINGS_SHOWN = 3;
  * @throws {VirstorError} `busy`, naming the user of the file.
  */
 export async function refuseWriters(device: ComponentDevice): Promise<void> {
-  const { openElsewhere: how = "no" } = device;
-  if (how === "unknown" || how === "locked") await refuseUses(device, true);
+  const { openElsewhere: elsewhere = "no" } = device;
+  if (elsewhere === "unknown" || elsewhere === "locked") {
+    await refuseUses(device, true);
+  }
 }
 
 /**
@@ -45,10 +47,10 @@ export async function refuseUsers(
   device: ComponentDevice,
   force: boolean,
 ): Promise<void> {
-  const { openElsewhere: how = "no", path, identity } = device;
-  if (how === "no") return;
+  const { openElsewhere: elsewhere = "no", path, identity } = device;
+  if (elsewhere === "no") return;
   await refuseUses(device, force);
-  if ((how === "reading" || how === "locked") && !force) {
+  if ((elsewhere === "reading" || elsewhere === "locked") && !force) {
     throw new FileInUseError(path, identity, "reading");
   }
 }

@@ -44,8 +44,8 @@ export function explainSizes(
     const isKnown = size === undefined || error.code !== "not-found" ||
       error instanceof MovedLabelError;
     if (isKnown || missing.length === 0) return fault;
-    const better = explain(path, size, missing, openDevice);
-    return better === undefined ? fault : { ...fault, error: better };
+    const explained = explain(path, size, missing, openDevice);
+    return explained === undefined ? fault : { ...fault, error: explained };
   });
 }
 
@@ -54,8 +54,8 @@ function missingSizes(found: readonly OpenComponent[]): MissingSize[] {
     .filter((label) => label.format === "native");
   if (labels.length === 0) return [];
   const { members, chunkSize } = truthAmong(labels);
-  const there = new Set(labels.map(({ componentUuid }) => componentUuid));
-  return members.filter(({ uuid }) => !there.has(uuid))
+  const present = new Set(labels.map(({ componentUuid }) => componentUuid));
+  return members.filter(({ uuid }) => !present.has(uuid))
     .map(({ chunkCount }) => {
       const pages = Math.ceil(chunkCount / TABLE_PAGE_ENTRIES);
       const min = chunkCount * chunkSize + pages * TABLE_SLOTS_SIZE +

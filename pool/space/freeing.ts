@@ -30,7 +30,7 @@ const CHUNKS_A_BATCH = 16_384;
 const FREED_A_LOOK = 1024;
 
 /** Receives the results of freeing. */
-export interface ReleaseObserver {
+export interface FreeingObserver {
   /**
    * A chunk is free, and durably reads as zeroes.
    *
@@ -49,9 +49,9 @@ export interface ReleaseObserver {
 }
 
 /** Frees chunks in the background, in batches. */
-export class Releases {
+export class Freeing {
   readonly #chunkSize: number;
-  readonly #observer: ReleaseObserver;
+  readonly #observer: FreeingObserver;
   #waiting = new Map<Component, number[]>();
   #running: Promise<void> | undefined;
   #isStopped = false;
@@ -62,7 +62,7 @@ export class Releases {
    * @param chunkSize Bytes of a chunk.
    * @param observer Receives the chunks that become free.
    */
-  constructor(chunkSize: number, observer: ReleaseObserver) {
+  constructor(chunkSize: number, observer: FreeingObserver) {
     this.#chunkSize = chunkSize;
     this.#observer = observer;
   }

@@ -4,5 +4,5 @@
  * @module
  */
 
-export { Releases } from "./freeing.ts";
+export { Freeing } from "./freeing.ts";
 export { Space } from "./space.ts";

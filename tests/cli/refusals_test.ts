@@ -129,7 +129,7 @@ testRefusals("native", [
     },
     args: ["serve", "demo"],
     code: 3,
-    message: 'Cannot open pool "demo": none of its components is here ' +
+    message: 'Cannot open pool "demo": none of its components was found ' +
       '(cannot open "~/a": there is no such file; cannot open "~/b": there ' +
       "is no such file), say where they are with --component, or run " +
       "virstor taste",

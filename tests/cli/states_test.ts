@@ -127,7 +127,7 @@ const STATES: readonly State[] = [
   },
   {
     words: "not-found",
-    reason: /^Cannot open pool "demo": none of its components is here/,
+    reason: /^Cannot open pool "demo": none of its components was found/,
     make: async (work) => {
       for (const name of ["a", "b"]) await Deno.remove(work.path(name));
     },

@@ -1,12 +1,15 @@
 /**
- * What the server and the thread of a lane share about one connection, and
- * what they tell each other.
+ * What the server and the thread of a lane share about one connection.
  *
  * @module
  */
 
-import { addTransfers, type LeaseMemory } from "../../../device/leases/mod.ts";
-import type { ExportFacts, NbdCounters } from "../export/mod.ts";
+import {
+  addTransfers,
+  LENT_FILES_MAX,
+  type LentFile,
+} from "../../../device/leases/mod.ts";
+import type { NbdCounters } from "../export/mod.ts";
 
 /** Words of the control block: each in a cache line of its own. */
 const LOCK = 0;
@@ -21,6 +24,10 @@ const WORDS = 128;
 /** Behind the words, in numbers of 64 bits: what the thread counts. */
 const COUNTS_AT: number = WORDS * Int32Array.BYTES_PER_ELEMENT;
 const COUNTS = 4;
+/** Behind those: how many files a flush has, and two numbers of each. */
+const FILES_AT: number = COUNTS_AT + COUNTS * Float64Array.BYTES_PER_ELEMENT;
+const FILES: number = 1 + 2 * LENT_FILES_MAX;
+const SIZE: number = FILES_AT + FILES * Float64Array.BYTES_PER_ELEMENT;
 /** The states of the lock (after Ulrich Drepper, "Futexes Are Tricky"). */
 const FREE = 0;
 const HELD = 1;
@@ -32,48 +39,13 @@ const NO = 2;
 /** A backlog that no thread waits for. */
 const NO_BACKLOG = -(2 ** 30);
 
-/** What a thread has to know of a connection to serve it. */
-export interface LaneJob {
-  /** The connection, which waits. */
-  readonly descriptor: number;
-  /** Bytes that came with the handshake. */
-  readonly early: Uint8Array;
-  /** What was agreed on, but for the metadata contexts. */
-  readonly facts: ExportFacts;
-  /** Which chunks are leased. */
-  readonly leases: LeaseMemory;
-  /** The thread's number in `leases`. */
-  readonly thread: number;
-  /** The control block. */
-  readonly control: SharedArrayBuffer;
-}
-
-/** What a thread tells. */
-export type LaneReport =
-  /** The thread has started. */
-  | { readonly kind: "ready" }
-  /** Bytes of the connection that are the server's to deal with. */
-  | {
-    readonly kind: "bytes";
-    readonly bytes: Uint8Array<ArrayBuffer>;
-    /** Bytes of the disk whose chunks should be leased. */
-    readonly wants: readonly number[];
-  }
-  /** A chunk is about to be written to; the thread waits for an answer. */
-  | {
-    readonly kind: "prepare";
-    /** A byte of the disk. */
-    readonly offset: number;
-  }
-  /** Nothing more comes, and the thread uses the connection no more. */
-  | { readonly kind: "ended" };
-
 /** The control block of one connection, as both sides see it. */
 export class LaneControl {
   /** What is shared. */
   readonly memory: SharedArrayBuffer;
   readonly #words: Int32Array;
   readonly #counts: Float64Array;
+  readonly #files: Float64Array;
 
   /**
    * Makes one, or takes part in one.
@@ -81,13 +53,12 @@ export class LaneControl {
    * @param memory What is shared.
    */
   constructor(
-    memory: SharedArrayBuffer = new SharedArrayBuffer(
-      COUNTS_AT + COUNTS * Float64Array.BYTES_PER_ELEMENT,
-    ),
+    memory: SharedArrayBuffer = new SharedArrayBuffer(SIZE),
   ) {
     this.memory = memory;
     this.#words = new Int32Array(memory, 0, WORDS);
     this.#counts = new Float64Array(memory, COUNTS_AT, COUNTS);
+    this.#files = new Float64Array(memory, FILES_AT, FILES);
   }
 
   /**
@@ -272,19 +243,40 @@ export class LaneControl {
   }
 
   /**
-   * Asks the server, and waits for its answer.
+   * Asks the server, and waits for its answer. The server always answers: its
+   * event loop waits for nothing that a thread holds while it asks.
    *
    * @param ask Sends what is asked.
-   * @param limitMs How long to wait, milliseconds.
-   * @returns Whether it said yes. One that came too late may be taken for that
-   *   of the next question.
+   * @param spins How often to look before going to sleep.
+   * @returns Whether the server said yes.
    */
-  ask(ask: () => void, limitMs: number): boolean {
+  ask(ask: () => void, spins: number): boolean {
     const words = this.#words;
     Atomics.store(words, ANSWER, PENDING);
     ask();
-    Atomics.wait(words, ANSWER, PENDING, limitMs);
+    for (let i = 0; i < spins; i++) {
+      if (Atomics.load(words, ANSWER) !== PENDING) break;
+    }
+    Atomics.wait(words, ANSWER, PENDING);
     return Atomics.load(words, ANSWER) === YES;
+  }
+
+  /** The files of the flush that was lent; {@linkcode ask} was answered. */
+  get files(): LentFile[] {
+    const files: LentFile[] = [];
+    const [count = 0] = this.#files;
+    for (let i = 0; i < count; i++) {
+      const [descriptor = -1, size = 0] = this.#files.subarray(1 + 2 * i);
+      files.push({ descriptor, size });
+    }
+    return files;
+  }
+
+  set files(files: readonly LentFile[]) {
+    this.#files[0] = files.length;
+    for (const [i, { descriptor, size }] of files.entries()) {
+      this.#files.set([descriptor, size], 1 + 2 * i);
+    }
   }
 
   /**

@@ -6,10 +6,15 @@
  * @module
  */
 
-import type { Leases } from "../../../device/leases/mod.ts";
+import type {
+  Leases,
+  LentFlush,
+  LentResult,
+} from "../../../device/leases/mod.ts";
 import type { NativeSockets } from "../../../device/linux/mod.ts";
 import type { NbdCounters } from "../export/mod.ts";
-import type { LaneControl, LaneReport } from "./lane_control.ts";
+import type { LaneControl } from "./lane_control.ts";
+import type { LaneReport } from "./lane_messages.ts";
 import { LANE_MESSAGE_COST } from "../../wire/mod.ts";
 import type { Carrier } from "../stream/mod.ts";
 
@@ -25,6 +30,8 @@ export interface LaneParts {
   readonly control: LaneControl;
   /** Where chunks are leased. */
   readonly leases: Leases;
+  /** Where requests are counted that the thread answers by the server's leave. */
+  readonly counters: NbdCounters;
 }
 
 /** A send that fails so often in a row fails for good. */
@@ -42,6 +49,8 @@ export class LaneStream implements Carrier {
   readonly #finish = Promise.withResolvers<void>();
   /** What the thread has asked for; some of it may become possible later. */
   #wants: readonly number[] = [];
+  /** A flush that the thread carries out. */
+  #flush: LentFlush | undefined = undefined;
   #ended = false;
   #closed = false;
   #writes = 0;
@@ -59,7 +68,10 @@ export class LaneStream implements Carrier {
 
   /** Changes when something comes, also if the thread deals with it. */
   get activity(): number {
-    return this.#parts.control.activity;
+    const { control } = this.#parts;
+    // A client whose flush is in flight is not idle, however long that takes.
+    if (this.#flush !== undefined) control.noteActivity();
+    return control.activity;
   }
 
   /** Whether neither the thread nor the system holds anything. */
@@ -102,15 +114,21 @@ export class LaneStream implements Carrier {
    * @param report What it tells, once it has started.
    */
   take(report: Exclude<LaneReport, { kind: "ready" }>): void {
-    const { control, leases } = this.#parts;
-    if (report.kind === "ended") this.#ended = true;
-    else if (report.kind === "prepare") {
-      return control.answer(!this.#closed && leases.prepare(report.offset));
-    } else if (this.#closed) return;
-    else {
-      this.#grant(report.wants);
-      this.#wants = report.wants;
-      this.#queue.push(report.bytes);
+    switch (report.kind) {
+      case "ended":
+        this.#ended = true;
+        break;
+      case "prepare":
+        return this.#prepare(report.offsets);
+      case "flush":
+        return this.#lendFlush();
+      case "flushed":
+        return this.#endFlush(report.result);
+      case "bytes":
+        if (this.#closed) return;
+        this.#grant(report.wants);
+        this.#wants = report.wants;
+        this.#queue.push(report.bytes);
     }
     this.#changed();
   }
@@ -203,6 +221,34 @@ export class LaneStream implements Carrier {
         throw new Deno.errors.BrokenPipe("The connection takes no more");
       }
     }
+  }
+
+  /** Maps chunks ahead of the writes of the thread. */
+  #prepare(offsets: readonly number[]): void {
+    const { control, leases } = this.#parts;
+    let isAll = !this.#closed;
+    for (const offset of offsets) {
+      if (!isAll) break;
+      isAll = leases.prepare(offset);
+    }
+    control.answer(isAll);
+  }
+
+  #lendFlush(): void {
+    const { control, leases } = this.#parts;
+    const flush = this.#closed ? undefined : leases.lendFlush();
+    if (flush === undefined) return control.answer(false);
+    this.#flush = flush;
+    control.files = flush.files;
+    control.answer(true);
+  }
+
+  #endFlush({ done, isGood }: LentResult): void {
+    const flush = this.#flush;
+    this.#flush = undefined;
+    flush?.end(done);
+    // Otherwise the flush is handed over, and counted then.
+    if (isGood) this.#parts.counters.flushes++;
   }
 
   #grant(wants: readonly number[]): void {

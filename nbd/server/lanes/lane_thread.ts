@@ -6,7 +6,7 @@
  */
 
 import { Lane } from "./lane.ts";
-import type { LaneJob, LaneReport } from "./lane_control.ts";
+import type { LaneJob, LaneReport } from "./lane_messages.ts";
 
 /** What a thread knows of the one that started it. */
 interface Thread {

@@ -21,7 +21,8 @@ import {
   isTcp,
   nativeSockets,
 } from "../stream/mod.ts";
-import { LaneControl, type LaneJob, type LaneReport } from "./lane_control.ts";
+import { LaneControl } from "./lane_control.ts";
+import type { LaneJob, LaneReport } from "./lane_messages.ts";
 import { LaneStream } from "./lane_stream.ts";
 import type { Negotiated } from "../handshake/mod.ts";
 
@@ -136,6 +137,7 @@ export class Lanes {
       sockets,
       control,
       leases,
+      counters: this.#counters,
     });
     stream.setAlone(this.#isAlone);
     thread.stream = stream;

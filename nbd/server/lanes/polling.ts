@@ -1,26 +1,23 @@
 /**
- * When it pays to ask a connection again and again for the next request instead
- * of going to sleep: to fall asleep and be woken takes longer than a client
- * needs that sends one request after the other. QEMU's I/O threads do so, too.
+ * When it pays to busy-poll for the next request of a client instead of going
+ * to sleep: to fall asleep and be woken takes longer than a client needs that
+ * sends one request after the other. QEMU's I/O threads do so, too.
  *
  * It does not pay where several requests come at once, since to sleep a little
  * makes larger batches, and where the client takes its time, which is found out
- * by trying: after each time in vain it is not tried for a while, and then for
- * a longer one.
+ * by trying.
  *
  * @module
  */
 
 import { POLL_AFTER, POLL_PAUSE_MAX, POLL_PAUSE_MIN } from "../../wire/mod.ts";
+import { Backoff } from "./backoff.ts";
 
 /** What is known of the client of one connection. */
 export class Polling {
   /** How often in a row one request came alone. */
   #singles = 0;
-  /** So often it is not tried. */
-  #pause = 0;
-  /** And so often after the next time in vain. */
-  #nextPause = POLL_PAUSE_MIN;
+  readonly #backoff = new Backoff(POLL_PAUSE_MIN, POLL_PAUSE_MAX);
 
   /**
    * Whether it pays now. Called once for each batch.
@@ -30,23 +27,15 @@ export class Polling {
    */
   isWorthIt(requests: number): boolean {
     this.#singles = requests > 1 ? 0 : this.#singles + requests;
-    if (this.#singles < POLL_AFTER) return false;
-    if (this.#pause === 0) return true;
-    this.#pause--;
-    return false;
+    return this.#singles >= POLL_AFTER && this.#backoff.isTime();
   }
 
   /**
    * Learns from what came of it.
    *
-   * @param inVain Nothing came.
+   * @param isVain Nothing came.
    */
-  ended(inVain: boolean): void {
-    if (!inVain) {
-      this.#nextPause = POLL_PAUSE_MIN;
-      return;
-    }
-    this.#pause = this.#nextPause;
-    this.#nextPause = Math.min(2 * this.#nextPause, POLL_PAUSE_MAX);
+  ended(isVain: boolean): void {
+    this.#backoff.ended(isVain);
   }
 }

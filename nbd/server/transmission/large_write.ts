@@ -8,8 +8,8 @@
 
 import {
   type Failure,
-  PAYLOAD_WHOLE_MAX,
   type ReplyAddress,
+  WRITE_PIECE_SIZE,
 } from "../../wire/mod.ts";
 
 /** How far such a write is. */
@@ -29,23 +29,23 @@ export interface LargeWrite {
 }
 
 /**
- * How much to take next.
+ * How much to take next. Pieces are as large as the receive buffer, and end at
+ * multiples of that on the disk: a file that is written in small pieces is kept
+ * in small pieces by the page cache, and every later read pays for that. A
+ * block that the client takes for one is never torn by a cut.
  *
- * @param write The write, with bytes left to take.
+ * @param offset Where the piece goes.
+ * @param rest Bytes that are left to take, above 0.
  * @param available Bytes that have arrived.
- * @param blockSize What is not to be torn by a cut between two pieces, a power
- *   of two up to 64 KiB, at least the smallest unit of a write.
- * @returns Bytes, so that the piece ends at the end of a block of the disk;
- *   all there is if it is to be dropped; 0 to wait for more.
+ * @returns Bytes; 0 to wait for more.
  */
 export function pieceLength(
-  write: Pick<LargeWrite, "offset" | "rest" | "failure">,
+  offset: number,
+  rest: number,
   available: number,
-  blockSize: number,
 ): number {
-  if (available >= write.rest) return write.rest;
-  if (write.failure !== undefined) return available;
-  // Many small pieces would cost more than waiting for a few large ones.
-  if (available < PAYLOAD_WHOLE_MAX) return 0;
-  return available - (write.offset + available) % blockSize;
+  if (available >= rest) return rest;
+  const first = WRITE_PIECE_SIZE - offset % WRITE_PIECE_SIZE;
+  if (available < first) return 0;
+  return available - (offset + available) % WRITE_PIECE_SIZE;
 }

@@ -6,5 +6,13 @@
 
 export { allEnded, CANCEL_MS, delay, endAll } from "./ending.ts";
 export { pieceLength } from "./large_write.ts";
+export { ReceiveBuffer } from "./receive_buffer.ts";
+export {
+  NEXT_END,
+  NEXT_LARGE,
+  NEXT_MORE,
+  NEXT_WHOLE,
+  RequestReader,
+} from "./request_reader.ts";
 export { checkRequest } from "./request_gate.ts";
 export { Transmission } from "./transmission.ts";

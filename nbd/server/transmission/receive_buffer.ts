@@ -12,7 +12,7 @@ import { RECEIVE_BUFFER_SIZE } from "../../wire/mod.ts";
 export class ReceiveBuffer {
   /** All of it, to decode in place. */
   readonly view: DataView;
-  readonly #bytes = new Uint8Array(RECEIVE_BUFFER_SIZE);
+  readonly #bytes: Uint8Array<ArrayBuffer>;
   #start = 0;
   #end = 0;
 
@@ -20,8 +20,13 @@ export class ReceiveBuffer {
    * Creates a buffer.
    *
    * @param early Bytes that have come already; they are copied.
+   * @param bytes The memory, a whole one; it is taken anew by default.
    */
-  constructor(early: Uint8Array) {
+  constructor(
+    early: Uint8Array,
+    bytes: Uint8Array<ArrayBuffer> = new Uint8Array(RECEIVE_BUFFER_SIZE),
+  ) {
+    this.#bytes = bytes;
     this.#bytes.set(early);
     this.#end = early.length;
     this.view = new DataView(this.#bytes.buffer);
@@ -83,6 +88,19 @@ export class ReceiveBuffer {
     const start = this.#start;
     this.#start += length;
     return this.#bytes.subarray(start, this.#start);
+  }
+
+  /**
+   * Looks ahead.
+   *
+   * @returns Another buffer over the same bytes, whose use leaves this one as
+   *   it is. Valid until {@linkcode makeRoom} is called.
+   */
+  ahead(): ReceiveBuffer {
+    const ahead = new ReceiveBuffer(new Uint8Array(), this.#bytes);
+    ahead.#start = this.#start;
+    ahead.#end = this.#end;
+    return ahead;
   }
 
   /**

@@ -24,23 +24,12 @@
  */
 
 import { Slice, turns } from "../../../device/block/mod.ts";
-import { inBytes } from "../../../errors.ts";
-import type { ExportFacts } from "../export/mod.ts";
 import { chooseForm, Commands } from "./commands.ts";
 import type { Negotiated } from "../handshake/mod.ts";
 import { type LargeWrite, pieceLength } from "./large_write.ts";
 import { LateRequests } from "./pending_requests.ts";
 import {
-  COMMAND_DISCONNECT,
-  createRequest,
-  decodeExtendedRequest,
-  decodeRequest,
-  EXTENDED_REQUEST_SIZE,
-  hasPayload,
   type NbdRequest,
-  PAYLOAD_SIZE_MAX,
-  PAYLOAD_WHOLE_MAX,
-  REQUEST_SIZE,
   REQUESTS_PENDING_MAX,
   ROUNDS_MAX,
   STEPS_A_LOOK,
@@ -48,6 +37,12 @@ import {
 import { ReceiveBuffer } from "./receive_buffer.ts";
 import { ReplyQueue } from "./reply_queue.ts";
 import { stepsOf } from "./request_cost.ts";
+import {
+  NEXT_END,
+  NEXT_MORE,
+  NEXT_WHOLE,
+  RequestReader,
+} from "./request_reader.ts";
 import { type Carrier, closeQuietly } from "../stream/mod.ts";
 import type { TransmissionOwner } from "./transmission_owner.ts";
 
@@ -62,15 +57,13 @@ const STOP_LOOKS = 3;
 /** One connection after its handshake. */
 export class Transmission {
   readonly #carrier: Carrier;
-  readonly #facts: ExportFacts;
   readonly #replies: ReplyQueue;
   readonly #late: LateRequests;
   readonly #commands: Commands;
   readonly #abort = new AbortController();
 
   readonly #received: ReceiveBuffer;
-  readonly #request = createRequest();
-  readonly #requestSize: number;
+  readonly #reader: RequestReader;
   #large: LargeWrite | undefined = undefined;
 
   readonly #slice = new Slice(STEPS_A_LOOK, 1);
@@ -109,8 +102,6 @@ export class Transmission {
     const { facts, served: { device }, early } = negotiated;
     const form = chooseForm(facts);
     this.#carrier = carrier;
-    this.#facts = facts;
-    this.#requestSize = facts.extended ? EXTENDED_REQUEST_SIZE : REQUEST_SIZE;
     this.#replies = new ReplyQueue(carrier, form, () => {
       this.#quietTimes = 0;
       if (this.#wakeWhenSent || this.#replies.failed) this.#changed();
@@ -140,6 +131,7 @@ export class Transmission {
       },
     });
     this.#received = new ReceiveBuffer(early);
+    this.#reader = new RequestReader(this.#received, facts.extended);
   }
 
   /**
@@ -281,20 +273,17 @@ export class Transmission {
 
   /** @returns Whether it has stopped although there may be more to do. */
   #execute(): boolean {
-    const request = this.#request;
-    const received = this.#received;
-    const commands = this.#commands;
     if (this.#replies.failed) {
       if (!this.#ended) this.#leave();
       // A long read that they wait behind will not go on.
       this.#late.letGo();
     }
+    const commands = this.#commands;
     while (!this.#deaf && !this.#destroyed && !this.#replies.failed) {
       // First: others may wait to be answered until its answer is complete.
       if (commands.isWaiting) {
         commands.resume();
-        if (commands.isWaiting) return true;
-        if (this.#spend(STEPS_A_LOOK)) return true;
+        if (commands.isWaiting || this.#spend(STEPS_A_LOOK)) return true;
         continue;
       }
       if (this.#mustWait()) return true;
@@ -303,19 +292,28 @@ export class Transmission {
         if (this.#spend(STEPS_A_LOOK)) return true;
         continue;
       }
-      if (received.available < this.#requestSize) return false;
-      if (!this.#decode(request)) break;
-      if (!this.#replies.hasRoom(commands.roomFor(request))) return true;
-      if (hasPayload(request, this.#facts.extended)) {
-        if (!this.#takePayload(request)) return false;
-      } else {
-        received.skip(this.#requestSize);
-        commands.perform(request);
+      const next = this.#reader.next();
+      if (next === NEXT_MORE) return false;
+      if (next === NEXT_END) {
+        this.#endReading();
+        break;
       }
+      const { request } = this.#reader;
+      if (!this.#replies.hasRoom(commands.roomFor(request))) return true;
+      this.#perform(request, next === NEXT_WHOLE);
       if (this.#spend(stepsOf(request))) return true;
     }
-    received.skip(received.available);
+    this.#received.skip(this.#received.available);
     return false;
+  }
+
+  #perform(request: NbdRequest, isWhole: boolean): void {
+    const { headerSize, payloadLength } = this.#reader;
+    const [received, commands] = [this.#received, this.#commands];
+    received.skip(headerSize);
+    if (payloadLength === 0) commands.perform(request);
+    else if (!isWhole) this.#large = commands.begin(request);
+    else commands.performWithPayload(request, received.take(payloadLength));
   }
 
   /** @returns Whether the slice is over. */
@@ -330,54 +328,28 @@ export class Transmission {
     return congested || this.#late.count >= REQUESTS_PENDING_MAX;
   }
 
-  /** @returns False if there is nothing more to be understood. */
-  #decode(request: NbdRequest): boolean {
-    const { view, start } = this.#received;
-    const decoded = this.#facts.extended
-      ? decodeExtendedRequest(view, start, request)
-      : decodeRequest(view, start, request);
-    if (!decoded) {
-      this.#hangUp("a request has a wrong magic");
-    } else if (request.command === COMMAND_DISCONNECT) {
-      this.#deaf = true;
-      this.#reason = "the client said goodbye";
-    } else if (
-      this.#facts.extended && hasPayload(request, true) &&
-      request.length > PAYLOAD_SIZE_MAX
-    ) {
-      this.#hangUp(`a payload has ${inBytes(request.length)}`);
-    }
-    return !this.#deaf;
-  }
-
-  #hangUp(what: string): void {
+  /** The client has said goodbye, or has sent what is no request. */
+  #endReading(): void {
     this.#deaf = true;
-    this.#reason = `the client broke the protocol: ${what}`;
+    const { problem } = this.#reader;
+    if (problem === undefined) {
+      this.#reason = "the client said goodbye";
+      return;
+    }
+    this.#reason = `the client broke the protocol: ${problem}`;
     this.#abort.abort();
   }
 
   /** @returns False if more of it has to arrive first. */
-  #takePayload(request: NbdRequest): boolean {
-    const { length } = request;
-    const complete = this.#received.available >= this.#requestSize + length;
-    if (!complete && length <= PAYLOAD_WHOLE_MAX) return false;
-    this.#received.skip(this.#requestSize);
-    if (complete) {
-      this.#commands.performWithPayload(request, this.#received.take(length));
-    } else {
-      this.#large = this.#commands.begin(request);
-    }
-    return true;
-  }
-
-  /** @returns False if more of it has to arrive first. */
   #takePiece(large: LargeWrite): boolean {
+    const { offset, rest, failure } = large;
     const { available } = this.#received;
-    const { preferredBlockSize } = this.#facts;
-    const block = Math.min(preferredBlockSize, PAYLOAD_WHOLE_MAX);
-    const length = pieceLength(large, available, block);
+    // What is not written any more is dropped as it comes.
+    const length = failure === undefined
+      ? pieceLength(offset, rest, available)
+      : Math.min(available, rest);
     if (length === 0) return false;
-    if (length === large.rest) this.#large = undefined;
+    if (length === rest) this.#large = undefined;
     this.#commands.performPiece(large, this.#received.take(length));
     return true;
   }

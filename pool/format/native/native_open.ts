@@ -90,9 +90,9 @@ export async function readNativePool(
     if (degraded) stale.set(one, finding.what);
     else damaged(finding);
   }
-  const lacking = missingOf(plan);
-  if (lacking.length > 0 && !degraded) {
-    const which = lacking.map(({ index, uuid }) => `${index} (${uuid})`);
+  const absent = missingOf(plan);
+  if (absent.length > 0 && !degraded) {
+    const which = absent.map(({ index, uuid }) => `${index} (${uuid})`);
     throw missingError(name, which, plan.members.length, faults);
   }
   const loaded = degraded

@@ -48,8 +48,8 @@ export function isRolledBack(
   { generation }: Superblock,
 ): boolean {
   // If one slot is damaged, it may have held the newer superblock.
-  const missable = otherFault === undefined ? 1 : 2;
-  return label.generation < generation - missable;
+  const missedMax = otherFault === undefined ? 1 : 2;
+  return label.generation < generation - missedMax;
 }
 
 /**

@@ -182,9 +182,9 @@ function uuidInTable(device: ComponentDevice, truth: Superblock): string {
     const [uuid, other] = uuids;
     if (uuid === undefined) continue;
     const member = truth.members.find((one) => one.uuid === uuid);
-    const isIt = other === undefined &&
+    const isMember = other === undefined &&
       member?.chunkCount === geometry.chunkCount;
-    return isIt ? uuid : "";
+    return isMember ? uuid : "";
   }
   return "";
 }

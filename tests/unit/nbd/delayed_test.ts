@@ -165,10 +165,10 @@ Deno.test("a large write fails once, with its first error", async () => {
   using client = await serving.open();
   const payload = pattern(2 * MIB);
   const bytes = encodeRequest({ command: CMD_WRITE, payload, cookie: 3n });
-  await client.sendRaw(bytes.subarray(0, 200_000));
+  await client.sendRaw(bytes.subarray(0, 300_000));
   await until("a piece waits", () => device.held.length > 0);
   device.held[0]?.fail(new VirstorError("no-space", "Cannot write: full"));
-  await client.sendRaw(bytes.subarray(200_000));
+  await client.sendRaw(bytes.subarray(300_000));
   while (device.held.length > 0) {
     device.held[0]?.fail(new VirstorError("io", "Cannot write: broken"));
   }

@@ -343,7 +343,10 @@ for (const dialect of DIALECTS) {
       { command: CMD_READ, offset: READ_AT + i * 10_000, length }
     ));
     const cookies = await client.sendAll(cold);
-    await until("they wait", () => device.waiting.length >= lengths.length);
+    await until("they wait", () => {
+      return serving.server.counters.reads === lengths.length;
+    });
+    assert(device.waiting.length >= lengths.length);
     device.isCold = false;
     const work = new Work(client);
     await work.send(30);

@@ -8,7 +8,7 @@
 import type {
   LaneJob,
   LaneReport,
-} from "../../../nbd/server/lanes/lane_control.ts";
+} from "../../../nbd/server/lanes/lane_messages.ts";
 
 /** How late each report arrives, milliseconds: longer than a server looks. */
 const LATE_MS = 200;

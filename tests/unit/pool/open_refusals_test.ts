@@ -164,7 +164,7 @@ const REFUSALS: readonly Refusal[] = [
     title: "two pools and no name",
     damage: label("b", { name: "other" }),
     code: "invalid",
-    parts: ["which pool", '"demo"', '"other"'],
+    parts: ["choose a pool", '"demo"', '"other"'],
   },
   {
     title: "a component that is of another pool",

@@ -1,0 +1,301 @@
+/**
+ * One connection on its lane: what can be read and written at once is, and
+ * everything else is handed over to the server as it came, which answers it on
+ * the same connection.
+ *
+ * A request that is handed over may be carried out after some that came later:
+ * clients may not rely on an order of requests that are in flight at once.
+ *
+ * @module
+ */
+
+// One by one: a thread loads no more than it needs.
+import type { LeasedDisk } from "../../../device/leases/mod.ts";
+import type { NativeBuffer } from "../../../device/linux/mod.ts";
+import {
+  addressOf,
+  COMMAND_FLUSH,
+  COMMAND_READ,
+  COMMAND_WRITE,
+  FLAG_PAYLOAD_LEN,
+  LANE_READ_MAX,
+  type NbdRequest,
+  REPLY_BUFFER_SIZE,
+  type ReplyAddress,
+  type ReplyForm,
+} from "../../wire/mod.ts";
+import type { ExportFacts } from "../export/mod.ts";
+import {
+  checkRequest,
+  NEXT_END,
+  NEXT_MORE,
+  NEXT_WHOLE,
+  pieceLength,
+  type ReceiveBuffer,
+  type RequestReader,
+} from "../transmission/mod.ts";
+import type { HandOver } from "./hand_over.ts";
+import type { LaneControl } from "./lane_control.ts";
+import type { LaneSocket } from "./lane_socket.ts";
+import type { OwnerQuestions } from "./owner_questions.ts";
+
+/** What a connection on its lane is made of. */
+export interface LaneConnectionParts {
+  /** What was agreed on, but for the metadata contexts. */
+  readonly facts: ExportFacts;
+  /** What replies look like. */
+  readonly form: ReplyForm;
+  /** What is leased. */
+  readonly disk: LeasedDisk;
+  /** What is shared with the server. */
+  readonly control: LaneControl;
+  /** Where requests come. */
+  readonly received: ReceiveBuffer;
+  /** Where that is. */
+  readonly address: number;
+  /** Where replies are built. */
+  readonly replies: NativeBuffer;
+  /** Decodes requests. */
+  readonly reader: RequestReader;
+  /** Receives and sends. */
+  readonly socket: LaneSocket;
+  /** What the server is to do. */
+  readonly handOver: HandOver;
+  /** What the server is asked for. */
+  readonly questions: OwnerQuestions;
+}
+
+/** A WRITE that is taken in pieces, as they come or chunk by chunk. */
+interface TakenWrite {
+  readonly to: ReplyAddress;
+  offset: number;
+  rest: number;
+}
+
+/** Serves one connection. */
+export class LaneConnection {
+  readonly #facts: ExportFacts;
+  /** The flags of a WRITE that the thread does by itself. */
+  readonly #writeFlags: number;
+  readonly #headerSize: number;
+  readonly #form: ReplyForm;
+  readonly #dataHeaderSize: number;
+  readonly #disk: LeasedDisk;
+  readonly #control: LaneControl;
+  readonly #received: ReceiveBuffer;
+  readonly #receivedAt: number;
+  readonly #replies: DataView;
+  readonly #repliesAt: number;
+  readonly #reader: RequestReader;
+  readonly #socket: LaneSocket;
+  readonly #handOver: HandOver;
+  readonly #questions: OwnerQuestions;
+  /** Bytes that are to be handed over, whatever they are. */
+  #toHand = 0;
+  #large: TakenWrite | undefined = undefined;
+  /** Requests that came since it was last waited for more. */
+  #batch = 0;
+
+  /**
+   * Begins with the first request.
+   *
+   * @param parts What it is made of.
+   */
+  constructor(parts: LaneConnectionParts) {
+    const { facts, form, received, replies, reader } = parts;
+    this.#facts = facts;
+    this.#writeFlags = facts.extended ? FLAG_PAYLOAD_LEN : 0;
+    this.#headerSize = reader.headerSize;
+    this.#form = form;
+    this.#dataHeaderSize = form.dataHeaderSize;
+    this.#disk = parts.disk;
+    this.#control = parts.control;
+    this.#received = received;
+    this.#receivedAt = parts.address;
+    this.#replies = replies.view;
+    this.#repliesAt = replies.address;
+    this.#reader = reader;
+    this.#socket = parts.socket;
+    this.#handOver = parts.handOver;
+    this.#questions = parts.questions;
+  }
+
+  /**
+   * Executes what has come, and waits for more.
+   *
+   * @returns Whether there was any.
+   */
+  turn(): boolean {
+    const [socket, handOver] = [this.#socket, this.#handOver];
+    // Half a request, too: the server waits for what is missing.
+    if (this.#control.isDiverted && this.#large === undefined) this.#handAll();
+    this.#questions.beginBatch();
+    while (this.#step());
+    socket.send();
+    handOver.send();
+    if (socket.isGone) return false;
+    const batch = this.#batch;
+    this.#batch = 0;
+    handOver.keepStep(batch);
+    const { available } = this.#received;
+    const missing = (this.#large?.rest ?? available) - available;
+    return socket.receive(batch, missing);
+  }
+
+  /** @returns False if more has to come first. */
+  #step(): boolean {
+    const { available } = this.#received;
+    if (available === 0 || this.#socket.isGone) return false;
+    if (this.#toHand > 0) {
+      const length = Math.min(available, this.#toHand);
+      this.#toHand -= length;
+      this.#handOver.take(length);
+      return true;
+    }
+    if (this.#large !== undefined) return this.#takePiece(this.#large);
+    const next = this.#reader.next();
+    if (next === NEXT_MORE) return false;
+    const { request } = this.#reader;
+    if (next === NEXT_END || this.#isLong(request)) this.#handAll();
+    else {
+      this.#batch++;
+      if (!this.#perform(request, next === NEXT_WHOLE)) {
+        this.#toHand = this.#headerSize + this.#reader.payloadLength;
+      }
+    }
+    return true;
+  }
+
+  /** @returns False if it is the server's to do. */
+  #perform(request: NbdRequest, isWhole: boolean): boolean {
+    switch (request.command) {
+      case COMMAND_READ:
+        return request.flags === 0 && this.#passes(request) &&
+          this.#read(request);
+      case COMMAND_WRITE: {
+        const { flags, length, offset } = request;
+        if (flags !== this.#writeFlags || length === 0) return false;
+        if (!this.#passes(request)) return false;
+        if (isWhole && length <= this.#disk.reach(offset)) {
+          return this.#write(request);
+        }
+        // A reply of this dialect tells the offset, also that of a rest.
+        if (this.#facts.extended) return false;
+        this.#received.skip(this.#headerSize);
+        this.#large = { to: addressOf(request), offset, rest: length };
+        return true;
+      }
+      case COMMAND_FLUSH:
+        return request.flags === 0 && this.#passes(request) &&
+          this.#flush(request);
+      default:
+        return false;
+    }
+  }
+
+  /** From now on everything is the server's. */
+  #handAll(): void {
+    this.#toHand = Infinity;
+  }
+
+  /** The server refuses what does not. */
+  #passes(request: NbdRequest): boolean {
+    const facts = this.#facts;
+    return checkRequest(facts, request, facts.size) === undefined;
+  }
+
+  /**
+   * Whether the answer may go in parts that nothing may come between: from
+   * then on the server answers everything.
+   */
+  #isLong({ command, length }: NbdRequest): boolean {
+    return command === COMMAND_READ &&
+      this.#dataHeaderSize + length > REPLY_BUFFER_SIZE;
+  }
+
+  /** @returns False if it is the server's to read. */
+  #read(request: NbdRequest): boolean {
+    const { offset, length } = request;
+    if (length === 0 || length > LANE_READ_MAX) return false;
+    const size = this.#dataHeaderSize + length;
+    const at = this.#socket.reserve(size);
+    const target = this.#repliesAt + at + this.#dataHeaderSize;
+    if (!this.#disk.read(target, length, offset)) {
+      this.#handOver.want(offset);
+      return false;
+    }
+    this.#form.setData(this.#replies, at, request, offset, length, true);
+    this.#control.countRead(length);
+    this.#socket.used = at + size;
+    this.#received.skip(this.#headerSize);
+    return true;
+  }
+
+  /** @returns False if it is the server's to write. */
+  #write(request: NbdRequest): boolean {
+    const { offset, length } = request;
+    const at = this.#receivedAt + this.#received.start + this.#headerSize;
+    if (!this.#disk.write(at, length, offset)) {
+      const isAsked = this.#questions.prepareBatch();
+      if (!isAsked || !this.#disk.write(at, length, offset)) {
+        this.#handOver.want(offset);
+        return false;
+      }
+    }
+    this.#received.skip(this.#headerSize + length);
+    this.#control.countWrites(1, length);
+    this.#succeed(request);
+    return true;
+  }
+
+  /** @returns False if more of it has to come first. */
+  #takePiece(large: TakenWrite): boolean {
+    const { offset, rest } = large;
+    const inChunk = Math.min(rest, this.#disk.reach(offset));
+    const length = pieceLength(offset, inChunk, this.#received.available);
+    if (length === 0) return false;
+    const at = this.#receivedAt + this.#received.start;
+    if (!this.#disk.write(at, length, offset)) {
+      this.#questions.prepareRange(offset, rest);
+      if (!this.#disk.write(at, length, offset)) {
+        this.#handOver.want(offset);
+        this.#handRest(large);
+        return true;
+      }
+    }
+    this.#received.skip(length);
+    large.offset += length;
+    large.rest -= length;
+    // What is left at the end may be another request, which counts itself.
+    this.#control.countWrites(large.rest === 0 ? 1 : 0, length);
+    if (large.rest === 0) {
+      this.#large = undefined;
+      this.#succeed(large.to);
+    }
+    return true;
+  }
+
+  #handRest({ to, offset, rest }: TakenWrite): void {
+    this.#large = undefined;
+    // Replies must not wait behind what is handed over.
+    this.#socket.send();
+    this.#handOver.sendRest(to, offset, rest);
+    this.#toHand = rest;
+  }
+
+  /** @returns False if it is the server's to do. */
+  #flush(request: NbdRequest): boolean {
+    // Whatever else has come would have to wait for the disk.
+    const isAlone = this.#received.available === this.#headerSize &&
+      this.#handOver.isIdle;
+    if (!isAlone || !this.#questions.flush()) return false;
+    this.#received.skip(this.#headerSize);
+    this.#succeed(request);
+    return true;
+  }
+
+  #succeed(to: ReplyAddress): void {
+    const at = this.#socket.reserve(this.#form.shortReplyMax);
+    this.#socket.used = at + this.#form.setSuccess(this.#replies, at, to);
+  }
+}

@@ -1,0 +1,52 @@
+/**
+ * What the server and the thread of a lane tell each other.
+ *
+ * @module
+ */
+
+import type { LeaseMemory, LentResult } from "../../../device/leases/mod.ts";
+import type { ExportFacts } from "../export/mod.ts";
+
+/** What a thread has to know of a connection to serve it. */
+export interface LaneJob {
+  /** The connection, which waits. */
+  readonly descriptor: number;
+  /** Bytes that came with the handshake. */
+  readonly early: Uint8Array;
+  /** What was agreed on, but for the metadata contexts. */
+  readonly facts: ExportFacts;
+  /** Which chunks are leased. */
+  readonly leases: LeaseMemory;
+  /** The thread's number in `leases`. */
+  readonly thread: number;
+  /** The control block. */
+  readonly control: SharedArrayBuffer;
+}
+
+/** What a thread tells. */
+export type LaneReport =
+  /** The thread has started. */
+  | { readonly kind: "ready" }
+  /** Bytes of the connection that are the server's to deal with. */
+  | {
+    readonly kind: "bytes";
+    readonly bytes: Uint8Array<ArrayBuffer>;
+    /** Bytes of the disk whose chunks should be leased. */
+    readonly wants: readonly number[];
+  }
+  /** Chunks are about to be written to; the thread waits for an answer. */
+  | {
+    readonly kind: "prepare";
+    /** A byte of the disk in each of them. */
+    readonly offsets: readonly number[];
+  }
+  /** The thread would carry out a flush; it waits for an answer. */
+  | { readonly kind: "flush" }
+  /** The flush that the server has lent has ended. */
+  | {
+    readonly kind: "flushed";
+    /** What became of it; the thread has answered it if it is good. */
+    readonly result: LentResult;
+  }
+  /** Nothing more comes, and the thread uses the connection no more. */
+  | { readonly kind: "ended" };

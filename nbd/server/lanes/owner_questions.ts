@@ -1,0 +1,141 @@
+/**
+ * What the thread of a lane asks the owner of the device for, and waits for:
+ * chunks that are about to be written to, and flushes that the thread may carry
+ * out. To wait for an answer costs less than to hand a request over.
+ *
+ * @module
+ */
+
+import type { LeasedDisk } from "../../../device/leases/mod.ts";
+import {
+  COMMAND_READ,
+  COMMAND_WRITE,
+  FLUSH_PAUSE_MAX,
+  FLUSH_PAUSE_MIN,
+  LANE_ASK_SPINS,
+  LANE_FLUSH_MS,
+  LANE_WANTS_MAX,
+} from "../../wire/mod.ts";
+import {
+  NEXT_WHOLE,
+  type ReceiveBuffer,
+  RequestReader,
+} from "../transmission/mod.ts";
+import { Backoff } from "./backoff.ts";
+import type { LaneControl } from "./lane_control.ts";
+import type { LaneReport } from "./lane_messages.ts";
+import type { LaneSocket } from "./lane_socket.ts";
+
+/** What questions are about. */
+export interface QuestionsParts {
+  /** What is leased. */
+  readonly disk: LeasedDisk;
+  /** What is shared with the server. */
+  readonly control: LaneControl;
+  /** Where requests come. */
+  readonly received: ReceiveBuffer;
+  /** Whether headers are extended. */
+  readonly extended: boolean;
+  /** Where replies leave. */
+  readonly socket: LaneSocket;
+  /** Bytes of a chunk. */
+  readonly chunkSize: number;
+  /** Where to ask. */
+  readonly report: (report: LaneReport) => void;
+}
+
+/** Asks for one connection. */
+export class OwnerQuestions {
+  readonly #parts: QuestionsParts;
+  readonly #flushes = new Backoff(FLUSH_PAUSE_MIN, FLUSH_PAUSE_MAX);
+  /** The owner was asked for the chunks of this batch. */
+  #hasAsked = false;
+
+  /**
+   * Begins.
+   *
+   * @param parts What questions are about.
+   */
+  constructor(parts: QuestionsParts) {
+    this.#parts = parts;
+  }
+
+  /** Other requests have come. */
+  beginBatch(): void {
+    this.#hasAsked = false;
+  }
+
+  /**
+   * Has the chunks mapped that the WRITEs in the receive buffer need, from the
+   * next one on, and leased: all with one question, once a batch.
+   *
+   * @returns Whether it was asked.
+   */
+  prepareBatch(): boolean {
+    if (this.#hasAsked) return false;
+    this.#hasAsked = true;
+    const { received, extended, disk } = this.#parts;
+    const ahead = received.ahead();
+    const reader = new RequestReader(ahead, extended);
+    const offsets: number[] = [];
+    while (offsets.length < LANE_WANTS_MAX && reader.next() === NEXT_WHOLE) {
+      const { command, offset, length } = reader.request;
+      if (command !== COMMAND_READ && command !== COMMAND_WRITE) break;
+      ahead.skip(reader.headerSize + reader.payloadLength);
+      if (command === COMMAND_READ) continue;
+      // A WRITE over several chunks asks for itself.
+      if (length > disk.reach(offset) || disk.isLeased(offset)) continue;
+      offsets.push(offset);
+    }
+    this.#prepare(offsets);
+    return true;
+  }
+
+  /**
+   * Has the chunks of a range mapped and leased, some of them ahead.
+   *
+   * @param offset The first byte.
+   * @param length How many.
+   */
+  prepareRange(offset: number, length: number): void {
+    const { disk, chunkSize } = this.#parts;
+    const offsets: number[] = [];
+    let at = offset;
+    while (at < offset + length && offsets.length < LANE_WANTS_MAX) {
+      if (!disk.isLeased(at)) offsets.push(at);
+      at += chunkSize - at % chunkSize;
+    }
+    this.#prepare(offsets);
+  }
+
+  /**
+   * Carries out a flush, if the owner lends it, and disks were quick of late.
+   *
+   * @returns Whether all that was written before is durable; if not, the owner
+   *   has to flush, and knows why.
+   */
+  flush(): boolean {
+    const { control, report, disk, socket } = this.#parts;
+    if (!this.#flushes.isTime()) return false;
+    // What was done before is answered before.
+    socket.send();
+    if (!this.#ask({ kind: "flush" })) return false;
+    const start = performance.now();
+    const result = disk.flush(control.files);
+    this.#flushes.ended(performance.now() - start > LANE_FLUSH_MS);
+    report({ kind: "flushed", result });
+    return result.isGood;
+  }
+
+  #prepare(offsets: readonly number[]): void {
+    // Others may wait for these meanwhile.
+    this.#parts.socket.send();
+    this.#ask({ kind: "prepare", offsets });
+  }
+
+  #ask(question: LaneReport): boolean {
+    const { control, report } = this.#parts;
+    const spins = control.isAlone ? LANE_ASK_SPINS : 0;
+    return control.ask(() => report(question), spins);
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * Goal: the flush of a client that waits for nothing else is carried out by its
+ * lane, and promises what any other does: all writes that were completed before
+ * are durable, and a failure is for good. A disk that hangs holds up that
+ * client only. Method: real pools, real sockets; lanes whose reports are late,
+ * and files that are deleted under the pool.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { FileDevice } from "../../../device/mod.ts";
+import { testNatively } from "../../helpers/native.ts";
+import { NBD, type NbdClient } from "../../helpers/nbd_client.ts";
+import { pattern, SMALL_CHUNK } from "../../helpers/scratch.ts";
+import {
+  type LaneServeOptions,
+  type LaneServing,
+  lease,
+  serveOnLanes,
+} from "./lane_serving.ts";
+import { until } from "./serving.ts";
+
+const { CMD_FLUSH, CMD_READ, CMD_WRITE, EIO, ESHUTDOWN } = NBD;
+const LATE = new URL("./late_lane_thread.ts", import.meta.url);
+
+/** A component that tells of flushes. */
+class WatchedDevice extends FileDevice {
+  /** Flushes that threads carry out: how many have begun, and have ended. */
+  lent = 0;
+  ended = 0;
+  /** Flushes that the owner was asked for. */
+  asked = 0;
+
+  override flush(): ReturnType<FileDevice["flush"]> {
+    this.asked++;
+    return super.flush();
+  }
+
+  override syncElsewhere(): ReturnType<FileDevice["syncElsewhere"]> {
+    const lent = super.syncElsewhere();
+    if (lent === undefined) return undefined;
+    this.lent++;
+    lent.ended.then(() => this.ended++, () => this.ended++);
+    return lent;
+  }
+}
+
+/** Serves a pool whose components are watched. */
+async function serveWatched(
+  options: LaneServeOptions = {},
+): Promise<[LaneServing, WatchedDevice[]]> {
+  const devices: WatchedDevice[] = [];
+  const serving = await serveOnLanes({
+    ...options,
+    pool: {
+      openDevice(path, options) {
+        const device = new WatchedDevice(path, options);
+        devices.push(device);
+        return device;
+      },
+    },
+  });
+  return [serving, devices.slice(-(options.count ?? 2))];
+}
+
+/** Writes and flushes until a thread has carried a flush out. */
+async function flushOnLane(
+  client: NbdClient,
+  devices: WatchedDevice[],
+): Promise<void> {
+  const lent = () => devices.reduce((sum, { lent }) => sum + lent, 0);
+  const before = lent();
+  // A disk that is slow for once is left alone for a while.
+  for (let i = 0; lent() === before; i++) {
+    assert(i < 5000, "no flush is lent");
+    await client.write(0, pattern(100, i));
+    await client.flush();
+  }
+}
+
+for (const count of [1, 2, 3]) {
+  testNatively(`a lane flushes ${count} components`, async () => {
+    const [serving, devices] = await serveWatched({ count });
+    await using _serving = serving;
+    using client = await serving.open();
+    const offsets = Array.from(
+      { length: 3 * count },
+      (_, i) => i * SMALL_CHUNK,
+    );
+    await lease(serving, client, offsets);
+    await flushOnLane(client, devices);
+    await until(
+      "all have ended",
+      () => devices.every(({ lent, ended }) => lent === ended),
+    );
+    const { flushes } = serving.server.counters;
+    const of = serving.pool.status().counters.flushes;
+    await client.flush();
+    // The report of a flush that is answered may be on its way.
+    await until(
+      "it is counted",
+      () => serving.server.counters.flushes === flushes + 1,
+    );
+    const { counters } = serving.pool.status();
+    assert(counters.flushes >= of, "the pool counts it, too");
+  });
+}
+
+testNatively("a flush covers first writes of all connections", async () => {
+  const [serving, devices] = await serveWatched({ count: 1 });
+  await using _serving = serving;
+  using client = await serving.open();
+  using other = await serving.open();
+  for (let i = 0; i < 8; i++) {
+    await other.write(i * SMALL_CHUNK, pattern(100, i));
+    await serving.first?.write(i * SMALL_CHUNK + 5000, pattern(100, i));
+    const done = () =>
+      devices.reduce((n, { lent, asked }) => n + lent + asked, 0);
+    const before = done();
+    await client.flush();
+    assert(done() > before, "there was something to flush");
+  }
+});
+
+testNatively(
+  "a lane's flush of a file that was deleted fails for good",
+  async () => {
+    const [serving, devices] = await serveWatched({ count: 1 });
+    await using _serving = serving;
+    using client = await serving.open();
+    using other = await serving.open();
+    await lease(serving, client, [0, SMALL_CHUNK]);
+    await flushOnLane(client, devices);
+    await client.write(0, pattern(100, 7));
+    const [path = ""] = serving.paths;
+    await Deno.rename(path, `${path}.away`);
+    await Deno.remove(`${path}.away`);
+    for (const one of [client, other, serving.first, client]) {
+      assertEquals((await one?.call({ command: CMD_FLUSH }))?.errno, EIO);
+      const write = { command: CMD_WRITE, payload: pattern(10, 1) };
+      assertEquals((await one?.call(write))?.errno, EIO);
+    }
+    assertEquals(serving.pool.status().state, "failed");
+    assertEquals(await client.read(0, 100), pattern(100, 7));
+    // It cannot be closed cleanly.
+    await serving.server.close({ graceMs: 0 });
+    await serving.pool.close().catch(() => {});
+  },
+);
+
+testNatively("a flush is in flight until its lane has reported", async () => {
+  const [serving, devices] = await serveWatched({
+    count: 1,
+    threadModule: LATE,
+  });
+  await using _serving = serving;
+  using client = await serving.open();
+  await client.write(0, pattern(10, 1));
+  await flushOnLane(client, devices);
+  await client.write(0, pattern(100, 1));
+  const [device] = devices;
+  assert(device !== undefined);
+  const { ended } = device;
+  const flushing = client.flush();
+  await until("it has begun", () => device.lent > ended);
+  // The client of the event loop waits for the lane's flush, or the next one.
+  await serving.first?.write(0, pattern(10, 2));
+  await serving.first?.flush();
+  assert(device.ended > ended, "the flush of the lane has ended before");
+  await flushing;
+});
+
+testNatively("a server that stops answers a lane's flush", async () => {
+  const [serving] = await serveWatched({ count: 1, threadModule: LATE });
+  await using _serving = serving;
+  using client = await serving.open();
+  await client.write(0, pattern(10, 1));
+  const flushing = client.call({ command: CMD_FLUSH });
+  const closing = serving.server.close({ graceMs: 60_000 });
+  const { errno } = await flushing;
+  assert(errno === 0 || errno === ESHUTDOWN, `errno ${errno}`);
+  assertEquals(await client.receiveEnd(), 0);
+  await closing;
+});
+
+testNatively("flushes amid other requests are answered, too", async () => {
+  const [serving] = await serveWatched();
+  await using _serving = serving;
+  using client = await serving.open("structured");
+  await lease(serving, client, [0]);
+  const requests = Array.from({ length: 60 }, (_, i) =>
+    [
+      { command: CMD_FLUSH },
+      { command: CMD_READ, length: 3000 },
+      { command: CMD_WRITE, offset: i * 5000, payload: pattern(5000, i) },
+    ][i % 3] ?? { command: CMD_FLUSH });
+  const cookies = await client.sendAll(requests);
+  const replies = await client.receiveAll(cookies.length);
+  for (const { errno } of replies.values()) assertEquals(errno, 0);
+  for (let i = 2; i < 60; i += 3) {
+    assertEquals(await client.read(i * 5000, 5000), pattern(5000, i));
+  }
+  await until("all are counted", () => serving.server.counters.flushes === 20);
+});
