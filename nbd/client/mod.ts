@@ -21,6 +21,7 @@ export type {
   NbdExportInfo,
   NbdUri,
 } from "./connection/mod.ts";
+export type { Dialect as NbdDialect } from "../wire/mod.ts";
 export type { FreezeReason } from "./freezes.ts";
 export { NbdDisk } from "./nbd_disk.ts";
 export type { NbdDiskStatus } from "./nbd_disk.ts";

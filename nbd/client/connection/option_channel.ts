@@ -8,7 +8,12 @@
  */
 
 import { viewOf } from "../../../device/block/mod.ts";
-import { messageOf, printable, VirstorError } from "../../../errors.ts";
+import {
+  inBytes,
+  messageOf,
+  printable,
+  VirstorError,
+} from "../../../errors.ts";
 import {
   getUint64,
   GREETING_SIZE,
@@ -221,7 +226,7 @@ export class OptionChannel {
       throw new ProtocolFault(`option ${option} is answered as ${about}`);
     }
     if (length > REPLY_DATA_MAX) {
-      throw new ProtocolFault(`an option reply has ${length} bytes of data`);
+      throw new ProtocolFault(`an option reply has ${inBytes(length)} of data`);
     }
     const data = new Uint8Array(length);
     await this.reader.fill(data);

@@ -8,6 +8,7 @@
  */
 
 import { viewOf } from "../../../device/block/mod.ts";
+import { inBytes } from "../../../errors.ts";
 import {
   decodeString,
   getUint64,
@@ -177,7 +178,9 @@ export function stringOf(bytes: Uint8Array): string {
 function expectLength(data: Uint8Array, length: number): void {
   if (data.length === length) return;
   throw new ProtocolFault(
-    `INFO of type ${viewOf(data).getUint16(0)} has ${data.length} bytes, not ` +
+    `INFO of type ${viewOf(data).getUint16(0)} has ${
+      inBytes(data.length)
+    }, not ` +
       `${length}`,
   );
 }

@@ -10,6 +10,7 @@
  * @module
  */
 
+import { inBytes } from "../../../errors.ts";
 import {
   CHUNK_BLOCK_STATUS,
   CHUNK_BLOCK_STATUS_EXT,
@@ -278,7 +279,7 @@ export class ReplyReader {
    */
   async #error(slot: Slot, type: number, length: number): Promise<void> {
     if (length < 6 || length > 6 + STRING_SIZE_MAX + 8) {
-      throw new ProtocolFault(`an error chunk has ${length} bytes`);
+      throw new ProtocolFault(`an error chunk has ${inBytes(length)}`);
     }
     const bytes = new Uint8Array(length);
     await this.#reader.fill(bytes);
