@@ -6,15 +6,13 @@
 
 import { NbdDisk, type NbdDiskOptions } from "../../nbd/client/mod.ts";
 import { PATIENCE_MS, pause } from "../helpers/patience.ts";
-import type { FarServer } from "./peers.ts";
+import type { Killable } from "./peers.ts";
 import { BLOCK, VerifiedLoad } from "./verified_load.ts";
 
 /** How a far server is killed again and again. */
 export interface KillOptions {
   /** The server. */
-  readonly far: FarServer;
-  /** The URI; the server's own by default. */
-  readonly uri?: string;
+  readonly far: Killable;
   /** The file that holds what the server has not only in memory. */
   readonly image: string;
   /** Seed of the choices. */
@@ -61,7 +59,7 @@ export async function killAgainAndAgain(
   options: KillOptions,
 ): Promise<KillResult> {
   const { far, image, seed, blocks, writes } = options;
-  const disk = await NbdDisk.connect(options.uri ?? far.uri, {
+  const disk = await NbdDisk.connect(far.uri, {
     openTimeoutMs: PATIENCE_MS,
     backOff: { firstMs: 5, mostMs: 50 },
     ...options.disk,

@@ -9,8 +9,18 @@ import { exists } from "@std/fs";
 import { eventually } from "../helpers/patience.ts";
 import { peerPath } from "../helpers/peers.ts";
 
+/** A far server that can be killed, and started again. */
+export interface Killable extends AsyncDisposable {
+  /** The URI of the disk. */
+  readonly uri: string;
+  /** Starts the server; clients can connect soon. */
+  start(): Promise<void>;
+  /** Kills the server: what it has not made durable is lost. */
+  kill(): Promise<void>;
+}
+
 /** A far server in a process of its own. */
-export class FarServer implements AsyncDisposable {
+export class FarServer implements Killable {
   readonly #program: string;
   readonly #args: readonly string[];
   readonly #socket: string;
