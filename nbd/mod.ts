@@ -5,16 +5,14 @@
  * ```ts
  * import { assertEquals } from "@std/assert";
  * import { MemoryDevice } from "@virstor/virstor/device";
- * import { NbdDisk, NbdServer } from "@virstor/virstor/nbd";
+ * import { exportOf, NbdDisk, serve } from "@virstor/virstor/nbd";
  *
  * const device = new MemoryDevice(2 ** 20);
- * const ram = { name: "ram", description: "", device, readOnly: false };
- * await using server = new NbdServer({ exports: [ram] });
- * const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
- * server.serve(listener);
- *
- * const uri = `nbd://127.0.0.1:${listener.addr.port}/ram`;
- * await using disk = await NbdDisk.connect(uri);
+ * await using served = await serve({
+ *   exports: [exportOf(device, { name: "ram" })],
+ *   listen: { hostname: "127.0.0.1", port: 0 },
+ * });
+ * await using disk = await NbdDisk.connect(served.uri);
  * await disk.write(new Uint8Array([7]), 0);
  * const byte = new Uint8Array(1);
  * device.read(byte, 0);
@@ -24,6 +22,11 @@
  * @module
  */
 
+export { exportOf } from "./export_of.ts";
+export type { ExportOptions, ExportSource } from "./export_of.ts";
+export { DEFAULT_THREADS, serve, Served } from "./serve.ts";
+export type { ServeOptions } from "./serve.ts";
+export type { Address } from "./listen/mod.ts";
 export { NbdDisk } from "./client/mod.ts";
 export type {
   BackOffOptions,

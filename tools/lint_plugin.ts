@@ -35,6 +35,7 @@ export const ROOMS: readonly string[] = [
   "pool/label",
   "pool",
   "nbd/wire",
+  "nbd/listen",
   "nbd/client/connection",
   "nbd/client/requests",
   "nbd/client",

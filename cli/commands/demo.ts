@@ -8,7 +8,8 @@ import { ensureDir } from "@std/fs";
 import { join, relative, resolve } from "node:path";
 import { labelPool } from "../../pool/label/mod.ts";
 import { taste } from "../../pool/mod.ts";
-import { DEFAULT_ADDRESS, parseListenAddress } from "../listen/mod.ts";
+import { DEFAULT_ADDRESS } from "../../nbd/listen/mod.ts";
+import { parseListenAddress } from "../listen/mod.ts";
 import {
   type Environment,
   formatSize,

@@ -10,7 +10,7 @@ import { type ErrorCode, messageOf, VirstorError } from "../../errors.ts";
 import type { ControlCall, ControlCalls } from "./control_protocol.ts";
 import { EXIT_CODES } from "../terminal/mod.ts";
 import { receiveAnswer, sendRequest } from "./control_wire.ts";
-import { shortPath } from "./socket_path.ts";
+import { shortPath } from "../../nbd/listen/mod.ts";
 import { controlSocketPath } from "../state/mod.ts";
 
 /** The time limit of a `status` call, milliseconds; others have none. */

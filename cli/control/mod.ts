@@ -27,4 +27,3 @@ export type {
 } from "./control_protocol.ts";
 export { receiveMessage, sendAnswer } from "./control_wire.ts";
 export type { ControlMessage } from "./control_wire.ts";
-export { checkSocketName, shortPath } from "./socket_path.ts";

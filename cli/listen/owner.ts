@@ -4,15 +4,8 @@
  * @module
  */
 
+import type { SocketOwner } from "../../nbd/listen/mod.ts";
 import { UsageError } from "../terminal/mod.ts";
-
-/** The owner of a file. */
-export interface Owner {
-  /** The user's number; `null` leaves the user as it is. */
-  readonly uid: number | null;
-  /** The group's number; `null` leaves the group as it is. */
-  readonly gid: number | null;
-}
 
 /** The largest number of a user or group; 2^32-1 means "unchanged". */
 const ID_MAX = 2 ** 32 - 2;
@@ -25,7 +18,7 @@ const ID_MAX = 2 ** 32 - 2;
  * @returns The owner's numbers.
  * @throws {UsageError} If the text is malformed, or the name is unknown.
  */
-export function parseOwner(option: string, text: string): Owner {
+export function parseOwner(option: string, text: string): SocketOwner {
   const [user = "", group = "", ...more] = text.split(":");
   if ((user === "" && group === "") || more.length > 0) {
     throw new UsageError(

@@ -6,9 +6,8 @@
  * @module
  */
 
-import type { Address } from "./address.ts";
+import type { Address, OpenListener } from "../../nbd/listen/mod.ts";
 import { inheritListener } from "./inherited_listener.ts";
-import type { OpenListener } from "./listener.ts";
 
 /** The first inherited descriptor. */
 const FIRST_DESCRIPTOR = 3;

@@ -19,7 +19,7 @@ import {
   sendAnswer,
 } from "../control/mod.ts";
 import { log } from "../terminal/mod.ts";
-import { listenOnPath } from "../listen/mod.ts";
+import { listenOnPath } from "../../nbd/listen/mod.ts";
 
 /** The time limit for receiving a request, milliseconds. */
 const REQUEST_TIMEOUT = 10_000;

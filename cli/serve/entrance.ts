@@ -6,16 +6,16 @@
  */
 
 import { resolve } from "node:path";
-import { trackDescriptors } from "../../nbd/server/stream/mod.ts";
+import { VirstorError } from "../../errors.ts";
 import {
   type Address,
-  inheritListeners,
   isLocal,
-  Listeners,
   nbdUri,
   type OpenListener,
   openListener,
-} from "../listen/mod.ts";
+} from "../../nbd/listen/mod.ts";
+import { trackDescriptors } from "../../nbd/server/stream/mod.ts";
+import { inheritListeners, Listeners } from "../listen/mod.ts";
 import { Denials } from "./denials.ts";
 import type { ServerSettings } from "./server_settings.ts";
 
@@ -63,7 +63,7 @@ export class Entrance {
     const opened: OpenListener[] = await inheritListeners();
     try {
       for (const address of addresses) {
-        opened.push(await openListener(address, settings));
+        opened.push(await openAddress(address, settings));
       }
       if (opened.length === 0 && command !== undefined) {
         directory = await Deno.makeTempDir({ prefix: "virstor-" });
@@ -128,4 +128,19 @@ export class Entrance {
 
 async function removeDirectory(path: string | undefined): Promise<void> {
   if (path !== undefined) await Deno.remove(path, { recursive: true });
+}
+
+/** Opens a listener. Names the option that chooses another port. */
+async function openAddress(
+  address: Address,
+  settings: ServerSettings,
+): Promise<OpenListener> {
+  try {
+    return await openListener(address, settings);
+  } catch (error) {
+    if ("path" in address || !(error instanceof VirstorError)) throw error;
+    if (error.code !== "busy") throw error;
+    const message = `${error.message} with --listen HOST:PORT`;
+    throw new VirstorError("busy", message, { cause: error });
+  }
 }

@@ -5,11 +5,10 @@
  */
 
 import { LEASE_THREADS_MAX } from "../../device/leases/mod.ts";
+import { type Address, DEFAULT_ADDRESS } from "../../nbd/listen/mod.ts";
 import type { PoolOptions } from "../../pool/mod.ts";
 import {
-  type Address,
   AllowList,
-  DEFAULT_ADDRESS,
   inheritedSockets,
   parseListenAddress,
   parseOwner,

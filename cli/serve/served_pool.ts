@@ -5,7 +5,7 @@
  */
 
 import { messageOf, VirstorError } from "../../errors.ts";
-import type { NbdExport } from "../../nbd/server/export/mod.ts";
+import { exportOf, type NbdExport } from "../../nbd/mod.ts";
 import { openPool, type Pool, type PoolOptions } from "../../pool/mod.ts";
 import {
   addComponents,
@@ -79,15 +79,8 @@ export class ServedPool {
     calls: ServerCalls,
   ) {
     this.pool = pool;
-    const volume = pool.volume();
-    this.export = {
-      name: volume.name,
-      description: `virstor pool ${pool.name}`,
-      device: volume,
-      contexts: volume.contexts,
-      rotational: volume.rotational,
-      readOnly: volume.capabilities.readOnly,
-    };
+    const description = `virstor pool ${pool.name}`;
+    this.export = exportOf(pool.volume(), { description });
     this.#stateDirectory = stateDirectory;
     this.#control = new ControlServer(
       logged(pool.name, {

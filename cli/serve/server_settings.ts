@@ -5,7 +5,8 @@
  * @module
  */
 
-import { type Address, AllowList, type SocketRights } from "../listen/mod.ts";
+import type { Address, SocketRights } from "../../nbd/listen/mod.ts";
+import { AllowList } from "../listen/mod.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
 /** Where a server listens, which clients it serves, and when it ends. */

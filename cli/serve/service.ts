@@ -6,8 +6,7 @@
  */
 
 import { counted, VirstorError } from "../../errors.ts";
-import type { NbdEvent } from "../../nbd/server/export/mod.ts";
-import { NbdServer } from "../../nbd/server/mod.ts";
+import { DEFAULT_THREADS, type NbdEvent, NbdServer } from "../../nbd/mod.ts";
 import type { PoolOptions } from "../../pool/mod.ts";
 import type { StatusReport, StopRequest } from "../control/mod.ts";
 import {
@@ -34,8 +33,6 @@ import { exposureNotice } from "./tls_options.ts";
  * milliseconds.
  */
 const GRACE_MS = 10_000;
-/** By default, the number of threads for clients. */
-const THREADS = 4;
 
 /** The pools to serve, and how. */
 export interface ServiceOptions {
@@ -89,7 +86,8 @@ class Service {
   #stopping: Promise<void> | undefined;
 
   constructor(options: ServiceOptions) {
-    const { maxClients, idleMs, tls, threads = THREADS } = options.settings;
+    const { maxClients, idleMs, tls, threads = DEFAULT_THREADS } =
+      options.settings;
     this.#options = options;
     this.#nbd = new NbdServer({
       // Stopped pools keep their places, and the server refuses them: an empty

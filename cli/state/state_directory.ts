@@ -90,7 +90,7 @@ export function registryPath(stateDirectory: string, name: string): string {
  * @param stateDirectory The state directory.
  * @param name The pool's name.
  * @returns The path; it may be longer than the system takes for a socket, see
- *   `socket_path.ts`.
+ *   `nbd/listen/socket_path.ts`.
  */
 export function controlSocketPath(
   stateDirectory: string,

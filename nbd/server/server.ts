@@ -48,8 +48,8 @@ export interface NbdServerOptions {
   readonly limits?: Partial<NbdLimits>;
   /**
    * Threads that may serve connections, one each; 0 by default. More clients
-   * than that are served by the event loop. For connections of listeners that
-   * went through {@linkcode trackDescriptors}.
+   * than that are served by the event loop. Threads serve connections only of
+   * listeners that `serve` of this layer has opened.
    */
   readonly threads?: number;
   /**

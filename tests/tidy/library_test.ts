@@ -55,6 +55,8 @@ const NAMES: Readonly<Record<string, string>> = {
     Watermarks checkComponents clearLabels inspectComponents labelPool
     lookBeside openPool readLabel repairComponents taste`,
   "nbd/mod.ts": `
+    Address DEFAULT_THREADS ExportOptions ExportSource exportOf serve Served
+    ServeOptions
     BackOffOptions DEFAULT_LIMITS FreezeReason HandshakeStyle NbdClientInfo
     NbdClientTls NbdCloseOptions NbdContext NbdCounters NbdDialect NbdDisk
     NbdDiskEvent NbdDiskOptions NbdDiskStatus NbdEvent NbdExport

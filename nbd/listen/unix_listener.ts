@@ -14,15 +14,22 @@
 import { lstatSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { messageOf, VirstorError } from "../../errors.ts";
-import type { Owner } from "./owner.ts";
-import { checkSocketName, shortPath } from "../control/mod.ts";
+import { checkSocketName, shortPath } from "./socket_path.ts";
+
+/** The owner of a socket's file. */
+export interface SocketOwner {
+  /** The user's number; `null` leaves the user as it is. */
+  readonly uid: number | null;
+  /** The group's number; `null` leaves the group as it is. */
+  readonly gid: number | null;
+}
 
 /** Permissions and owner of a Unix socket. */
 export interface SocketRights {
   /** The permission bits; by default the umask decides. */
   readonly socketMode?: number;
   /** The owner and group; by default those of this process. */
-  readonly socketOwner?: Owner;
+  readonly socketOwner?: SocketOwner;
 }
 
 /** What identifies a file among all existing ones. */

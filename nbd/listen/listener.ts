@@ -53,8 +53,7 @@ function listenOnPort(
     if (error instanceof Deno.errors.AddrInUse) {
       throw new VirstorError(
         "busy",
-        `Cannot listen on ${where}: the port is in use; choose another ` +
-          "with --listen HOST:PORT",
+        `Cannot listen on ${where}: the port is in use; choose another`,
         { cause: error },
       );
     }

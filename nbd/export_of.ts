@@ -1,0 +1,73 @@
+/**
+ * Exports made of block devices: what a device tells of itself is what clients
+ * are told.
+ *
+ * @module
+ */
+
+import type { BlockDevice } from "../device/block/mod.ts";
+import { VirstorError } from "../errors.ts";
+import type { NbdExport } from "./server/export/mod.ts";
+import type { NbdContext } from "./wire/mod.ts";
+
+/** A block device that may describe itself, for instance a volume of a pool. */
+export interface ExportSource extends BlockDevice {
+  /** The name of the export, unless {@linkcode ExportOptions} give another. */
+  readonly name?: string;
+  /** What clients can ask of ranges. Default: nothing. */
+  readonly contexts?: readonly NbdContext[];
+  /** Whether the device is a rotating disk. Default: false. */
+  readonly rotational?: boolean;
+}
+
+/** What an export tells that its device does not. */
+export interface ExportOptions {
+  /** Name of the export. Default: the name of the device. */
+  readonly name?: string;
+  /** One line for users. Default: `virstor volume NAME`. */
+  readonly description?: string;
+  /** Whether to refuse writes. Default: if the device is read-only. */
+  readonly readOnly?: boolean;
+  /** Preferred block size, bytes. Default: that of {@linkcode NbdExport}. */
+  readonly preferredBlockSize?: number;
+}
+
+/**
+ * Makes an export of a volume, or of any other block device.
+ *
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { MemoryDevice } from "@virstor/virstor/device";
+ * import { exportOf } from "@virstor/virstor/nbd";
+ *
+ * const device = new MemoryDevice(2 ** 20, { readOnly: true });
+ * const { name, readOnly } = exportOf(device, { name: "ram" });
+ * assertEquals({ name, readOnly }, { name: "ram", readOnly: true });
+ * ```
+ *
+ * @param volume The device. The server that exports it never closes it.
+ * @param options What the device does not tell.
+ * @returns The export, for {@linkcode NbdServerOptions.exports}.
+ * @throws {VirstorError} `invalid` if neither gives a name.
+ */
+export function exportOf(
+  volume: ExportSource,
+  options: ExportOptions = {},
+): NbdExport {
+  const { name = volume.name ?? "", preferredBlockSize } = options;
+  if (name === "") {
+    throw new VirstorError(
+      "invalid",
+      "Cannot export a device without a name: give one in the options",
+    );
+  }
+  return {
+    name,
+    description: options.description ?? `virstor volume ${name}`,
+    device: volume,
+    readOnly: volume.capabilities.readOnly || (options.readOnly ?? false),
+    contexts: volume.contexts ?? [],
+    rotational: volume.rotational ?? false,
+    ...preferredBlockSize !== undefined && { preferredBlockSize },
+  };
+}
