@@ -59,13 +59,8 @@ export {
   ignoreSignal,
   isSignalIgnored,
   NativeBuffer,
-  NativeSockets,
   probeWithBlkid,
   returnLargeBlocks,
   trimMemory,
 } from "./linux/mod.ts";
-export type {
-  AcceptedConnection,
-  BlkidFinding,
-  OpenElsewhere,
-} from "./linux/mod.ts";
+export type { BlkidFinding, OpenElsewhere } from "./linux/mod.ts";
