@@ -11,6 +11,7 @@ import {
   NbdDisk,
   type NbdExportInfo,
 } from "../../nbd/client/mod.ts";
+import { inBytes } from "../../errors.ts";
 import type { Extent } from "../../device/block/mod.ts";
 import {
   type Environment,
@@ -140,7 +141,7 @@ function exportText(info: NbdExportInfo): string {
   ];
   const words = able.filter(([can]) => can).map(([, word]) => word);
   const { minimumBlock, preferredBlock, maximumPayload } = info;
-  const blocks = `${minimumBlock} to ${maximumPayload} bytes, ` +
+  const blocks = `${minimumBlock} to ${inBytes(maximumPayload)}, ` +
     `preferably ${preferredBlock}`;
   const pairs: [string, string][] = [
     ["Export", JSON.stringify(info.name)],

@@ -5,7 +5,7 @@
  */
 
 import type { BlockDevice, Extent } from "../../device/block/mod.ts";
-import { VirstorError } from "../../errors.ts";
+import { inBytes, VirstorError } from "../../errors.ts";
 import { NbdDisk } from "./nbd_disk.ts";
 
 /** Bytes of a piece. */
@@ -71,7 +71,8 @@ export async function copyDisk(
   if (target.size < source.size) {
     throw new VirstorError(
       "invalid",
-      `Cannot copy ${source.size} bytes to a disk of ${target.size} bytes`,
+      `Cannot copy ${inBytes(source.size)} to a disk of ` +
+        inBytes(target.size),
     );
   }
   const result = { data: 0, zeroes: 0 };

@@ -81,7 +81,7 @@ Deno.test("virstor copy, info and ping use a pool that virstor serves", async ()
   await using work = await Workspace.create();
   await Deno.writeFile(work.path("image"), pattern(SIZE, 3));
   await work.succeed(
-    ["label", "-s", "16M", "--create", "8M", "pool", "c0", "c1"],
+    ["label", "-s", "16M", "--create", "16M", "pool", "c0", "c1"],
   );
   const server = await work.serve(
     ["serve", "--socket", work.path("socket"), "pool"],
@@ -92,10 +92,10 @@ Deno.test("virstor copy, info and ping use a pool that virstor serves", async ()
   assertMatch(info, /^Export: +"pool"\n/);
   assertMatch(info, /^Replies: +extended$/m);
   const map = JSON.parse(await work.succeed(["info", "--map", "--json", uri]));
-  assertEquals(
-    map.map(({ description }: { description: string }) => description),
-    ["data", "hole,zero"],
+  const kinds = map.map(({ description }: { description: string }) =>
+    description
   );
+  assertEquals([kinds[0], kinds.at(-1)], ["data", "hole,zero"]);
   const out = await pipe(work, ["copy", uri, "-"], new Uint8Array());
   assertEquals(out.stdout.slice(0, SIZE), pattern(SIZE, 3));
   assertEquals(out.stdout.length, 16 * 1024 * 1024);
