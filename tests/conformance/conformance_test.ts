@@ -14,7 +14,8 @@ import {
   type WriteOptions,
   type WriteZeroesOptions,
 } from "../../device/mod.ts";
-import { NbdServer, trackDescriptors } from "../../nbd/mod.ts";
+import { NbdServer } from "../../nbd/mod.ts";
+import { trackDescriptors } from "../../nbd/server/stream/mod.ts";
 import {
   type FormatName,
   labelPool,

@@ -6,7 +6,7 @@
  * @module
  */
 
-import { NativeBuffer, NativeSockets } from "../../../device/mod.ts";
+import { NativeBuffer, NativeSockets } from "../../../device/linux/mod.ts";
 import { messageOf } from "../../../errors.ts";
 import {
   encodeRequest,
