@@ -24,16 +24,27 @@
  * @module
  */
 
-export { NbdDisk } from "./client/mod.ts";
+export {
+  copyDisk,
+  describeExport,
+  featuresOf,
+  listNbdExports,
+  NbdDisk,
+} from "./client/mod.ts";
 export type {
   BackOffOptions,
+  CopyOptions,
+  CopyResult,
+  DescribeOptions,
   FreezeReason,
   HandshakeStyle,
+  ListedExport,
   NbdClientTls,
   NbdDialect,
   NbdDiskEvent,
   NbdDiskOptions,
   NbdDiskStatus,
+  NbdExportFeatures,
   NbdExportInfo,
   NbdIdentityRead,
 } from "./client/mod.ts";

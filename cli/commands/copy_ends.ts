@@ -4,12 +4,12 @@
  * @module
  */
 
+import type { BlockDevice } from "../../device/block/mod.ts";
 import {
-  type BlockDevice,
   createSparseFile,
   FileDevice,
   removeFile,
-} from "../../device/mod.ts";
+} from "../../device/file/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import { isNbdUri, NbdDisk } from "../../nbd/client/mod.ts";
 
