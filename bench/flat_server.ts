@@ -12,7 +12,8 @@
  */
 
 import { FileDevice } from "../device/mod.ts";
-import { NbdServer, trackDescriptors } from "../nbd/mod.ts";
+import { NbdServer } from "../nbd/mod.ts";
+import { trackDescriptors } from "../nbd/server/stream/mod.ts";
 
 /** Serves a file until SIGTERM. */
 async function main(): Promise<void> {

@@ -1,66 +1,33 @@
 /**
- * Block devices: the interface, and the devices that are not pools.
+ * Block devices: the interface that every disk of virstor implements, and the
+ * devices that are not pools: files, memory, and slices of other devices.
+ *
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { MemoryDevice, SliceDevice } from "@virstor/virstor/device";
+ *
+ * const disk = new MemoryDevice(2 ** 20);
+ * const half = new SliceDevice(disk, 2 ** 19, 2 ** 19);
+ * await half.write(new Uint8Array([7]), 0);
+ * const byte = new Uint8Array(1);
+ * await disk.read(byte, 2 ** 19);
+ * assertEquals(byte[0], 7);
+ * ```
  *
  * @module
  */
 
-export {
-  abandon,
-  isFaithfulName,
-  joinParts,
-  MemoryDevice,
-  Slice,
-  SLICE_MS,
-  SliceDevice,
-  Turns,
-  turns,
-} from "./block/mod.ts";
+export { MemoryDevice, SliceDevice } from "./block/mod.ts";
 export type {
-  Bell,
   BlockDevice,
   Completion,
   DeviceCapabilities,
   Extent,
   ExtentKind,
-  JoinOptions,
   MemoryDeviceOptions,
   WriteOptions,
   WriteZeroesOptions,
 } from "./block/mod.ts";
-export {
-  createSparseFile,
-  FileDevice,
-  fileIdentity,
-  FileInUseError,
-  findFileUses,
-  missingDirectory,
-  removeFile,
-} from "./file/mod.ts";
-export type {
-  BlankRanges,
-  FileDeviceOptions,
-  FileLock,
-  FileRange,
-  FileUse,
-  FlushObserver,
-  LentSync,
-} from "./file/mod.ts";
-export { LEASE_THREADS_MAX, LeasedDisk, LeaseTable } from "./leases/mod.ts";
-export type {
-  LeaseMemory,
-  Leases,
-  LentDescriptor,
-  LentFile,
-  LentFlush,
-  LentResult,
-  Transfers,
-} from "./leases/mod.ts";
-export {
-  ignoreSignal,
-  isSignalIgnored,
-  NativeBuffer,
-  probeWithBlkid,
-  returnLargeBlocks,
-  trimMemory,
-} from "./linux/mod.ts";
-export type { BlkidFinding, OpenElsewhere } from "./linux/mod.ts";
+export { createSparseFile, FileDevice } from "./file/mod.ts";
+export type { FileDeviceOptions, FileLock } from "./file/mod.ts";
+export type { Transfers } from "./leases/mod.ts";

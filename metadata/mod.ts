@@ -1,6 +1,20 @@
 /**
  * The structures on disk: one module encodes and decodes each of them. This
- * layer does no I/O.
+ * layer does no I/O. `docs/format.md` describes the bytes.
+ *
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import {
+ *   decodeFreebsdMapEntry,
+ *   encodeFreebsdMapEntry,
+ *   FREEBSD_MAP_ENTRY_SIZE,
+ * } from "@virstor/virstor/metadata";
+ *
+ * const bytes = new DataView(new ArrayBuffer(FREEBSD_MAP_ENTRY_SIZE));
+ * encodeFreebsdMapEntry(1, 7, bytes);
+ * const entry = decodeFreebsdMapEntry(bytes, 0);
+ * assertEquals(entry, { allocated: true, component: 1, chunk: 7 });
+ * ```
  *
  * @module
  */

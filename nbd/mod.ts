@@ -1,10 +1,53 @@
 /**
- * The wire: serves any block device to NBD clients.
+ * The wire: serves any block device to NBD clients, and makes exports of NBD
+ * servers block devices.
+ *
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { MemoryDevice } from "@virstor/virstor/device";
+ * import { NbdDisk, NbdServer } from "@virstor/virstor/nbd";
+ *
+ * const device = new MemoryDevice(2 ** 20);
+ * const ram = { name: "ram", description: "", device, readOnly: false };
+ * await using server = new NbdServer({ exports: [ram] });
+ * const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+ * server.serve(listener);
+ *
+ * const uri = `nbd://127.0.0.1:${listener.addr.port}/ram`;
+ * await using disk = await NbdDisk.connect(uri);
+ * await disk.write(new Uint8Array([7]), 0);
+ * const byte = new Uint8Array(1);
+ * device.read(byte, 0);
+ * assertEquals(byte[0], 7);
+ * ```
  *
  * @module
  */
 
-export { Pace } from "./server/export/mod.ts";
+export {
+  copyDisk,
+  describeExport,
+  featuresOf,
+  listNbdExports,
+  NbdDisk,
+} from "./client/mod.ts";
+export type {
+  BackOffOptions,
+  CopyOptions,
+  CopyResult,
+  DescribeOptions,
+  FreezeReason,
+  HandshakeStyle,
+  ListedExport,
+  NbdClientTls,
+  NbdDialect,
+  NbdDiskEvent,
+  NbdDiskOptions,
+  NbdDiskStatus,
+  NbdExportFeatures,
+  NbdExportInfo,
+  NbdIdentityRead,
+} from "./client/mod.ts";
 export type { NbdCounters, NbdEvent, NbdExport } from "./server/export/mod.ts";
 export { NbdServer } from "./server/mod.ts";
 export type {
@@ -12,7 +55,6 @@ export type {
   NbdCloseOptions,
   NbdServerOptions,
 } from "./server/mod.ts";
-export { trackDescriptors } from "./server/stream/mod.ts";
 export type { NbdTls, NbdTlsIdentity } from "./server/tls/mod.ts";
 export { DEFAULT_LIMITS } from "./wire/mod.ts";
 export type { NbdContext, NbdLimits, NbdStatusRun } from "./wire/mod.ts";

@@ -2,6 +2,22 @@
  * Thin-provisioned pools: made with {@linkcode labelPool}, opened with
  * {@linkcode openPool}. A {@linkcode Volume} of an open pool is a block device.
  *
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ * import { checkComponents, labelPool, openPool } from "@virstor/virstor/pool";
+ *
+ * const directory = await Deno.makeTempDir();
+ * const paths = [`${directory}/a.img`, `${directory}/b.img`];
+ * await labelPool({ name: "demo", paths, createSize: 2 ** 26 });
+ * {
+ *   await using pool = await openPool(paths);
+ *   await pool.volume().write(new Uint8Array(4096).fill(1), 0);
+ *   await pool.remove([paths[0] ?? ""]);
+ * }
+ * assertEquals((await checkComponents(paths)).findings, []);
+ * await Deno.remove(directory, { recursive: true });
+ * ```
+ *
  * @module
  */
 
@@ -18,13 +34,10 @@ export type {
   ResumeOptions,
 } from "./change/mod.ts";
 export type {
-  Blanks,
-  ComponentDevice,
   Finding,
   FindingKind,
   FullPolicy,
   MissingMember,
-  OpenDevice,
   PoolCounters,
   PoolEvent,
   PoolSettings,
@@ -36,8 +49,7 @@ export { inspectComponents } from "./inspect.ts";
 export type { InspectOptions } from "./inspect.ts";
 export { clearLabels, labelPool } from "./label/mod.ts";
 export type { ClearOptions, LabelOptions, LabelResult } from "./label/mod.ts";
-export { MovedLabelError } from "./member/mod.ts";
-export type { ComponentLabel, MovedLabel } from "./member/mod.ts";
+export type { ComponentLabel } from "./member/mod.ts";
 export { checkComponents, openPool } from "./open.ts";
 export type { PoolOptions, PoolPlaces } from "./open.ts";
 export { Pool } from "./pool.ts";

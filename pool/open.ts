@@ -52,7 +52,11 @@ export interface PoolPlaces {
    * paths are not the whole pool: a copy that lies around there is no matter.
    */
   readonly others?: readonly string[];
-  /** How components are opened. */
+  /**
+   * How components are opened.
+   *
+   * @internal
+   */
   readonly openDevice?: OpenDevice;
 }
 

@@ -112,7 +112,11 @@ export class Volume implements BlockDevice {
     });
   }
 
-  /** Chunks that other threads may read and write by themselves. */
+  /**
+   * Chunks that other threads may read and write by themselves.
+   *
+   * @internal
+   */
   get leases(): Leases {
     this.#leases ??= new PoolLeases(
       this.#parts,

@@ -202,7 +202,11 @@ export interface BlockDevice {
    */
   leadingHole?(offset: number, length: number): number;
 
-  /** Leases for other threads; `undefined` if the device offers none. */
+  /**
+   * Leases for other threads; `undefined` if the device offers none.
+   *
+   * @internal
+   */
   readonly leases?: Leases | undefined;
 
   /**

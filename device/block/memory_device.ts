@@ -151,6 +151,11 @@ export class MemoryDevice implements BlockDevice {
     return undefined;
   }
 
+  /** Closes the device, at the end of an `await using` block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   #checkWrite(action: string, offset: number, length: number): void {
     this.#check(action, offset, length);
     if (!this.capabilities.readOnly) return;

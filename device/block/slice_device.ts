@@ -192,6 +192,11 @@ export class SliceDevice implements BlockDevice {
     return undefined;
   }
 
+  /** Closes the slice, at the end of an `await using` block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   /** @returns First byte, on the base device, of a range of the slice. */
   #at(action: string, offset: number, length: number): number {
     if (!this.#open) {

@@ -49,6 +49,8 @@ export class FileDevice implements BlockDevice {
    * Which other user had it open when it was locked exclusively; `unknown`
    * without such a lock, for a block device, and where the system does not
    * tell.
+   *
+   * @internal
    */
   readonly openElsewhere: OpenElsewhere;
   readonly #native: boolean;
@@ -98,7 +100,11 @@ export class FileDevice implements BlockDevice {
     this.#sync = new FileSync({ path, size, native }, !readOnly);
   }
 
-  /** Receives the beginning and the end of each `fdatasync`. */
+  /**
+   * Receives the beginning and the end of each `fdatasync`.
+   *
+   * @internal
+   */
   get observer(): FlushObserver | undefined {
     return this.#sync.observer;
   }
@@ -124,6 +130,7 @@ export class FileDevice implements BlockDevice {
   /**
    * Lends the descriptor to other threads, until the file is closed.
    *
+   * @internal
    * @returns The descriptor; undefined without native calls.
    */
   lend(): LentDescriptor | undefined {
@@ -138,7 +145,11 @@ export class FileDevice implements BlockDevice {
     this.#sync.wrote();
   }
 
-  /** Whether another thread may run the next `fdatasync`. */
+  /**
+   * Whether another thread may run the next `fdatasync`.
+   *
+   * @internal
+   */
   get maySyncElsewhere(): boolean {
     return this.#descriptor >= 0 && this.#closing === undefined &&
       this.#sync.maySyncElsewhere;
@@ -149,6 +160,7 @@ export class FileDevice implements BlockDevice {
    *
    * *Requires*: {@linkcode maySyncElsewhere}.
    *
+   * @internal
    * @returns The `fdatasync`; undefined if nothing was written since the last
    *   one.
    */
@@ -254,9 +266,7 @@ export class FileDevice implements BlockDevice {
     length: number,
     options?: WriteOptions,
   ): Completion {
-    if (length > 0 && this.#punch(offset, length)) {
-      this.#sync.wrote();
-    }
+    if (length > 0 && this.#punch(offset, length)) this.#sync.wrote();
     return options?.fua === true ? this.flush() : undefined;
   }
 
@@ -324,6 +334,8 @@ export class FileDevice implements BlockDevice {
   /**
    * The ranges of a file that hold no data, for use until it is closed;
    * undefined for a block device, or if unknown.
+   *
+   * @internal
    */
   get blanks(): BlankRanges | undefined {
     if (!this.capabilities.discard || this.#descriptor < 0) return undefined;
@@ -357,6 +369,11 @@ export class FileDevice implements BlockDevice {
     const pending = [syncing, this.#coldReads.settle()];
     this.#closing = Promise.allSettled(pending).then(() => this.#release());
     return this.#closing;
+  }
+
+  /** Closes the file, at the end of an `await using` block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   #release(): undefined {

@@ -175,6 +175,11 @@ export class NbdServer {
     return this.#closing;
   }
 
+  /** Stops the server, at the end of an `await using` block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /**
    * Stops to serve one export, as {@linkcode close} does for all: its clients
    * are ended, and so are clients that choose it later.

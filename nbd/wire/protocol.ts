@@ -13,6 +13,10 @@
 export const NBD_MAGIC_HIGH = 0x4e42444d;
 /** "Newstyle negotiation": second half of `NBDMAGIC`. */
 export const NBD_MAGIC_LOW = 0x41474943;
+/** "Oldstyle negotiation": first half of the second magic. */
+export const OLDSTYLE_MAGIC_HIGH = 0x00004202;
+/** "Oldstyle negotiation": second half of the second magic. */
+export const OLDSTYLE_MAGIC_LOW = 0x81861253;
 /** "Newstyle negotiation": first half of `IHAVEOPT`. */
 export const OPTION_MAGIC_HIGH = 0x49484156;
 /** "Newstyle negotiation": second half of `IHAVEOPT`. */

@@ -32,7 +32,11 @@ export interface AddOptions {
   readonly createSize?: number;
   /** Tie each component to its file name (format 1 only). */
   readonly hardcode?: boolean;
-  /** Opens a component; a file or block device by default. */
+  /**
+   * Opens a component; a file or block device by default.
+   *
+   * @internal
+   */
   readonly openDevice?: OpenDevice;
 }
 

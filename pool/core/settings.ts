@@ -70,6 +70,10 @@ export interface PoolSettings {
   readonly maxDelayedBytes: number;
   /** The levels below which the pool warns. */
   readonly watermarks: Watermarks;
-  /** Receives the events of the pool. */
+  /**
+   * Receives the events of the pool.
+   *
+   * @internal
+   */
   readonly onEvent: (event: PoolEvent) => void;
 }

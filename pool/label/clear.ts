@@ -30,7 +30,11 @@ const [PIECE_BYTES, ZEROES_READ_MAX] = [1 << 20, 64 << 20];
 export interface ClearOptions {
   /** Also clear components that hold data, or may hold data. */
   readonly force?: boolean;
-  /** Opens a component; a file or block device by default. */
+  /**
+   * Opens a component; a file or block device by default.
+   *
+   * @internal
+   */
   readonly openDevice?: OpenDevice;
 }
 

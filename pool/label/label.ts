@@ -44,7 +44,11 @@ export interface LabelOptions {
   readonly format?: FormatName;
   /** Create missing files, sparse, with this size in bytes. */
   readonly createSize?: number;
-  /** Opens a component; a file or block device by default. */
+  /**
+   * Opens a component; a file or block device by default.
+   *
+   * @internal
+   */
   readonly openDevice?: OpenDevice;
 }
 

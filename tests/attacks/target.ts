@@ -7,12 +7,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
-import {
-  type NbdEvent,
-  type NbdLimits,
-  NbdServer,
-  trackDescriptors,
-} from "../../nbd/mod.ts";
+import { type NbdEvent, type NbdLimits, NbdServer } from "../../nbd/mod.ts";
+import { trackDescriptors } from "../../nbd/server/stream/mod.ts";
 import { labelPool, openPool, type Pool } from "../../pool/mod.ts";
 import {
   type Dialect,

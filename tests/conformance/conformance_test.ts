@@ -14,7 +14,8 @@ import {
   type WriteOptions,
   type WriteZeroesOptions,
 } from "../../device/mod.ts";
-import { NbdServer, trackDescriptors } from "../../nbd/mod.ts";
+import { NbdServer } from "../../nbd/mod.ts";
+import { trackDescriptors } from "../../nbd/server/stream/mod.ts";
 import {
   type FormatName,
   labelPool,
@@ -23,63 +24,10 @@ import {
 } from "../../pool/mod.ts";
 import { NBD, NbdClient, type RawRequest } from "../helpers/nbd_client.ts";
 import { MIB, type Scratch, SMALL_CHUNK } from "../helpers/scratch.ts";
-import {
-  type Disk,
-  type LocalDisk,
-  testConformance,
-  testLocalConformance,
-} from "./battery.ts";
+import { type Disk, testConformance, testLocalConformance } from "./battery.ts";
+import { DiskHere } from "./disk_here.ts";
 
 const SIZE = 16 * MIB;
-
-/** A device in this process. */
-class DiskHere implements LocalDisk {
-  readonly device: BlockDevice;
-  readonly #below: BlockDevice | undefined;
-  readonly size: number;
-
-  /** `below` is closed, too, in the end. */
-  constructor(device: BlockDevice, below?: BlockDevice) {
-    this.device = device;
-    this.#below = below;
-    this.size = device.size;
-  }
-
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    const target = new Uint8Array(length).fill(0xaa);
-    await this.device.read(target, offset);
-    return target;
-  }
-
-  async write(
-    source: Uint8Array,
-    offset: number,
-    options?: WriteOptions,
-  ): Promise<void> {
-    await this.device.write(source, offset, options);
-  }
-
-  async flush(): Promise<void> {
-    await this.device.flush();
-  }
-
-  async discard(offset: number, length: number): Promise<void> {
-    await this.device.discard(offset, length);
-  }
-
-  async writeZeroes(
-    offset: number,
-    length: number,
-    options?: WriteZeroesOptions,
-  ): Promise<void> {
-    await this.device.writeZeroes(offset, length, options);
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.device.close();
-    await this.#below?.close();
-  }
-}
 
 /** A device at the end of a real socket, several requests under way. */
 class NbdDisk implements Disk {

@@ -11,7 +11,8 @@
  * @module
  */
 
-import { NbdServer, trackDescriptors } from "../../nbd/mod.ts";
+import { NbdServer } from "../../nbd/mod.ts";
+import { trackDescriptors } from "../../nbd/server/stream/mod.ts";
 import {
   checkComponents,
   labelPool,

@@ -13,12 +13,8 @@ import {
   type Superblock,
   superblockPosition,
 } from "../../metadata/mod.ts";
-import {
-  type Finding,
-  type OpenDevice,
-  openPool,
-  type Pool,
-} from "../../pool/mod.ts";
+import { type Finding, openPool, type Pool } from "../../pool/mod.ts";
+import type { OpenDevice } from "../../pool/core/mod.ts";
 import { PAGE_BYTES, SLOT_BYTES } from "./native_raw.ts";
 import { PAGE_ENTRIES, PAGE_SLOTS } from "./damage.ts";
 import { pattern, readBytes, type Scratch } from "./scratch.ts";

@@ -11,12 +11,12 @@ import {
   type DeviceCapabilities,
   type Extent,
   FileDevice,
-  type FlushObserver,
   type WriteOptions,
   type WriteZeroesOptions,
 } from "../../device/mod.ts";
+import type { FlushObserver } from "../../device/file/mod.ts";
 import { VirstorError } from "../../errors.ts";
-import type { ComponentDevice, OpenDevice } from "../../pool/mod.ts";
+import type { ComponentDevice, OpenDevice } from "../../pool/core/mod.ts";
 
 /** A change of a file that is not durable yet. */
 interface Change {

@@ -9,7 +9,7 @@
  */
 
 import { LeaseReader } from "../../device/leases/lease_reader.ts";
-import type { Leases } from "../../device/mod.ts";
+import type { Leases } from "../../device/leases/mod.ts";
 import type { Pool } from "../../pool/mod.ts";
 import type { Random } from "./random.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";

@@ -6,7 +6,7 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import { Slice, turns } from "../../device/mod.ts";
+import { Slice, turns } from "../../device/block/mod.ts";
 import { TURN_BUDGET } from "../../pool/core/turn.ts";
 import { add, remove } from "./commands.ts";
 import { Lane } from "./lane.ts";

@@ -9,12 +9,12 @@ import type {
   Completion,
   DeviceCapabilities,
   Extent,
-  FlushObserver,
-  LentDescriptor,
   WriteZeroesOptions,
 } from "../../device/mod.ts";
+import type { FlushObserver } from "../../device/file/mod.ts";
+import type { LentDescriptor } from "../../device/leases/mod.ts";
 import { VirstorError } from "../../errors.ts";
-import type { Blanks, ComponentDevice } from "../../pool/mod.ts";
+import type { Blanks, ComponentDevice } from "../../pool/core/mod.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
 import { SECTOR, type SimulatedFile } from "./simulated_file.ts";
 

@@ -11,7 +11,7 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import type { OpenDevice } from "../../pool/mod.ts";
+import type { OpenDevice } from "../../pool/core/mod.ts";
 import { Random } from "./random.ts";
 import { SimulatedDevice } from "./simulated_device.ts";
 import { SECTOR, SimulatedFile } from "./simulated_file.ts";

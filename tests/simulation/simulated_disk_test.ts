@@ -6,7 +6,7 @@
 
 import { assertEquals, assertThrows } from "@std/assert";
 import { VirstorError } from "../../errors.ts";
-import type { ComponentDevice } from "../../pool/mod.ts";
+import type { ComponentDevice } from "../../pool/core/mod.ts";
 import { Random } from "./random.ts";
 import { SimulatedDisk } from "./simulated_disk.ts";
 

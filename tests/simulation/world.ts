@@ -9,10 +9,10 @@ import {
   checkComponents,
   type FormatName,
   type FullPolicy,
-  type OpenDevice,
   openPool,
   type Pool,
 } from "../../pool/mod.ts";
+import type { OpenDevice } from "../../pool/core/mod.ts";
 import { FILES } from "./in_worlds.ts";
 import { MembersModel } from "./members_model.ts";
 import { BLOCK, fillBlock, ModelPool } from "./model_pool.ts";

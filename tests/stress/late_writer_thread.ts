@@ -6,7 +6,7 @@
  */
 
 import { LeasedDisk } from "../../device/leases/leased_disk.ts";
-import type { LeaseMemory } from "../../device/mod.ts";
+import type { LeaseMemory } from "../../device/leases/mod.ts";
 import { NativeBuffer } from "../../device/linux/native_io.ts";
 
 /** Words of the shared memory. */

@@ -11,12 +11,8 @@
  */
 
 import { assertEquals } from "@std/assert";
-import {
-  createSparseFile,
-  FileDevice,
-  LeaseTable,
-  type LentDescriptor,
-} from "../../device/mod.ts";
+import { createSparseFile, FileDevice } from "../../device/mod.ts";
+import { LeaseTable, type LentDescriptor } from "../../device/leases/mod.ts";
 import { Random } from "../simulation/random.ts";
 import { makeQuickScratch } from "../helpers/small_pools.ts";
 import type { ThreadJob } from "./lease_thread.ts";

@@ -8,10 +8,10 @@
 import {
   type Completion,
   FileDevice,
-  type FlushObserver,
   type WriteOptions,
 } from "../../device/mod.ts";
-import type { OpenDevice } from "../../pool/mod.ts";
+import type { FlushObserver } from "../../device/file/mod.ts";
+import type { OpenDevice } from "../../pool/core/mod.ts";
 
 /** A file that counts what is written to it here, and not by other threads. */
 class CountingFile extends FileDevice {

@@ -8,7 +8,8 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { type NbdEvent, NbdServer, trackDescriptors } from "../../nbd/mod.ts";
+import { type NbdEvent, NbdServer } from "../../nbd/mod.ts";
+import { trackDescriptors } from "../../nbd/server/stream/mod.ts";
 import { labelPool, openPool, type Pool } from "../../pool/mod.ts";
 import { BusyClient } from "../helpers/busy_client.ts";
 import {

@@ -7,7 +7,8 @@
  */
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
-import { FileDevice, fileIdentity } from "../../../device/mod.ts";
+import { FileDevice } from "../../../device/mod.ts";
+import { fileIdentity } from "../../../device/file/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { labelPool, openPool } from "../../../pool/mod.ts";
 import { NO_NATIVE_CALLS, testNatively } from "../../helpers/native.ts";

@@ -5,11 +5,8 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import {
-  createSparseFile,
-  FileDevice,
-  fileIdentity,
-} from "../../../device/mod.ts";
+import { createSparseFile, FileDevice } from "../../../device/mod.ts";
+import { fileIdentity } from "../../../device/file/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { testNatively } from "../../helpers/native.ts";
 import {

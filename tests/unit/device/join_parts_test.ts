@@ -12,7 +12,8 @@ import {
   assertStrictEquals,
   assertThrows,
 } from "@std/assert";
-import { type Completion, joinParts } from "../../../device/mod.ts";
+import type { Completion } from "../../../device/mod.ts";
+import { joinParts } from "../../../device/block/mod.ts";
 
 /** How a part ends. */
 const ENDS = ["done", "throws", "later", "rejects"] as const;

@@ -5,11 +5,8 @@
  */
 
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import {
-  FileDevice,
-  LEASE_THREADS_MAX,
-  LeaseTable,
-} from "../../../device/mod.ts";
+import { FileDevice } from "../../../device/mod.ts";
+import { LEASE_THREADS_MAX, LeaseTable } from "../../../device/leases/mod.ts";
 import { LeasedDisk } from "../../../device/leases/leased_disk.ts";
 import { LeaseReader } from "../../../device/leases/leases.ts";
 import { NativeBuffer } from "../../../device/linux/native_io.ts";

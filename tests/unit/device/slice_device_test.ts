@@ -10,12 +10,12 @@ import {
   type Completion,
   type Extent,
   FileDevice,
-  type Leases,
   MemoryDevice,
   SliceDevice,
   type WriteOptions,
   type WriteZeroesOptions,
 } from "../../../device/mod.ts";
+import type { Leases } from "../../../device/leases/mod.ts";
 import { AssertionError, VirstorError } from "../../../errors.ts";
 import { testNatively } from "../../helpers/native.ts";
 import { makeQuickScratch, makeSparse } from "../../helpers/small_pools.ts";

@@ -8,7 +8,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { setImmediate } from "node:timers";
-import { Slice, SLICE_MS, Turns } from "../../../device/mod.ts";
+import { Slice, SLICE_MS, Turns } from "../../../device/block/mod.ts";
 
 /** Runs slices of an owner, and notes each. */
 async function work(

@@ -7,7 +7,7 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { NativeBuffer } from "../../../device/mod.ts";
+import { NativeBuffer } from "../../../device/linux/mod.ts";
 import {
   descriptorOf,
   nativeSockets,

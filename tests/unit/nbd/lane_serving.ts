@@ -10,8 +10,8 @@ import {
   type NbdEvent,
   NbdServer,
   type NbdServerOptions,
-  trackDescriptors,
 } from "../../../nbd/mod.ts";
+import { trackDescriptors } from "../../../nbd/server/stream/mod.ts";
 import { nativeSockets } from "../../../nbd/server/stream/descriptors.ts";
 import type { LabelOptions, PoolOptions } from "../../../pool/mod.ts";
 import { PoolLeases } from "../../../pool/io/pool_leases.ts";

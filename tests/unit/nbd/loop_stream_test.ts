@@ -13,11 +13,8 @@ import {
   descriptorOf,
   nativeSockets,
 } from "../../../nbd/server/stream/descriptors.ts";
-import {
-  type NbdEvent,
-  NbdServer,
-  trackDescriptors,
-} from "../../../nbd/mod.ts";
+import { type NbdEvent, NbdServer } from "../../../nbd/mod.ts";
+import { trackDescriptors } from "../../../nbd/server/stream/mod.ts";
 import { LoopStream } from "../../../nbd/server/stream/loop_stream.ts";
 import {
   encodeOption,

@@ -10,8 +10,8 @@ import {
   type NbdEvent,
   NbdServer,
   type NbdServerOptions,
-  trackDescriptors,
 } from "../../../nbd/mod.ts";
+import { trackDescriptors } from "../../../nbd/server/stream/mod.ts";
 import type { NbdAddress } from "../../helpers/nbd_client.ts";
 import { makeScratch } from "../../helpers/scratch.ts";
 import type { QuickJob, QuickReport } from "./quick_client.ts";

@@ -9,18 +9,16 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { type FlushObserver, MemoryDevice } from "../../../device/mod.ts";
+import type { FlushObserver } from "../../../device/file/mod.ts";
+import { MemoryDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import {
   newerSuperblock,
   type Superblock,
   superblockPosition,
 } from "../../../metadata/mod.ts";
-import {
-  checkComponents,
-  type ComponentDevice,
-  openPool,
-} from "../../../pool/mod.ts";
+import { checkComponents, openPool } from "../../../pool/mod.ts";
+import type { ComponentDevice } from "../../../pool/core/mod.ts";
 import { tableOf } from "../../../pool/format/native/native_member.ts";
 import { scanTable } from "../../../pool/format/native/native_scan.ts";
 import {

@@ -9,7 +9,8 @@ import { assert, assertEquals } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { FileDevice } from "../../../device/mod.ts";
 import { messageOf, VirstorError } from "../../../errors.ts";
-import { type OpenDevice, openPool, type Pool } from "../../../pool/mod.ts";
+import type { OpenDevice } from "../../../pool/core/mod.ts";
+import { openPool, type Pool } from "../../../pool/mod.ts";
 import {
   componentSize,
   openSmallPool,

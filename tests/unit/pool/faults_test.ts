@@ -8,7 +8,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
-import { type OpenDevice, openPool } from "../../../pool/mod.ts";
+import type { OpenDevice } from "../../../pool/core/mod.ts";
+import { openPool } from "../../../pool/mod.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
 import { readRawLabel } from "../../helpers/freebsd_raw.ts";
 import { testNatively } from "../../helpers/native.ts";

@@ -11,8 +11,8 @@ import {
   clearLabels,
   type LabelOptions,
   labelPool,
-  type OpenDevice,
 } from "../../../pool/mod.ts";
+import type { OpenDevice } from "../../../pool/core/mod.ts";
 import { patchLabel } from "../../helpers/freebsd_raw.ts";
 import {
   makeScratch,

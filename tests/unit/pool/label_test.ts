@@ -9,10 +9,10 @@ import { FileDevice } from "../../../device/mod.ts";
 import {
   clearLabels,
   labelPool,
-  type OpenDevice,
   openPool,
   readLabel,
 } from "../../../pool/mod.ts";
+import type { OpenDevice } from "../../../pool/core/mod.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
 import {
   labelOffset,

@@ -10,12 +10,8 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { VirstorError } from "../../../errors.ts";
-import {
-  labelPool,
-  type OpenDevice,
-  openPool,
-  type Pool,
-} from "../../../pool/mod.ts";
+import { labelPool, openPool, type Pool } from "../../../pool/mod.ts";
+import type { OpenDevice } from "../../../pool/core/mod.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
 import { readSector, writeEntry } from "../../helpers/freebsd_raw.ts";
 import {

@@ -18,11 +18,11 @@ import {
   type FormatName,
   type LabelOptions,
   labelPool,
-  type OpenDevice,
   openPool,
   readLabel,
   taste,
 } from "../../../pool/mod.ts";
+import type { OpenDevice } from "../../../pool/core/mod.ts";
 import { labelOffset, readAt, writeAt } from "../../helpers/freebsd_raw.ts";
 import {
   FORMATS,

@@ -13,9 +13,9 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   type Completion,
   type Extent,
-  type FlushObserver,
   MemoryDevice,
 } from "../../../device/mod.ts";
+import type { FlushObserver } from "../../../device/file/mod.ts";
 import { AssertionError, VirstorError } from "../../../errors.ts";
 import {
   nativeGeometry,
@@ -24,7 +24,7 @@ import {
   TABLE_SLOTS,
   TABLE_SLOTS_SIZE,
 } from "../../../metadata/mod.ts";
-import type { ComponentDevice } from "../../../pool/mod.ts";
+import type { ComponentDevice } from "../../../pool/core/mod.ts";
 import { scanTable } from "../../../pool/format/native/native_scan.ts";
 import { ChunkTable } from "../../../pool/format/native/native_table.ts";
 import { PAGE_BYTES } from "../../helpers/native_raw.ts";

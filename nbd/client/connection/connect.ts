@@ -1,0 +1,97 @@
+/**
+ * Connects to the address of a URI.
+ *
+ * @module
+ */
+
+import { connect as connectSocket, type Socket } from "node:net";
+import { messageOf, VirstorError } from "../../../errors.ts";
+import { type ClientStream, PlainStream } from "./stream.ts";
+import type { NbdUri } from "./uri.ts";
+
+/**
+ * Connects without encryption.
+ *
+ * @param uri The URI.
+ * @param signal Gives up.
+ * @returns The connection.
+ * @throws {VirstorError} `io` if the server cannot be reached.
+ */
+export async function connectPlain(
+  uri: NbdUri,
+  signal: AbortSignal,
+): Promise<ClientStream> {
+  try {
+    if (uri.socket !== "") {
+      return new PlainStream(await connectUnix(uri.socket, signal));
+    }
+    const { host: hostname, port } = uri;
+    const conn = await Deno.connect({ hostname, port, signal });
+    conn.setNoDelay(true);
+    conn.setKeepAlive(true);
+    return new PlainStream(conn);
+  } catch (error) {
+    throw unreachable(signal.aborted ? signal.reason : error);
+  }
+}
+
+/** The runtime cannot give up connecting to a Unix socket. */
+async function connectUnix(
+  path: string,
+  signal: AbortSignal,
+): Promise<Deno.Conn> {
+  signal.throwIfAborted();
+  const connecting = Deno.connect({ transport: "unix", path });
+  const { promise, reject } = Promise.withResolvers<never>();
+  const onAbort = () => reject(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  try {
+    return await Promise.race([connecting, promise]);
+  } catch (error) {
+    connecting.then((conn) => conn.close(), () => {});
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/**
+ * Connects with a socket that the runtime's TLS can use.
+ *
+ * @param uri The URI.
+ * @param signal Gives up.
+ * @returns The socket, not encrypted yet.
+ * @throws {VirstorError} `io` if the server cannot be reached.
+ */
+export async function connectForTls(
+  uri: NbdUri,
+  signal: AbortSignal,
+): Promise<Socket> {
+  const where = uri.socket !== ""
+    ? { path: uri.socket }
+    : { host: uri.host, port: uri.port };
+  const socket = connectSocket({ ...where, allowHalfOpen: true });
+  const onAbort = () => socket.destroy(signal.reason);
+  signal.addEventListener("abort", onAbort);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once("connect", () => resolve());
+      socket.once("error", reject);
+      socket.once("close", () => reject(new Error("the connection ended")));
+    });
+    socket.on("error", () => {});
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true);
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw unreachable(signal.aborted ? signal.reason : error);
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
+/** The caller adds where that was. */
+function unreachable(error: unknown): VirstorError {
+  return new VirstorError("io", messageOf(error), { cause: error });
+}

@@ -1,0 +1,362 @@
+/**
+ * Keeps a remote disk connected: opens sessions, fails over between paths,
+ * backs off, and writes again what a server may have lost.
+ *
+ * A new session is used in this order, and each step must succeed:
+ * 1. connect, negotiate;
+ * 2. compare size and capabilities with those of before;
+ * 3. compare the identity;
+ * 4. wait until the server has ended the lost connections (the fence);
+ * 5. write again what was written since the last good flush;
+ * 6. add connections; send the requests that had no reply, then the others.
+ *
+ * @module
+ */
+
+import { assert, counted, messageOf, VirstorError } from "../../errors.ts";
+import {
+  COMMAND_READ,
+  COMMAND_TRIM,
+  EXPORT_READ_ONLY,
+  EXPORT_SEND_FLUSH,
+} from "../wire/mod.ts";
+import { backOff } from "./back_off.ts";
+import {
+  type NbdExportInfo,
+  type NbdUri,
+  ProtocolFault,
+  uriError,
+} from "./connection/mod.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { NbdDiskEvent, Settings } from "./options.ts";
+import { type Command, SilentServer } from "./requests/mod.ts";
+import { ChangedDisk, findDifference } from "./same_disk.ts";
+import { Session } from "./session.ts";
+import type { Unflushed } from "./unflushed.ts";
+
+/** Sessions in a row that may end with a fault of the server. */
+const FAULTS_MAX = 5;
+/** Writes that are in flight at once when they are repeated. */
+const REPLAY_DEPTH = 32;
+
+/** The first session's far side, which all others are compared with. */
+interface Baseline {
+  readonly info: NbdExportInfo;
+  readonly identity: string;
+}
+
+/** Keeps a remote disk connected. */
+export class Keeper {
+  readonly #uris: readonly NbdUri[];
+  readonly #settings: Settings;
+  readonly #dispatcher: Dispatcher;
+  readonly #unflushed: Unflushed;
+  readonly #onReply: (ms: number) => void;
+  readonly #closing = new AbortController();
+  #baseline: Baseline | undefined;
+  #index = 0;
+  /** Attempts since the last reply to a request. */
+  #attempt = 0;
+  /** Faults of servers since the last reply to a request. */
+  #faults = 0;
+  #reconnects = 0;
+  #lastError: VirstorError | undefined;
+  #stopped: VirstorError | undefined;
+  #stallTimer: ReturnType<typeof setTimeout> | undefined;
+  /** Ends when no lost connection is served any more. */
+  #fences: Promise<unknown> = Promise.resolve();
+
+  /**
+   * Creates a keeper without a connection.
+   *
+   * @param uris The paths, in order.
+   * @param settings The settings of the disk.
+   * @param dispatcher The queue.
+   * @param unflushed The writes since the last good flush.
+   * @param onReply Called after each reply, with its milliseconds.
+   */
+  constructor(
+    uris: readonly NbdUri[],
+    settings: Settings,
+    dispatcher: Dispatcher,
+    unflushed: Unflushed,
+    onReply: (ms: number) => void,
+  ) {
+    this.#uris = uris;
+    this.#settings = settings;
+    this.#dispatcher = dispatcher;
+    this.#unflushed = unflushed;
+    this.#onReply = onReply;
+    dispatcher.freezes.freeze("connecting");
+  }
+
+  /** The export, as it was at first. */
+  get info(): NbdExportInfo {
+    assert(this.#baseline !== undefined, "the disk was connected once");
+    return this.#baseline.info;
+  }
+
+  /** The path in use, or that was in use last, without a password. */
+  get path(): string {
+    return this.#uris[this.#index]?.text ?? "";
+  }
+
+  /** Number of sessions after the first. */
+  get reconnects(): number {
+    return this.#reconnects;
+  }
+
+  /** The last fault; `undefined` if there was none. */
+  get lastError(): VirstorError | undefined {
+    return this.#lastError;
+  }
+
+  /** Why the disk has stopped for good; `undefined` if it has not. */
+  get stopped(): VirstorError | undefined {
+    return this.#stopped;
+  }
+
+  /**
+   * Connects for the first time.
+   *
+   * @throws {VirstorError} If no path leads to a usable server.
+   */
+  async open(): Promise<void> {
+    const deadline = performance.now() + this.#settings.openTimeoutMs;
+    for (;;) {
+      const wait = this.#nextWait();
+      if (wait > 0 && performance.now() + wait > deadline) {
+        throw this.#lastError ?? new VirstorError("io", "Cannot connect");
+      }
+      await this.#sleep(wait);
+      if (await this.#tryPaths(0)) return;
+    }
+  }
+
+  /**
+   * Ends the session because of a fault that a caller has found, so that the
+   * writes since the last good flush are written again.
+   *
+   * @param error The reason.
+   */
+  restart(error: VirstorError): void {
+    this.#dispatcher.session?.fail(error);
+  }
+
+  /** Stops connecting, and ends the session in order. Never fails. */
+  async close(): Promise<void> {
+    const session = this.#dispatcher.session;
+    this.#closing.abort();
+    clearTimeout(this.#stallTimer);
+    this.#dispatcher.detach([]);
+    await session?.close();
+    await this.#fences;
+  }
+
+  #report(kind: NbdDiskEvent["kind"], message: string): void {
+    this.#settings.onEvent({ kind, message });
+  }
+
+  #nextWait(): number {
+    const { backOff: options, random } = this.#settings;
+    const wait = backOff(this.#attempt, options, random());
+    this.#attempt += 1;
+    return wait;
+  }
+
+  async #sleep(ms: number): Promise<void> {
+    if (ms === 0 || this.#closing.signal.aborted) return;
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#closing.signal.removeEventListener("abort", end);
+        resolve();
+      };
+      const timer = setTimeout(end, ms);
+      this.#closing.signal.addEventListener("abort", end);
+    });
+  }
+
+  /** Tries each path once; true if a session is in use. */
+  async #tryPaths(first: number): Promise<boolean> {
+    for (let i = 0; i < this.#uris.length; i++) {
+      const index = (first + i) % this.#uris.length;
+      const uri = this.#uris[index];
+      if (uri === undefined || this.#closing.signal.aborted) return false;
+      try {
+        const session = await this.#openSession(uri);
+        if (session.failure !== undefined) throw session.failure;
+        this.#index = index;
+        this.#use(session);
+        return true;
+      } catch (error) {
+        if (error instanceof ChangedDisk) throw error;
+        this.#lastError = uriError("connect to", uri.text, error);
+        this.#report("retry", this.#lastError.message);
+      }
+    }
+    return false;
+  }
+
+  /** Steps 1 to 6; the session may still end before it is used. */
+  async #openSession(uri: NbdUri): Promise<Session> {
+    const { signal } = this.#closing;
+    const hooks = {
+      onReply: (command: Command, ms: number) => {
+        if (!command.isBound) {
+          this.#attempt = 0;
+          this.#faults = 0;
+        }
+        this.#onReply(ms);
+        this.#dispatcher.pump();
+      },
+      onEnd: (ended: Session, error: VirstorError, commands: Command[]) => {
+        this.#fences = Promise.allSettled([this.#fences, ended.closed]);
+        if (this.#dispatcher.session === ended) this.#onLost(error, commands);
+      },
+    };
+    const session = await Session.open(uri, this.#settings, hooks, signal);
+    try {
+      const fences = this.#fences;
+      this.#compare(uri, session.info);
+      await this.#compareIdentity(uri, session);
+      await fences;
+      await this.#replay(uri, session);
+      await session.addLinks(signal);
+      return session;
+    } catch (error) {
+      session.fail(
+        error instanceof VirstorError
+          ? error
+          : new VirstorError("io", messageOf(error), { cause: error }),
+      );
+      throw error;
+    }
+  }
+
+  #compare(uri: NbdUri, info: NbdExportInfo): void {
+    if (this.#baseline !== undefined) {
+      const difference = findDifference(this.#baseline.info, info);
+      if (difference !== undefined) throw new ChangedDisk(uri.text, difference);
+      return;
+    }
+    const canFlush = (info.flags & EXPORT_SEND_FLUSH) !== 0;
+    const isReadOnly = this.#settings.readOnly ||
+      (info.flags & EXPORT_READ_ONLY) !== 0;
+    if (canFlush || isReadOnly || this.#settings.unsafeNoFlush) return;
+    throw new VirstorError(
+      "unsupported",
+      "The server does not support FLUSH, so nothing would be known to be " +
+        "durable; open it read-only, or accept that (unsafeNoFlush)",
+    );
+  }
+
+  async #compareIdentity(uri: NbdUri, session: Session): Promise<void> {
+    const read = async (offset: number, length: number) => {
+      const target = new Uint8Array(length);
+      await session.call({ command: COMMAND_READ, offset, target });
+      return target;
+    };
+    const identity = await this.#settings.identify?.(read) ?? "";
+    this.#baseline ??= { info: session.info, identity };
+    if (identity === this.#baseline.identity) return;
+    throw new ChangedDisk(
+      uri.text,
+      `it was "${this.#baseline.identity}", and is "${identity}"`,
+    );
+  }
+
+  /** Writes again what the server may have lost. */
+  async #replay(uri: NbdUri, session: Session): Promise<void> {
+    const commands = this.#unflushed.replay();
+    for (let at = 0; at < commands.length; at += REPLAY_DEPTH) {
+      const batch = commands.slice(at, at + REPLAY_DEPTH);
+      const results = await Promise.allSettled(
+        batch.map((command) => session.run(command)),
+      );
+      if (session.failure !== undefined) throw session.failure;
+      for (const [i, result] of results.entries()) {
+        // A discard is an indication.
+        if (result.status === "fulfilled") continue;
+        if (batch[i]?.command === COMMAND_TRIM) continue;
+        throw new ChangedDisk(
+          uri.text,
+          "it may have lost writes, and does not take them again: " +
+            messageOf(result.reason),
+        );
+      }
+    }
+    if (commands.length === 0) return;
+    this.#report(
+      "connected",
+      `Wrote ${counted(commands.length, "request")} again that "${uri.text}" ` +
+        "had acknowledged and may have lost",
+    );
+  }
+
+  #use(session: Session): void {
+    clearTimeout(this.#stallTimer);
+    this.#report("connected", `Connected to "${this.path}"`);
+    this.#dispatcher.attach(session);
+    this.#dispatcher.freezes.thaw("connecting");
+    this.#dispatcher.pump();
+  }
+
+  #onLost(error: VirstorError, commands: Command[]): void {
+    this.#dispatcher.freezes.freeze("connecting");
+    this.#dispatcher.detach(commands);
+    if (this.#closing.signal.aborted) return;
+    this.#lastError = uriError("use", this.path, error);
+    this.#report("lost", this.#lastError.message);
+    if (error instanceof ProtocolFault) this.#faults += 1;
+    if (this.#faults >= FAULTS_MAX) {
+      this.#stop(this.#lastError);
+      return;
+    }
+    const { stallMs } = this.#settings;
+    if (stallMs === 0) this.#giveUp();
+    else if (stallMs !== undefined) {
+      this.#stallTimer = setTimeout(() => this.#giveUp(), stallMs);
+    }
+    // A silent path is likely to be down; another one is tried first.
+    const step = error instanceof SilentServer ? 1 : 0;
+    this.#reconnect((this.#index + step) % this.#uris.length);
+  }
+
+  /** Connects again, however long it takes. Runs at most once at a time. */
+  async #reconnect(first: number): Promise<void> {
+    try {
+      for (let start = first;; start = 0) {
+        await this.#sleep(this.#nextWait());
+        if (this.#closing.signal.aborted) return;
+        if (await this.#tryPaths(start)) break;
+      }
+      this.#reconnects += 1;
+    } catch (error) {
+      assert(error instanceof ChangedDisk, `no other error: ${error}`);
+      this.#stop(error);
+    }
+  }
+
+  /** Fails what waits for a connection, and goes on connecting. */
+  #giveUp(): void {
+    const error = new VirstorError(
+      "io",
+      `Cannot reach "${this.path}" within the stall timeout: ` +
+        messageOf(this.#lastError),
+      { cause: this.#lastError },
+    );
+    this.#report("away", error.message);
+    this.#dispatcher.refuse(error);
+    this.#unflushed.failWaiters(error);
+  }
+
+  #stop(error: VirstorError): void {
+    clearTimeout(this.#stallTimer);
+    this.#stopped = error;
+    this.#lastError = error;
+    this.#report("failed", error.message);
+    this.#dispatcher.refuse(error);
+    this.#unflushed.failWaiters(error);
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * The client: exports of NBD servers as block devices.
+ *
+ * @module
+ */
+
+export type { BackOffOptions } from "./back_off.ts";
+export {
+  hidePassword,
+  isNbdUri,
+  listContexts,
+  listExports,
+  parseNbdUri,
+  uriError,
+} from "./connection/mod.ts";
+export type {
+  ConnectionOptions,
+  HandshakeStyle,
+  ListedExport,
+  NbdClientTls,
+  NbdExportInfo,
+  NbdUri,
+} from "./connection/mod.ts";
+export type { Dialect as NbdDialect } from "../wire/mod.ts";
+export { copyDisk, inParallel, isZero } from "./copy.ts";
+export type { CopyOptions, CopyResult } from "./copy.ts";
+export { describeExport, featuresOf, listNbdExports } from "./describe.ts";
+export type { DescribeOptions, NbdExportFeatures } from "./describe.ts";
+export type { FreezeReason } from "./freezes.ts";
+export { NbdDisk } from "./nbd_disk.ts";
+export type { NbdDiskStatus } from "./nbd_disk.ts";
+export type {
+  NbdDiskEvent,
+  NbdDiskOptions,
+  NbdIdentityRead,
+} from "./options.ts";

@@ -1,0 +1,378 @@
+/**
+ * Everything that changes a remote disk: writes, zeroes, discards, flushes.
+ * Cuts requests to what the server takes, pads what is not whole blocks, and
+ * keeps what is not flushed.
+ *
+ * @module
+ */
+
+import { joinParts } from "../../device/block/mod.ts";
+import type {
+  Completion,
+  WriteOptions,
+  WriteZeroesOptions,
+} from "../../device/block/mod.ts";
+import { VirstorError } from "../../errors.ts";
+import {
+  COMMAND_FLUSH,
+  COMMAND_READ,
+  COMMAND_TRIM,
+  COMMAND_WRITE,
+  COMMAND_WRITE_ZEROES,
+  EXPORT_SEND_FAST_ZERO,
+  EXPORT_SEND_FLUSH,
+  EXPORT_SEND_FUA,
+  EXPORT_SEND_TRIM,
+  EXPORT_SEND_WRITE_ZEROES,
+  FLAG_FAST_ZERO,
+  FLAG_FUA,
+  FLAG_NO_HOLE,
+} from "../wire/mod.ts";
+import type { NbdExportInfo } from "./connection/mod.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { RangeLock } from "./range_locks.ts";
+import { RangeLocks } from "./range_locks.ts";
+import { Command, type CommandFields } from "./requests/mod.ts";
+import { pieces, type Range } from "./pieces.ts";
+import { Unflushed } from "./unflushed.ts";
+
+/**
+ * The longest TRIM or WRITE_ZEROES, bytes. nbd-server 3.24 acknowledges longer
+ * ones and zeroes only their beginning.
+ */
+const ZEROES_MAX = 32 * 1024 * 1024;
+/** Bytes of zeroes that are written where WRITE_ZEROES is not supported. */
+const ZERO_PAYLOAD = new Uint8Array(1024 * 1024);
+
+/** What changes a remote disk needs. */
+export interface MutationParts {
+  /** The export. */
+  readonly info: NbdExportInfo;
+  /** The queue. */
+  readonly dispatcher: Dispatcher;
+  /** The writes since the last good flush. */
+  readonly unflushed: Unflushed;
+  /**
+   * Called when a flush has failed: from then on the far side may have lost
+   * what it had acknowledged.
+   *
+   * @param error The failure.
+   */
+  readonly onFlushFailed: (error: VirstorError) => void;
+}
+
+/** The changes of a remote disk. */
+export class Mutations {
+  readonly #parts: MutationParts;
+  readonly #block: number;
+  readonly #locks = new RangeLocks();
+  /** A flush that has not left: callers share it. */
+  #waitingFlush: Command | undefined;
+  #makingRoom: Promise<void> | undefined;
+
+  /**
+   * Prepares the changes.
+   *
+   * @param parts What they need.
+   */
+  constructor(parts: MutationParts) {
+    this.#parts = parts;
+    this.#block = parts.info.minimumBlock;
+  }
+
+  /**
+   * Writes bytes.
+   *
+   * @param source The bytes, which are copied before the call returns.
+   * @param offset First byte of the range.
+   * @param options Options of the write.
+   * @returns The end of the write.
+   */
+  async write(
+    source: Uint8Array,
+    offset: number,
+    options: WriteOptions,
+  ): Promise<void> {
+    const { maximumPayload } = this.#parts.info;
+    const bytes = source.slice();
+    const flags = this.#fuaFlag(options);
+    const parts = this.#divide({ offset, length: bytes.length });
+    await joinParts([
+      ...pieces(parts.whole, maximumPayload, this.#block),
+      ...parts.edges,
+    ], (range) => {
+      const start = range.offset - offset;
+      const payload = bytes.subarray(start, start + range.length);
+      return parts.edges.includes(range)
+        ? this.#writePadded(payload, range.offset, flags, options)
+        : this.#change(
+          { command: COMMAND_WRITE, flags, offset: range.offset, payload },
+          Unflushed.costOf(payload.length),
+          options.signal,
+        );
+    });
+    await this.#afterFua(options);
+  }
+
+  /**
+   * Zeroes a range.
+   *
+   * @param offset First byte of the range.
+   * @param length Bytes of the range.
+   * @param options Options of the write of zeroes.
+   * @returns The end of the write.
+   */
+  async writeZeroes(
+    offset: number,
+    length: number,
+    options: WriteZeroesOptions,
+  ): Promise<void> {
+    if (options.fastOnly && !this.#has(EXPORT_SEND_FAST_ZERO)) {
+      throw new VirstorError(
+        "unsupported",
+        `Cannot zero "${this.#parts.info.uri}" fast: the server does not ` +
+          "support it",
+      );
+    }
+    const flags = this.#fuaFlag(options);
+    const parts = this.#divide({ offset, length });
+    const canZero = this.#has(EXPORT_SEND_WRITE_ZEROES);
+    const { maximumPayload } = this.#parts.info;
+    const most = canZero
+      ? ZEROES_MAX
+      : Math.min(ZERO_PAYLOAD.length, maximumPayload);
+    const zeroFlags = flags | (options.noHole ? FLAG_NO_HOLE : 0) |
+      (options.fastOnly ? FLAG_FAST_ZERO : 0);
+    await joinParts(
+      [...pieces(parts.whole, most, this.#block), ...parts.edges],
+      (range) => {
+        const { offset, length } = range;
+        const payload = ZERO_PAYLOAD.subarray(0, length);
+        if (parts.edges.includes(range)) {
+          return this.#writePadded(payload, offset, flags, options);
+        }
+        const fields = canZero
+          ? { command: COMMAND_WRITE_ZEROES, flags: zeroFlags, offset, length }
+          : { command: COMMAND_WRITE, flags, offset, payload };
+        return this.#change(fields, Unflushed.costOf(0), options.signal);
+      },
+    );
+    await this.#afterFua(options);
+  }
+
+  /**
+   * Discards a range; without TRIM the range is zeroed.
+   *
+   * @param offset First byte of the range.
+   * @param length Bytes of the range.
+   * @param options Options of the write.
+   * @returns The end of the discard.
+   */
+  async discard(
+    offset: number,
+    length: number,
+    options: WriteOptions,
+  ): Promise<void> {
+    if (!this.#has(EXPORT_SEND_TRIM)) {
+      await this.writeZeroes(offset, length, options);
+      return;
+    }
+    const flags = this.#fuaFlag(options);
+    // Parts of blocks stay as they are, which a discard may leave.
+    const { whole } = this.#divide({ offset, length });
+    await joinParts(
+      pieces(whole, ZEROES_MAX, this.#block),
+      (range) =>
+        this.#change(
+          { command: COMMAND_TRIM, flags, ...range },
+          Unflushed.costOf(0),
+          options.signal,
+        ),
+    );
+    await this.#afterFua(options);
+  }
+
+  /**
+   * Makes every write durable that was done before this call.
+   *
+   * @returns The end of the flush.
+   */
+  async flush(): Promise<void> {
+    const { dispatcher, unflushed } = this.#parts;
+    if (!this.#has(EXPORT_SEND_FLUSH)) {
+      unflushed.dropBefore(unflushed.mark);
+      return;
+    }
+    if (this.#waitingFlush !== undefined && !this.#waitingFlush.isSettled) {
+      await this.#waitingFlush.done;
+      return;
+    }
+    const command = new Command({ command: COMMAND_FLUSH });
+    let mark = 0;
+    command.onSend = () => {
+      mark = unflushed.mark;
+      if (this.#waitingFlush === command) this.#waitingFlush = undefined;
+    };
+    command.onSuccess = () => unflushed.dropBefore(mark);
+    this.#waitingFlush = command;
+    try {
+      await dispatcher.submit(command);
+    } catch (error) {
+      if (
+        error instanceof VirstorError && dispatcher.refusal === undefined &&
+        error.code !== "cancelled"
+      ) {
+        this.#parts.onFlushFailed(error);
+      }
+      throw error;
+    }
+  }
+
+  /**
+   * Flushes, because what is kept fills its room.
+   *
+   * @returns The end of the flush; never fails.
+   */
+  makeRoom(): Promise<void> {
+    this.#makingRoom ??= this.#flushForRoom();
+    return this.#makingRoom;
+  }
+
+  async #flushForRoom(): Promise<void> {
+    const { unflushed } = this.#parts;
+    try {
+      do await this.flush(); while (unflushed.isPressed);
+    } catch (error) {
+      if (!(error instanceof VirstorError)) throw error;
+      unflushed.failWaiters(error);
+    }
+    // Inline: whatever presses from here on begins anew.
+    this.#makingRoom = undefined;
+  }
+
+  #has(flag: number): boolean {
+    return (this.#parts.info.flags & flag) !== 0;
+  }
+
+  #fuaFlag({ fua }: WriteOptions): number {
+    return fua && this.#has(EXPORT_SEND_FUA) ? FLAG_FUA : 0;
+  }
+
+  /** A server without FUA flushes instead. */
+  async #afterFua({ fua }: WriteOptions): Promise<void> {
+    if (fua && !this.#has(EXPORT_SEND_FUA)) await this.flush();
+  }
+
+  /** Whole blocks, and the parts of blocks before and after them. */
+  #divide(
+    { offset, length }: Range,
+  ): { readonly whole: Range; readonly edges: readonly Range[] } {
+    const end = offset + length;
+    const first = Math.ceil(offset / this.#block) * this.#block;
+    const last = Math.floor(end / this.#block) * this.#block;
+    if (first > last) {
+      return { whole: { offset, length: 0 }, edges: [{ offset, length }] };
+    }
+    const edges = [
+      { offset, length: first - offset },
+      { offset: last, length: end - last },
+    ];
+    return {
+      whole: { offset: first, length: last - first },
+      edges: edges.filter(({ length }) => length > 0),
+    };
+  }
+
+  /** Writes a part of one block: reads the block, and writes it back. */
+  async #writePadded(
+    payload: Uint8Array,
+    offset: number,
+    flags: number,
+    { signal }: WriteOptions,
+  ): Promise<void> {
+    const start = offset - offset % this.#block;
+    const block = new Uint8Array(this.#block);
+    const cost = Unflushed.costOf(block.length);
+    await this.#inTurn(start, block.length, cost, async (room) => {
+      const { dispatcher } = this.#parts;
+      const read = { command: COMMAND_READ, offset: start, target: block };
+      await dispatcher.submit(new Command(read));
+      block.set(payload, offset - start);
+      const fields = {
+        command: COMMAND_WRITE,
+        flags,
+        offset: start,
+        payload: block,
+      };
+      await this.#submit(fields, room, signal);
+    });
+  }
+
+  /** Sends one request that changes the disk. */
+  #change(
+    fields: CommandFields,
+    cost: number,
+    signal: AbortSignal | undefined,
+  ): Completion {
+    const { offset = 0, payload } = fields;
+    const length = fields.length ?? payload?.length ?? 0;
+    return this.#inTurn(
+      offset,
+      length,
+      cost,
+      (room) => this.#submit(fields, room, signal),
+    );
+  }
+
+  /** Runs a change when it has room, and no earlier change overlaps. */
+  async #inTurn(
+    offset: number,
+    length: number,
+    cost: number,
+    run: (room: Room) => Promise<void>,
+  ): Promise<void> {
+    const { dispatcher, unflushed } = this.#parts;
+    if (dispatcher.refusal !== undefined) throw dispatcher.refusal;
+    await unflushed.takeRoom(cost);
+    const room: Room = { cost, isKept: false };
+    const lock: RangeLock = this.#locks.take(offset, offset + length);
+    try {
+      await this.#locks.wait(lock);
+      await run(room);
+    } finally {
+      this.#locks.release(lock);
+      if (!room.isKept) unflushed.giveRoom(cost);
+    }
+  }
+
+  async #submit(
+    fields: CommandFields,
+    room: Room,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { dispatcher, unflushed } = this.#parts;
+    const command = new Command(fields);
+    // Before the flush that may be next in the buffer of replies.
+    command.onSuccess = () => {
+      room.isKept = true;
+      unflushed.add(command, room.cost);
+    };
+    const onAbort = () =>
+      dispatcher.withdraw(
+        command,
+        new VirstorError("cancelled", "The write is cancelled"),
+      );
+    signal?.addEventListener("abort", onAbort);
+    try {
+      await dispatcher.submit(command);
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+}
+
+/** The room of one change; given back unless the change is kept. */
+interface Room {
+  readonly cost: number;
+  isKept: boolean;
+}

@@ -1,0 +1,439 @@
+/**
+ * A remote disk: a block device over one or more NBD exports of the same disk.
+ *
+ * A lost connection loses nothing. Requests without a reply are sent again, in
+ * order; and everything that was written since the last good flush is written
+ * again, because a server that restarts may have lost what it had acknowledged.
+ *
+ * @module
+ */
+
+import { joinParts } from "../../device/block/mod.ts";
+import type {
+  BlockDevice,
+  Completion,
+  DeviceCapabilities,
+  Extent,
+  WriteOptions,
+  WriteZeroesOptions,
+} from "../../device/block/mod.ts";
+import { assert, VirstorError } from "../../errors.ts";
+import {
+  COMMAND_READ,
+  EXPORT_READ_ONLY,
+  EXPORT_SEND_FAST_ZERO,
+  EXPORT_SEND_TRIM,
+} from "../wire/mod.ts";
+import { readStatus } from "./block_status.ts";
+import { type NbdExportInfo, parseNbdUri } from "./connection/mod.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import type { FreezeReason } from "./freezes.ts";
+import { Keeper } from "./keeper.ts";
+import { Mutations } from "./mutations.ts";
+import { type NbdDiskOptions, type Settings, settingsOf } from "./options.ts";
+import { pieces } from "./pieces.ts";
+import { Command } from "./requests/mod.ts";
+import { RoundTrips } from "./round_trips.ts";
+import { Unflushed } from "./unflushed.ts";
+
+/** How long `suspend` waits for requests in flight, milliseconds. */
+const SUSPEND_MS = 30_000;
+/** How long `close` waits for requests in flight, milliseconds. */
+const CLOSE_MS = 5000;
+
+/** The state of a remote disk. */
+export interface NbdDiskStatus {
+  /** Whether requests leave now. */
+  readonly state:
+    | "closed"
+    | "connected"
+    | "connecting"
+    | "failed"
+    | "suspended";
+  /** The path in use, or that was in use last, without a password. */
+  readonly path: string;
+  /** Connections in use. */
+  readonly connections: number;
+  /** How many times the disk has connected again. */
+  readonly reconnects: number;
+  /** Requests in flight. */
+  readonly inFlight: number;
+  /** Requests that have not left. */
+  readonly queued: number;
+  /** Bytes of writes that are kept until a flush. */
+  readonly unflushedBytes: number;
+  /** Writes that wait for a flush to make room for them. */
+  readonly delayedWrites: number;
+  /** Why the queue holds, and how many times. */
+  readonly freezes: Readonly<Partial<Record<FreezeReason, number>>>;
+  /** Median of the last round trips, milliseconds. */
+  readonly roundTripP50: number;
+  /** 99th percentile of the last round trips, milliseconds. */
+  readonly roundTripP99: number;
+  /** Age of the oldest request in flight, milliseconds; 0 if there is none. */
+  readonly oldestMs: number;
+  /** The last fault of a connection; "" if there was none. */
+  readonly lastError: string;
+}
+
+/** A remote disk. */
+export class NbdDisk implements BlockDevice {
+  /** Size of the disk, bytes. */
+  readonly size: number;
+  /** Smallest unit of a request: 1, since parts of blocks are padded. */
+  readonly blockSize: number = 1;
+  /** What the server supports. */
+  readonly capabilities: DeviceCapabilities;
+  /** The export, as its server described it first. */
+  readonly info: NbdExportInfo;
+  readonly #settings: Settings;
+  readonly #dispatcher: Dispatcher;
+  readonly #unflushed: Unflushed;
+  readonly #keeper: Keeper;
+  readonly #mutations: Mutations;
+  readonly #trips: RoundTrips;
+  #suspended = false;
+  #closing: Promise<void> | undefined;
+
+  private constructor(
+    settings: Settings,
+    dispatcher: Dispatcher,
+    unflushed: Unflushed,
+    keeper: Keeper,
+    mutations: Mutations,
+    trips: RoundTrips,
+  ) {
+    const { info } = keeper;
+    this.#settings = settings;
+    this.#dispatcher = dispatcher;
+    this.#unflushed = unflushed;
+    this.#keeper = keeper;
+    this.#mutations = mutations;
+    this.#trips = trips;
+    this.info = info;
+    this.size = info.size;
+    const readOnly = settings.readOnly || (info.flags & EXPORT_READ_ONLY) !== 0;
+    this.capabilities = {
+      readOnly,
+      discard: !readOnly && (info.flags & EXPORT_SEND_TRIM) !== 0,
+      fastZeroes: !readOnly && (info.flags & EXPORT_SEND_FAST_ZERO) !== 0,
+    };
+  }
+
+  /**
+   * Connects to a disk.
+   *
+   * @param uris URI of the export, or several of the same disk, in the order in
+   *   which they are to be tried.
+   * @param options Options of the disk.
+   * @returns The disk.
+   * @throws {VirstorError} If no path leads to a usable server: `io` if it
+   *   cannot be reached, `not-found` without the export, `invalid` for a
+   *   malformed URI or a refused certificate, `unsupported` without FLUSH.
+   */
+  static async connect(
+    uris: string | readonly string[],
+    options: NbdDiskOptions = {},
+  ): Promise<NbdDisk> {
+    const paths = [uris].flat().map(parseNbdUri);
+    const settings = settingsOf(options, paths.length);
+    const dispatcher = new Dispatcher();
+    const trips = new RoundTrips();
+    // Nothing presses before the disk is open.
+    let onPressure = () => {};
+    const unflushed = new Unflushed(
+      settings.unflushedBytes,
+      () => onPressure(),
+    );
+    const keeper = new Keeper(
+      paths,
+      settings,
+      dispatcher,
+      unflushed,
+      (ms) => trips.add(ms),
+    );
+    try {
+      await keeper.open();
+    } catch (error) {
+      await keeper.close();
+      throw error;
+    }
+    const mutations = new Mutations({
+      info: keeper.info,
+      dispatcher,
+      unflushed,
+      onFlushFailed: (error) => keeper.restart(error),
+    });
+    onPressure = () => void mutations.makeRoom();
+    return new NbdDisk(
+      settings,
+      dispatcher,
+      unflushed,
+      keeper,
+      mutations,
+      trips,
+    );
+  }
+
+  /** A promise while writes wait for a flush to make room; it never rejects. */
+  get congestion(): Promise<void> | undefined {
+    return this.#unflushed.waiting === 0
+      ? undefined
+      : this.#mutations.makeRoom();
+  }
+
+  /**
+   * Reads bytes.
+   *
+   * @param target Buffer that receives the bytes.
+   * @param offset First byte of the range.
+   * @returns The end of the read.
+   */
+  read(target: Uint8Array, offset: number): Completion {
+    this.#check(offset, target.length);
+    if (target.length === 0) return undefined;
+    const { minimumBlock, maximumPayload } = this.info;
+    const start = offset - offset % minimumBlock;
+    const end = Math.ceil((offset + target.length) / minimumBlock) *
+      minimumBlock;
+    const isPadded = end - start !== target.length;
+    const whole = isPadded ? new Uint8Array(end - start) : target;
+    const reading = joinParts(
+      pieces(
+        { offset: start, length: whole.length },
+        maximumPayload,
+        minimumBlock,
+      ),
+      ({ offset, length }) =>
+        this.#dispatcher.submit(
+          new Command({
+            command: COMMAND_READ,
+            offset,
+            target: whole.subarray(offset - start, offset - start + length),
+          }),
+        ),
+    );
+    if (!isPadded) return reading;
+    return reading?.then(() => {
+      target.set(
+        whole.subarray(offset - start, offset - start + target.length),
+      );
+    });
+  }
+
+  /**
+   * Writes bytes.
+   *
+   * @param source The bytes.
+   * @param offset First byte of the range.
+   * @param options Options of the write.
+   * @returns The end of the write.
+   */
+  write(
+    source: Uint8Array,
+    offset: number,
+    options: WriteOptions = {},
+  ): Completion {
+    this.#checkWrite(offset, source.length);
+    if (source.length === 0 && !options.fua) return undefined;
+    return this.#mutations.write(source, offset, options);
+  }
+
+  /**
+   * Makes every write durable that was done before this call.
+   *
+   * @returns The end of the flush.
+   */
+  flush(): Completion {
+    this.#check(0, 0);
+    if (this.capabilities.readOnly) return undefined;
+    return this.#mutations.flush();
+  }
+
+  /**
+   * Discards a range; without TRIM the range is zeroed.
+   *
+   * @param offset First byte of the range.
+   * @param length Bytes of the range.
+   * @param options Options of the write.
+   * @returns The end of the discard.
+   */
+  discard(
+    offset: number,
+    length: number,
+    options: WriteOptions = {},
+  ): Completion {
+    this.#checkWrite(offset, length);
+    return this.#mutations.discard(offset, length, options);
+  }
+
+  /**
+   * Zeroes a range.
+   *
+   * @param offset First byte of the range.
+   * @param length Bytes of the range.
+   * @param options Options of the write of zeroes.
+   * @returns The end of the write.
+   */
+  writeZeroes(
+    offset: number,
+    length: number,
+    options: WriteZeroesOptions = {},
+  ): Completion {
+    this.#checkWrite(offset, length);
+    return this.#mutations.writeZeroes(offset, length, options);
+  }
+
+  /**
+   * Describes the whole range as data: the server would have to be asked, see
+   * {@linkcode blockStatus}.
+   *
+   * @param offset First byte of the range.
+   * @param length Bytes of the range, above 0.
+   * @returns One run.
+   */
+  extents(offset: number, length: number): Extent[] {
+    this.#check(offset, length);
+    return [{ length, kind: "data" }];
+  }
+
+  /**
+   * Asks the server which parts of a range are data, holes or zeroes.
+   *
+   * @param offset First byte of the range.
+   * @param length Bytes of the range, above 0.
+   * @returns Runs that cover the range; one run of data if the server does not
+   *   tell.
+   */
+  async blockStatus(offset: number, length: number): Promise<Extent[]> {
+    this.#check(offset, length);
+    return await readStatus(this.#dispatcher, this.info, offset, length);
+  }
+
+  /**
+   * Holds all requests, and waits for those in flight.
+   *
+   * @param timeoutMs Milliseconds to wait.
+   * @throws {VirstorError} `busy` if requests are still in flight then; the disk
+   *   is not suspended.
+   */
+  async suspend(timeoutMs: number = SUSPEND_MS): Promise<void> {
+    this.#check(0, 0);
+    if (this.#suspended) return;
+    this.#suspended = true;
+    this.#dispatcher.freezes.freeze("suspended");
+    if (await this.#drained(() => this.#dispatcher.inFlight, timeoutMs)) return;
+    this.resume();
+    throw new VirstorError(
+      "busy",
+      `Cannot suspend "${this.#keeper.path}": requests are still in flight ` +
+        `after ${timeoutMs} ms`,
+    );
+  }
+
+  /** Sends requests again. */
+  resume(): void {
+    if (!this.#suspended) return;
+    this.#suspended = false;
+    this.#dispatcher.freezes.thaw("suspended");
+    this.#dispatcher.pump();
+  }
+
+  /**
+   * The state of the disk.
+   *
+   * @returns The state now.
+   */
+  status(): NbdDiskStatus {
+    const { freezes, session, inFlight, queued } = this.#dispatcher;
+    const oldest = session?.oldest ?? Infinity;
+    return {
+      state: this.#state(),
+      path: this.#keeper.path,
+      connections: session?.connections ?? 0,
+      reconnects: this.#keeper.reconnects,
+      inFlight,
+      queued,
+      unflushedBytes: this.#unflushed.used,
+      delayedWrites: this.#unflushed.waiting,
+      freezes: freezes.reasons,
+      roundTripP50: this.#trips.quantile(0.5),
+      roundTripP99: this.#trips.quantile(0.99),
+      oldestMs: oldest === Infinity ? 0 : performance.now() - oldest,
+      lastError: this.#keeper.lastError?.message ?? "",
+    };
+  }
+
+  /**
+   * Closes the disk. Requests in flight are finished, if there is a connection;
+   * nothing is flushed. Idempotent.
+   *
+   * @returns The end of the close.
+   */
+  close(): Completion {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Closes the disk. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const { freezes } = this.#dispatcher;
+    if (!freezes.isFrozen) {
+      const pending = () => this.#dispatcher.inFlight + this.#dispatcher.queued;
+      await this.#drained(pending, CLOSE_MS);
+    }
+    const error = this.#closedError();
+    this.#dispatcher.refuse(error);
+    this.#unflushed.failWaiters(error);
+    await this.#keeper.close();
+  }
+
+  /** Waits until a count is 0; false if it takes too long. */
+  async #drained(count: () => number, timeoutMs: number): Promise<boolean> {
+    const deadline = performance.now() + timeoutMs;
+    while (count() > 0) {
+      if (performance.now() > deadline) return false;
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    return true;
+  }
+
+  #state(): NbdDiskStatus["state"] {
+    if (this.#closing !== undefined) return "closed";
+    if (this.#keeper.stopped !== undefined) return "failed";
+    if (this.#dispatcher.freezes.has("connecting")) return "connecting";
+    return this.#suspended ? "suspended" : "connected";
+  }
+
+  #closedError(): VirstorError {
+    return new VirstorError(
+      "io",
+      `Cannot use "${this.info.uri}": it is closed`,
+    );
+  }
+
+  #checkWrite(offset: number, length: number): void {
+    this.#check(offset, length);
+    if (!this.capabilities.readOnly) return;
+    throw new VirstorError(
+      "read-only",
+      `Cannot write to "${this.info.uri}": ` +
+        (this.#settings.readOnly
+          ? "it is open read-only"
+          : "the server says that it is read-only"),
+    );
+  }
+
+  #check(offset: number, length: number): void {
+    if (this.#closing !== undefined) throw this.#closedError();
+    assert(
+      Number.isSafeInteger(offset) && offset >= 0 && length >= 0 &&
+        length <= this.size - offset,
+      "a request lies inside the remote disk",
+    );
+  }
+}

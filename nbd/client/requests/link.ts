@@ -1,0 +1,314 @@
+/**
+ * One connection in the transmission phase: sends requests in batches, matches
+ * replies, notices silence, and tells once why it ended.
+ *
+ * @module
+ */
+
+import { assert, messageOf, VirstorError } from "../../../errors.ts";
+import { COMMAND_DISCONNECT, COMMAND_READ, ESHUTDOWN } from "../../wire/mod.ts";
+import { type Negotiated, sendAll } from "../connection/mod.ts";
+import { Command } from "./command.ts";
+import { ReplyReader } from "./reply_reader.ts";
+import { encodeRequest } from "./request_encoder.ts";
+import { serverError } from "./server_error.ts";
+import { type Slot, TagTable } from "./tag_table.ts";
+
+/** Bytes of requests that leave with one call of the system. */
+const SEND_BUFFER_SIZE = 128 * 1024;
+/** The longest payload that is copied into the send buffer, bytes. */
+const PAYLOAD_COPIED_MAX = 32 * 1024;
+/** Looks without progress after which a connection counts as lost. */
+const SILENT_LOOKS_MAX = 4;
+/** Bytes of the longest header of a request. */
+const HEADER_MAX = 32;
+
+/** The server, or the network, has stopped to answer. */
+export class SilentServer extends VirstorError {
+  /**
+   * Creates an error.
+   *
+   * @param ms How long nothing has come, milliseconds.
+   */
+  constructor(ms: number) {
+    super("io", `The server was silent for ${ms} ms`);
+  }
+}
+
+/** Configuration of a connection. */
+export interface LinkOptions {
+  /** Requests in flight at once. */
+  readonly depth: number;
+  /** Milliseconds of silence after which a connection counts as lost. */
+  readonly silenceMs: number;
+  /**
+   * Milliseconds that a connection that has ended here is read on, until the
+   * server ends it, too: then the server executes nothing of it any more.
+   */
+  readonly fenceMs: number;
+  /**
+   * Called after each reply.
+   *
+   * @param command The request, which is settled.
+   * @param ms How long the reply took, milliseconds.
+   */
+  readonly onReply: (command: Command, ms: number) => void;
+  /**
+   * Called once, when the connection ends.
+   *
+   * @param error The reason.
+   * @param commands The requests without a reply, in their order.
+   */
+  readonly onEnd: (error: VirstorError, commands: Command[]) => void;
+}
+
+/** One connection in the transmission phase. */
+export class Link {
+  /** Resolves when the server has ended the connection, or after the fence. */
+  readonly closed: Promise<void>;
+  readonly #connection: Negotiated;
+  readonly #options: LinkOptions;
+  readonly #tags = new TagTable();
+  readonly #replies: ReplyReader;
+  readonly #isExtended: boolean;
+  readonly #buffer = new Uint8Array(SEND_BUFFER_SIZE);
+  readonly #view = new DataView(this.#buffer.buffer);
+  #outgoing: Command[] = [];
+  #writing = false;
+  #ended = false;
+  /** Looks since the last byte was received or sent. */
+  #silentLooks = 0;
+  #probe: Command | undefined;
+  readonly #watch: ReturnType<typeof setInterval>;
+
+  /**
+   * Takes over a connection.
+   *
+   * @param connection The connection.
+   * @param options How it is used.
+   */
+  constructor(connection: Negotiated, options: LinkOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    const { dialect } = connection.info;
+    this.#isExtended = dialect === "extended";
+    this.#replies = new ReplyReader(connection.reader, this.#tags, {
+      dialect,
+      allocationId: connection.allocationId,
+      isEnded: () => this.#ended,
+    });
+    const lookMs = options.silenceMs / SILENT_LOOKS_MAX;
+    this.#watch = setInterval(() => this.#look(), lookMs);
+    // Not inline: whatever has arrived may end the connection.
+    this.closed = Promise.resolve().then(() => this.#receive());
+  }
+
+  /** Requests in flight, or about to leave. */
+  get inFlight(): number {
+    return this.#tags.count + this.#outgoing.length;
+  }
+
+  /** Whether the connection takes another request. */
+  get hasRoom(): boolean {
+    return !this.#ended && this.inFlight < this.#options.depth;
+  }
+
+  /** Whether the connection has ended. */
+  get isEnded(): boolean {
+    return this.#ended;
+  }
+
+  /** When the oldest request in flight left, milliseconds. */
+  get oldest(): number {
+    return this.#tags.oldest();
+  }
+
+  /**
+   * Sends a request, together with others of this turn of the event loop.
+   *
+   * *Requires:* the connection has not ended.
+   *
+   * @param command The request.
+   */
+  send(command: Command): void {
+    assert(!this.#ended, "a connection that has ended takes no request");
+    if (this.inFlight === 0) this.#silentLooks = 0;
+    this.#outgoing.push(command);
+    if (this.#writing) return;
+    this.#writing = true;
+    queueMicrotask(() => this.#write());
+  }
+
+  /**
+   * Ends the connection because of a fault. Requests without a reply go to
+   * `onEnd`.
+   *
+   * @param error The reason.
+   */
+  fail(error: VirstorError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearInterval(this.#watch);
+    const commands = [...this.#tags.takeAll(), ...this.#outgoing];
+    this.#outgoing = [];
+    for (const command of commands) if (command.isBound) command.fail(error);
+    this.#options.onEnd(error, commands.filter(({ isBound }) => !isBound));
+    const { stream } = this.#connection;
+    // The server sees the end, and finishes or drops what it has received.
+    stream.closeWrite();
+    const timer = setTimeout(() => stream.close(), this.#options.fenceMs);
+    this.closed.then(() => clearTimeout(timer));
+  }
+
+  /**
+   * Ends the connection in order: the server finishes all requests first.
+   *
+   * @returns Resolves when the connection is closed.
+   */
+  async close(): Promise<void> {
+    if (!this.#ended) {
+      const slot = this.#tags.add(
+        new Command({ command: COMMAND_DISCONNECT }, true),
+        performance.now(),
+      );
+      const size = encodeRequest(this.#view, 0, slot, this.#isExtended);
+      try {
+        // Behind a request that is leaving, DISC would end up inside it.
+        if (!this.#writing) {
+          await sendAll(this.#connection.stream, this.#buffer.slice(0, size));
+        }
+      } catch {
+        // The connection has ended.
+      }
+      this.fail(new VirstorError("cancelled", "The connection is closed"));
+    }
+    await this.closed;
+  }
+
+  /** Sends everything that is outgoing. One call at a time runs. */
+  async #write(): Promise<void> {
+    try {
+      while (this.#outgoing.length > 0 && !this.#ended) {
+        const batch = this.#outgoing;
+        this.#outgoing = [];
+        await this.#writeBatch(batch);
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#writing = false;
+    }
+  }
+
+  async #writeBatch(batch: readonly Command[]): Promise<void> {
+    const { stream } = this.#connection;
+    // From here on all of them are in the table, should the connection end.
+    const slots = batch.map((command) => this.#start(command));
+    let filled = 0;
+    for (const slot of slots) {
+      const { payload } = slot.command;
+      const isCopied = payload !== undefined &&
+        payload.length <= PAYLOAD_COPIED_MAX;
+      const size = HEADER_MAX + (isCopied ? payload.length : 0);
+      if (filled + size > SEND_BUFFER_SIZE) {
+        await this.#send(filled);
+        filled = 0;
+      }
+      filled += encodeRequest(this.#view, filled, slot, this.#isExtended);
+      if (isCopied) {
+        this.#buffer.set(payload, filled);
+        filled += payload.length;
+      } else if (payload !== undefined) {
+        await this.#send(filled);
+        filled = 0;
+        if (this.#ended) return;
+        await sendAll(stream, payload);
+        this.#silentLooks = 0;
+      }
+      if (this.#ended) return;
+    }
+    if (filled > 0) await this.#send(filled);
+  }
+
+  #start(command: Command): Slot {
+    command.onSend?.();
+    command.runs.length = 0;
+    return this.#tags.add(command, performance.now());
+  }
+
+  async #send(count: number): Promise<void> {
+    if (this.#ended) return;
+    await sendAll(this.#connection.stream, this.#buffer.subarray(0, count));
+    this.#silentLooks = 0;
+  }
+
+  /** Receives until the connection ends; after a fault only its end. */
+  async #receive(): Promise<void> {
+    try {
+      while (!this.#ended) {
+        const slot = await this.#replies.next();
+        this.#silentLooks = 0;
+        if (slot !== undefined && !this.#ended) this.#finish(slot);
+      }
+    } catch (error) {
+      this.#fail(error);
+    }
+    await this.#drain();
+    this.#connection.stream.close();
+  }
+
+  async #drain(): Promise<void> {
+    const scratch = new Uint8Array(SEND_BUFFER_SIZE);
+    try {
+      while (await this.#connection.stream.read(scratch) !== null);
+    } catch {
+      // The connection has ended.
+    }
+  }
+
+  #finish(slot: Slot): void {
+    const { command, failure, sentAt } = slot;
+    const { uri } = this.#connection.info;
+    if (failure?.errno === ESHUTDOWN) {
+      // The request stays in flight, and goes to the next connection.
+      this.fail(serverError(command, failure, uri));
+      return;
+    }
+    this.#tags.remove(slot);
+    if (failure === undefined) command.succeed();
+    else command.fail(serverError(command, failure, uri));
+    if (command === this.#probe) this.#probe = undefined;
+    else this.#options.onReply(command, performance.now() - sentAt);
+  }
+
+  /**
+   * Looks for silence. A server may take its time over a request, and still
+   * answers another one: so the client asks before it gives up.
+   */
+  #look(): void {
+    if (this.inFlight === 0) return;
+    // Looks are counted, not milliseconds: a process that was stopped for a
+    // while receives what has arrived before it looks again.
+    this.#silentLooks += 1;
+    const { silenceMs } = this.#options;
+    if (this.#silentLooks > SILENT_LOOKS_MAX) {
+      this.fail(new SilentServer(silenceMs));
+    } else if (
+      this.#silentLooks >= SILENT_LOOKS_MAX / 2 && this.#probe === undefined
+    ) {
+      const { minimumBlock, size } = this.#connection.info;
+      if (size === 0) return;
+      const target = new Uint8Array(minimumBlock);
+      this.#probe = new Command({ command: COMMAND_READ, target }, true);
+      this.send(this.#probe);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.fail(
+      error instanceof VirstorError
+        ? error
+        : new VirstorError("io", messageOf(error), { cause: error }),
+    );
+  }
+}

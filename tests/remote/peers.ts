@@ -1,0 +1,144 @@
+/**
+ * Far servers for tests of the remote disk: real ones, which can be killed and
+ * started again.
+ *
+ * @module
+ */
+
+import { exists } from "@std/fs";
+import { eventually } from "../helpers/patience.ts";
+import { peerPath } from "../helpers/peers.ts";
+
+/** A far server that can be killed, and started again. */
+export interface Killable extends AsyncDisposable {
+  /** The URI of the disk. */
+  readonly uri: string;
+  /** Starts the server; clients can connect soon. */
+  start(): Promise<void>;
+  /** Kills the server: what it has not made durable is lost. */
+  kill(): Promise<void>;
+}
+
+/** A far server in a process of its own. */
+export class FarServer implements Killable {
+  readonly #program: string;
+  readonly #args: readonly string[];
+  readonly #socket: string;
+  #child: Deno.ChildProcess | undefined;
+
+  private constructor(
+    program: string,
+    args: readonly string[],
+    socket: string,
+  ) {
+    this.#program = peerPath(program) ?? program;
+    this.#args = args;
+    this.#socket = socket;
+  }
+
+  /**
+   * Starts a server.
+   *
+   * @param program The program.
+   * @param args Its arguments; it must stay in the foreground.
+   * @param socket The Unix socket that it makes.
+   * @returns The server; clients can connect.
+   */
+  static async start(
+    program: string,
+    args: readonly string[],
+    socket: string,
+  ): Promise<FarServer> {
+    const server = new FarServer(program, args, socket);
+    await server.start();
+    return server;
+  }
+
+  /**
+   * Starts nbdkit on a Unix socket.
+   *
+   * @param socket The socket.
+   * @param args Filters, plugin and their parameters.
+   * @returns The server.
+   */
+  static nbdkit(
+    socket: string,
+    args: readonly string[],
+  ): Promise<FarServer> {
+    return FarServer.start(
+      "nbdkit",
+      ["--foreground", "--exit-with-parent", "--unix", socket, ...args],
+      socket,
+    );
+  }
+
+  /**
+   * Starts qemu-nbd on a Unix socket.
+   *
+   * @param socket The socket.
+   * @param image A raw image.
+   * @param args Further options.
+   * @returns The server.
+   */
+  static qemu(
+    socket: string,
+    image: string,
+    args: readonly string[] = [],
+  ): Promise<FarServer> {
+    const options = ["--persistent", "--shared=0", "--format=raw", ...args];
+    return FarServer.start(
+      "qemu-nbd",
+      [...options, `--socket=${socket}`, image],
+      socket,
+    );
+  }
+
+  /** The URI of the default export. */
+  get uri(): string {
+    return `nbd+unix:///?socket=${this.#socket}`;
+  }
+
+  /** Starts the server again, and waits until clients can connect. */
+  async start(): Promise<void> {
+    await Deno.remove(this.#socket).catch(() => {});
+    const child = new Deno.Command(this.#program, {
+      args: [...this.#args],
+      stdin: "null",
+      stdout: "null",
+      stderr: "inherit",
+    }).spawn();
+    this.#child = child;
+    let ended = false;
+    child.status.then(() => ended = true);
+    // Its clients try again, should it not listen yet. A connection just to see
+    // would end some servers.
+    await eventually("the far server has its socket", async () => {
+      if (ended) throw new Error(`${this.#program} ended`);
+      return await exists(this.#socket);
+    }, 5);
+  }
+
+  /** Kills the server: what it has not made durable is lost. */
+  async kill(): Promise<void> {
+    try {
+      this.#child?.kill("SIGKILL");
+    } catch {
+      // The server has ended.
+    }
+    await this.#child?.status;
+  }
+
+  /**
+   * Stops the server without ending it, or lets it go on.
+   *
+   * @param signal `SIGSTOP` or `SIGCONT`.
+   */
+  signal(signal: Deno.Signal): void {
+    this.#child?.kill(signal);
+  }
+
+  /** Kills the server. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.kill();
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * Kills far servers under a verified load for as long as it is told to:
+ * `deno task remote [--for MINUTES] [--seed N] [--only NAME]`.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli";
+import { hasPeer } from "../helpers/peers.ts";
+import { makeScratch } from "../helpers/scratch.ts";
+import { FAR_SIDES } from "./far_sides.ts";
+import { killAgainAndAgain } from "./killed_servers.ts";
+import { BLOCK } from "./verified_load.ts";
+
+const BLOCKS = 4096;
+/** Milliseconds between two kills. */
+const PAUSE_MS = 1000;
+
+const { for: minutes, seed, only } = parseArgs(Deno.args, {
+  string: ["for", "seed", "only"],
+  default: { for: "1", seed: `${Date.now() % 1_000_000}`, only: "" },
+});
+for (const [name, side] of Object.entries(FAR_SIDES)) {
+  if (!name.includes(only)) continue;
+  if (!hasPeer(side.peer)) {
+    // deno-lint-ignore no-console
+    console.log(`${name}: "${side.peer}" is not installed`);
+    continue;
+  }
+  await using scratch = await makeScratch();
+  const image = scratch.file("image");
+  await Deno.writeFile(image, new Uint8Array(BLOCKS * BLOCK));
+  await using far = await side.start(scratch, image);
+  const end = performance.now() + Number(minutes) * 60_000;
+  // deno-lint-ignore no-console
+  console.log(`${name}: ${minutes} min, --seed ${seed}`);
+  const result = await killAgainAndAgain({
+    far,
+    image,
+    seed: Number(seed),
+    blocks: BLOCKS,
+    writes: 1,
+    pauseMs: PAUSE_MS,
+    isEnough: () => performance.now() > end,
+  });
+  // deno-lint-ignore no-console
+  console.log(`${name}: ${JSON.stringify(result)}`);
+}

@@ -1,0 +1,110 @@
+/**
+ * Goal: an exported name is a promise to users of the library, so none comes or
+ * goes by accident. Method: the doors of `deno.json` are read as text, types
+ * included, and compared with the lists below.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import { dirname, join } from "node:path/posix";
+import { readTextFiles } from "./files.ts";
+
+const FILES = new Map(
+  (await readTextFiles()).map(({ path, text }) => [path, text]),
+);
+
+/** The names that each door exports, types included. */
+const NAMES: Readonly<Record<string, string>> = {
+  "device/mod.ts": `
+    BlockDevice Completion DeviceCapabilities Extent ExtentKind FileDevice
+    FileDeviceOptions FileLock MemoryDevice MemoryDeviceOptions SliceDevice
+    Transfers WriteOptions WriteZeroesOptions createSparseFile`,
+  "metadata/mod.ts": `
+    CHUNK_ENTRY_OFFSET CHUNK_ENTRY_SIZE COMPONENT_ALLOCATED
+    COMPONENT_CURRENT COMPONENT_JOINING DecodedSuperblock
+    FREEBSD_COMPONENTS_MAX FREEBSD_LABEL_OFFSET FREEBSD_LABEL_SIZE
+    FREEBSD_MAP_ENTRY_OFFSET FREEBSD_MAP_ENTRY_SIZE FREEBSD_MAP_GRAIN
+    FREEBSD_NAME_LENGTH_MAX FREEBSD_SECTOR_SIZES FileEnds FreebsdLabel
+    FreebsdMapEntry MemberState NATIVE_CHUNKS_MAX NATIVE_CHUNK_SIZE
+    NATIVE_CHUNK_SIZE_MAX NATIVE_CHUNK_SIZE_MIN NATIVE_NAME_SIZE_MAX
+    NATIVE_PAGE_SIZE NEVER_WRITTEN NIL_UUID NativeGeometry NewerSuperblock
+    SECTOR_SIZE SIGNATURE_HEAD_SIZE SIGNATURE_TAIL_SIZE
+    SUPERBLOCK_HEADER_SIZE SUPERBLOCK_MEMBERS_MAX SUPERBLOCK_MEMBER_OFFSET
+    SUPERBLOCK_MEMBER_SIZE SUPERBLOCK_OFFSET SUPERBLOCK_SLOTS
+    SUPERBLOCK_SLOT_SIZE Signature Superblock SuperblockMember
+    TABLE_PAGE_ENTRIES TABLE_PAGE_OFFSET TABLE_SLOTS TABLE_SLOTS_SIZE
+    UUID_SIZE VIRTUAL_CHUNKS_MAX checkPage clearEntry copyEntries
+    decodeFreebsdLabel decodeFreebsdMapEntry decodeSuperblock decodeUuid
+    encodeFreebsdLabel encodeFreebsdMapEntry encodeSuperblock encodeUuid
+    entryDigest entrySequence entryVirtualChunk findSignatures
+    freebsdChunkCount freebsdLabelOffset freebsdMapSize
+    freebsdReservedChunks isFreebsdLabel isNativeChunkSize isNativeName
+    isOwned isSuperblock isUuid nativeGeometry newerSuperblock
+    pageGeneration pickSlot sameEntries sealPage setEntry superblockPosition
+    superblockWriteSize tableSlotPosition`,
+  "pool/mod.ts": `
+    AddOptions AddResult BesidePool BesideReport CHUNK_COMPONENT_SHIFT
+    CHUNK_DELAYED CHUNK_MAPPED CHUNK_UNKNOWN ClearOptions ComponentLabel
+    ComponentStatus DelayedStatus EvacuationStatus Finding FindingKind
+    FormatName FullPolicy InspectOptions LabelOptions LabelResult
+    MissingMember PRESSURE_DELAYED PRESSURE_FREE_SHIFT PRESSURE_FULL
+    PRESSURE_LOW PRESSURE_STOPPED Pool PoolCounters PoolEvent PoolOptions
+    PoolPlaces PoolSettings PoolStatus RemoveOptions RemovePlan RemoveResult
+    RepairOptions RepairReport ResizeOptions ResumeOptions Severity
+    StatusContext StatusRun TasteReport TastedComponent TastedPool Volume
+    Watermarks checkComponents clearLabels inspectComponents labelPool
+    lookBeside openPool readLabel repairComponents taste`,
+  "nbd/mod.ts": `
+    BackOffOptions CopyOptions CopyResult DEFAULT_LIMITS DescribeOptions
+    FreezeReason HandshakeStyle ListedExport NbdClientInfo NbdClientTls
+    NbdCloseOptions NbdContext NbdCounters NbdDialect NbdDisk NbdDiskEvent
+    NbdDiskOptions NbdDiskStatus NbdEvent NbdExport NbdExportFeatures
+    NbdExportInfo NbdIdentityRead NbdLimits NbdServer NbdServerOptions
+    NbdStatusRun NbdTls NbdTlsIdentity copyDisk describeExport featuresOf
+    listNbdExports`,
+};
+
+/** The names that a module exports, in the order of the alphabet. */
+function namesOf(path: string): string[] {
+  const text = FILES.get(path) ?? "";
+  const named = text.matchAll(/^export (?:type )?\{([^}]*)\}/gm);
+  const starred = text.matchAll(/^export \* from "(\.[^"]+)"/gm);
+  return [
+    ...Array.from(named, ([, list = ""]) => list.split(",")).flat()
+      .map((name) => name.trim()).filter((name) => name !== ""),
+    ...Array.from(starred, ([, target = ""]) => join(dirname(path), target))
+      .flatMap(namesOf),
+  ].toSorted();
+}
+
+for (const [path, names] of Object.entries(NAMES)) {
+  Deno.test(`${path} exports what users of the library are promised`, () => {
+    assertEquals(namesOf(path), names.trim().split(/\s+/).toSorted());
+  });
+}
+
+Deno.test("mod.ts exports what the doors export but metadata, and the errors", async () => {
+  const doors = ["device/mod.ts", "pool/mod.ts", "nbd/mod.ts"];
+  const errors = ["AssertionError", "ErrorCode", "VirstorError"];
+  assertEquals(
+    namesOf("mod.ts"),
+    [...doors.flatMap(namesOf), ...errors].toSorted(),
+  );
+  // What is read as text is what the runtime sees.
+  const values = Object.keys(await import("../../mod.ts"));
+  assert(values.every((name) => namesOf("mod.ts").includes(name)));
+});
+
+Deno.test("every door has an example that runs", () => {
+  const without = [...Object.keys(NAMES), "mod.ts"].filter((path) =>
+    !/^ \* ```ts$/m.test(FILES.get(path) ?? "")
+  );
+  assertEquals(without, []);
+});
+
+Deno.test("every door that is published is listed here", () => {
+  const { exports } = JSON.parse(FILES.get("deno.json") ?? "{}");
+  const paths = Object.values<string>(exports).map((path) => path.slice(2));
+  const known = [...Object.keys(NAMES), "mod.ts", "cli/main.ts"];
+  assertEquals(paths.toSorted(), known.toSorted());
+});
