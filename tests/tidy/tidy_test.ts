@@ -10,7 +10,7 @@ import { dirname, join } from "node:path";
 import { readTextFiles, ROOT } from "./files.ts";
 
 /** Longer files do more than one thing. */
-const FILE_LINES_MAX = 500;
+const FILE_LINES_MAX = 470;
 
 const FILES = await readTextFiles();
 const SOURCES = FILES.filter(({ path }) => path.endsWith(".ts"));

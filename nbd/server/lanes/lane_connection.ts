@@ -291,7 +291,7 @@ export class LaneConnection {
   #flush(request: NbdRequest): boolean {
     // Any other request in the buffer would have to wait for the disk.
     const count = this.#handOver.isIdle ? this.#countFlushes() : 0;
-    if (count === 0 || !this.#questions.flush()) return false;
+    if (count === 0 || !this.#questions.flush(count)) return false;
     for (let i = 0; i < count; i++) {
       if (i > 0) this.#reader.next();
       this.#received.skip(this.#headerSize);
