@@ -83,6 +83,7 @@ export const QUICK: Scale = {
 /** The servers that a user could choose, and the yardstick. */
 const RIVALS: readonly ServerName[] = [
   "virstor",
+  "before",
   "nbdkit",
   "qcow2",
   "raw",
@@ -263,7 +264,10 @@ function firstWriteCases({ seconds, firstWrites }: Scale): Case[] {
     const kib = chunkSize / KIB;
     const title = `first writes: 4 KiB into each ${kib} KiB, depth 32`;
     return {
-      ...inIops(`first-write-${kib}k`, title, disk, RIVALS),
+      ...inIops(`first-write-${kib}k`, title, disk, [
+        ...RIVALS,
+        "virstor-loop",
+      ]),
       fresh: true,
       measure: requestRate({
         ...USUAL,

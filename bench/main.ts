@@ -32,6 +32,7 @@ Options:
   --list           print the cases and the servers
   --directory DIR  where disks are made, about 16 GiB (default /var/tmp)
   --profile DIR    have Deno write CPU profiles of this project's servers
+  --before DIR     another checkout of this project, as the server "before"
   --help           print this help`;
 
 /** On a disk, by convention, where /tmp may be memory. */
@@ -49,6 +50,7 @@ interface Options {
   readonly json: boolean;
   readonly directory: string;
   readonly profile: string | undefined;
+  readonly before: string | undefined;
 }
 
 function optionsFrom(args: Record<string, unknown>): Options {
@@ -69,10 +71,13 @@ function optionsFrom(args: Record<string, unknown>): Options {
     servers: names(args["servers"]),
     json: args["json"] === true,
     directory: String(args["directory"] ?? DEFAULT_DIRECTORY),
-    profile: args["profile"] === undefined
-      ? undefined
-      : String(args["profile"]),
+    profile: textOf(args["profile"]),
+    before: textOf(args["before"]),
   };
+}
+
+function textOf(value: unknown): string | undefined {
+  return value === undefined ? undefined : String(value);
 }
 
 /** The cases that were asked for, with the servers that were asked for. */
@@ -93,7 +98,8 @@ function chosenCases(options: Options, image: string): Case[] {
     .map((each) => ({
       ...each,
       servers: each.servers.filter((name) =>
-        servers.length === 0 || servers.includes(name)
+        (servers.length === 0 || servers.includes(name)) &&
+        (name !== "before" || options.before !== undefined)
       ),
     }))
     .filter((each) => each.servers.length > 0);
@@ -143,8 +149,11 @@ async function bench(options: Options, signal: AbortSignal): Promise<string> {
     }
     if (hasPeer("cc")) await buildYardstick(yardstick);
     const date = new Date().toISOString();
-    const { rounds, profile, scale } = options;
-    const how = { rounds, directory, yardstick, profile, progress, signal };
+    const { rounds, profile, before, scale } = options;
+    const how = {
+      ...{ rounds, directory, yardstick, profile, before },
+      ...{ progress, signal },
+    };
     const results = await runCases(cases, how);
     const report = {
       ...{ machine, date, rounds, seconds: scale.seconds },
@@ -195,7 +204,15 @@ function list(options: Options): string {
 async function main(): Promise<void> {
   const unknown: string[] = [];
   const args = parseArgs(Deno.args, {
-    string: ["only", "servers", "rounds", "seconds", "directory", "profile"],
+    string: [
+      "only",
+      "servers",
+      "rounds",
+      "seconds",
+      "directory",
+      "profile",
+      "before",
+    ],
     boolean: ["quick", "json", "list", "help"],
     unknown: (arg) => {
       unknown.push(arg);

@@ -46,6 +46,8 @@ export interface RunOptions {
   readonly yardstick: string;
   /** Where this project's servers write CPU profiles, if they shall. */
   readonly profile: string | undefined;
+  /** The checkout of this project that serves as `before`, if it shall. */
+  readonly before: string | undefined;
   /** Ends the run before its end. */
   readonly signal: AbortSignal;
   /** Told what goes on, a line at a time. */
@@ -167,6 +169,7 @@ async function measureOne(
       directory: `${options.directory}/disks/${server}`,
       yardstick: options.yardstick,
       profile: options.profile,
+      before: server === "before" ? options.before : undefined,
     });
     sessions.set(server, session);
   }

@@ -43,11 +43,14 @@ export interface Place {
   readonly yardstick: string;
   /** Where this project's servers write CPU profiles, if they shall. */
   readonly profile: string | undefined;
+  /** The checkout of this project that serves, if it is not this one. */
+  readonly before: string | undefined;
 }
 
 /** The servers by name, in the order of the tables. */
 export const SERVER_NAMES = [
   "virstor",
+  "before",
   "virstor-1P",
   "virstor-loop",
   "flat",
@@ -82,10 +85,9 @@ export interface ServerKind {
   readonly exportName: string;
 }
 
-const MAIN = fileURLToPath(new URL("../cli/main.ts", import.meta.url));
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const FLAT = fileURLToPath(new URL("flat_server.ts", import.meta.url));
 const YARDSTICK = fileURLToPath(new URL("yardstick.c", import.meta.url));
-const CONFIG = fileURLToPath(new URL("../deno.json", import.meta.url));
 /** The name of the pool, and of its export. */
 const POOL = "bench";
 /** Room on a component for what is not data, in parts of its data. */
@@ -103,6 +105,11 @@ export function socketOf(place: Place): string {
   return `${place.directory}/socket`;
 }
 
+/** The checkout whose programs serve a disk. */
+function rootOf({ before }: Place): string {
+  return before ?? ROOT;
+}
+
 /** How Deno is started for a program of ours, with the launcher's rights. */
 function denoCommand(place: Place, ...args: string[]): string[] {
   const profile = place.profile === undefined
@@ -110,7 +117,7 @@ function denoCommand(place: Place, ...args: string[]): string[] {
     : ["--cpu-prof", `--cpu-prof-dir=${place.profile}`];
   return [
     ...[Deno.execPath(), "run", "--quiet", "--no-prompt", ...profile],
-    ...["--config", CONFIG],
+    ...["--config", `${rootOf(place)}/deno.json`],
     ...["--allow-read", "--allow-write", "--allow-net", "--allow-ffi"],
     "--allow-env=HOME,VIRSTOR_STATE_DIR,XDG_STATE_HOME",
     ...args,
@@ -126,7 +133,7 @@ function denoCommand(place: Place, ...args: string[]): string[] {
  */
 export function virstorCommand(place: Place, ...args: string[]): string[] {
   const state = ["--state-dir", `${place.directory}/state`];
-  return denoCommand(place, MAIN, ...state, ...args);
+  return denoCommand(place, `${rootOf(place)}/cli/main.ts`, ...state, ...args);
 }
 
 async function createPool(place: Place): Promise<void> {
@@ -177,6 +184,13 @@ function qemuCommand(place: Place, format: string): string[] {
 export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
   virstor: {
     title: "virstor, format 2, two components",
+    needs: [],
+    create: createPool,
+    command: serveCommand,
+    exportName: POOL,
+  },
+  before: {
+    title: "the checkout of virstor that --before names",
     needs: [],
     create: createPool,
     command: serveCommand,

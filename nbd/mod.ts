@@ -22,21 +22,32 @@
  * @module
  */
 
+export {
+  copyDisk,
+  describeExport,
+  featuresOf,
+  listNbdExports,
+  NbdDisk,
+} from "./client/mod.ts";
 export { exportOf } from "./export_of.ts";
 export type { ExportOptions, ExportSource } from "./export_of.ts";
 export { DEFAULT_THREADS, serve, Served } from "./serve.ts";
 export type { ServeOptions } from "./serve.ts";
 export type { Address } from "./listen/mod.ts";
-export { NbdDisk } from "./client/mod.ts";
 export type {
   BackOffOptions,
+  CopyOptions,
+  CopyResult,
+  DescribeOptions,
   FreezeReason,
   HandshakeStyle,
+  ListedExport,
   NbdClientTls,
   NbdDialect,
   NbdDiskEvent,
   NbdDiskOptions,
   NbdDiskStatus,
+  NbdExportFeatures,
   NbdExportInfo,
   NbdIdentityRead,
 } from "./client/mod.ts";

@@ -225,6 +225,7 @@ const NATIVE_CALLS: Readonly<Record<string, readonly string[]>> = {
   UnsafePointerView: ["device/linux"],
   UnsafeFnPointer: ["device/linux"],
   UnsafeCallback: ["device/linux"],
+  NativeConnections: ["device/linux", "nbd/server/stream"],
   NativeSockets: ["device/linux", "nbd/server/stream", "nbd/server/lanes"],
 };
 

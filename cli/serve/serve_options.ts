@@ -17,6 +17,7 @@ import {
   type Invocation,
   LOG_LEVELS,
   type LogStyle,
+  numberOption,
   parseSize,
   UsageError,
 } from "../terminal/mod.ts";
@@ -44,16 +45,21 @@ export function serverSettingsOf(invocation: Invocation): ServerSettings {
     );
   }
   const owner = invocation.value("socket-owner");
-  const maxClients = numberOption(invocation, "max-clients", /^[1-9]\d*$/);
-  const threads = numberOption(invocation, "threads", /^\d+$/);
+  const maxClients = numberOption(
+    invocation,
+    "max-clients",
+    /^[1-9]\d*$/,
+    HINT,
+  );
+  const threads = numberOption(invocation, "threads", /^\d+$/, HINT);
   if (threads !== undefined && threads > LEASE_THREADS_MAX) {
     throw new UsageError(
       `Option --threads takes 0 to ${LEASE_THREADS_MAX}, not ${threads}`,
       HINT,
     );
   }
-  const idle = numberOption(invocation, "idle-timeout", /^\d+(\.\d+)?$/);
-  const grace = numberOption(invocation, "grace", /^\d+(\.\d+)?$/);
+  const idle = numberOption(invocation, "idle-timeout", /^\d+(\.\d+)?$/, HINT);
+  const grace = numberOption(invocation, "grace", /^\d+(\.\d+)?$/, HINT);
   const pidFile = invocation.value("pid-file");
   const command = invocation.value("run");
   const tls = tlsOf(invocation);
@@ -87,13 +93,20 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
     invocation,
     "full-timeout",
     /^\d+(\.\d+)?$/,
+    HINT,
   );
   const maxDelayed = invocation.value("max-delayed");
-  const chunkWatermark = numberOption(invocation, "chunk-watermark", /^\d+$/);
+  const chunkWatermark = numberOption(
+    invocation,
+    "chunk-watermark",
+    /^\d+$/,
+    HINT,
+  );
   const componentWatermark = numberOption(
     invocation,
     "component-watermark",
     /^\d+$/,
+    HINT,
   );
   return {
     readOnly: invocation.flag("read-only"),
@@ -149,20 +162,4 @@ function oneOf<Value extends string>(
     `Option --${option} has no value "${text}"`,
     `Values are ${values.slice(0, last).join(", ")} and ${values[last]}`,
   );
-}
-
-function numberOption(
-  invocation: Invocation,
-  option: string,
-  pattern: RegExp,
-): number | undefined {
-  const text = invocation.value(option);
-  if (text === undefined) return undefined;
-  if (!pattern.test(text) || Number(text) > Number.MAX_SAFE_INTEGER) {
-    throw new UsageError(
-      `Option --${option} needs a number, not "${text}"`,
-      HINT,
-    );
-  }
-  return Number(text);
 }

@@ -35,6 +35,7 @@ export {
   setLogStyle,
   withProgress,
 } from "./output.ts";
+export { numberOption } from "./number_option.ts";
 export type { LogStyle } from "./output.ts";
 export { handleSignals } from "./signals.ts";
 export { exactSize, formatSeconds, formatSize, parseSize } from "./size.ts";

@@ -58,6 +58,10 @@ export function makeDurable(
   io: NativeIo,
   files: readonly LentFile[],
 ): LentResult {
+  if (files.length > 1) {
+    // All disks work while the thread waits for the first.
+    for (const { descriptor } of files) io.startWriteBack(descriptor);
+  }
   let done = 0;
   for (const { descriptor } of files) {
     if (!io.makeDurable(descriptor)) return { done, isGood: false };

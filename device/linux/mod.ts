@@ -8,6 +8,8 @@
 export { ignoreSignal, isSignalIgnored } from "./ignored_signals.ts";
 export { probeWithBlkid } from "./native_blkid.ts";
 export type { BlkidFinding } from "./native_blkid.ts";
+export { NativeConnections } from "./native_connections.ts";
+export type { AcceptedConnection } from "./native_connections.ts";
 export {
   claimBlockDevice,
   closeNative,
@@ -40,5 +42,4 @@ export {
 export type { FileState } from "./native_linux.ts";
 export { returnLargeBlocks, trimMemory } from "./native_memory.ts";
 export { NativeSockets } from "./native_sockets.ts";
-export type { AcceptedConnection } from "./native_sockets.ts";
 export { processName } from "./processes.ts";

@@ -18,10 +18,14 @@ const SYMBOLS = {
     result: "i32",
   },
   fdatasync: { parameters: ["i32"], result: "i32" },
+  sync_file_range: { parameters: ["i32", "i64", "i64", "u32"], result: "i32" },
 } as const;
 
 /** From `linux/fs.h`: fail instead of waiting for a disk. */
 const RWF_NOWAIT = 0x08;
+
+/** From `linux/fs.h`: start writing dirty pages, without waiting for them. */
+const SYNC_FILE_RANGE_WRITE = 2;
 
 /** A buffer with a known address. */
 export class NativeBuffer {
@@ -149,6 +153,21 @@ export class NativeIo {
       done += count;
     }
     return true;
+  }
+
+  /**
+   * Starts writing the dirty pages of a file to its disk. Makes nothing
+   * durable.
+   *
+   * @param descriptor The file.
+   */
+  startWriteBack(descriptor: number): void {
+    const args = this.#args;
+    // From the first byte; a length of 0 means all.
+    const start = args.signed(1, 0);
+    const all = args.signed(2, 0);
+    const flags = SYNC_FILE_RANGE_WRITE;
+    this.#libc.sync_file_range(descriptor, start, all, flags);
   }
 
   /**

@@ -22,6 +22,10 @@ export type {
   NbdUri,
 } from "./connection/mod.ts";
 export type { Dialect as NbdDialect } from "../wire/mod.ts";
+export { copyDisk, inParallel, isZero } from "./copy.ts";
+export type { CopyOptions, CopyResult } from "./copy.ts";
+export { describeExport, featuresOf, listNbdExports } from "./describe.ts";
+export type { DescribeOptions, NbdExportFeatures } from "./describe.ts";
 export type { FreezeReason } from "./freezes.ts";
 export { NbdDisk } from "./nbd_disk.ts";
 export type { NbdDiskStatus } from "./nbd_disk.ts";

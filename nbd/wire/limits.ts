@@ -211,6 +211,13 @@ export const LANE_BACKLOG_MAX = 256 * 1024;
  */
 export const LANE_MESSAGE_COST = 1024;
 
+/**
+ * The longest wait of the thread of a lane for bytes, milliseconds; then the
+ * thread looks whether a stop has begun. Less would wake idle threads more
+ * often; more would delay the stop.
+ */
+export const LANE_WAIT_MS = 200;
+
 /** Chunks that the thread of a lane asks the owner to map at once. */
 export const LANE_WANTS_MAX = 64;
 

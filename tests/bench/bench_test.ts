@@ -117,6 +117,7 @@ peerTest("the C yardstick keeps what is written", PEERS, async () => {
     directory: scratch.file("disk"),
     yardstick,
     profile: undefined,
+    before: undefined,
   });
   try {
     const [image, back] = [scratch.file("image"), scratch.file("back")];

@@ -20,6 +20,9 @@ const PERMISSIONS = [
   "--allow-env=HOME,VIRSTOR_STATE_DIR,XDG_STATE_HOME",
 ];
 
+/** The words before those of the command, for `deno`. */
+export const MAIN_ARGS: readonly string[] = ["run", ...PERMISSIONS, MAIN];
+
 /** What became of a command. */
 export interface CommandResult {
   /** Its exit code. */
@@ -225,7 +228,7 @@ export class Workspace implements AsyncDisposable {
  */
 export function withoutProgress(text: string): string {
   const what =
-    "Adding|Checking|Clearing|Evacuating|Labelling|Looking|Opening|" +
+    "Adding|Checking|Clearing|Copying|Evacuating|Labelling|Looking|Opening|" +
     "Reading|Removing|Repairing|Resizing|Stopping";
   const line = new RegExp(`^(${what})\\b.*( \\.\\.\\.|: \\d+%, .*)\n`, "gm");
   return text.replaceAll(line, "");

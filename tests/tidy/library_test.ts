@@ -57,11 +57,13 @@ const NAMES: Readonly<Record<string, string>> = {
   "nbd/mod.ts": `
     Address DEFAULT_THREADS ExportOptions ExportSource exportOf serve Served
     ServeOptions
-    BackOffOptions DEFAULT_LIMITS FreezeReason HandshakeStyle NbdClientInfo
-    NbdClientTls NbdCloseOptions NbdContext NbdCounters NbdDialect NbdDisk
-    NbdDiskEvent NbdDiskOptions NbdDiskStatus NbdEvent NbdExport
+    BackOffOptions CopyOptions CopyResult DEFAULT_LIMITS DescribeOptions
+    FreezeReason HandshakeStyle ListedExport NbdClientInfo NbdClientTls
+    NbdCloseOptions NbdContext NbdCounters NbdDialect NbdDisk NbdDiskEvent
+    NbdDiskOptions NbdDiskStatus NbdEvent NbdExport NbdExportFeatures
     NbdExportInfo NbdIdentityRead NbdLimits NbdServer NbdServerOptions
-    NbdStatusRun NbdTls NbdTlsIdentity`,
+    NbdStatusRun NbdTls NbdTlsIdentity copyDisk describeExport featuresOf
+    listNbdExports`,
 };
 
 /** The names that a module exports, in the order of the alphabet. */

@@ -32,7 +32,7 @@ import {
   NEXT_WHOLE,
   pieceLength,
   type ReceiveBuffer,
-  type RequestReader,
+  RequestReader,
 } from "../transmission/mod.ts";
 import type { HandOver } from "./hand_over.ts";
 import type { LaneControl } from "./lane_control.ts";
@@ -283,15 +283,38 @@ export class LaneConnection {
     this.#toHand = rest;
   }
 
-  /** @returns False if it is the server's to do. */
+  /**
+   * One `fdatasync` answers all FLUSHes that have come: clients pipeline them.
+   *
+   * @returns False if the server has to do it.
+   */
   #flush(request: NbdRequest): boolean {
-    // Whatever else has come would have to wait for the disk.
-    const isAlone = this.#received.available === this.#headerSize &&
-      this.#handOver.isIdle;
-    if (!isAlone || !this.#questions.flush()) return false;
-    this.#received.skip(this.#headerSize);
-    this.#succeed(request);
+    // Any other request in the buffer would have to wait for the disk.
+    const count = this.#handOver.isIdle ? this.#countFlushes() : 0;
+    if (count === 0 || !this.#questions.flush(count)) return false;
+    for (let i = 0; i < count; i++) {
+      if (i > 0) this.#reader.next();
+      this.#received.skip(this.#headerSize);
+      this.#succeed(request);
+    }
+    this.#batch += count - 1;
     return true;
+  }
+
+  /** How many FLUSHes the buffer holds; 0 if it holds anything else. */
+  #countFlushes(): number {
+    const ahead = this.#received.ahead();
+    const reader = new RequestReader(ahead, this.#facts.extended);
+    let count = 0;
+    while (ahead.available > 0) {
+      if (reader.next() !== NEXT_WHOLE) return 0;
+      const { command, flags } = reader.request;
+      if (command !== COMMAND_FLUSH || flags !== 0) return 0;
+      if (!this.#passes(reader.request)) return 0;
+      ahead.skip(this.#headerSize);
+      count++;
+    }
+    return count;
   }
 
   #succeed(to: ReplyAddress): void {

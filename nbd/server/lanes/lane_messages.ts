@@ -47,6 +47,8 @@ export type LaneReport =
     readonly kind: "flushed";
     /** What became of it; the thread has answered it if it is good. */
     readonly result: LentResult;
+    /** FLUSHes that it answers. */
+    readonly requests: number;
   }
   /** Nothing more comes, and the thread uses the connection no more. */
   | { readonly kind: "ended" };

@@ -89,7 +89,7 @@ export class LaneSocket {
     received.makeRoom();
     const room = received.memory.length - received.end;
     const at = this.#address + received.end;
-    let count = this.#receiveSoon(batch);
+    let count = this.#receiveSoon(batch, at, room);
     while (count < 0) {
       if (this.#control.isDiverted && missing === 0) {
         // Half a request is the server's, too.
@@ -116,17 +116,14 @@ export class LaneSocket {
   }
 
   /** @returns -1 if the thread has to sleep. */
-  #receiveSoon(batch: number): number {
+  #receiveSoon(batch: number, at: number, room: number): number {
     const isWorthIt = this.#polling.isWorthIt(batch);
     if (!isWorthIt || !this.#control.isAlone) return -1;
-    const { memory, end } = this.#received;
-    const ms = POLL_US / 1000;
     const count = this.#sockets.receiveSoon(
       this.#descriptor,
-      memory,
-      end,
-      memory.length,
-      ms,
+      at,
+      room,
+      POLL_US / 1000,
     );
     this.#polling.ended(count < 0);
     return count;

@@ -123,7 +123,7 @@ export class LaneStream implements Carrier {
       case "flush":
         return this.#lendFlush();
       case "flushed":
-        return this.#endFlush(report.result);
+        return this.#endFlush(report.result, report.requests);
       case "bytes":
         if (this.#closed) return;
         this.#grant(report.wants);
@@ -243,12 +243,12 @@ export class LaneStream implements Carrier {
     control.answer(true);
   }
 
-  #endFlush({ done, isGood }: LentResult): void {
+  #endFlush({ done, isGood }: LentResult, requests: number): void {
     const flush = this.#flush;
     this.#flush = undefined;
     flush?.end(done);
     // Otherwise the flush is handed over, and counted then.
-    if (isGood) this.#parts.counters.flushes++;
+    if (isGood) this.#parts.counters.flushes += requests;
   }
 
   #grant(wants: readonly number[]): void {

@@ -20,6 +20,7 @@ import {
   descriptorOf,
   isTcp,
   nativeSockets,
+  takeAway,
 } from "../stream/mod.ts";
 import { LaneControl } from "./lane_control.ts";
 import type { LaneJob, LaneReport } from "./lane_messages.ts";
@@ -126,7 +127,7 @@ export class Lanes {
     const thread = this.#freeThread();
     const number = thread && leases.join();
     if (thread === undefined || number === undefined) return undefined;
-    if (!sockets.takeAway(descriptor)) {
+    if (!takeAway(descriptor)) {
       leases.leave(number);
       return undefined;
     }

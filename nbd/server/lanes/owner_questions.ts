@@ -111,10 +111,11 @@ export class OwnerQuestions {
   /**
    * Carries out a flush, if the owner lends it, and disks were quick of late.
    *
+   * @param requests FLUSHes that it answers.
    * @returns Whether all that was written before is durable; if not, the owner
    *   has to flush, and knows why.
    */
-  flush(): boolean {
+  flush(requests: number): boolean {
     const { control, report, disk, socket } = this.#parts;
     if (!this.#flushes.isTime()) return false;
     // What was done before is answered before.
@@ -123,7 +124,7 @@ export class OwnerQuestions {
     const start = performance.now();
     const result = disk.flush(control.files);
     this.#flushes.ended(performance.now() - start > LANE_FLUSH_MS);
-    report({ kind: "flushed", result });
+    report({ kind: "flushed", result, requests });
     return result.isGood;
   }
 

@@ -1,54 +1,81 @@
 /**
- * Which descriptors the connections of a listener have, as far as it is sure.
+ * The descriptors of the connections of a listener, where they are certain.
  *
  * The runtime does not tell. But after an accept exactly one socket of the
- * listener is new, if nobody has accepted the next one yet. Should there ever
- * be another number of them, somebody has, and nothing that is found later can
- * be trusted: from then on nothing is told of this listener's connections.
- * Clients that come in floods are not looked at, nor is the next one then.
+ * listener is new, if nothing has accepted the next one yet. If there is ever
+ * another number of them, something has, and nothing that is found later can be
+ * trusted: from then on no connection of this listener has a known descriptor.
+ * In a flood of clients the server leaves some connections out, and the next
+ * one after them, too.
  *
  * @module
  */
 
-import { NativeSockets } from "../../../device/linux/mod.ts";
-import { SEND_BUFFER_SIZE } from "../../wire/mod.ts";
+import { NativeConnections, NativeSockets } from "../../../device/linux/mod.ts";
+import { LANE_WAIT_MS, SEND_BUFFER_SIZE } from "../../wire/mod.ts";
 import { isTcp } from "./stream.ts";
 
-/** So many connections in a row are looked at, */
+/** Looks in a row that may follow each other at once. */
 const LOOKS_MAX = 64;
-/** and then one in so many milliseconds. */
+/** Milliseconds after which one more look is allowed. */
 const LOOK_EVERY_MS = 50;
 
 const descriptors = new WeakMap<object, number>();
-let sockets: NativeSockets | null | undefined;
+
+/** The native calls of this thread. */
+interface Natives {
+  readonly sockets: NativeSockets;
+  readonly connections: NativeConnections;
+}
+let natives: Natives | null | undefined;
+
+function openNatives(): Natives | null {
+  if (natives !== undefined) return natives;
+  natives = null;
+  if (Deno.build.os !== "linux") return natives;
+  try {
+    natives = {
+      sockets: new NativeSockets(),
+      connections: new NativeConnections(),
+    };
+  } catch {
+    // Not permitted, or another C library: everything works without them.
+  }
+  return natives;
+}
 
 /**
- * Sockets by their descriptors.
+ * The calls that receive and send on descriptors.
  *
  * @returns Null without FFI, or on another system.
  */
 export function nativeSockets(): NativeSockets | null {
-  if (sockets !== undefined) return sockets;
-  sockets = null;
-  if (Deno.build.os !== "linux") return sockets;
-  try {
-    sockets = new NativeSockets();
-  } catch {
-    // Not permitted, or another C library: everything works without them.
-  }
-  return sockets;
+  return openNatives()?.sockets ?? null;
 }
 
 /**
- * Finds out the descriptors of all connections of a listener from now on, so
- * that they can be served by threads of their own, and more of what is sent on
- * a Unix socket leaves at once.
+ * Takes a connection away from the runtime, for the thread of a lane.
  *
- * @param listener What the runtime gave, with nothing in between.
- * @returns What to use instead of it.
+ * *Requires*: the runtime does nothing with the connection but close it.
+ *
+ * @param descriptor The connection.
+ * @returns Whether the connection was taken away; if not, nothing has changed.
+ */
+export function takeAway(descriptor: number): boolean {
+  const connections = openNatives()?.connections;
+  return connections?.takeAway(descriptor, LANE_WAIT_MS) ?? false;
+}
+
+/**
+ * Finds out the descriptors of all connections that a listener accepts from now
+ * on, so that they can have lanes, and gives connections on Unix sockets a
+ * larger send buffer.
+ *
+ * @param listener A listener of the runtime.
+ * @returns The listener to use in its place.
  */
 export function trackDescriptors(listener: Deno.Listener): Deno.Listener {
-  const native = nativeSockets();
+  const native = openNatives();
   if (native === null) return listener;
   const watch = new Watch(native);
   const accept = async () => {
@@ -63,19 +90,19 @@ export function trackDescriptors(listener: Deno.Listener): Deno.Listener {
 /**
  * The descriptor of a connection.
  *
- * @param connection It was accepted from a listener that is tracked.
- * @returns Its number, or undefined if that is not known.
+ * @param connection A connection that a tracked listener has accepted.
+ * @returns The descriptor; undefined if it is not known.
  */
 export function descriptorOf(connection: object): number | undefined {
   return descriptors.get(connection);
 }
 
 /**
- * Tells whether the system holds nothing of a connection: neither what came and
- * was not received nor, for TCP, what was sent and has not arrived.
+ * Tells whether the system holds no bytes of a connection: all that arrived was
+ * received and, for TCP, all that was sent has arrived.
  *
- * @param connection Something that was accepted, and is open.
- * @returns True also where that is not known.
+ * @param connection An open connection.
+ * @returns True also if the descriptor is not known.
  */
 export function isDrained(connection: object): boolean {
   const [descriptor, native] = [descriptors.get(connection), nativeSockets()];
@@ -83,17 +110,17 @@ export function isDrained(connection: object): boolean {
     native.isDrained(descriptor, isTcp(connection as Deno.Conn));
 }
 
-/** What is known of a listener's connections. */
+/** Finds the descriptors of one listener's connections. */
 class Watch {
-  readonly #native: NativeSockets;
-  /** Somebody accepts ahead: nothing can be told any more. */
+  readonly #native: Natives;
+  /** Something else accepts, too: no descriptor is certain any more. */
   #isLost = false;
-  /** There were connections that nobody has looked at. */
+  /** The watch has left out connections since the last look. */
   #isBehind = false;
   #looks = LOOKS_MAX;
   #countedAt = performance.now();
 
-  constructor(native: NativeSockets) {
+  constructor(native: Natives) {
     this.#native = native;
   }
 
@@ -104,11 +131,11 @@ class Watch {
       return;
     }
     const { localAddr: local, remoteAddr: remote } = connection;
-    const [descriptor, ...others] = this.#native.findNew({
+    const [descriptor, ...others] = this.#native.connections.findNew({
       local: "path" in local ? local.path : local.port,
       remotePort: "path" in remote ? undefined : remote.port,
     });
-    // Whose client has gone has no port at the other end any more.
+    // A connection whose client has gone has no remote port any more.
     const isGone = descriptor === undefined && !("path" in remote);
     if (this.#isBehind) this.#isBehind = false;
     else if (isGone) return;
@@ -116,7 +143,7 @@ class Watch {
     else {
       descriptors.set(connection, descriptor);
       if (!("path" in local)) return;
-      this.#native.setSendBuffer(descriptor, SEND_BUFFER_SIZE);
+      this.#native.sockets.setSendBuffer(descriptor, SEND_BUFFER_SIZE);
     }
   }
 

@@ -8,6 +8,7 @@ export {
   descriptorOf,
   isDrained,
   nativeSockets,
+  takeAway,
   trackDescriptors,
 } from "./descriptors.ts";
 export { LoopBell } from "./loop_bell.ts";

@@ -184,6 +184,30 @@ testNatively("a server that stops answers a lane's flush", async () => {
   await closing;
 });
 
+testNatively("one flush of a lane answers all that have come", async () => {
+  const [serving, devices] = await serveWatched({ count: 1 });
+  await using _serving = serving;
+  using client = await serving.open();
+  await client.write(0, pattern(10, 1));
+  await flushOnLane(client, devices);
+  const { flushes } = serving.pool.status().counters;
+  const served = serving.server.counters.flushes;
+  for (let i = 0; i < 20; i++) {
+    await client.write(0, pattern(100, i));
+    const requests = Array.from({ length: 10 }, () => ({ command: CMD_FLUSH }));
+    const cookies = await client.sendAll(requests);
+    const replies = await client.receiveAll(cookies.length);
+    assertEquals(replies.size, 10);
+    for (const { errno } of replies.values()) assertEquals(errno, 0);
+  }
+  const { counters } = serving.pool.status();
+  assert(counters.flushes - flushes < 200, "they share flushes");
+  await until(
+    "each request is counted",
+    () => serving.server.counters.flushes >= served + 200,
+  );
+});
+
 testNatively("flushes amid other requests are answered, too", async () => {
   const [serving] = await serveWatched();
   await using _serving = serving;

@@ -74,7 +74,7 @@ class NativeConn {
     const { bytes, address } = this.#buffer;
     const room = Math.min(target.length, bytes.length);
     const [sockets, descriptor] = [this.#sockets, this.#descriptor];
-    let count = sockets.receiveSoon(descriptor, bytes, 0, room, 1);
+    let count = sockets.receiveSoon(descriptor, address, room, 1);
     if (count < 0) count = sockets.receive(descriptor, address, room);
     target.set(bytes.subarray(0, count));
     return Promise.resolve(count === 0 ? null : count);

@@ -1,0 +1,23 @@
+/**
+ * URIs on the command line.
+ *
+ * @module
+ */
+
+import { hidePassword, isNbdUri } from "../../nbd/client/mod.ts";
+import { UsageError } from "../terminal/mod.ts";
+
+/**
+ * Checks that an operand is meant as the URI of an export.
+ *
+ * @param text The operand.
+ * @returns The same text.
+ * @throws {UsageError} If it is not.
+ */
+export function uriOperand(text: string): string {
+  if (isNbdUri(text)) return text;
+  throw new UsageError(
+    `"${hidePassword(text)}" is no NBD URI`,
+    "For instance nbd://localhost/vm or nbd+unix:///vm?socket=vm.sock",
+  );
+}
