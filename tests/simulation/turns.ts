@@ -30,7 +30,7 @@ export function turn(): Promise<void> {
 export async function within<T>(
   complaint: () => string,
   promise: Promise<T>,
-  seconds = 20,
+  seconds = 120,
 ): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const tooLate = new Promise<never>((_, reject) => {
