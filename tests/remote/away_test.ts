@@ -176,7 +176,7 @@ peerTest(
     });
     await disk.write(pattern(100, 2), 0);
     assertEquals(disk.status().path, a.uri);
-    a.signal("SIGSTOP");
+    await a.freeze();
     await disk.write(pattern(100, 3), 1000);
     assertEquals(disk.status().path, b.uri);
     assertMatch(disk.status().lastError, /silent/);

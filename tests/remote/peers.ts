@@ -128,13 +128,20 @@ export class FarServer implements Killable {
     await this.#child?.status;
   }
 
-  /**
-   * Stops the server without ending it, or lets it go on.
-   *
-   * @param signal `SIGSTOP` or `SIGCONT`.
-   */
-  signal(signal: Deno.Signal): void {
-    this.#child?.kill(signal);
+  /** Stops the server without ending it: it answers nothing any more. */
+  async freeze(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) throw new Error("The server does not run");
+    child.kill("SIGSTOP");
+    // A thread may still answer a request before the signal reaches it.
+    const tasks = `/proc/${child.pid}/task`;
+    await eventually(
+      "every thread has stopped",
+      () =>
+        Array.from(Deno.readDirSync(tasks)).every(({ name }) =>
+          /\) T /.test(Deno.readTextFileSync(`${tasks}/${name}/stat`))
+        ),
+    );
   }
 
   /** Kills the server. */
