@@ -6,7 +6,7 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { NBD } from "../../helpers/nbd_client.ts";
 import { openSmallPool, pattern, SMALL_CHUNK } from "../../helpers/scratch.ts";
 import { makeQuickScratch } from "../../helpers/small_pools.ts";
