@@ -117,6 +117,8 @@ export class LaneStream implements Carrier {
     switch (report.kind) {
       case "ended":
         this.#ended = true;
+        // A thread that has failed does not tell whether the data are durable.
+        this.#endFlush({ done: 0, isGood: false }, 0);
         break;
       case "prepare":
         return this.#prepare(report.offsets);

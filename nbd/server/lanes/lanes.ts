@@ -222,9 +222,9 @@ export class Lanes {
       } else {
         // No thread can start here. Its client comes back, to the event loop.
         this.#most = 0;
-        this.#threads.delete(thread);
-        thread.stream?.take({ kind: "ended" });
       }
+      this.#threads.delete(thread);
+      thread.stream?.take({ kind: "ended" });
     };
     this.#threads.add(thread);
     return thread;

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 import { FileDevice } from "../../../device/mod.ts";
 import { testNatively } from "../../helpers/native.ts";
 import { NBD, type NbdClient } from "../../helpers/nbd_client.ts";
@@ -23,6 +23,7 @@ import { until } from "./serving.ts";
 
 const { CMD_FLUSH, CMD_READ, CMD_WRITE, EIO, ESHUTDOWN } = NBD;
 const LATE = new URL("./late_lane_thread.ts", import.meta.url);
+const FAILING = new URL("./failing_lane_thread.ts", import.meta.url);
 
 /** A component that tells of flushes. */
 class WatchedDevice extends FileDevice {
@@ -170,6 +171,32 @@ testNatively("a flush is in flight until its lane has reported", async () => {
   assert(device.ended > ended, "the flush of the lane has ended before");
   await flushing;
 });
+
+testNatively(
+  "a thread that fails in its flush fails the flush, and stops writes",
+  async () => {
+    const [serving, [device]] = await serveWatched({
+      count: 1,
+      threadModule: FAILING,
+    });
+    await using _serving = serving;
+    const panics: unknown[] = [];
+    const finished = serving.server.finished.catch((error) =>
+      panics.push(error)
+    );
+    using client = await serving.open();
+    await client.write(0, pattern(10, 1));
+    assert(device !== undefined);
+    await flushOnLane(client, [device]).catch(() => {});
+    await until("the thread has failed", () => panics.length > 0);
+    // Whether the data are durable is not known.
+    await until("the flush has ended", () => device.ended === device.lent);
+    await assertRejects(async () => await serving.pool.volume().flush());
+    assertEquals(serving.pool.status().state, "failed");
+    await finished;
+    await serving.pool.close().catch(() => {});
+  },
+);
 
 testNatively("a server that stops answers a lane's flush", async () => {
   const [serving] = await serveWatched({ count: 1, threadModule: LATE });
