@@ -26,9 +26,9 @@ export { copyDisk, inParallel, isZero } from "./copy.ts";
 export type { CopyOptions, CopyResult } from "./copy.ts";
 export { describeExport, featuresOf, listNbdExports } from "./describe.ts";
 export type { DescribeOptions, NbdExportFeatures } from "./describe.ts";
+export type { NbdDiskStatus } from "./disk_status.ts";
 export type { FreezeReason } from "./freezes.ts";
 export { NbdDisk } from "./nbd_disk.ts";
-export type { NbdDiskStatus } from "./nbd_disk.ts";
 export type {
   NbdDiskEvent,
   NbdDiskOptions,

@@ -26,8 +26,9 @@ import {
 } from "../wire/mod.ts";
 import { readStatus } from "./block_status.ts";
 import { type NbdExportInfo, parseNbdUri } from "./connection/mod.ts";
+import type { NbdDiskStatus } from "./disk_status.ts";
 import { Dispatcher } from "./dispatcher.ts";
-import type { FreezeReason } from "./freezes.ts";
+import { drained } from "./drained.ts";
 import { Keeper } from "./keeper.ts";
 import { Mutations } from "./mutations.ts";
 import { type NbdDiskOptions, type Settings, settingsOf } from "./options.ts";
@@ -40,41 +41,6 @@ import { Unflushed } from "./unflushed.ts";
 const SUSPEND_MS = 30_000;
 /** How long `close` waits for requests in flight, milliseconds. */
 const CLOSE_MS = 5000;
-
-/** The state of a remote disk. */
-export interface NbdDiskStatus {
-  /** Whether requests leave now. */
-  readonly state:
-    | "closed"
-    | "connected"
-    | "connecting"
-    | "failed"
-    | "suspended";
-  /** The path in use, or that was in use last, without a password. */
-  readonly path: string;
-  /** Connections in use. */
-  readonly connections: number;
-  /** How many times the disk has connected again. */
-  readonly reconnects: number;
-  /** Requests in flight. */
-  readonly inFlight: number;
-  /** Requests that have not left. */
-  readonly queued: number;
-  /** Bytes of writes that are kept until a flush. */
-  readonly unflushedBytes: number;
-  /** Writes that wait for a flush to make room for them. */
-  readonly delayedWrites: number;
-  /** Why the queue holds, and how many times. */
-  readonly freezes: Readonly<Partial<Record<FreezeReason, number>>>;
-  /** Median of the last round trips, milliseconds. */
-  readonly roundTripP50: number;
-  /** 99th percentile of the last round trips, milliseconds. */
-  readonly roundTripP99: number;
-  /** Age of the oldest request in flight, milliseconds; 0 if there is none. */
-  readonly oldestMs: number;
-  /** The last fault of a connection; "" if there was none. */
-  readonly lastError: string;
-}
 
 /** A remote disk. */
 export class NbdDisk implements BlockDevice {
@@ -322,7 +288,7 @@ export class NbdDisk implements BlockDevice {
     if (this.#suspended) return;
     this.#suspended = true;
     this.#dispatcher.freezes.freeze("suspended");
-    if (await this.#drained(() => this.#dispatcher.inFlight, timeoutMs)) return;
+    if (await drained(() => this.#dispatcher.inFlight, timeoutMs)) return;
     this.resume();
     throw new VirstorError(
       "busy",
@@ -384,22 +350,12 @@ export class NbdDisk implements BlockDevice {
     const { freezes } = this.#dispatcher;
     if (!freezes.isFrozen) {
       const pending = () => this.#dispatcher.inFlight + this.#dispatcher.queued;
-      await this.#drained(pending, CLOSE_MS);
+      await drained(pending, CLOSE_MS);
     }
     const error = this.#closedError();
     this.#dispatcher.refuse(error);
     this.#unflushed.failWaiters(error);
     await this.#keeper.close();
-  }
-
-  /** Waits until a count is 0; false if it takes too long. */
-  async #drained(count: () => number, timeoutMs: number): Promise<boolean> {
-    const deadline = performance.now() + timeoutMs;
-    while (count() > 0) {
-      if (performance.now() > deadline) return false;
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    }
-    return true;
   }
 
   #state(): NbdDiskStatus["state"] {
