@@ -179,7 +179,7 @@ function notStale(name: string, path: string): VirstorError {
 async function asideFinding(
   { path, device, label }: OpenComponent,
   reason: string,
-  { map, format, chunkSize }: StoredPool,
+  { volumes, format, chunkSize }: StoredPool,
   { clean }: Superblock,
 ): Promise<Finding> {
   assert(label.format === "native", "components of format 2 only");
@@ -188,8 +188,11 @@ async function asideFinding(
   await scanTable(table, {
     page() {},
     unsound() {},
-    owned(_chunk, virtualChunk) {
-      if (isLost(map, virtualChunk)) lost.push(virtualChunk);
+    owned({ volume, virtualChunk }) {
+      const map = volumes.find(({ record }) => record.id === volume)?.map;
+      if (map !== undefined && isLost(map, virtualChunk)) {
+        lost.push(virtualChunk);
+      }
     },
   });
   const left = counted(format.members.length, "component");

@@ -8,7 +8,7 @@
 
 import { Slice } from "../device/block/mod.ts";
 import type { DelayedWrites } from "./io/mod.ts";
-import { type ForwardMap, passedMarks, type PoolSettings } from "./core/mod.ts";
+import { type ChunkView, passedMarks, type PoolSettings } from "./core/mod.ts";
 import type { PoolFormat } from "./format/mod.ts";
 
 /** Flag of `virstor:chunk`: the chunk is mapped. */
@@ -74,7 +74,7 @@ export interface ContextSource {
   /** The pool's format, with the components. */
   readonly format: PoolFormat;
   /** The place of each mapped virtual chunk. */
-  readonly map: ForwardMap;
+  readonly map: ChunkView;
   /** The writes that wait for space. */
   readonly delayed: DelayedWrites;
   /** Returns whether the pool takes writes. */

@@ -34,8 +34,9 @@ import {
   flushMembers,
   leadingHole,
   mappedExtents,
+  type PoolBase,
   PoolLeases,
-  type PoolParts,
+  type VolumeParts,
   Reads,
 } from "./io/mod.ts";
 import { type StatusContext, statusContexts } from "./status_contexts.ts";
@@ -46,12 +47,12 @@ export class Volume implements BlockDevice {
   readonly blockSize = 1;
   /** What the volume can do; fixed while the pool is open. */
   readonly capabilities: DeviceCapabilities;
-  /** The volume's name: the only volume of a pool has the pool's. */
+  /** The volume's name: the first volume of a pool has the pool's. */
   readonly name: string;
   /** Tells volumes of the same name apart: a UUID, or a number. */
   readonly id: string;
 
-  readonly #parts: PoolParts;
+  readonly #parts: VolumeParts;
   readonly #map: ForwardMap;
   readonly #hosts: HostSpaces;
   readonly #reads: Reads;
@@ -69,20 +70,21 @@ export class Volume implements BlockDevice {
   #leases: PoolLeases | undefined;
 
   /**
-   * Makes the volume of an open pool.
+   * Makes a volume of an open pool.
    *
    * @internal
-   * @param parts The open pool.
+   * @param parts The parts of the volume.
    * @param health Whether the pool takes requests.
    */
-  constructor(parts: PoolParts, health: Health) {
-    const { settings: { name, id, chunkSize }, map } = parts;
-    this.name = name;
-    this.id = id;
-    this.capabilities = capabilitiesOf(parts);
+  constructor(parts: VolumeParts, health: Health) {
+    const { record, base, map } = parts;
+    const { id, chunkSize } = base.settings;
+    this.name = record.name;
+    this.id = record.id === 0 ? id : `${id}/${record.id}`;
+    this.capabilities = capabilitiesOf(base);
     this.#parts = parts;
     this.#map = map;
-    this.#hosts = parts.hosts;
+    this.#hosts = base.hosts;
     this.#chunkSize = chunkSize;
     this.#health = health;
     this.#firstWrites = parts.firstWrites;
@@ -97,12 +99,12 @@ export class Volume implements BlockDevice {
 
   /** Whether a component is known to be on a rotational disk. */
   get rotational(): boolean {
-    return this.#parts.format.members.some(({ device }) => device.rotational);
+    return this.#parts.base.format.members.some(({ device }) => device.rotational);
   }
 
   /** What clients can ask of ranges, for an export's metadata contexts. */
   get contexts(): readonly StatusContext[] {
-    const { settings, format, map } = this.#parts;
+    const { map, base: { settings, format } } = this.#parts;
     return statusContexts({
       settings,
       format,
@@ -204,7 +206,7 @@ export class Volume implements BlockDevice {
     const chunkSize = this.#chunkSize;
     const chunk = Math.floor(offset / chunkSize);
     const within = offset - chunk * chunkSize;
-    const component = this.#map.component(chunk);
+    const component = this.#map.writable(chunk);
     if (component !== undefined && within + length <= chunkSize) {
       const at = this.#map.chunk(chunk) * chunkSize + within;
       const pending = this.#hosts.write(component, source, at);
@@ -225,7 +227,7 @@ export class Volume implements BlockDevice {
   flush(): Completion {
     this.#health.assertSound();
     this.#counters.flushes++;
-    return this.#inFlight.track(flushMembers(this.#parts));
+    return this.#inFlight.track(flushMembers(this.#parts.base));
   }
 
   /**
@@ -289,10 +291,10 @@ export class Volume implements BlockDevice {
   extents(offset: number, length: number, limit = Infinity): Extent[] {
     assertInside(this, offset, length);
     this.#health.assertOpen();
-    if (this.#parts.settings.missing.length > 0) {
+    if (this.#parts.base.settings.missing.length > 0) {
       return [{ length, kind: "data" }];
     }
-    const [map, chunkSize] = [this.#map, this.#chunkSize];
+    const [map, chunkSize] = [this.#map.view, this.#chunkSize];
     return mappedExtents({ map, chunkSize, offset, length }, limit);
   }
 
@@ -306,9 +308,18 @@ export class Volume implements BlockDevice {
    */
   leadingHole(offset: number, length: number): number {
     if (this.#closed !== undefined || offset + length > this.size) return 0;
-    if (this.#parts.settings.missing.length > 0) return 0;
-    const [map, chunkSize] = [this.#map, this.#chunkSize];
+    if (this.#parts.base.settings.missing.length > 0) return 0;
+    const [map, chunkSize] = [this.#map.view, this.#chunkSize];
     return leadingHole({ map, chunkSize, offset, length });
+  }
+
+  /**
+   * The parts of the volume.
+   *
+   * @internal
+   */
+  get parts(): VolumeParts {
+    return this.#parts;
   }
 
   /** Writes that wait for space fail with `shutdown`, and so do later ones. */
@@ -338,7 +349,7 @@ export class Volume implements BlockDevice {
 
   async #close(): Promise<void> {
     this.#health = this.#health.closedVolume();
-    this.#firstWrites.end(this.#health.stopError());
+    this.#firstWrites.stop(this.#health.stopError());
     this.#leases?.end();
     // No request begins meanwhile: `#health` refuses it.
     await this.#inFlight.settled();
@@ -348,14 +359,14 @@ export class Volume implements BlockDevice {
   #ending(pending: Completion, options: WriteOptions | undefined): Completion {
     if (options?.fua !== true) return this.#inFlight.track(pending);
     const flushed = pending === undefined
-      ? flushMembers(this.#parts)
-      : pending.then(() => flushMembers(this.#parts));
+      ? flushMembers(this.#parts.base)
+      : pending.then(() => flushMembers(this.#parts.base));
     return this.#inFlight.track(flushed);
   }
 }
 
 function capabilitiesOf(
-  { settings: { readOnly }, format: { isDense, members } }: PoolParts,
+  { settings: { readOnly }, format: { isDense, members } }: PoolBase,
 ): DeviceCapabilities {
   const all = members.map(({ device }) => device.capabilities);
   return {

@@ -118,6 +118,8 @@ export class LeaseTable {
   readonly #control: Int32Array;
   readonly #work: Float64Array;
   readonly #threads = new Set<number>();
+  /** No slot from this one on was ever used. */
+  #slots = 0;
 
   /**
    * Creates a table without leases. It reserves address space for all entries;
@@ -192,6 +194,7 @@ export class LeaseTable {
   ): void {
     if (source >= LEASE_SOURCES_MAX) return;
     const slot = slotOf(chunk);
+    if (slot >= this.#slots) this.#slots = slot + 1;
     const at = slot * ENTRY_WORDS;
     const about = SOURCES + source * LINE_WORDS;
     this.#control[about + DESCRIPTOR] = lent.descriptor;
@@ -222,6 +225,17 @@ export class LeaseTable {
     const at = slot * ENTRY_WORDS;
     if (this.#entries[at] === 0) return;
     if (this.#entries[at + 1] === tagOf(chunk)) this.#clear(slot);
+  }
+
+  /**
+   * Withdraws all leases; chunks may be leased anew afterwards.
+   *
+   * *Ensures:* as {@linkcode withdraw}, for every chunk.
+   */
+  withdrawAll(): void {
+    for (let slot = 0; slot < this.#slots; slot++) {
+      if (this.#entries[slot * ENTRY_WORDS] !== 0) this.#clear(slot);
+    }
   }
 
   /** Forbids new writes under leases; a write in flight may still end. */

@@ -20,7 +20,7 @@ import {
   type RemoveOptions,
   type RemoveResult,
 } from "./membership.ts";
-import type { PoolParts } from "../io/mod.ts";
+import type { PoolBase } from "../io/mod.ts";
 import { type ResizeOptions, resizePool } from "./resize.ts";
 
 /** What a change needs from the pool. */
@@ -41,7 +41,7 @@ export class PoolControl {
   /** Moves chunks off components that are to be removed. */
   readonly evacuation: Evacuation;
 
-  readonly #parts: PoolParts;
+  readonly #parts: PoolBase;
   readonly #hooks: ControlHooks;
   #changing: Promise<unknown> = Promise.resolve();
   #isRemovalAsked = false;
@@ -52,7 +52,7 @@ export class PoolControl {
    * @param parts The pool's parts.
    * @param hooks The pool's hooks for changes.
    */
-  constructor(parts: PoolParts, hooks: ControlHooks) {
+  constructor(parts: PoolBase, hooks: ControlHooks) {
     this.#parts = parts;
     this.#hooks = hooks;
     this.evacuation = new Evacuation(parts, () => this.#removeEvacuated());

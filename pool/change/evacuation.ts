@@ -25,10 +25,12 @@ import {
   copyChunk,
   flushAll,
   type MovingChunks,
+  pause,
   turn,
 } from "../core/mod.ts";
 import type { EvacuationStatus } from "./evacuation_status.ts";
-import type { PoolParts } from "../io/mod.ts";
+import { leavingChunks, type LeavingChunk } from "./leaving_chunks.ts";
+import type { PoolBase } from "../io/mod.ts";
 import { RateLimit } from "./rate_limit.ts";
 
 /** The most bytes of a batch, but at least one chunk. */
@@ -42,7 +44,7 @@ const LOOKS_A_TURN = 65_536;
 
 /** Moves chunks off components that are to be removed. */
 export class Evacuation {
-  readonly #parts: PoolParts;
+  readonly #parts: PoolBase;
   /** Requests the removal of evacuating components that are empty. */
   readonly #onEmpty: () => void;
   readonly #rate = new RateLimit();
@@ -65,7 +67,7 @@ export class Evacuation {
    * @param onEmpty Called when evacuating components hold no chunk any more;
    *   possibly several times, until they are removed.
    */
-  constructor(parts: PoolParts, onEmpty: () => void) {
+  constructor(parts: PoolBase, onEmpty: () => void) {
     this.#parts = parts;
     this.#onEmpty = onEmpty;
   }
@@ -213,6 +215,11 @@ export class Evacuation {
         const isStuck = found === 0 && !this.#mustPause &&
           this.#leaving.every(({ used }) => used > 0);
         if (!isStuck) continue;
+        // A copy on write that had begun before goes there.
+        if (this.#leaving.some(({ unrecorded }) => unrecorded > 0)) {
+          await pause();
+          continue;
+        }
         throw new VirstorError(
           "corrupt",
           "Cannot find the virtual chunks of used chunks, run virstor " +
@@ -233,39 +240,39 @@ export class Evacuation {
    * many chunks it found.
    */
   async #pass(): Promise<number> {
-    const { map, settings: { chunkSize } } = this.#parts;
+    const { volumes, settings: { chunkSize } } = this.#parts;
     const most = Math.max(
       1,
       Math.min(BATCH_CHUNKS, Math.floor(BATCH_BYTES / chunkSize)),
     );
-    let batch: number[] = [];
+    let batch: LeavingChunk[] = [];
     let found = 0;
-    let isEnd = false;
     let looks = 0;
-    for (let v = 0; !isEnd && !this.#mustPause; v++) {
-      v = map.nextMapped(v, map.virtualChunks);
-      isEnd = v >= map.virtualChunks;
-      if (!isEnd && map.component(v)?.evacuating === true) {
-        batch.push(v);
-        found++;
-      }
-      if (++looks % LOOKS_A_TURN === 0) await turn();
-      if (batch.length < most && !isEnd) continue;
+    const move = async () => {
       while (batch.length > 0 && !this.#mustPause) {
         batch = await this.#moveSome(batch);
       }
+    };
+    for (const chunk of leavingChunks(volumes.map(({ map }) => map))) {
+      if (this.#mustPause) break;
+      if (++looks % LOOKS_A_TURN === 0) await turn();
+      if (chunk === undefined) continue;
+      batch.push(chunk);
+      found++;
+      if (batch.length >= most) await move();
     }
+    await move();
     return found;
   }
 
   /** Moves as many chunks as there is space for; returns the others. */
-  async #moveSome(virtualChunks: number[]): Promise<number[]> {
+  async #moveSome(chunks: LeavingChunk[]): Promise<LeavingChunk[]> {
     const moves: ChunkMove[] = [];
-    const rest = [...virtualChunks];
+    const rest = [...chunks];
     let copied = 0;
     try {
-      while (rest.length > 0) {
-        const move = this.#begin(rest[0] ?? 0);
+      for (let next = rest[0]; next !== undefined; next = rest[0]) {
+        const move = this.#begin(next);
         if (move === "no room") break;
         if (move !== undefined) moves.push(move);
         rest.shift();
@@ -284,18 +291,23 @@ export class Evacuation {
   }
 
   /** Allocates a chunk to move to; undefined if none has to be moved. */
-  #begin(virtualChunk: number): ChunkMove | "no room" | undefined {
-    const { map, space, firstWrites } = this.#parts;
-    const source = map.component(virtualChunk);
+  #begin(chunk: LeavingChunk): ChunkMove | "no room" | undefined {
+    const { space, volumes } = this.#parts;
+    const { map, virtualChunk, birth } = chunk;
+    const version = map.version(virtualChunk, birth);
     // A client may have discarded the chunk meanwhile.
-    if (source === undefined || !source.evacuating) return undefined;
+    if (version?.component.evacuating !== true) return undefined;
+    const { component: source, chunk: from } = version;
     // Writes that wait for space have precedence.
-    const target = firstWrites.delayed.size > 0 ? undefined : space.fresh();
+    const mayTake = volumes.every(({ firstWrites: { delayed } }) =>
+      delayed.size === 0
+    );
+    const target = mayTake ? space.fresh() : undefined;
     if (target === undefined) return "no room";
     const to = target.next;
     space.take(target);
-    const from = map.chunk(virtualChunk);
-    const move = { virtualChunk, source, from, target, to, fault: undefined };
+    target.unrecorded++;
+    const move = { ...chunk, source, from, target, to, fault: undefined };
     map.pin(virtualChunk);
     movingChunks(source).begin(move);
     return move;
@@ -337,7 +349,7 @@ export class Evacuation {
 
   /** Maps durable copies: from here on the new places count. */
   async #conclude(moves: readonly ChunkMove[]): Promise<void> {
-    const { map, format, freeing, fail } = this.#parts;
+    const { format, mapper, freeing, fail } = this.#parts;
     const sound = moves.filter((move) => move.fault === undefined);
     // Before anything is recorded, assert that no copy has missed a write.
     for (const move of moves) movingChunks(move.source).assertMoving(move);
@@ -345,29 +357,33 @@ export class Evacuation {
       if (move.fault !== undefined) this.#undo(move);
     }
     try {
-      for (const { virtualChunk, target, to } of sound) {
-        format.recordMapping(virtualChunk, target, to);
-        map.set(virtualChunk, target, to);
+      for (const { map, virtualChunk, birth, target, to } of sound) {
+        // The copy is durable, whatever the old place was.
+        const owner = { volume: map.volume, birth, isProvisional: false };
+        format.recordMapping(virtualChunk, owner, target, to);
+        target.unrecorded--;
+        map.relocate(virtualChunk, birth, target, to);
       }
       for (const move of sound) movingChunks(move.source).end(move);
       await this.#flush(sound);
       for (const [source, its] of Map.groupBy(sound, (move) => move.source)) {
-        const chunks = its.map(({ from }) => from).toSorted((a, b) => a - b);
-        format.recordRelease(source, chunks);
+        const chunks = its.map(({ from }) => from);
+        mapper.release(source, chunks);
         freeing.add(source, chunks);
       }
     } catch (error) {
       throw fail(error);
     }
-    for (const { virtualChunk } of sound) map.unpin(virtualChunk);
+    for (const { map, virtualChunk } of sound) map.unpin(virtualChunk);
     this.#movedBytes += sound.length * this.#parts.settings.chunkSize;
   }
 
   /** Undoes a move: the chunk stays in its old place. */
   #undo(move: ChunkMove): void {
-    const { map, freeing } = this.#parts;
+    const { freeing } = this.#parts;
     movingChunks(move.source).end(move);
-    map.unpin(move.virtualChunk);
+    move.map.unpin(move.virtualChunk);
+    move.target.unrecorded--;
     freeing.add(move.target, [move.to]);
   }
 

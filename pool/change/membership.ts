@@ -17,7 +17,7 @@ import {
 } from "../member/mod.ts";
 import { Component, type OpenDevice, openFileDevice } from "../core/mod.ts";
 import { checkRoom, roomFor } from "./room.ts";
-import type { PoolParts } from "../io/mod.ts";
+import type { PoolBase } from "../io/mod.ts";
 import type { PoolFormat } from "../format/mod.ts";
 
 /** How to add components. */
@@ -110,7 +110,7 @@ interface RemoveActions {
  *   other code nothing has changed.
  */
 export async function addComponents(
-  { format }: PoolParts,
+  { format }: PoolBase,
   request: AddRequest,
 ): Promise<AddResult> {
   const { layout, members: before } = format;
@@ -160,7 +160,7 @@ export async function addComponents(
  *   the state on disk is unknown.
  */
 export async function removeComponents(
-  parts: PoolParts,
+  parts: PoolBase,
   paths: readonly string[],
   actions: RemoveActions,
 ): Promise<RemoveResult> {
@@ -194,7 +194,7 @@ export async function removeComponents(
  * @throws {VirstorError} `invalid` if a component is no member or has to stay.
  */
 export function planRemoval(
-  parts: PoolParts,
+  parts: PoolBase,
   paths: readonly string[],
 ): RemovePlan {
   const { chunkSize } = parts.settings;
@@ -222,7 +222,7 @@ export function planRemoval(
  * @throws {VirstorError} `failed` if the state on disk is unknown.
  */
 export async function removeEmpty(
-  { format, space, freeing }: PoolParts,
+  { format, space, freeing }: PoolBase,
   leaving: readonly Component[],
   onCommit: () => void,
 ): Promise<void> {
@@ -251,7 +251,7 @@ export async function removeEmpty(
  * @throws {VirstorError} `invalid` if a component is not evacuating; `failed`.
  */
 export async function cancelRemoval(
-  parts: PoolParts,
+  parts: PoolBase,
   paths: readonly string[],
 ): Promise<{ kept: Component[] }> {
   const { format, settings } = parts;
@@ -274,7 +274,7 @@ export async function cancelRemoval(
 
 /** The members at these paths; throws if one of them must stay. */
 function removable(
-  parts: PoolParts,
+  parts: PoolBase,
   paths: readonly string[],
 ): Component[] {
   const { name } = parts.settings;
@@ -350,7 +350,7 @@ async function wipeAll(candidates: readonly Candidate[]): Promise<void> {
 
 function memberAt(
   action: string,
-  { format, settings }: PoolParts,
+  { format, settings }: PoolBase,
   path: string,
 ): Component {
   const member = format.members.find(({ device }) => device.path === path) ??

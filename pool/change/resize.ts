@@ -6,7 +6,7 @@
 
 import { counted, inBytes, VirstorError } from "../../errors.ts";
 import { VIRTUAL_SIZE_MAX } from "../core/mod.ts";
-import type { PoolParts } from "../io/mod.ts";
+import type { PoolBase } from "../io/mod.ts";
 
 /** How to resize the disk. */
 export interface ResizeOptions {
@@ -30,7 +30,7 @@ export interface ResizeOptions {
  *   `failed`: the state on disk is unknown.
  */
 export async function resizePool(
-  parts: PoolParts,
+  parts: PoolBase,
   wanted: number,
   options: ResizeOptions,
 ): Promise<number> {
@@ -64,7 +64,7 @@ export async function resizePool(
 }
 
 function checkShrink(
-  { map, firstWrites, settings: { name, chunkSize } }: PoolParts,
+  { map, firstWrites, settings: { name, chunkSize } }: PoolBase,
   chunks: number,
   force: boolean,
 ): void {

@@ -46,8 +46,10 @@ export class Component {
   index: number;
   /** The free chunks, ready or not. */
   readonly freeChunks: ChunkSet;
-  /** How many chunks are mapped. */
+  /** How many chunks are mapped, or about to be. */
   used = 0;
+  /** How many used chunks have no entry in the chunk table yet. */
+  unrecorded = 0;
   /** How many chunks are being freed. */
   releasing = 0;
   /**

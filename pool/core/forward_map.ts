@@ -1,46 +1,150 @@
 /**
- * The forward map: for each virtual chunk the component, and the chunk on it,
- * that hold its data. Every request reads it.
+ * The forward map of a volume: for each virtual chunk the component, and the
+ * chunk on it, that hold its data. Every request reads it.
  *
  * The map has two levels. Pages are created on first use, so that an empty disk
  * of any size costs next to nothing; a look-up is two array reads.
+ *
+ * Each mapping has a birth: the epoch of the volume when it was made. A snapshot
+ * ends an epoch, and sees what was born up to then. So a chunk whose birth is
+ * not above the epoch of the newest snapshot is *shared*: a write maps a new
+ * chunk, and the replaced one becomes an old version.
  *
  * @module
  */
 
 import type { LeaseTable } from "../../device/leases/mod.ts";
 import { assert } from "../../errors.ts";
+import type { ChunkView, VersionedMap } from "./chunk_view.ts";
 import type { Component } from "./component.ts";
+import { type OldVersion, OldVersions } from "./old_versions.ts";
+import { ProvisionedChunks } from "./provisioned_chunks.ts";
+import { CloneView } from "./views.ts";
 
 /** Entries of a page; a power of two. */
 const PAGE_ENTRIES = 8192;
 /** Words of an entry: the component's id (0: unmapped), and the chunk. */
 const ENTRY_WORDS = 2;
 
+/** What the entry of a chunk says of its owner. */
+export interface ChunkOwner {
+  /** The number of the volume. */
+  readonly volume: number;
+  /** The epoch of the volume when the mapping was made. */
+  readonly birth: number;
+  /** Whether an open after a power cut drops the mapping. */
+  readonly isProvisional: boolean;
+}
+
 /** The place of each virtual chunk. */
-export class ForwardMap {
+export class ForwardMap implements VersionedMap {
+  /** The number of the volume. */
+  readonly volume: number;
+  /** The versions that snapshots see in place of the current ones. */
+  readonly old: OldVersions = new OldVersions();
   /** Virtual chunks that are being moved: they must keep their mapping. */
-  readonly pinned: ReadonlySet<number>;
+  readonly pinned: Pick<ReadonlySet<number>, "has">;
   /** The chunks that other threads use; withdrawn before a mapping changes. */
   leases: LeaseTable | undefined = undefined;
 
-  readonly #pinned = new Set<number>();
-  /** Per page, a bit for each provisioned chunk. */
-  readonly #provisioned = new Map<number, Uint8Array>();
+  /** How many versions of a virtual chunk are being moved. */
+  readonly #pinned = new Map<number, number>();
+  readonly #provisioned = new ProvisionedChunks();
   readonly #pages: (Uint32Array | undefined)[] = [];
   /** The components by their id; index 0 stays unused. */
   #components: readonly (Component | undefined)[] = [];
   #mapped = 0;
   #virtualChunks: number;
+  /** Per page the births of its chunks; without it all are 0. */
+  readonly #births: (Uint32Array | undefined)[] = [];
+  #epoch = 0;
+  #sharedThrough = -1;
+  #base: ChunkView | undefined;
+  #view: ChunkView = this;
+  #owner: ChunkOwner;
+  #provisional: ChunkOwner;
 
   /**
    * Creates a map with nothing mapped.
    *
    * @param virtualChunks The number of virtual chunks.
+   * @param volume The number of the volume.
    */
-  constructor(virtualChunks: number) {
+  constructor(virtualChunks: number, volume = 0) {
     this.#virtualChunks = virtualChunks;
+    this.volume = volume;
     this.pinned = this.#pinned;
+    this.#owner = { volume, birth: 0, isProvisional: false };
+    this.#provisional = { volume, birth: 0, isProvisional: true };
+  }
+
+  /** The birth of new mappings. */
+  get epoch(): number {
+    return this.#epoch;
+  }
+
+  /** The epoch of the newest snapshot; -1 if there is none. */
+  get sharedThrough(): number {
+    return this.#sharedThrough;
+  }
+
+  /** What the parent of a clone sees; undefined if the volume is no clone. */
+  get base(): ChunkView | undefined {
+    return this.#base;
+  }
+
+  /** What the volume sees: its own chunks, and those of its parent. */
+  get view(): ChunkView {
+    return this.#view;
+  }
+
+  /** Whether chunks may be shared, or hide others. */
+  get isLayered(): boolean {
+    return this.#sharedThrough >= 0 || this.#base !== undefined ||
+      this.old.size > 0;
+  }
+
+  /** The owner of new mappings. */
+  get owner(): ChunkOwner {
+    return this.#owner;
+  }
+
+  /** The owner of new mappings that hide a chunk and are not durable yet. */
+  get provisionalOwner(): ChunkOwner {
+    return this.#provisional;
+  }
+
+  /**
+   * Begins an epoch.
+   *
+   * @param epoch The epoch, above all births.
+   */
+  setEpoch(epoch: number): void {
+    const { volume } = this;
+    this.#epoch = epoch;
+    this.#owner = { volume, birth: epoch, isProvisional: false };
+    this.#provisional = { volume, birth: epoch, isProvisional: true };
+  }
+
+  /**
+   * Sets which mappings are shared. Leases are withdrawn, since they allow
+   * writes, unless fewer are shared than before.
+   *
+   * @param epoch The epoch of the newest snapshot; -1 for none.
+   */
+  share(epoch: number): void {
+    if (epoch > this.#sharedThrough) this.leases?.withdrawAll();
+    this.#sharedThrough = epoch;
+  }
+
+  /**
+   * Sets the parent of a clone.
+   *
+   * @param base What the parent sees; undefined if there is no parent any more.
+   */
+  setBase(base: ChunkView | undefined): void {
+    this.#base = base;
+    this.#view = base === undefined ? this : new CloneView(this, base);
   }
 
   /** The number of virtual chunks, which defines the virtual size. */
@@ -59,7 +163,7 @@ export class ForwardMap {
    * @param virtualChunk The chunk; mapped.
    */
   pin(virtualChunk: number): void {
-    this.#pinned.add(virtualChunk);
+    this.#pinned.set(virtualChunk, (this.#pinned.get(virtualChunk) ?? 0) + 1);
     this.leases?.withdraw(virtualChunk);
   }
 
@@ -69,7 +173,9 @@ export class ForwardMap {
    * @param virtualChunk The chunk.
    */
   unpin(virtualChunk: number): void {
-    this.#pinned.delete(virtualChunk);
+    const pins = this.#pinned.get(virtualChunk) ?? 0;
+    if (pins > 1) this.#pinned.set(virtualChunk, pins - 1);
+    else this.#pinned.delete(virtualChunk);
   }
 
   /**
@@ -79,14 +185,7 @@ export class ForwardMap {
    * @param virtualChunk The chunk; mapped.
    */
   provision(virtualChunk: number): void {
-    const index = (virtualChunk / PAGE_ENTRIES) | 0;
-    let page = this.#provisioned.get(index);
-    if (page === undefined) {
-      page = new Uint8Array(PAGE_ENTRIES / 8);
-      this.#provisioned.set(index, page);
-    }
-    const bit = virtualChunk % PAGE_ENTRIES;
-    page[bit >> 3] = (page[bit >> 3] ?? 0) | 1 << (bit & 7);
+    this.#provisioned.add(virtualChunk);
   }
 
   /**
@@ -96,9 +195,7 @@ export class ForwardMap {
    * @returns Whether a client provisioned it since the pool was opened.
    */
   isProvisioned(virtualChunk: number): boolean {
-    const page = this.#provisioned.get((virtualChunk / PAGE_ENTRIES) | 0);
-    const bit = virtualChunk % PAGE_ENTRIES;
-    return ((page?.[bit >> 3] ?? 0) & 1 << (bit & 7)) !== 0;
+    return this.#provisioned.has(virtualChunk);
   }
 
   /**
@@ -139,6 +236,64 @@ export class ForwardMap {
   }
 
   /**
+   * The component that holds a virtual chunk, if it may be written to in place.
+   *
+   * @param virtualChunk The chunk.
+   * @returns The component, or undefined if the chunk is unmapped or shared.
+   */
+  writable(virtualChunk: number): Component | undefined {
+    const index = (virtualChunk / PAGE_ENTRIES) | 0;
+    const page = this.#pages[index];
+    if (page === undefined) return undefined;
+    const entry = virtualChunk % PAGE_ENTRIES;
+    if (this.#sharedThrough >= 0) {
+      const birth = this.#births[index]?.[entry] ?? 0;
+      if (birth <= this.#sharedThrough) return undefined;
+    }
+    return this.#components[page[entry * ENTRY_WORDS] ?? 0];
+  }
+
+  /**
+   * The birth of a mapping.
+   *
+   * @param virtualChunk The virtual chunk; mapped.
+   * @returns The epoch of the volume when it was mapped.
+   */
+  birth(virtualChunk: number): number {
+    return this.#births[(virtualChunk / PAGE_ENTRIES) | 0]
+      ?.[virtualChunk % PAGE_ENTRIES] ?? 0;
+  }
+
+  /**
+   * Whether another version would be seen if a mapping ended.
+   *
+   * @param virtualChunk The chunk.
+   * @returns Whether there is an old version, or the parent has one.
+   */
+  hides(virtualChunk: number): boolean {
+    return this.old.of(virtualChunk).length > 0 ||
+      this.#base?.component(virtualChunk) !== undefined;
+  }
+
+  /**
+   * Whether a chunk holds any version of a virtual chunk.
+   *
+   * @param virtualChunk The virtual chunk.
+   * @param component The component of the chunk.
+   * @param chunk The chunk on that component.
+   * @returns Whether it does.
+   */
+  holds(virtualChunk: number, component: Component, chunk: number): boolean {
+    if (
+      this.component(virtualChunk) === component &&
+      this.chunk(virtualChunk) === chunk
+    ) return true;
+    return this.old.of(virtualChunk).some((one) =>
+      one.component === component && one.chunk === chunk
+    );
+  }
+
+  /**
    * The chunk that holds a virtual chunk.
    *
    * @param virtualChunk The virtual chunk; mapped.
@@ -155,8 +310,14 @@ export class ForwardMap {
    * @param virtualChunk The virtual chunk.
    * @param component The component that holds its data.
    * @param chunk The chunk on that component.
+   * @param birth The birth of the mapping; the current epoch unless given.
    */
-  set(virtualChunk: number, component: Component, chunk: number): void {
+  set(
+    virtualChunk: number,
+    component: Component,
+    chunk: number,
+    birth: number = this.#epoch,
+  ): void {
     assert(virtualChunk < this.#virtualChunks, "a mapping is inside the disk");
     const index = (virtualChunk / PAGE_ENTRIES) | 0;
     const page = this.#pages[index] ??= new Uint32Array(
@@ -167,27 +328,86 @@ export class ForwardMap {
     else this.leases?.withdraw(virtualChunk);
     page[at] = component.id;
     page[at + 1] = chunk;
+    if (birth === 0 && this.#births[index] === undefined) return;
+    const births = this.#births[index] ??= new Uint32Array(PAGE_ENTRIES);
+    births[virtualChunk % PAGE_ENTRIES] = birth;
   }
 
   /**
-   * Maps a virtual chunk unless it is mapped already.
+   * Maps a virtual chunk anew; what it was mapped to becomes an old version.
    *
    * @param virtualChunk The virtual chunk.
    * @param component The component that holds its data.
    * @param chunk The chunk on that component.
-   * @returns Whether the virtual chunk was unmapped.
    */
-  claim(virtualChunk: number, component: Component, chunk: number): boolean {
-    const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
-    const at = (virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS;
-    if (page === undefined) this.set(virtualChunk, component, chunk);
-    else if (page[at] !== 0) return false;
-    else {
-      page[at] = component.id;
-      page[at + 1] = chunk;
-      this.#mapped++;
+  replace(virtualChunk: number, component: Component, chunk: number): void {
+    const before = this.component(virtualChunk);
+    if (before !== undefined) {
+      this.old.add(virtualChunk, {
+        birth: this.birth(virtualChunk),
+        component: before,
+        chunk: this.chunk(virtualChunk),
+      });
     }
-    return true;
+    this.set(virtualChunk, component, chunk);
+  }
+
+  /**
+   * Adds a version that was read from disk.
+   *
+   * @param virtualChunk The virtual chunk; no version has the same birth.
+   * @param version The version.
+   */
+  addVersion(virtualChunk: number, version: OldVersion): void {
+    const before = this.component(virtualChunk);
+    if (before === undefined) {
+      const { component, chunk, birth } = version;
+      return this.set(virtualChunk, component, chunk, birth);
+    }
+    const birth = this.birth(virtualChunk);
+    if (birth > version.birth) return this.old.add(virtualChunk, version);
+    const chunk = this.chunk(virtualChunk);
+    this.old.add(virtualChunk, { birth, component: before, chunk });
+    this.set(virtualChunk, version.component, version.chunk, version.birth);
+  }
+
+  /**
+   * Finds a version by its birth.
+   *
+   * @param virtualChunk The virtual chunk.
+   * @param birth The birth.
+   * @returns The version, current or old; undefined if there is none.
+   */
+  version(virtualChunk: number, birth: number): OldVersion | undefined {
+    const component = this.component(virtualChunk);
+    if (component !== undefined && this.birth(virtualChunk) === birth) {
+      return { birth, component, chunk: this.chunk(virtualChunk) };
+    }
+    return this.old.of(virtualChunk).find((one) => one.birth === birth);
+  }
+
+  /**
+   * Gives a version another place.
+   *
+   * @param virtualChunk The virtual chunk.
+   * @param birth The birth of the version.
+   * @param component The component that holds its data from now on.
+   * @param chunk The chunk on that component.
+   */
+  relocate(
+    virtualChunk: number,
+    birth: number,
+    component: Component,
+    chunk: number,
+  ): void {
+    if (
+      this.component(virtualChunk) !== undefined &&
+      this.birth(virtualChunk) === birth
+    ) return this.set(virtualChunk, component, chunk, birth);
+    const old = this.old.of(virtualChunk).find((one) => one.birth === birth);
+    assert(old !== undefined, "a version that moves is there");
+    old.component = component;
+    old.chunk = chunk;
   }
 
   /**
@@ -203,13 +423,7 @@ export class ForwardMap {
     page[at] = 0;
     page[at + 1] = 0;
     this.#mapped--;
-    const provisioned = this.#provisioned.get(
-      (virtualChunk / PAGE_ENTRIES) | 0,
-    );
-    const bit = virtualChunk % PAGE_ENTRIES;
-    if (provisioned !== undefined) {
-      provisioned[bit >> 3] = (provisioned[bit >> 3] ?? 0) & ~(1 << (bit & 7));
-    }
+    this.#provisioned.delete(virtualChunk);
   }
 
   /**

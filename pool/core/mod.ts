@@ -6,6 +6,8 @@
  */
 
 export type { ChunkMove } from "./chunk_move.ts";
+export type { ChunkView } from "./chunk_view.ts";
+export { readBootId } from "./boot_id.ts";
 export { Component } from "./component.ts";
 export type { ComponentGeometry } from "./component.ts";
 export { finished, openFileDevice } from "./component_device.ts";
@@ -21,11 +23,13 @@ export type { PoolCounters } from "./counters.ts";
 export type { Finding, FindingKind, Severity } from "./findings.ts";
 export { flushAll } from "./flush_all.ts";
 export { ForwardMap } from "./forward_map.ts";
+export type { ChunkOwner } from "./forward_map.ts";
 export { Health } from "./health.ts";
 export { HostSpaces, hostWarnings } from "./host_space.ts";
 export { inDoubt } from "./in_doubt.ts";
 export { InFlight } from "./in_flight.ts";
 export type { MovingChunks } from "./moving_chunks.ts";
+export type { OldVersion } from "./old_versions.ts";
 export { withPatience } from "./patience.ts";
 export { assertInside, VIRTUAL_SIZE_MAX } from "./range.ts";
 export type {
@@ -42,5 +46,14 @@ export {
   turn,
   TURN_BUDGET,
 } from "./turn.ts";
+export { takeUnseen, unseenVersions } from "./unseen_versions.ts";
+export { SnapshotView } from "./views.ts";
+export {
+  connectVolumes,
+  firstVolume,
+  newestSnapshot,
+  newVolume,
+} from "./volume_state.ts";
+export type { VolumeState } from "./volume_state.ts";
 export { passedMarks } from "./watermarks.ts";
 export type { PassedMark } from "./watermarks.ts";

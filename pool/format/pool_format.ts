@@ -5,7 +5,13 @@
  * @module
  */
 
-import type { Component, Finding, ForwardMap } from "../core/mod.ts";
+import type { VolumeRecord } from "../../metadata/native/mod.ts";
+import type {
+  ChunkOwner,
+  Component,
+  Finding,
+  ForwardMap,
+} from "../core/mod.ts";
 import type { ComponentLayout } from "../member/mod.ts";
 
 /** The on-disk formats. */
@@ -26,6 +32,8 @@ export interface PoolFormat {
    * the other formats, any free chunk may be allocated next.
    */
   readonly isDense: boolean;
+  /** The volumes, as the superblocks list them; the first one is number 0. */
+  readonly records: readonly VolumeRecord[];
 
   /**
    * Records a mapping in the page cache.
@@ -34,15 +42,29 @@ export interface PoolFormat {
    * acknowledges the write only after this call.
    *
    * @param virtualChunk The virtual chunk.
+   * @param owner The volume that it belongs to, and the birth of the mapping.
    * @param component The component that holds its data.
    * @param chunk The chunk on that component.
    * @throws {VirstorError} `io`; the state on disk is then unknown.
    */
   recordMapping(
     virtualChunk: number,
+    owner: ChunkOwner,
     component: Component,
     chunk: number,
   ): void;
+
+  /**
+   * Records in the page cache that provisional mappings are durable. Dense
+   * formats throw.
+   *
+   * *Requires*: the data of the chunks are durable.
+   *
+   * @param component The component of the chunks.
+   * @param chunks Their numbers on it; ascending order is cheapest.
+   * @throws {VirstorError} `io`; the state on disk is then unknown.
+   */
+  recordSettled(component: Component, chunks: readonly number[]): void;
 
   /**
    * Records in the page cache that chunks are free. Dense formats throw.
@@ -113,21 +135,21 @@ export interface PoolFormat {
   setEvacuating(evacuating: ReadonlySet<Component>): Promise<void>;
 
   /**
-   * Changes the virtual size, durably and atomically. Dense formats throw.
+   * Changes the volumes, durably and atomically. Dense formats throw.
    *
-   * *Requires*: whole chunks, and nothing mapped beyond the new size.
+   * *Requires*: nothing is mapped that the new records do not allow.
    *
-   * @param virtualSize The new size of the virtual disk, bytes.
-   * @throws {VirstorError} `unsupported`; `failed` if the state on disk is
-   *   unknown.
+   * @param records All volumes of the pool from now on.
+   * @throws {VirstorError} `no-space` if the superblock has no room for the
+   *   records: nothing has changed. `failed` if the state on disk is unknown.
    */
-  resize(virtualSize: number): Promise<void>;
+  setVolumes(records: readonly VolumeRecord[]): Promise<void>;
 
   /**
    * Compares the state on disk with the state in memory.
    *
-   * @param map The forward map in memory.
+   * @param maps The forward maps in memory, by the number of the volume.
    * @returns The differences, and damage that was found on the way.
    */
-  check(map: ForwardMap): Promise<Finding[]>;
+  check(maps: ReadonlyMap<number, ForwardMap>): Promise<Finding[]>;
 }

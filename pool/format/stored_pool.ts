@@ -9,9 +9,9 @@ import type {
   Component,
   Finding,
   FindingKind,
-  ForwardMap,
   MissingMember,
   PoolEvent,
+  VolumeState,
 } from "../core/mod.ts";
 import type { PoolFormat } from "./pool_format.ts";
 
@@ -33,8 +33,8 @@ export interface StoredPool {
   readonly chunkSize: number;
   /** The format, which lists the components. */
   readonly format: PoolFormat;
-  /** The place of each mapped virtual chunk. */
-  readonly map: ForwardMap;
+  /** The volumes, with the place of each mapped chunk; the first is number 0. */
+  readonly volumes: readonly VolumeState[];
   /** Members that are unusable or were not found. */
   readonly missing: readonly MissingMember[];
   /** The missing members that were found, but are stale. */

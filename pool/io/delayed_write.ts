@@ -32,6 +32,11 @@ export interface DelayedRange {
   next: number;
   /** The chunk after the last one. */
   readonly end: number;
+  /**
+   * Whether the chunks are to read as zeroes: those that the volume sees and may
+   * not write to in place get a chunk without data. Else only unmapped ones do.
+   */
+  readonly hides: boolean;
 }
 
 /** Consecutive virtual chunks: the first, and the one after the last. */

@@ -45,6 +45,8 @@ export class DelayedWrites {
   readonly #writes = new Set<DelayedWrite>();
   /** In the order in which their first piece came. */
   readonly #chunks = new Map<number, Set<DelayedPiece>>();
+  /** What waits no more for a chunk, but for the copy that goes there. */
+  readonly #held = new Map<number, Set<DelayedPiece>>();
   /** Those that wait as a range, in the order of their turns. */
   readonly #ranges = new Set<DelayedWrite>();
   /** Those that wait for nothing but their turns. */
@@ -108,6 +110,7 @@ export class DelayedWrites {
   reaches(chunk: number): boolean {
     const isAbove = ({ range }: DelayedWrite) => (range?.end ?? 0) > chunk;
     return this.#chunks.keys().some((one) => one >= chunk) ||
+      this.#held.keys().some((one) => one >= chunk) ||
       this.#ranges.values().some(isAbove) ||
       this.#working.values().some(isAbove);
   }
@@ -262,6 +265,21 @@ export class DelayedWrites {
   }
 
   /**
+   * Takes what waits for a virtual chunk: it waits no more for a free chunk.
+   *
+   * @param chunk The virtual chunk.
+   * @returns Its pieces; each is to be given to {@linkcode finishPiece}, or its
+   *   write to {@linkcode fail}.
+   */
+  hold(chunk: number): DelayedPiece[] {
+    const pieces = this.#chunks.get(chunk) ?? new Set();
+    this.#chunks.delete(chunk);
+    this.#held.set(chunk, pieces);
+    this.#runs = undefined;
+    return [...pieces];
+  }
+
+  /**
    * Ends the wait of a piece, and of its write if it was the last one.
    *
    * @param piece The piece; its bytes are written.
@@ -313,9 +331,11 @@ export class DelayedWrites {
 
   #remove(piece: DelayedPiece): void {
     if (!piece.write.pieces.delete(piece)) return;
-    const waiting = this.#chunks.get(piece.chunk);
-    waiting?.delete(piece);
-    if (waiting?.size === 0) this.#chunks.delete(piece.chunk);
+    for (const chunks of [this.#chunks, this.#held]) {
+      const waiting = chunks.get(piece.chunk);
+      waiting?.delete(piece);
+      if (waiting?.size === 0) chunks.delete(piece.chunk);
+    }
     this.#runs = undefined;
     this.#pieces--;
     this.#bytes -= piece.source.length;

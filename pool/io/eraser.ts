@@ -19,7 +19,11 @@ import { inBytes, VirstorError } from "../../errors.ts";
 import { type Component, turn, TURN_BUDGET } from "../core/mod.ts";
 import { giveBackIfBlank, unmapChunks } from "./give_back.ts";
 import { eachMapped, type PartAction } from "./mapped_ranges.ts";
-import type { PoolParts } from "./pool_parts.ts";
+import { LayeredEraser } from "./layered_eraser.ts";
+import type { VolumeParts } from "./pool_parts.ts";
+
+/** Why an erasure begins anew: the volume has a snapshot by now. */
+const OVERTAKEN = new Error("The volume has a snapshot by now");
 
 /** A range that is to be erased. */
 interface Erasure {
@@ -37,8 +41,9 @@ interface Erasure {
 
 /** Makes ranges read as zeroes. */
 export class Eraser {
-  readonly #parts: PoolParts;
+  readonly #parts: VolumeParts;
   readonly #assertWritable: () => void;
+  readonly #layered: LayeredEraser;
 
   /**
    * Creates an eraser.
@@ -47,9 +52,10 @@ export class Eraser {
    * @param assertWritable Throws if the pool takes no more writes. Erasing ends
    *   with that error between two turns.
    */
-  constructor(parts: PoolParts, assertWritable: () => void) {
+  constructor(parts: VolumeParts, assertWritable: () => void) {
     this.#parts = parts;
     this.#assertWritable = assertWritable;
+    this.#layered = new LayeredEraser(parts, assertWritable);
   }
 
   /**
@@ -67,7 +73,12 @@ export class Eraser {
     owner: object | undefined,
   ): Completion {
     const how = { owner, mayUnmap: true, isPunched: true };
-    return this.#erase({ offset, length, ...how }, discardPart);
+    const erasure = { offset, length, ...how };
+    return this.#erase(
+      erasure,
+      discardPart,
+      () => this.#layered.discard(erasure, discardPart),
+    );
   }
 
   /**
@@ -85,7 +96,7 @@ export class Eraser {
     length: number,
     options: WriteZeroesOptions,
   ): Completion {
-    const { settings: { name }, format, firstWrites } = this.#parts;
+    const { base: { settings: { name }, format }, firstWrites } = this.#parts;
     const { noHole = false, fastOnly = false, signal } = options;
     const isFast = format.members.every((one) =>
       one.device.capabilities.fastZeroes
@@ -102,7 +113,11 @@ export class Eraser {
     const owner = signal;
     const isPunched = !noHole && isFast;
     const erasure = { offset, length, owner, mayUnmap: !noHole, isPunched };
-    const zeroed = this.#erase(erasure, zeroPart);
+    const zeroed = this.#erase(
+      erasure,
+      zeroPart,
+      () => this.#layered.zero(erasure, zeroPart, signal),
+    );
     if (!noHole) return zeroed;
     const allocate = (): Completion => {
       // Meanwhile the disk may have become smaller, or the pool have failed.
@@ -114,8 +129,14 @@ export class Eraser {
     return zeroed === undefined ? allocate() : zeroed.then(allocate);
   }
 
+  /** Throws between two turns if the rest must not be erased in this way. */
+  #assertMayGoOn(): void {
+    this.#assertWritable();
+    if (this.#parts.map.isLayered) throw OVERTAKEN;
+  }
+
   #assertInside(end: number): void {
-    const { map, settings: { chunkSize, name } } = this.#parts;
+    const { map, base: { settings: { chunkSize, name } } } = this.#parts;
     if (end <= map.virtualChunks * chunkSize) return;
     throw new VirstorError(
       "invalid",
@@ -124,17 +145,34 @@ export class Eraser {
     );
   }
 
+  /**
+   * Erases a range.
+   *
+   * @param inLayers How, if the volume shares chunks, or does so later.
+   */
   #erase(
+    erasure: Erasure,
+    act: PartAction,
+    inLayers: () => Completion,
+  ): Completion {
+    if (this.#parts.map.isLayered) return inLayers();
+    return this.#eraseFlat(erasure, act)?.catch((error) => {
+      if (error !== OVERTAKEN) throw error;
+      return inLayers();
+    });
+  }
+
+  #eraseFlat(
     { offset, length, owner, mayUnmap, isPunched }: Erasure,
     act: PartAction,
   ): Completion {
-    const { map, settings: { chunkSize }, format } = this.#parts;
+    const { map, base: { settings: { chunkSize }, format } } = this.#parts;
     const stop = offset + length;
     const first = Math.ceil(offset / chunkSize);
     const end = Math.floor(stop / chunkSize);
     const mayGiveBack = mayUnmap && isPunched && !format.isDense;
     const actOnPart: PartAction = (component, at, count, virtualChunk) => {
-      this.#assertWritable();
+      this.#assertMayGoOn();
       const pending = act(component, at, count, virtualChunk);
       if (!mayGiveBack || pending !== undefined) return pending;
       giveBackIfBlank(this.#parts, virtualChunk, at, count);
@@ -184,7 +222,7 @@ export class Eraser {
     if (reached === end) return inPlace();
     const rest = async () => {
       await turn(owner);
-      this.#assertWritable();
+      this.#assertMayGoOn();
       await this.#unmap(reached, end, owner, erase);
     };
     return joinParts([inPlace, rest], (start) => start());

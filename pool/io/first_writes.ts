@@ -1,39 +1,36 @@
 /**
- * Writes that need a chunk: they get the next free one, or wait for it.
- *
- * A chunk is mapped in this order: data, map entry (both in the page cache),
- * forward map. A stop before the entry leaves the chunk free; after it the
- * data are there. Nothing is awaited in between.
+ * Writes that need a chunk: they get the next free one, or wait for it. Where
+ * the volume sees a chunk that it may not write to in place, the chunk is copied
+ * first ({@linkcode ChunkCopies}).
  *
  * @module
  */
 
-import { type Completion, Slice } from "../../device/block/mod.ts";
-import { VirstorError } from "../../errors.ts";
+import { type Completion, joinParts, Slice } from "../../device/block/mod.ts";
+import type { VirstorError } from "../../errors.ts";
 import {
   type Component,
   finished,
   type ForwardMap,
-  type HostSpaces,
-  type PassedMark,
-  passedMarks,
   type PoolSettings,
   turn,
 } from "../core/mod.ts";
-import type { DelayedRange, DelayedWrite } from "./delayed_write.ts";
+import { ChunkCopies } from "./chunk_copies.ts";
+import type { DelayedWrite } from "./delayed_write.ts";
 import { DelayedWrites } from "./delayed_writes.ts";
-import type { PoolFormat } from "../format/mod.ts";
-import type { Space } from "../space/mod.ts";
+import type { PoolBase } from "./pool_parts.ts";
+import { RangeMapper } from "./range_mapper.ts";
 
 /** Chunks that are mapped between two looks at the clock, */
 const CHUNKS_A_LOOK = 16;
 /** and bytes written to one that count as another one. */
 const STEP_BYTES = 64 << 10;
-/** Mapped chunks of a range that are passed over as one step of a slice. */
-const PASSED_A_STEP = 4096;
 
-/** How far the mapping of a range has come in a slice. */
-type Progress = "done" | "slice over" | "no chunk";
+/** What first writes work with. */
+export type FirstWriteParts = Pick<
+  PoolBase,
+  "settings" | "hosts" | "mapper" | "full"
+>;
 
 /** Writes that map chunks, now or later. */
 export class FirstWrites {
@@ -45,69 +42,83 @@ export class FirstWrites {
   onNoneWaiting: () => void = () => {};
 
   readonly #settings: PoolSettings;
-  readonly #format: PoolFormat;
   readonly #map: ForwardMap;
-  readonly #space: Space;
-  readonly #hosts: HostSpaces;
-  /** Stops all writes for good; returns the error to throw. */
-  readonly #fail: (cause: unknown) => VirstorError;
+  readonly #parts: FirstWriteParts;
+  readonly #copies: ChunkCopies;
+  readonly #ranges: RangeMapper;
   /** The resumption goes on in a later slice. */
   #isResuming = false;
   /** Ranges are served next, before data. */
   #isRangesTurn = false;
-  #passed: readonly PassedMark[] = [];
   #hasFailed = false;
-  /** Whether it was said that writes wait. */
-  #saidFull = false;
   /** What writes that would wait are told, once none may wait any more. */
   #ended: VirstorError | undefined;
+  /** What copies are told, once nothing is written any more. */
+  #stopped: VirstorError | undefined;
 
   /**
-   * Takes over an open pool's map and components.
+   * Starts with nothing that waits.
    *
-   * @param settings The pool's settings.
-   * @param format Its format, with the components.
-   * @param map Where each virtual chunk is.
-   * @param room Its free chunks, and the room that there is for them.
-   * @param fail Stops all writes for good, because what is on disk is
-   *   unknown; returns the error to throw.
+   * @param parts What the volume shares with the others of its pool.
+   * @param map The place of each chunk of the volume.
    */
-  constructor(
-    settings: PoolSettings,
-    format: PoolFormat,
-    map: ForwardMap,
-    { space, hosts }: { space: Space; hosts: HostSpaces },
-    fail: (cause: unknown) => VirstorError,
-  ) {
+  constructor(parts: FirstWriteParts, map: ForwardMap) {
+    const { settings, hosts, mapper } = parts;
     this.#settings = settings;
-    this.#format = format;
     this.#map = map;
-    this.#fail = fail;
+    this.#parts = parts;
     this.delayed = new DelayedWrites({
       maxBytes: settings.maxDelayedBytes,
       timeoutMs: settings.fullTimeoutSeconds * 1000,
       now: () => performance.now(),
       onEmpty: () => this.#noneWaits(),
     });
-    this.#space = space;
-    this.#hosts = hosts;
-    this.#watch();
-  }
-
-  /** Chunks became free or ready, or others are there: waiting writes go on. */
-  spaceChanged(): void {
-    this.#watch();
-    this.resume();
+    this.#copies = new ChunkCopies({
+      chunkSize: settings.chunkSize,
+      map,
+      hosts,
+      mapper,
+      onEnd: () => this.resume(),
+      assertWritable: () => {
+        if (this.#stopped !== undefined) throw this.#stopped;
+      },
+    });
+    this.#ranges = new RangeMapper({
+      map,
+      delayed: this.delayed,
+      mapNow: (chunk) => this.#writeNow(chunk, undefined, 0),
+      admitWait: () => this.#admitWait(),
+    });
   }
 
   /**
-   * Chunks could not be made ready: nobody waits for them any more.
+   * Chunks could not be made ready: no write waits for them any more.
    *
    * @param error `failed`: no more writes are taken; `io`.
    */
   unready(error: VirstorError): void {
-    if (error.code === "failed") this.#failed(error);
+    if (error.code === "failed") this.failed(error);
     else this.delayed.failWaiting(error);
+  }
+
+  /**
+   * The pool takes no more writes.
+   *
+   * @param error The error for writes that wait.
+   */
+  failed(error: VirstorError): void {
+    this.#hasFailed = true;
+    this.stop(error);
+  }
+
+  /**
+   * Ends every wait, and copies that are being made, for good.
+   *
+   * @param error What they are told.
+   */
+  stop(error: VirstorError): void {
+    this.#stopped = error;
+    this.end(error);
   }
 
   /**
@@ -138,6 +149,7 @@ export class FirstWrites {
     const { chunkSize } = this.#settings;
     const { length } = source;
     let waiting: DelayedWrite | undefined;
+    const copies: Promise<void>[] = [];
     try {
       for (let done = 0; done < length;) {
         const at = offset + done;
@@ -145,10 +157,10 @@ export class FirstWrites {
         const within = at - chunk * chunkSize;
         const count = Math.min(chunkSize - within, length - done);
         const piece = source.subarray(done, done + count);
-        const component = this.#map.component(chunk);
+        const component = this.#map.writable(chunk);
         if (component !== undefined) {
           this.#overwrite(component, chunk, piece, within);
-        } else if (!this.#writeNow(chunk, piece, within)) {
+        } else if (!this.#beginNow(chunk, piece, within, copies)) {
           if (waiting === undefined) {
             this.#admitWait();
             waiting = this.delayed.begin(signal);
@@ -158,10 +170,13 @@ export class FirstWrites {
         done += count;
       }
     } catch (error) {
-      if (waiting === undefined) throw error;
-      this.delayed.fail(waiting, error);
+      if (waiting === undefined && copies.length === 0) throw error;
+      if (waiting !== undefined) this.delayed.fail(waiting, error);
+      else copies.push(Promise.reject(error));
     }
-    return waiting?.promise;
+    if (copies.length === 0) return waiting?.promise;
+    if (waiting !== undefined) copies.push(waiting.promise);
+    return joinParts(copies, (one) => one);
   }
 
   /**
@@ -182,64 +197,71 @@ export class FirstWrites {
   ): Completion {
     if (length === 0) return undefined;
     const { chunkSize } = this.#settings;
-    const range = {
-      next: Math.floor(offset / chunkSize),
-      end: Math.ceil((offset + length) / chunkSize),
-    };
-    const progress = this.#mapSome(range);
-    if (progress === "done") return undefined;
-    if (progress === "no chunk") this.#admitWait();
-    const write = this.delayed.beginRange(range, signal);
-    if (progress === "no chunk") this.delayed.wait(write);
-    else void this.#mapRest(write, range);
-    return write.promise;
+    const next = Math.floor(offset / chunkSize);
+    const end = Math.ceil((offset + length) / chunkSize);
+    return this.#ranges.start({ next, end, hides: false }, signal);
   }
 
-  /** Goes on until it is done, or waits, or is ended. Never rejects. */
-  async #mapRest(write: DelayedWrite, range: DelayedRange): Promise<void> {
-    for (;;) {
-      await turn(write.signal ?? this);
-      // Meanwhile the pool may have failed or been closed, or the client left.
-      if (write.isEnded) return;
-      try {
-        const progress = this.#mapSome(range);
-        if (progress === "slice over") continue;
-        if (progress === "done") return this.delayed.finish(write);
-        this.#admitWait();
-        return this.delayed.wait(write);
-      } catch (error) {
-        return this.delayed.fail(write, error);
-      }
-    }
+  /**
+   * Hides the chunks of a range that the volume sees and may not write to in
+   * place: they read as zeroes, and snapshots keep them.
+   *
+   * @param next The first virtual chunk.
+   * @param end What follows the last one.
+   * @param signal Ends it when the client is gone; also the owner of its turns.
+   * @returns A promise if it takes long, or waits for chunks.
+   * @throws {VirstorError} As {@linkcode allocate}.
+   */
+  hide(
+    next: number,
+    end: number,
+    signal: AbortSignal | undefined,
+  ): Completion {
+    return this.#ranges.start({ next, end, hides: true }, signal);
   }
 
-  /** Maps chunks of a range for a slice. */
-  #mapSome(range: DelayedRange): Progress {
-    const slice = new Slice(CHUNKS_A_LOOK);
-    slice.begin();
-    while (range.next < range.end) {
-      const passed = Math.min(range.next + PASSED_A_STEP, range.end);
-      const chunk = this.#pass(range, passed);
-      if (chunk < passed) {
-        if (!this.#writeNow(chunk, undefined, 0)) return "no chunk";
-        this.#map.provision(chunk);
-        range.next = chunk + 1;
-      }
-      if (range.next < range.end && slice.spend(1)) return "slice over";
-    }
-    return "done";
+  /**
+   * Hides one chunk, unless none is free or others wait.
+   *
+   * @param chunk The virtual chunk.
+   * @returns Whether it reads as zeroes now.
+   * @throws {VirstorError} `failed`.
+   */
+  hideNow(chunk: number): boolean {
+    return this.#writeNow(chunk, undefined, 0);
+  }
+
+  /**
+   * Copies a chunk that the volume sees and has none of its own for.
+   *
+   * @param chunk The virtual chunk.
+   * @returns A promise if it waits; undefined also if there is nothing to copy.
+   * @throws {VirstorError} `no-space` if no chunk is free, `io`, `failed`.
+   */
+  copyUp(chunk: number): Completion {
+    if (this.#map.writable(chunk) !== undefined) return undefined;
+    if (!this.#isSeen(chunk)) return undefined;
+    const copies: Promise<void>[] = [];
+    const isBegun = this.#beginNow(chunk, new Uint8Array(0), 0, copies);
+    if (!isBegun) throw this.#parts.full.error();
+    return copies[0];
   }
 
   /**
    * Maps a chunk that is about to be written to, unless that would take time.
    *
    * @param chunk The virtual chunk.
-   * @returns Whether it is mapped now.
+   * @returns Whether it is mapped, and may be written to in place.
    * @throws {VirstorError} `failed`.
    */
   mapNow(chunk: number): boolean {
-    return this.#map.component(chunk) !== undefined ||
-      this.#writeNow(chunk, undefined, 0);
+    if (this.#map.writable(chunk) !== undefined) return true;
+    return !this.#isSeen(chunk) && this.#writeNow(chunk, undefined, 0);
+  }
+
+  /** Whether the volume sees a chunk, of its own or its parent's. */
+  #isSeen(chunk: number): boolean {
+    return this.#map.view.component(chunk) !== undefined;
   }
 
   #overwrite(
@@ -249,7 +271,34 @@ export class FirstWrites {
     within: number,
   ): void {
     const at = this.#map.chunk(chunk) * this.#settings.chunkSize + within;
-    finished(this.#hosts.write(component, piece, at));
+    finished(this.#parts.hosts.write(component, piece, at));
+  }
+
+  /**
+   * Writes to a chunk that has to be mapped or copied, unless none is free or
+   * others wait. Adds a promise if a copy takes time.
+   */
+  #beginNow(
+    chunk: number,
+    source: Uint8Array,
+    within: number,
+    copies: Promise<void>[],
+  ): boolean {
+    if (!this.#copies.has(chunk) && !this.#isSeen(chunk)) {
+      return this.#writeNow(chunk, source, within);
+    }
+    const piece = { source, within };
+    let copying: Completion;
+    if (this.#copies.has(chunk)) copying = this.#copies.join(chunk, piece);
+    else {
+      if (this.delayed.size > 0) return false;
+      const target = this.#parts.mapper.fresh();
+      if (target === undefined) return false;
+      this.count++;
+      copying = this.#copies.begin(chunk, target, [piece]);
+    }
+    if (copying !== undefined) copies.push(copying);
+    return true;
   }
 
   /** Maps a chunk and writes to it, unless none is free or others wait. */
@@ -259,7 +308,7 @@ export class FirstWrites {
     within: number,
   ): boolean {
     if (this.delayed.size > 0) return false;
-    const component = this.#fresh();
+    const component = this.#parts.mapper.fresh();
     if (component === undefined) return false;
     this.#mapAndWrite(component, chunk, piece, within);
     return true;
@@ -271,54 +320,14 @@ export class FirstWrites {
     piece: Uint8Array | undefined,
     within: number,
   ): void {
-    const place = component.next;
-    if (piece !== undefined) {
-      const at = place * this.#settings.chunkSize + within;
-      try {
-        finished(this.#hosts.write(component, piece, at));
-      } catch (error) {
-        this.#space.spoil(component);
-        throw error;
-      }
-      // It needed space, and got it.
-      component.refusal = undefined;
-    }
-    try {
-      this.#format.recordMapping(chunk, component, place);
-    } catch (error) {
-      // It has data by now, and is nobody's.
-      this.#space.spoil(component);
-      throw this.#failed(error);
-    }
-    this.#map.set(chunk, component, place);
-    this.#space.take(component);
+    this.#parts.mapper.map(this.#map, chunk, component, piece, within);
     this.count++;
-    const isLow = this.#space.free < this.#settings.watermarks.chunks;
-    if (isLow || component.used === 1) this.#watch();
-  }
-
-  #fresh(): Component | undefined {
-    try {
-      return this.#space.fresh();
-    } catch (error) {
-      throw this.#failed(error);
-    }
   }
 
   /** Something is about to wait for a chunk, unless it may not. */
   #admitWait(): void {
     if (this.#ended !== undefined) throw this.#ended;
-    const isFull = !this.#space.willBeReady;
-    if (isFull && this.#settings.onFull === "error") throw this.#fullError();
-    if (isFull && !this.#saidFull) {
-      this.#saidFull = true;
-      this.#settings.onEvent({
-        kind: "delayed",
-        message: "The pool is full: writes wait until a component is " +
-          "added or space is given back",
-      });
-    }
-    if (isFull) this.delayed.total++;
+    if (this.#parts.full.admit()) this.delayed.total++;
   }
 
   /** Serves waiting chunks, in order, while there are free ones. */
@@ -331,16 +340,17 @@ export class FirstWrites {
       let wanted = this.#nextWanted();
       for (; wanted !== undefined; wanted = this.#nextWanted()) {
         if (isOver) return this.#resumeLater();
-        const component = this.#fresh();
+        const component = this.#parts.mapper.fresh();
         if (component === undefined) return this.#stillNone();
-        const bytes = this.#serve(component, wanted.chunk);
+        const { chunk, of } = wanted;
+        const bytes = this.#serve(component, chunk, of?.range?.hides ?? false);
         // Not if all data for it failed: then the range asks once more.
-        const isMapped = this.#map.component(wanted.chunk) !== undefined;
-        if (wanted.of !== undefined && isMapped) {
-          this.#map.provision(wanted.chunk);
-          this.delayed.served(wanted.of, wanted.chunk);
+        const isMapped = this.#map.component(chunk) !== undefined;
+        if (of?.range !== undefined && isMapped) {
+          if (!of.range.hides) this.#map.provision(chunk);
+          this.delayed.served(of, chunk);
         }
-        this.#isRangesTurn = wanted.of === undefined;
+        this.#isRangesTurn = of === undefined;
         isOver = slice.spend(1 + Math.floor(bytes / STEP_BYTES));
       }
     } catch (error) {
@@ -353,12 +363,7 @@ export class FirstWrites {
   #noneWaits(): void {
     if (this.#hasFailed) return;
     this.onNoneWaiting();
-    if (this.#ended !== undefined || !this.#saidFull) return;
-    this.#saidFull = false;
-    this.#settings.onEvent({
-      kind: "resumed",
-      message: "No write waits for space any more",
-    });
+    if (this.#ended === undefined) this.#parts.full.noneWaits();
   }
 
   #resumeLater(): void {
@@ -376,55 +381,51 @@ export class FirstWrites {
     const chunk = delayed.nextChunk;
     if (chunk !== undefined && !this.#isRangesTurn) return { chunk };
     for (let of = delayed.nextRange; of !== undefined; of = delayed.nextRange) {
-      if (this.#passMapped(of)) return { chunk: of.range?.next ?? 0, of };
+      const { range } = of;
+      if (range !== undefined) {
+        const next = this.#ranges.pass(range, range.end);
+        if (next < range.end) return { chunk: next, of };
+      }
       delayed.finish(of);
     }
     return chunk === undefined ? undefined : { chunk };
   }
 
-  /** @returns Whether a range still wants a chunk. */
-  #passMapped({ range }: DelayedWrite): boolean {
-    return range !== undefined && this.#pass(range, range.end) < range.end;
-  }
-
-  /**
-   * Passes the chunks of a range that are mapped; they stay so though they hold
-   * no data.
-   *
-   * @returns The first that is not mapped, or `end`.
-   */
-  #pass(range: DelayedRange, end: number): number {
-    const next = this.#map.nextUnmapped(range.next, end);
-    while (range.next < next) this.#map.provision(range.next++);
-    return next;
-  }
-
   #stillNone(): void {
     // What was served to others may have been all that a range wanted.
     for (const one of [...this.delayed.ranges]) {
-      if (!this.#passMapped(one)) this.delayed.finish(one);
+      const { range } = one;
+      if (range === undefined) continue;
+      const next = this.#ranges.pass(range, range.end);
+      if (next >= range.end) this.delayed.finish(one);
     }
-    if (this.#settings.onFull === "delay" || this.#space.willBeReady) return;
-    this.delayed.failWaiting(this.#fullError());
+    const { full } = this.#parts;
+    if (full.refuses) this.delayed.failWaiting(full.error());
   }
 
   /**
    * Maps a waiting chunk and writes all that waits for it, in order.
    *
+   * @param hides Whether the chunk is to read as zeroes before that.
    * @returns How many bytes were written.
    */
-  #serve(component: Component, chunk: number): number {
+  #serve(component: Component, chunk: number, hides: boolean): number {
+    const isShared = this.#map.writable(chunk) === undefined &&
+      this.#isSeen(chunk);
+    if (isShared && !hides) return this.#serveCopy(component, chunk);
     const pieces = this.delayed.piecesFor(chunk);
-    if (pieces.length === 0) this.#mapAndWrite(component, chunk, undefined, 0);
+    if (hides || pieces.length === 0) {
+      this.#mapAndWrite(component, chunk, undefined, 0);
+    }
     let bytes = 0;
     for (const piece of pieces) {
       const { source, within } = piece;
       try {
-        const owner = this.#map.component(chunk);
-        if (owner === undefined) {
+        const own = this.#map.writable(chunk);
+        if (own === undefined) {
           this.#mapAndWrite(component, chunk, source, within);
         } else {
-          this.#overwrite(owner, chunk, source, within);
+          this.#overwrite(own, chunk, source, within);
         }
       } catch (error) {
         if (this.#hasFailed) throw error;
@@ -437,26 +438,32 @@ export class FirstWrites {
     return bytes;
   }
 
-  #failed(cause: unknown): VirstorError {
-    this.#hasFailed = true;
-    return this.#fail(cause);
-  }
-
-  #fullError(): VirstorError {
-    return new VirstorError(
-      "no-space",
-      `Cannot write to pool "${this.#settings.name}": it is full`,
-    );
-  }
-
-  /** Says which watermarks were passed since the last look. */
-  #watch(): void {
-    const { watermarks, onEvent } = this.#settings;
-    const passed = passedMarks(this.#format.members, watermarks);
-    for (const { mark, message } of passed) {
-      if (this.#passed.some((one) => one.mark === mark)) continue;
-      onEvent({ kind: "watermark", message });
+  /** Copies a chunk that data wait for, and writes them to the copy. */
+  #serveCopy(target: Component, chunk: number): number {
+    const pieces = this.delayed.hold(chunk);
+    const fail = (error: unknown) => {
+      for (const { write } of pieces) this.delayed.fail(write, error);
+    };
+    const finish = () => {
+      for (const piece of pieces) {
+        if (!piece.write.isEnded) this.delayed.finishPiece(piece);
+      }
+    };
+    if (this.#copies.has(chunk)) {
+      for (const piece of pieces) {
+        this.#copies.join(chunk, piece)?.then(finish, fail);
+      }
+      return 0;
     }
-    this.#passed = passed;
+    this.count++;
+    try {
+      const copying = this.#copies.begin(chunk, target, pieces);
+      if (copying === undefined) finish();
+      else void copying.then(finish, fail);
+    } catch (error) {
+      if (this.#hasFailed) throw error;
+      fail(error);
+    }
+    return this.#settings.chunkSize;
   }
 }

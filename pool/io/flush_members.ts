@@ -6,8 +6,7 @@
 
 import { type Completion, joinParts } from "../../device/block/mod.ts";
 import { LENT_FILES_MAX, type LentFlush } from "../../device/leases/mod.ts";
-import { flushAll } from "../core/mod.ts";
-import type { PoolParts } from "./pool_parts.ts";
+import type { PoolBase } from "./pool_parts.ts";
 
 /**
  * Makes durable, on every component, data and map of all writes that were done
@@ -17,14 +16,13 @@ import type { PoolParts } from "./pool_parts.ts";
  * @returns A promise if there is anything to make durable.
  * @throws {VirstorError} `failed`: the pool takes no more writes.
  */
-export function flushMembers(parts: PoolParts): Completion {
+export function flushMembers(parts: PoolBase): Completion {
   const failed = (error: unknown) => {
     throw parts.fail(error);
   };
   try {
     settleLeasedWrites(parts);
-    const devices = parts.format.members.map(({ device }) => device);
-    return flushAll(devices)?.catch(failed);
+    return parts.settling.flush()?.catch(failed);
   } catch (error) {
     return failed(error);
   }
@@ -39,15 +37,16 @@ export function flushMembers(parts: PoolParts): Completion {
  *   if there is nothing to make durable. It rejects with `failed`: the pool
  *   takes no more writes.
  * @returns The flush; undefined if a component is being flushed, or can be
- *   flushed on the event loop only.
+ *   flushed on the event loop only, or if mappings have to be settled.
  */
 export function lendFlush(
-  parts: PoolParts,
+  parts: PoolBase,
   onBegin: (ended: Completion) => void,
 ): LentFlush | undefined {
   const { format: { members }, fail } = parts;
   const may = members.every(({ device }) => device.maySyncElsewhere === true);
   if (!may || members.length > LENT_FILES_MAX) return undefined;
+  if (parts.settling.isNeeded) return undefined;
   // No await from here on: the flush covers exactly what is settled.
   settleLeasedWrites(parts);
   const syncs = members.flatMap(({ device }) => device.syncElsewhere?.() ?? []);
@@ -64,9 +63,11 @@ export function lendFlush(
 }
 
 /** Notes on the components what other threads wrote under leases. */
-function settleLeasedWrites({ format, map: { leases } }: PoolParts): void {
-  if (leases === undefined) return;
-  for (const { id, device } of format.members) {
-    if (leases.takeWritten(id)) device.touched?.();
+function settleLeasedWrites({ format, volumes }: PoolBase): void {
+  for (const { map: { leases } } of volumes) {
+    if (leases === undefined) continue;
+    for (const { id, device } of format.members) {
+      if (leases.takeWritten(id)) device.touched?.();
+    }
   }
 }

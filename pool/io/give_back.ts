@@ -7,20 +7,20 @@
 
 import { assert } from "../../errors.ts";
 import type { Component } from "../core/mod.ts";
-import type { PoolParts } from "./pool_parts.ts";
+import type { VolumeParts } from "./pool_parts.ts";
 
 /**
  * Unmaps chunks: they are on their way to be free. Not in a dense format.
  *
  * @param parts The open pool.
- * @param virtualChunks Mapped, and not pinned.
+ * @param virtualChunks Mapped and not pinned; none is shared or hides another.
  * @throws {VirstorError} `failed`: what is on disk is unknown.
  */
 export function unmapChunks(
-  parts: PoolParts,
+  parts: VolumeParts,
   virtualChunks: readonly number[],
 ): void {
-  const { map, format, freeing, fail } = parts;
+  const { map, base: { mapper, freeing } } = parts;
   const places = new Map<Component, number[]>();
   for (const v of virtualChunks) {
     const component = map.component(v);
@@ -29,14 +29,7 @@ export function unmapChunks(
     if (chunks === undefined) places.set(component, [map.chunk(v)]);
     else chunks.push(map.chunk(v));
   }
-  for (const [component, chunks] of places) {
-    chunks.sort((a, b) => a - b);
-    try {
-      format.recordRelease(component, chunks);
-    } catch (error) {
-      throw fail(error);
-    }
-  }
+  for (const [component, chunks] of places) mapper.release(component, chunks);
   for (const v of virtualChunks) map.delete(v);
   for (const [component, chunks] of places) freeing.add(component, chunks);
 }
@@ -52,23 +45,23 @@ export function unmapChunks(
  * chunk unmapped.
  *
  * @param parts The open pool, not of a dense format.
- * @param virtualChunk The chunk; mapped.
+ * @param virtualChunk The chunk; mapped, and not shared.
  * @param at The first byte that was punched, on the component.
  * @param count How many, inside the chunk.
  * @throws {VirstorError} `failed`: what is on disk is unknown.
  */
 export function giveBackIfBlank(
-  parts: PoolParts,
+  parts: VolumeParts,
   virtualChunk: number,
   at: number,
   count: number,
 ): void {
-  const { map, settings: { chunkSize } } = parts;
+  const { map, base: { settings: { chunkSize } } } = parts;
   const component = map.component(virtualChunk);
   const blanks = component?.device.blanks;
   if (component === undefined || blanks === undefined || count === 0) return;
-  // A chunk that is being moved keeps its mapping.
-  if (map.pinned.has(virtualChunk)) return;
+  // A chunk that is being moved, or that hides another, keeps its mapping.
+  if (map.pinned.has(virtualChunk) || map.hides(virtualChunk)) return;
   const offset = map.chunk(virtualChunk) * chunkSize;
   const all = { offset, length: chunkSize };
   if (blanks.widen(at, count, all) !== undefined) {

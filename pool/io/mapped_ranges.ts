@@ -16,7 +16,7 @@ import { assert } from "../../errors.ts";
 import {
   type Component,
   finished,
-  type ForwardMap,
+  type ChunkView,
   PIECE_STEP_BYTES,
   turn,
   TURN_BUDGET,
@@ -50,7 +50,7 @@ export type PartAction = (
 /** A range of the virtual disk. */
 export interface VirtualRange {
   /** Where each virtual chunk is. */
-  readonly map: ForwardMap;
+  readonly map: ChunkView;
   /** Bytes of a chunk. */
   readonly chunkSize: number;
   /** The first byte. */
@@ -158,7 +158,7 @@ export function mappedExtents(range: VirtualRange, limit: number): Extent[] {
 }
 
 /** How many chunks from one on follow each other on its component. */
-function contiguousChunks(map: ForwardMap, v: number, most: number): number {
+function contiguousChunks(map: ChunkView, v: number, most: number): number {
   const component = map.component(v);
   const place = map.chunk(v);
   let count = 1;

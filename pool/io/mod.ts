@@ -6,10 +6,14 @@
  */
 
 export type { DelayedWrites } from "./delayed_writes.ts";
+export { ChunkMapper } from "./chunk_mapper.ts";
 export { Eraser } from "./eraser.ts";
 export { FirstWrites } from "./first_writes.ts";
 export { flushMembers } from "./flush_members.ts";
+export { FullPool } from "./full_pool.ts";
+export { unmapChunks } from "./give_back.ts";
 export { leadingHole, mappedExtents } from "./mapped_ranges.ts";
 export { PoolLeases } from "./pool_leases.ts";
-export type { PoolParts } from "./pool_parts.ts";
+export type { PoolBase, VolumeParts } from "./pool_parts.ts";
 export { Reads } from "./reads.ts";
+export { Settling } from "./settling.ts";

@@ -18,11 +18,11 @@ import { VirstorError } from "../../errors.ts";
 import type { ForwardMap, Health, PoolCounters } from "../core/mod.ts";
 import type { FirstWrites } from "./first_writes.ts";
 import { lendFlush } from "./flush_members.ts";
-import type { PoolParts } from "./pool_parts.ts";
+import type { VolumeParts } from "./pool_parts.ts";
 
 /** What a pool lends. */
 export class PoolLeases implements Leases {
-  readonly #parts: PoolParts;
+  readonly #parts: VolumeParts;
   readonly #onFlush: (ended: Completion) => void;
   readonly #map: ForwardMap;
   readonly #chunkSize: number;
@@ -38,11 +38,12 @@ export class PoolLeases implements Leases {
    * @param onFlush Receives the completion of each flush that is lent.
    */
   constructor(
-    parts: PoolParts,
+    parts: VolumeParts,
     health: () => Health,
     onFlush: (ended: Completion) => void,
   ) {
-    const { map, firstWrites, settings: { chunkSize, readOnly } } = parts;
+    const { map, firstWrites, base } = parts;
+    const { chunkSize, readOnly } = base.settings;
     this.#parts = parts;
     this.#onFlush = onFlush;
     this.#health = health;
@@ -89,7 +90,7 @@ export class PoolLeases implements Leases {
   }
 
   /**
-   * Leases a chunk, if it is mapped and not about to be moved.
+   * Leases a chunk, if it is mapped, not shared, and not about to be moved.
    *
    * @param offset Any byte of it, also beyond the disk.
    */
@@ -97,7 +98,8 @@ export class PoolLeases implements Leases {
     const map = this.#map;
     const chunk = Math.floor(offset / this.#chunkSize);
     if (chunk >= map.virtualChunks || map.pinned.has(chunk)) return;
-    const component = map.component(chunk);
+    // A lease allows writes, which a shared chunk must not get.
+    const component = map.writable(chunk);
     if (component === undefined) return;
     // While a component is evacuated, writes go through what moves its chunks.
     if (component.moves !== undefined) return;
@@ -120,7 +122,7 @@ export class PoolLeases implements Leases {
     if (chunk >= this.#map.virtualChunks) return false;
     try {
       this.#health().assertWritable();
-      const { members } = this.#parts.format;
+      const { members } = this.#parts.base.format;
       if (members.some(({ refusal }) => refusal !== undefined)) return false;
       if (!this.#firstWrites.mapNow(chunk)) return false;
     } catch (error) {
@@ -139,7 +141,7 @@ export class PoolLeases implements Leases {
    */
   lendFlush(): LentFlush | undefined {
     if (this.#health().state !== "open") return undefined;
-    return lendFlush(this.#parts, this.#onFlush);
+    return lendFlush(this.#parts.base, this.#onFlush);
   }
 
   /** Withdraws all leases, for ever. */

@@ -1,36 +1,60 @@
 /**
- * What an open pool is made of, for those who work on all of it.
+ * The parts of an open pool.
  *
  * @module
  */
 
 import type { VirstorError } from "../../errors.ts";
-import type { ForwardMap, HostSpaces, PoolSettings } from "../core/mod.ts";
+import type {
+  ForwardMap,
+  HostSpaces,
+  PoolSettings,
+  VolumeState,
+} from "../core/mod.ts";
+import type { ChunkMapper } from "./chunk_mapper.ts";
 import type { FirstWrites } from "./first_writes.ts";
+import type { FullPool } from "./full_pool.ts";
 import type { PoolFormat } from "../format/mod.ts";
+import type { Settling } from "./settling.ts";
 import type { Freeing, Space } from "../space/mod.ts";
 
-/** The parts of an open pool. */
-export interface PoolParts {
-  /** What does not change. */
+/** What all volumes of a pool share. */
+export interface PoolBase {
+  /** The settings, which do not change. */
   readonly settings: PoolSettings;
-  /** How its state reaches the disk, and the components. */
+  /** How the state of the pool reaches the disk, and the components. */
   readonly format: PoolFormat;
-  /** Where each virtual chunk is. */
-  readonly map: ForwardMap;
-  /** Its free chunks. */
+  /** The free chunks. */
   readonly space: Space;
-  /** The room that the host's file systems have. */
+  /** The free space of the host's file systems. */
   readonly hosts: HostSpaces;
-  /** Chunks on their way to be free. */
+  /** Chunks that are being freed. */
   readonly freeing: Freeing;
-  /** Writes that need a chunk. */
-  readonly firstWrites: FirstWrites;
+  /** Maps free chunks. */
+  readonly mapper: ChunkMapper;
+  /** What writes do when no chunk is free. */
+  readonly full: FullPool;
+  /** Mappings that are not durable yet and hide others. */
+  readonly settling: Settling;
   /**
-   * Stops all writes for good, because what is on disk is unknown.
+   * Stops all writes for good, because the state on disk is unknown.
    *
    * @param cause What happened.
    * @returns The error to throw.
    */
   readonly fail: (cause: unknown) => VirstorError;
+  /** The volumes that are open; the first one is number 0. */
+  readonly volumes: readonly VolumeParts[];
+}
+
+/** The parts of an open volume. */
+export interface VolumeParts {
+  /** What the volume shares with the others of its pool. */
+  readonly base: PoolBase;
+  /** What the superblock says of the volume. */
+  readonly record: VolumeState["record"];
+  /** The place of each of its chunks. */
+  readonly map: ForwardMap;
+  /** Writes that need a chunk. */
+  readonly firstWrites: FirstWrites;
 }

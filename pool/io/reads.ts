@@ -10,31 +10,32 @@
  */
 
 import { type Completion, joinParts } from "../../device/block/mod.ts";
-import type { Component, ForwardMap } from "../core/mod.ts";
+import type { ChunkView, Component } from "../core/mod.ts";
 
 /** So often it is waited for a chunk that changes its place; then no more. */
 const COLD_TRIES = 4;
 
 /** Reads what is mapped, and zeroes where nothing is. */
 export class Reads {
-  readonly #map: ForwardMap;
+  readonly #viewed: { readonly view: ChunkView };
   readonly #chunkSize: number;
   readonly #assertComplete: () => void;
 
   /**
-   * Takes over an open pool's map.
+   * Reads what a volume or a snapshot sees.
    *
-   * @param map Where each virtual chunk is.
+   * @param viewed Where each virtual chunk is: the view of a clone changes when
+   *   it is flattened.
    * @param chunkSize Bytes of a chunk.
    * @param assertComplete Throws if a chunk that is not mapped may be on a
    *   component that is missing.
    */
   constructor(
-    map: ForwardMap,
+    viewed: { readonly view: ChunkView },
     chunkSize: number,
     assertComplete: () => void,
   ) {
-    this.#map = map;
+    this.#viewed = viewed;
     this.#chunkSize = chunkSize;
     this.#assertComplete = assertComplete;
   }
@@ -64,13 +65,14 @@ export class Reads {
   }
 
   #readPiece(target: Uint8Array, chunk: number, within: number): Completion {
-    const component = this.#map.component(chunk);
+    const { view } = this.#viewed;
+    const component = view.component(chunk);
     if (component === undefined) {
       this.#assertComplete();
       target.fill(0);
       return undefined;
     }
-    const at = this.#map.chunk(chunk) * this.#chunkSize + within;
+    const at = view.chunk(chunk) * this.#chunkSize + within;
     const { device } = component;
     if (device.readCached === undefined || target.length === 0) {
       return device.read(target, at);
@@ -95,14 +97,15 @@ export class Reads {
     tries = 0,
   ): Completion {
     const { givenBack, device } = component;
-    const place = this.#map.chunk(chunk);
+    const place = this.#viewed.view.chunk(chunk);
     const at = place * this.#chunkSize + within;
     if (device.readCold === undefined || tries === COLD_TRIES) {
       return device.read(target, at);
     }
     const ended = (failure: unknown): Completion => {
-      const now = this.#map.component(chunk);
-      if (now === component && this.#map.chunk(chunk) === place) {
+      const { view } = this.#viewed;
+      const now = view.component(chunk);
+      if (now === component && view.chunk(chunk) === place) {
         if (failure !== undefined) throw failure;
         if (component.givenBack === givenBack) return undefined;
       }

@@ -81,6 +81,11 @@ export class FreebsdFormat implements PoolFormat {
     this.#count = members.length;
   }
 
+  /** The only volume. */
+  get records(): readonly VolumeRecord[] {
+    return [firstVolume(this.#pool.name, this.#pool.virtualSize)];
+  }
+
   /** The components, in their order on disk. */
   get members(): readonly Component[] {
     return this.#members;
@@ -90,12 +95,14 @@ export class FreebsdFormat implements PoolFormat {
    * Writes one map entry into the page cache.
    *
    * @param virtualChunk The virtual chunk.
+   * @param _owner Always the only volume.
    * @param component The component that holds its data.
    * @param chunk The chunk on that component.
    * @throws {VirstorError} `io`.
    */
   recordMapping(
     virtualChunk: number,
+    _owner: unknown,
     component: Component,
     chunk: number,
   ): void {
@@ -116,6 +123,11 @@ export class FreebsdFormat implements PoolFormat {
   recordSwitch(full: Component, next: Component): void {
     this.#writeLabel(full, COMPONENT_ALLOCATED);
     this.#writeLabel(next, COMPONENT_ALLOCATED | COMPONENT_CURRENT);
+  }
+
+  /** Always throws: the format has no provisional mapping. */
+  recordSettled(): void {
+    return unreachable();
   }
 
   /** Always throws: the format never frees a chunk. */
@@ -224,8 +236,8 @@ export class FreebsdFormat implements PoolFormat {
     return unreachable();
   }
 
-  /** Always throws: the map has no room for more entries. */
-  resize(): Promise<void> {
+  /** Always throws: a pool of this format has one volume, of one size. */
+  setVolumes(): Promise<void> {
     return unreachable();
   }
 
@@ -241,10 +253,12 @@ export class FreebsdFormat implements PoolFormat {
   /**
    * Compares labels and map on disk with the state in memory.
    *
-   * @param map The forward map.
+   * @param maps The forward map of the only volume.
    * @returns The differences, and damage that was found on the way.
    */
-  async check(map: ForwardMap): Promise<Finding[]> {
+  async check(maps: ReadonlyMap<number, ForwardMap>): Promise<Finding[]> {
+    const map = maps.get(0);
+    assert(map !== undefined, "a pool has a first volume");
     const findings: Finding[] = [];
     for (const component of this.#members) {
       const { index, device } = component;

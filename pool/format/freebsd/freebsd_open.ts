@@ -85,7 +85,7 @@ export async function readFreebsdPool(
     id: String(label.id),
     chunkSize: label.chunkSize,
     format,
-    map,
+    volumes: format.records.map((record) => ({ record, map })),
     missing: [],
     stale: [],
     warnings: writeReason === "" ? [] : [writeReason],

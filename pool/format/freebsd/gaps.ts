@@ -69,7 +69,7 @@ export async function closeGaps(
     await device.flush();
   }
   for (const { source, from, target, to, virtualChunk } of moves) {
-    format.recordMapping(virtualChunk, target, to);
+    format.recordMapping(virtualChunk, map.owner, target, to);
     map.set(virtualChunk, target, to);
     target.use(to);
     source.used--;

@@ -16,14 +16,14 @@ import { readSuperblock } from "../../member/mod.ts";
  * @param component The member.
  * @param stored Its state on disk, as the pool knows it.
  * @param generation Returns the pool's current generation.
- * @param map The forward map.
+ * @param maps The forward maps, by the number of the volume.
  * @returns The differences, and damage that was found on the way.
  */
 export async function checkNativeMember(
   component: Component,
   stored: NativeMember,
   generation: () => number,
-  map: ForwardMap,
+  maps: ReadonlyMap<number, ForwardMap>,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   checkSuperblock(component, stored, generation, findings);
@@ -33,17 +33,18 @@ export async function checkNativeMember(
   await scanTable(table, {
     page() {},
     unsound: (_, finding) => findings.push(finding),
-    owned(chunk, virtualChunk) {
+    owned({ chunk, virtualChunk, volume }) {
       owned++;
-      const isRight = map.component(virtualChunk) === component &&
-        map.chunk(virtualChunk) === chunk;
+      const map = maps.get(volume);
       // A pinned chunk is being moved: its old entry is still on disk.
-      if (isRight || map.pinned.has(virtualChunk)) return;
+      if (map?.pinned.has(virtualChunk) === true) return;
+      if (map?.holds(virtualChunk, component, chunk) === true) return;
       findings.push({
         kind: "differs",
         severity: "damage",
         what: `The entry of chunk ${chunk} names virtual chunk ` +
-          `${virtualChunk}, which is mapped elsewhere`,
+          `${virtualChunk}${volume === 0 ? "" : ` of volume ${volume}`}, ` +
+          "which is mapped elsewhere",
         where: component.device.path,
         effect: "writes to that virtual chunk may be lost after the pool is " +
           "stopped",
@@ -51,8 +52,8 @@ export async function checkNativeMember(
     },
   });
   // The count is valid only if the table did not change during the scan. A
-  // pinned chunk has its new place already, but no entry for it yet.
-  const missing = component.used - map.pinned.size - owned;
+  // chunk that is being copied has its new place already, and no entry yet.
+  const missing = component.used - component.unrecorded - owned;
   if (table.version === version && missing > 0) {
     findings.push({
       kind: "differs",

@@ -11,9 +11,15 @@
  */
 
 import { joinParts } from "../../../device/block/mod.ts";
-import { assert, AssertionError } from "../../../errors.ts";
-import type { MemberState, Superblock } from "../../../metadata/native/mod.ts";
+import { assert, AssertionError, VirstorError } from "../../../errors.ts";
 import {
+  findingInSuperblock,
+  type MemberState,
+  type Superblock,
+  type VolumeRecord,
+} from "../../../metadata/native/mod.ts";
+import {
+  type ChunkOwner,
   type Component,
   type Finding,
   flushAll,
@@ -43,8 +49,12 @@ export interface NativeState {
   readonly generation: number;
   /** The highest sequence number of all table entries. */
   readonly sequence: number;
-  /** The forward map, whose length is the virtual size in chunks. */
-  readonly map: Pick<ForwardMap, "virtualChunks">;
+  /** The volumes; the first one is number 0. */
+  readonly records: readonly VolumeRecord[];
+  /** Whether superblocks list volumes, or the only one is implied. */
+  readonly listsVolumes: boolean;
+  /** The id of this boot of the system, a UUID. */
+  readonly bootId: string;
   /** The members, in order, with their state on disk. */
   readonly members: ReadonlyMap<Component, NativeMember>;
 }
@@ -60,7 +70,9 @@ export class NativeFormat implements PoolFormat {
 
   readonly #pool: NativeIdentity;
   readonly #stored: Map<Component, NativeMember>;
-  readonly #map: Pick<ForwardMap, "virtualChunks">;
+  readonly #bootId: string;
+  #records: readonly VolumeRecord[];
+  #listsVolumes: boolean;
   #members: readonly Component[];
   #generation: number;
   #sequence: number;
@@ -77,9 +89,16 @@ export class NativeFormat implements PoolFormat {
     this.#pool = pool;
     this.#stored = new Map(state.members);
     this.#members = [...state.members.keys()];
-    this.#map = state.map;
+    this.#records = state.records;
+    this.#listsVolumes = state.listsVolumes;
+    this.#bootId = state.bootId;
     this.#generation = state.generation;
     this.#sequence = state.sequence;
+  }
+
+  /** The volumes, as the superblocks list them. */
+  get records(): readonly VolumeRecord[] {
+    return this.#records;
   }
 
   /** The components, in the order in which superblocks list them. */
@@ -91,17 +110,32 @@ export class NativeFormat implements PoolFormat {
    * Writes the table entry of a chunk into the page cache.
    *
    * @param virtualChunk The virtual chunk.
+   * @param owner The volume that it belongs to, and the birth of the mapping.
    * @param component The component that holds its data.
    * @param chunk The chunk on that component; its entry is free.
    * @throws {VirstorError} `io`, `corrupt` if the page on disk is damaged.
    */
   recordMapping(
     virtualChunk: number,
+    owner: ChunkOwner,
     component: Component,
     chunk: number,
   ): void {
     assert(!this.#isStopped, "a stopped pool maps no chunk");
-    this.#member(component).table.own(chunk, virtualChunk, ++this.#sequence);
+    const { table } = this.#member(component);
+    table.own(chunk, virtualChunk, ++this.#sequence, owner);
+  }
+
+  /**
+   * Marks provisional table entries settled in the page cache.
+   *
+   * @param component The component of the chunks.
+   * @param chunks Their numbers, best in ascending order.
+   * @throws {VirstorError} `io`, `corrupt` if a page on disk is damaged.
+   */
+  recordSettled(component: Component, chunks: readonly number[]): void {
+    assert(!this.#isStopped, "a stopped pool settles no chunk");
+    this.#member(component).table.settle(chunks);
   }
 
   /**
@@ -207,27 +241,45 @@ export class NativeFormat implements PoolFormat {
   }
 
   /**
-   * Changes the virtual size.
+   * Changes the volumes.
    *
-   * @param virtualSize The new size, bytes, whole chunks.
+   * @param records All volumes from now on; the first one is number 0.
    */
-  async resize(virtualSize: number): Promise<void> {
-    // Entries beyond a smaller size are free, but maybe not durably. They must
-    // be durable first: an open refuses entries beyond the end.
-    await inDoubt("The superblocks", () => this.#flushAll(this.#members));
-    await inDoubt(
-      "The superblocks",
-      () => this.#nextGeneration(this.#members, false, virtualSize),
+  async setVolumes(records: readonly VolumeRecord[]): Promise<void> {
+    this.#assertFits(records);
+    await inDoubt("The superblocks", async () => {
+      // Entries beyond a smaller size are free, but maybe not durably. They
+      // must be durable first: an open refuses entries beyond the end.
+      await this.#flushAll(this.#members);
+      this.#listsVolumes ||= records.length > 1 || !records.every(isPlainVolume);
+      this.#records = records;
+      await this.#nextGeneration(this.#members, false);
+    });
+  }
+
+  #assertFits(records: readonly VolumeRecord[]): void {
+    const [member] = this.#members;
+    assert(member !== undefined, "a pool has at least one component");
+    const volumes = { bootId: this.#bootId, volumes: records };
+    const finding = findingInSuperblock({
+      ...this.#superblock(member, this.#members, false),
+      virtualSize: records[0]?.size ?? 0,
+      volumes,
+    });
+    if (finding === "") return;
+    throw new VirstorError(
+      "no-space",
+      `Cannot change the volumes of pool "${this.#pool.name}": ${finding}`,
     );
   }
 
   /**
    * Compares superblocks and tables on disk with the state in memory.
    *
-   * @param map The forward map.
+   * @param maps The forward maps, by the number of the volume.
    * @returns The differences, and damage that was found on the way.
    */
-  async check(map: ForwardMap): Promise<Finding[]> {
+  async check(maps: ReadonlyMap<number, ForwardMap>): Promise<Finding[]> {
     const findings: Finding[] = [];
     for (const component of this.#members) {
       const stored = this.#stored.get(component);
@@ -238,7 +290,7 @@ export class NativeFormat implements PoolFormat {
           component,
           stored,
           () => this.#generation,
-          map,
+          maps,
         ),
       );
     }
@@ -260,16 +312,12 @@ export class NativeFormat implements PoolFormat {
   async #nextGeneration(
     members: readonly Component[],
     clean: boolean,
-    virtualSize: number = this.#virtualSize,
   ): Promise<void> {
     assert(!this.#isStopped, "a stopped pool writes no generation");
     this.#generation++;
     for (const one of members) {
       const { slot } = this.#member(one);
-      const superblock = {
-        ...this.#superblock(one, members, clean),
-        virtualSize,
-      };
+      const superblock = this.#superblock(one, members, clean);
       writeSuperblock(one.device, superblock, 1 - slot);
     }
     await this.#flushAll(members);
@@ -277,10 +325,6 @@ export class NativeFormat implements PoolFormat {
       const stored = this.#member(one);
       stored.slot = 1 - stored.slot;
     }
-  }
-
-  get #virtualSize(): number {
-    return this.#map.virtualChunks * this.#pool.chunkSize;
   }
 
   #superblock(
@@ -295,7 +339,10 @@ export class NativeFormat implements PoolFormat {
       generation: this.#generation,
       clean,
       tableDigest: clean ? this.#member(component).table.digest : 0,
-      virtualSize: this.#virtualSize,
+      virtualSize: this.#records[0]?.size ?? 0,
+      volumes: this.#listsVolumes
+        ? { bootId: this.#bootId, volumes: this.#records }
+        : undefined,
       componentSize: component.geometry.size,
       members: members.map((one) => ({
         uuid: this.#member(one).uuid,
@@ -322,4 +369,11 @@ function stateOf(
 ): MemberState {
   if (joining.has(component)) return "joining";
   return component.evacuating ? "evacuating" : "active";
+}
+
+/** Whether a superblock without a list of volumes implies this one. */
+function isPlainVolume(record: VolumeRecord): boolean {
+  return record.epoch === 0 && record.snapshots.length === 0 &&
+    record.dead.length === 0 && record.quota === 0 && record.reserve === 0 &&
+    !record.isReadOnly && record.onFull === "";
 }

@@ -63,6 +63,8 @@ export interface ReadOptions {
   readonly degraded: boolean;
   /** Components to leave out, as if they were no members. */
   readonly aside?: readonly OpenComponent[];
+  /** The id of this boot of the system, a UUID; by default the system's. */
+  readonly bootId?: string;
 }
 
 /**
@@ -95,9 +97,10 @@ export async function readNativePool(
     const which = absent.map(({ index, uuid }) => `${index} (${uuid})`);
     throw missingError(name, which, plan.members.length, faults);
   }
+  const bootId = options.bootId ?? readBootId();
   const loaded = degraded
-    ? await loadSound(plan, stale, damaged)
-    : await load(plan, damaged);
+    ? await loadSound(plan, stale, bootId, damaged)
+    : await load(plan, bootId, damaged);
   if (!loaded.isDamaged) loaded.stale.forEach((finding) => damaged(finding));
   const { truth } = plan;
   const missing = missingOf(loaded.plan);
@@ -107,7 +110,7 @@ export async function readNativePool(
     id: truth.poolUuid,
     chunkSize: truth.chunkSize,
     format: loaded.format,
-    map: loaded.read.map,
+    volumes: loaded.read.volumes,
     missing,
     stale: left,
     warnings: warningsOf(plan, missing, left),
@@ -203,7 +206,11 @@ function readOnlyReason(name: string, { members }: Plan): string {
     "--read-only";
 }
 
-async function load(plan: Plan, damaged: DamageSink): Promise<Loaded> {
+async function load(
+  plan: Plan,
+  bootId: string,
+  damaged: DamageSink,
+): Promise<Loaded> {
   const { truth } = plan;
   const members = new Map<Component, NativeMember>();
   const components = new Map<Component, NativeComponent>();
@@ -224,9 +231,10 @@ async function load(plan: Plan, damaged: DamageSink): Promise<Loaded> {
     members.set(component, { uuid, table, slot });
     components.set(component, one);
   }
-  const virtualChunks = truth.virtualSize / truth.chunkSize;
   let isDamaged = false;
-  const read = await readNativeMap(members, virtualChunks, truth, (finding) => {
+  // In doubt it was a power cut.
+  const isPowerCut = !truth.clean && truth.volumes?.bootId !== bootId;
+  const read = await readNativeMap(members, truth, isPowerCut, (finding) => {
     isDamaged = true;
     damaged(finding);
   });
@@ -236,8 +244,15 @@ async function load(plan: Plan, damaged: DamageSink): Promise<Loaded> {
   });
   const stale = findStaleTables(tables, truth);
   const { generation } = truth;
-  const { sequence, map } = read;
-  const state = { generation, sequence, map, members };
+  const { sequence, volumes } = read;
+  const state = {
+    generation,
+    sequence,
+    records: volumes.map(({ record }) => record),
+    listsVolumes: truth.volumes !== undefined,
+    bootId,
+    members,
+  };
   const format = new NativeFormat(truth, state);
   return { plan, members, format, read, stale, isDamaged };
 }
@@ -246,13 +261,14 @@ async function load(plan: Plan, damaged: DamageSink): Promise<Loaded> {
 async function loadSound(
   plan: Plan,
   stale: Map<NativeComponent, string>,
+  bootId: string,
   damaged: DamageSink,
 ): Promise<Loaded> {
   // A stale member may be the cause of the damage, so this pass ignores it.
-  const loaded = await load(without(plan, stale), () => {});
+  const loaded = await load(without(plan, stale), bootId, () => {});
   if (!loaded.isDamaged && loaded.stale.size === 0) return loaded;
   for (const [one, { what }] of loaded.stale) stale.set(one, what);
-  return await load(without(plan, stale), damaged);
+  return await load(without(plan, stale), bootId, damaged);
 }
 
 /** Finishes or undoes what a crash left unfinished. */
@@ -267,6 +283,7 @@ async function recover(
   // Recovery draws conclusions from them, so they become durable first.
   for (const { device } of found) await device.flush();
   await bringUpToDate(loaded);
+  await endProvisional(loaded, say);
   await format.begin();
   for (const { table, position, finding } of read.unsound) {
     table.blank(position);
@@ -288,7 +305,35 @@ async function recover(
   for (const one of plan.stale) {
     say(`"${one.path}" is left out: ${staleText(one, plan)}`);
   }
-  return read.superseded;
+  const freed = new Map(read.superseded);
+  for (const [component, chunks] of read.dropped) {
+    freed.set(component, [...freed.get(component) ?? [], ...chunks]);
+  }
+  return freed;
+}
+
+/**
+ * Drops or settles provisional mappings, durably. This comes before the
+ * generation with the id of this boot is durable: after the next power cut, an
+ * open would trust those that are left.
+ */
+async function endProvisional(
+  { format, read: { dropped, unsettled } }: Loaded,
+  say: (message: string) => void,
+): Promise<void> {
+  for (const [component, chunks] of dropped) {
+    format.recordRelease(component, chunks.toSorted((a, b) => a - b));
+    say(
+      `Dropped ${counted(chunks.length, "chunk")} of ` +
+        `"${component.device.path}": copies that were not durable when the ` +
+        "power was cut",
+    );
+  }
+  for (const [component, chunks] of unsettled) {
+    format.recordSettled(component, chunks.toSorted((a, b) => a - b));
+  }
+  const changed = new Set([...dropped.keys(), ...unsettled.keys()]);
+  for (const { device } of changed) await device.flush();
 }
 
 /**
@@ -343,6 +388,14 @@ function noticesOf({ plan, read }: Loaded): Finding[] {
   }
   for (const { finding } of read.unsound) findings.push(finding);
   findings.push(...read.single);
+  for (const [component, chunks] of read.dropped) {
+    findings.push(notice(
+      "superseded",
+      counted(chunks.length, "chunk holds", "chunks hold") + " a copy" +
+        " that was not durable when the power was cut",
+      component.device.path,
+    ));
+  }
   for (const [component, chunks] of read.superseded) {
     findings.push(notice(
       "superseded",

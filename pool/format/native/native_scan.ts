@@ -8,9 +8,13 @@
 import { viewOf } from "../../../device/block/mod.ts";
 import {
   checkPage,
+  entryBirth,
+  type EntryOwner,
   entrySequence,
   entryVirtualChunk,
+  entryVolume,
   isOwned,
+  isProvisional,
   NATIVE_PAGE_SIZE,
   NEVER_WRITTEN,
   pageGeneration,
@@ -27,6 +31,22 @@ import type { ChunkTable } from "./native_table.ts";
 /** Pages of one read; the event loop gets a turn after each. */
 const PAGES_A_READ = 512;
 
+/** An allocated entry of a table. */
+export interface OwnedEntry extends EntryOwner {
+  /** The chunk on this component. */
+  chunk: number;
+  /** The virtual chunk that is mapped to it. */
+  virtualChunk: number;
+  /** The sequence number of the mapping. */
+  sequence: number;
+  /** The number of the volume. */
+  volume: number;
+  /** The epoch of the volume when the mapping was made. */
+  birth: number;
+  /** Whether an open after a power cut drops the mapping. */
+  isProvisional: boolean;
+}
+
 /** Receives the contents of a table during a scan. */
 export interface TableVisitor {
   /**
@@ -40,11 +60,9 @@ export interface TableVisitor {
   /**
    * An allocated entry.
    *
-   * @param chunk The chunk on this component.
-   * @param virtualChunk The virtual chunk that is mapped to it.
-   * @param sequence The sequence number of the mapping.
+   * @param entry The entry; the object is used again for the next one.
    */
-  owned(chunk: number, virtualChunk: number, sequence: number): void;
+  owned(entry: Readonly<OwnedEntry>): void;
   /**
    * An unsound slot.
    *
@@ -125,13 +143,23 @@ function scanPage(
   const isSingle = second === undefined || !sameEntries(second, newest);
   visitor.page(pageIndex, picked, isSingle);
   const page = viewOf(newest);
+  const owned = {
+    chunk: 0,
+    virtualChunk: 0,
+    sequence: 0,
+    volume: 0,
+    birth: 0,
+    isProvisional: false,
+  };
   for (let entry = 0; entry < TABLE_PAGE_ENTRIES; entry++) {
     if (!isOwned(page, entry)) continue;
-    visitor.owned(
-      pageIndex * TABLE_PAGE_ENTRIES + entry,
-      entryVirtualChunk(page, entry),
-      entrySequence(page, entry),
-    );
+    owned.chunk = pageIndex * TABLE_PAGE_ENTRIES + entry;
+    owned.virtualChunk = entryVirtualChunk(page, entry);
+    owned.sequence = entrySequence(page, entry);
+    owned.volume = entryVolume(page, entry);
+    owned.birth = entryBirth(page, entry);
+    owned.isProvisional = isProvisional(page, entry);
+    visitor.owned(owned);
   }
 }
 

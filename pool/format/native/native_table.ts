@@ -16,15 +16,20 @@ import type { FlushObserver } from "../../../device/file/mod.ts";
 import {
   checkPage,
   clearEntry,
+  entryBirth,
   entryDigest,
+  type EntryOwner,
   entrySequence,
   entryVirtualChunk,
+  entryVolume,
   isOwned,
+  isProvisional,
   NATIVE_PAGE_SIZE,
   type NativeGeometry,
   pageGeneration,
   sealPage,
   setEntry,
+  settleEntry,
   TABLE_PAGE_ENTRIES,
   TABLE_SLOTS,
   tableSlotPosition,
@@ -105,9 +110,15 @@ export class ChunkTable implements FlushObserver {
    * @param chunk The chunk on this component.
    * @param virtualChunk The virtual chunk that is mapped to it.
    * @param sequence The sequence number of the mapping.
+   * @param owner The volume, the birth, and whether it is provisional.
    */
-  found(chunk: number, virtualChunk: number, sequence: number): void {
-    this.#toggle(entryDigest(chunk, virtualChunk, sequence));
+  found(
+    chunk: number,
+    virtualChunk: number,
+    sequence: number,
+    owner: EntryOwner,
+  ): void {
+    this.#toggle(entryDigest(chunk, virtualChunk, sequence, owner));
   }
 
   /** Counts the changes of the table, so that a scan can detect them. */
@@ -121,15 +132,21 @@ export class ChunkTable implements FlushObserver {
    * @param chunk The chunk on this component; its entry is free.
    * @param virtualChunk The virtual chunk.
    * @param sequence The sequence number of the mapping, higher than all before.
+   * @param owner The volume, the birth, and whether it is provisional.
    * @throws {VirstorError} `io`, `corrupt` if the page on disk is damaged.
    */
-  own(chunk: number, virtualChunk: number, sequence: number): void {
+  own(
+    chunk: number,
+    virtualChunk: number,
+    sequence: number,
+    owner: EntryOwner,
+  ): void {
     this.#load(Math.floor(chunk / TABLE_PAGE_ENTRIES));
     const index = chunk % TABLE_PAGE_ENTRIES;
     assert(!isOwned(this.#page, index), "a chunk to allocate is free");
-    setEntry(this.#page, index, virtualChunk, sequence);
+    setEntry(this.#page, index, virtualChunk, sequence, owner);
     this.#save();
-    this.#toggle(entryDigest(chunk, virtualChunk, sequence));
+    this.#toggle(entryDigest(chunk, virtualChunk, sequence, owner));
   }
 
   /**
@@ -140,6 +157,32 @@ export class ChunkTable implements FlushObserver {
    * @throws {VirstorError} `io`, `corrupt` if a page on disk is damaged.
    */
   disown(chunks: readonly number[]): void {
+    this.#change(chunks, (chunk, index) => {
+      this.#toggle(this.#digestOf(chunk, index));
+      clearEntry(this.#page, index);
+    });
+  }
+
+  /**
+   * Marks provisional entries settled, in the page cache.
+   *
+   * @param chunks The chunks, all allocated and provisional. Neighbours in the
+   *   list that share a page cost one write.
+   * @throws {VirstorError} `io`, `corrupt` if a page on disk is damaged.
+   */
+  settle(chunks: readonly number[]): void {
+    this.#change(chunks, (chunk, index) => {
+      this.#toggle(this.#digestOf(chunk, index));
+      settleEntry(this.#page, index);
+      this.#toggle(this.#digestOf(chunk, index));
+    });
+  }
+
+  /** Changes allocated entries; neighbours that share a page cost one write. */
+  #change(
+    chunks: readonly number[],
+    act: (chunk: number, index: number) => void,
+  ): void {
     for (let i = 0; i < chunks.length;) {
       const page = Math.floor((chunks[i] ?? 0) / TABLE_PAGE_ENTRIES);
       this.#load(page);
@@ -147,16 +190,25 @@ export class ChunkTable implements FlushObserver {
         const chunk = chunks[i] ?? 0;
         if (Math.floor(chunk / TABLE_PAGE_ENTRIES) !== page) break;
         const index = chunk % TABLE_PAGE_ENTRIES;
-        assert(isOwned(this.#page, index), "a chunk to free is allocated");
-        this.#toggle(entryDigest(
-          chunk,
-          entryVirtualChunk(this.#page, index),
-          entrySequence(this.#page, index),
-        ));
-        clearEntry(this.#page, index);
+        assert(isOwned(this.#page, index), "a chunk to change is allocated");
+        act(chunk, index);
       }
       this.#save();
     }
+  }
+
+  /** The digest of an allocated entry of the page in memory. */
+  #digestOf(chunk: number, index: number): number {
+    return entryDigest(
+      chunk,
+      entryVirtualChunk(this.#page, index),
+      entrySequence(this.#page, index),
+      {
+        volume: entryVolume(this.#page, index),
+        birth: entryBirth(this.#page, index),
+        isProvisional: isProvisional(this.#page, index),
+      },
+    );
   }
 
   /**

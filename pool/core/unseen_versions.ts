@@ -1,0 +1,55 @@
+/**
+ * Versions of chunks that no snapshot sees.
+ *
+ * @module
+ */
+
+import type { VolumeRecord } from "../../metadata/native/mod.ts";
+import type { ForwardMap } from "./forward_map.ts";
+import type { OldVersion } from "./old_versions.ts";
+
+/**
+ * Finds the old versions of a virtual chunk that no snapshot sees.
+ *
+ * @param record The volume.
+ * @param map Its map.
+ * @param virtualChunk The chunk.
+ * @returns The versions.
+ */
+export function unseenVersions(
+  { snapshots }: Pick<VolumeRecord, "snapshots">,
+  map: ForwardMap,
+  virtualChunk: number,
+): OldVersion[] {
+  let newer = map.component(virtualChunk) === undefined
+    ? Infinity
+    : map.birth(virtualChunk);
+  return map.old.of(virtualChunk).filter(({ birth }) => {
+    const isSeen = snapshots.some(({ epoch }) =>
+      birth <= epoch && epoch < newer
+    );
+    newer = birth;
+    return !isSeen;
+  });
+}
+
+/**
+ * Takes the old versions out of a map that no snapshot sees.
+ *
+ * @param record The volume.
+ * @param map Its map.
+ * @returns The versions.
+ */
+export function takeUnseen(
+  record: Pick<VolumeRecord, "snapshots">,
+  map: ForwardMap,
+): OldVersion[] {
+  const taken: OldVersion[] = [];
+  for (const virtualChunk of [...map.old.virtualChunks]) {
+    for (const version of unseenVersions(record, map, virtualChunk)) {
+      map.old.delete(virtualChunk, version);
+      taken.push(version);
+    }
+  }
+  return taken;
+}

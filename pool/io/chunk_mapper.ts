@@ -1,0 +1,208 @@
+/**
+ * Mapping free chunks.
+ *
+ * A chunk is mapped in this order: data, entry of the chunk table (both in the
+ * page cache), forward map. A stop before the entry leaves the chunk free; after
+ * it the data are there. Nothing is awaited in between.
+ *
+ * @module
+ */
+
+import type { VirstorError } from "../../errors.ts";
+import {
+  type Component,
+  finished,
+  type ForwardMap,
+  type HostSpaces,
+  type PassedMark,
+  passedMarks,
+  type PoolSettings,
+} from "../core/mod.ts";
+import type { PoolFormat } from "../format/mod.ts";
+import type { Settling } from "./settling.ts";
+import type { Freeing, Space } from "../space/mod.ts";
+
+/** What a mapper works with. */
+export interface MapperParts {
+  /** The pool's settings. */
+  readonly settings: PoolSettings;
+  /** The format, with the components. */
+  readonly format: PoolFormat;
+  /** The free chunks. */
+  readonly space: Space;
+  /** Chunks that are being freed. */
+  readonly freeing: Freeing;
+  /** The free space of the host's file systems. */
+  readonly hosts: HostSpaces;
+  /** Provisional mappings. */
+  readonly settling: Settling;
+  /**
+   * Stops all writes for good, because the state on disk is unknown.
+   *
+   * @param cause What happened.
+   * @returns The error to throw.
+   */
+  readonly fail: (cause: unknown) => VirstorError;
+}
+
+/** Maps free chunks, for all volumes of a pool. */
+export class ChunkMapper {
+  readonly #parts: MapperParts;
+  #passed: readonly PassedMark[] = [];
+
+  /**
+   * Creates a mapper.
+   *
+   * @param parts What it works with.
+   */
+  constructor(parts: MapperParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * The component whose next chunk may be taken now.
+   *
+   * @returns The component; undefined if no chunk is free and ready.
+   * @throws {VirstorError} `failed`.
+   */
+  fresh(): Component | undefined {
+    try {
+      return this.#parts.space.fresh();
+    } catch (error) {
+      throw this.#parts.fail(error);
+    }
+  }
+
+  /**
+   * Maps a virtual chunk to a free chunk. Without data it reads as zeroes, also
+   * if another version was seen before.
+   *
+   * @param map The map of the volume.
+   * @param virtualChunk The chunk; it is unmapped, or there are no data.
+   * @param component What {@linkcode fresh} returned.
+   * @param source The data; undefined for none.
+   * @param within The offset of the data in the chunk, bytes.
+   * @throws {VirstorError} `no-space`, `io`: nothing is mapped. `failed`.
+   */
+  map(
+    map: ForwardMap,
+    virtualChunk: number,
+    component: Component,
+    source: Uint8Array | undefined,
+    within: number,
+  ): void {
+    const { settings: { chunkSize, watermarks }, space, hosts } = this.#parts;
+    const chunk = component.next;
+    if (source !== undefined) {
+      const at = chunk * chunkSize + within;
+      try {
+        finished(hosts.write(component, source, at));
+      } catch (error) {
+        space.spoil(component);
+        throw error;
+      }
+      // It needed space, and got it.
+      component.refusal = undefined;
+    }
+    // A free chunk reads as zeroes, durably: a mapping that hides a version is
+    // provisional only if it has data.
+    this.#record(map, virtualChunk, component, chunk, false);
+    map.replace(virtualChunk, component, chunk);
+    space.take(component);
+    const isLow = space.free < watermarks.chunks;
+    if (isLow || component.used === 1) this.watch();
+  }
+
+  /**
+   * Takes a free chunk that a copy goes to. The entry is written later, by
+   * {@linkcode mapCopy}, or {@linkcode giveUp} frees the chunk.
+   *
+   * @param component What {@linkcode fresh} returned.
+   * @returns The chunk.
+   */
+  take(component: Component): number {
+    const chunk = component.next;
+    this.#parts.space.take(component);
+    component.unrecorded++;
+    this.watch();
+    return chunk;
+  }
+
+  /**
+   * Maps a virtual chunk to a chunk that holds a copy of what it hides.
+   *
+   * @param map The map of the volume.
+   * @param virtualChunk The chunk.
+   * @param component The component of the copy.
+   * @param chunk What {@linkcode take} returned.
+   * @throws {VirstorError} `failed`.
+   */
+  mapCopy(
+    map: ForwardMap,
+    virtualChunk: number,
+    component: Component,
+    chunk: number,
+  ): void {
+    this.#record(map, virtualChunk, component, chunk, true);
+    component.unrecorded--;
+    map.replace(virtualChunk, component, chunk);
+    this.#parts.settling.add(component, chunk);
+  }
+
+  /**
+   * Frees a chunk that was taken for a copy.
+   *
+   * @param component The component.
+   * @param chunk What {@linkcode take} returned.
+   */
+  giveUp(component: Component, chunk: number): void {
+    component.unrecorded--;
+    this.#parts.freeing.add(component, [chunk]);
+  }
+
+  /**
+   * Clears the entries of chunks in the page cache.
+   *
+   * @param component The component.
+   * @param chunks The chunks, in any order.
+   * @throws {VirstorError} `failed`.
+   */
+  release(component: Component, chunks: readonly number[]): void {
+    const { format, settling, fail } = this.#parts;
+    try {
+      format.recordRelease(component, chunks.toSorted((a, b) => a - b));
+    } catch (error) {
+      throw fail(error);
+    }
+    settling.forget(component, chunks);
+  }
+
+  /** Says which watermarks were passed since the last look. */
+  watch(): void {
+    const { settings: { watermarks, onEvent }, format } = this.#parts;
+    const passed = passedMarks(format.members, watermarks);
+    for (const { mark, message } of passed) {
+      if (this.#passed.some((one) => one.mark === mark)) continue;
+      onEvent({ kind: "watermark", message });
+    }
+    this.#passed = passed;
+  }
+
+  #record(
+    map: ForwardMap,
+    virtualChunk: number,
+    component: Component,
+    chunk: number,
+    isCopy: boolean,
+  ): void {
+    const { format, space, fail } = this.#parts;
+    const owner = isCopy ? map.provisionalOwner : map.owner;
+    try {
+      format.recordMapping(virtualChunk, owner, component, chunk);
+    } catch (error) {
+      // It may have data by now, and belongs to no virtual chunk.
+      if (!isCopy) space.spoil(component);
+      throw fail(error);
+    }
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * What happens to writes that find no free chunk: they wait, or fail.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../../errors.ts";
+import type { PoolSettings } from "../core/mod.ts";
+import type { Space } from "../space/mod.ts";
+
+/** Decides whether writes may wait, and says that they do. */
+export class FullPool {
+  readonly #settings: PoolSettings;
+  readonly #space: Space;
+  readonly #isWaiting: () => boolean;
+  /** Whether it was said that writes wait. */
+  #saidFull = false;
+
+  /**
+   * Starts with no write that waits.
+   *
+   * @param settings The pool's settings.
+   * @param space The free chunks.
+   * @param isWaiting Returns whether a write of any volume waits.
+   */
+  constructor(settings: PoolSettings, space: Space, isWaiting: () => boolean) {
+    this.#settings = settings;
+    this.#space = space;
+    this.#isWaiting = isWaiting;
+  }
+
+  /** Whether writes that wait fail, because nothing will become free. */
+  get refuses(): boolean {
+    return this.#settings.onFull === "error" && !this.#space.willBeReady;
+  }
+
+  /**
+   * A write is about to wait for a chunk.
+   *
+   * @returns Whether it waits because the pool is full.
+   * @throws {VirstorError} `no-space` if it may not wait.
+   */
+  admit(): boolean {
+    if (this.refuses) throw this.error();
+    const isFull = !this.#space.willBeReady;
+    if (isFull && !this.#saidFull) {
+      this.#saidFull = true;
+      this.#settings.onEvent({
+        kind: "delayed",
+        message: "The pool is full: writes wait until a component is " +
+          "added or space is given back",
+      });
+    }
+    return isFull;
+  }
+
+  /** No write of a volume waits any more. */
+  noneWaits(): void {
+    if (!this.#saidFull || this.#isWaiting()) return;
+    this.#saidFull = false;
+    this.#settings.onEvent({
+      kind: "resumed",
+      message: "No write waits for space any more",
+    });
+  }
+
+  /**
+   * Makes the error for a write that finds no chunk.
+   *
+   * @returns The error, with code `no-space`.
+   */
+  error(): VirstorError {
+    return new VirstorError(
+      "no-space",
+      `Cannot write to pool "${this.#settings.name}": it is full`,
+    );
+  }
+}
