@@ -8,9 +8,12 @@
 import { assert, VirstorError } from "../errors.ts";
 import type {
   Component,
+  EventHub,
   Finding,
   ForwardMap,
   Health,
+  MissedEvents,
+  PoolEvent,
   PoolSettings,
 } from "./core/mod.ts";
 import {
@@ -37,6 +40,7 @@ export class Pool {
   /** The volumes of the pool; a pool has one, of the pool's name. */
   readonly volumes: readonly Volume[];
 
+  readonly #events: EventHub;
   readonly #format: PoolFormat;
   readonly #map: ForwardMap;
   readonly #parts: PoolParts;
@@ -50,11 +54,18 @@ export class Pool {
    *
    * @internal
    * @param settings What does not change.
+   * @param events Hands out the events that the settings receive.
    * @param format The format, with the components.
    * @param map Where each virtual chunk is.
    */
-  constructor(settings: PoolSettings, format: PoolFormat, map: ForwardMap) {
+  constructor(
+    settings: PoolSettings,
+    events: EventHub,
+    format: PoolFormat,
+    map: ForwardMap,
+  ) {
     this.settings = settings;
+    this.#events = events;
     this.#format = format;
     this.#map = map;
     const { parts, health, control } = wirePool(settings, format, map);
@@ -106,6 +117,40 @@ export class Pool {
       `Cannot find volume "${name}": pool "${this.name}" has only ` +
         `"${this.#volume.name}"`,
     );
+  }
+
+  /**
+   * Subscribes to the events of the pool, from the next one on. Several
+   * subscribers may read at the same time, each at its own pace. 256 events
+   * wait for a subscriber at most: then the pool drops the oldest, and the
+   * subscriber next reads how many it has missed.
+   *
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { labelPool, openPool } from "@virstor/virstor/pool";
+   *
+   * const directory = await Deno.makeTempDir();
+   * const paths = [`${directory}/a.img`];
+   * const sizes = { createSize: 2 ** 26, virtualSize: 2 ** 30 };
+   * await labelPool({ name: "demo", paths, ...sizes });
+   * const pool = await openPool(paths);
+   * const events = pool.events();
+   * await pool.resize(2 ** 31);
+   * for await (const event of events) {
+   *   if (event.kind === "missed") continue; // event.count were dropped
+   *   if (event.kind !== "resized") continue;
+   *   assertEquals(event.virtualSize, 2 ** 31);
+   *   break;
+   * }
+   * await pool.close();
+   * await Deno.remove(directory, { recursive: true });
+   * ```
+   *
+   * @returns The events. They end when the pool is closed, and when the loop
+   *   that reads them ends (or `return()` is called).
+   */
+  events(): AsyncIterableIterator<PoolEvent | MissedEvents> {
+    return this.#events.subscribe();
   }
 
   /**
@@ -233,7 +278,7 @@ export class Pool {
    *   components are unlocked all the same.
    */
   close(): Promise<void> {
-    this.#closed ??= this.#close();
+    this.#closed ??= this.#close().finally(() => this.#events.close());
     return this.#closed;
   }
 

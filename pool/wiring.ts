@@ -42,7 +42,8 @@ export function wirePool(
 ): PoolWiring {
   const { chunkSize, onEvent } = settings;
   const health = new Health(settings, (failure) => {
-    onEvent({ kind: "failed", message: failure.message });
+    const { message } = failure;
+    onEvent({ kind: "failed", message, reason: message });
     map.leases?.forbidWrites();
     firstWrites.delayed.failAll(failure);
     // Nothing is moved either: it would be written down in unknown tables.
@@ -61,9 +62,10 @@ export function wirePool(
   const freeing = new Freeing(chunkSize, {
     freed: (component, chunk) => space.giveBack(component, chunk),
     done: spaceChanged,
-    failed: (error) => {
-      if (error.code === "failed") fail(error);
-      else onEvent({ kind: "space", message: error.message });
+    failed: (error, { device: { path } }, chunks) => {
+      const { code, message } = error;
+      if (code === "failed") fail(error);
+      else onEvent({ kind: "space", message, path, chunks, reason: message });
     },
   });
   const hosts = new HostSpaces(settings);

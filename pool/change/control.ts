@@ -73,10 +73,9 @@ export class PoolControl {
         paths,
         onCommit: () => this.#hooks.membersChanged(),
       });
-      this.#emit(
-        "added",
-        `Added ${counted(result.components.length, "component")}`,
-      );
+      const added = result.components.map(({ path }) => path);
+      const message = `Added ${counted(added.length, "component")}`;
+      this.#emit({ kind: "added", message, paths: added });
       return result;
     });
   }
@@ -114,7 +113,8 @@ export class PoolControl {
       this.evacuation.detach(kept);
       this.#hooks.membersChanged();
       const names = kept.map(({ device }) => device.path);
-      this.#emit("evacuation", `Kept ${names.join(", ")}`);
+      const message = `Kept ${names.join(", ")}`;
+      this.#emit({ kind: "evacuation", message, paths: names });
       return { kept: names };
     });
   }
@@ -133,7 +133,8 @@ export class PoolControl {
   ): Promise<{ virtualSize: number }> {
     return this.#change(async () => {
       const virtualSize = await resizePool(this.#parts, wanted, options);
-      this.#emit("resized", `The disk now has ${inBytes(virtualSize)}`);
+      const message = `The disk now has ${inBytes(virtualSize)}`;
+      this.#emit({ kind: "resized", message, virtualSize });
       return { virtualSize };
     });
   }
@@ -186,7 +187,8 @@ export class PoolControl {
       () => this.#hooks.membersChanged(),
     );
     const paths = empty.map(({ device }) => device.path);
-    this.#emit("removed", `Removed ${paths.join(", ")}`);
+    const message = `Removed ${paths.join(", ")}`;
+    this.#emit({ kind: "removed", message, paths });
   }
 
   /**
@@ -216,7 +218,7 @@ export class PoolControl {
     return run;
   }
 
-  #emit(kind: PoolEvent["kind"], message: string): void {
-    this.#parts.settings.onEvent({ kind, message });
+  #emit(event: PoolEvent): void {
+    this.#parts.settings.onEvent(event);
   }
 }

@@ -177,6 +177,8 @@ export class Evacuation {
     this.#parts.settings.onEvent({
       kind: "evacuation-failed",
       message: `The evacuation stopped: ${this.#reason}`,
+      paths: this.#leaving.map(({ device }) => device.path),
+      reason: this.#reason,
     });
   }
 

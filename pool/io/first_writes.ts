@@ -316,6 +316,7 @@ export class FirstWrites {
         kind: "delayed",
         message: "The pool is full: writes wait until a component is " +
           "added or space is given back",
+        fullTimeoutSeconds: this.#settings.fullTimeoutSeconds,
       });
     }
     if (isFull) this.delayed.total++;
@@ -358,6 +359,7 @@ export class FirstWrites {
     this.#settings.onEvent({
       kind: "resumed",
       message: "No write waits for space any more",
+      freeChunks: this.#space.free,
     });
   }
 
@@ -453,9 +455,9 @@ export class FirstWrites {
   #watch(): void {
     const { watermarks, onEvent } = this.#settings;
     const passed = passedMarks(this.#format.members, watermarks);
-    for (const { mark, message } of passed) {
-      if (this.#passed.some((one) => one.mark === mark)) continue;
-      onEvent({ kind: "watermark", message });
+    for (const one of passed) {
+      if (this.#passed.some(({ mark }) => mark === one.mark)) continue;
+      onEvent({ kind: "watermark", ...one });
     }
     this.#passed = passed;
   }
