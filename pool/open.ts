@@ -14,6 +14,7 @@ import {
   refuseWriters,
 } from "./member/mod.ts";
 import {
+  EventHub,
   type Finding,
   type FullPolicy,
   type OpenDevice,
@@ -84,7 +85,10 @@ export interface PoolOptions extends PoolPlaces {
   readonly componentWatermark?: number;
   /** What becomes of an evacuation that was under way; it goes on. */
   readonly evacuation?: ResumeOptions;
-  /** Told what happens. */
+  /**
+   * Receives each event at once, also those of the open itself. It should not
+   * throw: that ends the program. {@linkcode Pool.events} is the other way.
+   */
   readonly onEvent?: (event: PoolEvent) => void;
 }
 
@@ -127,14 +131,17 @@ export async function openPool(
       throw new VirstorError("unsupported", stored.readOnlyReason);
     }
     const readOnly = isReader || stored.writeReason !== "";
+    const events = new EventHub(options.onEvent);
     const settings = settingsOf(stored, {
       ...options,
       readOnly,
       fullTimeoutSeconds,
+      onEvent: (event) => events.emit(event),
     });
     const freed = readOnly ? undefined : await stored.recover(settings.onEvent);
     await closeOthers(assembly.found, stored.format.members);
-    const pool = new Pool(settings, stored.format, stored.map);
+    const { format, volumes } = stored;
+    const pool = new Pool(settings, events, format, volumes);
     if (freed !== undefined) await pool.begin(freed, options.evacuation);
     return pool;
   } catch (error) {
@@ -157,7 +164,9 @@ export function placesOf(
 
 function settingsOf(
   stored: StoredPool,
-  options: PoolOptions & { readOnly: boolean; fullTimeoutSeconds: number },
+  options:
+    & PoolOptions
+    & Pick<PoolSettings, "readOnly" | "fullTimeoutSeconds" | "onEvent">,
 ): PoolSettings {
   return {
     name: stored.name,
@@ -174,7 +183,7 @@ function settingsOf(
       chunks: options.chunkWatermark ?? DEFAULT_CHUNK_WATERMARK,
       components: options.componentWatermark ?? DEFAULT_COMPONENT_WATERMARK,
     },
-    onEvent: options.onEvent ?? ignore,
+    onEvent: options.onEvent,
   };
 }
 
@@ -259,5 +268,3 @@ function damagedError(name: string, finding: Finding): VirstorError {
       `${what.slice(1)} ("${where}"), ${advice}`,
   );
 }
-
-function ignore(): void {}

@@ -6,12 +6,16 @@
  */
 
 import { assert, VirstorError } from "../errors.ts";
-import type {
-  Component,
-  Finding,
-  ForwardMap,
-  Health,
-  PoolSettings,
+import {
+  type Component,
+  type EventHub,
+  type Finding,
+  type Health,
+  type MissedEvents,
+  type PoolEvent,
+  type PoolSettings,
+  SnapshotView,
+  type VolumeState,
 } from "./core/mod.ts";
 import {
   type AddOptions,
@@ -23,26 +27,41 @@ import {
   type RemoveResult,
   type ResizeOptions,
   type ResumeOptions,
+  SnapshotChanges,
+  snapshotNamed,
+  VolumeChanges,
+  type VolumeHooks,
+  volumeNamed,
 } from "./change/mod.ts";
-import { flushMembers, type PoolParts } from "./io/mod.ts";
+import { flushMembers, type OpenVolume, type PoolBase } from "./io/mod.ts";
 import type { PoolFormat } from "./format/mod.ts";
+import { type ChangedRange, changedRanges } from "./changed_ranges.ts";
+import { SnapshotDisk } from "./snapshot_disk.ts";
 import { describePool, type PoolStatus } from "./status.ts";
 import { Volume } from "./volume.ts";
+import { describeVolumes, type VolumeStatus } from "./volume_status.ts";
 import { wirePool } from "./wiring.ts";
 
 /** A pool that is open, with its components locked. */
 export class Pool {
   /** What does not change while the pool is open. */
   readonly settings: PoolSettings;
-  /** The volumes of the pool; a pool has one, of the pool's name. */
-  readonly volumes: readonly Volume[];
+  /** Changes of the volumes: create, remove, rename, clone, flatten. */
+  readonly volumeChanges: VolumeChanges;
+  /** Changes of the snapshots: take, remove, roll back. */
+  readonly snapshotChanges: SnapshotChanges;
 
+  readonly #events: EventHub;
   readonly #format: PoolFormat;
-  readonly #map: ForwardMap;
-  readonly #parts: PoolParts;
+  readonly #base: PoolBase;
+  readonly #open: (state: VolumeState) => OpenVolume;
+  readonly #opened: OpenVolume[];
   readonly #control: PoolControl;
   readonly #health: Health;
-  readonly #volume: Volume;
+  /** The volumes, the first one first. */
+  #volumes: readonly Volume[] = [];
+  /** The disks of snapshots that were asked for, by their name. */
+  readonly #snapshots = new Map<string, SnapshotDisk>();
   #closed: Promise<void> | undefined;
 
   /**
@@ -50,19 +69,39 @@ export class Pool {
    *
    * @internal
    * @param settings What does not change.
+   * @param events Hands out the events that the settings receive.
    * @param format The format, with the components.
-   * @param map Where each virtual chunk is.
+   * @param volumes The volumes, and the place of each of their chunks.
    */
-  constructor(settings: PoolSettings, format: PoolFormat, map: ForwardMap) {
+  constructor(
+    settings: PoolSettings,
+    events: EventHub,
+    format: PoolFormat,
+    volumes: readonly VolumeState[],
+  ) {
     this.settings = settings;
+    this.#events = events;
     this.#format = format;
-    this.#map = map;
-    const { parts, health, control } = wirePool(settings, format, map);
+    const wiring = wirePool(settings, format);
+    const { base, health, control } = wiring;
     this.#health = health;
     this.#control = control;
-    this.#parts = parts;
-    this.#volume = new Volume(parts, health);
-    this.volumes = [this.#volume];
+    this.#base = base;
+    this.#open = wiring.open;
+    this.#opened = wiring.volumes;
+    for (const one of volumes) this.#openVolume(one);
+    const run = control.run.bind(control);
+    const hooks: VolumeHooks = {
+      open: (map) => {
+        const record = format.records.find(({ id }) => id === map.volume);
+        assert(record !== undefined, "a volume that is opened has a record");
+        this.#openVolume({ record, map });
+      },
+      close: (number) => this.#closeVolume(number),
+      closeSnapshot: (number, epoch) => this.#closeSnapshot(number, epoch),
+    };
+    this.volumeChanges = new VolumeChanges(base, run, hooks);
+    this.snapshotChanges = new SnapshotChanges(base, run, hooks);
   }
 
   /**
@@ -77,8 +116,8 @@ export class Pool {
     freed: ReadonlyMap<Component, readonly number[]>,
     { paused = false, bytesPerSecond = 0 }: ResumeOptions = {},
   ): Promise<void> {
-    for (const [one, chunks] of freed) this.#parts.freeing.add(one, chunks);
-    await this.#parts.space.prepareFirst();
+    for (const [one, chunks] of freed) this.#base.freeing.add(one, chunks);
+    await this.#base.space.prepareFirst();
     if (!paused) this.#control.evacuation.start(bytesPerSecond);
   }
 
@@ -100,12 +139,109 @@ export class Pool {
    * @throws {VirstorError} `not-found` if the pool has no volume of that name.
    */
   volume(name?: string): Volume {
-    if (name === undefined || name === this.#volume.name) return this.#volume;
+    const [first] = this.#volumes;
+    assert(first !== undefined, "a pool has a first volume");
+    if (name === undefined) return first;
+    const found = this.#volumes.find((one) => one.name === name);
+    if (found !== undefined) return found;
+    const names = this.#volumes.map((one) => `"${one.name}"`).join(", ");
     throw new VirstorError(
       "not-found",
-      `Cannot find volume "${name}": pool "${this.name}" has only ` +
-        `"${this.#volume.name}"`,
+      `Cannot find volume "${name}": pool "${this.name}" has ${names}`,
     );
+  }
+
+  /** The volumes of the pool; the first one has the pool's name. */
+  get volumes(): readonly Volume[] {
+    return this.#volumes;
+  }
+
+  /**
+   * What a volume was when a snapshot was taken.
+   *
+   * @param volume The name of the volume.
+   * @param snapshot The name of the snapshot.
+   * @returns A read-only block device, the same one each time.
+   * @throws {VirstorError} `not-found`.
+   */
+  snapshotDisk(volume: string, snapshot: string): SnapshotDisk {
+    const parts = volumeNamed(this.#base, volume, "read a snapshot of");
+    const { record, map } = parts;
+    const { epoch, size } = snapshotNamed(record, snapshot, "read");
+    const key = `${record.id}@${epoch}`;
+    const open = this.#snapshots.get(key);
+    if (open !== undefined) return open;
+    const chunks = size / this.settings.chunkSize;
+    const view = new SnapshotView(map, epoch, chunks);
+    const name = `${record.name}@${snapshot}`;
+    const id = `${this.id}/${key}`;
+    const disk = new SnapshotDisk(this.#base, view, this.#health, { name, id });
+    this.#snapshots.set(key, disk);
+    return disk;
+  }
+
+  /**
+   * Describes the volumes and their snapshots. It looks at every chunk, a slice
+   * at a time.
+   *
+   * @returns The volumes, the first one first.
+   */
+  describeVolumes(): Promise<VolumeStatus[]> {
+    return describeVolumes(this.#base);
+  }
+
+  /**
+   * Finds what a volume has changed since a snapshot.
+   *
+   * @param volume The name of the volume.
+   * @param from The name of the snapshot.
+   * @param to The name of a newer snapshot; what the volume is now unless given.
+   * @returns The ranges that may differ, in order, whole chunks.
+   * @throws {VirstorError} `not-found`.
+   */
+  diff(volume: string, from: string, to?: string): Promise<ChangedRange[]> {
+    const parts = volumeNamed(this.#base, volume, "compare volume");
+    const { chunkSize } = this.settings;
+    const viewOf = (name: string) => {
+      const { epoch, size } = snapshotNamed(parts.record, name, "compare");
+      return new SnapshotView(parts.map, epoch, size / chunkSize);
+    };
+    const newer = to === undefined ? parts.map.view : viewOf(to);
+    return changedRanges(viewOf(from), newer, chunkSize);
+  }
+
+  /**
+   * Subscribes to the events of the pool, from the next one on. Several
+   * subscribers may read at the same time, each at its own pace. 256 events
+   * wait for a subscriber at most: then the pool drops the oldest, and the
+   * subscriber next reads how many it has missed.
+   *
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { labelPool, openPool } from "@virstor/virstor/pool";
+   *
+   * const directory = await Deno.makeTempDir();
+   * const paths = [`${directory}/a.img`];
+   * const sizes = { createSize: 2 ** 26, virtualSize: 2 ** 30 };
+   * await labelPool({ name: "demo", paths, ...sizes });
+   * const pool = await openPool(paths);
+   * const events = pool.events();
+   * await pool.resize(2 ** 31);
+   * for await (const event of events) {
+   *   if (event.kind === "missed") continue; // event.count were dropped
+   *   if (event.kind !== "resized") continue;
+   *   assertEquals(event.virtualSize, 2 ** 31);
+   *   break;
+   * }
+   * await pool.close();
+   * await Deno.remove(directory, { recursive: true });
+   * ```
+   *
+   * @returns The events. They end when the pool is closed, and when the loop
+   *   that reads them ends (or `return()` is called).
+   */
+  events(): AsyncIterableIterator<PoolEvent | MissedEvents> {
+    return this.#events.subscribe();
   }
 
   /**
@@ -113,7 +249,7 @@ export class Pool {
    * {@linkcode status}. One that does not answer in a moment is not waited for.
    */
   async lookAtHosts(): Promise<void> {
-    await this.#parts.hosts.look(this.#format.members);
+    await this.#base.hosts.look(this.#format.members);
   }
 
   /**
@@ -125,11 +261,8 @@ export class Pool {
     return describePool({
       settings: this.settings,
       format: this.#format,
-      virtualSize: this.#volume.size,
-      mapped: this.#map.mapped,
+      volumes: this.#volumes,
       evacuation: this.#control.evacuation.status,
-      delayed: this.#volume.delayed,
-      counters: this.#volume.counters,
       state: this.#health.state,
       reason: this.#health.reason,
     });
@@ -175,7 +308,7 @@ export class Pool {
    * @throws {VirstorError} `invalid` if one is no member or has to stay.
    */
   planRemove(paths: readonly string[]): RemovePlan {
-    return planRemoval(this.#parts, paths);
+    return planRemoval(this.#base, paths);
   }
 
   /**
@@ -190,20 +323,21 @@ export class Pool {
   }
 
   /**
-   * Gives the disk another size, in one atomic step. Connections that are open
+   * Gives a volume another size, in one atomic step. Connections that are open
    * learn of it when they connect again.
    *
    * @param virtualSize Bytes, rounded up to whole chunks.
-   * @param options Whether it may become smaller.
+   * @param options Which volume, and whether it may become smaller.
    * @returns Its size.
    * @throws {VirstorError} `invalid`, `unsupported` in format 1: nothing has
    *   changed then. `failed`: no more writes are taken.
    */
   resize(
     virtualSize: number,
-    options: ResizeOptions = {},
+    options: ResizeOptions & { readonly volume?: string } = {},
   ): Promise<{ virtualSize: number }> {
-    return this.#control.resize(virtualSize, options);
+    const { volume = this.volume().name, ...how } = options;
+    return this.#control.resize(volume, virtualSize, how);
   }
 
   /**
@@ -233,7 +367,7 @@ export class Pool {
    *   components are unlocked all the same.
    */
   close(): Promise<void> {
-    this.#closed ??= this.#close();
+    this.#closed ??= this.#close().finally(() => this.#events.close());
     return this.#closed;
   }
 
@@ -243,9 +377,10 @@ export class Pool {
   }
 
   async #close(): Promise<void> {
-    const { space, freeing } = this.#parts;
+    const { space, freeing } = this.#base;
     this.#health.close();
     const ended = this.volumes.map((one) => one.close());
+    for (const disk of this.#snapshots.values()) ended.push(disk.close());
     freeing.stop();
     // Requests, changes and freeing are refused from here on.
     await this.#control.settle();
@@ -257,11 +392,31 @@ export class Pool {
     }
     try {
       if (this.#health.state !== "failed" && !this.settings.readOnly) {
-        await flushMembers(this.#parts);
+        await flushMembers(this.#base);
         await this.#format.stop();
       }
     } finally {
       for (const { device } of this.#format.members) await device.close();
     }
+  }
+
+  #openVolume(state: VolumeState): void {
+    const volume = new Volume(this.#open(state), this.#health);
+    const volumes = [...this.#volumes, volume];
+    this.#volumes = volumes.sort((a, b) => a.number - b.number);
+  }
+
+  async #closeVolume(number: number): Promise<void> {
+    const volume = this.#volumes.find((one) => one.number === number);
+    await volume?.close();
+    this.#volumes = this.#volumes.filter((one) => one !== volume);
+    const at = this.#opened.findIndex(({ map }) => map.volume === number);
+    if (at >= 0) this.#opened.splice(at, 1);
+  }
+
+  async #closeSnapshot(number: number, epoch: number): Promise<void> {
+    const key = `${number}@${epoch}`;
+    await this.#snapshots.get(key)?.close();
+    this.#snapshots.delete(key);
   }
 }

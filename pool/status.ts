@@ -9,6 +9,7 @@ import {
   type FullPolicy,
   hostWarnings,
   type MissingMember,
+  newCounters,
   passedMarks,
   type PoolCounters,
   type PoolSettings,
@@ -90,13 +91,13 @@ export interface PoolStatus {
   readonly missing: readonly MissingMember[];
   /** The evacuation of components; null if none is being evacuated. */
   readonly evacuation: EvacuationStatus | null;
-  /** Bytes of the virtual disk. */
+  /** Bytes of all volumes together. */
   readonly virtualSize: number;
   /** Bytes of a chunk. */
   readonly chunkSize: number;
-  /** Chunks of the virtual disk. */
+  /** Chunks of all volumes. */
   readonly virtualChunks: number;
-  /** Chunks of the virtual disk that are mapped. */
+  /** Chunks of the volumes that are mapped, without those of old versions. */
   readonly mappedChunks: number;
   /** Chunks on the components, of all kinds. */
   readonly physicalChunks: number;
@@ -137,25 +138,30 @@ export function percent(part: number, whole: number): number {
   return whole === 0 ? 0 : Math.round(part / whole * 1000) / 10;
 }
 
+type DelayedSource = Pick<
+  DelayedWrites,
+  "size" | "bytes" | "oldestMs" | "total" | "timedOut" | "cancelled"
+>;
+
 /** The sources of a status. */
 export interface StatusSource {
   /** The pool's settings. */
   readonly settings: PoolSettings;
   /** The format's name, and the components. */
   readonly format: Pick<PoolFormat, "name" | "members">;
-  /** Bytes of the virtual disk. */
-  readonly virtualSize: number;
+  /** The volumes of the pool. */
+  readonly volumes: readonly {
+    /** Bytes of the volume. */
+    readonly size: number;
+    /** Chunks that are mapped for the volume. */
+    readonly mappedChunks: number;
+    /** Its writes that wait for space. */
+    readonly delayed: DelayedSource;
+    /** Its counters since the pool was opened. */
+    readonly counters: PoolCounters;
+  }[];
   /** The evacuation; undefined if no component is being evacuated. */
   readonly evacuation: EvacuationStatus | undefined;
-  /** Chunks of the virtual disk that are mapped. */
-  readonly mapped: number;
-  /** The writes that wait for space. */
-  readonly delayed: Pick<
-    DelayedWrites,
-    "size" | "bytes" | "oldestMs" | "total" | "timedOut" | "cancelled"
-  >;
-  /** Counters since the pool was opened. */
-  readonly counters: PoolCounters;
   /** The pool's state. */
   readonly state: PoolStatus["state"];
   /** Why the pool takes no more writes; "" if it has not failed. */
@@ -169,12 +175,13 @@ export interface StatusSource {
  * @returns A snapshot of the status.
  */
 export function describePool(source: StatusSource): PoolStatus {
-  const { settings, format, delayed, reason } = source;
+  const { settings, format, volumes, reason } = source;
   const components = format.members.map(describeComponent);
   const sum = (key: "chunks" | "reserved" | "used" | "free" | "freeing") =>
     components.reduce((total, one) => total + one[key], 0);
   const usable = sum("used") + sum("free") + sum("freeing");
-  const { virtualSize } = source;
+  const virtualSize = volumes.reduce((total, { size }) => total + size, 0);
+  const mappedChunks = volumes.reduce((total, one) => total + one.mappedChunks, 0);
   const virtualChunks = virtualSize / settings.chunkSize;
   const marks = passedMarks(format.members, settings.watermarks);
   const { name, id, chunkSize, readOnly, missing } = settings;
@@ -190,7 +197,7 @@ export function describePool(source: StatusSource): PoolStatus {
     virtualSize,
     chunkSize,
     virtualChunks,
-    mappedChunks: source.mapped,
+    mappedChunks,
     physicalChunks: sum("chunks"),
     reservedChunks: sum("reserved"),
     usedChunks: sum("used"),
@@ -200,16 +207,8 @@ export function describePool(source: StatusSource): PoolStatus {
     backingPercent: percent(usable, virtualChunks),
     onFull: settings.onFull,
     fullTimeoutSeconds: settings.fullTimeoutSeconds,
-    delayed: {
-      count: delayed.size,
-      bytes: delayed.bytes,
-      maxBytes: settings.maxDelayedBytes,
-      oldestSeconds: Math.round(delayed.oldestMs) / 1000,
-      total: delayed.total,
-      timedOut: delayed.timedOut,
-      cancelled: delayed.cancelled,
-    },
-    counters: { ...source.counters },
+    delayed: describeDelayed(source),
+    counters: sumCounters(volumes.map(({ counters }) => counters)),
     components,
     warnings: [
       ...reason === "" ? [] : [reason],
@@ -218,6 +217,36 @@ export function describePool(source: StatusSource): PoolStatus {
       ...marks.map(({ message }) => message),
     ],
   };
+}
+
+function describeDelayed({ volumes, settings }: StatusSource): DelayedStatus {
+  const sum = (key: "size" | "bytes" | "total" | "timedOut" | "cancelled") =>
+    volumes.reduce((total, { delayed }) => total + delayed[key], 0);
+  const oldestMs = Math.max(0, ...volumes.map((one) => one.delayed.oldestMs));
+  return {
+    count: sum("size"),
+    bytes: sum("bytes"),
+    maxBytes: settings.maxDelayedBytes,
+    oldestSeconds: Math.round(oldestMs) / 1000,
+    total: sum("total"),
+    timedOut: sum("timedOut"),
+    cancelled: sum("cancelled"),
+  };
+}
+
+function sumCounters(all: readonly PoolCounters[]): PoolCounters {
+  const total = newCounters();
+  for (const counters of all) {
+    total.reads += counters.reads;
+    total.writes += counters.writes;
+    total.flushes += counters.flushes;
+    total.discards += counters.discards;
+    total.zeroes += counters.zeroes;
+    total.bytesRead += counters.bytesRead;
+    total.bytesWritten += counters.bytesWritten;
+    total.firstWrites += counters.firstWrites;
+  }
+  return total;
 }
 
 function describeComponent(component: Component): ComponentStatus {

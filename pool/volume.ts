@@ -47,8 +47,8 @@ export class Volume implements BlockDevice {
   readonly blockSize = 1;
   /** What the volume can do; fixed while the pool is open. */
   readonly capabilities: DeviceCapabilities;
-  /** The volume's name: the first volume of a pool has the pool's. */
-  readonly name: string;
+  /** The number of the volume in its pool; the first one is 0. */
+  readonly number: number;
   /** Tells volumes of the same name apart: a UUID, or a number. */
   readonly id: string;
 
@@ -79,7 +79,7 @@ export class Volume implements BlockDevice {
   constructor(parts: VolumeParts, health: Health) {
     const { record, base, map } = parts;
     const { id, chunkSize } = base.settings;
-    this.name = record.name;
+    this.number = record.id;
     this.id = record.id === 0 ? id : `${id}/${record.id}`;
     this.capabilities = capabilitiesOf(base);
     this.#parts = parts;
@@ -90,6 +90,16 @@ export class Volume implements BlockDevice {
     this.#firstWrites = parts.firstWrites;
     this.#reads = new Reads(map, chunkSize, () => health.assertComplete());
     this.#eraser = new Eraser(parts, () => this.#health.assertWritable());
+  }
+
+  /** The volume's name: the first volume of a pool has the pool's. */
+  get name(): string {
+    return this.#parts.record.name;
+  }
+
+  /** Chunks that are mapped for the volume alone, shared or not. */
+  get mappedChunks(): number {
+    return this.#map.mapped;
   }
 
   /** Bytes of the volume. Only the forward map knows how many chunks it has. */
@@ -104,7 +114,7 @@ export class Volume implements BlockDevice {
 
   /** What clients can ask of ranges, for an export's metadata contexts. */
   get contexts(): readonly StatusContext[] {
-    const { map, base: { settings, format } } = this.#parts;
+    const { map: { view: map }, base: { settings, format } } = this.#parts;
     return statusContexts({
       settings,
       format,

@@ -1,18 +1,24 @@
 /**
- * How the parts of an open pool are connected: who is told when space comes,
- * and what follows when something fails.
+ * How the parts of an open pool are connected: what happens when chunks become
+ * free, and what follows when something fails.
  *
  * @module
  */
 
 import { abandon } from "../device/block/mod.ts";
 import { PoolControl } from "./change/mod.ts";
-import { FirstWrites, type PoolParts } from "./io/mod.ts";
 import {
-  type ForwardMap,
+  ChunkMapper,
+  FullPool,
+  OpenVolume,
+  type PoolBase,
+  Settling,
+} from "./io/mod.ts";
+import {
   Health,
   HostSpaces,
   type PoolSettings,
+  type VolumeState,
 } from "./core/mod.ts";
 import type { PoolFormat } from "./format/mod.ts";
 import { Freeing, Space } from "./space/mod.ts";
@@ -20,11 +26,20 @@ import { Freeing, Space } from "./space/mod.ts";
 /** The parts, connected. */
 export interface PoolWiring {
   /** What works on the pool. */
-  readonly parts: PoolParts;
+  readonly base: PoolBase;
+  /** The volumes of `base`; the list may be changed. */
+  readonly volumes: OpenVolume[];
   /** Whether it takes requests. */
   readonly health: Health;
   /** What changes it as a whole. */
   readonly control: PoolControl;
+  /**
+   * Opens a volume.
+   *
+   * @param state Its record and its map.
+   * @returns Its parts, which are in `volumes`.
+   */
+  open(state: VolumeState): OpenVolume;
 }
 
 /**
@@ -32,66 +47,77 @@ export interface PoolWiring {
  *
  * @param settings What does not change.
  * @param format The format, with the components.
- * @param map Where each virtual chunk is.
- * @returns The parts.
+ * @returns The parts, without volumes.
  */
 export function wirePool(
   settings: PoolSettings,
   format: PoolFormat,
-  map: ForwardMap,
 ): PoolWiring {
   const { chunkSize, onEvent } = settings;
+  const volumes: OpenVolume[] = [];
   const health = new Health(settings, (failure) => {
-    onEvent({ kind: "failed", message: failure.message });
-    map.leases?.forbidWrites();
-    firstWrites.delayed.failAll(failure);
+    const { message } = failure;
+    onEvent({ kind: "failed", message, reason: message });
+    for (const { map, firstWrites } of volumes) {
+      map.leases?.forbidWrites();
+      firstWrites.failed(failure);
+    }
     // Nothing is moved either: it would be written down in unknown tables.
     abandon(control.evacuation.end());
   });
   const fail = (cause: unknown) => health.fail(cause);
   // Writes that wait come before chunks that are to be moved.
   const spaceChanged = () => {
-    firstWrites.spaceChanged();
+    mapper.watch();
+    for (const { firstWrites } of volumes) firstWrites.resume();
     control.evacuation.wake();
   };
   const space = new Space(format, chunkSize, {
     ready: spaceChanged,
-    unready: (error) => firstWrites.unready(error),
+    unready: (error) => {
+      if (error.code === "failed") fail(error);
+      for (const { firstWrites } of volumes) firstWrites.unready(error);
+    },
   });
   const freeing = new Freeing(chunkSize, {
     freed: (component, chunk) => space.giveBack(component, chunk),
     done: spaceChanged,
-    failed: (error) => {
-      if (error.code === "failed") fail(error);
-      else onEvent({ kind: "space", message: error.message });
+    failed: (error, { device: { path } }, chunks) => {
+      const { code, message } = error;
+      if (code === "failed") fail(error);
+      else onEvent({ kind: "space", message, path, chunks, reason: message });
     },
   });
   const hosts = new HostSpaces(settings);
-  const firstWrites = new FirstWrites(
+  const settling = new Settling(format);
+  const full = new FullPool(
     settings,
-    format,
-    map,
-    { space, hosts },
-    fail,
-  );
-  firstWrites.onNoneWaiting = () => control.evacuation.wake();
-  const parts = {
-    settings,
-    format,
-    map,
     space,
-    hosts,
-    freeing,
-    firstWrites,
-    fail,
-  };
-  const control = new PoolControl(parts, {
+    () => volumes.some(({ firstWrites }) => firstWrites.delayed.size > 0),
+  );
+  const parts = { settings, format, space, hosts, freeing, settling, fail };
+  const mapper = new ChunkMapper(parts);
+  const base = { ...parts, mapper, full, volumes };
+  const control = new PoolControl(base, {
     admit: (reading) => reading ? health.assertOpen() : health.assertWritable(),
     membersChanged: () => {
-      map.setComponents(format.members);
+      for (const { map } of volumes) map.setComponents(format.members);
       space.recount();
       spaceChanged();
     },
   });
-  return { parts, health, control };
+  mapper.watch();
+  return {
+    base,
+    volumes,
+    health,
+    control,
+    open: ({ record, map }) => {
+      const volume = new OpenVolume(base, record, map);
+      volume.firstWrites.onNoneWaiting = () => control.evacuation.wake();
+      volumes.push(volume);
+      volumes.sort((a, b) => a.map.volume - b.map.volume);
+      return volume;
+    },
+  };
 }

@@ -22,6 +22,7 @@ import {
 } from "./membership.ts";
 import type { PoolBase } from "../io/mod.ts";
 import { type ResizeOptions, resizePool } from "./resize.ts";
+import { volumeNamed } from "./volume_list.ts";
 
 /** What a change needs from the pool. */
 export interface ControlHooks {
@@ -73,10 +74,9 @@ export class PoolControl {
         paths,
         onCommit: () => this.#hooks.membersChanged(),
       });
-      this.#emit(
-        "added",
-        `Added ${counted(result.components.length, "component")}`,
-      );
+      const added = result.components.map(({ path }) => path);
+      const message = `Added ${counted(added.length, "component")}`;
+      this.#emit({ kind: "added", message, paths: added });
       return result;
     });
   }
@@ -114,26 +114,31 @@ export class PoolControl {
       this.evacuation.detach(kept);
       this.#hooks.membersChanged();
       const names = kept.map(({ device }) => device.path);
-      this.#emit("evacuation", `Kept ${names.join(", ")}`);
+      const message = `Kept ${names.join(", ")}`;
+      this.#emit({ kind: "evacuation", message, paths: names });
       return { kept: names };
     });
   }
 
   /**
-   * Resizes the virtual disk.
+   * Resizes a volume.
    *
+   * @param name The name of the volume.
    * @param wanted The new size, bytes; rounded up to whole chunks.
    * @param options Whether the disk may shrink.
    * @returns The new size, bytes.
    * @throws {VirstorError} As {@linkcode resizePool}.
    */
   resize(
+    name: string,
     wanted: number,
     options: ResizeOptions,
   ): Promise<{ virtualSize: number }> {
     return this.#change(async () => {
-      const virtualSize = await resizePool(this.#parts, wanted, options);
-      this.#emit("resized", `The disk now has ${inBytes(virtualSize)}`);
+      const volume = volumeNamed(this.#parts, name, "resize volume");
+      const virtualSize = await resizePool(volume, wanted, options);
+      const message = `The disk now has ${inBytes(virtualSize)}`;
+      this.#emit({ kind: "resized", message, virtualSize });
       return { virtualSize };
     });
   }
@@ -145,8 +150,10 @@ export class PoolControl {
    * @returns The differences, and damage that was found on the way.
    */
   check(): Promise<Finding[]> {
-    const { format, map } = this.#parts;
-    return this.#change(() => format.check(map), true);
+    return this.#change(() => {
+      const { format, volumes } = this.#parts;
+      return format.check(new Map(volumes.map(({ map }) => [map.volume, map])));
+    }, true);
   }
 
   /**
@@ -160,6 +167,17 @@ export class PoolControl {
   async settle(): Promise<void> {
     await this.evacuation.end();
     await this.#changing;
+  }
+
+  /**
+   * Runs a change of the volumes when those before it have ended.
+   *
+   * @param change The change.
+   * @returns What it returns.
+   * @throws {VirstorError} `shutdown`, `failed`, `read-only`.
+   */
+  run<T>(change: () => Promise<T>): Promise<T> {
+    return this.#change(change);
   }
 
   /** Queues the removal of evacuated components that are empty by then. */
@@ -186,7 +204,8 @@ export class PoolControl {
       () => this.#hooks.membersChanged(),
     );
     const paths = empty.map(({ device }) => device.path);
-    this.#emit("removed", `Removed ${paths.join(", ")}`);
+    const message = `Removed ${paths.join(", ")}`;
+    this.#emit({ kind: "removed", message, paths });
   }
 
   /**
@@ -216,7 +235,7 @@ export class PoolControl {
     return run;
   }
 
-  #emit(kind: PoolEvent["kind"], message: string): void {
-    this.#parts.settings.onEvent({ kind, message });
+  #emit(event: PoolEvent): void {
+    this.#parts.settings.onEvent(event);
   }
 }

@@ -179,6 +179,8 @@ export class Evacuation {
     this.#parts.settings.onEvent({
       kind: "evacuation-failed",
       message: `The evacuation stopped: ${this.#reason}`,
+      paths: this.#leaving.map(({ device }) => device.path),
+      reason: this.#reason,
     });
   }
 
@@ -286,8 +288,8 @@ export class Evacuation {
     for (const move of moves.slice(copied)) this.#undo(move);
     await this.#conclude(moves.slice(0, copied));
     const faulty = moves.find((move) => move.fault !== undefined);
-    if (faulty !== undefined) throw faulty.fault;
-    return rest;
+    if (faulty === undefined) return rest;
+    throw this.#parts.hosts.failed(faulty.target, faulty.fault);
   }
 
   /** Allocates a chunk to move to; undefined if none has to be moved. */

@@ -15,3 +15,8 @@ export type {
   RemoveResult,
 } from "./membership.ts";
 export type { ResizeOptions } from "./resize.ts";
+export { SnapshotChanges } from "./snapshot_changes.ts";
+export type { RollbackOptions, SnapshotName } from "./snapshot_changes.ts";
+export { VolumeChanges } from "./volume_changes.ts";
+export { snapshotNamed, volumeNamed } from "./volume_list.ts";
+export type { VolumeHooks } from "./volume_list.ts";

@@ -6,7 +6,8 @@
 
 import { counted, inBytes, VirstorError } from "../../errors.ts";
 import { VIRTUAL_SIZE_MAX } from "../core/mod.ts";
-import type { PoolBase } from "../io/mod.ts";
+import type { VolumeParts } from "../io/mod.ts";
+import { withRecord } from "./volume_list.ts";
 
 /** How to resize the disk. */
 export interface ResizeOptions {
@@ -15,14 +16,14 @@ export interface ResizeOptions {
 }
 
 /**
- * Resizes the virtual disk of a pool. The forward map defines the size.
+ * Resizes a volume. The forward map defines the size.
  *
  * To grow, the disk grows on stable storage first, so that nothing is mapped
  * beyond the size that an open after a crash would find. To shrink, the map
  * shrinks first, with no `await` after the check, so that no write maps a chunk
  * beyond the new end while the superblocks are written.
  *
- * @param parts The open pool's parts.
+ * @param volume The volume.
  * @param wanted The new size, bytes; rounded up to whole chunks.
  * @param options Whether the disk may shrink.
  * @returns The new size, bytes.
@@ -30,11 +31,11 @@ export interface ResizeOptions {
  *   `failed`: the state on disk is unknown.
  */
 export async function resizePool(
-  parts: PoolBase,
+  volume: VolumeParts,
   wanted: number,
   options: ResizeOptions,
 ): Promise<number> {
-  const { format, map, settings: { chunkSize, name } } = parts;
+  const { base: { format, settings: { chunkSize, name } }, map } = volume;
   const chunks = Math.ceil(wanted / chunkSize);
   const size = chunks * chunkSize;
   const before = map.virtualChunks;
@@ -55,25 +56,37 @@ export async function resizePool(
     );
   }
   if (chunks < before) {
-    checkShrink(parts, chunks, options.force ?? false);
+    checkShrink(volume, chunks, options.force ?? false);
     map.resize(chunks);
   }
-  if (chunks !== before) await format.resize(size);
+  if (chunks !== before) {
+    const record = { ...volume.record, size };
+    await format.setVolumes(withRecord(format.records, record));
+  }
   map.resize(chunks);
   return size;
 }
 
 function checkShrink(
-  { map, firstWrites, settings: { name, chunkSize } }: PoolBase,
+  { map, record, firstWrites, base: { settings } }: VolumeParts,
   chunks: number,
   force: boolean,
 ): void {
-  const cannot = `Cannot make pool "${name}" smaller: `;
+  const { chunkSize, name: pool } = settings;
+  const cannot = record.id === 0
+    ? `Cannot make pool "${pool}" smaller: `
+    : `Cannot make volume "${record.name}" smaller: `;
   if (!force) {
     throw new VirstorError(
       "invalid",
       `${cannot}shrinking needs --force; ` +
         "shrink the file system on it first",
+    );
+  }
+  if (map.isLayered) {
+    throw new VirstorError(
+      "invalid",
+      `${cannot}it has snapshots, or is a clone`,
     );
   }
   const mapped = map.nextMapped(chunks, map.virtualChunks);

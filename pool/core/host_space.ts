@@ -65,11 +65,19 @@ export class HostSpaces {
     try {
       return component.data.write(source, at);
     } catch (error) {
-      throw this.#failed(component, error);
+      throw this.failed(component, error);
     }
   }
 
-  #failed(component: Component, error: unknown): unknown {
+  /**
+   * Notes that a component could not be written to. Each write to a component's
+   * chunks reports its failure here, so that `status` warns.
+   *
+   * @param component The component.
+   * @param error Its error.
+   * @returns The error for the caller: as in {@linkcode write}.
+   */
+  failed(component: Component, error: unknown): unknown {
     if (!(error instanceof VirstorError) || error.code !== "no-space") {
       return error;
     }

@@ -20,6 +20,14 @@ export type {
 export { copyChunk } from "./copy_chunk.ts";
 export { newCounters } from "./counters.ts";
 export type { PoolCounters } from "./counters.ts";
+export { EventHub, EVENTS_WAITING_MAX } from "./event_hub.ts";
+export type {
+  MissedEvents,
+  PoolEvent,
+  PoolEventData,
+  PoolEventKind,
+  RecoveryStep,
+} from "./events.ts";
 export type { Finding, FindingKind, Severity } from "./findings.ts";
 export { flushAll } from "./flush_all.ts";
 export { ForwardMap } from "./forward_map.ts";
@@ -35,7 +43,6 @@ export { assertInside, VIRTUAL_SIZE_MAX } from "./range.ts";
 export type {
   FullPolicy,
   MissingMember,
-  PoolEvent,
   PoolSettings,
   Watermarks,
 } from "./settings.ts";

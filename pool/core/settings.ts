@@ -4,29 +4,12 @@
  * @module
  */
 
+import type { PoolEvent } from "./events.ts";
+
 /** What a write does that needs a new chunk when none is free. */
 export type FullPolicy =
   | "delay" // wait until a chunk is free
   | "error"; // fail with `no-space`
-
-/** An event of a pool, for a log. */
-export interface PoolEvent {
-  /** The kind of event. */
-  readonly kind:
-    | "added" // components joined
-    | "delayed" // the first write waits for space
-    | "evacuation" // a removal was cancelled
-    | "evacuation-failed" // an error stopped an evacuation
-    | "failed" // the pool takes no more writes
-    | "recovered" // a step of the recovery after a crash
-    | "removed" // components left
-    | "resized" // the virtual size has changed
-    | "resumed" // no write waits for space any more
-    | "space" // unmapped chunks could not be freed
-    | "watermark"; // a watermark was passed
-  /** One line to show to users. */
-  readonly message: string;
-}
 
 /** A member that was not found, or that is unusable. */
 export interface MissingMember {

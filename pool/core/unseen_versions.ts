@@ -28,7 +28,8 @@ export function unseenVersions(
     const isSeen = snapshots.some(({ epoch }) =>
       birth <= epoch && epoch < newer
     );
-    newer = birth;
+    // After a rollback, old versions may be newer than the current one.
+    newer = Math.min(newer, birth);
     return !isSeen;
   });
 }

@@ -12,15 +12,14 @@
 
 import { counted, isOrAre } from "../../errors.ts";
 import type { Component } from "./component.ts";
+import type { PoolEventData } from "./events.ts";
 import type { Watermarks } from "./settings.ts";
 
 /** A watermark that is passed. */
-export interface PassedMark {
-  /** Which watermark. */
-  readonly mark: keyof Watermarks;
+export type PassedMark = PoolEventData["watermark"] & {
   /** A sentence to show to users. */
   readonly message: string;
-}
+};
 
 /**
  * Finds the watermarks that are passed now.
@@ -49,6 +48,9 @@ export function passedMarks(
   if (free < chunks) {
     passed.push({
       mark: "chunks",
+      count: free,
+      minimum: chunks,
+      total: usable,
       message: free === 0
         ? fullText(usable, total((one) => one.freeing), scope)
         : `${free} of ${counted(usable, "chunk")}${scope} ` +
@@ -59,6 +61,9 @@ export function passedMarks(
   if (staying.length > marks.components && unused < marks.components) {
     passed.push({
       mark: "components",
+      count: unused,
+      minimum: marks.components,
+      total: staying.length,
       message: `${unused} of ${counted(staying.length, "component")}` +
         `${scope === "" ? "" : " that stay"} ${isOrAre(unused)} unused, ` +
         `fewer than ${marks.components}`,

@@ -5,5 +5,5 @@
  */
 
 export type { FormatName, PoolFormat } from "./pool_format.ts";
-export { notice } from "./stored_pool.ts";
+export { notice, sayRecovered } from "./stored_pool.ts";
 export type { DamageSink, StaleMember, StoredPool } from "./stored_pool.ts";

@@ -11,6 +11,7 @@ import type {
   FindingKind,
   MissingMember,
   PoolEvent,
+  RecoveryStep,
   VolumeState,
 } from "../core/mod.ts";
 import type { PoolFormat } from "./pool_format.ts";
@@ -59,6 +60,25 @@ export interface StoredPool {
   recover(
     onEvent: (event: PoolEvent) => void,
   ): Promise<ReadonlyMap<Component, readonly number[]>>;
+}
+
+/**
+ * Makes a function that reports steps of a recovery.
+ *
+ * @param onEvent Receives the events.
+ * @returns Reports a step: its name, its message, the paths of the components
+ *   that were repaired, and how many chunks were concerned.
+ */
+export function sayRecovered(
+  onEvent: (event: PoolEvent) => void,
+): (
+  step: RecoveryStep,
+  message: string,
+  paths: readonly string[],
+  chunks?: number,
+) => void {
+  return (step, message, paths, chunks = 0) =>
+    onEvent({ kind: "recovered", message, step, paths, chunks });
 }
 
 /**

@@ -91,7 +91,7 @@ export class ChunkMapper {
     source: Uint8Array | undefined,
     within: number,
   ): void {
-    const { settings: { chunkSize, watermarks }, space, hosts } = this.#parts;
+    const { settings: { chunkSize }, space, hosts } = this.#parts;
     const chunk = component.next;
     if (source !== undefined) {
       const at = chunk * chunkSize + within;
@@ -109,8 +109,7 @@ export class ChunkMapper {
     this.#record(map, virtualChunk, component, chunk, false);
     map.replace(virtualChunk, component, chunk);
     space.take(component);
-    const isLow = space.free < watermarks.chunks;
-    if (isLow || component.used === 1) this.watch();
+    this.#watchUse(component);
   }
 
   /**
@@ -124,7 +123,7 @@ export class ChunkMapper {
     const chunk = component.next;
     this.#parts.space.take(component);
     component.unrecorded++;
-    this.watch();
+    this.#watchUse(component);
     return chunk;
   }
 
@@ -181,11 +180,17 @@ export class ChunkMapper {
   watch(): void {
     const { settings: { watermarks, onEvent }, format } = this.#parts;
     const passed = passedMarks(format.members, watermarks);
-    for (const { mark, message } of passed) {
-      if (this.#passed.some((one) => one.mark === mark)) continue;
-      onEvent({ kind: "watermark", message });
+    for (const one of passed) {
+      if (this.#passed.some(({ mark }) => mark === one.mark)) continue;
+      onEvent({ kind: "watermark", ...one });
     }
     this.#passed = passed;
+  }
+
+  #watchUse(component: Component): void {
+    const { space, settings: { watermarks } } = this.#parts;
+    const isLow = space.free < watermarks.chunks;
+    if (isLow || component.used === 1) this.watch();
   }
 
   #record(

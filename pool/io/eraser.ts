@@ -96,7 +96,8 @@ export class Eraser {
     length: number,
     options: WriteZeroesOptions,
   ): Completion {
-    const { base: { settings: { name }, format }, firstWrites } = this.#parts;
+    const { base, firstWrites } = this.#parts;
+    const { settings: { name }, format, hosts } = base;
     const { noHole = false, fastOnly = false, signal } = options;
     const isFast = format.members.every((one) =>
       one.device.capabilities.fastZeroes
@@ -108,8 +109,14 @@ export class Eraser {
         `Cannot zero ${inBytes(length)} of pool "${name}" fast`,
       );
     }
-    const zeroPart: PartAction = ({ data }, at, count) =>
-      data.writeZeroes(at, count, { noHole });
+    const zeroPart: PartAction = (component, at, count) => {
+      try {
+        return component.data.writeZeroes(at, count, { noHole });
+      } catch (error) {
+        // Zeroes that keep their space may need some of the file system.
+        throw hosts.failed(component, error);
+      }
+    };
     const owner = signal;
     const isPunched = !noHole && isFast;
     const erasure = { offset, length, owner, mayUnmap: !noHole, isPunched };

@@ -49,6 +49,7 @@ export class FullPool {
         kind: "delayed",
         message: "The pool is full: writes wait until a component is " +
           "added or space is given back",
+        fullTimeoutSeconds: this.#settings.fullTimeoutSeconds,
       });
     }
     return isFull;
@@ -61,6 +62,7 @@ export class FullPool {
     this.#settings.onEvent({
       kind: "resumed",
       message: "No write waits for space any more",
+      freeChunks: this.#space.free,
     });
   }
 

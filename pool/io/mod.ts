@@ -14,6 +14,7 @@ export { FullPool } from "./full_pool.ts";
 export { unmapChunks } from "./give_back.ts";
 export { leadingHole, mappedExtents } from "./mapped_ranges.ts";
 export { PoolLeases } from "./pool_leases.ts";
+export { OpenVolume } from "./open_volume.ts";
 export type { PoolBase, VolumeParts } from "./pool_parts.ts";
 export { Reads } from "./reads.ts";
 export { Settling } from "./settling.ts";

@@ -4,12 +4,12 @@
  * @module
  */
 
+import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import type { VirstorError } from "../../errors.ts";
 import type {
   ForwardMap,
   HostSpaces,
   PoolSettings,
-  VolumeState,
 } from "../core/mod.ts";
 import type { ChunkMapper } from "./chunk_mapper.ts";
 import type { FirstWrites } from "./first_writes.ts";
@@ -51,8 +51,8 @@ export interface PoolBase {
 export interface VolumeParts {
   /** What the volume shares with the others of its pool. */
   readonly base: PoolBase;
-  /** What the superblock says of the volume. */
-  readonly record: VolumeState["record"];
+  /** What the superblock says of the volume now. */
+  readonly record: VolumeRecord;
   /** The place of each of its chunks. */
   readonly map: ForwardMap;
   /** Writes that need a chunk. */

@@ -44,8 +44,10 @@ export interface FreeingObserver {
    * Chunks could not be freed; the next open frees them.
    *
    * @param error `failed` if it is unknown what is durable; else `io`.
+   * @param component The component of the chunks.
+   * @param count How many chunks.
    */
-  failed(error: VirstorError): void;
+  failed(error: VirstorError, component: Component, count: number): void;
 }
 
 /** Frees chunks in the background, in batches. */
@@ -151,6 +153,8 @@ export class Freeing {
       const cause = { cause: error };
       this.#observer.failed(
         new VirstorError(code, `${what}: ${messageOf(error)}`, cause),
+        component,
+        chunks.length,
       );
       component.releasing -= chunks.length;
       return;

@@ -11,7 +11,14 @@ import { testUnless } from "../helpers/peers.ts";
 import { pattern } from "../helpers/scratch.ts";
 import { mountTiny, whyNoMount } from "../helpers/tiny_fs.ts";
 import { Workspace } from "../helpers/virstor.ts";
-import { assertSound, CHUNK, serve, statusOf } from "./served.ts";
+import {
+  assertFilled,
+  assertSound,
+  CHUNK,
+  fill,
+  serve,
+  statusOf,
+} from "./served.ts";
 
 testUnless(
   "virstor status and the log name the component whose file system is full",
@@ -59,5 +66,71 @@ testUnless(
     }
     await server.stop();
     await assertSound(work);
+  },
+);
+
+testUnless(
+  "virstor status names the full file system that an evacuation met",
+  NO_NATIVE_CALLS ?? await whyNoMount(),
+  async () => {
+    await using work = await Workspace.create();
+    await using tiny = await mountTiny(work.path("tiny"));
+    const sizes = ["-s", "64M", "-m", "128K", "--create", "1M"];
+    await work.succeed(["label", ...sizes, "demo", "a", "tiny/b"]);
+    const full = tiny.file("b");
+    const server = await serve(work);
+    {
+      using client = await BusyClient.open(server);
+      await fill(client, 4);
+      await Deno.writeFile(tiny.file("filler"), new Uint8Array(2 ** 20 * 1.8))
+        .catch(() => {});
+      const refused = await work.run(["remove", "demo", "a"]);
+      assertEquals(refused.code, 1, refused.stderr);
+      const isNamed = new RegExp(
+        `component "${full}" is full .*, free space there or`,
+      );
+      assertMatch(refused.stderr, isNamed);
+      await server.said(isNamed);
+      const { pool } = await statusOf(work);
+      const [a, b] = pool.components;
+      assertEquals(a?.refusedSince, null);
+      assert(b !== undefined && b.refusedSince !== null);
+      const text = await work.succeed(["status", "demo"]);
+      assertMatch(text, /\nWarning: .*\/tiny\/b" is full, .* fail there since/);
+      assertMatch(text, /\n 1 .* host full +\/.*\/tiny\/b\n/);
+
+      await Deno.remove(tiny.file("filler"));
+      await work.succeed(["remove", "demo", "a"]);
+      await assertFilled(client, 4);
+      const after = await work.succeed(["status", "demo"]);
+      assert(!after.includes("file system"), after);
+    }
+    await server.stop();
+    await assertSound(work);
+  },
+);
+
+testUnless(
+  "zeroing that keeps its space names the component whose file system is full",
+  NO_NATIVE_CALLS ?? await whyNoMount(),
+  async () => {
+    await using work = await Workspace.create();
+    await using tiny = await mountTiny(work.path("tiny"));
+    const sizes = ["-s", "64M", "-m", "128K", "--create", "1M"];
+    await work.succeed(["label", ...sizes, "demo", "tiny/a"]);
+    const server = await serve(work);
+    {
+      using client = await BusyClient.open(server);
+      assertEquals((await client.write(0, pattern(4096, 1))).errno, 0);
+      await Deno.writeFile(tiny.file("filler"), new Uint8Array(2 ** 20 * 1.8))
+        .catch(() => {});
+      // The chunk is mapped, and most of it is a hole.
+      const zeroed = await client.writeZeroes(0, CHUNK, NBD.CMD_FLAG_NO_HOLE);
+      assertEquals(zeroed.errno, NBD.ENOSPC);
+      await server.said(/component ".*\/tiny\/a" is full /);
+      const { pool } = await statusOf(work);
+      assert(typeof pool.components[0]?.refusedSince === "string");
+    }
+    await server.stop();
   },
 );

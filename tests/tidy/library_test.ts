@@ -47,9 +47,10 @@ const NAMES: Readonly<Record<string, string>> = {
     CHUNK_DELAYED CHUNK_MAPPED CHUNK_UNKNOWN ClearOptions ComponentLabel
     ComponentStatus DelayedStatus EvacuationStatus Finding FindingKind
     FormatName FullPolicy InspectOptions LabelOptions LabelResult
-    MissingMember PRESSURE_DELAYED PRESSURE_FREE_SHIFT PRESSURE_FULL
-    PRESSURE_LOW PRESSURE_STOPPED Pool PoolCounters PoolEvent PoolOptions
-    PoolPlaces PoolSettings PoolStatus RemoveOptions RemovePlan RemoveResult
+    MissedEvents MissingMember PRESSURE_DELAYED PRESSURE_FREE_SHIFT PRESSURE_FULL
+    PRESSURE_LOW PRESSURE_STOPPED Pool PoolCounters PoolEvent PoolEventData
+    PoolEventKind PoolOptions
+    PoolPlaces PoolSettings PoolStatus RecoveryStep RemoveOptions RemovePlan RemoveResult
     RepairOptions RepairReport ResizeOptions ResumeOptions Severity
     StatusContext StatusRun TasteReport TastedComponent TastedPool Volume
     Watermarks checkComponents clearLabels inspectComponents labelPool

@@ -35,7 +35,12 @@ import {
 import { FreebsdFormat } from "./freebsd_format.ts";
 import { scanFreebsdMap, wipeLeftovers } from "./freebsd_map_scan.ts";
 import { closeGaps, isDense } from "./gaps.ts";
-import { type DamageSink, notice, type StoredPool } from "../mod.ts";
+import {
+  type DamageSink,
+  notice,
+  sayRecovered,
+  type StoredPool,
+} from "../mod.ts";
 
 type FreebsdComponent = OpenComponent<FreebsdLabel>;
 
@@ -200,15 +205,16 @@ async function recover(
   // A killed process may have left its last writes in the page cache only.
   // Recovery draws conclusions from them, so they become durable first.
   for (const { device } of assembly.found) await device.flush();
-  const say = (message: string) => onEvent({ kind: "recovered", message });
-  for (const one of plan.outdated) {
-    say(`Updated the label of "${one.path}" after an unfinished change`);
+  const say = sayRecovered(onEvent);
+  for (const { path } of plan.outdated) {
+    const message = `Updated the label of "${path}" after an unfinished change`;
+    say("label-updated", message, [path]);
   }
   if (!isDense(format.members)) {
     const moved = await closeGaps(format, map, plan.label.chunkSize);
-    say(
-      `Moved ${counted(moved, "chunk")} to close gaps in the allocation`,
-    );
+    const message = `Moved ${counted(moved, "chunk")} to close gaps in the ` +
+      "allocation";
+    say("gaps-closed", message, [], moved);
   }
   const [first] = plan.members;
   if (covered.length > 0 && first !== undefined) {
@@ -216,23 +222,28 @@ async function recover(
     const labels = plan.members.map((one) => one.label);
     await wipeLeftovers(first.device, plan.label, labels);
     for (const { path } of covered) {
-      say(`The last chunk of "${path}" covers its label: it is never used`);
+      const what = `The last chunk of "${path}" covers its label`;
+      say("label-covered", `${what}: it is never used`, [path]);
     }
   }
   await format.updateLabels();
-  for (const one of plan.removed) {
-    await wipeDeviceLabels(one.device);
-    say(`Wiped the label of "${one.path}", which was removed from the pool`);
+  for (const { device, path } of plan.removed) {
+    await wipeDeviceLabels(device);
+    const message =
+      `Wiped the label of "${path}", which was removed from the ` +
+      "pool";
+    say("label-wiped", message, [path]);
   }
   for (const one of plan.unfinished) {
+    const { device, path } = one;
     if (isUnused(one)) {
-      await wipeDeviceLabels(one.device);
-      say(`Wiped the label of "${one.path}": its add did not finish`);
+      await wipeDeviceLabels(device);
+      const message = `Wiped the label of "${path}": its add did not finish`;
+      say("label-wiped", message, [path]);
     } else {
-      say(
-        `"${one.path}" is left out: its label is of a larger pool, clear it ` +
-          "or add it with -f",
-      );
+      const message = `"${path}" is left out: its label is of a larger pool, ` +
+        "clear it or add it with -f";
+      say("left-out", message, [path]);
     }
   }
   return new Map();

@@ -36,6 +36,7 @@ import {
 import {
   type DamageSink,
   notice,
+  sayRecovered,
   type StaleMember,
   type StoredPool,
 } from "../mod.ts";
@@ -278,7 +279,7 @@ async function recover(
   onEvent: (event: PoolEvent) => void,
 ): Promise<ReadonlyMap<Component, readonly number[]>> {
   const { plan, format, read } = loaded;
-  const say = (message: string) => onEvent({ kind: "recovered", message });
+  const say = sayRecovered(onEvent);
   // A killed process may have left its last writes in the page cache only.
   // Recovery draws conclusions from them, so they become durable first.
   for (const { device } of found) await device.flush();
@@ -287,23 +288,27 @@ async function recover(
   await format.begin();
   for (const { table, position, finding } of read.unsound) {
     table.blank(position);
-    say(`Wiped an unsound slot. ${finding.where}: ${finding.what}`);
+    const message = `Wiped an unsound slot. ${finding.where}: ${finding.what}`;
+    say("slot-wiped", message, [table.device.path]);
   }
   for (const [component, chunks] of read.superseded) {
     const sorted = chunks.toSorted((a, b) => a - b);
     format.recordRelease(component, sorted);
-    say(
-      `Freeing ${counted(chunks.length, "chunk")} of ` +
-        `"${component.device.path}" whose data are elsewhere`,
-    );
+    const { path } = component.device;
+    const count = chunks.length;
+    const message = `Freeing ${counted(count, "chunk")} of "${path}" whose ` +
+      "data are elsewhere";
+    say("chunks-freed", message, [path], count);
   }
   await format.mirror();
   for (const { path, device } of plan.unfinished) {
     await wipeDeviceLabels(device);
-    say(`Wiped the superblock of "${path}": its add did not finish`);
+    const message = `Wiped the superblock of "${path}": its add did not finish`;
+    say("label-wiped", message, [path]);
   }
   for (const one of plan.stale) {
-    say(`"${one.path}" is left out: ${staleText(one, plan)}`);
+    const message = `"${one.path}" is left out: ${staleText(one, plan)}`;
+    say("left-out", message, [one.path]);
   }
   const freed = new Map(read.superseded);
   for (const [component, chunks] of read.dropped) {

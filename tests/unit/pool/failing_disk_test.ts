@@ -242,7 +242,7 @@ for (
       const { state, reason, warnings } = pool.status();
       assertEquals([state, warnings[0]], ["failed", reason]);
       assert(reason.includes(paths[1] ?? ""));
-      assertEquals(events.at(-1), { kind: "failed", message: reason });
+      assertEquals(events.at(-1), { kind: "failed", message: reason, reason });
       // What is on the other component can still be read.
       assertEquals(await readBytes(pool.volume(), 0, 100), pattern(100, 0));
       await pool.close();

@@ -1,0 +1,267 @@
+/**
+ * Taking and removing snapshots, and rolling volumes back to them.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../../errors.ts";
+import type { EpochRange, VolumeRecord } from "../../metadata/native/mod.ts";
+import { Slice } from "../../device/block/mod.ts";
+import { type ForwardMap, newestSnapshot, turn } from "../core/mod.ts";
+import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
+import { collectUnseen, freePlaces } from "./collector.ts";
+import {
+  assertHasVolumes,
+  assertNewName,
+  clonesOf,
+  namesOf,
+  type RunChange,
+  snapshotNamed,
+  type VolumeHooks,
+  volumeNamed,
+  withRecord,
+} from "./volume_list.ts";
+
+/** Chunks that are rolled back between two looks at the clock. */
+const CHUNKS_A_LOOK = 64;
+
+/** A snapshot to take. */
+export interface SnapshotName {
+  /** The name of the volume. */
+  readonly volume: string;
+  /** The name of the snapshot. */
+  readonly snapshot: string;
+}
+
+/** How to roll a volume back. */
+export interface RollbackOptions {
+  /** Also remove the snapshots that are newer; default false. */
+  readonly removesNewer?: boolean;
+}
+
+/** The changes of the snapshots of an open pool. */
+export class SnapshotChanges {
+  readonly #base: PoolBase;
+  readonly #run: RunChange;
+  readonly #hooks: VolumeHooks;
+
+  /**
+   * Creates the changes of an open pool.
+   *
+   * @internal
+   * @param base The open pool.
+   * @param run The queue of changes.
+   * @param hooks Opens and closes volumes.
+   */
+  constructor(base: PoolBase, run: RunChange, hooks: VolumeHooks) {
+    this.#base = base;
+    this.#run = run;
+    this.#hooks = hooks;
+  }
+
+  /**
+   * Takes snapshots, all at one instant. They hold every write that was
+   * acknowledged before, durably.
+   *
+   * @param wanted The snapshots, of different volumes.
+   * @throws {VirstorError} `invalid`, `exists`, `not-found`, `no-space` if the
+   *   superblock has no room for them, `unsupported` in format 1: nothing has
+   *   changed. `failed`.
+   */
+  take(wanted: readonly SnapshotName[]): Promise<void> {
+    return this.#run(async () => {
+      assertHasVolumes(this.#base, "take a snapshot");
+      const taken = this.#assertMayTake(wanted);
+      await flushMembers(this.#base);
+      // From here on nothing is awaited until no mapping is written to that a
+      // snapshot sees: all snapshots are of one instant.
+      const created = Date.now();
+      let { records } = this.#base.format;
+      for (const { parts, name } of taken) {
+        const { record, map } = parts;
+        const { epoch } = map;
+        const snapshot = { name, epoch, size: record.size, created };
+        map.setEpoch(epoch + 1);
+        map.share(epoch);
+        records = withRecord(records, {
+          ...record,
+          epoch: epoch + 1,
+          snapshots: [...record.snapshots, snapshot],
+        });
+      }
+      try {
+        await this.#base.format.setVolumes(records);
+      } catch (error) {
+        // Nothing was written: the chunks are the volumes' own again.
+        for (const { parts: { map, record } } of taken) {
+          map.share(newestSnapshot(record));
+        }
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * Removes a snapshot, and frees the chunks that only it saw.
+   *
+   * @param volume The name of the volume.
+   * @param snapshot The name of the snapshot.
+   * @returns How many chunks are being freed.
+   * @throws {VirstorError} `not-found`; `exists` if it has clones: nothing has
+   *   changed. `failed`.
+   */
+  remove(volume: string, snapshot: string): Promise<{ freedChunks: number }> {
+    return this.#run(async () => {
+      assertHasVolumes(this.#base, "remove a snapshot");
+      const parts = this.#find(volume, "remove a snapshot of");
+      const { record } = parts;
+      const one = snapshotNamed(record, snapshot, "remove");
+      this.#assertNoClones(record, one, `remove "${volume}@${snapshot}"`);
+      await this.#removeAll(parts, [one]);
+      return { freedChunks: await collectUnseen(this.#base, parts) };
+    });
+  }
+
+  /**
+   * Makes a volume what it was when a snapshot was taken. The volume is closed
+   * and opened anew: its clients have to connect again.
+   *
+   * @param volume The name of the volume.
+   * @param snapshot The name of the snapshot.
+   * @param options Whether newer snapshots are removed.
+   * @throws {VirstorError} `not-found`; `exists` if there are newer snapshots
+   *   and they may not be removed, or have clones: nothing has changed. `failed`.
+   */
+  rollback(
+    volume: string,
+    snapshot: string,
+    { removesNewer = false }: RollbackOptions = {},
+  ): Promise<void> {
+    return this.#run(async () => {
+      assertHasVolumes(this.#base, "roll a volume back");
+      const parts = this.#find(volume, "roll back");
+      const { record, map } = parts;
+      const one = snapshotNamed(record, snapshot, "roll back to");
+      const what = `roll back to "${volume}@${snapshot}"`;
+      const newer = record.snapshots.filter(({ epoch }) => epoch > one.epoch);
+      if (newer.length > 0 && !removesNewer) {
+        throw new VirstorError(
+          "exists",
+          `Cannot ${what}: there are newer snapshots: ${namesOf(newer)}`,
+        );
+      }
+      for (const { name, epoch } of newer) {
+        this.#assertNoClones(record, { name, epoch }, what);
+      }
+      await this.#hooks.close(record.id);
+      for (const { epoch } of newer) {
+        await this.#hooks.closeSnapshot(record.id, epoch);
+      }
+      await this.#endEpochs(record, map, one);
+      await this.#restore(map, one.epoch);
+      map.resize(one.size / this.#base.settings.chunkSize);
+      this.#hooks.open(map);
+      const reopened = this.#find(volume, "roll back");
+      await collectUnseen(this.#base, reopened);
+    });
+  }
+
+  #assertMayTake(
+    wanted: readonly SnapshotName[],
+  ): { parts: VolumeParts; name: string }[] {
+    if (wanted.length === 0) {
+      throw new VirstorError("invalid", "Cannot take no snapshots");
+    }
+    return wanted.map(({ volume, snapshot: name }, index) => {
+      const what = `take snapshot "${volume}@${name}"`;
+      const parts = this.#find(volume, "take a snapshot of volume");
+      if (wanted.findIndex((one) => one.volume === volume) !== index) {
+        throw new VirstorError(
+          "invalid",
+          `Cannot ${what}: one snapshot of a volume at a time`,
+        );
+      }
+      assertNewName(name, parts.record.snapshots.map((one) => one.name), what);
+      return { parts, name };
+    });
+  }
+
+  #assertNoClones(
+    { id }: VolumeRecord,
+    { name, epoch }: { name: string; epoch: number },
+    what: string,
+  ): void {
+    const clones = clonesOf(this.#base.format.records, id, epoch);
+    if (clones.length === 0) return;
+    throw new VirstorError(
+      "exists",
+      `Cannot ${what}: ${namesOf(clones)} ` +
+        `${clones.length === 1 ? "is a clone" : "are clones"} of ` +
+        `snapshot "${name}", flatten or remove them first`,
+    );
+  }
+
+  async #removeAll(
+    { record, map }: VolumeParts,
+    removed: VolumeRecord["snapshots"],
+  ): Promise<void> {
+    const { format } = this.#base;
+    for (const { epoch } of removed) {
+      await this.#hooks.closeSnapshot(record.id, epoch);
+    }
+    const snapshots = record.snapshots.filter((one) => !removed.includes(one));
+    const after = { ...record, snapshots };
+    await format.setVolumes(withRecord(format.records, after));
+    map.share(newestSnapshot(after));
+  }
+
+  /** Records that no view sees what was born after a snapshot. */
+  async #endEpochs(
+    record: VolumeRecord,
+    map: ForwardMap,
+    { epoch, size }: VolumeRecord["snapshots"][number],
+  ): Promise<void> {
+    const { format } = this.#base;
+    const last = map.epoch;
+    const dead: EpochRange[] = [
+      ...record.dead.filter((one) => one.last <= epoch),
+      { first: epoch + 1, last },
+    ];
+    const snapshots = record.snapshots.filter((one) => one.epoch <= epoch);
+    const after = { ...record, size, epoch: last + 1, snapshots, dead };
+    await format.setVolumes(withRecord(format.records, after));
+    map.setEpoch(last + 1);
+    map.share(newestSnapshot(after));
+  }
+
+  /** Maps what the snapshot sees, and frees what was born after it. */
+  async #restore(map: ForwardMap, epoch: number): Promise<void> {
+    const { virtualChunks: end } = map;
+    const slice = new Slice(CHUNKS_A_LOOK);
+    slice.begin();
+    for (
+      let v = map.nextMapped(0, end);
+      v < end;
+      v = map.nextMapped(v + 1, end)
+    ) {
+      const component = map.component(v);
+      if (component !== undefined && map.birth(v) > epoch) {
+        const chunk = map.chunk(v);
+        const version = map.old.find(v, epoch);
+        if (version === undefined) map.delete(v);
+        else {
+          map.old.delete(v, version);
+          map.set(v, version.component, version.chunk, version.birth);
+        }
+        freePlaces(this.#base, [{ component, chunk }]);
+      }
+      if (!slice.spend(1)) continue;
+      await turn();
+      slice.begin();
+    }
+  }
+
+  #find(name: string, what: string): VolumeParts {
+    return volumeNamed(this.#base, name, what);
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * Creating, removing, renaming, resizing, cloning and flattening volumes.
+ *
+ * @module
+ */
+
+import { inBytes, VirstorError } from "../../errors.ts";
+import {
+  ForwardMap,
+  newestSnapshot,
+  newVolume,
+  SnapshotView,
+  turn,
+  VIRTUAL_SIZE_MAX,
+} from "../core/mod.ts";
+import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
+import type { VolumeRecord } from "../../metadata/native/mod.ts";
+import { collectVolume } from "./collector.ts";
+import {
+  assertHasVolumes,
+  assertNewName,
+  namesOf,
+  type RunChange,
+  snapshotNamed,
+  type VolumeHooks,
+  volumeNamed,
+  withRecord,
+} from "./volume_list.ts";
+
+/** The highest number of a volume. */
+const VOLUME_NUMBER_MAX = 0xffff;
+
+/** The changes of the volumes of an open pool. */
+export class VolumeChanges {
+  readonly #base: PoolBase;
+  readonly #run: RunChange;
+  readonly #hooks: VolumeHooks;
+
+  /**
+   * Creates the changes of an open pool.
+   *
+   * @internal
+   * @param base The open pool.
+   * @param run The queue of changes.
+   * @param hooks Opens and closes volumes.
+   */
+  constructor(base: PoolBase, run: RunChange, hooks: VolumeHooks) {
+    this.#base = base;
+    this.#run = run;
+    this.#hooks = hooks;
+  }
+
+  /**
+   * Creates a volume that reads as zeroes.
+   *
+   * @param name Its name: 1 to 255 bytes, without "/", "@" and control
+   *   characters.
+   * @param size Its size, bytes, rounded up to whole chunks.
+   * @returns Its size, bytes.
+   * @throws {VirstorError} `invalid`, `exists`, `no-space` if the superblock has
+   *   no room for it, `unsupported` in format 1: nothing has changed.
+   */
+  create(name: string, size: number): Promise<{ size: number }> {
+    return this.#run(async () => {
+      const what = `create volume "${name}"`;
+      assertHasVolumes(this.#base, what);
+      const { chunkSize } = this.#base.settings;
+      const chunks = Math.ceil(size / chunkSize);
+      if (!(size > 0) || chunks * chunkSize > VIRTUAL_SIZE_MAX) {
+        throw new VirstorError(
+          "invalid",
+          `Cannot ${what} of ${inBytes(size)}: it is 1 to ` +
+            `${VIRTUAL_SIZE_MAX} bytes (8 PiB)`,
+        );
+      }
+      const record = this.#newRecord(name, chunks * chunkSize, what);
+      await this.#add(record, new ForwardMap(chunks, record.id));
+      return { size: record.size };
+    });
+  }
+
+  /**
+   * Removes a volume, and frees its chunks in the background.
+   *
+   * @param name Its name.
+   * @returns How many chunks are being freed.
+   * @throws {VirstorError} `not-found`; `invalid` for the first volume; `exists`
+   *   if it has snapshots: nothing has changed.
+   */
+  remove(name: string): Promise<{ freedChunks: number }> {
+    return this.#run(async () => {
+      const { format, settings } = this.#base;
+      const what = `remove volume "${name}"`;
+      assertHasVolumes(this.#base, what);
+      const { record, map } = this.#find(name, "remove volume");
+      if (record.id === 0) {
+        throw new VirstorError(
+          "invalid",
+          `Cannot ${what}: the first volume of pool "${settings.name}" stays`,
+        );
+      }
+      if (record.snapshots.length > 0) {
+        throw new VirstorError(
+          "exists",
+          `Cannot ${what}: it has the snapshots ${
+            namesOf(record.snapshots)
+          }, remove them first`,
+        );
+      }
+      await this.#hooks.close(record.id);
+      await format.setVolumes(format.records.filter((one) => one !== record));
+      return { freedChunks: await collectVolume(this.#base, map) };
+    });
+  }
+
+  /**
+   * Renames a volume. Connections stay.
+   *
+   * @param name Its name.
+   * @param to The new name.
+   * @throws {VirstorError} `not-found`, `exists`, `invalid`: nothing has changed.
+   */
+  rename(name: string, to: string): Promise<void> {
+    return this.#run(async () => {
+      const { format, settings } = this.#base;
+      const what = `rename volume "${name}" to "${to}"`;
+      assertHasVolumes(this.#base, what);
+      const { record } = this.#find(name, "rename volume");
+      if (record.id === 0) {
+        throw new VirstorError(
+          "invalid",
+          `Cannot ${what}: the first volume has the name of pool ` +
+            `"${settings.name}"`,
+        );
+      }
+      assertNewName(to, format.records.map((one) => one.name), what);
+      await format.setVolumes(
+        withRecord(format.records, { ...record, name: to }),
+      );
+    });
+  }
+
+  /**
+   * Makes a volume of what a snapshot sees. It takes no space until it is
+   * written to, and keeps the snapshot.
+   *
+   * @param volume The volume of the snapshot.
+   * @param snapshot The name of the snapshot.
+   * @param name The name of the clone.
+   * @throws {VirstorError} `not-found`, `exists`, `invalid`, `no-space`:
+   *   nothing has changed.
+   */
+  clone(volume: string, snapshot: string, name: string): Promise<void> {
+    return this.#run(async () => {
+      const what = `clone "${volume}@${snapshot}" as "${name}"`;
+      assertHasVolumes(this.#base, what);
+      const parts = this.#find(volume, "clone a snapshot of");
+      const { epoch, size } = snapshotNamed(parts.record, snapshot, "clone");
+      const parent = { volume: parts.record.id, epoch };
+      const record = { ...this.#newRecord(name, size, what), parent };
+      const chunks = size / this.#base.settings.chunkSize;
+      const map = new ForwardMap(chunks, record.id);
+      map.setBase(new SnapshotView(parts.map, epoch, chunks));
+      await this.#add(record, map);
+    });
+  }
+
+  /**
+   * Copies what a clone shares with its parent, beside the requests, and then
+   * cuts the tie.
+   *
+   * @param name The name of the clone.
+   * @param onProgress Called now and then with the chunks that were looked at,
+   *   and all of them.
+   * @throws {VirstorError} `not-found`; `invalid` if it is no clone; `exists` if
+   *   it has snapshots; `no-space` if no chunk is free: what was copied stays.
+   */
+  async flatten(
+    name: string,
+    onProgress: (done: number, all: number) => void = () => {},
+  ): Promise<void> {
+    assertHasVolumes(this.#base, `flatten volume "${name}"`);
+    const parts = this.#find(name, "flatten volume");
+    assertFlattens(parts);
+    const { map, firstWrites } = parts;
+    const { base } = map;
+    const end = map.virtualChunks;
+    if (base === undefined) return;
+    for (let v = base.nextMapped(0, end); v < end;) {
+      await firstWrites.copyUp(v);
+      onProgress(v, end);
+      await turn();
+      v = base.nextMapped(v + 1, Math.min(end, map.virtualChunks));
+    }
+    await this.#run(async () => {
+      assertFlattens(parts);
+      const { format } = this.#base;
+      const chunks = Math.min(map.virtualChunks, base.virtualChunks);
+      for (let v = 0; v < chunks; v++) {
+        v = base.nextMapped(v, chunks);
+        if (v < chunks) await firstWrites.copyUp(v);
+      }
+      // Copies are provisional: after a power cut the parent would be missed.
+      await flushMembers(this.#base);
+      const record = { ...parts.record, parent: undefined };
+      await format.setVolumes(withRecord(format.records, record));
+      map.setBase(undefined);
+    });
+  }
+
+  #find(name: string, what: string): VolumeParts {
+    return volumeNamed(this.#base, name, what);
+  }
+
+  #newRecord(name: string, size: number, what: string): VolumeRecord {
+    const { records } = this.#base.format;
+    assertNewName(name, records.map((one) => one.name), what);
+    const taken = new Set(records.map(({ id }) => id));
+    let id = 1;
+    while (taken.has(id)) id++;
+    if (id > VOLUME_NUMBER_MAX) {
+      throw new VirstorError(
+        "no-space",
+        `Cannot ${what}: there are ${VOLUME_NUMBER_MAX} volumes`,
+      );
+    }
+    return newVolume({ id, name, size, created: Date.now() });
+  }
+
+  async #add(record: VolumeRecord, map: ForwardMap): Promise<void> {
+    const { format } = this.#base;
+    await format.setVolumes([...format.records, record]);
+    map.setComponents(format.members);
+    map.setEpoch(record.epoch);
+    map.share(newestSnapshot(record));
+    this.#hooks.open(map);
+  }
+}
+
+function assertFlattens({ record, map }: VolumeParts): void {
+  if (map.base === undefined) {
+    throw new VirstorError(
+      "invalid",
+      `Cannot flatten volume "${record.name}": it is no clone`,
+    );
+  }
+  if (record.snapshots.length === 0) return;
+  throw new VirstorError(
+    "exists",
+    `Cannot flatten volume "${record.name}": its snapshots ${
+      namesOf(record.snapshots)
+    } share chunks with its parent, remove them first`,
+  );
+}
+

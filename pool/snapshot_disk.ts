@@ -1,0 +1,170 @@
+/**
+ * A snapshot as a block device: read only.
+ *
+ * @module
+ */
+
+import {
+  type BlockDevice,
+  type Completion,
+  type DeviceCapabilities,
+  type Extent,
+} from "../device/block/mod.ts";
+import { VirstorError } from "../errors.ts";
+import {
+  assertInside,
+  type ChunkView,
+  type Health,
+  InFlight,
+} from "./core/mod.ts";
+import { leadingHole, mappedExtents, type PoolBase, Reads } from "./io/mod.ts";
+
+/** What a volume was when a snapshot was taken. */
+export class SnapshotDisk implements BlockDevice {
+  /** Requests may start and end at any byte. */
+  readonly blockSize = 1;
+  /** The disk is read-only. */
+  readonly capabilities: DeviceCapabilities = {
+    readOnly: true,
+    discard: false,
+    fastZeroes: false,
+  };
+  /** The name, as `VOLUME@SNAPSHOT`. */
+  readonly name: string;
+  /** Tells disks of the same name apart. */
+  readonly id: string;
+  /** Bytes of the disk. */
+  readonly size: number;
+
+  readonly #base: PoolBase;
+  readonly #view: ChunkView;
+  readonly #reads: Reads;
+  readonly #inFlight = new InFlight();
+  #health: Health;
+  #closed: Promise<void> | undefined;
+
+  /**
+   * Makes the disk of a snapshot.
+   *
+   * @internal
+   * @param base The open pool.
+   * @param view What the snapshot sees.
+   * @param health Whether the pool takes requests.
+   * @param identity Its name, and an id.
+   */
+  constructor(
+    base: PoolBase,
+    view: ChunkView,
+    health: Health,
+    { name, id }: { name: string; id: string },
+  ) {
+    const { chunkSize } = base.settings;
+    this.name = name;
+    this.id = id;
+    this.size = view.virtualChunks * chunkSize;
+    this.#base = base;
+    this.#view = view;
+    this.#health = health;
+    const viewed = { view };
+    this.#reads = new Reads(viewed, chunkSize, () => health.assertComplete());
+  }
+
+  /** Whether a component is known to be on a rotational disk. */
+  get rotational(): boolean {
+    return this.#base.format.members.some(({ device }) => device.rotational);
+  }
+
+  /**
+   * Reads. Chunks that the snapshot does not have read as zeroes.
+   *
+   * @param target The buffer to fill.
+   * @param offset The offset of the first byte.
+   * @returns A promise if something is not in the page cache.
+   * @throws {VirstorError} `io`, `shutdown`.
+   */
+  read(target: Uint8Array, offset: number): Completion {
+    assertInside(this, offset, target.length);
+    this.#health.assertOpen();
+    return this.#inFlight.track(this.#reads.read(target, offset));
+  }
+
+  /** Always throws `read-only`. */
+  write(): Completion {
+    throw this.#readOnly();
+  }
+
+  /** Has nothing to do: a snapshot is durable. */
+  flush(): Completion {
+    this.#health.assertOpen();
+    return undefined;
+  }
+
+  /** Always throws `read-only`. */
+  discard(): Completion {
+    throw this.#readOnly();
+  }
+
+  /** Always throws `read-only`. */
+  writeZeroes(): Completion {
+    throw this.#readOnly();
+  }
+
+  /**
+   * Tells which parts of a range hold data.
+   *
+   * @param offset The offset of the first byte.
+   * @param length Bytes.
+   * @param limit How many runs are wanted at most; all unless given.
+   * @returns `hole` where the snapshot has no chunk; of the others `zero` for
+   *   holes in the component's file, else `data`.
+   * @throws {VirstorError} `invalid`, `shutdown`.
+   */
+  extents(offset: number, length: number, limit = Infinity): Extent[] {
+    assertInside(this, offset, length);
+    this.#health.assertOpen();
+    const { missing, chunkSize } = this.#base.settings;
+    if (missing.length > 0) return [{ length, kind: "data" }];
+    return mappedExtents({ map: this.#view, chunkSize, offset, length }, limit);
+  }
+
+  /**
+   * Tells how much of a range is known at no cost to be a hole.
+   *
+   * @param offset The offset of the first byte.
+   * @param length Bytes, above 0.
+   * @returns Bytes at the start of the range that the snapshot has no chunk for.
+   */
+  leadingHole(offset: number, length: number): number {
+    if (this.#closed !== undefined || offset + length > this.size) return 0;
+    const { missing, chunkSize } = this.#base.settings;
+    if (missing.length > 0) return 0;
+    return leadingHole({ map: this.#view, chunkSize, offset, length });
+  }
+
+  /**
+   * Closes the disk; the snapshot stays.
+   *
+   * @returns Settles when no request is in flight.
+   */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  /** Closes the disk, at the end of an `await using` block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    this.#health = this.#health.closedVolume();
+    await this.#inFlight.settled();
+  }
+
+  #readOnly(): VirstorError {
+    return new VirstorError(
+      "read-only",
+      `Cannot write to "${this.name}": it is a snapshot`,
+    );
+  }
+}
