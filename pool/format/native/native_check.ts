@@ -7,7 +7,8 @@
 import { counted, messageOf } from "../../../errors.ts";
 import type { Component, Finding, ForwardMap } from "../../core/mod.ts";
 import type { NativeMember } from "./native_member.ts";
-import { scanTable } from "./native_scan.ts";
+import { badEntry } from "./native_map.ts";
+import { ownerFault, scanTable } from "./native_scan.ts";
 import { readSuperblock } from "../../member/mod.ts";
 
 /**
@@ -33,8 +34,15 @@ export async function checkNativeMember(
   await scanTable(table, {
     page() {},
     unsound: (_, finding) => findings.push(finding),
-    owned(chunk, virtualChunk) {
+    owned(chunk, virtualChunk, _sequence, page, index) {
       owned++;
+      const owner = ownerFault(page, index);
+      if (owner !== "") {
+        findings.push(
+          badEntry(component.device.path, chunk, virtualChunk, owner),
+        );
+        return;
+      }
       const isRight = map.component(virtualChunk) === component &&
         map.chunk(virtualChunk) === chunk;
       // A pinned chunk is being moved: its old entry is still on disk.

@@ -15,7 +15,7 @@ import {
 } from "../../../metadata/native/mod.ts";
 import { type Component, type Finding, ForwardMap } from "../../core/mod.ts";
 import type { NativeMember } from "./native_member.ts";
-import { scanTable } from "./native_scan.ts";
+import { ownerFault, scanTable } from "./native_scan.ts";
 import type { ChunkTable } from "./native_table.ts";
 import type { DamageSink } from "../mod.ts";
 
@@ -92,8 +92,9 @@ export async function readNativeMap(
           finding: { ...finding, severity: "notice" },
         });
       },
-      owned(chunk, virtualChunk, sequence) {
-        const fault = faultOf(chunk, chunkCount, virtualChunk, virtualChunks);
+      owned(chunk, virtualChunk, sequence, page, index) {
+        const fault = ownerFault(page, index) ||
+          faultOf(chunk, chunkCount, virtualChunk, virtualChunks);
         if (fault !== "") {
           return damaged(badEntry(path, chunk, virtualChunk, fault));
         }
@@ -158,7 +159,7 @@ function faultOf(
     : "";
 }
 
-function badEntry(
+export function badEntry(
   path: string,
   chunk: number,
   virtualChunk: number,

@@ -126,6 +126,13 @@ function planOf(
   const components = found.filter((one) => !aside.includes(one))
     .map((one) => withSuperblock(name, one));
   const plan = planNativeMembers(name, components, degraded);
+  if (plan.truth.volumes !== undefined) {
+    throw new VirstorError(
+      "unsupported",
+      `Cannot open pool "${name}": it has volumes or snapshots, which need a ` +
+        "newer version of virstor",
+    );
+  }
   const leaving = new Set(
     aside.map(({ label }) => label.format === "native" && label.componentUuid),
   );

@@ -8,9 +8,12 @@
 import { viewOf } from "../../../device/block/mod.ts";
 import {
   checkPage,
+  entryBirth,
   entrySequence,
   entryVirtualChunk,
+  entryVolume,
   isOwned,
+  isProvisional,
   NATIVE_PAGE_SIZE,
   NEVER_WRITTEN,
   pageGeneration,
@@ -43,8 +46,16 @@ export interface TableVisitor {
    * @param chunk The chunk on this component.
    * @param virtualChunk The virtual chunk that is mapped to it.
    * @param sequence The sequence number of the mapping.
+   * @param page The page of the entry, until the call returns.
+   * @param index The entry of the page, 0 to 167.
    */
-  owned(chunk: number, virtualChunk: number, sequence: number): void;
+  owned(
+    chunk: number,
+    virtualChunk: number,
+    sequence: number,
+    page: DataView,
+    index: number,
+  ): void;
   /**
    * An unsound slot.
    *
@@ -93,6 +104,25 @@ export async function scanTable(
   }
 }
 
+/**
+ * Checks the owner of an entry in a pool without a volume table.
+ *
+ * @param page 4096 bytes, sound.
+ * @param index The entry of the page, 0 to 167; it is allocated.
+ * @returns What is wrong, or "" if nothing is.
+ */
+export function ownerFault(page: DataView, index: number): string {
+  if (isProvisional(page, index)) {
+    return "it is provisional, and the pool has no volume table";
+  }
+  const volume = entryVolume(page, index);
+  const birth = entryBirth(page, index);
+  return (volume | birth) === 0
+    ? ""
+    : `it is of volume ${volume}, epoch ${birth}, and the pool has no volume ` +
+      "table";
+}
+
 function scanPage(
   table: ChunkTable,
   pageIndex: number,
@@ -131,6 +161,8 @@ function scanPage(
       pageIndex * TABLE_PAGE_ENTRIES + entry,
       entryVirtualChunk(page, entry),
       entrySequence(page, entry),
+      page,
+      entry,
     );
   }
 }
