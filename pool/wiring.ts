@@ -46,6 +46,7 @@ export function wirePool(
     onEvent({ kind: "failed", message, reason: message });
     map.leases?.forbidWrites();
     firstWrites.delayed.failAll(failure);
+    control.waits.end(failure);
     // Nothing is moved either: it would be written down in unknown tables.
     abandon(control.evacuation.end());
   });

@@ -27,7 +27,10 @@ import {
   type MovingChunks,
   turn,
 } from "../core/mod.ts";
-import type { EvacuationStatus } from "./evacuation_status.ts";
+import type {
+  EvacuationObserver,
+  EvacuationStatus,
+} from "./evacuation_status.ts";
 import type { PoolParts } from "../io/mod.ts";
 import { RateLimit } from "./rate_limit.ts";
 
@@ -43,8 +46,7 @@ const LOOKS_A_TURN = 65_536;
 /** Moves chunks off components that are to be removed. */
 export class Evacuation {
   readonly #parts: PoolParts;
-  /** Requests the removal of evacuating components that are empty. */
-  readonly #onEmpty: () => void;
+  readonly #observer: EvacuationObserver;
   readonly #rate = new RateLimit();
   #running: Promise<void> | undefined;
   /** Whether chunks are to be moved whenever nothing holds the evacuation. */
@@ -62,12 +64,11 @@ export class Evacuation {
    * Creates an idle evacuation.
    *
    * @param parts The open pool's parts.
-   * @param onEmpty Called when evacuating components hold no chunk any more;
-   *   possibly several times, until they are removed.
+   * @param observer Receives what it comes to.
    */
-  constructor(parts: PoolParts, onEmpty: () => void) {
+  constructor(parts: PoolParts, observer: EvacuationObserver) {
     this.#parts = parts;
-    this.#onEmpty = onEmpty;
+    this.#observer = observer;
   }
 
   /** The progress; undefined if no component is evacuating. */
@@ -78,7 +79,7 @@ export class Evacuation {
     const leftBytes = leaving.reduce((sum, one) => sum + one.used, 0) *
       chunkSize;
     const bytesPerSecond = Math.round(this.#rate.measured);
-    const state = !this.#isOn || this.#isEnded
+    const state = this.stopReason !== undefined
       ? "stopped"
       : this.#isWaiting
       ? "waiting"
@@ -86,9 +87,7 @@ export class Evacuation {
     return {
       components: leaving.map(({ device }) => device.path),
       state,
-      reason: state === "stopped" && this.#reason === ""
-        ? "it goes on when the pool is opened for writing"
-        : this.#reason,
+      reason: this.stopReason ?? "",
       movedBytes: this.#movedBytes,
       leftBytes,
       bytesPerSecond,
@@ -96,6 +95,14 @@ export class Evacuation {
         ? Math.ceil(leftBytes / bytesPerSecond)
         : null,
     };
+  }
+
+  /** Why no chunk is moved; undefined if the evacuation runs or waits. */
+  get stopReason(): string | undefined {
+    if (this.#isOn && !this.#isEnded) return undefined;
+    return this.#reason === ""
+      ? "it goes on when the pool is opened for writing"
+      : this.#reason;
   }
 
   /**
@@ -180,6 +187,7 @@ export class Evacuation {
       paths: this.#leaving.map(({ device }) => device.path),
       reason: this.#reason,
     });
+    this.#observer.stopped(this.#reason);
   }
 
   get #isHeld(): boolean {
@@ -209,7 +217,7 @@ export class Evacuation {
       while (!this.#mustPause) {
         const leaving = this.#leaving;
         // Removal is a change of its own, so that it waits in the queue.
-        if (leaving.some(({ used }) => used === 0)) this.#onEmpty();
+        if (leaving.some(({ used }) => used === 0)) this.#observer.empty();
         if (leaving.every(({ used }) => used === 0)) break;
         const found = await this.#pass();
         const isStuck = found === 0 && !this.#mustPause &&
