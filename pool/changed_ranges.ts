@@ -39,8 +39,7 @@ export async function changedRanges(
   const end = to.virtualChunks;
   const slice = new Slice(CHUNKS_A_LOOK);
   slice.begin();
-  const next = (v: number) =>
-    from.nextMapped(v, to.nextMapped(v, end));
+  const next = (v: number) => from.nextMapped(v, to.nextMapped(v, end));
   for (let v = next(0); v < end; v = next(v + 1)) {
     if (slice.spend(1)) {
       await turn();

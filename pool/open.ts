@@ -59,6 +59,12 @@ export interface PoolPlaces {
    * @internal
    */
   readonly openDevice?: OpenDevice;
+  /**
+   * The id of this boot of the system, a UUID; by default the system's.
+   *
+   * @internal
+   */
+  readonly bootId?: string;
 }
 
 /** How a pool is opened. */
@@ -124,7 +130,9 @@ export async function openPool(
     if (!isReader) {
       for (const { device } of assembly.found) await refuseWriters(device);
     }
-    const stored = await readPool(assembly, { degraded }, (finding) => {
+    const { bootId } = options;
+    const how = { degraded, bootId };
+    const stored = await readPool(assembly, how, (finding) => {
       throw damagedError(assembly.name, finding);
     });
     if (!isReader && stored.readOnlyReason !== "") {

@@ -323,6 +323,23 @@ export class Pool {
   }
 
   /**
+   * Waits until a component that is being removed has been evacuated and has
+   * left the pool. The wait also ends when the removal does not go on. A rejection
+   * that the caller drops does not end the program.
+   *
+   * @param path The component, as {@linkcode remove} and {@linkcode status}
+   *   give it.
+   * @returns Resolves when the component has left, at once if it has already.
+   * @throws {VirstorError} `invalid` if the component is not being removed,
+   *   `not-found` if there is no such file; `cancelled` if it stays; `io` if an
+   *   error has stopped the evacuation; `failed`, `shutdown` if the pool takes
+   *   no more changes.
+   */
+  evacuated(path: string): Promise<void> {
+    return this.#control.evacuated(path);
+  }
+
+  /**
    * Gives a volume another size, in one atomic step. Connections that are open
    * learn of it when they connect again.
    *
@@ -384,6 +401,7 @@ export class Pool {
     freeing.stop();
     // Requests, changes and freeing are refused from here on.
     await this.#control.settle();
+    this.#control.waits.end(this.#health.stopError());
     for (const one of ended) await one;
     await space.settle();
     await freeing.settle();

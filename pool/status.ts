@@ -181,7 +181,10 @@ export function describePool(source: StatusSource): PoolStatus {
     components.reduce((total, one) => total + one[key], 0);
   const usable = sum("used") + sum("free") + sum("freeing");
   const virtualSize = volumes.reduce((total, { size }) => total + size, 0);
-  const mappedChunks = volumes.reduce((total, one) => total + one.mappedChunks, 0);
+  const mappedChunks = volumes.reduce(
+    (total, one) => total + one.mappedChunks,
+    0,
+  );
   const virtualChunks = virtualSize / settings.chunkSize;
   const marks = passedMarks(format.members, settings.watermarks);
   const { name, id, chunkSize, readOnly, missing } = settings;

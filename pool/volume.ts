@@ -36,8 +36,8 @@ import {
   mappedExtents,
   type PoolBase,
   PoolLeases,
-  type VolumeParts,
   Reads,
+  type VolumeParts,
 } from "./io/mod.ts";
 import { type StatusContext, statusContexts } from "./status_contexts.ts";
 
@@ -109,7 +109,9 @@ export class Volume implements BlockDevice {
 
   /** Whether a component is known to be on a rotational disk. */
   get rotational(): boolean {
-    return this.#parts.base.format.members.some(({ device }) => device.rotational);
+    return this.#parts.base.format.members.some(({ device }) =>
+      device.rotational
+    );
   }
 
   /** What clients can ask of ranges, for an export's metadata contexts. */

@@ -62,6 +62,7 @@ export function wirePool(
       map.leases?.forbidWrites();
       firstWrites.failed(failure);
     }
+    control.waits.end(failure);
     // Nothing is moved either: it would be written down in unknown tables.
     abandon(control.evacuation.end());
   });

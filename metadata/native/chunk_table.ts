@@ -6,8 +6,8 @@
  * The page is little-endian. It records where it belongs (component, position,
  * index) and how new it is (generation). So a page that is torn, damaged or
  * misplaced can be recognised without other context. An unsound slot is nothing
- * unusual after a power cut, so {@linkcode checkPage} does not throw. An open
- * examines millions of entries, so the functions allocate nothing per entry.
+ * unusual after a power cut, so {@linkcode checkPage} does not throw. The entries
+ * themselves are in `chunk_entry.ts`.
  *
  * @module
  */
@@ -23,6 +23,8 @@ import {
   setUint64,
   UUID_SIZE,
 } from "../common/mod.ts";
+import { findingInEntries } from "./chunk_entry.ts";
+import { CHUNK_ENTRY_SIZE, TABLE_PAGE_OFFSET } from "./chunk_layout.ts";
 import {
   NATIVE_PAGE_SIZE,
   TABLE_PAGE_ENTRIES,
@@ -33,43 +35,6 @@ import {
 /** The bytes `VCTP`, for "virstor chunk table page". */
 const MAGIC = 0x5054_4356;
 
-/** The offset of each field of a page, bytes from the start of its slot. */
-export const TABLE_PAGE_OFFSET: Readonly<
-  Record<
-    | "magic"
-    | "checksum"
-    | "generation"
-    | "position"
-    | "pageIndex"
-    | "componentUuid"
-    | "entries",
-    number
-  >
-> = {
-  magic: 0,
-  checksum: 4,
-  generation: 8,
-  position: 16,
-  pageIndex: 24,
-  componentUuid: 32,
-  entries: 48,
-};
-/** Bytes of an entry. */
-export const CHUNK_ENTRY_SIZE = 24;
-/** The offset of each field of an entry, bytes from the start of the entry. */
-export const CHUNK_ENTRY_OFFSET: Readonly<
-  Record<
-    "sequence" | "virtualChunk" | "volume" | "birthEpoch" | "flags",
-    number
-  >
-> = { sequence: 0, virtualChunk: 8, volume: 14, birthEpoch: 16, flags: 20 };
-/** Numbers of virtual chunks are below this: they have 48 bits. */
-export const VIRTUAL_CHUNKS_MAX: number = 2 ** 48;
-
-/** The prime of the 32-bit FNV hash. */
-const FNV_PRIME = 0x0100_0193;
-/** Entry flag: the entry is allocated. */
-const OWNED = 1;
 /** The offset of a reserved u32 after the page's index. */
 const RESERVED_WORD = 28;
 /** The offset of the end of the last entry. */
@@ -81,90 +46,6 @@ const BLANK_PAGE = new Uint8Array(NATIVE_PAGE_SIZE);
 
 /** The result of {@linkcode checkPage} for a slot that holds only zeroes. */
 export const NEVER_WRITTEN = "it was never written";
-
-/**
- * Allocates an entry: maps a virtual chunk to its chunk.
- *
- * *Requires*: the caller seals the page before writing it.
- *
- * @param page 4096 bytes.
- * @param index The entry of the page, 0 to 167.
- * @param virtualChunk The virtual chunk, below 2^48.
- * @param sequence The sequence number, 1 to 2^53-1. If two entries claim a
- *   virtual chunk, the higher number wins.
- */
-export function setEntry(
-  page: DataView,
-  index: number,
-  virtualChunk: number,
-  sequence: number,
-): void {
-  assert(
-    Number.isInteger(virtualChunk) && virtualChunk >= 0 &&
-      virtualChunk < VIRTUAL_CHUNKS_MAX,
-    "a virtual chunk's number has 48 bits",
-  );
-  assert(
-    Number.isSafeInteger(sequence) && sequence > 0,
-    "a sequence number is 1 to 2^53-1",
-  );
-  const at = entryOffset(index);
-  setUint64(page, at + CHUNK_ENTRY_OFFSET.sequence, sequence);
-  // The upper 16 of these 64 bits are the volume, which is always 0 so far.
-  setUint64(page, at + CHUNK_ENTRY_OFFSET.virtualChunk, virtualChunk);
-  page.setUint32(at + CHUNK_ENTRY_OFFSET.birthEpoch, 0, true);
-  page.setUint32(at + CHUNK_ENTRY_OFFSET.flags, OWNED, true);
-}
-
-/**
- * Marks an entry free, by zeroing it.
- *
- * *Requires*: the caller seals the page before writing it.
- *
- * @param page 4096 bytes.
- * @param index The entry of the page, 0 to 167.
- */
-export function clearEntry(page: DataView, index: number): void {
-  const start = entryOffset(index);
-  for (let at = start; at < start + CHUNK_ENTRY_SIZE; at += 4) {
-    page.setUint32(at, 0, true);
-  }
-}
-
-/**
- * Whether an entry is allocated.
- *
- * @param page 4096 bytes, sound.
- * @param index The entry of the page, 0 to 167.
- * @returns Whether a virtual chunk is mapped to its chunk.
- */
-export function isOwned(page: DataView, index: number): boolean {
-  const at = entryOffset(index) + CHUNK_ENTRY_OFFSET.flags;
-  return (page.getUint32(at, true) & OWNED) !== 0;
-}
-
-/**
- * The virtual chunk of an entry.
- *
- * @param page 4096 bytes, sound.
- * @param index The entry of the page, 0 to 167.
- * @returns Its number, below 2^48; 0 if the entry is free.
- */
-export function entryVirtualChunk(page: DataView, index: number): number {
-  const at = entryOffset(index) + CHUNK_ENTRY_OFFSET.virtualChunk;
-  return page.getUint16(at + 4, true) * 2 ** 32 + page.getUint32(at, true);
-}
-
-/**
- * The sequence number of an entry.
- *
- * @param page 4096 bytes, sound.
- * @param index The entry of the page, 0 to 167.
- * @returns The number, 1 to 2^53-1; 0 if the entry is free.
- */
-export function entrySequence(page: DataView, index: number): number {
-  return getUint64(page, entryOffset(index) + CHUNK_ENTRY_OFFSET.sequence);
-}
 
 /**
  * Copies all entries of a page to another one.
@@ -188,33 +69,6 @@ export function copyEntries(from: Uint8Array, to: Uint8Array): void {
  */
 export function sameEntries(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(entriesOf(a), entriesOf(b)) === 0;
-}
-
-/**
- * The digest of an allocated entry. The XOR of the digests of a whole table
- * shows later whether the table has changed.
- *
- * It is FNV-1a over five words of 32 bits (chunk; virtual chunk, low and high;
- * sequence number, low and high), with a final mixing step.
- *
- * @param chunk The chunk's number on its component.
- * @param virtualChunk The virtual chunk of the entry.
- * @param sequence The sequence number of the entry.
- * @returns The digest, u32.
- */
-export function entryDigest(
-  chunk: number,
-  virtualChunk: number,
-  sequence: number,
-): number {
-  let h = Math.imul(0x811c_9dc5 ^ chunk, FNV_PRIME);
-  h = Math.imul(h ^ virtualChunk, FNV_PRIME);
-  h = Math.imul(h ^ (virtualChunk / 2 ** 32), FNV_PRIME);
-  h = Math.imul(h ^ sequence, FNV_PRIME);
-  h = Math.imul(h ^ (sequence / 2 ** 32), FNV_PRIME);
-  h = Math.imul(h ^ h >>> 15, 0x2c1b_3c6d);
-  h = Math.imul(h ^ h >>> 12, 0x297a_2d39);
-  return (h ^ h >>> 15) >>> 0;
 }
 
 /**
@@ -268,7 +122,8 @@ export function pageGeneration(page: DataView): number {
 /**
  * Checks whether a slot holds a sound page, and the right one.
  *
- * The caller checks whether the entries fit the component and the pool.
+ * The caller checks whether the entries fit the component, the pool and its
+ * volumes.
  *
  * @param bytes The slot, 4096 bytes.
  * @param position The slot's offset, bytes from the component's start.
@@ -356,40 +211,7 @@ export function pickSlot(
   }
 }
 
-/** What is wrong with the entries of a page by themselves; "" if nothing. */
-function findingInEntries(page: DataView): string {
-  const at = CHUNK_ENTRY_OFFSET;
-  let start = TABLE_PAGE_OFFSET.entries;
-  for (let index = 0; index < TABLE_PAGE_ENTRIES; index++) {
-    const flags = page.getUint32(start + at.flags, true);
-    const sequenceLow = page.getUint32(start + at.sequence, true);
-    const sequenceHigh = page.getUint32(start + at.sequence + 4, true);
-    const volume = page.getUint16(start + at.volume, true);
-    const birth = page.getUint32(start + at.birthEpoch, true);
-    if (flags === OWNED) {
-      if ((volume | birth) !== 0) return `entry ${index} is not of volume 0`;
-      if ((sequenceLow | sequenceHigh) === 0 || sequenceHigh >= 2 ** 21) {
-        return `the sequence number of entry ${index} is out of range`;
-      }
-    } else {
-      if (flags !== 0) return `entry ${index} has unknown flags`;
-      const chunk = page.getUint32(start + at.virtualChunk, true) |
-        page.getUint16(start + at.virtualChunk + 4, true);
-      if ((sequenceLow | sequenceHigh | chunk | volume | birth) !== 0) {
-        return `entry ${index} is free and not zero`;
-      }
-    }
-    start += CHUNK_ENTRY_SIZE;
-  }
-  return "";
-}
-
 function entriesOf(page: Uint8Array): Uint8Array {
   assert(page.length === NATIVE_PAGE_SIZE, "a page has 4096 bytes");
   return page.subarray(TABLE_PAGE_OFFSET.entries, ENTRIES_END);
-}
-
-function entryOffset(index: number): number {
-  assert(index >= 0 && index < TABLE_PAGE_ENTRIES, "a page has 168 entries");
-  return TABLE_PAGE_OFFSET.entries + index * CHUNK_ENTRY_SIZE;
 }

@@ -5,23 +5,33 @@
  */
 
 export {
-  checkPage,
-  CHUNK_ENTRY_OFFSET,
-  CHUNK_ENTRY_SIZE,
   clearEntry,
-  copyEntries,
+  entryBirth,
   entryDigest,
   entrySequence,
   entryVirtualChunk,
+  entryVolume,
   isOwned,
+  isProvisional,
+  setEntry,
+  settleEntry,
+  VIRTUAL_CHUNKS_MAX,
+  VOLUMES_MAX,
+} from "./chunk_entry.ts";
+export type { EntryOwner } from "./chunk_entry.ts";
+export {
+  CHUNK_ENTRY_OFFSET,
+  CHUNK_ENTRY_SIZE,
+  TABLE_PAGE_OFFSET,
+} from "./chunk_layout.ts";
+export {
+  checkPage,
+  copyEntries,
   NEVER_WRITTEN,
   pageGeneration,
   pickSlot,
   sameEntries,
   sealPage,
-  setEntry,
-  TABLE_PAGE_OFFSET,
-  VIRTUAL_CHUNKS_MAX,
 } from "./chunk_table.ts";
 export {
   isNativeChunkSize,
@@ -40,6 +50,11 @@ export {
   tableSlotPosition,
 } from "./geometry.ts";
 export type { NativeGeometry } from "./geometry.ts";
+export {
+  isNativeName,
+  isVolumeName,
+  NATIVE_NAME_SIZE_MAX,
+} from "./native_name.ts";
 export { newerSuperblock } from "./newer_superblock.ts";
 export type { NewerSuperblock } from "./newer_superblock.ts";
 export {
@@ -50,8 +65,8 @@ export {
 } from "./superblock.ts";
 export type { DecodedSuperblock } from "./superblock.ts";
 export {
-  isNativeName,
-  NATIVE_NAME_SIZE_MAX,
+  findingInSuperblock,
+  findingInVolumesSize,
   SUPERBLOCK_HEADER_SIZE,
   SUPERBLOCK_MEMBER_SIZE,
   SUPERBLOCK_MEMBERS_MAX,
@@ -65,3 +80,24 @@ export {
   SUPERBLOCK_MEMBER_OFFSET,
   SUPERBLOCK_OFFSET,
 } from "./superblock_layout.ts";
+export {
+  DEAD_RANGE_OFFSET,
+  DEAD_RANGE_SIZE,
+  decodeVolumeRecords,
+  encodeVolumeRecords,
+  SNAPSHOT_RECORD_OFFSET,
+  SNAPSHOT_RECORD_SIZE,
+  VOLUME_RECORD_OFFSET,
+  VOLUME_RECORD_SIZE,
+  volumeRecordsSize,
+} from "./volume_records.ts";
+export { findingInVolumes } from "./volume_table.ts";
+export type {
+  EpochRange,
+  SnapshotRecord,
+  ViewRecord,
+  VolumeFullPolicy,
+  VolumeRecord,
+  VolumeTable,
+  VolumeTablePool,
+} from "./volume_table.ts";

@@ -12,11 +12,9 @@
  * @module
  */
 
-import { isUtf8 } from "node:buffer";
 import { viewOf } from "../../device/block/mod.ts";
-import { assert, inBytes, VirstorError } from "../../errors.ts";
+import { assert, VirstorError } from "../../errors.ts";
 import {
-  areZeroes,
   checksumOf,
   decodeUuid,
   encodeUuid,
@@ -27,18 +25,31 @@ import {
   NATIVE_PAGE_SIZE,
   nativeGeometry,
   SUPERBLOCK_SLOT_SIZE,
-  superblockPosition,
 } from "./geometry.ts";
 import {
   SUPERBLOCK_MEMBER_OFFSET,
   SUPERBLOCK_OFFSET,
 } from "./superblock_layout.ts";
 import {
+  findingInBytes,
+  findingInPlace,
+  findingInSlot,
+  hasVolumes,
+  INCOMPAT_VOLUMES,
+  isSlotOf,
+  MEMBER_STATES,
+  NAME_FIELD_SIZE,
+} from "./superblock_findings.ts";
+import {
+  decodeVolumeRecords,
+  encodeVolumeRecords,
+  volumeRecordsSize,
+} from "./volume_records.ts";
+import type { VolumeTable } from "./volume_table.ts";
+import {
   findingInSuperblock,
-  NATIVE_NAME_SIZE_MAX,
+  membersEnd,
   type Superblock,
-  SUPERBLOCK_HEADER_SIZE,
-  SUPERBLOCK_MEMBER_SIZE,
   SUPERBLOCK_MEMBERS_MAX,
   type SuperblockMember,
 } from "./superblock_content.ts";
@@ -47,18 +58,11 @@ import {
 const MAGIC = "VIRSTOR::POOL";
 const VERSION = 2;
 
-/** Reserved stretches: first byte, and the byte after the last. */
-const RESERVED = [[133, 136], [140, 144], [400, 512]] as const;
-const RESERVED_IN_MEMBER = [[17, 20], [24, 32]] as const;
-/** Bytes of the name's field; one less fits. */
-const NAME_FIELD_SIZE = NATIVE_NAME_SIZE_MAX + 1;
 /** Features that this version knows and that no writer may ignore: none. */
 const READ_ONLY_COMPAT_KNOWN = 0;
-/** Features that this version knows and that no reader may ignore: none. */
-const INCOMPAT_KNOWN = 0;
+/** Features that this version knows and that no reader may ignore. */
+const INCOMPAT_KNOWN = INCOMPAT_VOLUMES;
 
-/** The states of a member, each at its number on disk. */
-const MEMBER_STATES = [undefined, "joining", "active", "evacuating"] as const;
 const ENCODER = new TextEncoder();
 /** A byte order mark is a character of a name like any other. */
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -75,17 +79,18 @@ export interface DecodedSuperblock extends Superblock {
 /**
  * How much of a slot needs to be written.
  *
- * @param memberCount Members of the pool, 1 to 2032.
+ * @param superblock The superblock, with 1 to 2032 members.
  * @returns Bytes from the slot's start: the used ones, in whole pages.
  */
-export function superblockWriteSize(memberCount: number): number {
+export function superblockWriteSize(superblock: Superblock): number {
+  const { length } = superblock.members;
   assert(
-    Number.isInteger(memberCount) && memberCount >= 1 &&
-      memberCount <= SUPERBLOCK_MEMBERS_MAX,
+    length >= 1 && length <= SUPERBLOCK_MEMBERS_MAX,
     "a pool has 1 to 2032 members",
   );
-  return Math.ceil(usedSizeOf(memberCount) / NATIVE_PAGE_SIZE) *
-    NATIVE_PAGE_SIZE;
+  const used = usedSizeOf(superblock);
+  assert(used <= SUPERBLOCK_SLOT_SIZE, "a superblock fits in a slot");
+  return Math.ceil(used / NATIVE_PAGE_SIZE) * NATIVE_PAGE_SIZE;
 }
 
 /**
@@ -111,7 +116,7 @@ export function encodeSuperblock(
   assert(tableDigest >>> 0 === tableDigest, "a digest is a u32");
   const at = SUPERBLOCK_OFFSET;
   const geometry = nativeGeometry(componentSize, chunkSize);
-  const usedSize = usedSizeOf(members.length);
+  const usedSize = usedSizeOf(superblock);
   const view = viewOf(slot);
   slot.fill(0);
   ENCODER.encodeInto(MAGIC, slot);
@@ -136,9 +141,13 @@ export function encodeSuperblock(
   const { written } = ENCODER.encodeInto(superblock.name, nameField);
   view.setUint16(at.nameSize, written, true);
   for (const [index, member] of members.entries()) {
-    encodeMember(member, slot, view, usedSizeOf(index));
+    encodeMember(member, slot, view, membersEnd(index));
   }
   const used = slot.subarray(0, usedSize);
+  if (superblock.volumes !== undefined) {
+    const records = used.subarray(membersEnd(members.length));
+    encodeVolumes(superblock.volumes, slot, view, records);
+  }
   view.setUint32(at.checksum, checksumOf(used, at.checksum), true);
 }
 
@@ -186,6 +195,9 @@ export function decodeSuperblock(
   refuseUnsupported(view, path, position);
   refuse(findingInBytes(slot, view), path, position);
   const superblock = decodeFields(slot, view);
+  if (typeof superblock === "string") {
+    throw corrupt(superblock, path, position);
+  }
   refuse(
     findingInSuperblock(superblock) || findingInPlace(superblock, view),
     path,
@@ -195,8 +207,15 @@ export function decodeSuperblock(
 }
 
 function refuse(finding: string, path: string, position: number): void {
-  if (finding === "") return;
-  throw new VirstorError(
+  if (finding !== "") throw corrupt(finding, path, position);
+}
+
+function corrupt(
+  finding: string,
+  path: string,
+  position: number,
+): VirstorError {
+  return new VirstorError(
     "corrupt",
     `Cannot use the superblock of "${path}" at byte ${position}: ${finding}`,
   );
@@ -221,85 +240,11 @@ function refuseUnsupported(
   );
 }
 
-/** What is wrong with the part that is the same in every version. */
-function findingInSlot(
+/** Decodes all fields; a text says what is wrong with the volume records. */
+function decodeFields(
   slot: Uint8Array,
   view: DataView,
-  position: number,
-): string {
-  const at = SUPERBLOCK_OFFSET;
-  const usedSize = view.getUint32(at.usedSize, true);
-  if (usedSize < SUPERBLOCK_HEADER_SIZE || usedSize > slot.length) {
-    return `its used size is ${inBytes(usedSize)}`;
-  }
-  const checksum = checksumOf(slot.subarray(0, usedSize), at.checksum);
-  if (view.getUint32(at.checksum, true) !== checksum) {
-    return "its checksum is wrong";
-  }
-  const home = getUint64(view, at.position);
-  if (home !== position) return `its position is byte ${home}`;
-  return "";
-}
-
-/** What is wrong with the bytes that a decoded superblock does not show. */
-function findingInBytes(slot: Uint8Array, view: DataView): string {
-  const at = SUPERBLOCK_OFFSET;
-  const usedSize = view.getUint32(at.usedSize, true);
-  const memberCount = view.getUint16(at.memberCount, true);
-  if (usedSizeOf(memberCount) !== usedSize) {
-    return `its member count is ${memberCount}, in a used size of ${usedSize}`;
-  }
-  const nameSize = view.getUint16(at.nameSize, true);
-  if (nameSize < 1 || nameSize > NATIVE_NAME_SIZE_MAX) {
-    return `the name size is ${inBytes(nameSize)}`;
-  }
-  const nameEnd = at.name + nameSize;
-  if (!isUtf8(slot.subarray(at.name, nameEnd))) return "the name is not UTF-8";
-  if (!areZeroes(slot, nameEnd, at.name + NAME_FIELD_SIZE)) {
-    return "the name does not end where it should";
-  }
-  const clean = view.getUint8(at.clean);
-  if (clean > 1) return `its mark of a clean stop is ${clean}`;
-  for (const [start, end] of RESERVED) {
-    if (!areZeroes(slot, start, end)) return `byte ${start} on is not zero`;
-  }
-  for (let index = 0; index < memberCount; index++) {
-    const member = usedSizeOf(index);
-    const state = slot[member + SUPERBLOCK_MEMBER_OFFSET.state] ?? 0;
-    if (MEMBER_STATES[state] === undefined) {
-      return `the state of member ${index} is ${state}`;
-    }
-    for (const [start, end] of RESERVED_IN_MEMBER) {
-      if (!areZeroes(slot, member + start, member + end)) {
-        return `byte ${start} on of member ${index} is not zero`;
-      }
-    }
-  }
-  return "";
-}
-
-/** What is wrong with where things lie: all of it follows from the sizes. */
-function findingInPlace(superblock: Superblock, view: DataView): string {
-  const { componentSize, chunkSize } = superblock;
-  const at = SUPERBLOCK_OFFSET;
-  const geometry = nativeGeometry(componentSize, chunkSize);
-  if (!isSlotOf(componentSize, getUint64(view, at.position))) {
-    return "its position is no slot of a component of " +
-      inBytes(componentSize);
-  }
-  if (getUint64(view, at.tableOffset) !== geometry.tableOffset) {
-    return "the table offset does not follow from the sizes";
-  }
-  if (view.getUint32(at.chunkCount, true) !== geometry.chunkCount) {
-    return "the chunk count does not follow from the sizes";
-  }
-  if (view.getUint32(at.tablePages, true) !== geometry.tablePages) {
-    return "the number of table pages does not follow from the sizes";
-  }
-  return "";
-}
-
-function decodeFields(slot: Uint8Array, view: DataView): DecodedSuperblock {
+): DecodedSuperblock | string {
   const at = SUPERBLOCK_OFFSET;
   const nameEnd = at.name + view.getUint16(at.nameSize, true);
   const memberCount = view.getUint16(at.memberCount, true);
@@ -317,10 +262,33 @@ function decodeFields(slot: Uint8Array, view: DataView): DecodedSuperblock {
     componentSize: getUint64(view, at.componentSize),
     members: Array.from(
       { length: memberCount },
-      (_, index) => decodeMember(slot, view, usedSizeOf(index)),
+      (_, index) => decodeMember(slot, view, membersEnd(index)),
     ),
   };
-  return { ...superblock, readOnly: isReadOnly(superblock) };
+  const decoded = { ...superblock, readOnly: isReadOnly(superblock) };
+  if (!hasVolumes(view)) return decoded;
+  const start = membersEnd(memberCount);
+  const records = slot.subarray(
+    start,
+    start + view.getUint32(at.volumesSize, true),
+  );
+  const volumes = decodeVolumeRecords(records, superblock.name);
+  if (typeof volumes === "string") return volumes;
+  const bootId = decodeUuid(slot, at.bootId);
+  return { ...decoded, volumes: { bootId, volumes } };
+}
+
+function encodeVolumes(
+  { bootId, volumes }: VolumeTable,
+  slot: Uint8Array,
+  view: DataView,
+  records: Uint8Array,
+): void {
+  const at = SUPERBLOCK_OFFSET;
+  view.setUint32(at.incompat, INCOMPAT_VOLUMES, true);
+  view.setUint32(at.volumesSize, records.length, true);
+  encodeUuid(bootId, slot, at.bootId);
+  encodeVolumeRecords(volumes, records);
 }
 
 function encodeMember(
@@ -352,14 +320,9 @@ function decodeMember(
   };
 }
 
-/** Where the members end; the next one starts there. */
-function usedSizeOf(memberCount: number): number {
-  return SUPERBLOCK_HEADER_SIZE + memberCount * SUPERBLOCK_MEMBER_SIZE;
-}
-
-function isSlotOf(componentSize: number, position: number): boolean {
-  return position === superblockPosition(componentSize, 0) ||
-    position === superblockPosition(componentSize, 1);
+function usedSizeOf({ members, volumes }: Superblock): number {
+  return membersEnd(members.length) +
+    (volumes === undefined ? 0 : volumeRecordsSize(volumes.volumes));
 }
 
 function isReadOnly(superblock: Superblock): boolean {

@@ -14,6 +14,9 @@ import {
   SUPERBLOCK_SLOT_SIZE,
 } from "./geometry.ts";
 import { isUuid, NIL_UUID } from "../common/mod.ts";
+import { isNativeName } from "./native_name.ts";
+import { volumeRecordsSize } from "./volume_records.ts";
+import { findingInVolumes, type VolumeTable } from "./volume_table.ts";
 
 /** Bytes of a superblock before its members. */
 export const SUPERBLOCK_HEADER_SIZE = 512;
@@ -22,10 +25,6 @@ export const SUPERBLOCK_MEMBER_SIZE = 32;
 /** The maximum number of members of a pool, as many as fit in a slot. */
 export const SUPERBLOCK_MEMBERS_MAX: number =
   (SUPERBLOCK_SLOT_SIZE - SUPERBLOCK_HEADER_SIZE) / SUPERBLOCK_MEMBER_SIZE;
-/** The maximum length of a name, bytes of UTF-8. */
-export const NATIVE_NAME_SIZE_MAX = 255;
-
-const ENCODER = new TextEncoder();
 
 /** The state of a member. */
 export type MemberState =
@@ -78,18 +77,37 @@ export interface Superblock {
   readonly componentSize: number;
   /** All members of the pool, 1 to 2032. */
   readonly members: readonly SuperblockMember[];
+  /** The volumes; undefined if the pool has just volume 0, with epoch 0. */
+  readonly volumes?: VolumeTable | undefined;
 }
 
 /**
- * Whether a text is a valid name of a pool: 1 to 255 bytes of UTF-8, without
- * control characters.
+ * The end of the members of a superblock, where the next member or the volume
+ * records start.
  *
- * @param name Any text.
- * @returns Whether it is valid.
+ * @param memberCount Members before it.
+ * @returns The offset, bytes from the start of the slot.
  */
-export function isNativeName(name: string): boolean {
-  return name !== "" && !/\p{Cc}/u.test(name) && name.isWellFormed() &&
-    ENCODER.encode(name).length <= NATIVE_NAME_SIZE_MAX;
+export function membersEnd(memberCount: number): number {
+  return SUPERBLOCK_HEADER_SIZE + memberCount * SUPERBLOCK_MEMBER_SIZE;
+}
+
+/**
+ * Whether the records of a volume table fit in a slot, behind the members.
+ *
+ * @param table The table.
+ * @param memberCount Members of the pool.
+ * @returns What is wrong, or "" if they fit.
+ */
+export function findingInVolumesSize(
+  table: VolumeTable,
+  memberCount: number,
+): string {
+  const size = volumeRecordsSize(table.volumes);
+  const room = SUPERBLOCK_SLOT_SIZE - membersEnd(memberCount);
+  return size <= room
+    ? ""
+    : `its records need ${inBytes(size)}, ${Math.max(0, room)} fit`;
 }
 
 /**
@@ -116,7 +134,11 @@ export function findingInSuperblock(superblock: Superblock): string {
   if (!(componentSize % NATIVE_PAGE_SIZE === 0 && componentSize <= 2 ** 53)) {
     return `the component size is ${inBytes(componentSize)}, not whole pages`;
   }
-  return findingInMembers(superblock);
+  const finding = findingInMembers(superblock);
+  const { volumes, members } = superblock;
+  if (finding !== "" || volumes === undefined) return finding;
+  return findingInVolumes(volumes, superblock) ||
+    findingInVolumesSize(volumes, members.length);
 }
 
 function findingInMembers(superblock: Superblock): string {

@@ -29,7 +29,9 @@ export const SUPERBLOCK_OFFSET: Readonly<
     | "nameSize"
     | "clean"
     | "tableDigest"
-    | "name",
+    | "volumesSize"
+    | "name"
+    | "bootId",
     number
   >
 > = {
@@ -54,7 +56,9 @@ export const SUPERBLOCK_OFFSET: Readonly<
   nameSize: 130,
   clean: 132,
   tableDigest: 136,
+  volumesSize: 140,
   name: 144,
+  bootId: 400,
 };
 /** Where each field of a member starts, bytes from its start. */
 export const SUPERBLOCK_MEMBER_OFFSET: Readonly<

@@ -91,13 +91,22 @@ export async function collectVolume(
   const slice = new Slice(CHUNKS_A_LOOK);
   slice.begin();
   const { virtualChunks: end } = map;
-  for (let v = map.nextMapped(0, end); v < end; v = map.nextMapped(v + 1, end)) {
+  for (
+    let v = map.nextMapped(0, end);
+    v < end;
+    v = map.nextMapped(v + 1, end)
+  ) {
     for (const version of [...map.old.of(v)]) {
       map.old.delete(v, version);
       places.push(version);
     }
     const component = map.component(v);
-    if (component !== undefined) places.push({ component, chunk: map.chunk(v) });
+    if (component !== undefined) {
+      places.push({
+        component,
+        chunk: map.chunk(v),
+      });
+    }
     map.delete(v);
     if (places.length >= CHUNKS_A_BATCH) {
       freed += freePlaces(base, places);
@@ -153,7 +162,10 @@ async function freeVersions(
   batch: readonly (readonly [virtualChunk: number, version: OldVersion])[],
 ): Promise<number> {
   if (batch.length === 0) return 0;
-  const places = batch.map(([, { component, chunk }]) => ({ component, chunk }));
+  const places = batch.map(([, { component, chunk }]) => ({
+    component,
+    chunk,
+  }));
   const groups = [...Map.groupBy(places, ({ component }) => component)];
   for (const [component, its] of groups) {
     base.mapper.release(component, its.map(({ chunk }) => chunk));

@@ -15,12 +15,14 @@ import {
   type AddOptions,
   type AddResult,
   cancelRemoval,
+  memberAt,
   removeComponents,
   removeEmpty,
   type RemoveOptions,
   type RemoveResult,
 } from "./membership.ts";
 import type { PoolBase } from "../io/mod.ts";
+import { RemovalWaits } from "./removal_waits.ts";
 import { type ResizeOptions, resizePool } from "./resize.ts";
 import { volumeNamed } from "./volume_list.ts";
 
@@ -42,6 +44,9 @@ export class PoolControl {
   /** Moves chunks off components that are to be removed. */
   readonly evacuation: Evacuation;
 
+  /** The callers that wait for components to leave. */
+  readonly waits: RemovalWaits;
+
   readonly #parts: PoolBase;
   readonly #hooks: ControlHooks;
   #changing: Promise<unknown> = Promise.resolve();
@@ -56,7 +61,11 @@ export class PoolControl {
   constructor(parts: PoolBase, hooks: ControlHooks) {
     this.#parts = parts;
     this.#hooks = hooks;
-    this.evacuation = new Evacuation(parts, () => this.#removeEvacuated());
+    this.waits = new RemovalWaits(parts.settings.name);
+    this.evacuation = new Evacuation(parts, {
+      empty: () => this.#removeEvacuated(),
+      stopped: (reason) => this.waits.stopped(reason),
+    });
   }
 
   /**
@@ -113,11 +122,42 @@ export class PoolControl {
       const { kept } = await cancelRemoval(this.#parts, paths);
       this.evacuation.detach(kept);
       this.#hooks.membersChanged();
+      this.waits.kept(kept);
       const names = kept.map(({ device }) => device.path);
       const message = `Kept ${names.join(", ")}`;
       this.#emit({ kind: "evacuation", message, paths: names });
       return { kept: names };
     });
+  }
+
+  /**
+   * Waits for a component to leave. Changes that are queued come first.
+   *
+   * @param path The path of a component that is being removed.
+   * @returns Resolves when the component has left. If the caller drops the
+   *   promise, its rejection counts as handled.
+   * @throws {VirstorError} `shutdown` if the pool is closed; `invalid` if the
+   *   component is not being removed; else as {@linkcode RemovalWaits.wait}.
+   */
+  evacuated(path: string): Promise<void> {
+    const left = this.#changing.then(async () => {
+      const { format, settings } = this.#parts;
+      const isMember = format.members.some((one) => one.device.path === path);
+      if (!isMember && this.waits.hasLeft(path)) return;
+      this.#hooks.admit(true);
+      const member = memberAt("wait for", this.#parts, path);
+      if (member.evacuating) {
+        await this.waits.wait(member, this.evacuation.stopReason);
+        return;
+      }
+      throw new VirstorError(
+        "invalid",
+        `Cannot wait for "${member.device.path}" to leave pool ` +
+          `"${settings.name}": it is not being removed`,
+      );
+    });
+    left.catch(() => {});
+    return left;
   }
 
   /**
@@ -203,6 +243,7 @@ export class PoolControl {
       empty,
       () => this.#hooks.membersChanged(),
     );
+    this.waits.removed(empty);
     const paths = empty.map(({ device }) => device.path);
     const message = `Removed ${paths.join(", ")}`;
     this.#emit({ kind: "removed", message, paths });

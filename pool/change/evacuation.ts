@@ -28,8 +28,11 @@ import {
   pause,
   turn,
 } from "../core/mod.ts";
-import type { EvacuationStatus } from "./evacuation_status.ts";
-import { leavingChunks, type LeavingChunk } from "./leaving_chunks.ts";
+import type {
+  EvacuationObserver,
+  EvacuationStatus,
+} from "./evacuation_status.ts";
+import { type LeavingChunk, leavingChunks } from "./leaving_chunks.ts";
 import type { PoolBase } from "../io/mod.ts";
 import { RateLimit } from "./rate_limit.ts";
 
@@ -42,11 +45,13 @@ const TURN_BYTES = 1 << 20;
 /** Virtual chunks that are examined before other work gets a turn. */
 const LOOKS_A_TURN = 65_536;
 
+/** A version of a chunk on its way to another component. */
+type Move = ChunkMove & LeavingChunk;
+
 /** Moves chunks off components that are to be removed. */
 export class Evacuation {
   readonly #parts: PoolBase;
-  /** Requests the removal of evacuating components that are empty. */
-  readonly #onEmpty: () => void;
+  readonly #observer: EvacuationObserver;
   readonly #rate = new RateLimit();
   #running: Promise<void> | undefined;
   /** Whether chunks are to be moved whenever nothing holds the evacuation. */
@@ -64,12 +69,11 @@ export class Evacuation {
    * Creates an idle evacuation.
    *
    * @param parts The open pool's parts.
-   * @param onEmpty Called when evacuating components hold no chunk any more;
-   *   possibly several times, until they are removed.
+   * @param observer Receives what it comes to.
    */
-  constructor(parts: PoolBase, onEmpty: () => void) {
+  constructor(parts: PoolBase, observer: EvacuationObserver) {
     this.#parts = parts;
-    this.#onEmpty = onEmpty;
+    this.#observer = observer;
   }
 
   /** The progress; undefined if no component is evacuating. */
@@ -80,7 +84,7 @@ export class Evacuation {
     const leftBytes = leaving.reduce((sum, one) => sum + one.used, 0) *
       chunkSize;
     const bytesPerSecond = Math.round(this.#rate.measured);
-    const state = !this.#isOn || this.#isEnded
+    const state = this.stopReason !== undefined
       ? "stopped"
       : this.#isWaiting
       ? "waiting"
@@ -88,9 +92,7 @@ export class Evacuation {
     return {
       components: leaving.map(({ device }) => device.path),
       state,
-      reason: state === "stopped" && this.#reason === ""
-        ? "it goes on when the pool is opened for writing"
-        : this.#reason,
+      reason: this.stopReason ?? "",
       movedBytes: this.#movedBytes,
       leftBytes,
       bytesPerSecond,
@@ -98,6 +100,14 @@ export class Evacuation {
         ? Math.ceil(leftBytes / bytesPerSecond)
         : null,
     };
+  }
+
+  /** Why no chunk is moved; undefined if the evacuation runs or waits. */
+  get stopReason(): string | undefined {
+    if (this.#isOn && !this.#isEnded) return undefined;
+    return this.#reason === ""
+      ? "it goes on when the pool is opened for writing"
+      : this.#reason;
   }
 
   /**
@@ -182,6 +192,7 @@ export class Evacuation {
       paths: this.#leaving.map(({ device }) => device.path),
       reason: this.#reason,
     });
+    this.#observer.stopped(this.#reason);
   }
 
   get #isHeld(): boolean {
@@ -211,7 +222,7 @@ export class Evacuation {
       while (!this.#mustPause) {
         const leaving = this.#leaving;
         // Removal is a change of its own, so that it waits in the queue.
-        if (leaving.some(({ used }) => used === 0)) this.#onEmpty();
+        if (leaving.some(({ used }) => used === 0)) this.#observer.empty();
         if (leaving.every(({ used }) => used === 0)) break;
         const found = await this.#pass();
         const isStuck = found === 0 && !this.#mustPause &&
@@ -269,7 +280,7 @@ export class Evacuation {
 
   /** Moves as many chunks as there is space for; returns the others. */
   async #moveSome(chunks: LeavingChunk[]): Promise<LeavingChunk[]> {
-    const moves: ChunkMove[] = [];
+    const moves: Move[] = [];
     const rest = [...chunks];
     let copied = 0;
     try {
@@ -293,7 +304,7 @@ export class Evacuation {
   }
 
   /** Allocates a chunk to move to; undefined if none has to be moved. */
-  #begin(chunk: LeavingChunk): ChunkMove | "no room" | undefined {
+  #begin(chunk: LeavingChunk): Move | "no room" | undefined {
     const { space, volumes } = this.#parts;
     const { map, virtualChunk, birth } = chunk;
     const version = map.version(virtualChunk, birth);
@@ -323,7 +334,7 @@ export class Evacuation {
   }
 
   /** Returns how many chunks were copied, durably, before it had to stop. */
-  async #copy(moves: readonly ChunkMove[]): Promise<number> {
+  async #copy(moves: readonly Move[]): Promise<number> {
     const options = {
       chunkSize: this.#parts.settings.chunkSize,
       // A free chunk reads as zeroes before it is taken.
@@ -350,7 +361,7 @@ export class Evacuation {
   }
 
   /** Maps durable copies: from here on the new places count. */
-  async #conclude(moves: readonly ChunkMove[]): Promise<void> {
+  async #conclude(moves: readonly Move[]): Promise<void> {
     const { format, mapper, freeing, fail } = this.#parts;
     const sound = moves.filter((move) => move.fault === undefined);
     // Before anything is recorded, assert that no copy has missed a write.
@@ -381,7 +392,7 @@ export class Evacuation {
   }
 
   /** Undoes a move: the chunk stays in its old place. */
-  #undo(move: ChunkMove): void {
+  #undo(move: Move): void {
     const { freeing } = this.#parts;
     movingChunks(move.source).end(move);
     move.map.unpin(move.virtualChunk);
@@ -389,7 +400,7 @@ export class Evacuation {
     freeing.add(move.target, [move.to]);
   }
 
-  async #flush(moves: readonly ChunkMove[]): Promise<void> {
+  async #flush(moves: readonly Move[]): Promise<void> {
     const targets = new Set(moves.map(({ target }) => target.device));
     try {
       await flushAll([...targets]);

@@ -1,5 +1,5 @@
 /**
- * The status of an evacuation, and how it resumes when a pool is opened.
+ * The status of an evacuation, what it comes to, and how it resumes when a pool is opened.
  *
  * @module
  */
@@ -23,6 +23,21 @@ export interface EvacuationStatus {
   readonly bytesPerSecond: number;
   /** Seconds left at this rate; null if unknown. */
   readonly secondsLeft: number | null;
+}
+
+/** Receives what an evacuation comes to. */
+export interface EvacuationObserver {
+  /**
+   * Evacuating components hold no chunk any more. May be called several times,
+   * until they are removed.
+   */
+  empty(): void;
+  /**
+   * An error stopped the evacuation, until it is started again.
+   *
+   * @param reason The error, in one line.
+   */
+  stopped(reason: string): void;
 }
 
 /** Whether and how an unfinished evacuation resumes when a pool is opened. */

@@ -348,7 +348,16 @@ async function wipeAll(candidates: readonly Candidate[]): Promise<void> {
   }
 }
 
-function memberAt(
+/**
+ * Finds a component.
+ *
+ * @param action The verb of the action that needs it, for the error.
+ * @param parts The open pool's parts.
+ * @param path The path of the component, or another path of the same file.
+ * @returns The component.
+ * @throws {VirstorError} `invalid` if it is no member.
+ */
+export function memberAt(
   action: string,
   { format, settings }: PoolBase,
   path: string,

@@ -252,4 +252,3 @@ function assertFlattens({ record, map }: VolumeParts): void {
     } share chunks with its parent, remove them first`,
   );
 }
-

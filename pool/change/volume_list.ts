@@ -163,6 +163,8 @@ export function withRecord(
  * @param volumes The volumes.
  * @returns Their names, quoted.
  */
-export function namesOf(volumes: readonly Pick<VolumeRecord, "name">[]): string {
+export function namesOf(
+  volumes: readonly Pick<VolumeRecord, "name">[],
+): string {
   return volumes.map(({ name }) => `"${name}"`).join(", ");
 }

@@ -5,15 +5,10 @@
  */
 
 import type { Component } from "./component.ts";
-import type { ForwardMap } from "./forward_map.ts";
 import type { MirroredChunk } from "./moving_chunks.ts";
 
 /** A virtual chunk that is being moved from one component to another. */
 export interface ChunkMove extends MirroredChunk {
-  /** The map of the volume. */
-  readonly map: ForwardMap;
-  /** The birth of the version that is moved. */
-  readonly birth: number;
   /** The virtual chunk. */
   readonly virtualChunk: number;
   /** Where it is. */

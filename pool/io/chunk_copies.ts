@@ -247,7 +247,11 @@ export class ChunkCopies {
       copy.at = chunkSize;
       return 0;
     }
-    const [run] = source.device.extents(from * chunkSize + at, chunkSize - at, 1);
+    const [run] = source.device.extents(
+      from * chunkSize + at,
+      chunkSize - at,
+      1,
+    );
     if (run === undefined) return most;
     if (run.kind !== "hole") return Math.min(most, run.length);
     copy.at += run.length;

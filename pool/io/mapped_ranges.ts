@@ -14,9 +14,9 @@ import {
 } from "../../device/block/mod.ts";
 import { assert } from "../../errors.ts";
 import {
+  type ChunkView,
   type Component,
   finished,
-  type ChunkView,
   PIECE_STEP_BYTES,
   turn,
   TURN_BUDGET,

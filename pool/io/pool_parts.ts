@@ -6,11 +6,7 @@
 
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import type { VirstorError } from "../../errors.ts";
-import type {
-  ForwardMap,
-  HostSpaces,
-  PoolSettings,
-} from "../core/mod.ts";
+import type { ForwardMap, HostSpaces, PoolSettings } from "../core/mod.ts";
 import type { ChunkMapper } from "./chunk_mapper.ts";
 import type { FirstWrites } from "./first_writes.ts";
 import type { FullPool } from "./full_pool.ts";

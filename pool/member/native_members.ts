@@ -136,5 +136,6 @@ function faultOf(
 function sameContent(label: Superblock, other: Superblock): boolean {
   return label.name === other.name && label.virtualSize === other.virtualSize &&
     label.clean === other.clean &&
-    JSON.stringify(label.members) === JSON.stringify(other.members);
+    JSON.stringify(label.members) === JSON.stringify(other.members) &&
+    JSON.stringify(label.volumes) === JSON.stringify(other.volumes);
 }

@@ -105,7 +105,7 @@ export function writeSuperblock(
   const position = superblockPosition(superblock.componentSize, slot);
   const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
   encodeSuperblock(superblock, position, bytes);
-  const used = superblockWriteSize(superblock.members.length);
+  const used = superblockWriteSize(superblock);
   device.write(bytes.subarray(0, used), position);
 }
 
@@ -124,7 +124,7 @@ export async function writeFirstSuperblock(
   device: ComponentDevice,
   superblock: Superblock,
 ): Promise<void> {
-  const used = superblockWriteSize(superblock.members.length);
+  const used = superblockWriteSize(superblock);
   const slots = Array.from({ length: SUPERBLOCK_SLOTS }, (_, slot) => {
     const position = superblockPosition(superblock.componentSize, slot);
     const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE);

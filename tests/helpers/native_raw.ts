@@ -37,9 +37,10 @@ export const SUPERBLOCK_TABLE: Readonly<Record<string, RawField>> = {
   clean: [132, "u8"],
   reserved133: [133, "u8[3]"],
   tableDigest: [136, "u32"],
-  reserved140: [140, "u8[4]"],
+  volumesSize: [140, "u32"],
   name: [144, "char[256]"],
-  reserved400: [400, "u8[112]"],
+  bootId: [400, "u8[16]"],
+  reserved416: [416, "u8[96]"],
 };
 /** A member, 32 bytes from byte 512 on. */
 export const MEMBER_TABLE: Readonly<Record<string, RawField>> = {
@@ -48,6 +49,35 @@ export const MEMBER_TABLE: Readonly<Record<string, RawField>> = {
   reserved17: [17, "u8[3]"],
   chunkCount: [20, "u32"],
   reserved24: [24, "u8[8]"],
+};
+/** A volume, anywhere behind the members. */
+export const VOLUME_TABLE: Readonly<Record<string, RawField>> = {
+  id: [0, "u16"],
+  flags: [2, "u8"],
+  onFull: [3, "u8"],
+  epoch: [4, "u32"],
+  size: [8, "u64"],
+  created: [16, "u64"],
+  quota: [24, "u64"],
+  reserve: [32, "u64"],
+  parentEpoch: [40, "u32"],
+  parentVolume: [44, "u16"],
+  nameSize: [46, "u16"],
+  snapshotCount: [48, "u32"],
+  deadCount: [52, "u32"],
+};
+/** A snapshot, behind the name of its volume. */
+export const SNAPSHOT_TABLE: Readonly<Record<string, RawField>> = {
+  epoch: [0, "u32"],
+  nameSize: [4, "u16"],
+  reserved6: [6, "u16"],
+  size: [8, "u64"],
+  created: [16, "u64"],
+};
+/** A dead range, behind the snapshots of its volume. */
+export const DEAD_TABLE: Readonly<Record<string, RawField>> = {
+  first: [0, "u32"],
+  last: [4, "u32"],
 };
 /** A page of the chunk table. */
 export const PAGE_TABLE: Readonly<Record<string, RawField>> = {

@@ -7,12 +7,16 @@
 
 import { assert } from "@std/assert";
 import {
+  encodeSuperblock,
+  type EntryOwner,
   nativeGeometry,
   pageGeneration,
   pickSlot,
   sealPage,
   setEntry,
   type Superblock,
+  SUPERBLOCK_SLOT_SIZE,
+  superblockPosition,
   TABLE_SLOTS_SIZE,
   tableSlotPosition,
 } from "../../metadata/mod.ts";
@@ -100,18 +104,52 @@ export function readPage(path: string): FirstPage {
  * @param chunk The chunk on it, 0 to 167.
  * @param virtualChunk Whose it is to be.
  * @param sequence Since when.
+ * @param owner The volume and the birth; volume 0 and birth 0 if omitted.
  */
 export function own(
   path: string,
   chunk: number,
   virtualChunk: number,
   sequence: number,
+  owner?: EntryOwner,
 ): void {
   const { slot, view, positionOf, uuid } = readPage(path);
   const next = (slot + 1) % 3;
   const generation = slot < 0 ? 1 : pageGeneration(view) + 1;
-  setEntry(view, chunk, virtualChunk, sequence);
+  setEntry(view, chunk, virtualChunk, sequence, owner);
   sealPage(view, positionOf(next), 0, uuid, generation);
   const bytes = new Uint8Array(view.buffer, view.byteOffset, PAGE_BYTES);
   writeAt(path, positionOf(next), bytes);
+}
+
+/**
+ * Gives a stopped pool a volume table with just its first volume.
+ *
+ * @param paths The components.
+ */
+export function addVolumeTable(paths: readonly string[]): void {
+  for (const path of paths) {
+    const label = nativeLabel(path);
+    const first = {
+      id: 0,
+      name: label.name,
+      size: label.virtualSize,
+      epoch: 0,
+      created: 0,
+      parent: undefined,
+      quota: 0,
+      reserve: 0,
+      isReadOnly: false,
+      onFull: "" as const,
+      snapshots: [],
+      dead: [],
+    };
+    const volumes = { bootId: crypto.randomUUID(), volumes: [first] };
+    for (const slot of [0, 1]) {
+      const position = superblockPosition(label.componentSize, slot);
+      const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
+      encodeSuperblock({ ...label, volumes }, position, bytes);
+      writeAt(path, position, bytes);
+    }
+  }
 }

@@ -69,6 +69,26 @@ const CANARIES: readonly Canary[] = [
       /An assertion failed|differs from the one at the last clean stop/,
   },
   {
+    name: "a volume that is closed, and does not wait for its requests",
+    mutations: [{
+      file: "pool/volume.ts",
+      from: "    await this.#inFlight.settled();\n",
+      to: "",
+    }],
+    runs: [["discard,close volume", 1], ["read,close volume", 1]],
+    complaint: /The volume is closed, and a request is in flight/,
+  },
+  {
+    name: "a volume that is closed, and keeps its leases",
+    mutations: [{
+      file: "pool/volume.ts",
+      from: "    this.#leases?.end();\n",
+      to: "",
+    }],
+    runs: [["close volume,lane overwrite", 1]],
+    complaint: /A closed volume answered a request/,
+  },
+  {
     name: "a disk that becomes smaller on disk before it does in memory",
     mutations: [{
       file: "pool/change/resize.ts",

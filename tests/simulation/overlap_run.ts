@@ -92,7 +92,7 @@ class OverlapRun {
     // Each run prefers some steps and does without others.
     this.#steps = overlapSteps(format).flatMap((step) => {
       const weight = random.pick([0, 1, 1, 3, 6]);
-      const isPossible = step !== "close" &&
+      const isPossible = !step.startsWith("close") &&
         (this.#hasLane || !step.startsWith("lane"));
       return isPossible ? new Array<OverlapStep>(weight).fill(step) : [];
     });
@@ -166,10 +166,18 @@ class OverlapRun {
 
   /** The pool is stopped while steps are in flight. */
   async #stop(): Promise<void> {
+    if (this.#random.chance(30)) await this.#closeVolume();
     this.trail.push("stop");
     this.#now.begin("close", this.#random);
     await this.#now.finish(this.#random);
     await this.open();
+  }
+
+  /** The volume is closed, and the pool goes on for a while. */
+  async #closeVolume(): Promise<void> {
+    this.trail.push("close volume");
+    this.#now.begin("close volume", this.#random);
+    for (let i = this.#random.below(8); i > 0; i--) await this.#begin();
   }
 
   /** The process is killed, or the power goes, while steps are in flight. */

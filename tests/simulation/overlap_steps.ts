@@ -97,6 +97,7 @@ const ACTS = {
   },
   "check": check,
   "close": ({ world }) => world.close(),
+  "close volume": ({ world }) => world.closeVolume(),
   "lane first write": (stage, random) =>
     laneWrite(stage, laneBlock(stage, random), 1, random),
   "lane overwrite": (stage, random) =>
@@ -222,8 +223,10 @@ async function read(
   const { model, pool } = world;
   const bytes = new Uint8Array(count * BLOCK);
   const request = model.beginRead(first, count);
+  const { isVolumeClosed } = world;
   try {
     await act(bytes, first * BLOCK);
+    world.assertAnswered(isVolumeClosed);
   } catch (error) {
     if (world.isRefusal(error, first + count)) return;
     throw error;

@@ -16,14 +16,14 @@ import { shortTurns } from "./overlap.ts";
 import { failInFlight, failingFrom, readDegraded } from "./overlap_faults.ts";
 import { allPairs, pairFrom, runMoments } from "./overlap_pairs.ts";
 import { OVERLAP_STEPS, overlapRun } from "./overlap_run.ts";
-import type { OverlapStep } from "./overlap_steps.ts";
+import { type OverlapStep, overlapSteps } from "./overlap_steps.ts";
 import { watchForFaults } from "./watch.ts";
 
 /** Random runs of each format. */
 const RUNS = 20;
 /**
- * Of the pairs only every so manyth: no factor of the number of steps, so each
- * step is the first of some pairs and the second of others.
+ * Of the pairs only every so manyth, another one for each first step, so that
+ * each step is the first of some pairs and the second of others.
  */
 const STRIDES: Readonly<Record<FormatName, number>> = { freebsd: 1, native: 2 };
 /** Requests that are done in several parts. */
@@ -41,8 +41,9 @@ for (const format of ["freebsd", "native"] satisfies FormatName[]) {
       using watch = watchForFaults();
       using _short = shortTurns();
       let runs = 0;
+      const steps = overlapSteps(format).length;
       for (const [i, [first, second]] of allPairs(format).entries()) {
-        if (i % STRIDES[format] !== 0) continue;
+        if ((i + Math.floor(i / steps)) % STRIDES[format] !== 0) continue;
         const pair = pairFrom({ directory, format, first, second, seed: i });
         runs += await runMoments(pair, 1, watch);
       }

@@ -65,6 +65,8 @@ export class World {
   #openDevice: OpenDevice | undefined;
   #writes = 1;
   #isClosing = false;
+  /** The pool whose volume was closed, or is about to be. */
+  #withoutVolume: { readonly pool: Pool; isClosed: boolean } | undefined;
   /** What happened behind everybody's back. */
   #trouble = "";
 
@@ -122,6 +124,7 @@ export class World {
     const { disk } = this;
     const { epoch } = disk;
     this.#isClosing = false;
+    this.#withoutVolume = undefined;
     const components = disk.files
       .filter(({ bytes }) => this.format.isComponent(bytes))
       .map(({ path }) => path);
@@ -146,6 +149,34 @@ export class World {
     if (pool === undefined) return;
     this.#isClosing = true;
     await within(() => "Stopping the pool does not end", pool.close());
+  }
+
+  /** Closes the volume of the pool, which stays open. */
+  async closeVolume(): Promise<void> {
+    const { pool } = this;
+    const noted = this.#withoutVolume ??= { pool, isClosed: false };
+    const volume = pool.volume();
+    await within(() => "Closing the volume does not end", volume.close());
+    noted.isClosed = true;
+    if (volume.requestsInFlight === 0 && pool.status().delayed.count === 0) {
+      return;
+    }
+    throw new Error("The volume is closed, and a request is in flight");
+  }
+
+  /** Whether the volume was closed: no request is answered any more. */
+  get isVolumeClosed(): boolean {
+    return this.#withoutVolume?.isClosed === true;
+  }
+
+  /**
+   * Checks that a request was answered by a volume that was open.
+   *
+   * @param wasClosed Whether the volume was closed when the request began.
+   * @throws {Error} If it was.
+   */
+  assertAnswered(wasClosed: boolean): void {
+    if (wasClosed) throw new Error("A closed volume answered a request");
   }
 
   /** How commands may be refused, whatever they are. */
@@ -270,6 +301,8 @@ export class World {
   checkRunning(): number[] {
     this.checkTrouble();
     this.members.check(this.pool.status().components);
+    // Nothing can be read; the next open finds what is there.
+    if (this.#withoutVolume !== undefined) return [];
     const { hasColdReads } = this.disk;
     this.disk.hasColdReads = false;
     try {
@@ -352,9 +385,11 @@ export class World {
   /** Makes everything durable that was done before. */
   async flush(): Promise<void> {
     const flush = this.model.beginFlush();
+    const { isVolumeClosed } = this;
     let isDone = false;
     try {
       await this.pool.volume().flush();
+      this.assertAnswered(isVolumeClosed);
       isDone = true;
     } catch (error) {
       if (!this.isRefusal(error)) throw error;
@@ -373,9 +408,11 @@ export class World {
   ): Promise<void> {
     if (count <= 0) return;
     const note = this.model.begin(first, count, content);
+    const { isVolumeClosed } = this;
     let outcome: typeof promise = "maybe";
     try {
       await act();
+      this.assertAnswered(isVolumeClosed);
       outcome = promise;
     } catch (error) {
       if (!this.isRefusal(error, first + count)) throw error;
@@ -397,6 +434,7 @@ export class World {
     // The disk may have become smaller while it was being asked for.
     return code === "no-space" || code === "cancelled" ||
       this.refusals.includes(code) ||
+      (code === "shutdown" && this.#withoutVolume !== undefined) ||
       (code === "invalid" && end * BLOCK > (this.#pool?.volume().size ?? 0));
   }
 }

@@ -18,9 +18,11 @@ import {
   FREEBSD_MAP_ENTRY_SIZE,
   type FreebsdLabel,
 } from "../../../metadata/freebsd/mod.ts";
+import type { VolumeRecord } from "../../../metadata/native/mod.ts";
 import {
   type Component,
   type Finding,
+  firstVolume,
   type ForwardMap,
   inDoubt,
 } from "../../core/mod.ts";

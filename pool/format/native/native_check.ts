@@ -7,8 +7,17 @@
 import { counted, messageOf } from "../../../errors.ts";
 import type { Component, Finding, ForwardMap } from "../../core/mod.ts";
 import type { NativeMember } from "./native_member.ts";
-import { scanTable } from "./native_scan.ts";
+import { badEntry } from "./native_map.ts";
+import { ownerFault, scanTable } from "./native_scan.ts";
 import { readSuperblock } from "../../member/mod.ts";
+
+/** What the tables should hold. */
+interface ExpectedMaps {
+  /** The forward maps, by the number of the volume. */
+  readonly maps: ReadonlyMap<number, ForwardMap>;
+  /** Whether the superblocks list volumes. */
+  readonly hasVolumes: boolean;
+}
 
 /**
  * Checks one member of an open pool.
@@ -16,14 +25,14 @@ import { readSuperblock } from "../../member/mod.ts";
  * @param component The member.
  * @param stored Its state on disk, as the pool knows it.
  * @param generation Returns the pool's current generation.
- * @param maps The forward maps, by the number of the volume.
+ * @param expected The maps.
  * @returns The differences, and damage that was found on the way.
  */
 export async function checkNativeMember(
   component: Component,
   stored: NativeMember,
   generation: () => number,
-  maps: ReadonlyMap<number, ForwardMap>,
+  { maps, hasVolumes }: ExpectedMaps,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   checkSuperblock(component, stored, generation, findings);
@@ -33,8 +42,14 @@ export async function checkNativeMember(
   await scanTable(table, {
     page() {},
     unsound: (_, finding) => findings.push(finding),
-    owned({ chunk, virtualChunk, volume }) {
+    owned(entry) {
       owned++;
+      const { chunk, virtualChunk, volume } = entry;
+      const owner = hasVolumes ? "" : ownerFault(entry);
+      if (owner !== "") {
+        findings.push(badEntry(component, entry, owner));
+        return;
+      }
       const map = maps.get(volume);
       // A pinned chunk is being moved: its old entry is still on disk.
       if (map?.pinned.has(virtualChunk) === true) return;

@@ -13,7 +13,7 @@
 import { joinParts } from "../../../device/block/mod.ts";
 import { assert, AssertionError, VirstorError } from "../../../errors.ts";
 import {
-  findingInSuperblock,
+  findingInVolumesSize,
   type MemberState,
   type Superblock,
   type VolumeRecord,
@@ -251,21 +251,17 @@ export class NativeFormat implements PoolFormat {
       // Entries beyond a smaller size are free, but maybe not durably. They
       // must be durable first: an open refuses entries beyond the end.
       await this.#flushAll(this.#members);
-      this.#listsVolumes ||= records.length > 1 || !records.every(isPlainVolume);
+      this.#listsVolumes ||= records.length > 1 ||
+        !records.every(isPlainVolume);
       this.#records = records;
       await this.#nextGeneration(this.#members, false);
     });
   }
 
   #assertFits(records: readonly VolumeRecord[]): void {
-    const [member] = this.#members;
-    assert(member !== undefined, "a pool has at least one component");
-    const volumes = { bootId: this.#bootId, volumes: records };
-    const finding = findingInSuperblock({
-      ...this.#superblock(member, this.#members, false),
-      virtualSize: records[0]?.size ?? 0,
-      volumes,
-    });
+    const table = { bootId: this.#bootId, volumes: records };
+    const { length } = this.#members;
+    const finding = findingInVolumesSize(table, length);
     if (finding === "") return;
     throw new VirstorError(
       "no-space",
@@ -290,7 +286,7 @@ export class NativeFormat implements PoolFormat {
           component,
           stored,
           () => this.#generation,
-          maps,
+          { maps, hasVolumes: this.#listsVolumes },
         ),
       );
     }

@@ -27,7 +27,7 @@ import {
   type VolumeState,
 } from "../../core/mod.ts";
 import type { NativeMember } from "./native_member.ts";
-import { type OwnedEntry, scanTable } from "./native_scan.ts";
+import { type OwnedEntry, ownerFault, scanTable } from "./native_scan.ts";
 import type { ChunkTable } from "./native_table.ts";
 import type { DamageSink } from "../mod.ts";
 
@@ -217,14 +217,15 @@ class MapReader {
   /** What is wrong with an entry; "" if it is valid. */
   #faultOf(
     component: Component,
-    { chunk, virtualChunk, volume, birth, isProvisional }: OwnedEntry,
+    entry: OwnedEntry,
     map: ForwardMap | undefined,
   ): string {
+    const { chunk, virtualChunk } = entry;
     const { chunkCount } = component.geometry;
     if (chunk >= chunkCount) return `there are ${counted(chunkCount, "chunk")}`;
     if (this.#truth.volumes === undefined) {
-      const isOther = volume !== 0 || birth !== 0 || isProvisional;
-      if (isOther) return "it is not of volume 0";
+      const owner = ownerFault(entry);
+      if (owner !== "") return owner;
     }
     // An entry of a volume that was removed is freed, whatever it says.
     if (map === undefined || virtualChunk < map.virtualChunks) return "";
@@ -266,7 +267,15 @@ function singleCopy({ device, geometry }: ChunkTable, page: number): Finding {
   };
 }
 
-function badEntry(
+/**
+ * Reports an entry that cannot be used.
+ *
+ * @param component The component of the entry.
+ * @param entry The entry.
+ * @param fault What is wrong with it.
+ * @returns The finding.
+ */
+export function badEntry(
   { device: { path } }: Component,
   { chunk, virtualChunk }: Readonly<OwnedEntry>,
   fault: string,

@@ -23,6 +23,7 @@ import {
   type Finding,
   type MissingMember,
   type PoolEvent,
+  readBootId,
 } from "../../core/mod.ts";
 import { NativeFormat } from "./native_format.ts";
 import { type NativeMember, tableOf } from "./native_member.ts";
@@ -65,7 +66,7 @@ export interface ReadOptions {
   /** Components to leave out, as if they were no members. */
   readonly aside?: readonly OpenComponent[];
   /** The id of this boot of the system, a UUID; by default the system's. */
-  readonly bootId?: string;
+  readonly bootId?: string | undefined;
 }
 
 /**
@@ -324,15 +325,15 @@ async function recover(
  */
 async function endProvisional(
   { format, read: { dropped, unsettled } }: Loaded,
-  say: (message: string) => void,
+  say: ReturnType<typeof sayRecovered>,
 ): Promise<void> {
   for (const [component, chunks] of dropped) {
     format.recordRelease(component, chunks.toSorted((a, b) => a - b));
-    say(
-      `Dropped ${counted(chunks.length, "chunk")} of ` +
-        `"${component.device.path}": copies that were not durable when the ` +
-        "power was cut",
-    );
+    const { path } = component.device;
+    const message =
+      `Freeing ${counted(chunks.length, "chunk")} of "${path}": ` +
+      "copies that were not durable when the power was cut";
+    say("chunks-freed", message, [path], chunks.length);
   }
   for (const [component, chunks] of unsettled) {
     format.recordSettled(component, chunks.toSorted((a, b) => a - b));

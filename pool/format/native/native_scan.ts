@@ -111,6 +111,24 @@ export async function scanTable(
   }
 }
 
+/**
+ * Checks the owner of an entry in a pool without a volume table.
+ *
+ * @param entry The entry.
+ * @returns What is wrong, or "" if nothing is.
+ */
+export function ownerFault(
+  { volume, birth, isProvisional }: Readonly<OwnedEntry>,
+): string {
+  if (isProvisional) {
+    return "it is provisional, and the pool has no volume table";
+  }
+  return (volume | birth) === 0
+    ? ""
+    : `it is of volume ${volume}, epoch ${birth}, and the pool has no volume ` +
+      "table";
+}
+
 function scanPage(
   table: ChunkTable,
   pageIndex: number,

@@ -39,6 +39,9 @@ import type { ComponentDevice } from "../../core/mod.ts";
 /** In place of a slot: none was written. In place of a page: none is loaded. */
 const NONE = -1;
 
+/** The owner of all entries of a pool without a volume table. */
+const FIRST_OWNER = { volume: 0, birth: 0, isProvisional: false };
+
 /** The chunk table of a component of an open pool. */
 export class ChunkTable implements FlushObserver {
   /** The component's device. */
@@ -110,13 +113,14 @@ export class ChunkTable implements FlushObserver {
    * @param chunk The chunk on this component.
    * @param virtualChunk The virtual chunk that is mapped to it.
    * @param sequence The sequence number of the mapping.
-   * @param owner The volume, the birth, and whether it is provisional.
+   * @param owner The volume, the birth, and whether it is provisional; unless
+   *   given, those of a pool without a volume table.
    */
   found(
     chunk: number,
     virtualChunk: number,
     sequence: number,
-    owner: EntryOwner,
+    owner: EntryOwner = FIRST_OWNER,
   ): void {
     this.#toggle(entryDigest(chunk, virtualChunk, sequence, owner));
   }
@@ -132,14 +136,15 @@ export class ChunkTable implements FlushObserver {
    * @param chunk The chunk on this component; its entry is free.
    * @param virtualChunk The virtual chunk.
    * @param sequence The sequence number of the mapping, higher than all before.
-   * @param owner The volume, the birth, and whether it is provisional.
+   * @param owner The volume, the birth, and whether it is provisional; unless
+   *   given, those of a pool without a volume table.
    * @throws {VirstorError} `io`, `corrupt` if the page on disk is damaged.
    */
   own(
     chunk: number,
     virtualChunk: number,
     sequence: number,
-    owner: EntryOwner,
+    owner: EntryOwner = FIRST_OWNER,
   ): void {
     this.#load(Math.floor(chunk / TABLE_PAGE_ENTRIES));
     const index = chunk % TABLE_PAGE_ENTRIES;

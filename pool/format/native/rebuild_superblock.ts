@@ -199,7 +199,8 @@ async function rebuild(
   await scanTable(table, {
     page() {},
     unsound() {},
-    owned: (chunk, v, sequence) => table.found(chunk, v, sequence),
+    owned: (entry) =>
+      table.found(entry.chunk, entry.virtualChunk, entry.sequence, entry),
   });
   const tableDigest = truth.clean ? table.digest : 0;
   const superblock = { ...truth, componentUuid, componentSize, tableDigest };

@@ -184,7 +184,7 @@ class MemoryTable {
     await scanTable(table, {
       page() {},
       unsound: () => unsound++,
-      owned: (chunk, virtualChunk, sequence) =>
+      owned: ({ chunk, virtualChunk, sequence }) =>
         entries += `${chunk}:${virtualChunk}@${sequence} `,
     });
     return { entries, unsound };

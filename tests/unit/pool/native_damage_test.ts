@@ -11,6 +11,7 @@ import { checkComponents, openPool } from "../../../pool/mod.ts";
 import { readAt, writeAt } from "../../helpers/freebsd_raw.ts";
 import { PAGE_BYTES } from "../../helpers/native_raw.ts";
 import {
+  addVolumeTable,
   makeNativeSample,
   own,
   readPage,
@@ -25,6 +26,35 @@ import {
 } from "../../helpers/small_pools.ts";
 import { Snapshot } from "../../helpers/stopping_device.ts";
 
+const FIRST = { volume: 0, birth: 0, isProvisional: false };
+
+Deno.test("openPool() refuses a pool with a volume table, and writes nothing", async () => {
+  await using scratch = await makeQuickScratch();
+  const { paths } = await makeNativeSample(scratch);
+  addVolumeTable(paths);
+  const before = new Snapshot(paths);
+  for (const options of [{}, { readOnly: true }]) {
+    const open = () => openPool(paths, options);
+    await assertRefused(open, "unsupported", "volumes or snapshots");
+  }
+  assertEquals(before.changed(), []);
+});
+
+Deno.test("check() of an open pool tells entries of other volumes", async () => {
+  await using scratch = await makeQuickScratch();
+  const { paths } = await makeNativeSample(scratch);
+  const [a = ""] = paths;
+  const pool = await openPool(paths);
+  assertEquals(await pool.check(), []);
+  const { view } = readPage(a);
+  const virtualChunk = Number(view.getBigUint64(48 + 2 * 24 + 8, true));
+  const sequence = Number(view.getBigUint64(48 + 2 * 24, true));
+  own(a, 2, virtualChunk, sequence, { ...FIRST, volume: 3 });
+  const findings = await pool.check();
+  assert(findings.some(({ what }) => what.includes("volume 3")));
+  await pool.close();
+});
+
 Deno.test("openPool() refuses entries of native tables that cannot be", async () => {
   await using scratch = await makeQuickScratch();
   const { paths } = await makeNativeSample(scratch);
@@ -36,6 +66,18 @@ Deno.test("openPool() refuses entries of native tables that cannot be", async ()
     [() => own(c, 4, 2, sequence), ["virtual chunk 2", "same sequence"]],
     [() => own(c, 4, 512, 99), ["virtual chunk 512", "512 virtual chunks"]],
     [() => own(c, 7, 99, 99), ["chunk 7", "7 chunks"]],
+    [
+      () => own(c, 4, 99, 99, { ...FIRST, volume: 3 }),
+      ["virtual chunk 99", "volume 3, epoch 0", "no volume table"],
+    ],
+    [
+      () => own(c, 4, 99, 99, { ...FIRST, birth: 2 ** 31 }),
+      ["volume 0, epoch 2147483648", "no volume table"],
+    ],
+    [
+      () => own(c, 4, 99, 99, { ...FIRST, isProvisional: true }),
+      ["provisional", "no volume table"],
+    ],
   ];
   for (const [damage, parts] of cases) {
     damage();

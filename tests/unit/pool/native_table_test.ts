@@ -169,7 +169,7 @@ async function entriesOf(bytes: Uint8Array): Promise<string[]> {
   await scanTable(table, {
     page() {},
     unsound() {},
-    owned(chunk, virtualChunk, sequence) {
+    owned({ chunk, virtualChunk, sequence }) {
       const page = Math.floor(chunk / TABLE_PAGE_ENTRIES);
       entries[page] += `${chunk}:${virtualChunk}@${sequence} `;
     },

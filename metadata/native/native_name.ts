@@ -1,0 +1,34 @@
+/**
+ * The names of pools, volumes and snapshots of format 2.
+ *
+ * @module
+ */
+
+/** The maximum length of a name, bytes of UTF-8. */
+export const NATIVE_NAME_SIZE_MAX = 255;
+
+const ENCODER = new TextEncoder();
+
+/**
+ * Whether a text is a valid name of a pool: 1 to 255 bytes of UTF-8, without
+ * control characters.
+ *
+ * @param name Any text.
+ * @returns Whether it is valid.
+ */
+export function isNativeName(name: string): boolean {
+  return name !== "" && !/\p{Cc}/u.test(name) && name.isWellFormed() &&
+    ENCODER.encode(name).length <= NATIVE_NAME_SIZE_MAX;
+}
+
+/**
+ * Whether a text is a valid name of a volume or of a snapshot: a name of a pool
+ * without `/` and `@`, so that `POOL/VOLUME@SNAPSHOT` can be taken apart from
+ * its end.
+ *
+ * @param name Any text.
+ * @returns Whether it is valid.
+ */
+export function isVolumeName(name: string): boolean {
+  return isNativeName(name) && !/[/@]/.test(name);
+}
