@@ -32,6 +32,10 @@ export type {
   RemoveResult,
   ResizeOptions,
   ResumeOptions,
+  RollbackOptions,
+  SnapshotChanges,
+  SnapshotName,
+  VolumeChanges,
 } from "./change/mod.ts";
 export type {
   Finding,
@@ -54,12 +58,14 @@ export type { InspectOptions } from "./inspect.ts";
 export { clearLabels, labelPool } from "./label/mod.ts";
 export type { ClearOptions, LabelOptions, LabelResult } from "./label/mod.ts";
 export type { ComponentLabel } from "./member/mod.ts";
+export type { ChangedRange } from "./changed_ranges.ts";
 export { checkComponents, openPool } from "./open.ts";
 export type { PoolOptions, PoolPlaces } from "./open.ts";
 export { Pool } from "./pool.ts";
 export type { RepairReport } from "./put_aside.ts";
 export { repairComponents } from "./repair.ts";
 export type { RepairOptions } from "./repair.ts";
+export { SnapshotDisk } from "./snapshot_disk.ts";
 export type { ComponentStatus, DelayedStatus, PoolStatus } from "./status.ts";
 export {
   CHUNK_COMPONENT_SHIFT,
@@ -74,5 +80,6 @@ export {
 } from "./status_contexts.ts";
 export type { StatusContext, StatusRun } from "./status_contexts.ts";
 export { Volume } from "./volume.ts";
+export type { SnapshotStatus, VolumeStatus } from "./volume_status.ts";
 export { readLabel, taste } from "./taste.ts";
 export type { TastedComponent, TastedPool, TasteReport } from "./taste.ts";

@@ -145,9 +145,10 @@ export class Pool {
     const found = this.#volumes.find((one) => one.name === name);
     if (found !== undefined) return found;
     const names = this.#volumes.map((one) => `"${one.name}"`).join(", ");
+    const only = this.#volumes.length === 1 ? "only " : "";
     throw new VirstorError(
       "not-found",
-      `Cannot find volume "${name}": pool "${this.name}" has ${names}`,
+      `Cannot find volume "${name}": pool "${this.name}" has ${only}${names}`,
     );
   }
 

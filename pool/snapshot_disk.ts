@@ -4,11 +4,11 @@
  * @module
  */
 
-import {
-  type BlockDevice,
-  type Completion,
-  type DeviceCapabilities,
-  type Extent,
+import type {
+  BlockDevice,
+  Completion,
+  DeviceCapabilities,
+  Extent,
 } from "../device/block/mod.ts";
 import { VirstorError } from "../errors.ts";
 import {

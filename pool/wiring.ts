@@ -6,7 +6,7 @@
  */
 
 import { abandon } from "../device/block/mod.ts";
-import { PoolControl } from "./change/mod.ts";
+import { type ControlHooks, PoolControl } from "./change/mod.ts";
 import {
   ChunkMapper,
   FullPool,
@@ -99,14 +99,7 @@ export function wirePool(
   const parts = { settings, format, space, hosts, freeing, settling, fail };
   const mapper = new ChunkMapper(parts);
   const base = { ...parts, mapper, full, volumes };
-  const control = new PoolControl(base, {
-    admit: (reading) => reading ? health.assertOpen() : health.assertWritable(),
-    membersChanged: () => {
-      for (const { map } of volumes) map.setComponents(format.members);
-      space.recount();
-      spaceChanged();
-    },
-  });
+  const control = new PoolControl(base, hooksOf(base, health, spaceChanged));
   mapper.watch();
   return {
     base,
@@ -119,6 +112,21 @@ export function wirePool(
       volumes.push(volume);
       volumes.sort((a, b) => a.map.volume - b.map.volume);
       return volume;
+    },
+  };
+}
+
+function hooksOf(
+  { volumes, format, space }: PoolBase,
+  health: Health,
+  spaceChanged: () => void,
+): ControlHooks {
+  return {
+    admit: (reading) => reading ? health.assertOpen() : health.assertWritable(),
+    membersChanged: () => {
+      for (const { map } of volumes) map.setComponents(format.members);
+      space.recount();
+      spaceChanged();
     },
   };
 }

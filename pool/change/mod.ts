@@ -5,6 +5,7 @@
  */
 
 export { PoolControl } from "./control.ts";
+export type { ControlHooks } from "./control.ts";
 export type { EvacuationStatus, ResumeOptions } from "./evacuation_status.ts";
 export { planRemoval } from "./membership.ts";
 export type {

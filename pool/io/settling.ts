@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { Completion } from "../../device/block/mod.ts";
+import { type Completion, joinParts } from "../../device/block/mod.ts";
 import { type Component, flushAll } from "../core/mod.ts";
 import type { PoolFormat } from "../format/mod.ts";
 
@@ -97,8 +97,11 @@ export class Settling {
     const settled = this.#settle(marks).finally(() =>
       this.#running.delete(marks)
     );
-    const both = Promise.all([settled, before]).then(() => {});
-    this.#last = both.catch(() => {});
+    const both = joinParts([settled, before], (one) => one, {
+      // The pool has to stop writing as soon as a flush fails.
+      failsFast: true,
+    });
+    this.#last = both?.catch(() => {}) ?? before;
     return both;
   }
 

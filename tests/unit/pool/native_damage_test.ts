@@ -11,7 +11,6 @@ import { checkComponents, openPool } from "../../../pool/mod.ts";
 import { readAt, writeAt } from "../../helpers/freebsd_raw.ts";
 import { PAGE_BYTES } from "../../helpers/native_raw.ts";
 import {
-  addVolumeTable,
   makeNativeSample,
   own,
   readPage,
@@ -27,18 +26,6 @@ import {
 import { Snapshot } from "../../helpers/stopping_device.ts";
 
 const FIRST = { volume: 0, birth: 0, isProvisional: false };
-
-Deno.test("openPool() refuses a pool with a volume table, and writes nothing", async () => {
-  await using scratch = await makeQuickScratch();
-  const { paths } = await makeNativeSample(scratch);
-  addVolumeTable(paths);
-  const before = new Snapshot(paths);
-  for (const options of [{}, { readOnly: true }]) {
-    const open = () => openPool(paths, options);
-    await assertRefused(open, "unsupported", "volumes or snapshots");
-  }
-  assertEquals(before.changed(), []);
-});
 
 Deno.test("check() of an open pool tells entries of other volumes", async () => {
   await using scratch = await makeQuickScratch();
