@@ -111,6 +111,28 @@ Deno.test("every door has an example that runs", () => {
   assertEquals(without, []);
 });
 
+Deno.test("docs/library.md has an example of every door, and the tests run it", () => {
+  const page = FILES.get("docs/library.md") ?? "";
+  const examples = [...page.matchAll(/^```ts\n([^]*?)^```/gm)];
+  for (const path of Object.keys(NAMES)) {
+    const door = `"@virstor/virstor/${dirname(path)}"`;
+    assert(examples.some(([text]) => text.includes(`from ${door}`)), door);
+  }
+  const calls = [
+    ...["labelPool(", "openPool(", "serve(", "exportOf(", "copyDisk("],
+    ...["NbdDisk.connect(", ".events()", ".evacuated(", "await using "],
+  ];
+  for (const call of calls) {
+    assert(examples.some(([text]) => text.includes(call)), call);
+  }
+  const { tasks } = JSON.parse(FILES.get("deno.json") ?? "{}");
+  assert(/ --doc .*\bdocs\//.test(tasks.test.command));
+  const skipped = [...FILES].filter(([path, text]) =>
+    path.endsWith(".md") && /^```(ts|typescript) +\S/m.test(text)
+  );
+  assertEquals(skipped.map(([path]) => path), []);
+});
+
 Deno.test("every door that is published is listed here", () => {
   const { exports } = JSON.parse(FILES.get("deno.json") ?? "{}");
   const paths = Object.values<string>(exports).map((path) => path.slice(2));
