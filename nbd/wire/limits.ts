@@ -124,8 +124,8 @@ export const POLL_US = 50;
 
 /**
  * Requests in a row that arrived alone (depth 1) before the server busy-polls.
- * Tuned: fewer would take a pause of a pipelining client for depth 1, and cost
- * it its batches; with more, a client stays slow for longer at first.
+ * Tuned: with fewer, a pipelining client that pauses counts as depth 1 and gets
+ * smaller batches; with more, a new depth-1 client is slow for longer.
  */
 export const POLL_AFTER = 64;
 
@@ -143,7 +143,8 @@ export const POLL_PAUSE_MAX = 1024;
 /**
  * Rounds that a connection with pending requests may run in a row without a
  * turn of the event loop. The other connections wait meanwhile. Tuned: a turn
- * costs about 15 µs, and more rounds let others wait longer. {@linkcode STEPS_A_LOOK} bounds that wait in time.
+ * costs about 15 µs, and more rounds let others wait longer.
+ * {@linkcode STEPS_A_LOOK} bounds that wait in time.
  */
 export const ROUNDS_MAX = 32;
 
