@@ -1,6 +1,11 @@
 /**
  * Every limit of the server, with the reason for its value.
  *
+ * Some limits are tuned: they trade one cost for another, and where the balance
+ * lies depends on the machine. Their values come from measurements on one
+ * machine, which `docs/performance.md` describes; the comment of each says what
+ * it trades. `deno task bench` and `deno task fair` measure again.
+ *
  * @module
  */
 
@@ -88,8 +93,9 @@ export const REPLY_BUFFER_SIZE = 2 * 1024 * 1024 + 4096;
 /**
  * Bytes of replies after which the server sends a batch and fills the next
  * buffer, even if this one has room. The data is still in the processor's
- * caches when it is sent, and the buffer is reused soon: sequential reads are
- * 10 % faster than with batches of a whole buffer.
+ * caches when it is sent, and the buffer is reused soon: sequential reads were
+ * 10 % faster than with batches of a whole buffer. Tuned: less means more
+ * system calls a byte, more means data that has left the caches.
  */
 export const REPLY_BATCH_SIZE = 512 * 1024;
 
@@ -109,13 +115,17 @@ export const REPLY_BUFFERS_MAX = 2;
 export const SEND_BUFFER_SIZE = 512 * 1024;
 
 /**
- * How long the server busy-polls a connection before it sleeps, microseconds.
- * Waking an idle core takes about as long.
+ * How long the thread of a lane busy-polls before it sleeps, microseconds.
+ * Waking an idle core takes about as long. Tuned: with less, a client that
+ * needs a little longer pays for the wake-up; more is processor time that is
+ * lost whenever no request comes.
  */
 export const POLL_US = 50;
 
 /**
  * Requests in a row that arrived alone (depth 1) before the server busy-polls.
+ * Tuned: with fewer, a pipelining client that pauses counts as depth 1 and gets
+ * smaller batches; with more, a new depth-1 client is slow for longer.
  */
 export const POLL_AFTER = 64;
 
@@ -123,7 +133,8 @@ export const POLL_AFTER = 64;
  * Requests that the server does not busy-poll for after a poll without result
  * (back off). The number doubles with each further one, up to
  * {@linkcode POLL_PAUSE_MAX}, so a slower client costs the server a thousandth
- * of its time.
+ * of its time. Tuned: shorter pauses cost a slow client's server more,
+ * longer ones notice later that a client has become fast.
  */
 export const POLL_PAUSE_MIN = 16;
 /** The largest back-off; see {@linkcode POLL_PAUSE_MIN}. */
@@ -131,18 +142,26 @@ export const POLL_PAUSE_MAX = 1024;
 
 /**
  * Rounds that a connection with pending requests may run in a row without a
- * turn of the event loop. The other connections wait meanwhile.
+ * turn of the event loop. The other connections wait meanwhile. Tuned: a turn
+ * costs about 15 µs, and more rounds let others wait longer.
+ * {@linkcode STEPS_A_LOOK} bounds that wait in time.
  */
 export const ROUNDS_MAX = 32;
 
 /**
  * Steps of a connection between two readings of the clock. A short READ or
  * WRITE is one step. 64 of them take about 0.2 ms; a reading costs a tenth of
- * one step.
+ * one step. Tuned: more steps make a slice longer than it should be on a slow
+ * device, fewer read the clock more often. It is only the most: where steps
+ * take long, `Slice` reads the clock after fewer.
  */
 export const STEPS_A_LOOK = 64;
 
-/** Bytes of a READ or WRITE that count as one more step. */
+/**
+ * Bytes of a READ or WRITE that count as one more step. Tuned: it stands
+ * for the time that copying takes. More would let long requests outlast their
+ * slice, fewer would read the clock for nothing.
+ */
 export const STEP_BYTES: number = 16 * 1024;
 
 /**
@@ -195,6 +214,8 @@ export const TLS_PIECE_SIZE = 256 * 1024;
 /**
  * The longest READ that the thread of a lane answers itself, bytes: the usual
  * request of programs that copy disks. Two replies fit into its reply buffer.
+ * Tuned: the buffer costs each thread twice as much memory, and a longer READ
+ * has to wait for the event loop.
  */
 export const LANE_READ_MAX = 256 * 1024;
 
@@ -218,7 +239,10 @@ export const LANE_MESSAGE_COST = 1024;
  */
 export const LANE_WAIT_MS = 200;
 
-/** Chunks that the thread of a lane asks the owner to map at once. */
+/**
+ * Chunks that the thread of a lane asks the owner to map at once. It bounds the
+ * message; beyond it the thread asks with the next request.
+ */
 export const LANE_WANTS_MAX = 64;
 
 /**
@@ -231,7 +255,9 @@ export const LANE_AHEAD_MAX = 256;
 /**
  * An `fdatasync` that the thread of a lane waits for is quick up to this,
  * milliseconds. A slower one holds up what the client sends meanwhile, so some
- * of the next flushes are the server's, which waits for none of them.
+ * of the next flushes are the server's, which waits for none of them. Tuned:
+ * less gives up the quicker flush of a lane on disks of medium speed, more lets
+ * the requests behind a flush wait longer.
  */
 export const LANE_FLUSH_MS = 4;
 

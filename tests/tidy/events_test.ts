@@ -19,6 +19,28 @@ Deno.test("docs/operations.md tells every event, and its level", () => {
   assertEquals(told.toSorted(), Object.entries(EVENT_LEVELS).toSorted());
 });
 
+Deno.test("docs/library.md tells every event of a pool, and its data", () => {
+  const textOf = (path: string) =>
+    FILES.find((each) => each.path === path)?.text ?? "";
+  const [, data = ""] = textOf("pool/core/events.ts")
+    .split("export interface PoolEventData {");
+  const kinds = data.slice(0, data.indexOf("\n}")).matchAll(
+    /^ {2}readonly "?([a-z-]+)"?: \{$([^]*?)^ {2}\};/gm,
+  );
+  const ofCode = Array.from(kinds, ([, kind, fields = ""]) => [
+    kind,
+    ...Array.from(fields.matchAll(/^ {4}readonly (\w+):/gm), ([, f]) => f),
+  ]);
+  assert(ofCode.length > 5, "The events were not found");
+  const [, table = ""] = textOf("docs/library.md").split(/\n\| `kind` .*\n/);
+  const rows = table.split("\n\n")[0]?.matchAll(/^\| `.*$/gm) ?? [];
+  const told = Array.from(
+    rows,
+    ([row]) => Array.from(row.matchAll(/`([^`]+)`/g), ([, word]) => word),
+  );
+  assertEquals(told.toSorted(), [...ofCode, ["missed", "count"]].toSorted());
+});
+
 Deno.test("no event is in the table that nothing tells", () => {
   const sources = FILES.filter(({ path }) =>
     /^(cli|nbd|pool)\/.*\.ts$/.test(path) &&

@@ -6,14 +6,16 @@
 
 import { assertEquals } from "@std/assert";
 import {
-  CHUNK_ENTRY_OFFSET,
-  CHUNK_ENTRY_SIZE,
-  DEAD_RANGE_OFFSET,
-  DEAD_RANGE_SIZE,
   FREEBSD_LABEL_OFFSET,
   FREEBSD_LABEL_SIZE,
   FREEBSD_MAP_ENTRY_OFFSET,
   FREEBSD_MAP_ENTRY_SIZE,
+} from "../../metadata/freebsd/mod.ts";
+import {
+  CHUNK_ENTRY_OFFSET,
+  CHUNK_ENTRY_SIZE,
+  DEAD_RANGE_OFFSET,
+  DEAD_RANGE_SIZE,
   NATIVE_PAGE_SIZE,
   SNAPSHOT_RECORD_OFFSET,
   SNAPSHOT_RECORD_SIZE,
@@ -24,7 +26,7 @@ import {
   TABLE_PAGE_OFFSET,
   VOLUME_RECORD_OFFSET,
   VOLUME_RECORD_SIZE,
-} from "../../metadata/mod.ts";
+} from "../../metadata/native/mod.ts";
 
 /** Rows `| offset | type | name | ... |` under a heading. */
 async function tableUnder(

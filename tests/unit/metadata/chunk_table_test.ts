@@ -27,7 +27,7 @@ import {
   TABLE_PAGE_ENTRIES,
   TABLE_SLOTS_SIZE,
   VIRTUAL_CHUNKS_MAX,
-} from "../../../metadata/mod.ts";
+} from "../../../metadata/native/mod.ts";
 import {
   ENTRY_TABLE,
   PAGE_BYTES,

@@ -21,7 +21,7 @@ import {
   freebsdLabelOffset,
   isFreebsdLabel,
   SECTOR_SIZE,
-} from "../../../metadata/mod.ts";
+} from "../../../metadata/freebsd/mod.ts";
 import {
   LABEL_TABLE,
   labelSector,

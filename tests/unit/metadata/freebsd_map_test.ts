@@ -14,7 +14,7 @@ import {
   FREEBSD_MAP_GRAIN,
   freebsdMapSize,
   freebsdReservedChunks,
-} from "../../../metadata/mod.ts";
+} from "../../../metadata/freebsd/mod.ts";
 import { entryBytes } from "../../helpers/freebsd_raw.ts";
 
 function encoded(component: number, chunk: number): Uint8Array {

@@ -22,7 +22,7 @@ import {
   TABLE_SLOTS,
   TABLE_SLOTS_SIZE,
   tableSlotPosition,
-} from "../../../metadata/mod.ts";
+} from "../../../metadata/native/mod.ts";
 
 const KIB = 1024;
 const MIB = 2 ** 20;

@@ -9,23 +9,25 @@ import { createHash } from "node:crypto";
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { AssertionError, VirstorError } from "../../../errors.ts";
 import {
-  decodeSuperblock,
   decodeUuid,
-  encodeSuperblock,
   encodeUuid,
-  isSuperblock,
   isUuid,
+  NIL_UUID,
+  UUID_SIZE,
+} from "../../../metadata/common/mod.ts";
+import {
+  decodeSuperblock,
+  encodeSuperblock,
+  isSuperblock,
   type MemberState,
   NATIVE_NAME_SIZE_MAX,
-  NIL_UUID,
   type Superblock,
   SUPERBLOCK_HEADER_SIZE,
   SUPERBLOCK_MEMBER_SIZE,
   SUPERBLOCK_MEMBERS_MAX,
   SUPERBLOCK_SLOT_SIZE,
   superblockWriteSize,
-  UUID_SIZE,
-} from "../../../metadata/mod.ts";
+} from "../../../metadata/native/mod.ts";
 import {
   MEMBER_TABLE,
   putRaw,

@@ -7,15 +7,15 @@
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { VirstorError } from "../../../errors.ts";
+import { NIL_UUID } from "../../../metadata/common/mod.ts";
 import {
   decodeSuperblock,
   decodeVolumeRecords,
   encodeVolumeRecords,
-  NIL_UUID,
   superblockWriteSize,
   type VolumeRecord,
   volumeRecordsSize,
-} from "../../../metadata/mod.ts";
+} from "../../../metadata/native/mod.ts";
 import {
   DEAD_TABLE,
   putRaw,
