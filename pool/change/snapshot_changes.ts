@@ -195,9 +195,8 @@ export class SnapshotChanges {
     if (clones.length === 0) return;
     throw new VirstorError(
       "exists",
-      `Cannot ${what}: ${namesOf(clones)} ` +
-        `${clones.length === 1 ? "is a clone" : "are clones"} of ` +
-        `snapshot "${name}", flatten or remove them first`,
+      `Cannot ${what}: snapshot "${name}" has clones ` +
+        `(${namesOf(clones)}), flatten or remove them first`,
     );
   }
 

@@ -16,9 +16,10 @@ import {
   turn,
 } from "../core/mod.ts";
 import { ChunkCopies } from "./chunk_copies.ts";
+import type { ChunkMapper, MapperParts } from "./chunk_mapper.ts";
 import type { DelayedWrite } from "./delayed_write.ts";
 import { DelayedWrites } from "./delayed_writes.ts";
-import type { PoolBase } from "./pool_parts.ts";
+import type { FullPool } from "./full_pool.ts";
 import { RangeMapper } from "./range_mapper.ts";
 
 /** Chunks that are mapped between two looks at the clock, */
@@ -26,11 +27,14 @@ const CHUNKS_A_LOOK = 16;
 /** and bytes written to one that count as another one. */
 const STEP_BYTES = 64 << 10;
 
-/** What first writes work with. */
-export type FirstWriteParts = Pick<
-  PoolBase,
-  "settings" | "hosts" | "mapper" | "full"
->;
+/** What first writes work with; all volumes of a pool share it. */
+export interface FirstWriteParts
+  extends Pick<MapperParts, "settings" | "hosts"> {
+  /** Maps free chunks. */
+  readonly mapper: ChunkMapper;
+  /** What writes do when no chunk is free. */
+  readonly full: FullPool;
+}
 
 /** Writes that map chunks, now or later. */
 export class FirstWrites {

@@ -7,7 +7,6 @@
 
 import { assert } from "@std/assert";
 import {
-  encodeSuperblock,
   type EntryOwner,
   nativeGeometry,
   pageGeneration,
@@ -15,8 +14,6 @@ import {
   sealPage,
   setEntry,
   type Superblock,
-  SUPERBLOCK_SLOT_SIZE,
-  superblockPosition,
   TABLE_SLOTS_SIZE,
   tableSlotPosition,
 } from "../../metadata/mod.ts";
@@ -120,36 +117,4 @@ export function own(
   sealPage(view, positionOf(next), 0, uuid, generation);
   const bytes = new Uint8Array(view.buffer, view.byteOffset, PAGE_BYTES);
   writeAt(path, positionOf(next), bytes);
-}
-
-/**
- * Gives a stopped pool a volume table with just its first volume.
- *
- * @param paths The components.
- */
-export function addVolumeTable(paths: readonly string[]): void {
-  for (const path of paths) {
-    const label = nativeLabel(path);
-    const first = {
-      id: 0,
-      name: label.name,
-      size: label.virtualSize,
-      epoch: 0,
-      created: 0,
-      parent: undefined,
-      quota: 0,
-      reserve: 0,
-      isReadOnly: false,
-      onFull: "" as const,
-      snapshots: [],
-      dead: [],
-    };
-    const volumes = { bootId: crypto.randomUUID(), volumes: [first] };
-    for (const slot of [0, 1]) {
-      const position = superblockPosition(label.componentSize, slot);
-      const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
-      encodeSuperblock({ ...label, volumes }, position, bytes);
-      writeAt(path, position, bytes);
-    }
-  }
 }

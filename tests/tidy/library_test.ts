@@ -44,15 +44,17 @@ const NAMES: Readonly<Record<string, string>> = {
     superblockWriteSize tableSlotPosition volumeRecordsSize`,
   "pool/mod.ts": `
     AddOptions AddResult BesidePool BesideReport CHUNK_COMPONENT_SHIFT
-    CHUNK_DELAYED CHUNK_MAPPED CHUNK_UNKNOWN ClearOptions ComponentLabel
+    CHUNK_DELAYED CHUNK_MAPPED CHUNK_UNKNOWN ChangedRange ClearOptions ComponentLabel
     ComponentStatus DelayedStatus EvacuationStatus Finding FindingKind
     FormatName FullPolicy InspectOptions LabelOptions LabelResult
     MissedEvents MissingMember PRESSURE_DELAYED PRESSURE_FREE_SHIFT PRESSURE_FULL
     PRESSURE_LOW PRESSURE_STOPPED Pool PoolCounters PoolEvent PoolEventData
     PoolEventKind PoolOptions
     PoolPlaces PoolSettings PoolStatus RecoveryStep RemoveOptions RemovePlan RemoveResult
-    RepairOptions RepairReport ResizeOptions ResumeOptions Severity
+    RepairOptions RepairReport ResizeOptions ResumeOptions RollbackOptions Severity
+    SnapshotChanges SnapshotDisk SnapshotName SnapshotStatus
     StatusContext StatusRun TasteReport TastedComponent TastedPool Volume
+    VolumeChanges VolumeStatus
     Watermarks checkComponents clearLabels inspectComponents labelPool
     lookBeside openPool readLabel repairComponents taste`,
   "nbd/mod.ts": `
