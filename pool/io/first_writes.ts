@@ -384,25 +384,14 @@ export class FirstWrites {
     const { delayed } = this;
     const chunk = delayed.nextChunk;
     if (chunk !== undefined && !this.#isRangesTurn) return { chunk };
-    for (let of = delayed.nextRange; of !== undefined; of = delayed.nextRange) {
-      const { range } = of;
-      if (range !== undefined) {
-        const next = this.#ranges.pass(range, range.end);
-        if (next < range.end) return { chunk: next, of };
-      }
-      delayed.finish(of);
-    }
+    const wanted = this.#ranges.nextWanted();
+    if (wanted !== undefined) return wanted;
     return chunk === undefined ? undefined : { chunk };
   }
 
   #stillNone(): void {
     // What was served to others may have been all that a range wanted.
-    for (const one of [...this.delayed.ranges]) {
-      const { range } = one;
-      if (range === undefined) continue;
-      const next = this.#ranges.pass(range, range.end);
-      if (next >= range.end) this.delayed.finish(one);
-    }
+    this.#ranges.finishDone();
     const { full } = this.#parts;
     if (full.refuses) this.delayed.failWaiting(full.error());
   }

@@ -73,14 +73,38 @@ export class RangeMapper {
   }
 
   /**
+   * The next chunk that a range waits for. Ranges that want none are done.
+   *
+   * @returns The chunk, and the write of the range; undefined if there is none.
+   */
+  nextWanted(): { chunk: number; of: DelayedWrite } | undefined {
+    const { delayed } = this.#parts;
+    for (let of = delayed.nextRange; of !== undefined; of = delayed.nextRange) {
+      const { range } = of;
+      const chunk = range === undefined ? 0 : this.#pass(range, range.end);
+      if (range !== undefined && chunk < range.end) return { chunk, of };
+      delayed.finish(of);
+    }
+    return undefined;
+  }
+
+  /** Ends the waits of ranges that want no chunk any more. */
+  finishDone(): void {
+    const { delayed } = this.#parts;
+    for (const one of [...delayed.ranges]) {
+      const { range } = one;
+      if (range === undefined) continue;
+      if (this.#pass(range, range.end) >= range.end) delayed.finish(one);
+    }
+  }
+
+  /**
    * Passes the chunks of a range that want none. Those that are mapped stay so,
    * even if they hold no data.
    *
-   * @param range The range.
-   * @param end Where to stop.
    * @returns The first that wants a chunk, or `end`.
    */
-  pass(range: DelayedRange, end: number): number {
+  #pass(range: DelayedRange, end: number): number {
     const { map } = this.#parts;
     if (range.hides) return range.next = this.#nextSeen(range.next, end);
     const next = this.#nextUnmapped(range.next, end);
@@ -115,7 +139,7 @@ export class RangeMapper {
     slice.begin();
     while (range.next < range.end) {
       const passed = Math.min(range.next + PASSED_A_STEP, range.end);
-      const chunk = this.pass(range, passed);
+      const chunk = this.#pass(range, passed);
       if (chunk < passed) {
         if (!this.#parts.mapNow(chunk)) return "no chunk";
         if (!range.hides) this.#parts.map.provision(chunk);
