@@ -8,13 +8,12 @@
 
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { BusyClient } from "../helpers/busy_client.ts";
+import { PATIENCE_MS } from "../helpers/patience.ts";
 import { pattern } from "../helpers/scratch.ts";
 import { peerPath, peerTest, testUnless } from "../helpers/peers.ts";
 import { Workspace } from "../helpers/virstor.ts";
 
 const MIB = 1024 * 1024;
-/** How long a program may take until it has opened its file, milliseconds. */
-const PATIENCE_MS = 20_000;
 
 async function hashOf(path: string): Promise<string> {
   const bytes = await Deno.readFile(path);

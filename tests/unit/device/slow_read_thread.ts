@@ -18,7 +18,7 @@ export const WORD = {
 } as const;
 
 /** After so long it goes on anyway, so that a failure is no hang. */
-const LIMIT_MS = 5000;
+const LIMIT_MS = 60_000;
 
 /** What a thread is told. */
 export interface SlowJob {
