@@ -98,6 +98,9 @@ export class SnapshotChanges {
         }
         throw error;
       }
+      // Also what was written since the flush: a backup of the snapshot must
+      // not show what a power cut takes back.
+      await flushMembers(this.#base);
     });
   }
 

@@ -191,6 +191,7 @@ export class NativeFormat implements PoolFormat {
     onCommit: () => void,
   ): Promise<void> {
     const after = [...this.#members, ...added];
+    if (this.#listsVolumes) this.#assertFits(this.#records, after.length);
     for (const one of added) {
       this.#stored.set(one, newMember(one, this.#pool.chunkSize));
     }
@@ -246,7 +247,7 @@ export class NativeFormat implements PoolFormat {
    * @param records All volumes from now on; the first one is number 0.
    */
   async setVolumes(records: readonly VolumeRecord[]): Promise<void> {
-    this.#assertFits(records);
+    this.#assertFits(records, this.#members.length);
     await inDoubt("The superblocks", async () => {
       // Entries beyond a smaller size are free, but maybe not durably. They
       // must be durable first: an open refuses entries beyond the end.
@@ -258,14 +259,15 @@ export class NativeFormat implements PoolFormat {
     });
   }
 
-  #assertFits(records: readonly VolumeRecord[]): void {
+  /** Throws if a superblock has no room for volumes and members. */
+  #assertFits(records: readonly VolumeRecord[], members: number): void {
     const table = { bootId: this.#bootId, volumes: records };
-    const { length } = this.#members;
-    const finding = findingInVolumesSize(table, length);
+    const finding = findingInVolumesSize(table, members);
     if (finding === "") return;
     throw new VirstorError(
       "no-space",
-      `Cannot change the volumes of pool "${this.#pool.name}": ${finding}`,
+      `Cannot change pool "${this.#pool.name}", its superblock is full: ` +
+        finding,
     );
   }
 

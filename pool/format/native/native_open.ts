@@ -190,6 +190,15 @@ function warningsOf(
       what.slice(1)
     ),
   ];
+  const hasVersions = truth.volumes?.volumes.some(({ snapshots, parent }) =>
+    snapshots.length > 0 || parent !== undefined
+  );
+  if (hasVersions === true) {
+    warnings.push(
+      "The pool has snapshots: chunks whose newest version is on a missing " +
+        "component show an older one",
+    );
+  }
   if (!truth.clean) {
     warnings.push(
       "The pool was not stopped cleanly: chunks that were moved or mapped " +
