@@ -85,13 +85,14 @@ function choose(
   for (let isNews = true; isNews;) {
     isNews = false;
     const labels = [...members, ...found].map(({ label }) => label);
-    const { count, indexOf } = placesOf(
-      labels.length > 0 ? labels : candidates.map(({ label }) => label),
-    );
+    const trusted = labels.length > 0
+      ? labels
+      : candidates.map(({ label }) => label);
+    const { count, indexOf } = placesOf(trusted);
     const taken = new Set(labels.map(indexOf));
     for (const [index, claimants] of byPlace(candidates, indexOf)) {
       if (index < 0 || index >= count || taken.has(index)) continue;
-      const fresh = claimants.filter(({ label }) => isFresh(label, labels));
+      const fresh = claimants.filter(({ label }) => isFresh(label, trusted));
       const [one, other] = fresh;
       if (one !== undefined && other === undefined && !isDoubtful) {
         found.push(one);

@@ -200,6 +200,28 @@ Deno.test("virstor does not choose between two copies beside the others", async 
   assertMatch(stderr, /"[^"]*one" claims to be .*"[^"]*two" claims to be /);
 });
 
+Deno.test("virstor tells of renamed components where no known one can be read", async () => {
+  await using work = await makePool("native");
+  await Deno.rename(work.path("x/b"), work.path("x/b new"));
+  const { size } = await Deno.stat(work.path("x/a"));
+  await Deno.truncate(work.path("x/a"), size - 1);
+  const isClaimed = /"[^"]*b new" claims to be component 1: if it is /;
+  const cut = await work.run(["status", "demo"]);
+  assertEquals(cut.code, 3);
+  assertMatch(cut.stderr, /is 1 byte shorter than its label says/);
+  assertMatch(cut.stderr, isClaimed);
+  await Deno.rename(work.path("x/a"), work.path("x/a new"));
+  await Deno.truncate(work.path("x/a new"), size);
+  for (const [code, command] of [[3, "status"], [2, "check"], [2, "repair"]]) {
+    const result = await work.run([`${command}`, "demo"]);
+    assertEquals(result.code, code);
+    assertMatch(result.stderr, /"[^"]*a new" claims to be component 0: /);
+    assertMatch(result.stderr, isClaimed);
+  }
+  await work.succeed(["taste", "x"]);
+  await work.succeed(["check", "demo"]);
+});
+
 Deno.test("virstor only tells of a file that claims the place of a missing one in the FreeBSD format", async () => {
   await using work = await makePool("freebsd");
   // Nothing tells how old it is.
