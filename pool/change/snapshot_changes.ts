@@ -89,6 +89,9 @@ export class SnapshotChanges {
           snapshots: [...record.snapshots, snapshot],
         });
       }
+      // Mappings that became provisional during the first flush are the
+      // snapshots' now: without this an open after a power cut drops them.
+      await flushMembers(this.#base);
       try {
         await this.#base.format.setVolumes(records);
       } catch (error) {

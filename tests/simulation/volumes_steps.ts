@@ -124,8 +124,14 @@ async function oneStep(life: VolumesLife): Promise<void> {
   let at = random.below(WEIGHTS);
   const found = STEPS.find(([weight]) => (at -= weight) < 0);
   await found?.[1](life);
-  if (life.disk.isDown || random.chance(35)) return;
-  if (random.chance(50)) return await life.drain();
+  if (life.disk.isDown || random.chance(30)) return;
+  if (random.chance(40)) return await life.drain();
+  if (random.chance(40)) {
+    for (let steps = random.below(40); steps > 0; steps--) {
+      await Promise.resolve();
+    }
+    return;
+  }
   for (let turns = random.below(6); turns > 0; turns--) await turn();
 }
 
