@@ -72,6 +72,8 @@ export class SnapshotChanges {
     return this.#run(async () => {
       assertHasVolumes(this.#base, "take a snapshot");
       const taken = this.#assertMayTake(wanted);
+      // The next epoch begins before the superblocks list the snapshot.
+      await this.#base.format.listVolumes();
       await flushMembers(this.#base);
       // From here on nothing is awaited until no mapping is written to that a
       // snapshot sees: all snapshots are of one instant.

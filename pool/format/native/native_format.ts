@@ -258,6 +258,16 @@ export class NativeFormat implements PoolFormat {
     });
   }
 
+  /** Makes the superblocks list the volumes, durably. */
+  async listVolumes(): Promise<void> {
+    if (this.#listsVolumes) return;
+    this.#assertFits(this.#records);
+    await inDoubt("The superblocks", async () => {
+      this.#listsVolumes = true;
+      await this.#nextGeneration(this.#members, false);
+    });
+  }
+
   #assertFits(records: readonly VolumeRecord[]): void {
     const table = { bootId: this.#bootId, volumes: records };
     const { length } = this.#members;
