@@ -255,13 +255,26 @@ export class VolumesLife {
    */
   readAll(volumes: ModelVolumes = this.volumes): Map<ModelPool, number[]> {
     const found = new Map<ModelPool, number[]>();
-    for (const volume of volumes) {
-      if (this.rolling?.id !== volume.id) {
-        const { name, disk } = volume;
-        const device = this.pool.volume(name);
-        found.set(disk, this.#read(device, (b) => disk.allowed(b)));
+    const unlessGone = (read: () => void) => {
+      try {
+        read();
+      } catch (error) {
+        const isGone = error instanceof VirstorError && this.isChanging &&
+          (error.code === "not-found" || error.code === "shutdown");
+        if (!isGone) throw error;
       }
-      for (const one of volume.snapshots) this.readSnapshot(volume, one);
+    };
+    for (const volume of volumes) {
+      const { name, disk } = volume;
+      if (this.rolling?.id !== volume.id) {
+        unlessGone(() => {
+          const device = this.pool.volume(name);
+          found.set(disk, this.#read(device, (b) => disk.allowed(b)));
+        });
+      }
+      for (const one of volume.snapshots) {
+        unlessGone(() => this.readSnapshot(volume, one));
+      }
     }
     return found;
   }
@@ -500,7 +513,7 @@ export class VolumesLife {
       if (!this.disk.isDown || isDone) {
         this.#change = undefined;
         this.volumes = volumes;
-        if (isDone && !this.disk.isDown) onDone();
+        if (isDone && !this.disk.isDown && !this.#isClosing) onDone();
       }
       ended.resolve();
     });
