@@ -6,7 +6,7 @@
  */
 
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { FileDevice } from "../../../device/mod.ts";
+import { type Completion, FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { openPool, type Pool } from "../../../pool/mod.ts";
 import {
@@ -118,28 +118,25 @@ Deno.test("a rollback gives the volume back what the snapshot holds", async () =
 
 Deno.test("while the first volume is rolled back, no other one is taken for it", async () => {
   await using scratch = await makeQuickScratch();
-  const { pool, paths } = await openNative(scratch);
+  const gate: { held: Promise<void> | undefined } = { held: undefined };
+  const { pool, paths } = await openSmallPool(scratch, 1, {
+    format: "native",
+    openDevice: (path, options) => new HeldDevice(gate, path, options),
+  });
   await pool.volumeChanges.create("other", C);
   await pool.volume().write(pattern(C, 1), 0);
   await take(pool, "a");
-  let isDone = false;
-  const rollback = pool.snapshotChanges.rollback("small", "a")
-    .finally(() => isDone = true);
-  let busy = 0;
-  while (!isDone) {
-    assertEquals(pool.status().state, "open");
-    try {
-      assertEquals(pool.volume().name, "small");
-    } catch (error) {
-      assert(error instanceof VirstorError, String(error));
-      assertEquals(error.code, "busy");
-      busy++;
-    }
-    await Promise.resolve();
-    await new Promise((resolve) => setTimeout(resolve, 0));
-  }
+  const go = Promise.withResolvers<void>();
+  gate.held = go.promise;
+  const rollback = pool.snapshotChanges.rollback("small", "a");
+  await until(() => pool.volumes.length === 1);
+  assertEquals(pool.status().state, "open");
+  const asked = async () => await Promise.resolve(pool.volume());
+  await assertRefused(asked, "busy", '"small": it is being rolled back');
+  gate.held = undefined;
+  go.resolve();
   await rollback;
-  assert(busy > 0, "the volume is closed for a moment");
+  assertEquals(pool.volume().name, "small");
   await closeSound(pool, paths);
 });
 
@@ -439,5 +436,23 @@ class ColdDevice extends FileDevice {
   override async readCold(target: Uint8Array, offset: number): Promise<void> {
     await new Promise<void>((resolve) => this.#waiting.push(resolve));
     await super.readCold(target, offset);
+  }
+}
+
+/** Its flushes wait while the test says so. */
+class HeldDevice extends FileDevice {
+  readonly #gate: { readonly held: Promise<void> | undefined };
+
+  constructor(
+    gate: { readonly held: Promise<void> | undefined },
+    ...args: ConstructorParameters<typeof FileDevice>
+  ) {
+    super(...args);
+    this.#gate = gate;
+  }
+
+  override flush(): Completion {
+    const { held } = this.#gate;
+    return held === undefined ? super.flush() : held.then(() => super.flush());
   }
 }
