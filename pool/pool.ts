@@ -136,14 +136,23 @@ export class Pool {
    *
    * @param name The volume's name; the first volume unless given.
    * @returns The volume: a block device.
-   * @throws {VirstorError} `not-found` if the pool has no volume of that name.
+   * @throws {VirstorError} `not-found` if the pool has no volume of that name;
+   *   `busy` while the volume is rolled back.
    */
   volume(name?: string): Volume {
-    const [first] = this.#volumes;
-    assert(first !== undefined, "a pool has a first volume");
-    if (name === undefined) return first;
-    const found = this.#volumes.find((one) => one.name === name);
+    const found = this.#volumes.find((one) =>
+      name === undefined ? one.number === 0 : one.name === name
+    );
     if (found !== undefined) return found;
+    const record = this.#format.records.find((one) =>
+      name === undefined ? one.id === 0 : one.name === name
+    );
+    if (record !== undefined) {
+      throw new VirstorError(
+        "busy",
+        `Cannot use volume "${record.name}": it is being rolled back`,
+      );
+    }
     const names = this.#volumes.map((one) => `"${one.name}"`).join(", ");
     const only = this.#volumes.length === 1 ? "only " : "";
     throw new VirstorError(

@@ -72,6 +72,8 @@ export class SnapshotChanges {
     return this.#run(async () => {
       assertHasVolumes(this.#base, "take a snapshot");
       const taken = this.#assertMayTake(wanted);
+      // The next epoch begins before the superblocks list the snapshot.
+      await this.#base.format.listVolumes();
       await flushMembers(this.#base);
       // From here on nothing is awaited until no mapping is written to that a
       // snapshot sees: all snapshots are of one instant.
@@ -89,6 +91,10 @@ export class SnapshotChanges {
           snapshots: [...record.snapshots, snapshot],
         });
       }
+      // Mappings that became provisional during the first flush are the
+      // snapshots' now: without this an open after a power cut drops them, and
+      // a snapshot that a backup has read would change.
+      await flushMembers(this.#base);
       try {
         await this.#base.format.setVolumes(records);
       } catch (error) {
@@ -98,9 +104,6 @@ export class SnapshotChanges {
         }
         throw error;
       }
-      // Also what was written since the flush: a backup of the snapshot must
-      // not show what a power cut takes back.
-      await flushMembers(this.#base);
     });
   }
 

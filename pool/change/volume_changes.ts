@@ -9,6 +9,7 @@ import {
   ForwardMap,
   newestSnapshot,
   newVolume,
+  pause,
   SnapshotView,
   turn,
   VIRTUAL_SIZE_MAX,
@@ -182,23 +183,30 @@ export class VolumeChanges {
     assertHasVolumes(this.#base, `flatten volume "${name}"`);
     const parts = this.#find(name, "flatten volume");
     assertFlattens(parts);
-    const { map, firstWrites } = parts;
+    const { map } = parts;
     const { base } = map;
     const end = map.virtualChunks;
     if (base === undefined) return;
     for (let v = base.nextMapped(0, end); v < end;) {
-      await firstWrites.copyUp(v);
+      await copyUp(parts, v);
       onProgress(v, end);
       await turn();
       v = base.nextMapped(v + 1, Math.min(end, map.virtualChunks));
     }
     await this.#run(async () => {
+      // Its number may be another volume's by now.
+      if (!this.#base.volumes.includes(parts)) {
+        throw new VirstorError(
+          "not-found",
+          `Cannot flatten volume "${name}": it was removed, or rolled back`,
+        );
+      }
       assertFlattens(parts);
       const { format } = this.#base;
       const chunks = Math.min(map.virtualChunks, base.virtualChunks);
       for (let v = 0; v < chunks; v++) {
         v = base.nextMapped(v, chunks);
-        if (v < chunks) await firstWrites.copyUp(v);
+        if (v < chunks) await copyUp(parts, v);
       }
       // Copies are provisional: after a power cut the parent would be missed.
       await flushMembers(this.#base);
@@ -234,6 +242,19 @@ export class VolumeChanges {
     map.setEpoch(record.epoch);
     map.share(newestSnapshot(record));
     this.#hooks.open(map);
+  }
+}
+
+/** Copies a chunk; waits for chunks that are being freed, not for more. */
+async function copyUp(
+  { firstWrites, base: { space, full } }: VolumeParts,
+  virtualChunk: number,
+): Promise<void> {
+  for (;;) {
+    const copying = firstWrites.copyUp(virtualChunk);
+    if (copying !== "no chunk") return await copying;
+    if (space.free === 0 && !space.willBeReady) throw full.error();
+    await pause();
   }
 }
 

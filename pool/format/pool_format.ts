@@ -146,6 +146,13 @@ export interface PoolFormat {
   setVolumes(records: readonly VolumeRecord[]): Promise<void>;
 
   /**
+   * Makes the superblocks list the volumes, durably, if they do not yet. An
+   * open refuses entries with a birth, and provisional ones, without a list.
+   * Dense formats throw.
+   */
+  listVolumes(): Promise<void>;
+
+  /**
    * Compares the state on disk with the state in memory.
    *
    * @param maps The forward maps in memory, by the number of the volume.

@@ -239,16 +239,17 @@ export class FirstWrites {
    * Copies a chunk that the volume sees and has none of its own for.
    *
    * @param chunk The virtual chunk.
-   * @returns A promise if it waits; undefined also if there is nothing to copy.
-   * @throws {VirstorError} `no-space` if no chunk is free, `io`, `failed`.
+   * @returns A promise if it waits; undefined also if there is nothing to copy;
+   *   `no chunk` if none is free, or others wait.
+   * @throws {VirstorError} `io`, `failed`, `shutdown`.
    */
-  copyUp(chunk: number): Completion {
+  copyUp(chunk: number): Completion | "no chunk" {
+    if (this.#stopped !== undefined) throw this.#stopped;
     if (this.#map.writable(chunk) !== undefined) return undefined;
     if (!this.#isSeen(chunk)) return undefined;
     const copies: Promise<void>[] = [];
     const isBegun = this.#beginNow(chunk, new Uint8Array(0), 0, copies);
-    if (!isBegun) throw this.#parts.full.error();
-    return copies[0];
+    return isBegun ? copies[0] : "no chunk";
   }
 
   /**

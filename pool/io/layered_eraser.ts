@@ -131,7 +131,11 @@ export class LayeredEraser {
             at = part.offset + Math.min(part.count, ZEROES.length);
           }
           const pending = hide(part);
-          if (pending !== undefined) return pending;
+          if (pending !== undefined) {
+            // Meanwhile a write may have copied the chunk: look again.
+            if (part.count === most) at = part.offset;
+            return pending;
+          }
         }
         const steps = 1 + Math.floor(part.count / PIECE_STEP_BYTES);
         if (slice.spend(steps)) return undefined;

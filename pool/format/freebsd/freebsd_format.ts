@@ -243,6 +243,11 @@ export class FreebsdFormat implements PoolFormat {
     return unreachable();
   }
 
+  /** Always throws: a pool of this format has one volume. */
+  listVolumes(): Promise<void> {
+    return unreachable();
+  }
+
   /**
    * Zeroes the map entries of unmapped virtual chunks, durably. FreeBSD
    * requires these entries, too, to name an existing component.

@@ -259,6 +259,16 @@ export class NativeFormat implements PoolFormat {
     });
   }
 
+  /** Makes the superblocks list the volumes, durably. */
+  async listVolumes(): Promise<void> {
+    if (this.#listsVolumes) return;
+    this.#assertFits(this.#records, this.#members.length);
+    await inDoubt("The superblocks", async () => {
+      this.#listsVolumes = true;
+      await this.#nextGeneration(this.#members, false);
+    });
+  }
+
   /** Throws if a superblock has no room for volumes and members. */
   #assertFits(records: readonly VolumeRecord[], members: number): void {
     const table = { bootId: this.#bootId, volumes: records };

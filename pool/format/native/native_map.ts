@@ -220,7 +220,7 @@ class MapReader {
     entry: OwnedEntry,
     map: ForwardMap | undefined,
   ): string {
-    const { chunk, virtualChunk } = entry;
+    const { chunk, virtualChunk, volume, birth } = entry;
     const { chunkCount } = component.geometry;
     if (chunk >= chunkCount) return `there are ${counted(chunkCount, "chunk")}`;
     if (this.#truth.volumes === undefined) {
@@ -229,6 +229,8 @@ class MapReader {
     }
     // An entry of a volume that was removed is freed, whatever it says.
     if (map === undefined || virtualChunk < map.virtualChunks) return "";
+    // So is one whose epoch was ended by a rollback to a smaller size.
+    if (this.#isDead(volume, birth)) return "";
     return `the disk has ${map.virtualChunks} virtual chunks`;
   }
 }

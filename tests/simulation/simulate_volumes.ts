@@ -1,0 +1,13 @@
+/**
+ * Random lives of pools with volumes and snapshots:
+ * `deno run -A tests/simulation/simulate_volumes.ts FIRST COUNT [STEPS]`.
+ *
+ * @module
+ */
+
+import { runLives } from "./volumes_steps.ts";
+
+const [first = 1, count = 100, steps = 60] = Deno.args.map(Number);
+const seeds = Array.from({ length: count }, (_, i) => first + i);
+await runLives(seeds, steps);
+console.log(`${count} lives from seed ${first} are sound`);

@@ -1,0 +1,628 @@
+/**
+ * The life of a pool with volumes and snapshots on simulated disks, beside its
+ * model: requests, kills, power cuts, and what must hold at any time.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../../errors.ts";
+import {
+  type FullPolicy,
+  openPool,
+  type Pool,
+  type Volume,
+} from "../../pool/mod.ts";
+import type { SnapshotDisk } from "../../pool/snapshot_disk.ts";
+import {
+  encodeSuperblock,
+  nativeGeometry,
+  superblockPosition,
+} from "../../metadata/mod.ts";
+import { SLOT_BYTES } from "../helpers/native_raw.ts";
+import {
+  differenceOf,
+  isOneInstant,
+  type ModelSnapshot,
+  type ModelVolume,
+  modelVolume,
+  type ModelVolumes,
+  type TimedWrite,
+} from "../helpers/volumes_model.ts";
+import { FILES } from "./in_worlds.ts";
+import { BLOCK, contentOf, fillBlock, ModelPool } from "./model_pool.ts";
+import { hasNativeMagic } from "./native_checker.ts";
+import { Random } from "./random.ts";
+import { SimulatedDisk, type Survivors } from "./simulated_disk.ts";
+import { turn, within } from "./turns.ts";
+import { checkWalk } from "./volumes_walk.ts";
+
+/** Bytes of a chunk. */
+export const CHUNK = 4096;
+/** Blocks of a chunk. */
+export const CHUNK_BLOCKS = CHUNK / BLOCK;
+/** The name of the pool, and of its first volume. */
+export const POOL = "life";
+
+const VIRTUAL_CHUNKS = 12;
+const TABLE = 3 * 4096;
+const TURNS_TO_SETTLE = 4000;
+const UUIDS = [
+  "11111111-1111-4111-8111-111111111111",
+  "22222222-2222-4222-8222-222222222222",
+] as const;
+
+/** A change of the volumes that is under way. */
+interface PendingChange {
+  /** The volumes if it takes effect. */
+  readonly after: () => ModelVolumes;
+  readonly ended: Promise<void>;
+}
+
+/** A pool, its disks and its model. */
+export class VolumesLife {
+  /** Where everything is kept. */
+  readonly disk: SimulatedDisk;
+  /** Decides everything. */
+  readonly random: Random;
+  /** The files, components or not. */
+  readonly paths: readonly string[];
+  /** What was done. */
+  readonly log: string[] = [];
+  /** What there is. */
+  volumes: ModelVolumes;
+  /** A rollback that is under way: the volume as it was, and will be. */
+  rolling: { old: Volume; id: number; disk: ModelPool } | undefined;
+  /** What writes do that find no chunk. */
+  onFull: FullPolicy = "delay";
+
+  #pool: Pool | undefined;
+  #change: PendingChange | undefined;
+  readonly #running = new Map<Promise<void>, AbortController>();
+  readonly #writes: TimedWrite[] = [];
+  #fault: unknown;
+  #process = 0;
+  #boot = 1;
+  #clock = 0;
+  #serial = 0;
+  #isClosing = false;
+
+  /**
+   * Makes a pool; it is not open.
+   *
+   * @param directory Where its files are.
+   * @param seed Decides everything.
+   */
+  constructor(directory: string, seed: number) {
+    this.random = new Random(seed);
+    this.disk = new SimulatedDisk({ punches: this.random.chance(80) });
+    this.disk.hasColdReads = this.random.chance(50);
+    this.disk.flushTurns = this.random.pick([1, 1, 4]);
+    this.paths = FILES.map((file) => `${directory}/${file}`);
+    const counts = this.paths.map(() => 6 + this.random.below(14));
+    for (const [index, path] of this.paths.entries()) {
+      this.disk.create(path, content(index, counts));
+    }
+    const disk = new ModelPool(VIRTUAL_CHUNKS * CHUNK_BLOCKS);
+    this.volumes = [modelVolume(POOL, disk)];
+  }
+
+  /** The open pool. */
+  get pool(): Pool {
+    if (this.#pool === undefined) throw new Error("The pool is not open");
+    return this.#pool;
+  }
+
+  /** Whether a change of volumes, snapshots or components is under way. */
+  get isChanging(): boolean {
+    return this.#change !== undefined;
+  }
+
+  /**
+   * Takes note of a fault.
+   *
+   * @param error What happened.
+   */
+  fault(error: unknown): void {
+    this.#fault ??= error;
+  }
+
+  /** Throws the first fault, if there was one. */
+  assertSound(): void {
+    const { misused } = this.disk;
+    if (misused !== "") throw new Error(misused);
+    if (this.#fault !== undefined) throw this.#fault;
+  }
+
+  /**
+   * Opens the pool, which may be cut off again and again.
+   *
+   * @param mayCut Whether that may happen.
+   */
+  async open(mayCut = true): Promise<void> {
+    const { disk, random } = this;
+    for (let cuts = 0;; cuts++) {
+      if (mayCut && cuts < 2 && random.chance(30)) {
+        disk.crashAt(disk.changes + random.below(25));
+      }
+      const process = this.#process;
+      const paths = disk.files.filter(({ bytes }) => hasNativeMagic(bytes))
+        .map(({ path }) => path);
+      try {
+        const bootId = `00000000-0000-4000-8000-${
+          String(this.#boot).padStart(12, "0")
+        }`;
+        this.#pool = await within(
+          () => "The open does not end",
+          openPool(paths, {
+            openDevice: disk.open,
+            bootId,
+            onFull: this.onFull,
+            onEvent: ({ kind, message }) => {
+              if (process !== this.#process || disk.isDown) return;
+              const isBad = kind === "failed" || kind === "evacuation-failed";
+              if (isBad) this.fault(new Error(message));
+            },
+          }),
+        );
+        if (disk.isDown) throw new Error("cut");
+        disk.crashAt(Infinity);
+        this.#isClosing = false;
+        await this.#found();
+        return;
+      } catch (error) {
+        if (!disk.isDown) throw error;
+        this.log.push("cut during open");
+        this.#lose();
+      }
+    }
+  }
+
+  /** Kills the process, or cuts the power: everything that runs is gone. */
+  #lose(): void {
+    const { random, disk, log } = this;
+    const isKill = random.chance(45);
+    this.#process++;
+    this.#pool = undefined;
+    this.#running.clear();
+    this.#writes.splice(0);
+    const survivors: Survivors = isKill
+      ? "all"
+      : random.pick<Survivors>(["some", "some", "none"]);
+    log.push(isKill ? "KILL" : `POWER CUT (${survivors} survive)`);
+    if (!isKill) this.#boot++;
+    disk.restart(survivors, random);
+    const disks = new Set(
+      [this.volumes, this.#change?.after() ?? []].flat()
+        .map((one) => one.disk),
+    );
+    for (const one of disks) {
+      one.abandon();
+      if (!isKill) one.lose();
+    }
+  }
+
+  /** Ends the process in one way or the other, and opens the pool again. */
+  async cut(): Promise<void> {
+    this.#lose();
+    await this.open();
+  }
+
+  /** Holds what an open finds against what there may be. */
+  async #found(): Promise<void> {
+    const before = this.volumes;
+    const after = this.#change?.after();
+    this.#change = undefined;
+    this.rolling = undefined;
+    const seen = await this.pool.describeVolumes();
+    const errors: string[] = [];
+    for (const volumes of after === undefined ? [before] : [after, before]) {
+      const difference = differenceOf(volumes, seen, BLOCK);
+      if (difference !== "") {
+        errors.push(difference);
+        continue;
+      }
+      try {
+        const found = this.readAll(volumes);
+        this.volumes = volumes.map((one) => ({
+          ...one,
+          mayBeFlat: false,
+          parent: seen.find(({ name }) => name === one.name)?.parent === null
+            ? undefined
+            : one.parent,
+        }));
+        for (const [disk, contents] of found) disk.restart(contents);
+        await this.check();
+        return;
+      } catch (error) {
+        errors.push(error instanceof Error ? error.message : String(error));
+      }
+    }
+    throw new Error(errors.join("; or: "));
+  }
+
+  /** Lets the pool check itself, while other things go on. */
+  async check(): Promise<void> {
+    const findings = await this.pool.check();
+    if (findings.length > 0) throw new Error(JSON.stringify(findings));
+  }
+
+  /**
+   * Reads everything, and narrows what snapshots may hold to what they do.
+   *
+   * @param volumes What there should be.
+   * @returns What the volumes hold.
+   * @throws {Error} If anything holds what it may not.
+   */
+  readAll(volumes: ModelVolumes = this.volumes): Map<ModelPool, number[]> {
+    const found = new Map<ModelPool, number[]>();
+    const unlessGone = (read: () => void) => {
+      try {
+        read();
+      } catch (error) {
+        const isGone = error instanceof VirstorError && this.isChanging &&
+          (error.code === "not-found" || error.code === "shutdown");
+        if (!isGone) throw error;
+      }
+    };
+    for (const volume of volumes) {
+      const { name, disk } = volume;
+      if (this.rolling?.id !== volume.id) {
+        unlessGone(() => {
+          const device = this.pool.volume(name);
+          found.set(disk, this.#read(device, (b) => disk.allowed(b)));
+        });
+      }
+      for (const one of volume.snapshots) {
+        unlessGone(() => this.readSnapshot(volume, one));
+      }
+    }
+    return found;
+  }
+
+  /**
+   * Reads a snapshot, and narrows what it may hold.
+   *
+   * @param volume Its volume.
+   * @param snapshot The snapshot.
+   * @returns What it holds.
+   */
+  readSnapshot(volume: ModelVolume, snapshot: ModelSnapshot): number[] {
+    const { contents } = snapshot;
+    const disk = this.pool.snapshotDisk(volume.name, snapshot.name);
+    const found = this.#read(disk, (b) => contents[b] ?? new Set());
+    for (const [b, content] of found.entries()) {
+      contents[b] = new Set([content]);
+    }
+    return found;
+  }
+
+  /** Reads all of a disk, without a wait. */
+  #read(
+    device: Volume | SnapshotDisk,
+    allowed: (block: number) => ReadonlySet<number>,
+  ): number[] {
+    const { hasColdReads } = this.disk;
+    this.disk.hasColdReads = false;
+    const bytes = new Uint8Array(device.size);
+    try {
+      device.read(bytes, 0);
+    } finally {
+      this.disk.hasColdReads = hasColdReads;
+    }
+    return Array.from({ length: device.size / BLOCK }, (_, block) => {
+      const start = block * BLOCK;
+      const found = contentOf(block, bytes.subarray(start, start + BLOCK));
+      if (allowed(block).has(found)) return found;
+      throw new Error(
+        `Block ${block} of ${device.name} holds ${found}, it may hold ` +
+          `${[...allowed(block)]}`,
+      );
+    });
+  }
+
+  /**
+   * Checks that snapshots of one group may be of one instant.
+   *
+   * @param group The volumes, and the contents of each one's snapshot.
+   */
+  checkInstant(
+    group: readonly { disk: ModelPool; contents: readonly number[] }[],
+  ): void {
+    if (isOneInstant(this.#writes, group)) return;
+    throw new Error("The snapshots are of different instants");
+  }
+
+  /**
+   * Where requests to a volume go now, and what they are held against.
+   *
+   * @param volume The volume.
+   * @returns The device and the model; undefined while it is closed.
+   */
+  target(
+    volume: ModelVolume,
+  ): { device: Volume; disk: ModelPool } | undefined {
+    const device = this.pool.volumes.find(({ name }) => name === volume.name);
+    if (device === undefined) return undefined;
+    const { rolling } = this;
+    if (rolling?.id !== volume.id || device === rolling.old) {
+      return { device, disk: volume.disk };
+    }
+    return { device, disk: rolling.disk };
+  }
+
+  /**
+   * Begins a request.
+   *
+   * @param act Does it; given a signal that ends waits.
+   * @param onEnd Called with whether it was done, unless the process ended.
+   */
+  start(
+    act: (signal: AbortSignal) => unknown,
+    onEnd: (isDone: boolean) => void,
+  ): void {
+    const controller = new AbortController();
+    const process = this.#process;
+    const run = async () => {
+      let isDone = false;
+      try {
+        await act(controller.signal);
+        isDone = true;
+      } catch (error) {
+        if (process === this.#process && !this.#mayFail(error)) {
+          this.fault(error);
+        }
+      }
+      if (process !== this.#process) return;
+      try {
+        onEnd(isDone);
+      } catch (error) {
+        this.fault(error);
+      }
+    };
+    const running: Promise<void> = run().finally(() =>
+      this.#running.delete(running)
+    );
+    this.#running.set(running, controller);
+  }
+
+  #mayFail(error: unknown): boolean {
+    if (this.disk.isDown) return true;
+    if (!(error instanceof VirstorError)) return false;
+    const { code } = error;
+    if (code === "no-space") return this.onFull === "error";
+    if (code === "shutdown") return this.isChanging || this.#isClosing;
+    return code === "cancelled";
+  }
+
+  /** Bytes for blocks that can be told from all others. */
+  #filled(content: number, first: number, count: number): Uint8Array {
+    const bytes = new Uint8Array(count * BLOCK);
+    for (let i = 0; i < count; i++) {
+      const block = bytes.subarray(i * BLOCK, (i + 1) * BLOCK);
+      fillBlock(content, first + i, block);
+    }
+    return bytes;
+  }
+
+  /**
+   * Begins to change blocks of a volume.
+   *
+   * @param volume The volume.
+   * @param range The first block, and how many.
+   * @param how What is done.
+   */
+  change(
+    volume: ModelVolume,
+    { first, count }: { first: number; count: number },
+    how: "write" | "fua" | "discard" | "zero" | "allocate",
+  ): void {
+    const target = this.target(volume);
+    if (target === undefined) return;
+    const { device, disk } = target;
+    const isWrite = how === "write" || how === "fua";
+    const content = isWrite ? ++this.#serial : 0;
+    this.log.push(`${how} ${volume.name} ${first}+${count} (${content})`);
+    const note = disk.begin(first, count, content);
+    const timed: TimedWrite = {
+      ...{ disk, content, first, count },
+      begun: ++this.#clock,
+      ended: Infinity,
+    };
+    if (how !== "discard") this.#writes.push(timed);
+    const [at, length] = [first * BLOCK, count * BLOCK];
+    const act = (signal: AbortSignal) => {
+      if (how === "discard") return device.discard(at, length, { signal });
+      if (!isWrite) {
+        const noHole = how === "allocate";
+        return device.writeZeroes(at, length, { noHole, signal });
+      }
+      const bytes = this.#filled(content, first, count);
+      const pending = device.write(bytes, at, { fua: how === "fua", signal });
+      // They are the caller's again.
+      bytes.fill(0xdd);
+      return pending;
+    };
+    this.start(act, (isDone) => {
+      if (isDone) timed.ended = ++this.#clock;
+      const outcome = how === "fua" ? "durable" : "done";
+      disk.end(note, isDone && how !== "discard" ? outcome : "maybe");
+    });
+  }
+
+  /**
+   * Begins to read blocks.
+   *
+   * @param volume The volume.
+   * @param range The first block, and how many.
+   */
+  read(
+    volume: ModelVolume,
+    { first, count }: { first: number; count: number },
+  ): void {
+    const target = this.target(volume);
+    if (target === undefined) return;
+    const { device, disk } = target;
+    const read = disk.beginRead(first, count);
+    const bytes = new Uint8Array(count * BLOCK);
+    this.start(() => device.read(bytes, first * BLOCK), (isDone) => {
+      disk.endRead(read);
+      if (!isDone) return;
+      for (let i = 0; i < count; i++) {
+        const block = bytes.subarray(i * BLOCK, (i + 1) * BLOCK);
+        const found = contentOf(first + i, block);
+        if (read.contents[i]?.has(found) === true) continue;
+        throw new Error(
+          `A read of block ${first + i} of ${volume.name} gave ${found}`,
+        );
+      }
+    });
+  }
+
+  /** Begins to flush. */
+  flush(): void {
+    const { pool, rolling } = this;
+    this.log.push("flush");
+    const disks = this.volumes.map(({ disk }) => disk);
+    if (rolling !== undefined) disks.push(rolling.disk);
+    const flushes = disks.map((disk) => [disk, disk.beginFlush()] as const);
+    const [device] = pool.volumes;
+    this.start(() => device?.flush(), (isDone) => {
+      for (const [disk, flush] of flushes) {
+        disk.endFlush(flush, isDone && device !== undefined);
+      }
+    });
+  }
+
+  /**
+   * Begins a change of the volumes, which may be cut off.
+   *
+   * @param act Does it.
+   * @param after The volumes if it takes effect.
+   * @param onDone Called after it.
+   */
+  begin(
+    act: () => Promise<unknown>,
+    after: () => ModelVolumes = () => this.volumes,
+    onDone: () => void = () => {},
+  ): void {
+    const ended = Promise.withResolvers<void>();
+    this.#change = { after, ended: ended.promise };
+    this.start(act, (isDone) => {
+      const volumes = isDone ? after() : this.volumes;
+      this.rolling = undefined;
+      if (!this.disk.isDown || isDone) {
+        this.#change = undefined;
+        this.volumes = volumes;
+        if (isDone && !this.disk.isDown && !this.#isClosing) onDone();
+      }
+      ended.resolve();
+    });
+  }
+
+  /** Waits for the change that is under way. */
+  async changed(): Promise<void> {
+    const ended = this.#change?.ended;
+    if (ended === undefined) return;
+    await this.#until(() => !this.isChanging || this.disk.isDown);
+  }
+
+  /** Waits until nothing is under way; makes room if it has to. */
+  async drain(): Promise<void> {
+    await this.#until(() => this.#running.size === 0 || this.disk.isDown);
+    this.assertSound();
+  }
+
+  /** Waits until nothing goes on beside the requests, and checks all. */
+  async rest(): Promise<void> {
+    await this.drain();
+    await this.#until(() => this.#isAtRest || this.disk.isDown);
+    if (this.disk.isDown) return;
+    this.readAll();
+    await this.check();
+    if (this.disk.isDown || !this.#isAtRest) return;
+    await checkWalk(this.pool);
+  }
+
+  get #isAtRest(): boolean {
+    const { evacuation, components, freeingChunks } = this.pool.status();
+    const hasRoom = components.some((one) => !one.evacuating && one.free > 0);
+    const isMoving = evacuation?.state === "moving" ||
+      (evacuation?.state === "waiting" && hasRoom);
+    const isLeaving = components.some((one) =>
+      one.evacuating && one.used === 0
+    );
+    return freeingChunks === 0 && !isMoving && !isLeaving;
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    for (let turns = 1; turns <= TURNS_TO_SETTLE; turns++) {
+      if (isSo()) {
+        await turn();
+        if (isSo()) return;
+      }
+      await turn();
+      const { delayed, freeChunks } = this.pool.status();
+      if (turns % 40 !== 0 || delayed.count === 0) continue;
+      if (freeChunks > 0 && turns < TURNS_TO_SETTLE / 2) continue;
+      this.log.push("cancel all");
+      for (const controller of this.#running.values()) controller.abort();
+    }
+    throw new Error(`No rest: ${JSON.stringify(this.pool.status())}`);
+  }
+
+  /** Stops the pool, whatever is under way, and opens it again. */
+  async reopen(): Promise<void> {
+    this.log.push("close");
+    this.#isClosing = true;
+    try {
+      await within(() => "The close does not end", this.pool.close());
+    } catch (error) {
+      if (!this.disk.isDown) throw error;
+    }
+    await turn();
+    this.assertSound();
+    if (this.disk.isDown) return await this.cut();
+    this.disk.crashAt(Infinity);
+    if (this.#running.size > 0) throw new Error("A request outlives the pool");
+    this.#process++;
+    this.#pool = undefined;
+    this.#writes.splice(0);
+    for (const { disk } of this.volumes) disk.flush();
+    await this.open(false);
+  }
+}
+
+/** A file: a component, or rubbish. */
+function content(index: number, counts: readonly number[]): Uint8Array {
+  const componentSize = (counts[index] ?? 0) * CHUNK + TABLE + 2 * SLOT_BYTES;
+  const bytes = new Uint8Array(componentSize).fill(0xee);
+  const componentUuid = UUIDS[index];
+  if (componentUuid === undefined) return bytes;
+  bytes.fill(0, nativeGeometry(componentSize, CHUNK).tableOffset);
+  for (let slot = 0; slot < 2; slot++) {
+    const position = superblockPosition(componentSize, slot);
+    encodeSuperblock(
+      {
+        name: POOL,
+        poolUuid: "00000000-0000-4000-8000-000000000001",
+        componentUuid,
+        generation: 1,
+        clean: true,
+        tableDigest: 0,
+        compat: 0,
+        readOnlyCompat: 0,
+        virtualSize: VIRTUAL_CHUNKS * CHUNK,
+        chunkSize: CHUNK,
+        componentSize,
+        members: UUIDS.map((uuid, member) => ({
+          uuid,
+          state: "active",
+          chunkCount: counts[member] ?? 0,
+        })),
+      },
+      position,
+      bytes.subarray(position, position + SLOT_BYTES),
+    );
+  }
+  return bytes;
+}

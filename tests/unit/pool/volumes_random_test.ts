@@ -1,0 +1,17 @@
+/**
+ * Goal: whatever is done to volumes and snapshots, in whatever order and cut
+ * off wherever, they hold what a simple model says. Method: random lives on
+ * simulated disks. `VIRSTOR_LIVES` sets how many there are.
+ *
+ * @module
+ */
+
+import { runLives } from "../../simulation/volumes_steps.ts";
+
+const LIVES = Number(Deno.env.get("VIRSTOR_LIVES") ?? 60);
+const STEPS = 60;
+
+Deno.test("volumes and snapshots hold what a model says, through random lives", async () => {
+  const seeds = Array.from({ length: LIVES }, (_, i) => i + 1);
+  await runLives(seeds, STEPS);
+});
