@@ -162,7 +162,7 @@ Deno.test("a clone is a volume of its own, and keeps its snapshot", async () => 
         await snapshotChanges.rollback("small", "a", { removesNewer: true });
       },
     ]
-  ) await assertRefused(act, "exists", "clone of", "flatten or remove");
+  ) await assertRefused(act, "exists", "has clones", "flatten or remove");
   await volumeChanges.remove("late");
   await volumeChanges.flatten("copy");
   await snapshotChanges.rollback("small", "a", { removesNewer: true });
