@@ -5,17 +5,16 @@
  * @module
  */
 
-import { assert, VirstorError } from "../errors.ts";
-import {
-  type Component,
-  type EventHub,
-  type Finding,
-  type Health,
-  type MissedEvents,
-  type PoolEvent,
-  type PoolSettings,
-  SnapshotView,
-  type VolumeState,
+import { assert } from "../errors.ts";
+import type {
+  Component,
+  EventHub,
+  Finding,
+  Health,
+  MissedEvents,
+  PoolEvent,
+  PoolSettings,
+  VolumeState,
 } from "./core/mod.ts";
 import {
   type AddOptions,
@@ -28,17 +27,15 @@ import {
   type ResizeOptions,
   type ResumeOptions,
   SnapshotChanges,
-  snapshotNamed,
   VolumeChanges,
-  type VolumeHooks,
-  volumeNamed,
 } from "./change/mod.ts";
-import { flushMembers, type OpenVolume, type PoolBase } from "./io/mod.ts";
+import { flushMembers, type PoolBase } from "./io/mod.ts";
 import type { PoolFormat } from "./format/mod.ts";
-import { type ChangedRange, changedRanges } from "./changed_ranges.ts";
-import { SnapshotDisk } from "./snapshot_disk.ts";
+import type { ChangedRange } from "./changed_ranges.ts";
+import { PoolVolumes } from "./pool_volumes.ts";
+import type { SnapshotDisk } from "./snapshot_disk.ts";
 import { describePool, type PoolStatus } from "./status.ts";
-import { Volume } from "./volume.ts";
+import type { Volume } from "./volume.ts";
 import { describeVolumes, type VolumeStatus } from "./volume_status.ts";
 import { wirePool } from "./wiring.ts";
 
@@ -54,14 +51,9 @@ export class Pool {
   readonly #events: EventHub;
   readonly #format: PoolFormat;
   readonly #base: PoolBase;
-  readonly #open: (state: VolumeState) => OpenVolume;
-  readonly #opened: OpenVolume[];
+  readonly #volumes: PoolVolumes;
   readonly #control: PoolControl;
   readonly #health: Health;
-  /** The volumes, the first one first. */
-  #volumes: readonly Volume[] = [];
-  /** The disks of snapshots that were asked for, by their name. */
-  readonly #snapshots = new Map<string, SnapshotDisk>();
   #closed: Promise<void> | undefined;
 
   /**
@@ -87,21 +79,10 @@ export class Pool {
     this.#health = health;
     this.#control = control;
     this.#base = base;
-    this.#open = wiring.open;
-    this.#opened = wiring.volumes;
-    for (const one of volumes) this.#openVolume(one);
+    this.#volumes = new PoolVolumes(wiring, volumes);
     const run = control.run.bind(control);
-    const hooks: VolumeHooks = {
-      open: (map) => {
-        const record = format.records.find(({ id }) => id === map.volume);
-        assert(record !== undefined, "a volume that is opened has a record");
-        this.#openVolume({ record, map });
-      },
-      close: (number) => this.#closeVolume(number),
-      closeSnapshot: (number, epoch) => this.#closeSnapshot(number, epoch),
-    };
-    this.volumeChanges = new VolumeChanges(base, run, hooks);
-    this.snapshotChanges = new SnapshotChanges(base, run, hooks);
+    this.volumeChanges = new VolumeChanges(base, run, this.#volumes);
+    this.snapshotChanges = new SnapshotChanges(base, run, this.#volumes);
   }
 
   /**
@@ -140,30 +121,12 @@ export class Pool {
    *   `busy` while the volume is rolled back.
    */
   volume(name?: string): Volume {
-    const found = this.#volumes.find((one) =>
-      name === undefined ? one.number === 0 : one.name === name
-    );
-    if (found !== undefined) return found;
-    const record = this.#format.records.find((one) =>
-      name === undefined ? one.id === 0 : one.name === name
-    );
-    if (record !== undefined) {
-      throw new VirstorError(
-        "busy",
-        `Cannot use volume "${record.name}": it is being rolled back`,
-      );
-    }
-    const names = this.#volumes.map((one) => `"${one.name}"`).join(", ");
-    const only = this.#volumes.length === 1 ? "only " : "";
-    throw new VirstorError(
-      "not-found",
-      `Cannot find volume "${name}": pool "${this.name}" has ${only}${names}`,
-    );
+    return this.#volumes.find(name);
   }
 
   /** The volumes of the pool; the first one has the pool's name. */
   get volumes(): readonly Volume[] {
-    return this.#volumes;
+    return this.#volumes.all;
   }
 
   /**
@@ -175,19 +138,7 @@ export class Pool {
    * @throws {VirstorError} `not-found`.
    */
   snapshotDisk(volume: string, snapshot: string): SnapshotDisk {
-    const parts = volumeNamed(this.#base, volume, "read a snapshot of");
-    const { record, map } = parts;
-    const { epoch, size } = snapshotNamed(record, snapshot, "read");
-    const key = `${record.id}@${epoch}`;
-    const open = this.#snapshots.get(key);
-    if (open !== undefined) return open;
-    const chunks = size / this.settings.chunkSize;
-    const view = new SnapshotView(map, epoch, chunks);
-    const name = `${record.name}@${snapshot}`;
-    const id = `${this.id}/${key}`;
-    const disk = new SnapshotDisk(this.#base, view, this.#health, { name, id });
-    this.#snapshots.set(key, disk);
-    return disk;
+    return this.#volumes.snapshotDisk(volume, snapshot);
   }
 
   /**
@@ -210,14 +161,7 @@ export class Pool {
    * @throws {VirstorError} `not-found`.
    */
   diff(volume: string, from: string, to?: string): Promise<ChangedRange[]> {
-    const parts = volumeNamed(this.#base, volume, "compare volume");
-    const { chunkSize } = this.settings;
-    const viewOf = (name: string) => {
-      const { epoch, size } = snapshotNamed(parts.record, name, "compare");
-      return new SnapshotView(parts.map, epoch, size / chunkSize);
-    };
-    const newer = to === undefined ? parts.map.view : viewOf(to);
-    return changedRanges(viewOf(from), newer, chunkSize);
+    return this.#volumes.diff(volume, from, to);
   }
 
   /**
@@ -271,7 +215,7 @@ export class Pool {
     return describePool({
       settings: this.settings,
       format: this.#format,
-      volumes: this.#volumes,
+      volumes: this.volumes,
       evacuation: this.#control.evacuation.status,
       state: this.#health.state,
       reason: this.#health.reason,
@@ -406,8 +350,7 @@ export class Pool {
   async #close(): Promise<void> {
     const { space, freeing } = this.#base;
     this.#health.close();
-    const ended = this.volumes.map((one) => one.close());
-    for (const disk of this.#snapshots.values()) ended.push(disk.close());
+    const ended = this.#volumes.closeAll();
     freeing.stop();
     // Requests, changes and freeing are refused from here on.
     await this.#control.settle();
@@ -426,25 +369,5 @@ export class Pool {
     } finally {
       for (const { device } of this.#format.members) await device.close();
     }
-  }
-
-  #openVolume(state: VolumeState): void {
-    const volume = new Volume(this.#open(state), this.#health);
-    const volumes = [...this.#volumes, volume];
-    this.#volumes = volumes.sort((a, b) => a.number - b.number);
-  }
-
-  async #closeVolume(number: number): Promise<void> {
-    const volume = this.#volumes.find((one) => one.number === number);
-    await volume?.close();
-    this.#volumes = this.#volumes.filter((one) => one !== volume);
-    const at = this.#opened.findIndex(({ map }) => map.volume === number);
-    if (at >= 0) this.#opened.splice(at, 1);
-  }
-
-  async #closeSnapshot(number: number, epoch: number): Promise<void> {
-    const key = `${number}@${epoch}`;
-    await this.#snapshots.get(key)?.close();
-    this.#snapshots.delete(key);
   }
 }

@@ -19,19 +19,12 @@ import {
   messageOf,
   VirstorError,
 } from "../../errors.ts";
-import {
-  type ChunkMove,
-  type Component,
-  copyChunk,
-  flushAll,
-  type MovingChunks,
-  pause,
-  turn,
-} from "../core/mod.ts";
+import { type Component, copyChunk, pause, turn } from "../core/mod.ts";
 import type {
   EvacuationObserver,
   EvacuationStatus,
 } from "./evacuation_status.ts";
+import { ChunkMoves, type Move } from "./chunk_moves.ts";
 import { type LeavingChunk, leavingChunks } from "./leaving_chunks.ts";
 import type { PoolBase } from "../io/mod.ts";
 import { RateLimit } from "./rate_limit.ts";
@@ -45,14 +38,12 @@ const TURN_BYTES = 1 << 20;
 /** Virtual chunks that are examined before other work gets a turn. */
 const LOOKS_A_TURN = 65_536;
 
-/** A version of a chunk on its way to another component. */
-type Move = ChunkMove & LeavingChunk;
-
 /** Moves chunks off components that are to be removed. */
 export class Evacuation {
   readonly #parts: PoolBase;
   readonly #observer: EvacuationObserver;
   readonly #rate = new RateLimit();
+  readonly #moves: ChunkMoves;
   #running: Promise<void> | undefined;
   /** Whether chunks are to be moved whenever nothing holds the evacuation. */
   #isOn = false;
@@ -74,6 +65,7 @@ export class Evacuation {
   constructor(parts: PoolBase, observer: EvacuationObserver) {
     this.#parts = parts;
     this.#observer = observer;
+    this.#moves = new ChunkMoves(parts);
   }
 
   /** The progress; undefined if no component is evacuating. */
@@ -285,7 +277,7 @@ export class Evacuation {
     let copied = 0;
     try {
       for (let next = rest[0]; next !== undefined; next = rest[0]) {
-        const move = this.#begin(next);
+        const move = this.#moves.begin(next);
         if (move === "no room") break;
         if (move !== undefined) moves.push(move);
         rest.shift();
@@ -293,37 +285,15 @@ export class Evacuation {
       if (moves.length === 0 && rest.length > 0) await this.#waitForRoom();
       copied = await this.#copy(moves);
     } catch (error) {
-      for (const move of moves) this.#undo(move);
+      for (const move of moves) this.#moves.undo(move);
       throw error;
     }
-    for (const move of moves.slice(copied)) this.#undo(move);
-    await this.#conclude(moves.slice(0, copied));
+    for (const move of moves.slice(copied)) this.#moves.undo(move);
+    this.#movedBytes += await this.#moves.conclude(moves.slice(0, copied)) *
+      this.#parts.settings.chunkSize;
     const faulty = moves.find((move) => move.fault !== undefined);
     if (faulty === undefined) return rest;
     throw this.#parts.hosts.failed(faulty.target, faulty.fault);
-  }
-
-  /** Allocates a chunk to move to; undefined if none has to be moved. */
-  #begin(chunk: LeavingChunk): Move | "no room" | undefined {
-    const { space, volumes } = this.#parts;
-    const { map, virtualChunk, birth } = chunk;
-    const version = map.version(virtualChunk, birth);
-    // A client may have discarded the chunk meanwhile.
-    if (version?.component.evacuating !== true) return undefined;
-    const { component: source, chunk: from } = version;
-    // Writes that wait for space have precedence.
-    const mayTake = volumes.every(({ firstWrites: { delayed } }) =>
-      delayed.size === 0
-    );
-    const target = mayTake ? space.fresh() : undefined;
-    if (target === undefined) return "no room";
-    const to = target.next;
-    space.take(target);
-    target.unrecorded++;
-    const move = { ...chunk, source, from, target, to, fault: undefined };
-    map.pin(virtualChunk);
-    movingChunks(source).begin(move);
-    return move;
   }
 
   async #waitForRoom(): Promise<void> {
@@ -347,7 +317,7 @@ export class Evacuation {
       if (!await copyChunk(move, options)) break;
       copied++;
     }
-    await this.#flush(moves.slice(0, copied));
+    await this.#moves.flush(moves.slice(0, copied));
     return copied;
   }
 
@@ -359,58 +329,4 @@ export class Evacuation {
     this.#sinceTurn = 0;
     await turn();
   }
-
-  /** Maps durable copies: from here on the new places count. */
-  async #conclude(moves: readonly Move[]): Promise<void> {
-    const { format, mapper, freeing, fail } = this.#parts;
-    const sound = moves.filter((move) => move.fault === undefined);
-    // Before anything is recorded, assert that no copy has missed a write.
-    for (const move of moves) movingChunks(move.source).assertMoving(move);
-    for (const move of moves) {
-      if (move.fault !== undefined) this.#undo(move);
-    }
-    try {
-      for (const { map, virtualChunk, birth, target, to } of sound) {
-        // The copy is durable, whatever the old place was.
-        const owner = { volume: map.volume, birth, isProvisional: false };
-        format.recordMapping(virtualChunk, owner, target, to);
-        target.unrecorded--;
-        map.relocate(virtualChunk, birth, target, to);
-      }
-      for (const move of sound) movingChunks(move.source).end(move);
-      await this.#flush(sound);
-      for (const [source, its] of Map.groupBy(sound, (move) => move.source)) {
-        const chunks = its.map(({ from }) => from);
-        mapper.release(source, chunks);
-        freeing.add(source, chunks);
-      }
-    } catch (error) {
-      throw fail(error);
-    }
-    for (const { map, virtualChunk } of sound) map.unpin(virtualChunk);
-    this.#movedBytes += sound.length * this.#parts.settings.chunkSize;
-  }
-
-  /** Undoes a move: the chunk stays in its old place. */
-  #undo(move: Move): void {
-    const { freeing } = this.#parts;
-    movingChunks(move.source).end(move);
-    move.map.unpin(move.virtualChunk);
-    move.target.unrecorded--;
-    freeing.add(move.target, [move.to]);
-  }
-
-  async #flush(moves: readonly Move[]): Promise<void> {
-    const targets = new Set(moves.map(({ target }) => target.device));
-    try {
-      await flushAll([...targets]);
-    } catch (error) {
-      throw this.#parts.fail(error);
-    }
-  }
-}
-
-function movingChunks({ moves }: Component): MovingChunks {
-  assert(moves !== undefined, "an evacuating component moves chunks");
-  return moves;
 }

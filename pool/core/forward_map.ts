@@ -2,9 +2,6 @@
  * The forward map of a volume: for each virtual chunk the component, and the
  * chunk on it, that hold its data. Every request reads it.
  *
- * The map has two levels. Pages are created on first use, so that an empty disk
- * of any size costs next to nothing; a look-up is two array reads.
- *
  * Each mapping has a birth: the epoch of the volume when it was made. A snapshot
  * ends an epoch, and sees what was born up to then. So a chunk whose birth is
  * not above the epoch of the newest snapshot is *shared*: a write maps a new
@@ -15,16 +12,12 @@
 
 import type { LeaseTable } from "../../device/leases/mod.ts";
 import { assert } from "../../errors.ts";
+import { ChunkPages } from "./chunk_pages.ts";
 import type { ChunkView, VersionedMap } from "./chunk_view.ts";
 import type { Component } from "./component.ts";
 import { type OldVersion, OldVersions } from "./old_versions.ts";
 import { ProvisionedChunks } from "./provisioned_chunks.ts";
 import { CloneView } from "./views.ts";
-
-/** Entries of a page; a power of two. */
-const PAGE_ENTRIES = 8192;
-/** Words of an entry: the component's id (0: unmapped), and the chunk. */
-const ENTRY_WORDS = 2;
 
 /** What the entry of a chunk says of its owner. */
 export interface ChunkOwner {
@@ -44,19 +37,21 @@ export class ForwardMap implements VersionedMap {
   readonly old: OldVersions = new OldVersions();
   /** Virtual chunks that are being moved: they must keep their mapping. */
   readonly pinned: Pick<ReadonlySet<number>, "has">;
+  /**
+   * Virtual chunks that clients provisioned since the pool was opened: they stay
+   * mapped even if they hold no data. The end of the mapping ends that, too.
+   */
+  readonly provisioned: ProvisionedChunks = new ProvisionedChunks();
   /** The chunks that other threads use; withdrawn before a mapping changes. */
   leases: LeaseTable | undefined = undefined;
 
   /** How many versions of a virtual chunk are being moved. */
   readonly #pinned = new Map<number, number>();
-  readonly #provisioned = new ProvisionedChunks();
-  readonly #pages: (Uint32Array | undefined)[] = [];
+  readonly #pages = new ChunkPages();
   /** The components by their id; index 0 stays unused. */
   #components: readonly (Component | undefined)[] = [];
   #mapped = 0;
   #virtualChunks: number;
-  /** Per page the births of its chunks; without it all are 0. */
-  readonly #births: (Uint32Array | undefined)[] = [];
   #epoch = 0;
   #sharedThrough = -1;
   #base: ChunkView | undefined;
@@ -81,11 +76,6 @@ export class ForwardMap implements VersionedMap {
   /** The birth of new mappings. */
   get epoch(): number {
     return this.#epoch;
-  }
-
-  /** The epoch of the newest snapshot; -1 if there is none. */
-  get sharedThrough(): number {
-    return this.#sharedThrough;
   }
 
   /** What the parent of a clone sees; undefined if the volume is no clone. */
@@ -179,26 +169,6 @@ export class ForwardMap implements VersionedMap {
   }
 
   /**
-   * Provisions a virtual chunk at a client's request: it stays mapped even if
-   * it holds no data. The end of the mapping ends that, too.
-   *
-   * @param virtualChunk The chunk; mapped.
-   */
-  provision(virtualChunk: number): void {
-    this.#provisioned.add(virtualChunk);
-  }
-
-  /**
-   * Whether a virtual chunk is provisioned.
-   *
-   * @param virtualChunk The chunk.
-   * @returns Whether a client provisioned it since the pool was opened.
-   */
-  isProvisioned(virtualChunk: number): boolean {
-    return this.#provisioned.has(virtualChunk);
-  }
-
-  /**
    * Changes the number of virtual chunks.
    *
    * *Requires*: nothing is mapped from the new number on.
@@ -229,10 +199,7 @@ export class ForwardMap implements VersionedMap {
    * @returns The component, or undefined if the chunk is unmapped.
    */
   component(virtualChunk: number): Component | undefined {
-    const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
-    if (page === undefined) return undefined;
-    const id = page[(virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS] ?? 0;
-    return this.#components[id];
+    return this.#components[this.#pages.id(virtualChunk)];
   }
 
   /**
@@ -242,15 +209,9 @@ export class ForwardMap implements VersionedMap {
    * @returns The component, or undefined if the chunk is unmapped or shared.
    */
   writable(virtualChunk: number): Component | undefined {
-    const index = (virtualChunk / PAGE_ENTRIES) | 0;
-    const page = this.#pages[index];
-    if (page === undefined) return undefined;
-    const entry = virtualChunk % PAGE_ENTRIES;
-    if (this.#sharedThrough >= 0) {
-      const birth = this.#births[index]?.[entry] ?? 0;
-      if (birth <= this.#sharedThrough) return undefined;
-    }
-    return this.#components[page[entry * ENTRY_WORDS] ?? 0];
+    const isShared = this.#sharedThrough >= 0 &&
+      this.#pages.birth(virtualChunk) <= this.#sharedThrough;
+    return isShared ? undefined : this.component(virtualChunk);
   }
 
   /**
@@ -260,8 +221,7 @@ export class ForwardMap implements VersionedMap {
    * @returns The epoch of the volume when it was mapped.
    */
   birth(virtualChunk: number): number {
-    return this.#births[(virtualChunk / PAGE_ENTRIES) | 0]
-      ?.[virtualChunk % PAGE_ENTRIES] ?? 0;
+    return this.#pages.birth(virtualChunk);
   }
 
   /**
@@ -300,8 +260,7 @@ export class ForwardMap implements VersionedMap {
    * @returns The chunk's number on its component.
    */
   chunk(virtualChunk: number): number {
-    const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
-    return page?.[(virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS + 1] ?? 0;
+    return this.#pages.chunk(virtualChunk);
   }
 
   /**
@@ -319,18 +278,9 @@ export class ForwardMap implements VersionedMap {
     birth: number = this.#epoch,
   ): void {
     assert(virtualChunk < this.#virtualChunks, "a mapping is inside the disk");
-    const index = (virtualChunk / PAGE_ENTRIES) | 0;
-    const page = this.#pages[index] ??= new Uint32Array(
-      PAGE_ENTRIES * ENTRY_WORDS,
-    );
-    const at = (virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS;
-    if (page[at] === 0) this.#mapped++;
+    if (this.#pages.id(virtualChunk) === 0) this.#mapped++;
     else this.leases?.withdraw(virtualChunk);
-    page[at] = component.id;
-    page[at + 1] = chunk;
-    if (birth === 0 && this.#births[index] === undefined) return;
-    const births = this.#births[index] ??= new Uint32Array(PAGE_ENTRIES);
-    births[virtualChunk % PAGE_ENTRIES] = birth;
+    this.#pages.set(virtualChunk, component.id, chunk, birth);
   }
 
   /**
@@ -416,14 +366,12 @@ export class ForwardMap implements VersionedMap {
    * @param virtualChunk The chunk; mapped.
    */
   delete(virtualChunk: number): void {
-    const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
-    const at = (virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS;
-    assert(page !== undefined && page[at] !== 0, "a chunk to unmap is mapped");
+    const isMapped = this.#pages.id(virtualChunk) !== 0;
+    assert(isMapped, "a chunk to unmap is mapped");
     this.leases?.withdraw(virtualChunk);
-    page[at] = 0;
-    page[at + 1] = 0;
+    this.#pages.clear(virtualChunk);
     this.#mapped--;
-    this.#provisioned.delete(virtualChunk);
+    this.provisioned.delete(virtualChunk);
   }
 
   /**
@@ -434,19 +382,7 @@ export class ForwardMap implements VersionedMap {
    * @returns The mapped virtual chunk, or `end`.
    */
   nextMapped(from: number, end: number): number {
-    let at = from;
-    while (at < end) {
-      const index = (at / PAGE_ENTRIES) | 0;
-      const page = this.#pages[index];
-      const pageEnd = Math.min(end, (index + 1) * PAGE_ENTRIES);
-      if (page !== undefined) {
-        for (; at < pageEnd; at++) {
-          if (page[(at % PAGE_ENTRIES) * ENTRY_WORDS] !== 0) return at;
-        }
-      }
-      at = pageEnd;
-    }
-    return end;
+    return this.#pages.nextMapped(from, end);
   }
 
   /**
@@ -457,11 +393,6 @@ export class ForwardMap implements VersionedMap {
    * @returns The unmapped virtual chunk, or `end`.
    */
   nextUnmapped(from: number, end: number): number {
-    for (let at = from; at < end; at++) {
-      const page = this.#pages[(at / PAGE_ENTRIES) | 0];
-      if (page === undefined) return at;
-      if (page[(at % PAGE_ENTRIES) * ENTRY_WORDS] === 0) return at;
-    }
-    return end;
+    return this.#pages.nextUnmapped(from, end);
   }
 }

@@ -352,7 +352,7 @@ export class FirstWrites {
         // Not if all data for it failed: then the range asks once more.
         const isMapped = this.#map.component(chunk) !== undefined;
         if (of?.range !== undefined && isMapped) {
-          if (!of.range.hides) this.#map.provision(chunk);
+          if (!of.range.hides) this.#map.provisioned.add(chunk);
           this.delayed.served(of, chunk);
         }
         this.#isRangesTurn = of === undefined;

@@ -69,7 +69,7 @@ export function giveBackIfBlank(
     const wider = blanks.widen(at, count, all);
     if (wider !== undefined) component.data.discard(wider.offset, wider.length);
   }
-  if (map.isProvisioned(virtualChunk)) return;
+  if (map.provisioned.has(virtualChunk)) return;
   if (!blanks.isBlank(offset, chunkSize)) return;
   if (map.leases !== undefined) {
     map.leases.withdraw(virtualChunk);

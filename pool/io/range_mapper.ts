@@ -109,7 +109,9 @@ export class RangeMapper {
     if (range.hides) return range.next = this.#nextSeen(range.next, end);
     const next = this.#nextUnmapped(range.next, end);
     for (; range.next < next; range.next++) {
-      if (map.component(range.next) !== undefined) map.provision(range.next);
+      if (map.component(range.next) !== undefined) {
+        map.provisioned.add(range.next);
+      }
     }
     return next;
   }
@@ -142,7 +144,7 @@ export class RangeMapper {
       const chunk = this.#pass(range, passed);
       if (chunk < passed) {
         if (!this.#parts.mapNow(chunk)) return "no chunk";
-        if (!range.hides) this.#parts.map.provision(chunk);
+        if (!range.hides) this.#parts.map.provisioned.add(chunk);
         range.next = chunk + 1;
       }
       if (range.next < range.end && slice.spend(1)) return "slice over";

@@ -144,7 +144,7 @@ const CANARIES: readonly Canary[] = [
   {
     name: "that of chunks that were moved",
     formats: ["native"],
-    skips: askedIn("pool/change/evacuation.ts"),
+    skips: askedIn("pool/change/chunk_moves.ts"),
     steps: ["evacuate"],
   },
   {

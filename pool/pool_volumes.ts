@@ -1,0 +1,181 @@
+/**
+ * The open volumes of a pool, and the disks of their snapshots.
+ *
+ * @module
+ */
+
+import { assert, VirstorError } from "../errors.ts";
+import {
+  type Health,
+  type PoolSettings,
+  SnapshotView,
+  type VolumeState,
+} from "./core/mod.ts";
+import { snapshotNamed, type VolumeHooks, volumeNamed } from "./change/mod.ts";
+import { type ChangedRange, changedRanges } from "./changed_ranges.ts";
+import { SnapshotDisk } from "./snapshot_disk.ts";
+import { Volume } from "./volume.ts";
+import type { PoolWiring } from "./wiring.ts";
+
+/** The open volumes of a pool. */
+export class PoolVolumes implements VolumeHooks {
+  readonly #settings: PoolSettings;
+  readonly #health: Health;
+  readonly #wiring: PoolWiring;
+  /** The volumes, the first one first. */
+  #open: readonly Volume[] = [];
+  /** The disks of snapshots that were asked for, by their number and epoch. */
+  readonly #snapshots = new Map<string, SnapshotDisk>();
+
+  /**
+   * Opens the volumes of a pool.
+   *
+   * @param wiring The parts of the pool.
+   * @param volumes The volumes, and the place of each of their chunks.
+   */
+  constructor(wiring: PoolWiring, volumes: readonly VolumeState[]) {
+    this.#wiring = wiring;
+    this.#settings = wiring.base.settings;
+    this.#health = wiring.health;
+    for (const one of volumes) this.#add(one);
+  }
+
+  /** The open volumes, the first one first. */
+  get all(): readonly Volume[] {
+    return this.#open;
+  }
+
+  /**
+   * Finds a volume.
+   *
+   * @param name The volume's name; the first volume unless given.
+   * @returns The volume.
+   * @throws {VirstorError} `not-found`; `busy` while it is rolled back.
+   */
+  find(name: string | undefined): Volume {
+    const found = this.#open.find((one) =>
+      name === undefined ? one.number === 0 : one.name === name
+    );
+    if (found !== undefined) return found;
+    const record = this.#wiring.base.format.records.find((one) =>
+      name === undefined ? one.id === 0 : one.name === name
+    );
+    if (record !== undefined) {
+      throw new VirstorError(
+        "busy",
+        `Cannot use volume "${record.name}": it is being rolled back`,
+      );
+    }
+    const names = this.#open.map((one) => `"${one.name}"`).join(", ");
+    const only = this.#open.length === 1 ? "only " : "";
+    throw new VirstorError(
+      "not-found",
+      `Cannot find volume "${name}": pool "${this.#settings.name}" has ` +
+        only + names,
+    );
+  }
+
+  /**
+   * The disk of a snapshot.
+   *
+   * @param volume The name of the volume.
+   * @param snapshot The name of the snapshot.
+   * @returns The disk, the same one each time.
+   * @throws {VirstorError} `not-found`.
+   */
+  snapshotDisk(volume: string, snapshot: string): SnapshotDisk {
+    const { base } = this.#wiring;
+    const parts = volumeNamed(base, volume, "read a snapshot of");
+    const { record, map } = parts;
+    const { epoch, size } = snapshotNamed(record, snapshot, "read");
+    const key = `${record.id}@${epoch}`;
+    const open = this.#snapshots.get(key);
+    if (open !== undefined) return open;
+    const { chunkSize, id: pool } = this.#settings;
+    const view = new SnapshotView(map, epoch, size / chunkSize);
+    const name = `${record.name}@${snapshot}`;
+    const id = `${pool}/${key}`;
+    const disk = new SnapshotDisk(base, view, this.#health, { name, id });
+    this.#snapshots.set(key, disk);
+    return disk;
+  }
+
+  /**
+   * Finds what a volume has changed since a snapshot.
+   *
+   * @param volume The name of the volume.
+   * @param from The name of the snapshot.
+   * @param to The name of a newer snapshot; what the volume is now if undefined.
+   * @returns The ranges that may differ, in order, whole chunks.
+   * @throws {VirstorError} `not-found`.
+   */
+  diff(
+    volume: string,
+    from: string,
+    to: string | undefined,
+  ): Promise<ChangedRange[]> {
+    const parts = volumeNamed(this.#wiring.base, volume, "compare volume");
+    const { chunkSize } = this.#settings;
+    const viewOf = (name: string) => {
+      const { epoch, size } = snapshotNamed(parts.record, name, "compare");
+      return new SnapshotView(parts.map, epoch, size / chunkSize);
+    };
+    const newer = to === undefined ? parts.map.view : viewOf(to);
+    return changedRanges(viewOf(from), newer, chunkSize);
+  }
+
+  /**
+   * Begins to close all volumes and disks.
+   *
+   * @returns What ends as they are closed; none rejects.
+   */
+  closeAll(): Promise<void>[] {
+    return [...this.#open, ...this.#snapshots.values()].map((one) =>
+      one.close()
+    );
+  }
+
+  /**
+   * Opens a volume that has a record.
+   *
+   * @param map Its map.
+   */
+  open(map: VolumeState["map"]): void {
+    const { records } = this.#wiring.base.format;
+    const record = records.find(({ id }) => id === map.volume);
+    assert(record !== undefined, "a volume that is opened has a record");
+    this.#add({ record, map });
+  }
+
+  /**
+   * Closes a volume: no request of it is in flight afterwards.
+   *
+   * @param number The number of the volume.
+   */
+  async close(number: number): Promise<void> {
+    const volume = this.#open.find((one) => one.number === number);
+    await volume?.close();
+    this.#open = this.#open.filter((one) => one !== volume);
+    const { volumes } = this.#wiring;
+    const at = volumes.findIndex(({ map }) => map.volume === number);
+    if (at >= 0) volumes.splice(at, 1);
+  }
+
+  /**
+   * Closes the disk of a snapshot, if there is one.
+   *
+   * @param number The number of the volume.
+   * @param epoch The epoch of the snapshot.
+   */
+  async closeSnapshot(number: number, epoch: number): Promise<void> {
+    const key = `${number}@${epoch}`;
+    await this.#snapshots.get(key)?.close();
+    this.#snapshots.delete(key);
+  }
+
+  #add(state: VolumeState): void {
+    const volume = new Volume(this.#wiring.open(state), this.#health);
+    const open = [...this.#open, volume];
+    this.#open = open.sort((a, b) => a.number - b.number);
+  }
+}
