@@ -354,6 +354,7 @@ export class Pool {
     freeing.stop();
     // Requests, changes and freeing are refused from here on.
     await this.#control.settle();
+    await this.volumeChanges.settle();
     this.#control.waits.end(this.#health.stopError());
     for (const one of ended) await one;
     await space.settle();

@@ -7,6 +7,7 @@
 import { inBytes, VirstorError } from "../../errors.ts";
 import {
   ForwardMap,
+  InFlight,
   newestSnapshot,
   newVolume,
   pause,
@@ -36,6 +37,7 @@ export class VolumeChanges {
   readonly #base: PoolBase;
   readonly #run: RunChange;
   readonly #hooks: VolumeHooks;
+  readonly #flattening = new InFlight();
 
   /**
    * Creates the changes of an open pool.
@@ -179,6 +181,23 @@ export class VolumeChanges {
   async flatten(
     name: string,
     onProgress: (done: number, all: number) => void = () => {},
+  ): Promise<void> {
+    await this.#flattening.track(this.#flatten(name, onProgress));
+  }
+
+  /**
+   * Waits until no volume is being flattened. That ends with an error once the
+   * volumes are closed.
+   *
+   * @internal
+   */
+  async settle(): Promise<void> {
+    await this.#flattening.settled();
+  }
+
+  async #flatten(
+    name: string,
+    onProgress: (done: number, all: number) => void,
   ): Promise<void> {
     assertHasVolumes(this.#base, `flatten volume "${name}"`);
     const parts = this.#find(name, "flatten volume");

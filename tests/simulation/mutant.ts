@@ -35,12 +35,15 @@ export interface Mutation {
  * Runs the simulation on a copy of the program.
  *
  * @param mutations What is different in it.
- * @param args Arguments of `deno task simulate`.
+ * @param args Arguments of the program.
+ * @param program The program in `tests/simulation`: that of
+ *   `deno task simulate` unless given.
  * @returns The exit code, and what was printed.
  */
 export async function simulateMutant(
   mutations: readonly Mutation[],
   args: readonly string[],
+  program = "simulate.ts",
 ): Promise<{ code: number; output: string }> {
   const directory = await Deno.makeTempDir({ prefix: "virstor-mutant-" });
   try {
@@ -52,7 +55,7 @@ export async function simulateMutant(
         "--quiet",
         "--no-check",
         "--allow-all",
-        "tests/simulation/simulate.ts",
+        `tests/simulation/${program}`,
         ...args,
       ],
       cwd: directory,

@@ -86,7 +86,7 @@ export class SimulatedDevice implements ComponentDevice {
       return count;
     };
     this.readCold = async (target, offset) => {
-      await this.#disk.flushTime();
+      await this.#disk.coldTime();
       this.read(target, offset);
     };
   }

@@ -59,6 +59,8 @@ export class SimulatedDisk {
   hasColdReads = false;
   /** The most turns of the event loop that a flush takes. */
   flushTurns = 1;
+  /** The most turns of the event loop that a cold read takes beside that. */
+  coldTurns = 0;
   /** Operations so far, of whatever kind: whether anything happens. */
   operations = 0;
   /** Called before each change, while the power is on. */
@@ -243,6 +245,14 @@ export class SimulatedDisk {
       return;
     }
     for (let i = 0; i < steps; i++) await Promise.resolve();
+  }
+
+  /** Takes the time that a cold read takes. */
+  async coldTime(): Promise<void> {
+    await this.flushTime();
+    if (this.coldTurns === 0) return;
+    const turns = this.#random.below(this.coldTurns + 1);
+    for (let i = 0; i < turns; i++) await turn();
   }
 
   /**

@@ -96,6 +96,7 @@ export class VolumesLife {
     this.random = new Random(seed);
     this.disk = new SimulatedDisk({ punches: this.random.chance(80) });
     this.disk.hasColdReads = this.random.chance(50);
+    this.disk.coldTurns = this.random.pick([0, 3, 40]);
     this.disk.flushTurns = this.random.pick([1, 1, 4]);
     this.paths = FILES.map((file) => `${directory}/${file}`);
     const counts = this.paths.map(() => 6 + this.random.below(14));

@@ -55,6 +55,10 @@ const STEPS: readonly [
   [2, (life) => life.reopen()],
   [5, planCut],
   [3, (life) => life.cut()],
+  [3, zeroBeside],
+  [3, removeBeside],
+  [3, moveBeside],
+  [3, crowd],
 ];
 const WEIGHTS = STEPS.reduce((sum, [weight]) => sum + weight, 0);
 
@@ -101,6 +105,7 @@ async function runLife(
   time.lookMs = random.pick([0, 0, 1, 3]);
   life.onFull = random.pick(["delay", "delay", "error"]);
   await life.open(false);
+  if (random.chance(25)) await firstSnapshot(life);
   for (let i = 0; i < steps; i++) {
     await oneStep(life);
     if (disk.isDown) await life.cut();
@@ -138,6 +143,113 @@ async function oneStep(life: VolumesLife): Promise<void> {
 /** A cut in the middle of what comes next. */
 function planCut({ disk, random }: VolumesLife): void {
   disk.crashAt(disk.changes + random.below(30));
+}
+
+async function gaps({ random }: VolumesLife): Promise<void> {
+  if (random.chance(30)) await turn();
+  for (let i = random.below(30); i > 0; i--) await Promise.resolve();
+}
+
+/** Writes to the first chunks, a part of each or all. */
+function writeFirst(life: VolumesLife, volume: ModelVolume, chunks = 4): void {
+  const all = Math.min(chunks, volume.disk.blocks / CHUNK_BLOCKS);
+  for (let chunk = 0; chunk < all; chunk++) {
+    const within = life.random.below(CHUNK_BLOCKS);
+    const first = chunk * CHUNK_BLOCKS + within;
+    life.change(volume, { first, count: 1 }, "write");
+  }
+}
+
+/** Writes while the very first snapshot is taken, and a cut. */
+async function firstSnapshot(life: VolumesLife): Promise<void> {
+  const [volume] = life.volumes;
+  if (volume === undefined) return;
+  writeFirst(life, volume);
+  await life.drain();
+  await takeOf(life, [volume]);
+  await gaps(life);
+  writeFirst(life, volume);
+  planCut(life);
+  await gaps(life);
+  writeFirst(life, volume);
+  await life.changed();
+  await life.cut();
+}
+
+/** Zeroes a volume without snapshots in many turns while one is taken. */
+async function zeroBeside(life: VolumesLife): Promise<void> {
+  await life.changed();
+  if (life.disk.isDown) return;
+  const flat = life.volumes.filter(({ parent, snapshots }) =>
+    parent === undefined && snapshots.length === 0
+  );
+  if (flat.length === 0) return create(life);
+  const volume = life.random.pick(flat);
+  writeFirst(life, volume, CHUNKS_MAX);
+  await life.drain();
+  if (life.disk.isDown) return;
+  const time = simulatedTime();
+  const { lookMs } = time;
+  time.lookMs = 3;
+  const how = life.random.pick(["zero", "discard", "allocate"] as const);
+  life.change(volume, { first: 1, count: volume.disk.blocks - 2 }, how);
+  await takeOf(life, [volume]);
+  await life.changed();
+  await life.drain();
+  time.lookMs = lookMs;
+}
+
+/** Removes a snapshot as soon as something was written, and cuts. */
+async function removeBeside(life: VolumesLife): Promise<void> {
+  await life.changed();
+  if (life.disk.isDown) return;
+  const volume = life.random.pick(life.volumes);
+  writeFirst(life, volume);
+  if (volume.snapshots.length < SNAPSHOTS_MAX) await takeOf(life, [volume]);
+  await life.changed();
+  await life.drain();
+  if (life.disk.isDown) return;
+  writeFirst(life, volume);
+  await life.drain();
+  if (life.disk.isDown) return;
+  const { disk, random } = life;
+  disk.crashAt(disk.changes + random.below(12));
+  const newest = now(life, volume).snapshots.at(-1);
+  if (newest === undefined) return;
+  await removeSnapshotOf(life, now(life, volume), newest);
+  await life.changed();
+  await life.cut();
+}
+
+/** Evacuates a component while chunks on it are copied. */
+async function moveBeside(life: VolumesLife): Promise<void> {
+  await life.changed();
+  if (life.disk.isDown) return;
+  const volume = life.random.pick(life.volumes);
+  await evacuate(life);
+  if (volume.snapshots.length < SNAPSHOTS_MAX) await takeOf(life, [volume]);
+  for (let i = life.random.below(4); i >= 0; i--) await gaps(life);
+  writeFirst(life, volume, CHUNKS_MAX);
+}
+
+/** Writes and zeroes meet in chunks that there may be no room for. */
+async function crowd(life: VolumesLife): Promise<void> {
+  await life.changed();
+  if (life.disk.isDown) return;
+  const volume = life.random.pick(life.volumes);
+  if (volume.snapshots.length < SNAPSHOTS_MAX) await takeOf(life, [volume]);
+  await life.changed();
+  if (life.disk.isDown) return;
+  for (let i = 0; i < 6; i++) {
+    const chunk = life.random.below(3) * CHUNK_BLOCKS;
+    const count = Math.min(CHUNK_BLOCKS, volume.disk.blocks - chunk);
+    if (count <= 0) continue;
+    const part = { first: chunk + life.random.below(count), count: 1 };
+    if (life.random.chance(50)) life.change(volume, part, "write");
+    else life.change(volume, { first: chunk, count }, "zero");
+  }
+  await gaps(life);
+  if (life.random.chance(50)) await add(life);
 }
 
 function pickRange(
@@ -218,13 +330,18 @@ function pickSnapshot(
 }
 
 async function take(life: VolumesLife): Promise<void> {
+  const { random } = life;
+  const one = random.pick(life.volumes);
+  await takeOf(life, random.chance(30) ? life.volumes : [one]);
+}
+
+async function takeOf(life: VolumesLife, some: ModelVolumes): Promise<void> {
   await life.changed();
   if (life.disk.isDown) return;
-  const { random, pool } = life;
-  const all = random.chance(30);
-  const one = random.pick(life.volumes);
+  const { pool } = life;
   const group = life.volumes.filter((volume) =>
-    (all || volume.id === one.id) && volume.snapshots.length < SNAPSHOTS_MAX
+    some.some(({ id }) => id === volume.id) &&
+    volume.snapshots.length < SNAPSHOTS_MAX
   ).map((volume) => ({
     volume,
     name: newName(life, "s", volume.snapshots),
@@ -267,8 +384,18 @@ async function take(life: VolumesLife): Promise<void> {
 async function removeSnapshot(life: VolumesLife): Promise<void> {
   await life.changed();
   const picked = life.disk.isDown ? undefined : pickSnapshot(life);
-  if (picked === undefined) return;
-  const { volume, snapshot: { name } } = picked;
+  if (picked !== undefined) {
+    await removeSnapshotOf(life, picked.volume, picked.snapshot);
+  }
+}
+
+async function removeSnapshotOf(
+  life: VolumesLife,
+  volume: ModelVolume,
+  { name }: ModelSnapshot,
+): Promise<void> {
+  await life.changed();
+  if (life.disk.isDown) return;
   const what = `remove ${volume.name}@${name}`;
   const act = () => life.pool.snapshotChanges.remove(volume.name, name);
   const clones = clonesOf(life.volumes, volume, name);
