@@ -176,7 +176,7 @@ export class Pool {
     const view = new SnapshotView(map, epoch, chunks);
     const name = `${record.name}@${snapshot}`;
     const id = `${this.id}/${key}`;
-    const disk = new SnapshotDisk(this.#base, view, this.#health, { name, id });
+    const disk = new SnapshotDisk(parts, view, this.#health, { name, id });
     this.#snapshots.set(key, disk);
     return disk;
   }
