@@ -65,14 +65,14 @@ async function dispatch(args: readonly string[]): Promise<number> {
     print(generalHelp(COMMANDS));
     return EXIT_OK;
   }
-  const found = findCommand(name, rest);
+  const found = findCommand(COMMANDS, name, rest);
   if (found === undefined) {
-    // "virstor volume --help" explains each of its commands.
-    if (commandsBelow(name).length > 0 && isHelpWord(rest[0])) {
-      print(commandsBelow(name).map(commandHelp).join("\n\n"));
-      return EXIT_OK;
+    const below = commandsBelow(COMMANDS, name);
+    if (below.length === 0 || !isHelpWord(rest[0])) {
+      throw unknownCommand(COMMANDS, name, rest[0]);
     }
-    throw unknownCommand(name, rest[0]);
+    print(below.map(commandHelp).join("\n\n"));
+    return EXIT_OK;
   }
   const { spec, words } = found;
   const invocation = parseCommand(spec, words);

@@ -29,9 +29,11 @@ export function run(
   const texts: string[] = [];
   for (let words = invocation.operands; words.length > 0;) {
     const [name = "", ...rest] = words;
-    const found = findCommand(name, rest);
-    const group = found === undefined ? commandsBelow(name) : [found.spec];
-    if (group.length === 0) throw unknownCommand(name, rest[0]);
+    const found = findCommand(commands, name, rest);
+    const group = found === undefined
+      ? commandsBelow(commands, name)
+      : [found.spec];
+    if (group.length === 0) throw unknownCommand(commands, name, rest[0]);
     texts.push(...group.map(commandHelp));
     words = found?.words ?? rest;
   }
