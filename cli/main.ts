@@ -25,7 +25,12 @@ import {
   printInternalError,
   UsageError,
 } from "./terminal/mod.ts";
-import { COMMANDS, findCommand } from "./commands/mod.ts";
+import {
+  COMMANDS,
+  commandsBelow,
+  findCommand,
+  unknownCommand,
+} from "./commands/mod.ts";
 import { findStateDirectory } from "./state/mod.ts";
 
 /** The number of SIGPIPE, which ends other programs when their reader exits. */
@@ -60,9 +65,17 @@ async function dispatch(args: readonly string[]): Promise<number> {
     print(generalHelp(COMMANDS));
     return EXIT_OK;
   }
-  const spec = findCommand(name);
-  if (spec === undefined) throw new UsageError(`Unknown command "${name}"`);
-  const invocation = parseCommand(spec, rest);
+  const found = findCommand(COMMANDS, name, rest);
+  if (found === undefined) {
+    const below = commandsBelow(COMMANDS, name);
+    if (below.length === 0 || !isHelpWord(rest[0])) {
+      throw unknownCommand(COMMANDS, name, rest[0]);
+    }
+    print(below.map(commandHelp).join("\n\n"));
+    return EXIT_OK;
+  }
+  const { spec, words } = found;
+  const invocation = parseCommand(spec, words);
   if (invocation.flag("help")) {
     print(commandHelp(spec));
     return EXIT_OK;
@@ -73,6 +86,10 @@ async function dispatch(args: readonly string[]): Promise<number> {
     readVariable,
   );
   return await run(invocation, { ...state, commands: COMMANDS });
+}
+
+function isHelpWord(word: string | undefined): boolean {
+  return word === "--help" || word === "-h";
 }
 
 function readVariable(variable: string): string | undefined {

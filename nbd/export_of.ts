@@ -66,7 +66,10 @@ export function exportOf(
     description: options.description ?? `virstor volume ${name}`,
     device: volume,
     readOnly: volume.capabilities.readOnly || (options.readOnly ?? false),
-    contexts: volume.contexts ?? [],
+    // A volume has a context for each of its snapshots: asked for when needed.
+    get contexts() {
+      return volume.contexts ?? [];
+    },
     rotational: volume.rotational ?? false,
     ...preferredBlockSize !== undefined && { preferredBlockSize },
   };

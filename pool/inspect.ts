@@ -109,6 +109,8 @@ function describeLabels({ name, found }: Assembly): PoolStatus {
     },
     format: { name: "freebsd", members },
     volumes: [{
+      name,
+      snapshots: [],
       size: label.virtualSize,
       mappedChunks: members.reduce((sum, { used }) => sum + used, 0),
       delayed: {

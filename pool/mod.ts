@@ -66,7 +66,12 @@ export type { RepairReport } from "./put_aside.ts";
 export { repairComponents } from "./repair.ts";
 export type { RepairOptions } from "./repair.ts";
 export { SnapshotDisk } from "./snapshot_disk.ts";
-export type { ComponentStatus, DelayedStatus, PoolStatus } from "./status.ts";
+export type {
+  ComponentStatus,
+  DelayedStatus,
+  PoolStatus,
+  VolumeSummary,
+} from "./status.ts";
 export {
   CHUNK_COMPONENT_SHIFT,
   CHUNK_DELAYED,
@@ -79,6 +84,7 @@ export {
   PRESSURE_STOPPED,
 } from "./status_contexts.ts";
 export type { StatusContext, StatusRun } from "./status_contexts.ts";
+export { CHANGED } from "./changed_contexts.ts";
 export { Volume } from "./volume.ts";
 export type { SnapshotStatus, VolumeStatus } from "./volume_status.ts";
 export { readLabel, taste } from "./taste.ts";

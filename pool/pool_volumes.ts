@@ -95,7 +95,7 @@ export class PoolVolumes implements VolumeHooks {
     const view = new SnapshotView(map, epoch, size / chunkSize);
     const name = `${record.name}@${snapshot}`;
     const id = `${pool}/${key}`;
-    const disk = new SnapshotDisk(base, view, this.#health, { name, id });
+    const disk = new SnapshotDisk(parts, view, this.#health, { name, id });
     this.#snapshots.set(key, disk);
     return disk;
   }

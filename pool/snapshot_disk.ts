@@ -13,11 +13,18 @@ import type {
 import { VirstorError } from "../errors.ts";
 import {
   assertInside,
-  type ChunkView,
   type Health,
   InFlight,
+  type SnapshotView,
 } from "./core/mod.ts";
-import { leadingHole, mappedExtents, type PoolBase, Reads } from "./io/mod.ts";
+import {
+  leadingHole,
+  mappedExtents,
+  Reads,
+  type VolumeParts,
+} from "./io/mod.ts";
+import { changedContexts } from "./changed_contexts.ts";
+import type { StatusContext } from "./status_contexts.ts";
 
 /** What a volume was when a snapshot was taken. */
 export class SnapshotDisk implements BlockDevice {
@@ -36,8 +43,8 @@ export class SnapshotDisk implements BlockDevice {
   /** Bytes of the disk. */
   readonly size: number;
 
-  readonly #base: PoolBase;
-  readonly #view: ChunkView;
+  readonly #parts: VolumeParts;
+  readonly #view: SnapshotView;
   readonly #reads: Reads;
   readonly #inFlight = new InFlight();
   #health: Health;
@@ -47,22 +54,22 @@ export class SnapshotDisk implements BlockDevice {
    * Makes the disk of a snapshot.
    *
    * @internal
-   * @param base The open pool.
+   * @param parts The volume.
    * @param view What the snapshot sees.
    * @param health Whether the pool takes requests.
    * @param identity Its name, and an id.
    */
   constructor(
-    base: PoolBase,
-    view: ChunkView,
+    parts: VolumeParts,
+    view: SnapshotView,
     health: Health,
     { name, id }: { name: string; id: string },
   ) {
-    const { chunkSize } = base.settings;
+    const { chunkSize } = parts.base.settings;
     this.name = name;
     this.id = id;
     this.size = view.virtualChunks * chunkSize;
-    this.#base = base;
+    this.#parts = parts;
     this.#view = view;
     this.#health = health;
     const viewed = { view };
@@ -71,7 +78,14 @@ export class SnapshotDisk implements BlockDevice {
 
   /** Whether a component is known to be on a rotational disk. */
   get rotational(): boolean {
-    return this.#base.format.members.some(({ device }) => device.rotational);
+    const { members } = this.#parts.base.format;
+    return members.some(({ device }) => device.rotational);
+  }
+
+  /** What clients can ask of ranges: what has changed since older snapshots. */
+  get contexts(): readonly StatusContext[] {
+    const { epoch } = this.#view;
+    return changedContexts(this.#parts, { epoch, view: () => this.#view });
   }
 
   /**
@@ -122,7 +136,7 @@ export class SnapshotDisk implements BlockDevice {
   extents(offset: number, length: number, limit = Infinity): Extent[] {
     assertInside(this, offset, length);
     this.#health.assertOpen();
-    const { missing, chunkSize } = this.#base.settings;
+    const { missing, chunkSize } = this.#parts.base.settings;
     if (missing.length > 0) return [{ length, kind: "data" }];
     return mappedExtents({ map: this.#view, chunkSize, offset, length }, limit);
   }
@@ -136,7 +150,7 @@ export class SnapshotDisk implements BlockDevice {
    */
   leadingHole(offset: number, length: number): number {
     if (this.#closed !== undefined || offset + length > this.size) return 0;
-    const { missing, chunkSize } = this.#base.settings;
+    const { missing, chunkSize } = this.#parts.base.settings;
     if (missing.length > 0) return 0;
     return leadingHole({ map: this.#view, chunkSize, offset, length });
   }

@@ -14,6 +14,7 @@ import {
   type PoolCounters,
   type PoolSettings,
 } from "./core/mod.ts";
+import type { SnapshotRecord } from "../metadata/native/mod.ts";
 import type { DelayedWrites } from "./io/mod.ts";
 import type { EvacuationStatus } from "./change/mod.ts";
 import type { FormatName, PoolFormat } from "./format/mod.ts";
@@ -70,6 +71,25 @@ export interface DelayedStatus {
   readonly cancelled: number;
 }
 
+/** A volume of a pool, as far as it takes no look at every chunk. */
+export interface VolumeSummary {
+  /** The name; the first volume has the pool's. */
+  readonly name: string;
+  /** Bytes of the volume. */
+  readonly size: number;
+  /** Chunks that are mapped for the volume alone, without those of old versions. */
+  readonly mappedChunks: number;
+  /** Its snapshots, the oldest first. */
+  readonly snapshots: readonly {
+    /** The name. */
+    readonly name: string;
+    /** Bytes of the volume when the snapshot was taken. */
+    readonly size: number;
+    /** When it was taken, ISO 8601. */
+    readonly created: string;
+  }[];
+}
+
 /** The status of a pool. */
 export interface PoolStatus {
   /** The pool's name. */
@@ -91,6 +111,8 @@ export interface PoolStatus {
   readonly missing: readonly MissingMember[];
   /** The evacuation of components; null if none is being evacuated. */
   readonly evacuation: EvacuationStatus | null;
+  /** The volumes, the first one first. */
+  readonly volumes: readonly VolumeSummary[];
   /** Bytes of all volumes together. */
   readonly virtualSize: number;
   /** Bytes of a chunk. */
@@ -151,8 +173,12 @@ export interface StatusSource {
   readonly format: Pick<PoolFormat, "name" | "members">;
   /** The volumes of the pool. */
   readonly volumes: readonly {
+    /** The name of the volume. */
+    readonly name: string;
     /** Bytes of the volume. */
     readonly size: number;
+    /** Its snapshots, the oldest first. */
+    readonly snapshots: readonly SnapshotRecord[];
     /** Chunks that are mapped for the volume. */
     readonly mappedChunks: number;
     /** Its writes that wait for space. */
@@ -197,6 +223,7 @@ export function describePool(source: StatusSource): PoolStatus {
     readOnly,
     missing,
     evacuation: source.evacuation ?? null,
+    volumes: volumes.map(summaryOf),
     virtualSize,
     chunkSize,
     virtualChunks,
@@ -219,6 +246,21 @@ export function describePool(source: StatusSource): PoolStatus {
       ...hostWarnings(format.members, settings.chunkSize),
       ...marks.map(({ message }) => message),
     ],
+  };
+}
+
+function summaryOf(
+  { name, size, mappedChunks, snapshots }: StatusSource["volumes"][number],
+): VolumeSummary {
+  return {
+    name,
+    size,
+    mappedChunks,
+    snapshots: snapshots.map((one) => ({
+      name: one.name,
+      size: one.size,
+      created: new Date(one.created).toISOString(),
+    })),
   };
 }
 

@@ -17,6 +17,7 @@ import {
   type WriteOptions,
   type WriteZeroesOptions,
 } from "../device/block/mod.ts";
+import type { SnapshotRecord } from "../metadata/native/mod.ts";
 import type { Leases } from "../device/leases/mod.ts";
 import {
   assertInside,
@@ -39,6 +40,7 @@ import {
   Reads,
   type VolumeParts,
 } from "./io/mod.ts";
+import { changedContexts } from "./changed_contexts.ts";
 import { type StatusContext, statusContexts } from "./status_contexts.ts";
 
 /** A disk of an open pool. `Pool.volume` gives it. */
@@ -97,6 +99,15 @@ export class Volume implements BlockDevice {
     return this.#parts.record.name;
   }
 
+  /**
+   * What the superblock says of its snapshots, the oldest first.
+   *
+   * @internal
+   */
+  get snapshots(): readonly SnapshotRecord[] {
+    return this.#parts.record.snapshots;
+  }
+
   /** Chunks that are mapped for the volume alone, shared or not. */
   get mappedChunks(): number {
     return this.#map.mapped;
@@ -117,13 +128,16 @@ export class Volume implements BlockDevice {
   /** What clients can ask of ranges, for an export's metadata contexts. */
   get contexts(): readonly StatusContext[] {
     const { map: { view: map }, base: { settings, format } } = this.#parts;
-    return statusContexts({
-      settings,
-      format,
-      map,
-      delayed: this.#firstWrites.delayed,
-      isWritable: () => !settings.readOnly && this.#health.state === "open",
-    });
+    return [
+      ...statusContexts({
+        settings,
+        format,
+        map,
+        delayed: this.#firstWrites.delayed,
+        isWritable: () => !settings.readOnly && this.#health.state === "open",
+      }),
+      ...changedContexts(this.#parts, { view: () => this.#map.view }),
+    ];
   }
 
   /**

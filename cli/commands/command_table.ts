@@ -7,6 +7,7 @@
 import type { CommandSpec, OptionSpec } from "../terminal/mod.ts";
 import { JSON_OUTPUT, VERBOSE } from "./common_options.ts";
 import { REMOTE_COMMANDS } from "./remote_command_table.ts";
+import { VOLUME_COMMANDS } from "./volume_command_table.ts";
 import { SERVE_OPTIONS } from "./serve_option_table.ts";
 
 const HARDCODE: OptionSpec = {
@@ -178,20 +179,22 @@ export const COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "resize",
-    summary: "give a pool's disk another size, served or stopped",
-    usage: "[-f] NAME SIZE",
+    summary: "give a volume another size, served or stopped",
+    usage: "[-f] POOL[/VOLUME] SIZE",
     description: [
-      "Give the virtual disk of a pool another size, rounded up to whole chunks.",
+      "Give a volume another size, rounded up to whole chunks: the named one, or the",
+      "pool's first.",
       "Connected clients see the new size when they connect again. No chunk may be",
       "mapped beyond the new end. A pool of format freebsd cannot be resized.",
     ],
     options: [
       { name: "force", short: "f", help: "make the disk smaller, too" },
     ],
-    operands: ["NAME", "SIZE"],
+    operands: ["POOL", "SIZE"],
     moreOperands: false,
     load: () => import("./resize.ts"),
   },
+  ...VOLUME_COMMANDS,
   {
     name: "stop",
     summary: "stop serving pools",
@@ -312,13 +315,3 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./help.ts"),
   },
 ];
-
-/**
- * Finds a command.
- *
- * @param name The command's name.
- * @returns The command; `undefined` if there is none of this name.
- */
-export function findCommand(name: string): CommandSpec | undefined {
-  return COMMANDS.find((command) => command.name === name);
-}

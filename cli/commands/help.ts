@@ -11,8 +11,8 @@ import {
   generalHelp,
   type Invocation,
   print,
-  UsageError,
 } from "../terminal/mod.ts";
+import { commandsBelow, findCommand, unknownCommand } from "./find_command.ts";
 
 /**
  * Prints the help of virstor, or of the named commands.
@@ -26,13 +26,17 @@ export function run(
   invocation: Invocation,
   { commands }: Environment,
 ): Promise<number> {
-  const texts = invocation.operands.map((name) => {
-    const command = commands.find((one) => one.name === name);
-    if (command === undefined) {
-      throw new UsageError(`Unknown command "${name}"`);
-    }
-    return commandHelp(command);
-  });
+  const texts: string[] = [];
+  for (let words = invocation.operands; words.length > 0;) {
+    const [name = "", ...rest] = words;
+    const found = findCommand(commands, name, rest);
+    const group = found === undefined
+      ? commandsBelow(commands, name)
+      : [found.spec];
+    if (group.length === 0) throw unknownCommand(commands, name, rest[0]);
+    texts.push(...group.map(commandHelp));
+    words = found?.words ?? rest;
+  }
   print(texts.length === 0 ? generalHelp(commands) : texts.join("\n\n"));
   return Promise.resolve(EXIT_OK);
 }

@@ -49,6 +49,7 @@ export async function run(
   const chunkSize = sizeOption(invocation, "chunksize", "chunk size");
   const createSize = sizeOption(invocation, "create", "component size");
   const stateDirectory = environment.stateDirectory();
+  refuseSeparators(name);
   await prepareRegistry(stateDirectory);
   if (!force) {
     await refuseKnownName(stateDirectory, name, paths);
@@ -73,6 +74,16 @@ export async function run(
   print(summary(result));
   if (invocation.flag("verbose")) print(componentTable(result));
   return EXIT_OK;
+}
+
+/** Refuses a name that would be hard to tell from that of a volume. */
+function refuseSeparators(name: string): void {
+  if (!/[/@]/.test(name)) return;
+  throw new VirstorError(
+    "invalid",
+    `Cannot label pool "${name}": the name has "/" or "@", which separate the ` +
+      "names of pools, volumes and snapshots",
+  );
 }
 
 function formatOption(invocation: Invocation): FormatName {

@@ -4,4 +4,5 @@
  * @module
  */
 
-export { COMMANDS, findCommand } from "./command_table.ts";
+export { COMMANDS } from "./command_table.ts";
+export { commandsBelow, findCommand, unknownCommand } from "./find_command.ts";

@@ -1,11 +1,12 @@
 /**
- * `virstor resize`: gives a pool's disk another size.
+ * `virstor resize`: gives a volume another size.
  *
  * @module
  */
 
 import {
   callServer,
+  nameOf,
   registerOpenPool,
   resizeDisk,
   type ResizeRequest,
@@ -21,9 +22,10 @@ import {
   printNotices,
   withProgress,
 } from "../terminal/mod.ts";
+import { readVolume } from "./pool_words.ts";
 
 /**
- * Resizes the disk of a pool, through its server if the pool is served.
+ * Resizes a volume, through the server if its pool is served.
  *
  * @param invocation The command line.
  * @param environment The state directory.
@@ -34,17 +36,22 @@ export async function run(
   invocation: Invocation,
   environment: Environment,
 ): Promise<number> {
-  const [name = "", size = ""] = invocation.operands;
+  const [word = "", size = ""] = invocation.operands;
+  const stateDirectory = environment.stateDirectory();
+  const { pool, volume } = await readVolume(stateDirectory, word);
   const request: ResizeRequest = {
+    volume,
     virtualSize: parseSize(size, "virtual size"),
     force: invocation.flag("force"),
   };
+  const kind = volume === "" ? "pool" : "volume";
+  const what = `${kind} "${nameOf(pool, volume)}"`;
   const { before, virtualSize, isServed } = await withProgress(
-    `Resizing pool "${name}"`,
-    resize(environment.stateDirectory(), name, request),
+    `Resizing ${what}`,
+    resize(stateDirectory, pool, request),
   );
   print(
-    `Resized pool "${name}" from ${exactSize(before)} to ` +
+    `Resized ${what} from ${exactSize(before)} to ` +
       exactSize(virtualSize),
   );
   if (isServed && before !== virtualSize) {

@@ -15,6 +15,9 @@ import {
   textTable,
 } from "../terminal/mod.ts";
 
+/** The most volumes that the text names. */
+const VOLUMES_TOLD = 8;
+
 /**
  * Formats the full status of one pool.
  *
@@ -41,6 +44,7 @@ export function statusText(
         `(${counted(pool.virtualChunks, "chunk")} of ` +
         `${formatSize(pool.chunkSize)}, ${pool.mappedChunks} mapped)`,
       ],
+      ...volumePairs(pool),
       ["Physical", physicalText(pool)],
       ["Backing", `${percent(pool.backingPercent)} of the virtual size`],
       ["Used", `${percent(pool.usedPercent)} of the physical space`],
@@ -67,6 +71,23 @@ export function statusText(
  */
 export function percent(value: number): string {
   return `${Math.floor(value * 10) / 10}%`;
+}
+
+/** Volumes and snapshots, where there is more than the first volume. */
+function volumePairs({ volumes }: PoolStatus): [string, string][] {
+  const snapshots = volumes.flatMap((one) => one.snapshots).length;
+  if (volumes.length === 1 && snapshots === 0) return [];
+  const told = volumes.slice(0, VOLUMES_TOLD).map((one) =>
+    `${one.name} ${formatSize(one.size)}` +
+    (one.snapshots.length === 0
+      ? ""
+      : ` (${counted(one.snapshots.length, "snapshot")})`)
+  );
+  if (volumes.length > VOLUMES_TOLD) told.push("...");
+  return [
+    ["Volumes", `${volumes.length}: ${told.join(", ")}`],
+    ["Snapshots", String(snapshots)],
+  ];
 }
 
 function serverPairs(server: ServerStatus | null): [string, string][] {

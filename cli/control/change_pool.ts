@@ -17,6 +17,7 @@ import type {
 } from "./control_protocol.ts";
 import { registeredSize, rememberRate, updatePool } from "../state/mod.ts";
 import { printNotices } from "../terminal/mod.ts";
+import { volumeOf } from "./change_volumes.ts";
 
 /**
  * The default rate of an evacuation of a served pool, bytes a second: slow
@@ -79,19 +80,20 @@ export async function removeComponents(
 }
 
 /**
- * Gives the disk of a pool another size.
+ * Gives a volume of a pool another size.
  *
  * @param pool The open pool.
- * @param request The new size, and whether the disk may become smaller.
+ * @param request The volume, its new size, and whether it may become smaller.
  * @returns The size before and after.
  * @throws {VirstorError} As `Pool.resize`.
  */
 export async function resizeDisk(
   pool: Pool,
-  { virtualSize, force }: ResizeRequest,
+  { volume: named, virtualSize, force }: ResizeRequest,
 ): Promise<ResizeResult> {
-  const before = pool.volume().size;
-  return { before, ...await pool.resize(virtualSize, { force }) };
+  const { name: volume, size: before } = volumeOf(pool, named);
+  const options = { volume, force };
+  return { before, ...await pool.resize(virtualSize, options) };
 }
 
 /**

@@ -6,7 +6,6 @@
  * @module
  */
 
-import { isAbsolute } from "node:path";
 import { VirstorError } from "../../errors.ts";
 import type { NbdClientInfo } from "../../nbd/server/mod.ts";
 import type { NbdCounters } from "../../nbd/server/export/mod.ts";
@@ -17,6 +16,8 @@ import type {
 } from "../../pool/change/mod.ts";
 import type { Finding } from "../../pool/core/mod.ts";
 import type { PoolStatus } from "../../pool/mod.ts";
+import { booleanOf, numberOf, pathsOf, textOf } from "./request_fields.ts";
+import { VOLUME_REQUEST_CHECKS, type VolumeCalls } from "./volume_calls.ts";
 
 /** The status of the server of a pool. */
 export interface ServerStatus {
@@ -74,6 +75,8 @@ export interface RemoveRequest extends ComponentsRequest {
 
 /** The request of `resize`. */
 export interface ResizeRequest {
+  /** The name of the volume; empty for the first one. */
+  readonly volume: string;
   /** The new size of the disk, bytes. */
   readonly virtualSize: number;
   /** Whether the disk may become smaller. */
@@ -95,7 +98,7 @@ export interface StopRequest {
 }
 
 /** All calls, with the type of each request and answer. */
-export interface ControlCalls {
+export interface ControlCalls extends VolumeCalls {
   /** Returns the status of the pool and its server. */
   readonly status: { request: null; answer: StatusReport };
   /** Adds components. */
@@ -133,12 +136,13 @@ const REQUEST_CHECKS: {
     fields: Record<string, unknown>,
   ) => ControlCalls[Call]["request"];
 } = {
+  ...VOLUME_REQUEST_CHECKS,
   status: () => null,
   check: () => null,
   add: (fields) => ({
     paths: pathsOf(fields),
-    force: fields["force"] === true,
-    hardcode: fields["hardcode"] === true,
+    force: booleanOf(fields, "force"),
+    hardcode: booleanOf(fields, "hardcode"),
     ...typeof fields["createSize"] === "number" &&
       { createSize: fields["createSize"] },
   }),
@@ -149,10 +153,11 @@ const REQUEST_CHECKS: {
   planRemove: (fields) => ({ paths: pathsOf(fields) }),
   cancelRemove: (fields) => ({ paths: pathsOf(fields) }),
   resize: (fields) => ({
+    volume: textOf(fields, "volume"),
     virtualSize: numberOf(fields, "virtualSize"),
-    force: fields["force"] === true,
+    force: booleanOf(fields, "force"),
   }),
-  stop: (fields) => ({ force: fields["force"] === true }),
+  stop: (fields) => ({ force: booleanOf(fields, "force") }),
 };
 
 /**
@@ -191,28 +196,5 @@ export function parseControlRequest<Call extends ControlCall>(
   }
   return REQUEST_CHECKS[call](
     typeof value === "object" && value !== null ? { ...value } : {},
-  );
-}
-
-function pathsOf(fields: Record<string, unknown>): string[] {
-  const { paths }: { paths?: unknown } = fields;
-  if (
-    Array.isArray(paths) && paths.length > 0 &&
-    paths.every((path) => typeof path === "string" && isAbsolute(path))
-  ) {
-    return paths;
-  }
-  throw new VirstorError(
-    "invalid",
-    "Cannot use the request: it names no absolute paths",
-  );
-}
-
-function numberOf(fields: Record<string, unknown>, name: string): number {
-  const value = fields[name];
-  if (typeof value === "number" && value >= 0) return value;
-  throw new VirstorError(
-    "invalid",
-    `Cannot use the request: it gives no number as ${name}`,
   );
 }

@@ -11,6 +11,11 @@ export {
   resizeDisk,
   SERVED_EVACUATION_RATE,
 } from "./change_pool.ts";
+export {
+  nameOf,
+  type VolumeHandlers,
+  volumeHandlers,
+} from "./change_volumes.ts";
 export { callServer } from "./control_client.ts";
 export { isControlCall, parseControlRequest } from "./control_protocol.ts";
 export type {
@@ -25,5 +30,10 @@ export type {
   StatusReport,
   StopRequest,
 } from "./control_protocol.ts";
+export type {
+  FlattenProgress,
+  RollbackRequest,
+  VolumeCalls,
+} from "./volume_calls.ts";
 export { receiveMessage, sendAnswer } from "./control_wire.ts";
 export type { ControlMessage } from "./control_wire.ts";

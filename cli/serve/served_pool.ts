@@ -1,24 +1,30 @@
 /**
- * One pool of a server, with its export and its control socket.
+ * One pool of a server, with its exports and its control socket.
  *
  * @module
  */
 
-import { messageOf, VirstorError } from "../../errors.ts";
-import { exportOf, type NbdExport } from "../../nbd/mod.ts";
+import type { BlockDevice } from "../../device/block/mod.ts";
+import { counted, messageOf, VirstorError } from "../../errors.ts";
+import type { NbdExport } from "../../nbd/mod.ts";
 import { openPool, type Pool, type PoolOptions } from "../../pool/mod.ts";
 import {
   addComponents,
   callServer,
   type ControlCalls,
   type ControlHandlers,
+  nameOf,
   registerOpenPool,
   removeComponents,
   resizeDisk,
+  type RollbackRequest,
   SERVED_EVACUATION_RATE,
+  type VolumeHandlers,
+  volumeHandlers,
 } from "../control/mod.ts";
 import { ControlServer } from "./control_server.ts";
 import { withComponents } from "../registry/mod.ts";
+import { exportsOf } from "./volume_exports.ts";
 import {
   controlSocketPath,
   forgetRate,
@@ -57,6 +63,18 @@ export interface ServerCalls {
     request: ControlCalls["stop"]["request"],
   ): Promise<void>;
   /**
+   * Counts the clients of a device.
+   *
+   * @param device The device of an export.
+   */
+  countClients(device: BlockDevice): number;
+  /**
+   * Ends the clients of a device that is no longer served.
+   *
+   * @param device The device of a former export.
+   */
+  retire(device: BlockDevice): Promise<void>;
+  /**
    * Called for a bug in virstor.
    *
    * @param error The thrown value.
@@ -64,12 +82,12 @@ export interface ServerCalls {
   panic(error: unknown): void;
 }
 
-/** An open pool with its export and its control socket. */
+/** An open pool with its exports and its control socket. */
 export class ServedPool {
   /** The pool. */
   readonly pool: Pool;
-  /** The pool's export. */
-  readonly export: NbdExport;
+  readonly #calls: ServerCalls;
+  #exports: readonly NbdExport[];
   readonly #stateDirectory: string;
   readonly #control: ControlServer;
 
@@ -79,11 +97,12 @@ export class ServedPool {
     calls: ServerCalls,
   ) {
     this.pool = pool;
-    const description = `virstor pool ${pool.name}`;
-    this.export = exportOf(pool.volume(), { description });
+    this.#calls = calls;
+    this.#exports = exportsOf(pool);
     this.#stateDirectory = stateDirectory;
     this.#control = new ControlServer(
       logged(pool.name, {
+        ...this.#volumeHandlers(),
         status: async () => {
           await pool.lookAtHosts();
           return calls.report(this);
@@ -160,6 +179,11 @@ export class ServedPool {
     return new ServedPool(pool, stateDirectory, calls);
   }
 
+  /** The pool's exports; the first is that of its first volume. */
+  get exports(): readonly NbdExport[] {
+    return this.#exports;
+  }
+
   /** The pool's name. */
   get name(): string {
     return this.pool.name;
@@ -197,6 +221,48 @@ export class ServedPool {
     if (state === "failed") {
       throw this.#notDurable(new VirstorError("failed", reason));
     }
+  }
+
+  /** The calls that concern volumes, with the exports kept up to date. */
+  #volumeHandlers(): VolumeHandlers {
+    const handlers = volumeHandlers(this.pool);
+    const changes = [
+      ...["createVolume", "removeVolume", "renameVolume", "cloneSnapshot"],
+      ...["takeSnapshots", "removeSnapshots", "rollback"],
+    ];
+    const entries = Object.entries(handlers).map(([call, handler]) => [
+      call,
+      async (request: never) => {
+        if (call === "rollback") this.#refuseWhileUsed(request);
+        try {
+          return await (handler as (request: never) => unknown)(request);
+        } finally {
+          if (changes.includes(call)) await this.#updateExports();
+        }
+      },
+    ]);
+    return Object.fromEntries(entries);
+  }
+
+  #refuseWhileUsed({ volume, snapshot, force }: RollbackRequest): void {
+    const device = this.pool.volume(volume === "" ? this.name : volume);
+    const count = this.#calls.countClients(device);
+    if (count === 0 || force) return;
+    throw new VirstorError(
+      "busy",
+      `Cannot roll back to "${nameOf(this.name, volume, snapshot)}": ` +
+        counted(count, "client is", "clients are") +
+        " connected to the volume; disconnect, or use -f",
+    );
+  }
+
+  /** Ends the clients of devices that the pool has no longer. */
+  async #updateExports(): Promise<void> {
+    const before = this.#exports;
+    this.#exports = exportsOf(this.pool);
+    const devices = new Set(this.#exports.map(({ device }) => device));
+    const gone = before.filter(({ device }) => !devices.has(device));
+    await Promise.all(gone.map(({ device }) => this.#calls.retire(device)));
   }
 
   #notDurable(cause: VirstorError): VirstorError {

@@ -27,9 +27,35 @@ export class ServedPools {
     return this.#all;
   }
 
-  /** The exports, in the same order: the first is the default export. */
+  /**
+   * The exports: those of the first volumes in the order of the pools, so that
+   * the first is the default export, then the others. Of a name that two pools
+   * claim, `a/b` for instance, the pool that has it gets it.
+   */
   get exports(): NbdExport[] {
-    return this.#all.map((served) => served.export);
+    const all = [
+      ...this.#all.flatMap(({ exports }) => exports.slice(0, 1)),
+      ...this.#all.flatMap(({ exports }) => exports.slice(1)),
+    ];
+    const names = new Set<string>();
+    return all.filter(({ name }) => {
+      const isNew = !names.has(name);
+      names.add(name);
+      return isNew;
+    });
+  }
+
+  /**
+   * Finds the pool of an export.
+   *
+   * @param exportName The name of the export, which may be one of before.
+   * @returns The pool.
+   */
+  ownerOf(exportName: string): ServedPool | undefined {
+    return this.#all.find(({ name }) => name === exportName) ??
+      this.#all.filter(({ name }) =>
+        exportName.startsWith(`${name}/`) || exportName.startsWith(`${name}@`)
+      ).toSorted((a, b) => b.name.length - a.name.length)[0];
   }
 
   /** The first pool that was closed and is not durable: why it is not. */

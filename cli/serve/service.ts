@@ -5,8 +5,14 @@
  * @module
  */
 
+import type { BlockDevice } from "../../device/block/mod.ts";
 import { counted, VirstorError } from "../../errors.ts";
-import { DEFAULT_THREADS, type NbdEvent, NbdServer } from "../../nbd/mod.ts";
+import {
+  DEFAULT_THREADS,
+  type NbdClientInfo,
+  type NbdEvent,
+  NbdServer,
+} from "../../nbd/mod.ts";
 import type { PoolOptions } from "../../pool/mod.ts";
 import type { StatusReport, StopRequest } from "../control/mod.ts";
 import {
@@ -124,6 +130,9 @@ class Service {
       report: (served: ServedPool) => this.#report(served),
       stop: (served: ServedPool, request: StopRequest) =>
         this.#stopOnRequest(served, request),
+      countClients: (device: BlockDevice) => this.#nbd.countClients(device),
+      retire: (device: BlockDevice) =>
+        this.#nbd.retire(device, { graceMs: this.#graceMs }),
       panic: (error: unknown) => this.#panic(error),
     };
     await this.#pools.open(pools, stateDirectory, poolOptions, calls);
@@ -171,7 +180,7 @@ class Service {
   }
 
   async #stop(): Promise<void> {
-    const { graceMs = GRACE_MS } = this.#options.settings;
+    const graceMs = this.#graceMs;
     this.#entrance?.close();
     this.#memory.stop();
     // Writes that wait for space would hold the end up. The server finishes all
@@ -205,7 +214,7 @@ class Service {
     { force }: StopRequest,
   ): Promise<void> {
     const { name } = served;
-    const count = this.#clientsOf(name).length;
+    const count = this.#clientsOf(served).length;
     if (count > 0 && !force) {
       throw new VirstorError(
         "busy",
@@ -226,22 +235,31 @@ class Service {
 
   /** Stops one pool; the others stay served. */
   async #stopOne(served: ServedPool): Promise<void> {
-    const { graceMs = GRACE_MS } = this.#options.settings;
-    const { name } = served;
+    const graceMs = this.#graceMs;
+    const { name, exports } = served;
     log("stopping", "Asked to stop", { pool: name });
     // The same order as when the whole server stops.
     served.pool.endWaiting();
-    await this.#nbd.dismiss(name, { graceMs });
+    await Promise.all(exports.flatMap(({ name, device }) => [
+      this.#nbd.dismiss(name, { graceMs }),
+      this.#nbd.retire(device, { graceMs }),
+    ]));
     await this.#pools.close(served);
   }
 
-  #clientsOf(name: string): { id: number }[] {
-    return this.#nbd.clients.filter(({ exportName }) => exportName === name);
+  get #graceMs(): number {
+    return this.#options.settings.graceMs ?? GRACE_MS;
+  }
+
+  #clientsOf(served: ServedPool): NbdClientInfo[] {
+    return this.#nbd.clients.filter(({ exportName }) =>
+      exportName !== undefined && this.#pools.ownerOf(exportName) === served
+    );
   }
 
   #onEvent({ kind, client, peer, message }: NbdEvent): void {
     const found = this.#nbd.clients.find(({ id }) => id === client);
-    const pool = found?.exportName;
+    const pool = this.#pools.ownerOf(found?.exportName ?? "")?.name;
     log(kind, message, {
       ...pool !== undefined && { pool },
       ...client !== 0 && { client, peer },
@@ -285,7 +303,8 @@ class Service {
         uris,
         startedAt: this.#startedAt,
         clients: this.#nbd.clients.filter(({ exportName }) =>
-          exportName === undefined || exportName === served.name
+          exportName === undefined ||
+          this.#pools.ownerOf(exportName) === served
         ),
         counters: {
           ...counters,

@@ -24,6 +24,7 @@ export {
 export { findingText, isMissing } from "./finding_text.ts";
 export { commandHelp, generalHelp } from "./help.ts";
 export {
+  ask,
   log,
   OutputClosedError,
   print,

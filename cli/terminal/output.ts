@@ -208,6 +208,27 @@ function timeNow(): string {
 }
 
 /**
+ * Asks the user a question, if standard input and standard error are a
+ * terminal.
+ *
+ * @param question The question, with a space at its end.
+ * @returns The answer, one line; `undefined` without a terminal.
+ */
+export async function ask(question: string): Promise<string | undefined> {
+  if (!Deno.stdin.isTerminal() || !Deno.stderr.isTerminal()) return undefined;
+  writeErrorText(printable(question));
+  const decoder = new TextDecoder();
+  let text = "";
+  for await (
+    const bytes of Deno.stdin.readable.values({ preventCancel: true })
+  ) {
+    text += decoder.decode(bytes, { stream: true });
+    if (text.includes("\n")) break;
+  }
+  return text.split(/\r?\n/)[0] ?? "";
+}
+
+/**
  * Waits for a promise, and reports progress on standard error: on a terminal
  * every second, in one line that changes; elsewhere after the first second, and
  * with `detail` again every ten seconds.

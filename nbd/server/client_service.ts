@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { BlockDevice } from "../../device/block/mod.ts";
 import { messageOf } from "../../errors.ts";
 import type { NbdLimits } from "../wire/mod.ts";
 import { type Client, type Clients, cutOff } from "./clients.ts";
@@ -41,6 +42,8 @@ export interface ServiceHost {
   readonly isStopping: () => boolean;
   /** Whether an export, by its name, is not served any more. */
   readonly isDismissed: (name: string) => boolean;
+  /** Whether a device is not served any more. */
+  readonly isRetired: (device: BlockDevice) => boolean;
   /** Told of an error that must stop the process. */
   readonly onPanic: (error: unknown) => void;
 }
@@ -59,7 +62,7 @@ export async function serveClient(
 ): Promise<void> {
   const negotiated = await shakeHands(client, host);
   if (negotiated === undefined) return;
-  const refusal = refusalOf(client, host, negotiated.served.name);
+  const refusal = refusalOf(client, host, negotiated.served);
   if (refusal !== undefined) return host.log.tell("refused", client, refusal);
   // From here to `run` nothing is awaited: the client cannot be cut off.
   const [carrier, early] = chooseCarrier(client, host, negotiated);
@@ -69,6 +72,7 @@ export async function serveClient(
     onPanic: host.onPanic,
   });
   client.exportName = negotiated.served.name;
+  client.device = negotiated.served.device;
   client.transmission = transmission;
   const message = connectedText(client, negotiated, carrier);
   host.log.tell("connected", client, message);
@@ -84,13 +88,13 @@ export async function serveClient(
 /** Why a client that has chosen an export is not served, if it is not. */
 function refusalOf(
   client: Client,
-  { isStopping, isDismissed, clients, counters }: ServiceHost,
-  name: string,
+  { isStopping, isDismissed, isRetired, clients, counters }: ServiceHost,
+  { name, device }: NbdExport,
 ): string | undefined {
   // Cut off as it ended: its descriptor may be another's by now.
   if (client.cutBecause !== undefined) return client.cutBecause;
   // Things may have changed since the export was looked up.
-  if (isStopping() || isDismissed(name)) {
+  if (isStopping() || isDismissed(name) || isRetired(device)) {
     return `Export "${name}" is not served any more`;
   }
   if (!clients.isFull) return undefined;

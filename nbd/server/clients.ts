@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { BlockDevice } from "../../device/block/mod.ts";
 import { counted } from "../../errors.ts";
 import type { NbdLimits } from "../wire/mod.ts";
 import { peerOf } from "./export/mod.ts";
@@ -24,8 +25,10 @@ export interface Client {
   readonly ended: Promise<void>;
   /** What serves it, once it has chosen an export. */
   transmission: Transmission | undefined;
-  /** The export that it uses. */
+  /** The name of the export that the client uses. */
   exportName: string | undefined;
+  /** The device of that export. */
+  device: BlockDevice | undefined;
   /** The export that it asked for in vain, in quotes. */
   sought: string | undefined;
   /** Why the server has ended the handshake. */
@@ -93,6 +96,7 @@ export class Clients implements Iterable<Client> {
       ended,
       transmission: undefined,
       exportName: undefined,
+      device: undefined,
       sought: undefined,
       cutBecause: undefined,
     };

@@ -9,7 +9,7 @@
  * @module
  */
 
-import { Slice, turns } from "../../device/block/mod.ts";
+import { type BlockDevice, Slice, turns } from "../../device/block/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import { DEFAULT_LIMITS, type NbdLimits } from "../wire/mod.ts";
 import { serveClient, type ServiceHost } from "./client_service.ts";
@@ -89,6 +89,8 @@ export class NbdServer {
   readonly #clients: Clients;
   /** Exports that are not served any more. */
   readonly #dismissed = new Set<string>();
+  /** Devices that are not served any more. */
+  readonly #retired = new WeakSet<BlockDevice>();
   readonly #finish = Promise.withResolvers<void>();
   readonly #host: ServiceHost;
   #closing: Promise<void> | undefined = undefined;
@@ -122,6 +124,7 @@ export class NbdServer {
       log: this.#log,
       isStopping: () => this.#closing !== undefined,
       isDismissed: (name) => this.#dismissed.has(name),
+      isRetired: (device) => this.#retired.has(device),
       onPanic,
     };
   }
@@ -196,6 +199,34 @@ export class NbdServer {
       client.exportName === exportName
     );
     await endAll(leaving, options.graceMs ?? GRACE_MS);
+  }
+
+  /**
+   * Stops to serve one device for good: ends its clients, also those that have
+   * just chosen it. The name of its export may go to another device.
+   *
+   * *Requires*: no export that the server is given has this device any more.
+   *
+   * @param device The device of an export.
+   * @param options How long it may take.
+   */
+  async retire(
+    device: BlockDevice,
+    options: NbdCloseOptions = {},
+  ): Promise<void> {
+    this.#retired.add(device);
+    const leaving = [...this.#clients].filter((one) => one.device === device);
+    await endAll(leaving, options.graceMs ?? GRACE_MS);
+  }
+
+  /**
+   * Counts the connections that use a device.
+   *
+   * @param device The device of an export.
+   * @returns Their number.
+   */
+  countClients(device: BlockDevice): number {
+    return [...this.#clients].filter((one) => one.device === device).length;
   }
 
   async #close(graceMs: number): Promise<void> {

@@ -25,6 +25,17 @@ function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     resize: fail,
     check: fail,
     stop: fail,
+    listVolumes: fail,
+    createVolume: fail,
+    removeVolume: fail,
+    renameVolume: fail,
+    flattenVolume: fail,
+    flattenProgress: fail,
+    cloneSnapshot: fail,
+    takeSnapshots: fail,
+    removeSnapshots: fail,
+    rollback: fail,
+    diff: fail,
     ...given,
   };
 }

@@ -21,7 +21,7 @@ Deno.test("virstor --help of every command is as pinned", async () => {
   await using work = await Workspace.create();
   const texts = [`$ virstor --help\n${await work.succeed(["--help"])}`];
   for (const { name } of COMMANDS) {
-    const text = await work.succeed([name, "--help"]);
+    const text = await work.succeed([...name.split(" "), "--help"]);
     texts.push(`$ virstor ${name} --help\n${text}`);
   }
   const all = texts.join("\n");
@@ -41,6 +41,14 @@ Deno.test("virstor help COMMAND is the same as COMMAND --help", async () => {
     await work.succeed(["help", "serve"]),
     await work.succeed(["serve", "--help"]),
   );
+  assertEquals(
+    await work.succeed(["help", "volume", "list"]),
+    await work.succeed(["volume", "list", "--help"]),
+  );
+  assertEquals(
+    await work.succeed(["help", "volume"]),
+    await work.succeed(["volume", "--help"]),
+  );
   const { code, stderr } = await work.run(["help", "serf"]);
   assertEquals(code, 64);
   assertStringIncludes(stderr, 'virstor: Unknown command "serf"');
@@ -49,10 +57,10 @@ Deno.test("virstor help COMMAND is the same as COMMAND --help", async () => {
 Deno.test("virstor -h is the same as --help", async () => {
   await using work = await Workspace.create();
   assertEquals(await work.succeed(["-h"]), await work.succeed(["--help"]));
-  for (const name of ["status", "label"]) {
+  for (const name of ["status", "label", "volume", "volume list"]) {
     assertEquals(
-      await work.succeed([name, "-h"]),
-      await work.succeed([name, "--help"]),
+      await work.succeed([...name.split(" "), "-h"]),
+      await work.succeed([...name.split(" "), "--help"]),
     );
   }
 });

@@ -11,21 +11,33 @@ import {
   registryPath,
 } from "../../cli/state/state_directory.ts";
 import { BusyClient } from "../helpers/busy_client.ts";
-import { pattern } from "../helpers/scratch.ts";
+import { labelPool } from "../../pool/mod.ts";
+import { MIB, pattern } from "../helpers/scratch.ts";
 import { Workspace } from "../helpers/virstor.ts";
 
 const NAMES = {
   "of 255 bytes": "ü".repeat(127) + "x",
-  "with slashes and spaces": " a/b /../c ",
+  "with slashes and spaces, made before volumes": " a/b /../c ",
+  "with an at sign, made before snapshots": "a@b",
   "with an emoji": "disk 💽 100%?#&=",
 };
+
+/** Makes a pool whose name `label` refuses by now. */
+async function labelBefore(work: Workspace, name: string): Promise<void> {
+  const sizes = { createSize: 4 * MIB, virtualSize: 64 * MIB };
+  await labelPool({ name, paths: [work.path("a")], ...sizes });
+  await work.succeed(["taste", "a"]);
+}
 
 for (const [what, name] of Object.entries(NAMES)) {
   Deno.test(`virstor takes a pool name ${what}`, async () => {
     await using work = await Workspace.create();
-    await work.succeed(
-      ["label", "-s", "64M", "--create", "4M", "--", name, "a"],
-    );
+    if (/[/@]/.test(name)) await labelBefore(work, name);
+    else {
+      await work.succeed(
+        ["label", "-s", "64M", "--create", "4M", "--", name, "a"],
+      );
+    }
     const [listed] = JSON.parse(await work.succeed(["list", "--json"]));
     assertEquals([listed.name, listed.state], [name, "stopped"]);
     const server = await work.serve(
@@ -43,6 +55,16 @@ for (const [what, name] of Object.entries(NAMES)) {
     );
     const text = await work.succeed(["status", name]);
     assertStringIncludes(text, `${name.trimEnd()}\n`);
+    await work.succeed(["resize", name, "128M"]);
+    await work.succeed(["volume", "create", "-s", "1M", `${name}/v`]);
+    await work.succeed(["snapshot", `${name}@s`, `${name}/v@s`]);
+    const snapshots = JSON.parse(
+      await work.succeed(["snapshot", "list", "--json", name]),
+    );
+    assertEquals(
+      snapshots.map((one: { volume: string }) => one.volume),
+      [name, "v"],
+    );
     await work.succeed(["stop", "-f", name]);
     assertEquals((await server.ended()).code, 0);
     await work.succeed(["check", name]);

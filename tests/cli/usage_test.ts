@@ -74,7 +74,7 @@ const CASES: readonly (readonly [string[], string])[] = [
   [["remove", "demo"], 'Command "remove" needs PATH\n'],
   [
     ["resize", "demo"],
-    'Command "resize" needs SIZE\nUsage: virstor resize [-f] NAME SIZE',
+    'Command "resize" needs SIZE\nUsage: virstor resize [-f] POOL[/VOLUME] SIZE',
   ],
   [["repair"], 'Command "repair" needs NAME\n'],
   [
@@ -172,7 +172,10 @@ for (const [args, expected] of CASES) {
 Deno.test("every command refuses an unknown option", async () => {
   await using work = await Workspace.create();
   for (const { name } of COMMANDS) {
-    const { code, stderr } = await work.run([name, "--no-such-option"]);
+    const { code, stderr } = await work.run([
+      ...name.split(" "),
+      "--no-such-option",
+    ]);
     assertEquals({ code, stderr }, {
       code: 64,
       stderr: `virstor: Unknown option "--no-such-option"\n` +

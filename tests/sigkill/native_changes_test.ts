@@ -102,7 +102,7 @@ Deno.test("SIGKILL during a resize leaves the old size or the new one", async ()
     await victim.killDuring({}, async () => {
       await victim.someTime(LOAD_MS);
       resizing = askedMeanwhile(
-        victim.ask("resize", { virtualSize, force: true }),
+        victim.ask("resize", { volume: "", virtualSize, force: true }),
       );
       await victim.someTime(RESIZE_MS);
     });

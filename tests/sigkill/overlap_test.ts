@@ -142,7 +142,7 @@ class Round {
     const change: Setting<number> = this.#size.begin(virtualSize);
     this.#run(
       async () => {
-        const request = { virtualSize, force: true };
+        const request = { volume: "", virtualSize, force: true };
         return await this.#victim.ask("resize", request) !== undefined;
       },
       (outcome) => this.#size.end(change, outcome),

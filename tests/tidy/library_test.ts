@@ -43,7 +43,7 @@ const NAMES: Readonly<Record<string, string>> = {
     pickSlot sameEntries sealPage setEntry settleEntry superblockPosition
     superblockWriteSize tableSlotPosition volumeRecordsSize`,
   "pool/mod.ts": `
-    AddOptions AddResult BesidePool BesideReport CHUNK_COMPONENT_SHIFT
+    AddOptions AddResult BesidePool BesideReport CHANGED CHUNK_COMPONENT_SHIFT
     CHUNK_DELAYED CHUNK_MAPPED CHUNK_UNKNOWN ChangedRange ClearOptions ComponentLabel
     ComponentStatus DelayedStatus EvacuationStatus Finding FindingKind
     FormatName FullPolicy InspectOptions LabelOptions LabelResult
@@ -54,7 +54,7 @@ const NAMES: Readonly<Record<string, string>> = {
     RepairOptions RepairReport ResizeOptions ResumeOptions RollbackOptions Severity
     SnapshotChanges SnapshotDisk SnapshotName SnapshotStatus
     StatusContext StatusRun TasteReport TastedComponent TastedPool Volume
-    VolumeChanges VolumeStatus
+    VolumeChanges VolumeStatus VolumeSummary
     Watermarks checkComponents clearLabels inspectComponents labelPool
     lookBeside openPool readLabel repairComponents taste`,
   "nbd/mod.ts": `

@@ -97,23 +97,34 @@ export interface ExportFacts {
 }
 
 /**
- * Asserts that the names of an export, its description and its contexts obey
+ * Asserts that the name of an export and its description obey
  * {@linkcode NbdExport}.
  *
  * @param nbdExport The export.
  */
-export function assertExport(nbdExport: NbdExport): void {
-  const { name, description, contexts = [] } = nbdExport;
+export function assertExport({ name, description }: NbdExport): void {
   assert(
     name !== "" && isString(name) && isString(description),
     "the name and the description of an export are strings of the protocol",
   );
+}
+
+/**
+ * The metadata contexts that an export adds.
+ *
+ * @param nbdExport The export. Its contexts obey {@linkcode NbdExport}.
+ * @returns The contexts.
+ */
+export function contextsOf(
+  { contexts = [] }: NbdExport,
+): readonly NbdContext[] {
   const names = contexts.map((context) => context.name);
   assert(
     names.every((name) => isContextName(name) && isString(name)) &&
       new Set(names).size === names.length,
     "the metadata contexts of an export have names of their own",
   );
+  return contexts;
 }
 
 /**

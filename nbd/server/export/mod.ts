@@ -7,7 +7,7 @@
 export { isExpected, peerOf } from "./connection.ts";
 export { createCounters } from "./counters.ts";
 export type { NbdCounters } from "./counters.ts";
-export { assertExport, factsOf, findExport } from "./export.ts";
+export { assertExport, contextsOf, factsOf, findExport } from "./export.ts";
 export type { ExportFacts, NbdExport } from "./export.ts";
 export { Pace } from "./pace.ts";
 export { ServerLog } from "./server_log.ts";

@@ -38,6 +38,7 @@ import {
   type SelectedContext,
 } from "../../wire/mod.ts";
 import {
+  contextsOf,
   type ExportFacts,
   factsOf,
   findExport,
@@ -340,7 +341,7 @@ function answerMetaContext(option: Option, session: Session): Answer {
   if (session.isDismissed(nbdExport.name)) {
     return refuseDismissed(option, nbdExport);
   }
-  const all = allContexts(nbdExport.device, nbdExport.contexts);
+  const all = allContexts(nbdExport.device, contextsOf(nbdExport));
   const selects = number === OPTION_SET_META_CONTEXT;
   const found = !selects && queries.length === 0
     ? all

@@ -1,0 +1,51 @@
+/**
+ * Carries out a call that concerns volumes, through the server of the pool or
+ * on the stopped pool.
+ *
+ * @module
+ */
+
+import {
+  callServer,
+  registerOpenPool,
+  type VolumeCalls,
+  type VolumeHandlers,
+  volumeHandlers,
+} from "../control/mod.ts";
+
+/** Calls that change nothing. */
+const READING: ReadonlySet<keyof VolumeCalls> = new Set([
+  "listVolumes",
+  "diff",
+]);
+
+/**
+ * Carries out a call.
+ *
+ * @param stateDirectory The state directory.
+ * @param name The name of the pool.
+ * @param call The call.
+ * @param request The request.
+ * @returns The answer.
+ * @throws {VirstorError} The errors of the server, of opening the pool, and of
+ *   the call.
+ */
+export async function callPool<Call extends keyof VolumeCalls>(
+  stateDirectory: string,
+  name: string,
+  call: Call,
+  request: VolumeCalls[Call]["request"],
+): Promise<VolumeCalls[Call]["answer"]> {
+  const served = await callServer(stateDirectory, name, call, request);
+  if (served !== undefined) return served.answer;
+  const { openStopped } = await import("../registry/mod.ts");
+  const readOnly = READING.has(call);
+  const pool = await openStopped({ stateDirectory, name }, { readOnly });
+  try {
+    const handlers: VolumeHandlers = volumeHandlers(pool);
+    return await handlers[call](request);
+  } finally {
+    if (!readOnly) await registerOpenPool(stateDirectory, pool);
+    await pool.close();
+  }
+}

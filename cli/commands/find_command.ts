@@ -1,0 +1,69 @@
+/**
+ * Finds the command that the words of a command line begin with. Some commands
+ * have two words, as in `volume create`.
+ *
+ * @module
+ */
+
+import { type CommandSpec, UsageError } from "../terminal/mod.ts";
+
+/**
+ * Finds a command.
+ *
+ * @param commands All commands.
+ * @param name The first word.
+ * @param rest The words behind it.
+ * @returns The command, and the words behind its name; `undefined` if there is
+ *   none of this name.
+ */
+export function findCommand(
+  commands: readonly CommandSpec[],
+  name: string,
+  rest: readonly string[],
+): { spec: CommandSpec; words: readonly string[] } | undefined {
+  const [second = "", ...others] = rest;
+  const named = (wanted: string) =>
+    commands.find((command) => command.name === wanted);
+  const long = named(`${name} ${second}`);
+  if (long !== undefined) return { spec: long, words: others };
+  const spec = name.includes(" ") ? undefined : named(name);
+  return spec === undefined ? undefined : { spec, words: rest };
+}
+
+/**
+ * Finds the commands of two words that begin with one.
+ *
+ * @param commands All commands.
+ * @param name The first word.
+ * @returns The commands, in the order of the help.
+ */
+export function commandsBelow(
+  commands: readonly CommandSpec[],
+  name: string,
+): CommandSpec[] {
+  return commands.filter((command) => command.name.startsWith(`${name} `));
+}
+
+/**
+ * The error for a command that does not exist.
+ *
+ * @param commands All commands.
+ * @param name The first word.
+ * @param second The word behind it.
+ * @returns The error.
+ */
+export function unknownCommand(
+  commands: readonly CommandSpec[],
+  name: string,
+  second: string | undefined,
+): UsageError {
+  const below = commandsBelow(commands, name);
+  if (below.length === 0) return new UsageError(`Unknown command "${name}"`);
+  const words = below.map((one) => `"${one.name}"`).join(", ");
+  return new UsageError(
+    second === undefined
+      ? `Command "${name}" needs another word`
+      : `Unknown command "${name} ${second}"`,
+    `There are ${words}`,
+  );
+}

@@ -1,0 +1,48 @@
+/**
+ * `virstor rollback`: makes a volume what it was at a snapshot.
+ *
+ * @module
+ */
+
+import { nameOf } from "../control/mod.ts";
+import {
+  type Environment,
+  EXIT_OK,
+  type Invocation,
+  print,
+  withProgress,
+} from "../terminal/mod.ts";
+import { callPool } from "./call_pool.ts";
+import { readSnapshot } from "./pool_words.ts";
+
+/**
+ * Rolls a volume back.
+ *
+ * @param invocation The command line.
+ * @param environment The state directory.
+ * @returns The exit code.
+ * @throws {VirstorError} If the pool or its server refuses; then nothing has
+ *   changed.
+ */
+export async function run(
+  invocation: Invocation,
+  environment: Environment,
+): Promise<number> {
+  const [word = ""] = invocation.operands;
+  const stateDirectory = environment.stateDirectory();
+  const named = await readSnapshot(stateDirectory, word);
+  const { pool, volume, snapshot } = named;
+  const request = {
+    volume,
+    snapshot,
+    removesNewer: invocation.flag("remove-newer"),
+    force: invocation.flag("force"),
+  };
+  const name = nameOf(pool, volume);
+  await withProgress(
+    `Rolling "${name}" back`,
+    callPool(stateDirectory, pool, "rollback", request),
+  );
+  print(`Rolled "${name}" back to "${nameOf(pool, volume, snapshot)}"`);
+  return EXIT_OK;
+}

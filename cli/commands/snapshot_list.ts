@@ -1,0 +1,93 @@
+/**
+ * `virstor snapshot list`: lists snapshots.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../../errors.ts";
+import { nameOf } from "../control/mod.ts";
+import {
+  type Environment,
+  EXIT_OK,
+  formatSize,
+  type Invocation,
+  print,
+  printJson,
+  textTable,
+} from "../terminal/mod.ts";
+import { describePools, type ListedVolume } from "./describe_pools.ts";
+import { readVolume, type VolumeWord } from "./pool_words.ts";
+
+/**
+ * Lists the snapshots of pools or volumes.
+ *
+ * @param invocation The command line.
+ * @param environment The state directory.
+ * @returns The exit code.
+ * @throws {VirstorError} If a pool cannot be read, or has no such volume.
+ */
+export async function run(
+  invocation: Invocation,
+  environment: Environment,
+): Promise<number> {
+  const stateDirectory = environment.stateDirectory();
+  const words = await Promise.all(
+    invocation.operands.map((word) => readWanted(stateDirectory, word)),
+  );
+  const names = words.map(({ pool }) => pool);
+  const { volumes, error } = await describePools(stateDirectory, names);
+  const chosen = volumes.filter(({ pool, status }) =>
+    words.length === 0 ||
+    words.some((word) => isWanted(word, pool, status.name))
+  );
+  show(invocation, chosen);
+  if (error !== undefined) throw error;
+  for (const word of words) refuseUnknown(word, volumes);
+  return EXIT_OK;
+}
+
+/** `POOL` is every volume of the pool, `POOL/POOL` the first one. */
+async function readWanted(
+  stateDirectory: string,
+  word: string,
+): Promise<VolumeWord> {
+  const { pool, volume } = await readVolume(stateDirectory, word);
+  const isFirst = volume === "" && word !== pool;
+  return { pool, volume: isFirst ? pool : volume };
+}
+
+function isWanted(word: VolumeWord, pool: string, volume: string): boolean {
+  return word.pool === pool && ["", volume].includes(word.volume);
+}
+
+function refuseUnknown(
+  word: VolumeWord,
+  volumes: readonly ListedVolume[],
+): void {
+  const { pool, volume } = word;
+  if (volumes.some((one) => isWanted(word, one.pool, one.status.name))) return;
+  throw new VirstorError(
+    "not-found",
+    `Cannot list the snapshots of "${nameOf(pool, volume)}": pool "${pool}" ` +
+      "has no such volume",
+  );
+}
+
+function show(invocation: Invocation, volumes: readonly ListedVolume[]): void {
+  const snapshots = volumes.flatMap(({ pool, status }) =>
+    status.snapshots.map((one) => ({ pool, volume: status.name, ...one }))
+  );
+  if (invocation.flag("json")) return printJson(snapshots);
+  if (snapshots.length === 0) return print("There are no snapshots");
+  print(textTable([
+    ["Name", "Created", "Size", "Referenced", "Unique", "Clones"],
+    ...snapshots.map((one) => [
+      nameOf(one.pool, one.volume, one.name),
+      one.created.replace(/\.\d+Z$/, "Z"),
+      formatSize(one.size),
+      formatSize(one.referencedBytes),
+      formatSize(one.uniqueBytes),
+      one.clones.length === 0 ? "-" : one.clones.join(", "),
+    ]),
+  ]));
+}

@@ -1,0 +1,122 @@
+/**
+ * `virstor volume remove`: removes a volume.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../../errors.ts";
+import { nameOf } from "../control/mod.ts";
+import {
+  ask,
+  type Environment,
+  EXIT_OK,
+  formatSize,
+  type Invocation,
+  print,
+  printJson,
+  UsageError,
+  withProgress,
+} from "../terminal/mod.ts";
+import type { VolumeStatus } from "../../pool/mod.ts";
+import { callPool } from "./call_pool.ts";
+import { readNamedVolume, type VolumeWord } from "./pool_words.ts";
+
+/**
+ * Removes a volume, or shows what that would free.
+ *
+ * @param invocation The command line.
+ * @param environment The state directory.
+ * @returns The exit code.
+ * @throws {VirstorError} If the pool refuses, or the volume holds data and
+ *   nothing confirms the removal; then nothing has changed.
+ */
+export async function run(
+  invocation: Invocation,
+  environment: Environment,
+): Promise<number> {
+  const [word = ""] = invocation.operands;
+  const [force, isDry] = ["force", "dry-run"].map(invocation.flag);
+  const isJson = invocation.flag("json");
+  if ((force && isDry) || (isJson && !isDry)) {
+    throw new UsageError(
+      force && isDry
+        ? "Options --force and --dry-run exclude one another"
+        : "Option --json needs --dry-run",
+      'Try "virstor volume remove --help"',
+    );
+  }
+  const stateDirectory = environment.stateDirectory();
+  const named = await readNamedVolume(stateDirectory, word);
+  const { pool, volume } = named;
+  const name = nameOf(pool, volume);
+  if (force !== true) {
+    const status = await find(stateDirectory, named);
+    if (isDry) {
+      showPlan(isJson, name, status);
+      return EXIT_OK;
+    }
+    if (status.referencedBytes > 0) await confirm(name, status);
+  }
+  const { freedChunks, chunkSize } = await withProgress(
+    `Removing volume "${name}"`,
+    callPool(stateDirectory, pool, "removeVolume", { volume }),
+  );
+  const freed = formatSize(freedChunks * chunkSize);
+  print(`Removed volume "${name}", freed ${freed}`);
+  return EXIT_OK;
+}
+
+async function find(
+  stateDirectory: string,
+  { pool, volume }: VolumeWord,
+): Promise<VolumeStatus> {
+  const all = await withProgress(
+    `Reading pool "${pool}"`,
+    callPool(stateDirectory, pool, "listVolumes", null),
+  );
+  const found = all.find((one) => one.name === volume);
+  if (found !== undefined) return found;
+  throw new VirstorError(
+    "not-found",
+    `Cannot remove volume "${volume}": pool "${pool}" has no such volume`,
+  );
+}
+
+async function confirm(
+  name: string,
+  { referencedBytes }: VolumeStatus,
+): Promise<void> {
+  const size = formatSize(referencedBytes);
+  const answer = await ask(
+    `Volume "${name}" holds ${size}, which will be lost. Type its name to ` +
+      "remove it: ",
+  );
+  if (answer === name) return;
+  if (answer === undefined) {
+    throw new VirstorError(
+      "exists",
+      `Cannot remove volume "${name}": it holds ${size} of data, -f removes it`,
+    );
+  }
+  throw new VirstorError(
+    "cancelled",
+    `Cannot remove volume "${name}": its name was not typed, it stays`,
+  );
+}
+
+function showPlan(isJson: boolean, name: string, status: VolumeStatus): void {
+  const { referencedBytes, uniqueBytes, snapshots } = status;
+  const names = snapshots.map((one) => one.name);
+  if (isJson) {
+    return printJson({ name, referencedBytes, uniqueBytes, snapshots: names });
+  }
+  print(
+    `Volume "${name}" holds ${
+      formatSize(referencedBytes)
+    }; its removal would ` +
+      `free ${formatSize(uniqueBytes)}`,
+  );
+  if (names.length > 0) {
+    print(`Its snapshots have to be removed first: ${names.join(", ")}`);
+  }
+}

@@ -1,0 +1,168 @@
+/**
+ * The control calls that concern volumes and snapshots.
+ *
+ * @module
+ */
+
+import type {
+  ChangedRange,
+  SnapshotName,
+  VolumeStatus,
+} from "../../pool/mod.ts";
+import { booleanOf, numberOf, refuseField, textOf } from "./request_fields.ts";
+
+/** A request that names a volume; an empty name is the first volume. */
+export interface VolumeRequest {
+  /** The name of the volume. */
+  readonly volume: string;
+}
+
+/** The request of `createVolume`. */
+export interface CreateVolumeRequest extends VolumeRequest {
+  /** The size, bytes. */
+  readonly size: number;
+}
+
+/** The request of `renameVolume`. */
+export interface RenameVolumeRequest extends VolumeRequest {
+  /** The new name. */
+  readonly to: string;
+}
+
+/** The request of `cloneSnapshot`. */
+export interface CloneRequest extends SnapshotName {
+  /** The name of the clone. */
+  readonly to: string;
+}
+
+/** The request of `takeSnapshots` and `removeSnapshots`. */
+export interface SnapshotsRequest {
+  /** The snapshots; an empty name of a volume is the first volume. */
+  readonly snapshots: readonly SnapshotName[];
+}
+
+/** The request of `rollback`. */
+export interface RollbackRequest extends SnapshotName {
+  /** Whether to remove newer snapshots. */
+  readonly removesNewer: boolean;
+  /** Whether to roll back also while clients are connected to the volume. */
+  readonly force: boolean;
+}
+
+/** The request of `diff`. */
+export interface DiffRequest extends VolumeRequest {
+  /** The name of the older snapshot. */
+  readonly from: string;
+  /** The name of the newer snapshot; empty for the volume itself. */
+  readonly to: string;
+}
+
+/** The answer of a call that frees chunks. */
+export interface FreedAnswer {
+  /** Chunks that are being freed. */
+  readonly freedChunks: number;
+  /** Bytes of a chunk. */
+  readonly chunkSize: number;
+}
+
+/** The answer of `takeSnapshots`. */
+export interface SnapshotsAnswer {
+  /** Bytes that the volumes had mapped, which they share with snapshots now. */
+  readonly sharedBytes: number;
+  /** Bytes of the chunks that are free. */
+  readonly freeBytes: number;
+}
+
+/** The progress of a `flattenVolume`. */
+export interface FlattenProgress {
+  /** Chunks that were looked at. */
+  readonly done: number;
+  /** All chunks. */
+  readonly all: number;
+}
+
+/** The calls, with the type of each request and answer. */
+export interface VolumeCalls {
+  /** Describes the volumes and their snapshots. */
+  readonly listVolumes: { request: null; answer: VolumeStatus[] };
+  /** Creates a volume. */
+  readonly createVolume: {
+    request: CreateVolumeRequest;
+    answer: { size: number };
+  };
+  /** Removes a volume. */
+  readonly removeVolume: { request: VolumeRequest; answer: FreedAnswer };
+  /** Renames a volume. */
+  readonly renameVolume: { request: RenameVolumeRequest; answer: null };
+  /** Copies what a clone shares with its parent. */
+  readonly flattenVolume: { request: VolumeRequest; answer: null };
+  /** Tells how far a `flattenVolume` is; null if none is under way. */
+  readonly flattenProgress: {
+    request: VolumeRequest;
+    answer: FlattenProgress | null;
+  };
+  /** Makes a volume of what a snapshot sees. */
+  readonly cloneSnapshot: { request: CloneRequest; answer: null };
+  /** Takes snapshots, at one instant. */
+  readonly takeSnapshots: {
+    request: SnapshotsRequest;
+    answer: SnapshotsAnswer;
+  };
+  /** Removes snapshots. */
+  readonly removeSnapshots: { request: SnapshotsRequest; answer: FreedAnswer };
+  /** Makes a volume what it was when a snapshot was taken. */
+  readonly rollback: { request: RollbackRequest; answer: null };
+  /** Finds what has changed since a snapshot. */
+  readonly diff: { request: DiffRequest; answer: ChangedRange[] };
+}
+
+/** Checks and converts the request of each call. */
+export const VOLUME_REQUEST_CHECKS: {
+  readonly [Call in keyof VolumeCalls]: (
+    fields: Record<string, unknown>,
+  ) => VolumeCalls[Call]["request"];
+} = {
+  listVolumes: () => null,
+  createVolume: (fields) => ({
+    volume: textOf(fields, "volume"),
+    size: numberOf(fields, "size"),
+  }),
+  removeVolume: (fields) => ({ volume: textOf(fields, "volume") }),
+  renameVolume: (fields) => ({
+    volume: textOf(fields, "volume"),
+    to: textOf(fields, "to"),
+  }),
+  flattenVolume: (fields) => ({ volume: textOf(fields, "volume") }),
+  flattenProgress: (fields) => ({ volume: textOf(fields, "volume") }),
+  cloneSnapshot: (fields) => ({
+    ...snapshotOf(fields),
+    to: textOf(fields, "to"),
+  }),
+  takeSnapshots: (fields) => ({ snapshots: snapshotsOf(fields) }),
+  removeSnapshots: (fields) => ({ snapshots: snapshotsOf(fields) }),
+  rollback: (fields) => ({
+    ...snapshotOf(fields),
+    removesNewer: booleanOf(fields, "removesNewer"),
+    force: booleanOf(fields, "force"),
+  }),
+  diff: (fields) => ({
+    volume: textOf(fields, "volume"),
+    from: textOf(fields, "from"),
+    to: textOf(fields, "to"),
+  }),
+};
+
+function snapshotOf(fields: Record<string, unknown>): SnapshotName {
+  return {
+    volume: textOf(fields, "volume"),
+    snapshot: textOf(fields, "snapshot"),
+  };
+}
+
+function snapshotsOf(fields: Record<string, unknown>): SnapshotName[] {
+  const { snapshots }: { snapshots?: unknown } = fields;
+  if (!Array.isArray(snapshots)) return refuseField("snapshots", "list");
+  return snapshots.map((one) =>
+    snapshotOf(typeof one === "object" && one !== null ? { ...one } : {})
+  );
+}
