@@ -10,6 +10,5 @@ import { runLives } from "./volumes_steps.ts";
 const [first = 1, count = 100, steps = 60] = Deno.args.map(Number);
 const seeds = Array.from({ length: count }, (_, i) => first + i);
 await runLives(seeds, steps);
-Deno.stdout.writeSync(
-  new TextEncoder().encode(`${count} lives from seed ${first} are sound\n`),
-);
+const said = `${count} lives from seed ${first} are sound\n`;
+Deno.stdout.writeSync(new TextEncoder().encode(said));

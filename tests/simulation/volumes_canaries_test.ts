@@ -30,7 +30,7 @@ export const CANARIES: readonly Canary[] = [
       from: "const owner = isCopy ? map.provisionalOwner : map.owner;",
       to: "const { owner } = map;",
     }],
-    seed: 0,
+    seed: 3,
     complaint: /may hold/,
   },
   {
@@ -40,7 +40,7 @@ export const CANARIES: readonly Canary[] = [
       from: "const isPowerCut = !truth.clean && ",
       to: "const isPowerCut = false && ",
     }],
-    seed: 0,
+    seed: 3,
     complaint: /may hold/,
   },
   {
@@ -50,7 +50,7 @@ export const CANARIES: readonly Canary[] = [
       from: "      this.#format.recordSettled(component, ",
       to: "      void (component, ",
     }],
-    seed: 0,
+    seed: 1,
     complaint: /may hold/,
   },
   {
@@ -60,7 +60,7 @@ export const CANARIES: readonly Canary[] = [
       from: "map.pinned.has(virtualChunk) || map.hides(virtualChunk);",
       to: "map.pinned.has(virtualChunk);",
     }],
-    seed: 0,
+    seed: 2,
     complaint: /may hold|are seen/,
   },
   {
@@ -74,7 +74,7 @@ export const CANARIES: readonly Canary[] = [
       from: "if (isHiddenDurably(base, volume.map, v, version)) {",
       to: "if (true) {",
     }],
-    seed: 0,
+    seed: 1,
     complaint: /may hold/,
   },
   {
@@ -84,7 +84,7 @@ export const CANARIES: readonly Canary[] = [
       from: "    if (this.#parts.map.isLayered) throw OVERTAKEN;\n",
       to: "",
     }],
-    seed: 0,
+    seed: 1,
     complaint: /may hold|are seen/,
   },
   {
@@ -98,8 +98,8 @@ export const CANARIES: readonly Canary[] = [
       from: "    if (isSame()) this.#put(copy, bytes);\n",
       to: "    this.#put(copy, bytes);\n",
     }],
-    seed: 0,
-    complaint: /may hold/,
+    seed: 146,
+    complaint: /may hold|is closed/,
   },
   {
     name: "an evacuation moves old versions",
@@ -108,7 +108,7 @@ export const CANARIES: readonly Canary[] = [
       from: "of [...map.old.virtualChunks]) {",
       to: "of [] as number[]) {",
     }],
-    seed: 0,
+    seed: 2,
     complaint: /Cannot find the virtual chunks/,
   },
   {
@@ -118,7 +118,7 @@ export const CANARIES: readonly Canary[] = [
       from: "      await flushMembers(this.#base);\n      try {",
       to: "      try {",
     }],
-    seed: 0,
+    seed: 9,
     complaint: /may hold/,
   },
   {
@@ -128,7 +128,7 @@ export const CANARIES: readonly Canary[] = [
       from: "      await this.#base.format.listVolumes();\n",
       to: "",
     }],
-    seed: 0,
+    seed: 1,
     complaint: /has no volume table|may hold/,
   },
   {
@@ -138,7 +138,7 @@ export const CANARIES: readonly Canary[] = [
       from: "            if (part.count === most) at = part.offset;\n",
       to: "",
     }],
-    seed: 0,
+    seed: 63,
     complaint: /may hold/,
   },
   {
@@ -148,7 +148,7 @@ export const CANARIES: readonly Canary[] = [
       from: '    if (this.#isDead(volume, birth)) return "";\n',
       to: "",
     }],
-    seed: 0,
+    seed: 21,
     complaint: /names virtual chunk/,
   },
 ];

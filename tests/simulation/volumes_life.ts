@@ -14,14 +14,7 @@ import {
 } from "../../pool/mod.ts";
 import type { SnapshotDisk } from "../../pool/snapshot_disk.ts";
 import {
-  encodeSuperblock,
-  nativeGeometry,
-  superblockPosition,
-} from "../../metadata/mod.ts";
-import { SLOT_BYTES } from "../helpers/native_raw.ts";
-import {
   differenceOf,
-  isOneInstant,
   type ModelSnapshot,
   type ModelVolume,
   modelVolume,
@@ -29,28 +22,21 @@ import {
   type TimedWrite,
 } from "../helpers/volumes_model.ts";
 import { FILES } from "./in_worlds.ts";
-import { BLOCK, contentOf, fillBlock, ModelPool } from "./model_pool.ts";
+import { BLOCK, contentOf, ModelPool } from "./model_pool.ts";
 import { hasNativeMagic } from "./native_checker.ts";
 import { Random } from "./random.ts";
 import { SimulatedDisk, type Survivors } from "./simulated_disk.ts";
 import { turn, within } from "./turns.ts";
+import {
+  CHUNK_BLOCKS,
+  contentOfFile,
+  POOL,
+  VIRTUAL_CHUNKS,
+} from "./volumes_files.ts";
+import { checkLive } from "./world_checks.ts";
 import { checkWalk } from "./volumes_walk.ts";
 
-/** Bytes of a chunk. */
-export const CHUNK = 4096;
-/** Blocks of a chunk. */
-export const CHUNK_BLOCKS = CHUNK / BLOCK;
-/** The name of the pool, and of its first volume. */
-export const POOL = "life";
-
-const VIRTUAL_CHUNKS = 12;
-const TABLE = 3 * 4096;
 const TURNS_TO_SETTLE = 4000;
-const UUIDS = [
-  "11111111-1111-4111-8111-111111111111",
-  "22222222-2222-4222-8222-222222222222",
-] as const;
-
 /** A change of the volumes that is under way. */
 interface PendingChange {
   /** The volumes if it takes effect. */
@@ -78,12 +64,15 @@ export class VolumesLife {
   #pool: Pool | undefined;
   #change: PendingChange | undefined;
   readonly #running = new Map<Promise<void>, AbortController>();
-  readonly #writes: TimedWrite[] = [];
+  /** The writes of this process. */
+  readonly writes: TimedWrite[] = [];
+  /** Counts what happens. */
+  clock = 0;
+  /** The number of the last write. */
+  serial = 0;
   #fault: unknown;
   #process = 0;
   #boot = 1;
-  #clock = 0;
-  #serial = 0;
   #isClosing = false;
 
   /**
@@ -101,7 +90,7 @@ export class VolumesLife {
     this.paths = FILES.map((file) => `${directory}/${file}`);
     const counts = this.paths.map(() => 6 + this.random.below(14));
     for (const [index, path] of this.paths.entries()) {
-      this.disk.create(path, content(index, counts));
+      this.disk.create(path, contentOfFile(index, counts));
     }
     const disk = new ModelPool(VIRTUAL_CHUNKS * CHUNK_BLOCKS);
     this.volumes = [modelVolume(POOL, disk)];
@@ -185,7 +174,7 @@ export class VolumesLife {
     this.#process++;
     this.#pool = undefined;
     this.#running.clear();
-    this.#writes.splice(0);
+    this.writes.splice(0);
     const survivors: Survivors = isKill
       ? "all"
       : random.pick<Survivors>(["some", "some", "none"]);
@@ -232,19 +221,13 @@ export class VolumesLife {
             : one.parent,
         }));
         for (const [disk, contents] of found) disk.restart(contents);
-        await this.check();
+        await checkLive(this.pool);
         return;
       } catch (error) {
         errors.push(error instanceof Error ? error.message : String(error));
       }
     }
     throw new Error(errors.join("; or: "));
-  }
-
-  /** Lets the pool check itself, while other things go on. */
-  async check(): Promise<void> {
-    const findings = await this.pool.check();
-    if (findings.length > 0) throw new Error(JSON.stringify(findings));
   }
 
   /**
@@ -322,18 +305,6 @@ export class VolumesLife {
   }
 
   /**
-   * Checks that snapshots of one group may be of one instant.
-   *
-   * @param group The volumes, and the contents of each one's snapshot.
-   */
-  checkInstant(
-    group: readonly { disk: ModelPool; contents: readonly number[] }[],
-  ): void {
-    if (isOneInstant(this.#writes, group)) return;
-    throw new Error("The snapshots are of different instants");
-  }
-
-  /**
    * Where requests to a volume go now, and what they are held against.
    *
    * @param volume The volume.
@@ -395,105 +366,6 @@ export class VolumesLife {
     return code === "cancelled";
   }
 
-  /** Bytes for blocks that can be told from all others. */
-  #filled(content: number, first: number, count: number): Uint8Array {
-    const bytes = new Uint8Array(count * BLOCK);
-    for (let i = 0; i < count; i++) {
-      const block = bytes.subarray(i * BLOCK, (i + 1) * BLOCK);
-      fillBlock(content, first + i, block);
-    }
-    return bytes;
-  }
-
-  /**
-   * Begins to change blocks of a volume.
-   *
-   * @param volume The volume.
-   * @param range The first block, and how many.
-   * @param how What is done.
-   */
-  change(
-    volume: ModelVolume,
-    { first, count }: { first: number; count: number },
-    how: "write" | "fua" | "discard" | "zero" | "allocate",
-  ): void {
-    const target = this.target(volume);
-    if (target === undefined) return;
-    const { device, disk } = target;
-    const isWrite = how === "write" || how === "fua";
-    const content = isWrite ? ++this.#serial : 0;
-    this.log.push(`${how} ${volume.name} ${first}+${count} (${content})`);
-    const note = disk.begin(first, count, content);
-    const timed: TimedWrite = {
-      ...{ disk, content, first, count },
-      begun: ++this.#clock,
-      ended: Infinity,
-    };
-    if (how !== "discard") this.#writes.push(timed);
-    const [at, length] = [first * BLOCK, count * BLOCK];
-    const act = (signal: AbortSignal) => {
-      if (how === "discard") return device.discard(at, length, { signal });
-      if (!isWrite) {
-        const noHole = how === "allocate";
-        return device.writeZeroes(at, length, { noHole, signal });
-      }
-      const bytes = this.#filled(content, first, count);
-      const pending = device.write(bytes, at, { fua: how === "fua", signal });
-      // They are the caller's again.
-      bytes.fill(0xdd);
-      return pending;
-    };
-    this.start(act, (isDone) => {
-      if (isDone) timed.ended = ++this.#clock;
-      const outcome = how === "fua" ? "durable" : "done";
-      disk.end(note, isDone && how !== "discard" ? outcome : "maybe");
-    });
-  }
-
-  /**
-   * Begins to read blocks.
-   *
-   * @param volume The volume.
-   * @param range The first block, and how many.
-   */
-  read(
-    volume: ModelVolume,
-    { first, count }: { first: number; count: number },
-  ): void {
-    const target = this.target(volume);
-    if (target === undefined) return;
-    const { device, disk } = target;
-    const read = disk.beginRead(first, count);
-    const bytes = new Uint8Array(count * BLOCK);
-    this.start(() => device.read(bytes, first * BLOCK), (isDone) => {
-      disk.endRead(read);
-      if (!isDone) return;
-      for (let i = 0; i < count; i++) {
-        const block = bytes.subarray(i * BLOCK, (i + 1) * BLOCK);
-        const found = contentOf(first + i, block);
-        if (read.contents[i]?.has(found) === true) continue;
-        throw new Error(
-          `A read of block ${first + i} of ${volume.name} gave ${found}`,
-        );
-      }
-    });
-  }
-
-  /** Begins to flush. */
-  flush(): void {
-    const { pool, rolling } = this;
-    this.log.push("flush");
-    const disks = this.volumes.map(({ disk }) => disk);
-    if (rolling !== undefined) disks.push(rolling.disk);
-    const flushes = disks.map((disk) => [disk, disk.beginFlush()] as const);
-    const [device] = pool.volumes;
-    this.start(() => device?.flush(), (isDone) => {
-      for (const [disk, flush] of flushes) {
-        disk.endFlush(flush, isDone && device !== undefined);
-      }
-    });
-  }
-
   /**
    * Begins a change of the volumes, which may be cut off.
    *
@@ -539,7 +411,7 @@ export class VolumesLife {
     await this.#until(() => this.#isAtRest || this.disk.isDown);
     if (this.disk.isDown) return;
     this.readAll();
-    await this.check();
+    await checkLive(this.pool);
     if (this.disk.isDown || !this.#isAtRest) return;
     await checkWalk(this.pool);
   }
@@ -587,43 +459,8 @@ export class VolumesLife {
     if (this.#running.size > 0) throw new Error("A request outlives the pool");
     this.#process++;
     this.#pool = undefined;
-    this.#writes.splice(0);
+    this.writes.splice(0);
     for (const { disk } of this.volumes) disk.flush();
     await this.open(false);
   }
-}
-
-/** A file: a component, or rubbish. */
-function content(index: number, counts: readonly number[]): Uint8Array {
-  const componentSize = (counts[index] ?? 0) * CHUNK + TABLE + 2 * SLOT_BYTES;
-  const bytes = new Uint8Array(componentSize).fill(0xee);
-  const componentUuid = UUIDS[index];
-  if (componentUuid === undefined) return bytes;
-  bytes.fill(0, nativeGeometry(componentSize, CHUNK).tableOffset);
-  for (let slot = 0; slot < 2; slot++) {
-    const position = superblockPosition(componentSize, slot);
-    encodeSuperblock(
-      {
-        name: POOL,
-        poolUuid: "00000000-0000-4000-8000-000000000001",
-        componentUuid,
-        generation: 1,
-        clean: true,
-        tableDigest: 0,
-        compat: 0,
-        readOnlyCompat: 0,
-        virtualSize: VIRTUAL_CHUNKS * CHUNK,
-        chunkSize: CHUNK,
-        componentSize,
-        members: UUIDS.map((uuid, member) => ({
-          uuid,
-          state: "active",
-          chunkCount: counts[member] ?? 0,
-        })),
-      },
-      position,
-      bytes.subarray(position, position + SLOT_BYTES),
-    );
-  }
-  return bytes;
 }
