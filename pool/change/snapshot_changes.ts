@@ -5,7 +5,7 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import type { EpochRange, VolumeRecord } from "../../metadata/native/mod.ts";
+import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import { Slice } from "../../device/block/mod.ts";
 import { type ForwardMap, newestSnapshot, turn } from "../core/mod.ts";
 import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
@@ -169,6 +169,7 @@ export class SnapshotChanges {
       this.#hooks.open(map);
       const reopened = this.#find(volume, "roll back");
       await collectUnseen(this.#base, reopened);
+      await flushMembers(this.#base);
     });
   }
 
@@ -228,10 +229,9 @@ export class SnapshotChanges {
   ): Promise<void> {
     const { format } = this.#base;
     const last = map.epoch;
-    const dead: EpochRange[] = [
-      ...record.dead.filter((one) => one.last <= epoch),
-      { first: epoch + 1, last },
-    ];
+    // Of a rollback before this one nothing is left: it, or the open after it,
+    // has released all that was born in its dead epochs.
+    const dead = [{ first: epoch + 1, last }];
     const snapshots = record.snapshots.filter((one) => one.epoch <= epoch);
     const after = { ...record, size, epoch: last + 1, snapshots, dead };
     await format.setVolumes(withRecord(format.records, after));

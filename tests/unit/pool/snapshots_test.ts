@@ -456,3 +456,17 @@ class HeldDevice extends FileDevice {
     return held === undefined ? super.flush() : held.then(() => super.flush());
   }
 }
+
+Deno.test("a snapshot and a rollback, again and again, need no more room", async () => {
+  await using scratch = await makeQuickScratch();
+  const { pool, paths } = await openNative(scratch);
+  const { snapshotChanges } = pool;
+  for (let i = 0; i < 5; i++) {
+    await take(pool, "a");
+    await pool.volume().write(pattern(C, i), 0);
+    await snapshotChanges.rollback("small", "a");
+    assertEquals(pool.volume().parts.record.dead.length, 1);
+    await snapshotChanges.remove("small", "a");
+  }
+  await closeSound(pool, paths);
+});
