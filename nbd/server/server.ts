@@ -158,7 +158,6 @@ export class NbdServer {
     }
     this.#listeners.add(listener);
     this.#bell ??= LoopBell.hang();
-    this.#lanes.warm();
     this.#accept(listener).catch((error) => this.#finish.reject(error));
   }
 
@@ -245,6 +244,7 @@ export class NbdServer {
     }
     this.#counters.connections++;
     clients.add(client);
+    this.#lanes.warm();
     this.#lanes.setAlone(clients.size === 1);
     this.#log.tell("accepted", client, "Negotiates");
     serveClient(client, this.#host)
