@@ -161,7 +161,6 @@ export class NbdServer {
     }
     this.#listeners.add(listener);
     this.#bell ??= LoopBell.hang();
-    this.#lanes.warm();
     this.#accept(listener).catch((error) => this.#finish.reject(error));
   }
 
@@ -276,6 +275,7 @@ export class NbdServer {
     }
     this.#counters.connections++;
     clients.add(client);
+    this.#lanes.warm();
     this.#lanes.setAlone(clients.size === 1);
     this.#log.tell("accepted", client, "Negotiates");
     serveClient(client, this.#host)

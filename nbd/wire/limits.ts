@@ -268,10 +268,3 @@ export const LANE_FLUSH_MS = 4;
 export const FLUSH_PAUSE_MIN = 16;
 /** See {@linkcode FLUSH_PAUSE_MIN}. */
 export const FLUSH_PAUSE_MAX = 1024;
-
-/**
- * How often the thread of a lane whose client is alone looks for an answer of
- * the server before it goes to sleep: for about as long as it takes to wake the
- * server. More would take the processor away from it.
- */
-export const LANE_ASK_SPINS = 4096;

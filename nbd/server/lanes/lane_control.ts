@@ -9,6 +9,7 @@ import {
   LENT_FILES_MAX,
   type LentFile,
 } from "../../../device/leases/mod.ts";
+import { LANE_WANTS_MAX } from "../../wire/mod.ts";
 import type { NbdCounters } from "../export/mod.ts";
 
 /** Words of the control block: each in a cache line of its own. */
@@ -20,18 +21,26 @@ const ANSWER = 64;
 const RESTING = 80;
 const SERVER_WAITS = 96;
 const ALONE = 112;
-const WORDS = 128;
+const QUESTION = 128;
+const WORDS = 144;
 /** Behind the words, in numbers of 64 bits: what the thread counts. */
 const COUNTS_AT: number = WORDS * Int32Array.BYTES_PER_ELEMENT;
 const COUNTS = 4;
 /** Behind those: how many files a flush has, and two numbers of each. */
 const FILES_AT: number = COUNTS_AT + COUNTS * Float64Array.BYTES_PER_ELEMENT;
 const FILES: number = 1 + 2 * LENT_FILES_MAX;
-const SIZE: number = FILES_AT + FILES * Float64Array.BYTES_PER_ELEMENT;
+/** Behind those: how many chunks are wanted, and a byte of each. */
+const WANTS_AT: number = FILES_AT + FILES * Float64Array.BYTES_PER_ELEMENT;
+const WANTS: number = 1 + LANE_WANTS_MAX;
+const SIZE: number = WANTS_AT + WANTS * Float64Array.BYTES_PER_ELEMENT;
 /** The states of the lock (after Ulrich Drepper, "Futexes Are Tricky"). */
 const FREE = 0;
 const HELD = 1;
 const WANTED = 2;
+/** The states of the question for chunks. */
+const NONE = 0;
+const ASKED = 1;
+const ENDED = 2;
 /** Answers of the server. */
 const PENDING = 0;
 const YES = 1;
@@ -46,6 +55,7 @@ export class LaneControl {
   readonly #words: Int32Array;
   readonly #counts: Float64Array;
   readonly #files: Float64Array;
+  readonly #wants: Float64Array;
 
   /**
    * Makes one, or takes part in one.
@@ -59,6 +69,7 @@ export class LaneControl {
     this.#words = new Int32Array(memory, 0, WORDS);
     this.#counts = new Float64Array(memory, COUNTS_AT, COUNTS);
     this.#files = new Float64Array(memory, FILES_AT, FILES);
+    this.#wants = new Float64Array(memory, WANTS_AT, WANTS);
   }
 
   /**
@@ -247,18 +258,58 @@ export class LaneControl {
    * event loop waits for nothing that a thread holds while it asks.
    *
    * @param ask Sends what is asked.
-   * @param spins How often to look before going to sleep.
    * @returns Whether the server said yes.
    */
-  ask(ask: () => void, spins: number): boolean {
+  ask(ask: () => void): boolean {
     const words = this.#words;
     Atomics.store(words, ANSWER, PENDING);
     ask();
-    for (let i = 0; i < spins; i++) {
-      if (Atomics.load(words, ANSWER) !== PENDING) break;
-    }
     Atomics.wait(words, ANSWER, PENDING);
     return Atomics.load(words, ANSWER) === YES;
+  }
+
+  /**
+   * Asks for chunks that are about to be written to, and waits for the answer.
+   * The question goes through shared memory: a message costs twice as much.
+   *
+   * @param offsets A byte of each chunk, {@linkcode LANE_WANTS_MAX} at most.
+   * @returns Whether all are mapped.
+   */
+  askForChunks(offsets: readonly number[]): boolean {
+    const [words, wants] = [this.#words, this.#wants];
+    wants[0] = offsets.length;
+    wants.set(offsets, 1);
+    return this.ask(() => {
+      if (Atomics.compareExchange(words, QUESTION, NONE, ASKED) === NONE) {
+        Atomics.notify(words, QUESTION);
+      } else this.answer(false);
+    });
+  }
+
+  /** Chunks that the thread asks for; empty if it does not ask. */
+  takeQuestion(): Float64Array {
+    const words = this.#words;
+    const isAsked =
+      Atomics.compareExchange(words, QUESTION, ASKED, NONE) === ASKED;
+    const [count = 0] = this.#wants;
+    return this.#wants.subarray(1, isAsked ? 1 + count : 1);
+  }
+
+  /**
+   * Waits until the thread asks for chunks.
+   *
+   * @returns False once {@linkcode endQuestions} was called.
+   */
+  async awaitQuestion(): Promise<boolean> {
+    const words = this.#words;
+    await Atomics.waitAsync(words, QUESTION, NONE).value;
+    return Atomics.load(words, QUESTION) !== ENDED;
+  }
+
+  /** No more questions are answered; the thread asks none. */
+  endQuestions(): void {
+    Atomics.store(this.#words, QUESTION, ENDED);
+    Atomics.notify(this.#words, QUESTION);
   }
 
   /** The files of the flush that was lent; {@linkcode ask} was answered. */

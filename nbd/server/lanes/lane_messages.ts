@@ -34,12 +34,6 @@ export type LaneReport =
     /** Bytes of the disk whose chunks should be leased. */
     readonly wants: readonly number[];
   }
-  /** Chunks are about to be written to; the thread waits for an answer. */
-  | {
-    readonly kind: "prepare";
-    /** A byte of the disk in each of them. */
-    readonly offsets: readonly number[];
-  }
   /** The thread would carry out a flush; it waits for an answer. */
   | { readonly kind: "flush" }
   /** The flush that the server has lent has ended. */

@@ -66,6 +66,11 @@ export class LaneSocket {
     return this.used;
   }
 
+  /** Whether bytes have come that are not received. */
+  get hasMore(): boolean {
+    return !this.#sockets.isDrained(this.#descriptor, false);
+  }
+
   /** Sends all replies; the server sends none in between. */
   send(): void {
     if (this.used === 0) return;

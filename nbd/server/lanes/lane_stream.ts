@@ -64,6 +64,7 @@ export class LaneStream implements Carrier {
   constructor(parts: LaneParts) {
     this.#parts = parts;
     this.finished = this.#finish.promise;
+    void this.#answerQuestions();
   }
 
   /** Changes when something comes, also if the thread deals with it. */
@@ -117,11 +118,10 @@ export class LaneStream implements Carrier {
     switch (report.kind) {
       case "ended":
         this.#ended = true;
+        this.#parts.control.endQuestions();
         // A thread that has failed does not tell whether the data are durable.
         this.#endFlush({ done: 0, isGood: false }, 0);
         break;
-      case "prepare":
-        return this.#prepare(report.offsets);
       case "flush":
         return this.#lendFlush();
       case "flushed":
@@ -225,15 +225,17 @@ export class LaneStream implements Carrier {
     }
   }
 
-  /** Maps chunks ahead of the writes of the thread. */
-  #prepare(offsets: readonly number[]): void {
+  /** Maps chunks ahead of the writes of the thread, as long as it asks. */
+  async #answerQuestions(): Promise<void> {
     const { control, leases } = this.#parts;
-    let isAll = !this.#closed;
-    for (const offset of offsets) {
-      if (!isAll) break;
-      isAll = leases.prepare(offset);
+    while (await control.awaitQuestion()) {
+      let isAll = !this.#closed;
+      for (const offset of control.takeQuestion()) {
+        if (!isAll) break;
+        isAll = leases.prepare(offset);
+      }
+      control.answer(isAll);
     }
-    control.answer(isAll);
   }
 
   #lendFlush(): void {

@@ -5,8 +5,10 @@
  * chunks, the connection is encrypted, there are no native calls, or its
  * descriptor is not known.
  *
- * One thread more than there are clients is kept warm, up to the limit, so that
- * no client waits for a thread to start. Each holds some 10 MiB.
+ * While there are clients, one thread more is kept warm, up to the limit, so
+ * that the next client does not wait for a thread to start. Each holds some 14
+ * MiB: a server without clients keeps none, and its next client's thread starts
+ * during the handshake.
  *
  * @module
  */
@@ -31,7 +33,7 @@ import type { Negotiated } from "../handshake/mod.ts";
 const THREAD: URL = new URL("./lane_thread.ts", import.meta.url);
 /** How long the threads may take to end, milliseconds. */
 const END_MS = 500;
-/** How long a second thread without a connection is kept, milliseconds. */
+/** How long a thread without a connection is kept, milliseconds. */
 const KEEP_MS = 20_000;
 
 /** How many threads there may be, and whom to tell. */
@@ -88,7 +90,7 @@ export class Lanes {
     for (const { stream } of this.#threads) stream?.addCounts(counters);
   }
 
-  /** Starts a thread for the next connection, unless one is spare. */
+  /** Starts a thread for the next client, unless one is spare. */
   warm(): void {
     const mayStart = this.#sockets !== null && this.#threads.size < this.#most;
     if (mayStart && this.#spares.length === 0) this.#start();
@@ -158,8 +160,7 @@ export class Lanes {
       stream.addCounts(this.#counters);
       thread.stream = undefined;
       if (!this.#threads.has(thread)) return;
-      thread.timer = setTimeout(() => this.#retire(thread), KEEP_MS);
-      Deno.unrefTimer(thread.timer);
+      for (const spare of this.#spares) this.#retireLater(spare);
     });
     this.warm();
     return stream;
@@ -189,9 +190,17 @@ export class Lanes {
     return [...this.#threads].filter(({ stream }) => stream === undefined);
   }
 
-  /** Ends a thread that serves no connection, unless it is the last spare. */
+  /** Ends a thread that serves no connection, if it is still so later. */
+  #retireLater(thread: LaneThread): void {
+    clearTimeout(thread.timer);
+    thread.timer = setTimeout(() => this.#retire(thread), KEEP_MS);
+    Deno.unrefTimer(thread.timer);
+  }
+
+  /** Ends a spare thread, unless it is the last one and there are clients. */
   #retire(thread: LaneThread): void {
-    if (this.#spares.length === 1) return;
+    const spares = this.#spares.length;
+    if (spares === 1 && this.#threads.size > spares) return;
     this.#threads.delete(thread);
     thread.worker.terminate();
   }
@@ -227,6 +236,7 @@ export class Lanes {
       thread.stream?.take({ kind: "ended" });
     };
     this.#threads.add(thread);
+    this.#retireLater(thread);
     return thread;
   }
 }

@@ -12,7 +12,6 @@ import {
   COMMAND_WRITE,
   FLUSH_PAUSE_MAX,
   FLUSH_PAUSE_MIN,
-  LANE_ASK_SPINS,
   LANE_FLUSH_MS,
   LANE_WANTS_MAX,
 } from "../../wire/mod.ts";
@@ -120,23 +119,20 @@ export class OwnerQuestions {
     if (!this.#flushes.isTime()) return false;
     // What was done before is answered before.
     socket.send();
-    if (!this.#ask({ kind: "flush" })) return false;
+    if (!control.ask(() => report({ kind: "flush" }))) return false;
     const start = performance.now();
     const result = disk.flush(control.files);
-    this.#flushes.ended(performance.now() - start > LANE_FLUSH_MS);
+    const isSlow = performance.now() - start > LANE_FLUSH_MS;
+    // A client that has sent nothing meanwhile has lost nothing.
+    this.#flushes.ended(isSlow && socket.hasMore);
     report({ kind: "flushed", result, requests });
     return result.isGood;
   }
 
   #prepare(offsets: readonly number[]): void {
+    const { socket, control } = this.#parts;
     // Others may wait for these meanwhile.
-    this.#parts.socket.send();
-    this.#ask({ kind: "prepare", offsets });
-  }
-
-  #ask(question: LaneReport): boolean {
-    const { control, report } = this.#parts;
-    const spins = control.isAlone ? LANE_ASK_SPINS : 0;
-    return control.ask(() => report(question), spins);
+    socket.send();
+    control.askForChunks(offsets);
   }
 }
