@@ -53,6 +53,7 @@ export const ROOMS: readonly string[] = [
   "cli/registry",
   "cli/listen",
   "cli/serve",
+  "cli/manuals",
   "cli/commands",
   "cli",
 ];

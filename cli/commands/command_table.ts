@@ -305,6 +305,20 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./demo.ts"),
   },
   {
+    name: "completion",
+    summary: "print a completion script for a shell",
+    usage: "bash|zsh|fish",
+    description: [
+      "Print a script with which a shell completes commands, options, the names of",
+      'pools, and files. For bash, in ~/.bashrc: eval "$(virstor completion bash)"',
+      "The script does not start virstor: it reads the registry.",
+    ],
+    options: [],
+    operands: ["bash|zsh|fish"],
+    moreOperands: false,
+    load: () => import("./completion.ts"),
+  },
+  {
     name: "help",
     summary: "print this help, or the help of a command",
     usage: "[COMMAND]",

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { OptionSpec } from "../terminal/mod.ts";
+import { LOG_LEVELS, type OptionSpec } from "../terminal/mod.ts";
 
 /** The options of `serve`. */
 export const SERVE_OPTIONS: readonly OptionSpec[] = [
@@ -39,6 +39,7 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   {
     name: "tls",
     value: "MODE",
+    words: ["off", "optional", "required"],
     help: "off, optional, or required (default with DIR)",
   },
   {
@@ -89,6 +90,7 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   {
     name: "log-level",
     value: "LEVEL",
+    words: LOG_LEVELS,
     help: "error, warning, info (default) or debug",
   },
   {

@@ -13,6 +13,8 @@ export interface OptionSpec {
   readonly short?: string;
   /** The name of the option's value in the help; absent for a switch. */
   readonly value?: string;
+  /** The values that the option takes, where it takes only a few. */
+  readonly words?: readonly string[];
   /** Whether the option may be given several times; it may not by default. */
   readonly repeatable?: boolean;
   /** One sentence for the help, without a period. */

@@ -4,7 +4,8 @@
  * @module
  */
 
-export { parseCommand, parseGlobal } from "./arguments.ts";
+export { GLOBAL_OPTIONS, parseCommand, parseGlobal } from "./arguments.ts";
+export { optionsOf } from "./command.ts";
 export type {
   CommandSpec,
   Environment,
@@ -13,6 +14,7 @@ export type {
 } from "./command.ts";
 export { LOG_LEVELS } from "./event_levels.ts";
 export {
+  EXIT_CODE_MEANINGS,
   EXIT_CODES,
   EXIT_DAMAGED,
   EXIT_FAILED,

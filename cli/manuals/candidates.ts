@@ -1,0 +1,144 @@
+/**
+ * What may stand for an operand or a value of an option: pools, files, words.
+ *
+ * @module
+ */
+
+import type { CommandSpec, OptionSpec } from "../terminal/mod.ts";
+
+/** Commands whose first operand is the name of a pool that is not there yet. */
+const NAMING: readonly string[] = ["label"];
+
+/** Where candidates come from. */
+export type Candidates =
+  /** The system: files, or directories. */
+  | { readonly kind: "files" | "directories" }
+  /** The registry; `suffix` follows the name of the pool. */
+  | { readonly kind: "pools"; readonly suffix: "" | "/" | "@" }
+  /** The table of commands. */
+  | { readonly kind: "commands" }
+  /** A fixed list. */
+  | { readonly kind: "words"; readonly words: readonly string[] }
+  /** Nowhere: sizes, numbers, new names. */
+  | { readonly kind: "none" };
+
+/** The operands of a command. */
+export interface OperandCandidates {
+  /** For each operand that must be given, in order. */
+  readonly first: readonly Candidates[];
+  /** For all operands behind these; undefined if there may be none. */
+  readonly more: Candidates | undefined;
+}
+
+/**
+ * The candidates for the value of an option.
+ *
+ * @param option The option.
+ * @returns The candidates; undefined for a switch.
+ */
+export function valueCandidates(
+  { value, words }: OptionSpec,
+): Candidates | undefined {
+  if (words !== undefined) return { kind: "words", words };
+  // This is a command of the shell, not one of virstor.
+  if (value === "COMMAND") return { kind: "none" };
+  return value === undefined ? undefined : candidatesOf(value);
+}
+
+/**
+ * The candidates for the operands of a command.
+ *
+ * @param spec The command. The last word of its usage names the operands that
+ *   may follow those that must be given.
+ * @returns The candidates.
+ */
+export function operandCandidates(
+  { name, usage, operands, moreOperands }: CommandSpec,
+): OperandCandidates {
+  const first = operands.map((operand, index) =>
+    index === 0 && NAMING.includes(name)
+      ? { kind: "none" } as const
+      : candidatesOf(operand)
+  );
+  if (!moreOperands) return { first, more: undefined };
+  const last = usage.split(/\s+/).at(-1) ?? "";
+  return { first, more: candidatesOf(last.replace(/^\[(?=[A-Z])/, "")) };
+}
+
+/** The candidates for what the help calls `NAME`, `PATH` and so on. */
+function candidatesOf(word: string): Candidates {
+  const name = /^[A-Z]+/.exec(word)?.[0] ?? "";
+  if (/^[a-z]+(\|[a-z]+)+$/.test(word)) {
+    return { kind: "words", words: word.split("|") };
+  }
+  switch (name) {
+    case "NAME":
+      return { kind: "pools", suffix: "" };
+    case "POOL":
+      return { kind: "pools", suffix: suffixOf(word) };
+    case "PATH":
+    case "FILE":
+    case "SOURCE":
+    case "TARGET":
+      return { kind: "files" };
+    case "DIR":
+      return { kind: "directories" };
+    case "COMMAND":
+      return { kind: "commands" };
+    default:
+      return { kind: "none" };
+  }
+}
+
+/** What must follow the name of a pool, as in `POOL[/VOLUME]@NAME`. */
+function suffixOf(word: string): "" | "/" | "@" {
+  const needed = word.replaceAll(/\[[^\]]*\]/g, "");
+  const [, suffix] = /^POOL([/@])/.exec(needed) ?? [];
+  return suffix === "/" || suffix === "@" ? suffix : "";
+}
+
+/** A command, or a word that commands of two words begin with. */
+export interface FirstWord {
+  /** The word. */
+  readonly name: string;
+  /** One line. */
+  readonly summary: string;
+}
+
+/**
+ * The words that a command line may begin with.
+ *
+ * @param commands All commands.
+ * @returns The commands of one word, and the first words of the others.
+ */
+export function firstWords(commands: readonly CommandSpec[]): FirstWord[] {
+  const words = new Map<string, string>();
+  for (const { name, summary } of commands) {
+    const [word = "", second] = name.split(" ");
+    if (second === undefined) words.set(word, summary);
+    else if (!words.has(word)) words.set(word, secondWords(commands, word));
+  }
+  return [...words].map(([name, summary]) => ({ name, summary }));
+}
+
+function secondWords(commands: readonly CommandSpec[], word: string): string {
+  return commands.filter(({ name }) => name.startsWith(`${word} `))
+    .map(({ name }) => name.slice(word.length + 1)).join(", ");
+}
+
+/**
+ * Quotes a text for a shell.
+ *
+ * @param text The text.
+ * @returns The text in single quotes.
+ */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
+
+/**
+ * The program of `sed` that prints the name of the pool from a file of the
+ * registry. It leaves out names with characters that JSON escapes.
+ */
+export const NAME_PROGRAM: string =
+  `s/^  "name": "\\([^"\\\\]*\\)",\\{0,1\\}$/\\1/p`;
