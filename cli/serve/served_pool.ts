@@ -11,6 +11,7 @@ import { openPool, type Pool, type PoolOptions } from "../../pool/mod.ts";
 import {
   addComponents,
   callServer,
+  type ControlCall,
   type ControlCalls,
   type ControlHandlers,
   nameOf,
@@ -25,6 +26,7 @@ import {
 import { ControlServer } from "./control_server.ts";
 import { withComponents } from "../registry/mod.ts";
 import { exportsOf } from "./volume_exports.ts";
+import { changeText, isVolumeChange } from "./volume_log.ts";
 import {
   controlSocketPath,
   forgetRate,
@@ -226,18 +228,18 @@ export class ServedPool {
   /** The calls that concern volumes, with the exports kept up to date. */
   #volumeHandlers(): VolumeHandlers {
     const handlers = volumeHandlers(this.pool);
-    const changes = [
-      ...["createVolume", "removeVolume", "renameVolume", "cloneSnapshot"],
-      ...["takeSnapshots", "removeSnapshots", "rollback"],
-    ];
     const entries = Object.entries(handlers).map(([call, handler]) => [
       call,
       async (request: never) => {
         if (call === "rollback") this.#refuseWhileUsed(request);
+        if (!isVolumeChange(call)) return await run(handler, request);
         try {
-          return await (handler as (request: never) => unknown)(request);
+          const answer = await run(handler, request);
+          const message = changeText(this.name, call, request);
+          log("volumes", message, { pool: this.name });
+          return answer;
         } finally {
-          if (changes.includes(call)) await this.#updateExports();
+          await this.#updateExports();
         }
       },
     ]);
@@ -259,8 +261,14 @@ export class ServedPool {
   /** Ends the clients of devices that the pool has no longer. */
   async #updateExports(): Promise<void> {
     const before = this.#exports;
-    this.#exports = exportsOf(this.pool);
-    const devices = new Set(this.#exports.map(({ device }) => device));
+    const now = exportsOf(this.pool);
+    const devices = new Set(now.map(({ device }) => device));
+    // Without its first volume, which may be being rolled back, the pool keeps
+    // the name: it must not lead to another volume.
+    const first = now.some(({ name }) => name === this.name)
+      ? []
+      : before.filter(({ name }) => name === this.name);
+    this.#exports = [...first, ...now];
     const gone = before.filter(({ device }) => !devices.has(device));
     await Promise.all(gone.map(({ device }) => this.#calls.retire(device)));
   }
@@ -287,8 +295,16 @@ function logged(name: string, handlers: ControlHandlers): ControlHandlers {
     call,
     (request: never) => {
       log("control", `Asked for "${call}"`, { pool: name });
-      return (handler as (request: never) => unknown)(request);
+      return run(handler, request);
     },
   ]);
   return Object.fromEntries(entries);
+}
+
+/** Runs one of the handlers with a request of its call. */
+function run(
+  handler: ControlHandlers[ControlCall],
+  request: never,
+): Promise<unknown> {
+  return handler(request);
 }
