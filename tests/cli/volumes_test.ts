@@ -294,6 +294,42 @@ Deno.test("virstor rollback ends the connections of its volume", async () => {
   await assertSound(work);
 });
 
+Deno.test("virstor rollback of the first volume leads nowhere else", async () => {
+  await using work = await makeSmallPool("native", NAMES);
+  const server = await serve(work);
+  await work.succeed(["volume", "create", "-s", "1M", "demo/v"]);
+  await put(server, "demo/v", 0, 9);
+  await put(server, "demo", 0, 1);
+  await work.succeed(["snapshot", "demo/demo@a"]);
+  await put(server, "demo", 0, 2);
+  using client = await BusyClient.open(server);
+  using other = await BusyClient.open(server, "demo/v");
+  await work.succeed(["rollback", "-f", "demo@a"]);
+  assertEquals((await client.read(0, BLOCK)).errno, LOST);
+  assertEquals((await other.read(0, BLOCK)).errno, 0);
+  for (const name of ["", "demo", "demo@a"]) {
+    await assertBlock(server, name, 0, 1);
+  }
+  await assertSound(work);
+});
+
+Deno.test("a pool of FreeBSD's format has one volume and no snapshots", async () => {
+  await using work = await makeSmallPool("freebsd");
+  for (
+    const words of [
+      ["volume", "create", "-s", "1M", "demo/v"],
+      ["snapshot", "demo@a"],
+    ]
+  ) {
+    const { code, stderr } = await work.run(words);
+    assertEquals(code, 7);
+    assertMatch(stderr, /has one volume and no snapshots/);
+  }
+  const list = await listed(work, "volume", "list", "demo");
+  assertEquals((list as { name: string }[]).map(({ name }) => name), ["demo"]);
+  await assertSound(work);
+});
+
 Deno.test("virstor rollback of a stopped pool", async () => {
   await using work = await makeSmallPool("native", NAMES);
   const server = await serve(work);

@@ -118,6 +118,30 @@ Deno.test("virstor:changed tells chunks apart, also within", async () => {
   await pool.close();
 });
 
+Deno.test("virstor:changed finds one chunk on a large disk", async () => {
+  await using scratch = await makeQuickScratch();
+  const { pool } = await openSmallPool(scratch, 1, { format: "native" });
+  const { name } = pool;
+  const volume = pool.volume();
+  await pool.resize(2 ** 43);
+  await pool.snapshotChanges.take([{ volume: name, snapshot: "a" }]);
+  await volume.write(chunkBytes(1), 2 ** 42);
+  // An answer may end early: the rest is asked for again.
+  const joined: [number, number][] = [];
+  for (let at = 0; at < volume.size;) {
+    for (
+      const [length, flag] of ask(volume, "a", [at, volume.size - at]) ?? []
+    ) {
+      const last = joined.at(-1);
+      if (last?.[1] === flag) last[0] += length;
+      else joined.push([length, flag]);
+      at += length;
+    }
+  }
+  assertEquals(joined, [[2 ** 42, 0], [SIZE, 1], [2 ** 42 - SIZE, 0]]);
+  await pool.close();
+});
+
 Deno.test("virstor:changed counts all as changed when it cannot know", async () => {
   await using scratch = await makeQuickScratch();
   const { pool, paths } = await openSmallPool(scratch, 2, { format: "native" });
