@@ -26,7 +26,7 @@ import {
 import { ControlServer } from "./control_server.ts";
 import { withComponents } from "../registry/mod.ts";
 import { exportsOf } from "./volume_exports.ts";
-import { changeText, isVolumeChange } from "./volume_log.ts";
+import { changeText, isVolumeChange, type VolumeChange } from "./volume_log.ts";
 import {
   controlSocketPath,
   forgetRate,
@@ -90,6 +90,8 @@ export class ServedPool {
   readonly pool: Pool;
   readonly #calls: ServerCalls;
   #exports: readonly NbdExport[];
+  /** The change of volumes that runs, or ran last. */
+  #changing: Promise<unknown> = Promise.resolve();
   readonly #stateDirectory: string;
   readonly #control: ControlServer;
 
@@ -230,20 +232,46 @@ export class ServedPool {
     const handlers = volumeHandlers(this.pool);
     const entries = Object.entries(handlers).map(([call, handler]) => [
       call,
-      async (request: never) => {
-        if (call === "rollback") this.#refuseWhileUsed(request);
-        if (!isVolumeChange(call)) return await run(handler, request);
-        try {
-          const answer = await run(handler, request);
-          const message = changeText(this.name, call, request);
-          log("volumes", message, { pool: this.name });
-          return answer;
-        } finally {
-          await this.#updateExports();
-        }
-      },
+      (request: never) =>
+        isVolumeChange(call)
+          ? this.#change(call, handlers[call], request)
+          : run(handler, request),
     ]);
     return Object.fromEntries(entries);
+  }
+
+  /**
+   * Changes volumes, and then the exports. One change runs at a time: while a
+   * volume is rolled back or a snapshot is removed, the exports stay as they
+   * were. Flattening changes no export, and takes long.
+   */
+  async #change(
+    call: VolumeChange,
+    handler: VolumeHandlers[VolumeChange],
+    request: never,
+  ): Promise<unknown> {
+    const gone: BlockDevice[] = [];
+    const change = async () => {
+      const answer = await run(handler, request);
+      const message = changeText(this.name, call, request);
+      log("volumes", message, { pool: this.name });
+      return answer;
+    };
+    if (call === "flattenVolume") return await change();
+    const done = this.#changing.then(async () => {
+      if (call === "rollback") this.#refuseWhileUsed(request);
+      try {
+        return await change();
+      } finally {
+        gone.push(...this.#updateExports());
+      }
+    });
+    this.#changing = done.catch(() => {});
+    try {
+      return await done;
+    } finally {
+      await Promise.all(gone.map((device) => this.#calls.retire(device)));
+    }
   }
 
   #refuseWhileUsed({ volume, snapshot, force }: RollbackRequest): void {
@@ -258,19 +286,19 @@ export class ServedPool {
     );
   }
 
-  /** Ends the clients of devices that the pool has no longer. */
-  async #updateExports(): Promise<void> {
+  /** Returns the devices that are exported no longer. */
+  #updateExports(): BlockDevice[] {
     const before = this.#exports;
     const now = exportsOf(this.pool);
     const devices = new Set(now.map(({ device }) => device));
-    // Without its first volume, which may be being rolled back, the pool keeps
-    // the name: it must not lead to another volume.
+    // A pool whose first volume could not be rolled back keeps the name: it
+    // must not lead to another volume.
     const first = now.some(({ name }) => name === this.name)
       ? []
       : before.filter(({ name }) => name === this.name);
     this.#exports = [...first, ...now];
-    const gone = before.filter(({ device }) => !devices.has(device));
-    await Promise.all(gone.map(({ device }) => this.#calls.retire(device)));
+    return before.map(({ device }) => device)
+      .filter((device) => !devices.has(device));
   }
 
   #notDurable(cause: VirstorError): VirstorError {
