@@ -5,8 +5,8 @@
  * @module
  */
 
-import { exportOf, type NbdExport } from "../../nbd/mod.ts";
-import type { Pool } from "../../pool/mod.ts";
+import type { NbdExport } from "../../nbd/mod.ts";
+import type { Pool, SnapshotDisk, Volume } from "../../pool/mod.ts";
 import { nameOf } from "../control/mod.ts";
 
 /**
@@ -21,15 +21,30 @@ export function exportsOf(pool: Pool): NbdExport[] {
   const exports = volumes.map((volume) => {
     const name = nameOf(pool.name, volume.name);
     const kind = volume.number === 0 ? "pool" : "volume";
-    return exportOf(volume, { name, description: `virstor ${kind} ${name}` });
+    return exportAs(volume, name, kind);
   });
   for (const volume of volumes) {
     for (const { name: snapshot } of volume.snapshots) {
       const name = nameOf(pool.name, volume.name, snapshot);
       const disk = pool.snapshotDisk(volume.name, snapshot);
-      const description = `virstor snapshot ${name}`;
-      exports.push(exportOf(disk, { name, description }));
+      exports.push(exportAs(disk, name, "snapshot"));
     }
   }
   return exports;
+}
+
+/** The contexts are as many as snapshots, so only a client's question makes them. */
+function exportAs(
+  device: Volume | SnapshotDisk,
+  name: string,
+  kind: string,
+): NbdExport {
+  return {
+    name,
+    description: `virstor ${kind} ${name}`,
+    device,
+    readOnly: device.capabilities.readOnly,
+    contexts: () => device.contexts,
+    rotational: device.rotational,
+  };
 }
