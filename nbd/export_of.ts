@@ -53,7 +53,7 @@ export interface ExportOptions {
 export function exportOf(
   volume: ExportSource,
   options: ExportOptions = {},
-): NbdExport {
+): NbdExport & { readonly contexts: readonly NbdContext[] } {
   const { name = volume.name ?? "", preferredBlockSize } = options;
   if (name === "") {
     throw new VirstorError(
@@ -66,7 +66,7 @@ export function exportOf(
     description: options.description ?? `virstor volume ${name}`,
     device: volume,
     readOnly: volume.capabilities.readOnly || (options.readOnly ?? false),
-    // A volume has a context for each of its snapshots: asked for when needed.
+    // A volume has a context for each of its snapshots: they come and go.
     get contexts() {
       return volume.contexts ?? [];
     },

@@ -23,7 +23,7 @@ export type VolumeHandlers = {
  * @throws {VirstorError} `not-found`.
  */
 export function volumeOf(pool: Pool, name: string): Volume {
-  return name === "" ? pool.volume() : pool.volume(name);
+  return pool.volume(name === "" ? pool.name : name);
 }
 
 /**

@@ -11,6 +11,7 @@ import { openPool, type Pool, type PoolOptions } from "../../pool/mod.ts";
 import {
   addComponents,
   callServer,
+  type ControlCall,
   type ControlCalls,
   type ControlHandlers,
   nameOf,
@@ -25,6 +26,7 @@ import {
 import { ControlServer } from "./control_server.ts";
 import { withComponents } from "../registry/mod.ts";
 import { exportsOf } from "./volume_exports.ts";
+import { changeText, isVolumeChange, type VolumeChange } from "./volume_log.ts";
 import {
   controlSocketPath,
   forgetRate,
@@ -88,6 +90,8 @@ export class ServedPool {
   readonly pool: Pool;
   readonly #calls: ServerCalls;
   #exports: readonly NbdExport[];
+  /** The change of volumes that runs, or ran last. */
+  #changing: Promise<unknown> = Promise.resolve();
   readonly #stateDirectory: string;
   readonly #control: ControlServer;
 
@@ -226,22 +230,48 @@ export class ServedPool {
   /** The calls that concern volumes, with the exports kept up to date. */
   #volumeHandlers(): VolumeHandlers {
     const handlers = volumeHandlers(this.pool);
-    const changes = [
-      ...["createVolume", "removeVolume", "renameVolume", "cloneSnapshot"],
-      ...["takeSnapshots", "removeSnapshots", "rollback"],
-    ];
     const entries = Object.entries(handlers).map(([call, handler]) => [
       call,
-      async (request: never) => {
-        if (call === "rollback") this.#refuseWhileUsed(request);
-        try {
-          return await (handler as (request: never) => unknown)(request);
-        } finally {
-          if (changes.includes(call)) await this.#updateExports();
-        }
-      },
+      (request: never) =>
+        isVolumeChange(call)
+          ? this.#change(call, handlers[call], request)
+          : run(handler, request),
     ]);
     return Object.fromEntries(entries);
+  }
+
+  /**
+   * Changes volumes, and then the exports. One change runs at a time: while a
+   * volume is rolled back or a snapshot is removed, the exports stay as they
+   * were. Flattening changes no export, and takes long.
+   */
+  async #change(
+    call: VolumeChange,
+    handler: VolumeHandlers[VolumeChange],
+    request: never,
+  ): Promise<unknown> {
+    const gone: BlockDevice[] = [];
+    const change = async () => {
+      const answer = await run(handler, request);
+      const message = changeText(this.name, call, request);
+      log("volumes", message, { pool: this.name });
+      return answer;
+    };
+    if (call === "flattenVolume") return await change();
+    const done = this.#changing.then(async () => {
+      if (call === "rollback") this.#refuseWhileUsed(request);
+      try {
+        return await change();
+      } finally {
+        gone.push(...this.#updateExports());
+      }
+    });
+    this.#changing = done.catch(() => {});
+    try {
+      return await done;
+    } finally {
+      await Promise.all(gone.map((device) => this.#calls.retire(device)));
+    }
   }
 
   #refuseWhileUsed({ volume, snapshot, force }: RollbackRequest): void {
@@ -256,13 +286,19 @@ export class ServedPool {
     );
   }
 
-  /** Ends the clients of devices that the pool has no longer. */
-  async #updateExports(): Promise<void> {
+  /** Returns the devices that are exported no longer. */
+  #updateExports(): BlockDevice[] {
     const before = this.#exports;
-    this.#exports = exportsOf(this.pool);
-    const devices = new Set(this.#exports.map(({ device }) => device));
-    const gone = before.filter(({ device }) => !devices.has(device));
-    await Promise.all(gone.map(({ device }) => this.#calls.retire(device)));
+    const now = exportsOf(this.pool);
+    const devices = new Set(now.map(({ device }) => device));
+    // A pool whose first volume could not be rolled back keeps the name: it
+    // must not lead to another volume.
+    const first = now.some(({ name }) => name === this.name)
+      ? []
+      : before.filter(({ name }) => name === this.name);
+    this.#exports = [...first, ...now];
+    return before.map(({ device }) => device)
+      .filter((device) => !devices.has(device));
   }
 
   #notDurable(cause: VirstorError): VirstorError {
@@ -287,8 +323,16 @@ function logged(name: string, handlers: ControlHandlers): ControlHandlers {
     call,
     (request: never) => {
       log("control", `Asked for "${call}"`, { pool: name });
-      return (handler as (request: never) => unknown)(request);
+      return run(handler, request);
     },
   ]);
   return Object.fromEntries(entries);
+}
+
+/** Runs one of the handlers with a request of its call. */
+function run(
+  handler: ControlHandlers[ControlCall],
+  request: never,
+): Promise<unknown> {
+  return handler(request);
 }

@@ -5,32 +5,46 @@
  * @module
  */
 
-import { exportOf, type NbdExport } from "../../nbd/mod.ts";
-import type { Pool } from "../../pool/mod.ts";
+import type { NbdExport } from "../../nbd/mod.ts";
+import type { Pool, SnapshotDisk, Volume } from "../../pool/mod.ts";
 import { nameOf } from "../control/mod.ts";
 
 /**
  * Makes the exports of a pool.
  *
  * @param pool The open pool.
- * @returns The first volume, the other volumes, then the snapshots. A device
- *   that was among them before is the same object.
+ * @returns The volumes, then the snapshots. A device that was among them before
+ *   is the same object. A volume that is being rolled back is missing.
  */
 export function exportsOf(pool: Pool): NbdExport[] {
   const { volumes } = pool;
-  const exports = volumes.map((volume, index) => {
-    const name = nameOf(pool.name, index === 0 ? "" : volume.name);
-    const kind = index === 0 ? "pool" : "volume";
-    return exportOf(volume, { name, description: `virstor ${kind} ${name}` });
+  const exports = volumes.map((volume) => {
+    const name = nameOf(pool.name, volume.name);
+    const kind = volume.number === 0 ? "pool" : "volume";
+    return exportAs(volume, name, kind);
   });
-  for (const [index, volume] of volumes.entries()) {
+  for (const volume of volumes) {
     for (const { name: snapshot } of volume.snapshots) {
-      const first = index === 0 ? "" : volume.name;
-      const name = nameOf(pool.name, first, snapshot);
+      const name = nameOf(pool.name, volume.name, snapshot);
       const disk = pool.snapshotDisk(volume.name, snapshot);
-      const description = `virstor snapshot ${name}`;
-      exports.push(exportOf(disk, { name, description }));
+      exports.push(exportAs(disk, name, "snapshot"));
     }
   }
   return exports;
+}
+
+/** The contexts are as many as snapshots, so only a client's question makes them. */
+function exportAs(
+  device: Volume | SnapshotDisk,
+  name: string,
+  kind: string,
+): NbdExport {
+  return {
+    name,
+    description: `virstor ${kind} ${name}`,
+    device,
+    readOnly: device.capabilities.readOnly,
+    contexts: () => device.contexts,
+    rotational: device.rotational,
+  };
 }

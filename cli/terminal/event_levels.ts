@@ -24,6 +24,7 @@ export type EventName =
   | "notice" // worth knowing
   | "progress" // the progress of something that takes long
   | "stopping" // the server ends, or stops a pool
+  | "volumes" // a volume or a snapshot was created, changed or removed
   | "warning"; // a side effect of a successful command failed
 
 /** The level of each event, unless {@linkcode LogDetails} gives another. */
@@ -55,5 +56,6 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   "removed": "info",
   "resized": "info",
   "stopping": "info",
+  "volumes": "info",
   "control": "debug",
 };

@@ -28,7 +28,7 @@ export interface LogStyle {
 export interface LogDetails {
   /** The line's level, if not that of {@linkcode EVENT_LEVELS}. */
   readonly level?: LogLevel;
-  /** The name of the pool, which is also the name of the export. */
+  /** The name of the pool. */
   readonly pool?: string;
   /** The number of the client. */
   readonly client?: number;

@@ -7,7 +7,8 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { BusyClient, LOST } from "../helpers/busy_client.ts";
 import { MIB, pattern } from "../helpers/scratch.ts";
-import type { Server, Workspace } from "../helpers/virstor.ts";
+import { MAIN_ARGS, type Server, type Workspace } from "../helpers/virstor.ts";
+import { peerTest } from "../helpers/peers.ts";
 import {
   assertSound,
   BLOCK,
@@ -236,6 +237,8 @@ Deno.test("a served pool exports volumes and snapshots as they come and go", asy
   await work.succeed(["snapshot", "remove", "demo/v@s"]);
   assertEquals((await reader.read(0, BLOCK)).errno, LOST);
   await work.succeed(["volume", "remove", "-f", "demo/d"]);
+  assertMatch(server.stderr, / volumes: Removed "demo\/d"$/m);
+  assertMatch(server.stderr, / volumes: Took "demo@s", "demo\/v@s", at one/);
   assertEquals((await writer.read(0, BLOCK)).errno, LOST);
   // The name of what was removed is free.
   await work.succeed(["snapshot", "demo/v@s"]);
@@ -291,6 +294,42 @@ Deno.test("virstor rollback ends the connections of its volume", async () => {
   await assertSound(work);
 });
 
+Deno.test("virstor rollback of the first volume leads nowhere else", async () => {
+  await using work = await makeSmallPool("native", NAMES);
+  const server = await serve(work);
+  await work.succeed(["volume", "create", "-s", "1M", "demo/v"]);
+  await put(server, "demo/v", 0, 9);
+  await put(server, "demo", 0, 1);
+  await work.succeed(["snapshot", "demo/demo@a"]);
+  await put(server, "demo", 0, 2);
+  using client = await BusyClient.open(server);
+  using other = await BusyClient.open(server, "demo/v");
+  await work.succeed(["rollback", "-f", "demo@a"]);
+  assertEquals((await client.read(0, BLOCK)).errno, LOST);
+  assertEquals((await other.read(0, BLOCK)).errno, 0);
+  for (const name of ["", "demo", "demo@a"]) {
+    await assertBlock(server, name, 0, 1);
+  }
+  await assertSound(work);
+});
+
+Deno.test("a pool of FreeBSD's format has one volume and no snapshots", async () => {
+  await using work = await makeSmallPool("freebsd");
+  for (
+    const words of [
+      ["volume", "create", "-s", "1M", "demo/v"],
+      ["snapshot", "demo@a"],
+    ]
+  ) {
+    const { code, stderr } = await work.run(words);
+    assertEquals(code, 7);
+    assertMatch(stderr, /has one volume and no snapshots/);
+  }
+  const list = await listed(work, "volume", "list", "demo");
+  assertEquals((list as { name: string }[]).map(({ name }) => name), ["demo"]);
+  await assertSound(work);
+});
+
 Deno.test("virstor rollback of a stopped pool", async () => {
   await using work = await makeSmallPool("native", NAMES);
   const server = await serve(work);
@@ -338,6 +377,44 @@ Deno.test("virstor volume remove asks before data are lost", async () => {
   );
   await assertSound(work);
 });
+
+for (const [typed, code] of [["demo/v", 0], ["demo", 1], ["", 1]] as const) {
+  peerTest(
+    `virstor volume remove at a terminal, where "${typed}" is typed`,
+    ["script"],
+    async () => {
+      await using work = await makeSmallPool("native", NAMES);
+      const server = await serve(work);
+      await work.succeed(["volume", "create", "-s", "1M", "demo/v"]);
+      await put(server, "demo/v", 0, 1);
+      const words = [Deno.execPath(), ...MAIN_ARGS, "volume", "remove"];
+      const process = new Deno.Command("script", {
+        args: ["-qec", [...words, "demo/v"].join(" "), "/dev/null"],
+        env: { NO_COLOR: "1", VIRSTOR_STATE_DIR: work.stateDirectory },
+        stdin: "piped",
+        stdout: "piped",
+      }).spawn();
+      const writer = process.stdin.getWriter();
+      await writer.write(new TextEncoder().encode(`${typed}\n`));
+      const output = await process.output();
+      await writer.close();
+      const text = new TextDecoder().decode(output.stdout);
+      assertStringIncludes(
+        text,
+        'Volume "demo/v" holds 128 KiB, which will be lost. Type its name ',
+      );
+      assertEquals(output.code, code, text);
+      const gone = typed === "demo/v";
+      assertStringIncludes(
+        text,
+        gone ? 'Removed volume "demo/v"' : "its name was not typed, it stays",
+      );
+      const left = gone ? ["demo"] : ["demo", "v"];
+      const list = await listed(work, "volume", "list", "demo");
+      assertEquals((list as { name: string }[]).map(({ name }) => name), left);
+    },
+  );
+}
 
 Deno.test("virstor diff tells what was written and discarded", async () => {
   await using work = await makeSmallPool("native", NAMES);

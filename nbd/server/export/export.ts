@@ -56,10 +56,10 @@ export interface NbdExport {
    */
   readonly preferredBlockSize?: number;
   /**
-   * Metadata contexts besides `base:allocation`. Their names are unique.
-   * Default: none.
+   * Metadata contexts besides `base:allocation`, or a function that gives those
+   * of now when a client asks. Their names are unique. Default: none.
    */
-  readonly contexts?: readonly NbdContext[];
+  readonly contexts?: readonly NbdContext[] | (() => readonly NbdContext[]);
   /**
    * Whether the device is a rotating disk, on which random access is slow.
    * Default: false.
@@ -97,34 +97,38 @@ export interface ExportProperties {
 }
 
 /**
- * Asserts that the name of an export and its description obey
- * {@linkcode NbdExport}.
+ * Asserts that the names of an export, its description and its contexts obey
+ * {@linkcode NbdExport}. Contexts that a function gives are asserted when a
+ * client asks for them, by {@linkcode contextsOf}.
  *
  * @param nbdExport The export.
  */
-export function assertExport({ name, description }: NbdExport): void {
+export function assertExport(nbdExport: NbdExport): void {
+  const { name, description, contexts } = nbdExport;
   assert(
     name !== "" && isString(name) && isString(description),
     "the name and the description of an export are strings of the protocol",
   );
+  if (typeof contexts !== "function") contextsOf(nbdExport);
 }
 
 /**
  * The metadata contexts that an export adds.
  *
  * @param nbdExport The export. Its contexts obey {@linkcode NbdExport}.
- * @returns The contexts.
+ * @returns The contexts, as they are now.
  */
 export function contextsOf(
   { contexts = [] }: NbdExport,
 ): readonly NbdContext[] {
-  const names = contexts.map((context) => context.name);
+  const added = typeof contexts === "function" ? contexts() : contexts;
+  const names = added.map((context) => context.name);
   assert(
     names.every((name) => isContextName(name) && isString(name)) &&
       new Set(names).size === names.length,
     "the metadata contexts of an export have names of their own",
   );
-  return contexts;
+  return added;
 }
 
 /**
