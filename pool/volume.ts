@@ -235,8 +235,15 @@ export class Volume implements BlockDevice {
     const component = this.#map.writable(chunk);
     if (component !== undefined && within + length <= chunkSize) {
       const at = this.#map.chunk(chunk) * chunkSize + within;
-      const pending = this.#hosts.write(component, source, at);
-      return this.#ending(pending, options);
+      try {
+        const pending = this.#hosts.write(component, source, at);
+        return this.#ending(pending, options);
+      } catch (error) {
+        const { signal } = options ?? {};
+        const elsewhere = this.#firstWrites
+          .writeElsewhere(error, source, offset, signal);
+        return this.#ending(elsewhere, options);
+      }
     }
     const { signal } = options ?? {};
     const pending = this.#firstWrites.write(source, offset, signal);

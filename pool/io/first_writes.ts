@@ -6,14 +6,13 @@
  * @module
  */
 
-import { type Completion, joinParts, Slice } from "../../device/block/mod.ts";
+import { type Completion, joinParts } from "../../device/block/mod.ts";
 import type { VirstorError } from "../../errors.ts";
 import {
   type Component,
   finished,
   type ForwardMap,
   type PoolSettings,
-  turn,
 } from "../core/mod.ts";
 import { ChunkCopies } from "./chunk_copies.ts";
 import type { ChunkMapper, MapperParts } from "./chunk_mapper.ts";
@@ -21,11 +20,7 @@ import type { DelayedWrite } from "./delayed_write.ts";
 import { DelayedWrites } from "./delayed_writes.ts";
 import type { FullPool } from "./full_pool.ts";
 import { RangeMapper } from "./range_mapper.ts";
-
-/** Chunks that are mapped between two looks at the clock, */
-const CHUNKS_A_LOOK = 16;
-/** and bytes written to one that count as another one. */
-const STEP_BYTES = 64 << 10;
+import { Resumption } from "./resumption.ts";
 
 /** What first writes work with; all volumes of a pool share it. */
 export interface FirstWriteParts
@@ -34,6 +29,18 @@ export interface FirstWriteParts
   readonly mapper: ChunkMapper;
   /** What writes do when no chunk is free. */
   readonly full: FullPool;
+}
+
+/** A write to a chunk that has failed. */
+export interface FailedWrite {
+  /** The virtual chunk; mapped. */
+  readonly virtualChunk: number;
+  /** The offset of the first byte in the chunk. */
+  readonly within: number;
+  /** How many bytes. */
+  readonly count: number;
+  /** Why it failed. */
+  readonly error: unknown;
 }
 
 /** Writes that map chunks, now or later. */
@@ -48,12 +55,10 @@ export class FirstWrites {
   readonly #settings: PoolSettings;
   readonly #map: ForwardMap;
   readonly #parts: FirstWriteParts;
+  readonly #unmaps: (write: FailedWrite) => boolean;
   readonly #copies: ChunkCopies;
   readonly #ranges: RangeMapper;
-  /** The resumption goes on in a later slice. */
-  #isResuming = false;
-  /** Ranges are served next, before data. */
-  #isRangesTurn = false;
+  readonly #resumption: Resumption;
   #hasFailed = false;
   /** What writes that would wait are told, once none may wait any more. */
   #ended: VirstorError | undefined;
@@ -65,8 +70,15 @@ export class FirstWrites {
    *
    * @param parts What the volume shares with the others of its pool.
    * @param map The place of each chunk of the volume.
+   * @param unmaps Unmaps a chunk whose component has no room for a write, if
+   *   the chunk holds nothing else.
    */
-  constructor(parts: FirstWriteParts, map: ForwardMap) {
+  constructor(
+    parts: FirstWriteParts,
+    map: ForwardMap,
+    unmaps: (write: FailedWrite) => boolean,
+  ) {
+    this.#unmaps = unmaps;
     const { settings, hosts, mapper } = parts;
     this.#settings = settings;
     this.#map = map;
@@ -92,6 +104,20 @@ export class FirstWrites {
       delayed: this.delayed,
       mapNow: (chunk) => this.#writeNow(chunk, undefined, 0),
       admitWait: () => this.#admitWait(),
+    });
+    this.#resumption = new Resumption({
+      chunkSize: settings.chunkSize,
+      map,
+      delayed: this.delayed,
+      copies: this.#copies,
+      ranges: this.#ranges,
+      fresh: () => mapper.fresh(),
+      counted: () => this.count++,
+      place: (...args) => this.#mapAndWrite(...args),
+      overwrite: (...args) => this.#overwrite(...args),
+      stillNone: () => this.#stillNone(),
+      ended: () => this.#ended !== undefined,
+      hasFailed: () => this.#hasFailed,
     });
   }
 
@@ -161,10 +187,10 @@ export class FirstWrites {
         const within = at - chunk * chunkSize;
         const count = Math.min(chunkSize - within, length - done);
         const piece = source.subarray(done, done + count);
-        const component = this.#map.writable(chunk);
-        if (component !== undefined) {
-          this.#overwrite(component, chunk, piece, within);
-        } else if (!this.#beginNow(chunk, piece, within, copies)) {
+        if (
+          !this.#overwriteMapped(chunk, piece, within) &&
+          !this.#beginNow(chunk, piece, within, copies)
+        ) {
           if (waiting === undefined) {
             this.#admitWait();
             waiting = this.delayed.begin(signal);
@@ -269,6 +295,45 @@ export class FirstWrites {
     return this.#map.view.component(chunk) !== undefined;
   }
 
+  /**
+   * Goes on with a write to a mapped chunk that has failed.
+   *
+   * @param error Why it failed.
+   * @param source The bytes, all in one chunk.
+   * @param offset The first byte on the virtual disk.
+   * @param signal Ends a wait when the client is gone.
+   * @returns As {@linkcode write}.
+   * @throws {VirstorError} The error, unless another component can take the
+   *   chunk; else as {@linkcode write}.
+   */
+  writeElsewhere(
+    error: unknown,
+    source: Uint8Array,
+    offset: number,
+    signal: AbortSignal | undefined,
+  ): Completion {
+    const { chunkSize } = this.#settings;
+    const virtualChunk = Math.floor(offset / chunkSize);
+    const within = offset - virtualChunk * chunkSize;
+    const count = source.length;
+    if (!this.#unmaps({ virtualChunk, within, count, error })) throw error;
+    return this.write(source, offset, signal);
+  }
+
+  /** Writes in place, unless the chunk is unmapped, or was for want of room. */
+  #overwriteMapped(chunk: number, piece: Uint8Array, within: number): boolean {
+    const component = this.#map.writable(chunk);
+    if (component === undefined) return false;
+    try {
+      this.#overwrite(component, chunk, piece, within);
+      return true;
+    } catch (error) {
+      const write = { virtualChunk: chunk, within, count: piece.length, error };
+      if (!this.#unmaps(write)) throw error;
+      return false;
+    }
+  }
+
   #overwrite(
     component: Component,
     chunk: number,
@@ -337,31 +402,12 @@ export class FirstWrites {
 
   /** Serves waiting chunks, in order, while there are free ones. */
   resume(): void {
-    if (this.#ended !== undefined || this.delayed.size === 0) return;
-    const slice = new Slice(CHUNKS_A_LOOK);
-    slice.begin();
-    let isOver = false;
-    try {
-      let wanted = this.#nextWanted();
-      for (; wanted !== undefined; wanted = this.#nextWanted()) {
-        if (isOver) return this.#resumeLater();
-        const component = this.#parts.mapper.fresh();
-        if (component === undefined) return this.#stillNone();
-        const { chunk, of } = wanted;
-        const bytes = this.#serve(component, chunk, of?.range?.hides ?? false);
-        // Not if all data for it failed: then the range asks once more.
-        const isMapped = this.#map.component(chunk) !== undefined;
-        if (of?.range !== undefined && isMapped) {
-          if (!of.range.hides) this.#map.provisioned.add(chunk);
-          this.delayed.served(of, chunk);
-        }
-        this.#isRangesTurn = of === undefined;
-        isOver = slice.spend(1 + Math.floor(bytes / STEP_BYTES));
-      }
-    } catch (error) {
-      if (this.#hasFailed) return; // All that waited were told.
-      throw error;
-    }
+    this.#resumption.resume();
+  }
+
+  #stillNone(): void {
+    const { full } = this.#parts;
+    if (full.refuses) this.delayed.failWaiting(full.error());
   }
 
   /** All were served, were cancelled, or have waited for too long. */
@@ -369,95 +415,5 @@ export class FirstWrites {
     if (this.#hasFailed) return;
     this.onNoneWaiting();
     if (this.#ended === undefined) this.#parts.full.noneWaits();
-  }
-
-  #resumeLater(): void {
-    if (this.#isResuming) return;
-    this.#isResuming = true;
-    void turn(this).then(() => {
-      this.#isResuming = false;
-      this.resume();
-    });
-  }
-
-  /** The next chunk that is waited for, by data or by a range, in turns. */
-  #nextWanted(): { chunk: number; of?: DelayedWrite } | undefined {
-    const { delayed } = this;
-    const chunk = delayed.nextChunk;
-    if (chunk !== undefined && !this.#isRangesTurn) return { chunk };
-    const wanted = this.#ranges.nextWanted();
-    if (wanted !== undefined) return wanted;
-    return chunk === undefined ? undefined : { chunk };
-  }
-
-  #stillNone(): void {
-    // What was served to others may have been all that a range wanted.
-    this.#ranges.finishDone();
-    const { full } = this.#parts;
-    if (full.refuses) this.delayed.failWaiting(full.error());
-  }
-
-  /**
-   * Maps a waiting chunk and writes all that waits for it, in order.
-   *
-   * @param hides Whether the chunk is to read as zeroes before that.
-   * @returns How many bytes were written.
-   */
-  #serve(component: Component, chunk: number, hides: boolean): number {
-    const isShared = this.#map.writable(chunk) === undefined &&
-      this.#isSeen(chunk);
-    if (isShared && !hides) return this.#serveCopy(component, chunk);
-    const pieces = this.delayed.piecesFor(chunk);
-    if (hides || pieces.length === 0) {
-      this.#mapAndWrite(component, chunk, undefined, 0);
-    }
-    let bytes = 0;
-    for (const piece of pieces) {
-      const { source, within } = piece;
-      try {
-        const own = this.#map.writable(chunk);
-        if (own === undefined) {
-          this.#mapAndWrite(component, chunk, source, within);
-        } else {
-          this.#overwrite(own, chunk, source, within);
-        }
-      } catch (error) {
-        if (this.#hasFailed) throw error;
-        this.delayed.fail(piece.write, error);
-        continue;
-      }
-      bytes += source.length;
-      this.delayed.finishPiece(piece);
-    }
-    return bytes;
-  }
-
-  /** Copies a chunk that data wait for, and writes them to the copy. */
-  #serveCopy(target: Component, chunk: number): number {
-    const pieces = this.delayed.hold(chunk);
-    const fail = (error: unknown) => {
-      for (const { write } of pieces) this.delayed.fail(write, error);
-    };
-    const finish = () => {
-      for (const piece of pieces) {
-        if (!piece.write.isEnded) this.delayed.finishPiece(piece);
-      }
-    };
-    if (this.#copies.has(chunk)) {
-      for (const piece of pieces) {
-        this.#copies.join(chunk, piece)?.then(finish, fail);
-      }
-      return 0;
-    }
-    this.count++;
-    try {
-      const copying = this.#copies.begin(chunk, target, pieces);
-      if (copying === undefined) finish();
-      else void copying.then(finish, fail);
-    } catch (error) {
-      if (this.#hasFailed) throw error;
-      fail(error);
-    }
-    return this.#settings.chunkSize;
   }
 }

@@ -7,6 +7,7 @@
 
 import { assert } from "../../errors.ts";
 import type { Component } from "../core/mod.ts";
+import type { FailedWrite } from "./first_writes.ts";
 import type { VolumeParts } from "./pool_parts.ts";
 
 /**
@@ -32,6 +33,40 @@ export function unmapChunks(
   for (const [component, chunks] of places) mapper.release(component, chunks);
   for (const v of virtualChunks) map.delete(v);
   for (const [component, chunks] of places) freeing.add(component, chunks);
+}
+
+/**
+ * Unmaps a chunk to which a write has failed because the component's file
+ * system is full, so that the write can go to another component. Only a chunk
+ * that holds nothing else is unmapped, such as one that was mapped ahead for a
+ * lane.
+ *
+ * @param parts The open volume.
+ * @param write The write; a part of it may be done.
+ * @returns Whether the chunk was unmapped.
+ * @throws {VirstorError} `failed`.
+ */
+export function unmapForWrite(
+  parts: VolumeParts,
+  { virtualChunk, within, count, error }: FailedWrite,
+): boolean {
+  const { map, base: { mapper, settings: { chunkSize } } } = parts;
+  const component = map.writable(virtualChunk);
+  if (component === undefined || map.provisioned.has(virtualChunk)) {
+    return false;
+  }
+  if (map.pinned.has(virtualChunk) || map.hides(virtualChunk)) return false;
+  if (mapper.elsewhere(error) === undefined) return false;
+  map.leases?.withdraw(virtualChunk);
+  const isHole = (from: number, end: number) => {
+    if (from === end) return true;
+    const at = map.chunk(virtualChunk) * chunkSize + from;
+    const [run] = component.device.extents(at, end - from, 1);
+    return run?.kind === "hole" && run.length === end - from;
+  };
+  if (!isHole(0, within) || !isHole(within + count, chunkSize)) return false;
+  unmapChunks(parts, [virtualChunk]);
+  return true;
 }
 
 /**

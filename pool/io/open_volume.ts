@@ -6,7 +6,8 @@
 
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import type { ForwardMap } from "../core/mod.ts";
-import { FirstWrites } from "./first_writes.ts";
+import { type FailedWrite, FirstWrites } from "./first_writes.ts";
+import { unmapForWrite } from "./give_back.ts";
 import type { PoolBase, VolumeParts } from "./pool_parts.ts";
 
 /** The parts of an open volume. */
@@ -31,7 +32,8 @@ export class OpenVolume implements VolumeParts {
     this.base = base;
     this.map = map;
     this.#record = record;
-    this.firstWrites = new FirstWrites(base, map);
+    const unmaps = (write: FailedWrite) => unmapForWrite(this, write);
+    this.firstWrites = new FirstWrites(base, map, unmaps);
   }
 
   /** What the superblock says of the volume now, or said last. */

@@ -111,8 +111,8 @@ export class PoolLeases implements Leases {
   /**
    * Maps a chunk that is about to be written to, and leases it, if both can be
    * done at once. Until it is written to it reads as zeroes. While the file
-   * system of a component refuses writes, the pool maps no chunk ahead: a write
-   * that finds no space there must leave its chunk free.
+   * system of the next chunk refuses writes, the pool maps no chunk ahead: a
+   * write that finds no space there must leave its chunk free.
    *
    * @param offset Any byte of it, also beyond the disk.
    * @returns Whether it is mapped.
@@ -122,8 +122,7 @@ export class PoolLeases implements Leases {
     if (chunk >= this.#map.virtualChunks) return false;
     try {
       this.#health().assertWritable();
-      const { members } = this.#parts.base.format;
-      if (members.some(({ refusal }) => refusal !== undefined)) return false;
+      if (this.#parts.base.mapper.fresh()?.refusal !== undefined) return false;
       if (!this.#firstWrites.mapNow(chunk)) return false;
     } catch (error) {
       // The write itself will fail, and say why.
