@@ -89,6 +89,11 @@ export class ChunkCopies {
     this.#parts = parts;
   }
 
+  /** How many copies are being made; each has taken a chunk. */
+  get size(): number {
+    return this.#copies.size;
+  }
+
   /**
    * Whether a copy of a virtual chunk is being made.
    *

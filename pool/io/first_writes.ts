@@ -8,6 +8,7 @@
 
 import { type Completion, joinParts } from "../../device/block/mod.ts";
 import type { VirstorError } from "../../errors.ts";
+import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import {
   type Component,
   finished,
@@ -20,7 +21,9 @@ import type { DelayedWrite } from "./delayed_write.ts";
 import { DelayedWrites } from "./delayed_writes.ts";
 import type { FullPool } from "./full_pool.ts";
 import { RangeMapper } from "./range_mapper.ts";
+import type { Reserves } from "./reserves.ts";
 import { Resumption } from "./resumption.ts";
+import { VolumeLimits } from "./volume_limits.ts";
 
 /** What first writes work with; all volumes of a pool share it. */
 export interface FirstWriteParts
@@ -29,6 +32,24 @@ export interface FirstWriteParts
   readonly mapper: ChunkMapper;
   /** What writes do when no chunk is free. */
   readonly full: FullPool;
+  /** The chunks that are set aside for volumes. */
+  readonly reserves: Reserves;
+}
+
+/** The volume whose first writes they are. */
+export interface FirstWriteVolume {
+  /** The place of each of its chunks. */
+  readonly map: ForwardMap;
+  /** What the superblock says of it. */
+  readonly record: VolumeRecord;
+  /**
+   * Unmaps a chunk whose component has no room for a write, if the chunk holds
+   * nothing else.
+   *
+   * @param write The write.
+   * @returns Whether the chunk was unmapped.
+   */
+  unmaps(write: FailedWrite): boolean;
 }
 
 /** A write to a chunk that has failed. */
@@ -47,9 +68,11 @@ export interface FailedWrite {
 export class FirstWrites {
   /** Writes that wait for a chunk. */
   readonly delayed: DelayedWrites;
+  /** What bounds the chunks of the volume. */
+  readonly limits: VolumeLimits;
   /** Chunks mapped since the pool was opened. */
   count = 0;
-  /** Called when no write waits for a chunk any more. */
+  /** Called when no write waits for a chunk that it may take any more. */
   onNoneWaiting: () => void = () => {};
 
   readonly #settings: PoolSettings;
@@ -69,16 +92,11 @@ export class FirstWrites {
    * Starts with nothing that waits.
    *
    * @param parts What the volume shares with the others of its pool.
-   * @param map The place of each chunk of the volume.
-   * @param unmaps Unmaps a chunk whose component has no room for a write, if
-   *   the chunk holds nothing else.
+   * @param volume The volume.
    */
-  constructor(
-    parts: FirstWriteParts,
-    map: ForwardMap,
-    unmaps: (write: FailedWrite) => boolean,
-  ) {
-    this.#unmaps = unmaps;
+  constructor(parts: FirstWriteParts, volume: FirstWriteVolume) {
+    const { map } = volume;
+    this.#unmaps = volume.unmaps;
     const { settings, hosts, mapper } = parts;
     this.#settings = settings;
     this.#map = map;
@@ -86,6 +104,7 @@ export class FirstWrites {
     this.delayed = new DelayedWrites({
       maxBytes: settings.maxDelayedBytes,
       timeoutMs: settings.fullTimeoutSeconds * 1000,
+      cause: () => this.limits.cause,
       now: () => performance.now(),
       onEmpty: () => this.#noneWaits(),
     });
@@ -99,6 +118,12 @@ export class FirstWrites {
         if (this.#stopped !== undefined) throw this.#stopped;
       },
     });
+    this.limits = new VolumeLimits(
+      parts,
+      map,
+      volume.record,
+      () => this.#copies.size,
+    );
     this.#ranges = new RangeMapper({
       map,
       delayed: this.delayed,
@@ -111,7 +136,7 @@ export class FirstWrites {
       delayed: this.delayed,
       copies: this.#copies,
       ranges: this.#ranges,
-      fresh: () => mapper.fresh(),
+      fresh: () => this.#fresh(),
       counted: () => this.count++,
       place: (...args) => this.#mapAndWrite(...args),
       overwrite: (...args) => this.#overwrite(...args),
@@ -290,6 +315,16 @@ export class FirstWrites {
     return !this.#isSeen(chunk) && this.#writeNow(chunk, undefined, 0);
   }
 
+  /** Whether a write waits for a chunk that it may take, once one is free. */
+  get waitsForSpace(): boolean {
+    return this.delayed.size > 0 && this.limits.mayTake;
+  }
+
+  /** The component whose next chunk the volume may take now. */
+  #fresh(): Component | undefined {
+    return this.limits.mayTake ? this.#parts.mapper.fresh() : undefined;
+  }
+
   /** Whether the volume sees a chunk, of its own or its parent's. */
   #isSeen(chunk: number): boolean {
     return this.#map.view.component(chunk) !== undefined;
@@ -362,7 +397,7 @@ export class FirstWrites {
     if (this.#copies.has(chunk)) copying = this.#copies.join(chunk, piece);
     else {
       if (this.delayed.size > 0) return false;
-      const target = this.#parts.mapper.fresh();
+      const target = this.#fresh();
       if (target === undefined) return false;
       this.count++;
       copying = this.#copies.begin(chunk, target, [piece]);
@@ -378,7 +413,7 @@ export class FirstWrites {
     within: number,
   ): boolean {
     if (this.delayed.size > 0) return false;
-    const component = this.#parts.mapper.fresh();
+    const component = this.#fresh();
     if (component === undefined) return false;
     this.#mapAndWrite(component, chunk, piece, within);
     return true;
@@ -397,7 +432,7 @@ export class FirstWrites {
   /** Something is about to wait for a chunk, unless it may not. */
   #admitWait(): void {
     if (this.#ended !== undefined) throw this.#ended;
-    if (this.#parts.full.admit()) this.delayed.total++;
+    if (this.limits.admit()) this.delayed.total++;
   }
 
   /** Serves waiting chunks, in order, while there are free ones. */
@@ -406,14 +441,15 @@ export class FirstWrites {
   }
 
   #stillNone(): void {
-    const { full } = this.#parts;
-    if (full.refuses) this.delayed.failWaiting(full.error());
+    const { limits } = this;
+    if (limits.refuses) this.delayed.failWaiting(limits.error());
+    else if (!limits.mayTake) this.onNoneWaiting();
   }
 
   /** All were served, were cancelled, or have waited for too long. */
   #noneWaits(): void {
     if (this.#hasFailed) return;
     this.onNoneWaiting();
-    if (this.#ended === undefined) this.#parts.full.noneWaits();
+    if (this.#ended === undefined) this.limits.noneWaits();
   }
 }

@@ -51,7 +51,8 @@ export class PoolLeases implements Leases {
     this.#map = map;
     this.#chunkSize = chunkSize;
     const { state } = health();
-    const isWritable = !readOnly && state === "open";
+    const isWritable = !readOnly && !parts.record.isReadOnly &&
+      state === "open";
     this.#table = new LeaseTable(chunkSize, isWritable);
     if (state === "closed") this.#table.end();
     map.leases = this.#table;
@@ -141,6 +142,23 @@ export class PoolLeases implements Leases {
   lendFlush(): LentFlush | undefined {
     if (this.#health().state !== "open") return undefined;
     return lendFlush(this.#parts.base, this.#onFlush);
+  }
+
+  /**
+   * Forbids writes of other threads, or allows them again.
+   *
+   * *Ensures*: if they are forbidden, no thread writes under a lease that was
+   * granted before.
+   *
+   * @param isReadOnly Whether they are forbidden.
+   */
+  setReadOnly(isReadOnly: boolean): void {
+    if (isReadOnly) {
+      this.#table.forbidWrites();
+      this.#table.withdrawAll();
+    } else if (
+      this.#health().state === "open" && !this.#parts.base.settings.readOnly
+    ) this.#table.allowWrites();
   }
 
   /** Withdraws all leases, for ever. */

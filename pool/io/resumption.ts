@@ -100,9 +100,11 @@ export class Resumption {
       let wanted = this.#nextWanted();
       for (; wanted !== undefined; wanted = this.#nextWanted()) {
         if (isOver) return this.#resumeLater();
-        const component = this.#parts.fresh();
-        if (component === undefined) return this.#stillNone();
         const { chunk, of } = wanted;
+        // A chunk is the volume's own again after its snapshot is removed.
+        const own = of === undefined ? map.writable(chunk) : undefined;
+        const component = own ?? this.#parts.fresh();
+        if (component === undefined) return this.#stillNone();
         const bytes = this.#serve(component, chunk, of?.range?.hides ?? false);
         // Not if all data for it failed: then the range asks once more.
         const isMapped = map.component(chunk) !== undefined;

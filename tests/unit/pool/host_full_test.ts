@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import {
   type FormatName,
@@ -13,6 +14,7 @@ import {
   openPool,
   type Pool,
   type PoolEvent,
+  type PoolOptions,
 } from "../../../pool/mod.ts";
 import { NO_NATIVE_CALLS } from "../../helpers/native.ts";
 import { eventually } from "../../helpers/patience.ts";
@@ -41,10 +43,14 @@ interface TinyPool extends AsyncDisposable {
   empty(): Promise<void>;
 }
 
+interface TinyOptions extends PoolOptions {
+  readonly format?: FormatName;
+}
+
 async function openTiny(
   scratch: Scratch,
   names: readonly string[],
-  format: FormatName = "native",
+  { format = "native", ...options }: TinyOptions = {},
 ): Promise<TinyPool> {
   const tiny = await mountTiny(scratch.file("tiny"));
   const paths = names.map((name) => scratch.file(name));
@@ -59,6 +65,7 @@ async function openTiny(
   const events: PoolEvent[] = [];
   const pool = await openPool(paths, {
     onEvent: (event) => events.push(event),
+    ...options,
   });
   const filler = tiny.file("filler");
   return {
@@ -159,34 +166,47 @@ testUnless(
   },
 );
 
-testUnless(
-  "a copy on write goes elsewhere if the host file system is full",
-  WHY_NOT,
-  async () => {
-    await using scratch = await makeScratch();
-    const made = await openTiny(scratch, ["tiny/a", "b"]);
-    await using _ = made;
-    const { pool, paths } = made;
-    for (let v = 0; v < 2; v++) await write(pool, v);
-    await pool.snapshotChanges.take([{ volume: "small", snapshot: "s" }]);
-    await made.fill();
-    const piece = pattern(4096, 9);
-    for (let v = 0; v < 2; v++) {
-      await pool.volume().write(piece, v * SMALL_CHUNK + 8192);
-    }
-    assertEquals(usedOf(pool), [2, 2]);
-    for (let v = 0; v < 2; v++) {
-      const wanted = pattern(SMALL_CHUNK, v);
-      const disk = pool.snapshotDisk("small", "s");
-      const at = v * SMALL_CHUNK;
-      assertEquals(await readBytes(disk, at, SMALL_CHUNK), wanted);
-      wanted.set(piece, 8192);
-      assertEquals(await readBytes(pool.volume(), at, SMALL_CHUNK), wanted);
-    }
-    await pool.close();
-    await assertSound("native", paths);
-  },
-);
+/** A device of which nothing is in the page cache. */
+class ColdDevice extends FileDevice {
+  override readCached(): number {
+    return 0;
+  }
+}
+
+for (const isCold of [false, true]) {
+  testUnless(
+    `a copy on write ${
+      isCold ? "from the disk " : ""
+    }goes elsewhere if the host file system is full`,
+    WHY_NOT,
+    async () => {
+      await using scratch = await makeScratch();
+      const made = await openTiny(scratch, ["tiny/a", "b"], {
+        ...isCold && { openDevice: (...args) => new ColdDevice(...args) },
+      });
+      await using _ = made;
+      const { pool, paths } = made;
+      for (let v = 0; v < 2; v++) await write(pool, v);
+      await pool.snapshotChanges.take([{ volume: "small", snapshot: "s" }]);
+      await made.fill();
+      const piece = pattern(4096, 9);
+      for (let v = 0; v < 2; v++) {
+        await pool.volume().write(piece, v * SMALL_CHUNK + 8192);
+      }
+      assertEquals(usedOf(pool), [2, 2]);
+      for (let v = 0; v < 2; v++) {
+        const wanted = pattern(SMALL_CHUNK, v);
+        const disk = pool.snapshotDisk("small", "s");
+        const at = v * SMALL_CHUNK;
+        assertEquals(await readBytes(disk, at, SMALL_CHUNK), wanted);
+        wanted.set(piece, 8192);
+        assertEquals(await readBytes(pool.volume(), at, SMALL_CHUNK), wanted);
+      }
+      await pool.close();
+      await assertSound("native", paths);
+    },
+  );
+}
 
 testUnless(
   "an evacuation goes on with another component if a host file system is full",
@@ -245,7 +265,9 @@ testUnless(
   WHY_NOT,
   async () => {
     await using scratch = await makeScratch();
-    const made = await openTiny(scratch, ["tiny/a", "b"], "freebsd");
+    const made = await openTiny(scratch, ["tiny/a", "b"], {
+      format: "freebsd",
+    });
     await using _ = made;
     const { pool } = made;
     await made.fill();
