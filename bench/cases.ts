@@ -43,7 +43,7 @@ export interface Case {
   readonly disk: Disk;
   /** The disk is made anew for every measurement. */
   readonly fresh: boolean;
-  /** On whom. */
+  /** The servers to measure. */
   readonly servers: readonly ServerName[];
   /** How. */
   readonly measure: MeasureFunction;

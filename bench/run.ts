@@ -125,7 +125,7 @@ async function runGroup(
   }
 }
 
-/** Everybody is first once in a while. */
+/** Each value comes first in one of the rounds. */
 function rotate<T>(values: readonly T[], by: number): T[] {
   const first = by % values.length;
   return [...values.slice(first), ...values.slice(0, first)];

@@ -1,6 +1,6 @@
 /**
  * Opening a pool: find its components, read its map, finish what a stop left
- * half done, and only then let anybody write.
+ * half done, and only then accept writes.
  *
  * @module
  */
@@ -83,7 +83,7 @@ export interface PoolOptions extends PoolPlaces {
   readonly onFull?: FullPolicy;
   /** How long it waits, seconds up to 2,147,483; 0, for ever. */
   readonly fullTimeoutSeconds?: number;
-  /** Bytes that may wait before those who send them are slowed; 64 MiB. */
+  /** Bytes that may wait before backpressure slows the clients; 64 MiB. */
   readonly maxDelayedBytes?: number;
   /** Warn when fewer chunks are free; 100. */
   readonly chunkWatermark?: number;
@@ -200,7 +200,7 @@ function settingsOf(
  *
  * @param assembly Its components.
  * @param options Which components may be missing.
- * @param damaged Told of what cannot be used.
+ * @param damaged Called for what cannot be used.
  * @returns The pool.
  * @throws {VirstorError} `not-found` if a component is missing, `corrupt`,
  *   `unsupported`.

@@ -1,5 +1,5 @@
 /**
- * Ranges of a file that hold no data: told by its holes, and by the bytes of
+ * Ranges of a file that hold no data: found by its holes, and by the bytes of
  * blocks that only a part of a range shares.
  *
  * The caller gives the space away, so an answer is given only where the file
@@ -45,7 +45,7 @@ const bytes = new Uint8Array(words.buffer);
 export class BlankRanges {
   readonly #descriptor: number;
   readonly #isMemory: boolean;
-  /** Bytes of the blocks that space comes in; 0 if nothing can be told. */
+  /** Bytes of the blocks that space comes in; 0 if unknown. */
   readonly #block: number;
 
   /**
@@ -69,7 +69,7 @@ export class BlankRanges {
    *
    * @param offset The first byte.
    * @param length How many.
-   * @returns False also where it cannot be told without waiting for the disk.
+   * @returns False also where the answer would have to wait for the disk.
    */
   isBlank(offset: number, length: number): boolean {
     const block = this.#block;

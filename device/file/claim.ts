@@ -23,10 +23,10 @@ import {
 /** From `linux/errno.h`. */
 const [EBADF, EAGAIN] = [9, 11];
 
-/** What others may do with the file meanwhile. */
+/** What other processes may do with the file meanwhile. */
 export type FileLock =
   | "exclusive" // no other process may have it locked, or open for writing
-  | "shared" // others may have it locked as shared
+  | "shared" // other processes may have it locked as shared
   | "none";
 
 /** How a file is claimed. */

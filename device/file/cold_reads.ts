@@ -123,7 +123,7 @@ export class ColdReads {
     next();
   }
 
-  /** Ends those that have come without anybody waiting for them. */
+  /** Ends the reads whose data have come and that nothing waits for. */
   #takeAlong(descriptor: number): void {
     const waiting = this.#waiting;
     let kept = 0;

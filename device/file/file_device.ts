@@ -1,6 +1,6 @@
 /**
  * A file or a block device of the operating system as a block device: the one
- * door to a descriptor. All that the event loop writes to a disk passes here.
+ * access to a descriptor. All that the event loop writes to a disk passes here.
  *
  * Reads and writes are positional, synchronous and go through the page cache:
  * about a microsecond each when the page is there. Only `fdatasync`

@@ -1,5 +1,5 @@
 /**
- * Data and holes of a file, told by where the next ones begin.
+ * Data and holes of a file, found by where the next ones begin.
  *
  * @module
  */

@@ -52,7 +52,7 @@ export interface OpenedFile {
 
 /** What has to be made durable of one file, and how. */
 export class FileSync {
-  /** Told of each `fdatasync`. */
+  /** Called for each `fdatasync`. */
   observer: FlushObserver | undefined;
 
   readonly #file: OpenedFile;
@@ -99,7 +99,7 @@ export class FileSync {
    * @param descriptor The file.
    * @returns A promise if there is anything to wait for.
    * @throws {VirstorError} `io`, for ever after the first failure; also if the
-   *   file was deleted or cut off meanwhile.
+   *   file was deleted or truncated meanwhile.
    */
   flush(descriptor: number): Completion {
     if (this.#failure !== undefined) throw this.#failure;

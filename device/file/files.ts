@@ -181,7 +181,7 @@ function translate(path: string, error: unknown): VirstorError {
 }
 
 /**
- * What a failed read or write is told as.
+ * The error of a failed read or write.
  *
  * @param what What could not be done.
  * @param isClosed Whether the file is closed.
@@ -202,8 +202,8 @@ export function transferError(
 }
 
 /**
- * What somebody did to an open file meanwhile: what was written to one that is
- * deleted, or cut off, is in no safe place however durable.
+ * What happened to an open file meanwhile: data written to a file that was
+ * deleted or truncated are not safe, however durable.
  *
  * @param descriptor The file, or a block device.
  * @param size Its bytes when it was opened.

@@ -44,7 +44,7 @@ export interface ServiceHost {
   readonly isDismissed: (name: string) => boolean;
   /** Whether a device is not served any more. */
   readonly isRetired: (device: BlockDevice) => boolean;
-  /** Told of an error that must stop the process. */
+  /** Receives an error that must stop the process. */
   readonly onPanic: (error: unknown) => void;
 }
 
@@ -62,17 +62,17 @@ export async function serveClient(
 ): Promise<void> {
   const negotiated = await shakeHands(client, host);
   if (negotiated === undefined) return;
-  const refusal = refusalOf(client, host, negotiated.served);
+  const refusal = refusalOf(client, host, negotiated.nbdExport);
   if (refusal !== undefined) return host.log.tell("refused", client, refusal);
-  // From here to `run` nothing is awaited: the client cannot be cut off.
+  // From here to `run` nothing is awaited: the connection cannot be closed.
   const [carrier, early] = chooseCarrier(client, host, negotiated);
   const transmission = new Transmission(carrier, { ...negotiated, early }, {
     counters: host.counters,
     onError: (error) => host.log.deviceFailed(client, error),
     onPanic: host.onPanic,
   });
-  client.exportName = negotiated.served.name;
-  client.device = negotiated.served.device;
+  client.exportName = negotiated.nbdExport.name;
+  client.device = negotiated.nbdExport.device;
   client.transmission = transmission;
   const message = connectedText(client, negotiated, carrier);
   host.log.tell("connected", client, message);
@@ -91,7 +91,7 @@ function refusalOf(
   { isStopping, isDismissed, isRetired, clients, counters }: ServiceHost,
   { name, device }: NbdExport,
 ): string | undefined {
-  // Cut off as it ended: its descriptor may be another's by now.
+  // Closed as the handshake ended: its descriptor may be another's by now.
   if (client.cutBecause !== undefined) return client.cutBecause;
   // Things may have changed since the export was looked up.
   if (isStopping() || isDismissed(name) || isRetired(device)) {
@@ -124,7 +124,7 @@ function chooseCarrier(
 
 function connectedText(
   client: Client,
-  { served: { name }, facts: { dialect, contexts } }: Negotiated,
+  { nbdExport: { name }, properties: { dialect, contexts } }: Negotiated,
   { manner }: Carrier,
 ): string {
   const names = contexts.map(({ context }) => ` ${context.name}`).join("");

@@ -1,7 +1,7 @@
 /**
  * The NBD server: accepts connections, counts them, ends them.
  *
- * It takes listeners that others have opened, so it knows nothing of
+ * It takes listeners that its caller has opened, so it knows nothing of
  * addresses. Every connection is on its own: what one client does wrong ends
  * that connection at most. An error that is not expected, in the device or in
  * the server itself, ends the server: `finished` rejects with it.
@@ -42,7 +42,7 @@ export interface NbdServerOptions {
   readonly exports: readonly NbdExport[] | (() => readonly NbdExport[]);
   /** Whether and how connections are encrypted; never, unless given. */
   readonly tls?: NbdTls;
-  /** Told of what happens. */
+  /** Receives the events. */
   readonly log?: (event: NbdEvent) => void;
   /** Limits other than the {@linkcode DEFAULT_LIMITS}. */
   readonly limits?: Partial<NbdLimits>;
@@ -70,7 +70,7 @@ export interface NbdCloseOptions {
   readonly graceMs?: number;
 }
 
-/** How long requests under way may take unless told otherwise. */
+/** How long requests under way may take by default. */
 const GRACE_MS = 5000;
 /** How long to wait after a failed accept, milliseconds. */
 const ACCEPT_RETRY_MS = 100;

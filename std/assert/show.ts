@@ -7,7 +7,7 @@
 /** More lines than this on one side say less than they hide. */
 const SHOWN_LINES = 60;
 
-/** A value as text, in full as far as anybody would read it. */
+/** A value as text: a string is quoted, an object is shown to a depth of 20. */
 export function show(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value);
   return Deno.inspect(value, {

@@ -33,7 +33,7 @@ export async function exists(
     if (!isReadable) return true;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
-    // It may be there: who may not look cannot say that it is not.
+    // It may be there: without permission to look, its absence is unknown.
     if (error instanceof Deno.errors.PermissionDenied) return !isReadable;
     throw error;
   }

@@ -265,11 +265,14 @@ export class Victim implements AsyncDisposable {
    * Looks at what a kill has left, before anything puts it right. Then a copy
    * is opened, read and stopped.
    *
+   * @param look Looks at the copy while it is open; nothing more by default.
    * @returns How the copy did when it was open.
    * @throws {AssertionError} If there is damage, if anything that was
    *   acknowledged is not there, or if anything is left to be put right.
    */
-  async verify(): Promise<PoolStatus> {
+  async verify(
+    look: (pool: Pool) => Promise<void> = async () => {},
+  ): Promise<PoolStatus> {
     const { findings } = await checkComponents(this.files);
     const damage = findings.filter(({ severity }) => severity === "damage");
     assertEquals(damage, []);
@@ -279,6 +282,7 @@ export class Victim implements AsyncDisposable {
     try {
       await this.#verifyBlocks(pool);
       assertEquals(await pool.check(), []);
+      await look(pool);
     } finally {
       await pool.close();
     }

@@ -129,7 +129,7 @@ export class OptionChannel {
       const channel = new OptionChannel(stream);
       await channel.#greet();
       await channel.#requestTls();
-      // Bytes before the encryption may come from anybody on the way.
+      // An attacker on the way may have sent bytes before the encryption.
       if (channel.reader.available + stream.pending > 0) {
         throw new ProtocolFault("data in the clear follows STARTTLS");
       }

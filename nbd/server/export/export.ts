@@ -71,8 +71,8 @@ export interface NbdExport {
  * An export as it was negotiated for one connection. It does not change while
  * the connection lasts.
  */
-export interface ExportFacts {
-  /** Size that the client was told, bytes. */
+export interface ExportProperties {
+  /** The size that was negotiated, bytes. */
   readonly size: number;
   /** Minimum block size, bytes, a power of two up to 64 KiB. */
   readonly minimumBlockSize: number;
@@ -92,7 +92,7 @@ export interface ExportFacts {
   readonly extended: boolean;
   /** The metadata contexts that the client selected. */
   readonly contexts: readonly SelectedContext[];
-  /** The transmission flags that the client was told, 16 bits. */
+  /** The transmission flags that were negotiated, 16 bits. */
   readonly flags: number;
 }
 
@@ -139,11 +139,11 @@ export function contextsOf(
  * @param contexts The selected metadata contexts; none by default.
  * @returns The export as negotiated.
  */
-export function factsOf(
+export function propertiesOf(
   nbdExport: NbdExport,
   dialect: Dialect = "simple",
   contexts: readonly SelectedContext[] = [],
-): ExportFacts {
+): ExportProperties {
   const { device } = nbdExport;
   const minimumBlockSize = device.blockSize;
   const preferredBlockSize = Math.min(
@@ -166,7 +166,7 @@ export function factsOf(
     "the size of an exported device is whole blocks",
   );
   const readOnly = nbdExport.readOnly || device.capabilities.readOnly;
-  const facts = {
+  const properties = {
     size: device.size,
     minimumBlockSize,
     preferredBlockSize,
@@ -178,23 +178,26 @@ export function factsOf(
     extended: dialect === "extended",
     contexts,
   };
-  return { ...facts, flags: flagsOf(facts, nbdExport.rotational === true) };
+  return {
+    ...properties,
+    flags: flagsOf(properties, nbdExport.rotational === true),
+  };
 }
 
 function flagsOf(
-  facts: Omit<ExportFacts, "flags">,
+  properties: Omit<ExportProperties, "flags">,
   rotational: boolean,
 ): number {
   // All connections use the same device, so a flush on one connection covers
   // the writes of all: CAN_MULTI_CONN holds for every export.
   let flags = EXPORT_HAS_FLAGS | EXPORT_SEND_FLUSH | EXPORT_SEND_FUA |
     EXPORT_CAN_MULTI_CONN | EXPORT_SEND_CACHE;
-  flags |= facts.readOnly ? EXPORT_READ_ONLY : EXPORT_SEND_WRITE_ZEROES;
+  flags |= properties.readOnly ? EXPORT_READ_ONLY : EXPORT_SEND_WRITE_ZEROES;
   if (rotational) flags |= EXPORT_ROTATIONAL;
-  if (facts.trim) flags |= EXPORT_SEND_TRIM;
-  if (facts.fastZero) flags |= EXPORT_SEND_FAST_ZERO;
-  if (facts.chunked) flags |= EXPORT_SEND_DF;
-  if (facts.extended && facts.contexts.length > 0) {
+  if (properties.trim) flags |= EXPORT_SEND_TRIM;
+  if (properties.fastZero) flags |= EXPORT_SEND_FAST_ZERO;
+  if (properties.chunked) flags |= EXPORT_SEND_DF;
+  if (properties.extended && properties.contexts.length > 0) {
     flags |= EXPORT_BLOCK_STATUS_PAYLOAD;
   }
   return flags;

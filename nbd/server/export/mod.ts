@@ -7,8 +7,13 @@
 export { isExpected, peerOf } from "./connection.ts";
 export { createCounters } from "./counters.ts";
 export type { NbdCounters } from "./counters.ts";
-export { assertExport, contextsOf, factsOf, findExport } from "./export.ts";
-export type { ExportFacts, NbdExport } from "./export.ts";
+export {
+  assertExport,
+  contextsOf,
+  findExport,
+  propertiesOf,
+} from "./export.ts";
+export type { ExportProperties, NbdExport } from "./export.ts";
 export { Pace } from "./pace.ts";
 export { ServerLog } from "./server_log.ts";
 export type { LoggedClient, NbdEvent } from "./server_log.ts";

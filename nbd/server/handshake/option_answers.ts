@@ -39,10 +39,10 @@ import {
 } from "../../wire/mod.ts";
 import {
   contextsOf,
-  type ExportFacts,
-  factsOf,
+  type ExportProperties,
   findExport,
   type NbdExport,
+  propertiesOf,
   quotedName,
 } from "../export/mod.ts";
 import {
@@ -111,9 +111,9 @@ export interface Option {
 /** What a client has chosen for the transmission phase. */
 export interface Choice {
   /** The chosen export. */
-  readonly served: NbdExport;
+  readonly nbdExport: NbdExport;
   /** The export's properties, and what was negotiated for this connection. */
-  readonly facts: ExportFacts;
+  readonly properties: ExportProperties;
 }
 
 /** The reply to an option, and the next phase of the connection. */
@@ -255,7 +255,7 @@ function answerExportName(option: Option, session: Session): Answer {
   }
   const choice = choose(nbdExport, name, session);
   return {
-    messages: [encodeExportName(choice.facts, session.zeroes)],
+    messages: [encodeExportName(choice.properties, session.zeroes)],
     then: choice,
   };
 }
@@ -286,11 +286,11 @@ function answerInfo(option: Option, session: Session): Answer {
     return refuseDismissed(option, nbdExport);
   }
   const choice = choose(nbdExport, query.name, session);
-  const { facts } = choice;
+  const { properties } = choice;
   // The server may send INFO_BLOCK_SIZE unasked; a client may ignore it.
   const messages = [
-    encodeInfoExport(number, facts),
-    encodeInfoBlockSize(number, facts),
+    encodeInfoExport(number, properties),
+    encodeInfoBlockSize(number, properties),
   ];
   if (query.types.has(INFO_NAME)) {
     messages.push(encodeInfoText(number, INFO_NAME, nbdExport.name));
@@ -363,7 +363,7 @@ function choose(nbdExport: NbdExport, name: string, session: Session): Choice {
   const { dialect, selection } = session;
   // A selection is valid only for the name under which it was made.
   const contexts = selection?.name === name ? selection.contexts : [];
-  return { served: nbdExport, facts: factsOf(nbdExport, dialect, contexts) };
+  return { nbdExport, properties: propertiesOf(nbdExport, dialect, contexts) };
 }
 
 function refuseData(option: Option): Answer {

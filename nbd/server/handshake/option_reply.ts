@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { ExportFacts, NbdExport } from "../export/mod.ts";
+import type { ExportProperties, NbdExport } from "../export/mod.ts";
 import {
   EXPORT_NAME_ZEROES,
   GREETING_SIZE,
@@ -51,18 +51,18 @@ export function encodeGreeting(): Uint8Array {
  * Encodes the reply to EXPORT_NAME: u64 size, u16 transmission flags, then 124
  * zeroes unless NO_ZEROES is negotiated.
  *
- * @param facts The negotiated properties of the export.
+ * @param properties The negotiated properties of the export.
  * @param zeroes Whether to append the zeroes.
  * @returns The message, 10 or 134 bytes.
  */
 export function encodeExportName(
-  facts: ExportFacts,
+  properties: ExportProperties,
   zeroes: boolean,
 ): Uint8Array {
   const bytes = new Uint8Array(10 + (zeroes ? EXPORT_NAME_ZEROES : 0));
   const view = new DataView(bytes.buffer);
-  setSize(view, 0, facts.size);
-  view.setUint16(8, facts.flags);
+  setSize(view, 0, properties.size);
+  view.setUint16(8, properties.flags);
   return bytes;
 }
 
@@ -114,18 +114,18 @@ export function encodeServer(option: number, nbdExport: NbdExport): Uint8Array {
  * Encodes INFO_EXPORT: u16 type, u64 size, u16 transmission flags.
  *
  * @param option Number of the option that the client sent.
- * @param facts The negotiated properties of the export.
+ * @param properties The negotiated properties of the export.
  * @returns The message.
  */
 export function encodeInfoExport(
   option: number,
-  facts: ExportFacts,
+  properties: ExportProperties,
 ): Uint8Array {
   const data = new Uint8Array(12);
   const view = new DataView(data.buffer);
   view.setUint16(0, INFO_EXPORT);
-  setSize(view, 2, facts.size);
-  view.setUint16(10, facts.flags);
+  setSize(view, 2, properties.size);
+  view.setUint16(10, properties.flags);
   return encodeOptionReply(option, REPLY_INFO, data);
 }
 
@@ -134,18 +134,18 @@ export function encodeInfoExport(
  * block size, u32 maximum payload; bytes.
  *
  * @param option Number of the option that the client sent.
- * @param facts The negotiated properties of the export.
+ * @param properties The negotiated properties of the export.
  * @returns The message.
  */
 export function encodeInfoBlockSize(
   option: number,
-  facts: ExportFacts,
+  properties: ExportProperties,
 ): Uint8Array {
   const data = new Uint8Array(14);
   const view = new DataView(data.buffer);
   view.setUint16(0, INFO_BLOCK_SIZE);
-  view.setUint32(2, facts.minimumBlockSize);
-  view.setUint32(6, facts.preferredBlockSize);
+  view.setUint32(2, properties.minimumBlockSize);
+  view.setUint32(6, properties.preferredBlockSize);
   view.setUint32(10, PAYLOAD_SIZE_MAX);
   return encodeOptionReply(option, REPLY_INFO, data);
 }

@@ -93,7 +93,7 @@ export class HandOver {
    * Sends what is left of a WRITE as a compact request of its own, with its
    * cookie, but for the payload, which follows.
    *
-   * @param to Whom the reply answers.
+   * @param to The request that the reply answers.
    * @param offset Where the rest goes.
    * @param rest Bytes of the payload.
    */

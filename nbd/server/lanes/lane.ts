@@ -58,10 +58,10 @@ export class Lane {
   }
 
   #connect(
-    { facts, descriptor, early, leases, thread, control: memory }: LaneJob,
+    { properties, descriptor, early, leases, thread, control: memory }: LaneJob,
   ) {
     const [report, replies] = [this.#report, this.#replies];
-    const { chunked, extended } = facts;
+    const { chunked, extended } = properties;
     const { bytes, address } = this.#received;
     const received = new ReceiveBuffer(early, bytes);
     const control = new LaneControl(memory);
@@ -72,7 +72,7 @@ export class Lane {
     const { chunkSize } = leases;
     const about = { disk, control, received, extended, socket, chunkSize };
     return new LaneConnection({
-      facts,
+      properties,
       form: chunked ? new ChunkForm(extended) : new SimpleForm(),
       disk,
       control,

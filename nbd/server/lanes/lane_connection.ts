@@ -24,7 +24,7 @@ import {
   type ReplyAddress,
   type ReplyForm,
 } from "../../wire/mod.ts";
-import type { ExportFacts } from "../export/mod.ts";
+import type { ExportProperties } from "../export/mod.ts";
 import {
   checkRequest,
   NEXT_END,
@@ -42,7 +42,7 @@ import type { OwnerQuestions } from "./owner_questions.ts";
 /** What a connection on its lane is made of. */
 export interface LaneConnectionParts {
   /** What was agreed on, but for the metadata contexts. */
-  readonly facts: ExportFacts;
+  readonly properties: ExportProperties;
   /** What replies look like. */
   readonly form: ReplyForm;
   /** What is leased. */
@@ -74,7 +74,7 @@ interface TakenWrite {
 
 /** Serves one connection. */
 export class LaneConnection {
-  readonly #facts: ExportFacts;
+  readonly #properties: ExportProperties;
   /** The flags of a WRITE that the thread does by itself. */
   readonly #writeFlags: number;
   readonly #headerSize: number;
@@ -102,9 +102,9 @@ export class LaneConnection {
    * @param parts What it is made of.
    */
   constructor(parts: LaneConnectionParts) {
-    const { facts, form, received, replies, reader } = parts;
-    this.#facts = facts;
-    this.#writeFlags = facts.extended ? FLAG_PAYLOAD_LEN : 0;
+    const { properties, form, received, replies, reader } = parts;
+    this.#properties = properties;
+    this.#writeFlags = properties.extended ? FLAG_PAYLOAD_LEN : 0;
     this.#headerSize = reader.headerSize;
     this.#form = form;
     this.#dataHeaderSize = form.dataHeaderSize;
@@ -180,7 +180,7 @@ export class LaneConnection {
           return this.#write(request);
         }
         // A reply of this dialect tells the offset, also that of a rest.
-        if (this.#facts.extended) return false;
+        if (this.#properties.extended) return false;
         this.#received.skip(this.#headerSize);
         this.#large = { to: addressOf(request), offset, rest: length };
         return true;
@@ -200,8 +200,8 @@ export class LaneConnection {
 
   /** The server refuses what does not. */
   #passes(request: NbdRequest): boolean {
-    const facts = this.#facts;
-    return checkRequest(facts, request, facts.size) === undefined;
+    const properties = this.#properties;
+    return checkRequest(properties, request, properties.size) === undefined;
   }
 
   /**
@@ -304,7 +304,7 @@ export class LaneConnection {
   /** How many FLUSHes the buffer holds; 0 if it holds anything else. */
   #countFlushes(): number {
     const ahead = this.#received.ahead();
-    const reader = new RequestReader(ahead, this.#facts.extended);
+    const reader = new RequestReader(ahead, this.#properties.extended);
     let count = 0;
     while (ahead.available > 0) {
       if (reader.next() !== NEXT_WHOLE) return 0;

@@ -144,7 +144,7 @@ export class LaneControl {
     addTransfers(counters, { reads, bytesRead, writes, bytesWritten });
   }
 
-  /** Whether there is no other client, who needs the processor, too. */
+  /** Whether there is no other client, which would need the processor, too. */
   get isAlone(): boolean {
     return Atomics.load(this.#words, ALONE) !== 0;
   }
@@ -233,7 +233,7 @@ export class LaneControl {
     Atomics.notify(this.#words, BACKLOG);
   }
 
-  /** The server takes nothing more; nobody has to wait for it. */
+  /** The server takes nothing more; no thread has to wait for it. */
   dropBacklog(): void {
     Atomics.store(this.#words, BACKLOG, NO_BACKLOG);
     Atomics.notify(this.#words, BACKLOG);

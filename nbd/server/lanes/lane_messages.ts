@@ -5,7 +5,7 @@
  */
 
 import type { LeaseMemory, LentResult } from "../../../device/leases/mod.ts";
-import type { ExportFacts } from "../export/mod.ts";
+import type { ExportProperties } from "../export/mod.ts";
 
 /** What a thread has to know of a connection to serve it. */
 export interface LaneJob {
@@ -14,7 +14,7 @@ export interface LaneJob {
   /** Bytes that came with the handshake. */
   readonly early: Uint8Array;
   /** What was agreed on, but for the metadata contexts. */
-  readonly facts: ExportFacts;
+  readonly properties: ExportProperties;
   /** Which chunks are leased. */
   readonly leases: LeaseMemory;
   /** The thread's number in `leases`. */

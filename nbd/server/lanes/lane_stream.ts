@@ -214,7 +214,7 @@ export class LaneStream implements Carrier {
       if (count > 0) {
         sent += count;
         tries = 0;
-        // Who takes replies, however slowly, is not idle.
+        // A client that takes replies, however slowly, is not idle.
         control.noteActivity();
       } else if (
         !await sockets.writable(descriptor) || this.#closed ||

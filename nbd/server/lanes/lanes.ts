@@ -36,7 +36,7 @@ const END_MS = 500;
 /** How long a thread without a connection is kept, milliseconds. */
 const KEEP_MS = 20_000;
 
-/** How many threads there may be, and whom to tell. */
+/** How many threads there may be, and the callbacks. */
 export interface LanesOptions {
   /** How many there may be, from 0. */
   readonly most: number;
@@ -44,7 +44,7 @@ export interface LanesOptions {
   readonly module?: URL;
   /** Where what the threads did is counted, when they are done. */
   readonly counters: NbdCounters;
-  /** Told of an error in a thread. */
+  /** Receives an error of a thread. */
   readonly onPanic: (error: unknown) => void;
 }
 
@@ -70,7 +70,7 @@ export class Lanes {
   /**
    * Begins without any.
    *
-   * @param options How many there may be, and whom to tell.
+   * @param options How many there may be, and the callbacks.
    */
   constructor({ most, module = THREAD, counters, onPanic }: LanesOptions) {
     this.#most = most;
@@ -109,7 +109,7 @@ export class Lanes {
 
   /**
    * Gives a connection a lane. The runtime's connection is closed when the
-   * lane has ended; until then nobody may use it.
+   * lane has ended; until then nothing else may use it.
    *
    * @param connection The connection, after its handshake, with nothing in
    *   flight on it.
@@ -124,7 +124,7 @@ export class Lanes {
     const sockets = this.#sockets;
     if (descriptor === undefined || sockets === null) return undefined;
     // Last, since a device makes its table when it is first asked for it.
-    const { leases } = negotiated.served.device;
+    const { leases } = negotiated.nbdExport.device;
     if (leases === undefined) return undefined;
     const thread = this.#freeThread();
     const number = thread && leases.join();
@@ -178,7 +178,7 @@ export class Lanes {
     clearTimeout(timer);
     for (const { worker, stream, timer } of this.#threads) {
       clearTimeout(timer);
-      // One that waits for a disk uses a lease, which nobody else gives back.
+      // A thread that waits for a disk uses a lease, which only it gives back.
       if (stream === undefined) worker.terminate();
       else void stream.finished.then(() => worker.terminate());
     }
@@ -242,11 +242,11 @@ export class Lanes {
 }
 
 function jobOf(
-  { facts, early }: Negotiated,
+  { properties, early }: Negotiated,
   { memory }: Leases,
 ): Omit<LaneJob, "descriptor" | "thread" | "control"> {
   // Contexts are not the thread's to tell, and cannot be sent.
-  return { early, facts: { ...facts, contexts: [] }, leases: memory };
+  return { early, properties: { ...properties, contexts: [] }, leases: memory };
 }
 
 function isReadable(module: URL): boolean {

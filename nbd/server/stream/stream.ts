@@ -92,7 +92,7 @@ export function closeQuietly(resource: Pick<ByteStream, "close">): void {
   try {
     resource.close();
   } catch (error) {
-    // Somebody else closed it first: that is what was wanted.
+    // It is closed already, which is what was wanted.
     if (!(error instanceof Deno.errors.BadResource)) throw error;
   }
 }

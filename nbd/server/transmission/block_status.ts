@@ -21,7 +21,7 @@ import {
   STATUS_RUNS_MAX,
 } from "../../wire/mod.ts";
 import type { NbdCounters } from "../export/mod.ts";
-import type { LateRequests } from "./pending_requests.ts";
+import type { PendingRequests } from "./pending_requests.ts";
 import type { ReplyQueue } from "./reply_queue.ts";
 
 /** The parts of a connection that BLOCK_STATUS uses. */
@@ -31,7 +31,7 @@ export interface BlockStatusTools {
   /** Queue that receives the replies. */
   readonly replies: ReplyQueue;
   /** Maps and reports errors. */
-  readonly late: LateRequests;
+  readonly pending: PendingRequests;
   /** Counts error replies. */
   readonly counters: NbdCounters;
 }
@@ -72,7 +72,7 @@ export class BlockStatusCommand {
     request: NbdRequest,
     contexts: readonly SelectedContext[] = this.#tools.contexts,
   ): void {
-    const { replies, late, counters } = this.#tools;
+    const { replies, pending, counters } = this.#tools;
     const limit = (request.flags & FLAG_REQ_ONE) !== 0
       ? 1
       : Math.max(1, Math.floor(STATUS_RUNS_MAX / contexts.length));
@@ -82,7 +82,7 @@ export class BlockStatusCommand {
       }
     } catch (error) {
       counters.errors++;
-      replies.fail(request, late.failureOf(error, request, false));
+      replies.fail(request, pending.failureOf(error, request, false));
     }
   }
 

@@ -33,9 +33,9 @@ import {
   SimpleForm,
   STOPPING,
 } from "../../wire/mod.ts";
-import type { ExportFacts, NbdCounters } from "../export/mod.ts";
+import type { ExportProperties, NbdCounters } from "../export/mod.ts";
 import type { LargeWrite } from "./large_write.ts";
-import type { LateRequests } from "./pending_requests.ts";
+import type { PendingRequests } from "./pending_requests.ts";
 import { ChunkedReads, type ReadCommand, SimpleReads } from "./reads.ts";
 import type { ReplyQueue } from "./reply_queue.ts";
 import { BAD_STATUS_PAYLOAD, checkRequest } from "./request_gate.ts";
@@ -45,13 +45,13 @@ export interface CommandTools {
   /** The exported device. */
   readonly device: BlockDevice;
   /** The export as negotiated. */
-  readonly facts: ExportFacts;
+  readonly properties: ExportProperties;
   /** Queue that receives the replies. */
   readonly replies: ReplyQueue;
   /** Encodes replies of the negotiated dialect. */
   readonly form: ReplyForm;
   /** Tracks requests that the device has in flight. */
-  readonly late: LateRequests;
+  readonly pending: PendingRequests;
   /** Counts requests, bytes and error replies. */
   readonly counters: NbdCounters;
   /** Cancels delayed writes when the client disconnects or the server stops. */
@@ -68,11 +68,13 @@ export interface CommandTools {
 /**
  * Chooses the encoder of replies for a dialect.
  *
- * @param facts The export as negotiated.
+ * @param properties The export as negotiated.
  * @returns The encoder.
  */
-export function chooseForm(facts: ExportFacts): ReplyForm {
-  return facts.chunked ? new ChunkForm(facts.extended) : new SimpleForm();
+export function chooseForm(properties: ExportProperties): ReplyForm {
+  return properties.chunked
+    ? new ChunkForm(properties.extended)
+    : new SimpleForm();
 }
 
 /** The commands of one connection. */
@@ -92,7 +94,7 @@ export class Commands {
    * @param tools The parts of the connection.
    */
   constructor(tools: CommandTools) {
-    const { form, signal, facts: { contexts } } = tools;
+    const { form, signal, properties: { contexts } } = tools;
     this.#tools = tools;
     this.#plain = Object.freeze({ signal });
     this.#fua = Object.freeze({ signal, fua: true });
@@ -149,8 +151,8 @@ export class Commands {
    */
   check(request: NbdRequest): Failure | undefined {
     if (this.#stopping) return STOPPING;
-    const { facts, device } = this.#tools;
-    return checkRequest(facts, request, device.size);
+    const { properties, device } = this.#tools;
+    return checkRequest(properties, request, device.size);
   }
 
   /**
@@ -283,17 +285,17 @@ export class Commands {
   }
 
   #writePiece(large: LargeWrite, piece: Uint8Array, offset: number): void {
-    const { device, late } = this.#tools;
+    const { device, pending } = this.#tools;
     let completion: Completion;
     try {
       completion = device.write(piece, offset, this.#plain);
     } catch (error) {
-      large.failure = late.failureOf(error, large.to, false);
+      large.failure = pending.failureOf(error, large.to, false);
       return;
     }
     if (completion === undefined) return;
     large.pending++;
-    late.track(completion, large.to, false, (failure) => {
+    pending.track(completion, large.to, false, (failure) => {
       large.pending--;
       large.failure ??= failure;
       if (large.rest === 0) this.#finish(large);
@@ -349,13 +351,13 @@ export class Commands {
   #answer(completion: Completion, to: ReplyAddress, fast: boolean): void {
     if (completion === undefined) return this.#reply(to, undefined);
     const address = addressOf(to);
-    this.#tools.late.track(completion, address, fast, (failure) => {
+    this.#tools.pending.track(completion, address, fast, (failure) => {
       this.#reply(address, failure);
     });
   }
 
   #replyError(to: ReplyAddress, error: unknown, fast: boolean): void {
-    this.#reply(to, this.#tools.late.failureOf(error, to, fast));
+    this.#reply(to, this.#tools.pending.failureOf(error, to, fast));
   }
 
   #reply(to: ReplyAddress, failure: Failure | undefined): void {

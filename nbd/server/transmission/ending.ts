@@ -20,7 +20,7 @@ export interface ServedClient {
 
 /**
  * Ends connections that use an export: what is under way is finished, then
- * cancelled, then cut off.
+ * cancelled, then closed.
  *
  * @param clients The connections.
  * @param graceMs How long what is under way may take, milliseconds.

@@ -14,7 +14,7 @@ import {
 
 /** How far such a write is. */
 export interface LargeWrite {
-  /** Whom the reply answers. */
+  /** The request that the reply answers. */
   readonly to: ReplyAddress;
   /** Durable before the reply. */
   readonly fua: boolean;

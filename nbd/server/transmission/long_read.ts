@@ -23,7 +23,7 @@ import {
   type ReplyAddress,
   type ReplyForm,
 } from "../../wire/mod.ts";
-import type { LateRequests } from "./pending_requests.ts";
+import type { PendingRequests } from "./pending_requests.ts";
 import type { ReplyQueue } from "./reply_queue.ts";
 
 /** The parts of a connection that READ uses. */
@@ -35,7 +35,7 @@ export interface ReadTools {
   /** Encodes replies of the negotiated dialect. */
   readonly form: ReplyForm;
   /** Tracks reads that the device has in flight. */
-  readonly late: LateRequests;
+  readonly pending: PendingRequests;
   /** Counts error replies. */
   readonly counters: NbdCounters;
   /** Called when a reply that is partly sent cannot be completed. */
@@ -92,7 +92,7 @@ export class LongRead {
 
   /** @returns False if the reply queue has no room for a part. */
   #step(): boolean {
-    const { device, replies, form, late } = this.#tools;
+    const { device, replies, form, pending } = this.#tools;
     const offset = this.#start + this.#done;
     const header = this.#done === 0 ? form.dataHeaderSize : 0;
     const length = Math.min(
@@ -103,14 +103,14 @@ export class LongRead {
     // READs in flight hold places in the buffers. Their replies are held during
     // this one, so the places would stay occupied: wait until none is left.
     if (header > 0 && replies.hasPlaces) return false;
-    if (header > 0) late.hold();
+    if (header > 0) pending.hold();
     const at = replies.reserve(header + length);
     const data = replies.bytes.subarray(at + header, at + header + length);
     let completion: Completion;
     try {
       completion = device.read(data, offset);
     } catch (error) {
-      this.#fail(late.failureOf(error, this.#to, false));
+      this.#fail(pending.failureOf(error, this.#to, false));
       return true;
     }
     if (header > 0) {
@@ -130,10 +130,10 @@ export class LongRead {
     length: number,
     completion: Promise<void>,
   ): void {
-    const { replies, late } = this.#tools;
+    const { replies, pending } = this.#tools;
     const place = replies.holdPart(at, header + length);
     this.#isReading = true;
-    late.trackPart(completion, this.#to, (failure) => {
+    pending.trackPart(completion, this.#to, (failure) => {
       this.#isReading = false;
       if (failure === undefined) {
         replies.releasePart(place);
@@ -146,16 +146,16 @@ export class LongRead {
 
   #pass(length: number): void {
     this.#done += length;
-    if (!this.isUnderWay) this.#tools.late.letGo();
+    if (!this.isUnderWay) this.#tools.pending.letGo();
   }
 
   #fail(failure: Failure): void {
-    const { replies, late, counters, onBroken } = this.#tools;
+    const { replies, pending, counters, onBroken } = this.#tools;
     const hasBegun = this.#done > 0;
     this.#done = this.#length;
     counters.errors++;
     if (hasBegun) onBroken();
     else replies.fail(this.#to, failure);
-    late.letGo();
+    pending.letGo();
   }
 }

@@ -16,7 +16,7 @@ import {
 } from "../../wire/mod.ts";
 
 /** The connection that owns pending requests. */
-export interface LateRequestsOwner {
+export interface PendingRequestsOwner {
   /** Called after a pending request, or a part of one, is done. */
   onSettled(): void;
   /**
@@ -35,8 +35,8 @@ export interface LateRequestsOwner {
 }
 
 /** Tracks the pending requests of one connection. */
-export class LateRequests {
-  readonly #owner: LateRequestsOwner;
+export class PendingRequests {
+  readonly #owner: PendingRequestsOwner;
   #count = 0;
   /** Replies held until the reply that is sent in parts is complete. */
   #held: (() => void)[] | undefined = undefined;
@@ -46,7 +46,7 @@ export class LateRequests {
    *
    * @param owner The connection.
    */
-  constructor(owner: LateRequestsOwner) {
+  constructor(owner: PendingRequestsOwner) {
     this.#owner = owner;
   }
 

@@ -77,7 +77,7 @@ export class SimpleReads implements ReadCommand {
    * @param request The request.
    */
   start(request: NbdRequest): void {
-    const { device, replies, late, counters } = this.#tools;
+    const { device, replies, pending, counters } = this.#tools;
     const { offset, length } = request;
     if (length === 0) return replies.succeed(request);
     if (isLong(SIMPLE_REPLY_SIZE + length)) return this.#long.start(request);
@@ -91,7 +91,7 @@ export class SimpleReads implements ReadCommand {
       completion = device.read(target, offset);
     } catch (error) {
       counters.errors++;
-      return replies.fail(request, late.failureOf(error, request, false));
+      return replies.fail(request, pending.failureOf(error, request, false));
     }
     if (completion === undefined) {
       replies.commit(request, offset, length, true);
@@ -114,9 +114,9 @@ export class SimpleReads implements ReadCommand {
     place: ReplyPlace,
     completion: Promise<void>,
   ): void {
-    const { replies, late, counters } = this.#tools;
+    const { replies, pending, counters } = this.#tools;
     const to = addressOf(request);
-    late.track(completion, to, false, (failure) => {
+    pending.track(completion, to, false, (failure) => {
       if (failure === undefined) {
         return replies.release(place, to, offset, true);
       }
@@ -272,7 +272,7 @@ export class ChunkedReads implements ReadCommand {
   }
 
   #wait(place: ReplyPlace, completion: Promise<void>): void {
-    const { replies, late } = this.#tools;
+    const { replies, pending } = this.#tools;
     const offset = this.#offset;
     const read = this.#pending ??= {
       to: addressOf(this.#request),
@@ -282,7 +282,7 @@ export class ChunkedReads implements ReadCommand {
       failedAt: 0,
     };
     read.pending++;
-    late.track(completion, read.to, false, (failure) => {
+    pending.track(completion, read.to, false, (failure) => {
       read.pending--;
       if (failure !== undefined) {
         replies.cancel(place);
@@ -309,8 +309,8 @@ export class ChunkedReads implements ReadCommand {
   }
 
   #fail(error: unknown): void {
-    const { replies, late, counters } = this.#tools;
-    const failure = late.failureOf(error, this.#request, false);
+    const { replies, pending, counters } = this.#tools;
+    const failure = pending.failureOf(error, this.#request, false);
     this.#rest = 0;
     if (this.#pending !== undefined) {
       return noteFailure(this.#pending, failure, this.#offset);

@@ -40,7 +40,7 @@ interface Segment {
 
 /** The place of data that is not there yet. */
 export interface ReplyPlace {
-  /** The buffer; not to be touched by others. */
+  /** The buffer; only the queue may touch it. */
   readonly buffer: ReplyBuffer;
   /** Where the header starts. */
   readonly start: number;
@@ -129,7 +129,7 @@ export class ReplyQueue {
   /**
    * Adds a reply whose data is in {@linkcode target} already.
    *
-   * @param to Whom it answers.
+   * @param to The request that it answers.
    * @param offset Where the data is on the disk.
    * @param length Bytes.
    * @param isLast Whether this completes the answer.
@@ -150,7 +150,7 @@ export class ReplyQueue {
    * room, also for failures: what is under way is bounded, and each request
    * has one such reply.
    *
-   * @param to Whom it answers.
+   * @param to The request that it answers.
    */
   succeed(to: ReplyAddress): void {
     const at = this.reserve(this.#form.shortReplyMax);
@@ -160,7 +160,7 @@ export class ReplyQueue {
   /**
    * Adds the reply to a request that failed.
    *
-   * @param to Whom it answers.
+   * @param to The request that it answers.
    * @param failure How it failed.
    * @param offset Where on the disk, if known.
    */
@@ -245,7 +245,7 @@ export class ReplyQueue {
    * Completes the reply in a place: its data is there.
    *
    * @param place What was held.
-   * @param to Whom it answers.
+   * @param to The request that it answers.
    * @param offset Where the data is on the disk.
    * @param isLast Whether this completes the answer.
    */

@@ -16,8 +16,8 @@
  * and other connections have theirs in between.
  *
  * It promises: bounded memory whatever the client announces or leaves unread;
- * waiting writes are cancelled when the client is gone; no rejection that
- * nobody handles; an error that is not expected (no {@linkcode VirstorError})
+ * waiting writes are cancelled when the client is gone; no unhandled
+ * rejection; an error that is not expected (no {@linkcode VirstorError})
  * is handed to the server, never swallowed.
  *
  * @module
@@ -27,7 +27,7 @@ import { Slice, turns } from "../../../device/block/mod.ts";
 import { chooseForm, Commands } from "./commands.ts";
 import type { Negotiated } from "../handshake/mod.ts";
 import { type LargeWrite, pieceLength } from "./large_write.ts";
-import { LateRequests } from "./pending_requests.ts";
+import { PendingRequests } from "./pending_requests.ts";
 import {
   type NbdRequest,
   REQUESTS_PENDING_MAX,
@@ -58,7 +58,7 @@ const STOP_LOOKS = 3;
 export class Transmission {
   readonly #carrier: Carrier;
   readonly #replies: ReplyQueue;
-  readonly #late: LateRequests;
+  readonly #pending: PendingRequests;
   readonly #commands: Commands;
   readonly #abort = new AbortController();
 
@@ -92,21 +92,21 @@ export class Transmission {
    *
    * @param carrier The connection; the transmission closes it.
    * @param negotiated What the handshake agreed on.
-   * @param owner Whom to report to.
+   * @param owner The owner, which receives the reports.
    */
   constructor(
     carrier: Carrier,
     negotiated: Negotiated,
     owner: TransmissionOwner,
   ) {
-    const { facts, served: { device }, early } = negotiated;
-    const form = chooseForm(facts);
+    const { properties, nbdExport: { device }, early } = negotiated;
+    const form = chooseForm(properties);
     this.#carrier = carrier;
     this.#replies = new ReplyQueue(carrier, form, () => {
       this.#quietTimes = 0;
       if (this.#wakeWhenSent || this.#replies.failed) this.#changed();
     });
-    this.#late = new LateRequests({
+    this.#pending = new PendingRequests({
       // The loop runs when all that settle with it have settled.
       onSettled: () => this.#changed(),
       onError: owner.onError,
@@ -118,10 +118,10 @@ export class Transmission {
     });
     this.#commands = new Commands({
       device,
-      facts,
+      properties,
       replies: this.#replies,
       form,
-      late: this.#late,
+      pending: this.#pending,
       counters: owner.counters,
       signal: this.#abort.signal,
       onDecongested: () => this.#changed(),
@@ -131,7 +131,7 @@ export class Transmission {
       },
     });
     this.#received = new ReceiveBuffer(early);
-    this.#reader = new RequestReader(this.#received, facts.extended);
+    this.#reader = new RequestReader(this.#received, properties.extended);
   }
 
   /**
@@ -163,7 +163,7 @@ export class Transmission {
     clearInterval(this.#looks);
     this.#abort.abort();
     // Requests that are not done may answer until they are.
-    if (this.#late.count > 0) this.#replies.drop();
+    if (this.#pending.count > 0) this.#replies.drop();
     else this.#replies.free();
     closeQuietly(this.#carrier);
     if (!this.#receiving) this.#received.free();
@@ -209,7 +209,7 @@ export class Transmission {
    */
   endIfIdle(): void {
     const { activity } = this.#carrier;
-    if (this.#late.count > 0 || activity !== this.#activity) {
+    if (this.#pending.count > 0 || activity !== this.#activity) {
       this.#quietTimes = 0;
       this.#activity = activity;
     } else if (++this.#quietTimes > 2) {
@@ -229,12 +229,12 @@ export class Transmission {
     if (this.#isSliceOver && !this.#replies.failed) return false;
     const last = this.#deaf || this.#looksInVain >= STOP_LOOKS ||
       (this.#ended && !stalled) || this.#replies.failed;
-    return last && this.#late.count === 0 && this.#replies.idle;
+    return last && this.#pending.count === 0 && this.#replies.idle;
   }
 
   /** Whether nothing is left to do: neither here nor on the way to here. */
   #isDrained(): boolean {
-    return this.#late.count === 0 && this.#replies.idle &&
+    return this.#pending.count === 0 && this.#replies.idle &&
       !this.#commands.isWaiting && this.#large === undefined &&
       this.#received.available === 0 && this.#carrier.isDrained;
   }
@@ -276,7 +276,7 @@ export class Transmission {
     if (this.#replies.failed) {
       if (!this.#ended) this.#leave();
       // A long read that they wait behind will not go on.
-      this.#late.letGo();
+      this.#pending.letGo();
     }
     const commands = this.#commands;
     while (!this.#deaf && !this.#destroyed && !this.#replies.failed) {
@@ -325,7 +325,7 @@ export class Transmission {
     // Once the client is gone or the server stops, no write waits any more.
     const congested = this.#commands.isCongested && !this.#ended &&
       !this.#stopping;
-    return congested || this.#late.count >= REQUESTS_PENDING_MAX;
+    return congested || this.#pending.count >= REQUESTS_PENDING_MAX;
   }
 
   /** The client has said goodbye, or has sent what is no request. */

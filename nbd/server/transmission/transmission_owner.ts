@@ -11,8 +11,8 @@ import type { NbdCounters } from "../export/mod.ts";
 export interface TransmissionOwner {
   /** Where requests are counted. */
   readonly counters: NbdCounters;
-  /** Told of an error of the device that a client is told of by a number. */
+  /** Receives an error of the device, of which the reply carries only a number. */
   readonly onError: (error: VirstorError) => void;
-  /** Told of an error that must stop the process. */
+  /** Receives an error that must stop the process. */
   readonly onPanic: (error: unknown) => void;
 }

@@ -11,7 +11,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { BlockDevice } from "../../../device/block/block_device.ts";
 import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import { createCounters } from "../../../nbd/server/export/counters.ts";
-import { factsOf } from "../../../nbd/server/export/export.ts";
+import { propertiesOf } from "../../../nbd/server/export/export.ts";
 import { ROUNDS_MAX } from "../../../nbd/wire/limits.ts";
 import type { Carrier } from "../../../nbd/server/stream/stream.ts";
 import { Transmission } from "../../../nbd/server/transmission/transmission.ts";
@@ -37,12 +37,12 @@ async function serveOver(
   stream: Carrier,
   device: BlockDevice,
 ): Promise<void> {
-  const served = exportOf(device);
-  const facts = factsOf(served);
+  const nbdExport = exportOf(device);
+  const properties = propertiesOf(nbdExport);
   const problems: unknown[] = [];
   const transmission = new Transmission(
     stream,
-    { served, facts, early: new Uint8Array(0), encrypted: undefined },
+    { nbdExport, properties, early: new Uint8Array(0), encrypted: undefined },
     {
       counters: createCounters(),
       onError: (error) => problems.push(error),
