@@ -38,17 +38,16 @@ export function unmapChunks(
 /**
  * Unmaps a chunk to which a write has failed because the component's file
  * system is full, so that the write can go to another component. Only a chunk
- * that holds nothing else is unmapped, such as one that was mapped ahead for a
- * lane.
+ * without data is unmapped, such as one that was mapped ahead for a lane.
  *
  * @param parts The open volume.
- * @param write The write; a part of it may be done.
+ * @param write The write.
  * @returns Whether the chunk was unmapped.
  * @throws {VirstorError} `failed`.
  */
 export function unmapForWrite(
   parts: VolumeParts,
-  { virtualChunk, within, count, error }: FailedWrite,
+  { virtualChunk, error }: FailedWrite,
 ): boolean {
   const { map, base: { mapper, settings: { chunkSize } } } = parts;
   const component = map.writable(virtualChunk);
@@ -57,14 +56,13 @@ export function unmapForWrite(
   }
   if (map.pinned.has(virtualChunk) || map.hides(virtualChunk)) return false;
   if (mapper.elsewhere(error) === undefined) return false;
+  // What was written there before stays where it is: the write may wait now, and
+  // must not take it away.
   map.leases?.withdraw(virtualChunk);
-  const isHole = (from: number, end: number) => {
-    if (from === end) return true;
-    const at = map.chunk(virtualChunk) * chunkSize + from;
-    const [run] = component.device.extents(at, end - from, 1);
-    return run?.kind === "hole" && run.length === end - from;
-  };
-  if (!isHole(0, within) || !isHole(within + count, chunkSize)) return false;
+  const offset = map.chunk(virtualChunk) * chunkSize;
+  if (component.device.blanks?.isBlank(offset, chunkSize) !== true) {
+    return false;
+  }
   unmapChunks(parts, [virtualChunk]);
   return true;
 }

@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { Buffer } from "node:buffer";
 import { FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import {
@@ -30,6 +31,8 @@ import {
 import { assertSound } from "../../helpers/small_pools.ts";
 import { mountTiny, whyNoMount } from "../../helpers/tiny_fs.ts";
 
+/** Bytes that are written as a whole or not at all. */
+const BLOCK = 4096;
 const WHY_NOT = NO_NATIVE_CALLS ?? await whyNoMount();
 
 /** A pool with a component on a file system that tests can fill. */
@@ -242,21 +245,50 @@ testUnless(
       assert(volume.leases.prepare(v * SMALL_CHUNK));
     }
     assertEquals(usedOf(pool), [3, 0]);
-    // Two chunks of the disk at once, and one.
     await made.fill();
-    const both = new Uint8Array([
-      ...pattern(SMALL_CHUNK, 0),
-      ...pattern(SMALL_CHUNK, 1),
-    ]);
-    await volume.write(both, 0);
-    await write(pool, 2);
+    // No block is free any more: nothing of a write is done.
+    const rest = scratch.file("tiny/rest");
+    await assertRejects(async () => {
+      for (;;) {
+        await Deno.writeFile(rest, new Uint8Array(BLOCK), { append: true });
+      }
+    });
+    const block = (v: number) => pattern(BLOCK, v);
+    for (let v = 0; v < 3; v++) await volume.write(block(v), v * SMALL_CHUNK);
     assertEquals(usedOf(pool), [0, 3]);
-    await assertHolds(pool, [0, 1, 2]);
+    for (let v = 0; v < 3; v++) {
+      const found = await readBytes(volume, v * SMALL_CHUNK, BLOCK);
+      assertEquals(found, block(v));
+    }
     // Now the next chunk is elsewhere, and may be mapped ahead.
     assert(volume.leases.prepare(3 * SMALL_CHUNK));
     assertEquals(usedOf(pool), [0, 4]);
     await pool.close();
     await assertSound("native", paths);
+  },
+);
+
+testUnless(
+  "a chunk with data stays where it is if the host file system is full",
+  WHY_NOT,
+  async () => {
+    await using scratch = await makeScratch();
+    const made = await openTiny(scratch, ["tiny/a", "b"]);
+    await using _ = made;
+    const { pool } = made;
+    const volume = pool.volume();
+    await volume.write(pattern(BLOCK, 1), BLOCK);
+    await made.fill();
+    const all = pattern(SMALL_CHUNK, 2);
+    const error = await assertRejects(async () => {
+      await volume.write(all, 0);
+    }, VirstorError);
+    assertEquals(error.code, "no-space");
+    assertEquals(usedOf(pool), [1, 0]);
+    // Old or new, and not zeroes.
+    const found = await readBytes(volume, BLOCK, BLOCK);
+    const isNew = Buffer.compare(found, all.subarray(BLOCK, 2 * BLOCK)) === 0;
+    if (!isNew) assertEquals(found, pattern(BLOCK, 1));
   },
 );
 
