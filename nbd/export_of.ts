@@ -65,7 +65,10 @@ export function exportOf(
     name,
     description: options.description ?? `virstor volume ${name}`,
     device: volume,
-    readOnly: volume.capabilities.readOnly || (options.readOnly ?? false),
+    // A volume may become read-only while it is exported.
+    get readOnly() {
+      return volume.capabilities.readOnly || (options.readOnly ?? false);
+    },
     // A volume has a context for each of its snapshots: they come and go.
     get contexts() {
       return volume.contexts ?? [];

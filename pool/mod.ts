@@ -36,6 +36,7 @@ export type {
   SnapshotChanges,
   SnapshotName,
   VolumeChanges,
+  VolumeSettings,
 } from "./change/mod.ts";
 export type {
   Finding,

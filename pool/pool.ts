@@ -350,6 +350,7 @@ export class Pool {
   async #close(): Promise<void> {
     const { space, freeing } = this.#base;
     this.#health.close();
+    this.#base.hosts.stop();
     const ended = this.#volumes.closeAll();
     freeing.stop();
     // Requests, changes and freeing are refused from here on.

@@ -173,6 +173,16 @@ export class PoolVolumes implements VolumeHooks {
     this.#snapshots.delete(key);
   }
 
+  /**
+   * Refuses writes to a volume from now on, or takes them again.
+   *
+   * @param number The number of the volume.
+   * @param isReadOnly Whether writes are refused.
+   */
+  setReadOnly(number: number, isReadOnly: boolean): void {
+    this.#open.find((one) => one.number === number)?.setReadOnly(isReadOnly);
+  }
+
   #add(state: VolumeState): void {
     const volume = new Volume(this.#wiring.open(state), this.#health);
     const open = [...this.#open, volume];

@@ -243,7 +243,11 @@ export function describePool(source: StatusSource): PoolStatus {
     warnings: [
       ...reason === "" ? [] : [reason],
       ...settings.warnings,
-      ...hostWarnings(format.members, settings.chunkSize),
+      ...hostWarnings(
+        format.members,
+        settings.chunkSize,
+        format.name === "freebsd",
+      ),
       ...marks.map(({ message }) => message),
     ],
   };

@@ -35,7 +35,6 @@ import {
   flushMembers,
   leadingHole,
   mappedExtents,
-  type PoolBase,
   PoolLeases,
   Reads,
   type VolumeParts,
@@ -47,8 +46,6 @@ import { type StatusContext, statusContexts } from "./status_contexts.ts";
 export class Volume implements BlockDevice {
   /** Requests may start and end at any byte. */
   readonly blockSize = 1;
-  /** What the volume can do; fixed while the pool is open. */
-  readonly capabilities: DeviceCapabilities;
   /** The number of the volume in its pool; the first one is 0. */
   readonly number: number;
   /** Tells volumes of the same name apart: a UUID, or a number. */
@@ -68,6 +65,8 @@ export class Volume implements BlockDevice {
    * each request asks one object.
    */
   #health: Health;
+  readonly #poolHealth: Health;
+  #capabilities: DeviceCapabilities;
   #closed: Promise<void> | undefined;
   #leases: PoolLeases | undefined;
 
@@ -83,15 +82,23 @@ export class Volume implements BlockDevice {
     const { id, chunkSize } = base.settings;
     this.number = record.id;
     this.id = record.id === 0 ? id : `${id}/${record.id}`;
-    this.capabilities = capabilitiesOf(base);
+    this.#capabilities = capabilitiesOf(parts);
     this.#parts = parts;
     this.#map = map;
     this.#hosts = base.hosts;
     this.#chunkSize = chunkSize;
-    this.#health = health;
+    this.#poolHealth = health;
+    this.#health = record.isReadOnly
+      ? health.readOnlyVolume(() => this.name)
+      : health;
     this.#firstWrites = parts.firstWrites;
     this.#reads = new Reads(map, chunkSize, () => health.assertComplete());
     this.#eraser = new Eraser(parts, () => this.#health.assertWritable());
+  }
+
+  /** What the volume can do. Connections learn of it when they begin. */
+  get capabilities(): DeviceCapabilities {
+    return this.#capabilities;
   }
 
   /** The volume's name: the first volume of a pool has the pool's. */
@@ -134,7 +141,8 @@ export class Volume implements BlockDevice {
         format,
         map,
         delayed: this.#firstWrites.delayed,
-        isWritable: () => !settings.readOnly && this.#health.state === "open",
+        isWritable: () =>
+          !this.#capabilities.readOnly && this.#health.state === "open",
       }),
       ...changedContexts(this.#parts, { view: () => this.#map.view }),
     ];
@@ -235,8 +243,15 @@ export class Volume implements BlockDevice {
     const component = this.#map.writable(chunk);
     if (component !== undefined && within + length <= chunkSize) {
       const at = this.#map.chunk(chunk) * chunkSize + within;
-      const pending = this.#hosts.write(component, source, at);
-      return this.#ending(pending, options);
+      try {
+        const pending = this.#hosts.write(component, source, at);
+        return this.#ending(pending, options);
+      } catch (error) {
+        const { signal } = options ?? {};
+        const elsewhere = this.#firstWrites
+          .writeElsewhere(error, source, offset, signal);
+        return this.#ending(elsewhere, options);
+      }
     }
     const { signal } = options ?? {};
     const pending = this.#firstWrites.write(source, offset, signal);
@@ -348,6 +363,29 @@ export class Volume implements BlockDevice {
     return this.#parts;
   }
 
+  /**
+   * Refuses writes from now on, or takes them again. Those that wait for space
+   * end with `read-only`; connections that are open get that error, too.
+   *
+   * @internal
+   * @param isReadOnly Whether writes are refused.
+   */
+  setReadOnly(isReadOnly: boolean): void {
+    const isNow = this.#health !== this.#poolHealth;
+    if (this.#closed !== undefined || isReadOnly === isNow) return;
+    this.#poolHealth.release(this.#health);
+    const health = isReadOnly
+      ? this.#poolHealth.readOnlyVolume(() => this.name)
+      : this.#poolHealth;
+    this.#health = health;
+    this.#capabilities = {
+      ...this.#capabilities,
+      readOnly: isReadOnly || this.#parts.base.settings.readOnly,
+    };
+    this.#leases?.setReadOnly(isReadOnly);
+    if (isReadOnly) this.#firstWrites.delayed.failAll(health.readOnlyError());
+  }
+
   /** Writes that wait for space fail with `shutdown`, and so do later ones. */
   endWaiting(): void {
     this.#firstWrites.end(this.#health.stopError());
@@ -374,6 +412,7 @@ export class Volume implements BlockDevice {
   }
 
   async #close(): Promise<void> {
+    this.#poolHealth.release(this.#health);
     this.#health = this.#health.closedVolume();
     this.#firstWrites.stop(this.#health.stopError());
     this.#leases?.end();
@@ -391,12 +430,11 @@ export class Volume implements BlockDevice {
   }
 }
 
-function capabilitiesOf(
-  { settings: { readOnly }, format: { isDense, members } }: PoolBase,
-): DeviceCapabilities {
+function capabilitiesOf({ record, base }: VolumeParts): DeviceCapabilities {
+  const { settings: { readOnly }, format: { isDense, members } } = base;
   const all = members.map(({ device }) => device.capabilities);
   return {
-    readOnly,
+    readOnly: readOnly || record.isReadOnly,
     discard: !isDense || all.some(({ discard }) => discard),
     fastZeroes: all.every(({ fastZeroes }) => fastZeroes),
   };

@@ -5,7 +5,7 @@
  */
 
 import { Slice } from "../device/block/mod.ts";
-import { turn } from "./core/mod.ts";
+import { type FullPolicy, turn } from "./core/mod.ts";
 import type { PoolBase, VolumeParts } from "./io/mod.ts";
 
 /** Chunks that are examined between two looks at the clock. */
@@ -39,6 +39,16 @@ export interface VolumeStatus {
   readonly created: string | null;
   /** The snapshot it is a clone of, as `VOLUME@SNAPSHOT`; null if it is none. */
   readonly parent: string | null;
+  /** The most bytes that it takes in the pool; 0 for no quota. */
+  readonly quota: number;
+  /** Bytes that are set aside for it; 0 for none. */
+  readonly reserve: number;
+  /** What writes do that find no chunk; "" for what the pool does. */
+  readonly onFull: "" | FullPolicy;
+  /** Whether writes to it are refused. */
+  readonly readOnly: boolean;
+  /** Bytes that it takes in the pool, as the quota counts them. */
+  readonly usedBytes: number;
   /** Bytes of the chunks that it sees. */
   readonly referencedBytes: number;
   /** Bytes of the chunks that nothing else sees. */
@@ -83,6 +93,11 @@ async function describeVolume(
     parent: parentRecord === undefined || parentName === undefined
       ? null
       : `${parentRecord.name}@${parentName}`,
+    quota: record.quota,
+    reserve: record.reserve,
+    onFull: record.onFull,
+    readOnly: record.isReadOnly,
+    usedBytes: volume.firstWrites.limits.used * chunkSize,
     referencedBytes: count.referenced * chunkSize,
     uniqueBytes: count.unique * chunkSize,
     snapshots: snapshots.map(({ name, size, created, epoch }, index) => ({

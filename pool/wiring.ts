@@ -12,6 +12,7 @@ import {
   FullPool,
   OpenVolume,
   type PoolBase,
+  Reserves,
   Settling,
 } from "./io/mod.ts";
 import {
@@ -94,11 +95,15 @@ export function wirePool(
   const full = new FullPool(
     settings,
     space,
-    () => volumes.some(({ firstWrites }) => firstWrites.delayed.size > 0),
+    () =>
+      volumes.some(({ firstWrites: { delayed, limits } }) =>
+        delayed.size > 0 && !limits.isAtQuota
+      ),
   );
+  const reserves = new Reserves(space);
   const parts = { settings, format, space, hosts, freeing, settling, fail };
   const mapper = new ChunkMapper(parts);
-  const base = { ...parts, mapper, full, volumes };
+  const base = { ...parts, mapper, full, reserves, volumes };
   const control = new PoolControl(base, hooksOf(base, health, spaceChanged));
   mapper.watch();
   return {

@@ -37,6 +37,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   // The operator should act before clients get errors.
   "denied": "warning",
   "evacuation-failed": "warning",
+  "host-full": "warning",
   "notice": "warning",
   "resumed": "warning",
   "space": "warning",

@@ -243,6 +243,11 @@ export class LeaseTable {
     Atomics.store(this.#control, WRITABLE, 0);
   }
 
+  /** Allows writes under leases again. */
+  allowWrites(): void {
+    Atomics.store(this.#control, WRITABLE, 1);
+  }
+
   /**
    * Withdraws all leases for good.
    *

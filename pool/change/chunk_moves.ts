@@ -45,8 +45,8 @@ export class ChunkMoves {
     if (version?.component.evacuating !== true) return undefined;
     const { component: source, chunk: from } = version;
     // Writes that wait for space have precedence.
-    const mayTake = volumes.every(({ firstWrites: { delayed } }) =>
-      delayed.size === 0
+    const mayTake = !volumes.some(({ firstWrites }) =>
+      firstWrites.waitsForSpace
     );
     const target = mayTake ? space.fresh() : undefined;
     if (target === undefined) return "no room";

@@ -291,9 +291,13 @@ export class Evacuation {
     for (const move of moves.slice(copied)) this.#moves.undo(move);
     this.#movedBytes += await this.#moves.conclude(moves.slice(0, copied)) *
       this.#parts.settings.chunkSize;
-    const faulty = moves.find((move) => move.fault !== undefined);
-    if (faulty === undefined) return rest;
-    throw this.#parts.hosts.failed(faulty.target, faulty.fault);
+    const faulty = moves.filter((move) => move.fault !== undefined);
+    for (const { target, fault } of faulty) {
+      const error = this.#parts.hosts.failed(target, fault);
+      // Where the file system is full, another component takes the chunks.
+      if (this.#parts.mapper.elsewhere(error) === undefined) throw error;
+    }
+    return [...faulty, ...rest];
   }
 
   async #waitForRoom(): Promise<void> {

@@ -21,3 +21,4 @@ export type { RollbackOptions, SnapshotName } from "./snapshot_changes.ts";
 export { VolumeChanges } from "./volume_changes.ts";
 export { snapshotNamed, volumeNamed } from "./volume_list.ts";
 export type { VolumeHooks } from "./volume_list.ts";
+export type { VolumeSettings } from "./volume_settings.ts";

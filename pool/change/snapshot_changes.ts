@@ -208,7 +208,7 @@ export class SnapshotChanges {
   }
 
   async #removeAll(
-    { record, map }: VolumeParts,
+    { record, map, firstWrites }: VolumeParts,
     removed: VolumeRecord["snapshots"],
   ): Promise<void> {
     const { format } = this.#base;
@@ -219,6 +219,8 @@ export class SnapshotChanges {
     const after = { ...record, snapshots };
     await format.setVolumes(withRecord(format.records, after));
     map.share(newestSnapshot(after));
+    // What waits for a copy may need none any more.
+    firstWrites.resume();
   }
 
   /** Records that no view sees what was born after a snapshot. */

@@ -28,6 +28,12 @@ import {
   volumeNamed,
   withRecord,
 } from "./volume_list.ts";
+import {
+  assertFree,
+  assertLimits,
+  type VolumeSettings,
+  withSettings,
+} from "./volume_settings.ts";
 
 /** The highest number of a volume. */
 const VOLUME_NUMBER_MAX = 0xffff;
@@ -111,6 +117,7 @@ export class VolumeChanges {
         );
       }
       await this.#hooks.close(record.id);
+      this.#base.reserves.set(record.id, undefined);
       await format.setVolumes(format.records.filter((one) => one !== record));
       return { freedChunks: await collectVolume(this.#base, map) };
     });
@@ -141,6 +148,45 @@ export class VolumeChanges {
         withRecord(format.records, { ...record, name: to }),
       );
     });
+  }
+
+  /**
+   * Sets the limits of a volume, durably. They hold at once, also for writes
+   * that wait. Whether the volume is read-only, new connections learn as they
+   * begin; the writes of others fail.
+   *
+   * @param name The name of the volume.
+   * @param settings What to set.
+   * @throws {VirstorError} `not-found`, `invalid`; `no-space` if what is to be
+   *   set aside is not free; `unsupported` in format 1: nothing has changed.
+   *   `failed`.
+   */
+  set(name: string, settings: VolumeSettings): Promise<void> {
+    return this.#run(async () => {
+      const what = `set limits of volume "${name}"`;
+      assertHasVolumes(this.#base, what);
+      const parts = this.#find(name, "set limits of volume");
+      const before = parts.record;
+      const record = withSettings(before, settings);
+      assertLimits(record, this.#base.settings.chunkSize, what);
+      if (record.reserve > before.reserve) assertFree(parts, record, what);
+      // They hold from here on, so that no chunk that was counted is taken.
+      this.#apply(parts, record);
+      try {
+        const { format } = this.#base;
+        await format.setVolumes(withRecord(format.records, record));
+      } catch (error) {
+        this.#apply(parts, before);
+        throw error;
+      }
+    });
+  }
+
+  /** Puts limits into force, and lets writes go on that wait. */
+  #apply({ firstWrites }: VolumeParts, record: VolumeRecord): void {
+    firstWrites.limits.apply(record);
+    this.#hooks.setReadOnly(record.id, record.isReadOnly);
+    for (const one of this.#base.volumes) one.firstWrites.resume();
   }
 
   /**
@@ -266,13 +312,16 @@ export class VolumeChanges {
 
 /** Copies a chunk; waits for chunks that are being freed, not for more. */
 async function copyUp(
-  { firstWrites, base: { space, full } }: VolumeParts,
+  { firstWrites, base: { space } }: VolumeParts,
   virtualChunk: number,
 ): Promise<void> {
   for (;;) {
     const copying = firstWrites.copyUp(virtualChunk);
     if (copying !== "no chunk") return await copying;
-    if (space.free === 0 && !space.willBeReady) throw full.error();
+    const { limits } = firstWrites;
+    if (limits.isAtQuota) throw limits.error();
+    const hasNone = space.free === 0 || !limits.mayTake;
+    if (hasNone && !space.willBeReady) throw limits.error();
     await pause();
   }
 }

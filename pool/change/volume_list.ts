@@ -26,6 +26,13 @@ export interface VolumeHooks {
    */
   close(number: number): Promise<void>;
   /**
+   * Refuses writes to a volume from now on, or takes them again.
+   *
+   * @param number The number of the volume.
+   * @param isReadOnly Whether writes are refused.
+   */
+  setReadOnly(number: number, isReadOnly: boolean): void;
+  /**
    * Closes the open disk of a snapshot, if there is one.
    *
    * @param number The number of the volume.

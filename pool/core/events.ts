@@ -58,6 +58,11 @@ export interface PoolEventData {
     /** Paths of the components. */
     readonly paths: readonly string[];
   };
+  /** The host's file system under a component is full. */
+  readonly "host-full": {
+    /** Path of the component. */
+    readonly path: string;
+  };
   /** The virtual size has changed. */
   readonly resized: {
     /** The new size, bytes. */

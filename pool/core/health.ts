@@ -13,6 +13,12 @@ import type { PoolSettings } from "./settings.ts";
 export class Health {
   readonly #pool: PoolSettings;
   readonly #onFailure: (failure: VirstorError) => void;
+  /** Whether writes are refused, though the pool is sound. */
+  readonly #isReadOnly: boolean;
+  /** Returns the name of the volume that is read-only, if it alone is. */
+  readonly #volumeName: (() => string) | undefined;
+  /** The healths of read-only volumes: they share its state. */
+  readonly #volumes = new Set<Health>();
   #failure: VirstorError | undefined;
   #isClosed = false;
   #stopped: string;
@@ -22,13 +28,18 @@ export class Health {
    *
    * @param pool The pool's settings.
    * @param onFailure Called for the first failure only.
+   * @param volumeName Returns the name of the volume that is read-only, if the
+   *   health is that of a read-only volume.
    */
   constructor(
     pool: PoolSettings,
     onFailure: (failure: VirstorError) => void,
+    volumeName?: () => string,
   ) {
     this.#pool = pool;
     this.#onFailure = onFailure;
+    this.#volumeName = volumeName;
+    this.#isReadOnly = pool.readOnly || volumeName !== undefined;
     this.#stopped = `Pool "${pool.name}" is stopped`;
   }
 
@@ -56,6 +67,7 @@ export class Health {
       `Pool "${this.#pool.name}" takes no more writes: ${messageOf(cause)}`,
       { cause },
     );
+    for (const one of this.#volumes) one.#failure = this.#failure;
     this.#onFailure(this.#failure);
     return this.#failure;
   }
@@ -63,6 +75,31 @@ export class Health {
   /** Refuses all requests and changes from now on. */
   close(): void {
     this.#isClosed = true;
+    for (const one of this.#volumes) one.#isClosed = true;
+  }
+
+  /**
+   * Makes the health of a volume that is read-only: it follows that of the
+   * pool, and refuses writes.
+   *
+   * @param name Returns the name of the volume.
+   * @returns The health; {@linkcode release} ends it.
+   */
+  readOnlyVolume(name: () => string): Health {
+    const health = new Health(this.#pool, () => {}, name);
+    health.#failure = this.#failure;
+    health.#isClosed = this.#isClosed;
+    this.#volumes.add(health);
+    return health;
+  }
+
+  /**
+   * Forgets the health of a read-only volume: it is not used any more.
+   *
+   * @param health What {@linkcode readOnlyVolume} returned; others are ignored.
+   */
+  release(health: Health): void {
+    this.#volumes.delete(health);
   }
 
   /**
@@ -93,12 +130,29 @@ export class Health {
   /** Throws `failed`, `shutdown` or `read-only` if the pool takes no writes. */
   assertWritable(): void {
     this.assertSound();
+    if (!this.#isReadOnly) return;
+    throw this.readOnlyError();
+  }
+
+  /**
+   * Makes the error for a write that is refused because the pool or the volume
+   * is read-only.
+   *
+   * @returns The error, with code `read-only`.
+   */
+  readOnlyError(): VirstorError {
     const { name, readOnly, writeReason = "" } = this.#pool;
-    if (!readOnly) return;
+    if (!readOnly) {
+      return new VirstorError(
+        "read-only",
+        `Cannot write to volume "${this.#volumeName?.() ?? name}": it is ` +
+          "read-only",
+      );
+    }
     const reason = writeReason === ""
       ? "it was opened for reading only"
       : writeReason.charAt(0).toLowerCase() + writeReason.slice(1);
-    throw new VirstorError(
+    return new VirstorError(
       "read-only",
       `Cannot write to pool "${name}": ${reason}`,
     );

@@ -1,7 +1,8 @@
 /**
  * The free space of the file systems under the components. Components are
  * sparse files, so a file system can be full while the pool has free chunks.
- * Then every write that needs space on that component fails.
+ * Then every write that needs space on that component fails. The refusal fences
+ * the component for new chunks (not in format 1), until there is space again.
  *
  * @module
  */
@@ -16,12 +17,22 @@ import type { PoolSettings } from "./settings.ts";
  * that has not answered by then counts as unknown.
  */
 const LOOK_MS = 200;
+/** How often the file systems that refuse writes are asked, milliseconds. */
+const ASK_MS = 1000;
+/**
+ * When a refusal ends that the reported free space does not explain (a quota of
+ * the host, say), milliseconds. The next write tells.
+ */
+const UNEXPLAINED_MS = 30_000;
 
 /** The free space of the file systems under the components of a pool. */
 export class HostSpaces {
   readonly #settings: PoolSettings;
   /** Components whose file systems have not answered yet. */
   readonly #asked = new Map<Component, Promise<void>>();
+  /** Components whose file systems refuse writes, or have done so lately. */
+  readonly #refusing = new Set<Component>();
+  #timer: ReturnType<typeof setInterval> | undefined;
 
   /**
    * Starts with all free space unknown.
@@ -81,10 +92,7 @@ export class HostSpaces {
     if (!(error instanceof VirstorError) || error.code !== "no-space") {
       return error;
     }
-    if (component.refusal === undefined) {
-      component.refusal = { since: Date.now(), isExplained: false };
-      void this.#ask(component);
-    }
+    if (component.refusal === undefined) this.#refused(component);
     return new VirstorError(
       "no-space",
       `Cannot write to pool "${this.#settings.name}": the file system of ` +
@@ -93,6 +101,38 @@ export class HostSpaces {
         "the component",
       { cause: error },
     );
+  }
+
+  /** Asks no file system any more. */
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#refusing.clear();
+  }
+
+  #refused(component: Component): void {
+    const { path } = component.device;
+    component.refusal = { since: Date.now(), isExplained: false };
+    this.#settings.onEvent({
+      kind: "host-full",
+      message: `The file system of component "${path}" is full, free space ` +
+        "there or remove the component",
+      path,
+    });
+    this.#refusing.add(component);
+    void this.#ask(component);
+    if (this.#timer !== undefined) return;
+    this.#timer = setInterval(() => this.#askRefusing(), ASK_MS);
+    // A program that does nothing else may end.
+    Deno.unrefTimer(this.#timer);
+  }
+
+  #askRefusing(): void {
+    for (const one of this.#refusing) {
+      if (one.refusal === undefined) this.#refusing.delete(one);
+      else void this.#ask(one);
+    }
+    if (this.#refusing.size === 0) this.stop();
   }
 
   /** Asks one file system, unless an answer is pending. Never rejects. */
@@ -112,9 +152,14 @@ export class HostSpaces {
     const free = await device.hostFree?.().catch(() => undefined);
     component.hostFree = free;
     const { refusal } = component;
-    if (refusal === undefined || free === undefined) return;
-    if (free < this.#settings.chunkSize) refusal.isExplained = true;
-    else if (refusal.isExplained) component.refusal = undefined;
+    if (refusal === undefined) return;
+    if (free !== undefined && free < this.#settings.chunkSize) {
+      refusal.isExplained = true;
+    } else if (free !== undefined && refusal.isExplained) {
+      component.refusal = undefined;
+    } else if (Date.now() - refusal.since > UNEXPLAINED_MS) {
+      component.refusal = undefined;
+    }
   }
 }
 
@@ -123,26 +168,33 @@ export class HostSpaces {
  *
  * @param members The components.
  * @param chunkSize Bytes of a chunk.
+ * @param isDense Whether the format needs chunks in order, as format 1 does.
  * @returns A sentence for each component whose file system is full.
  */
 export function hostWarnings(
   members: readonly Component[],
   chunkSize: number,
+  isDense: boolean,
 ): string[] {
-  return members.flatMap((one) => {
-    const { device: { path, capabilities }, refusal, hostFree } = one;
+  const isFull = (one: Component) => {
+    const { device: { capabilities }, refusal, hostFree } = one;
     const isShort = hostFree !== undefined && hostFree < chunkSize;
     // Where holes cannot be punched, free chunks have their space already.
     const isSparse = capabilities.discard || capabilities.readOnly;
-    const willRefuse = isShort && one.free > 0 && isSparse;
-    if (refusal === undefined && !willRefuse) return [];
+    return refusal !== undefined || isShort && one.free > 0 && isSparse;
+  };
+  const full = members.filter(isFull);
+  const hasOthers = !isDense &&
+    members.some((one) => one.free > 0 && !one.fenced && !full.includes(one));
+  return full.map(({ device: { path }, refusal, hostFree }) => {
     const room = hostFree === undefined ? "" : `, ${inBytes(hostFree)} left`;
+    const [now, later] = hasOthers
+      ? ["new chunks go elsewhere", "new chunks will go elsewhere"]
+      : ["writes fail there", "writes that need a chunk there will fail"];
     const since = refusal === undefined
-      ? "writes that need a chunk there will fail"
-      : `writes fail there since ${new Date(refusal.since).toISOString()}`;
-    return [
-      `The file system of component "${path}" is full${room}: ${since}; ` +
-      "free space there or remove the component",
-    ];
+      ? later
+      : `${now} since ${new Date(refusal.since).toISOString()}`;
+    return `The file system of component "${path}" is full${room}: ${since}; ` +
+      "free space there or remove the component";
   });
 }

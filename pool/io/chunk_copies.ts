@@ -56,9 +56,9 @@ export interface CopyParts {
 interface ChunkCopy {
   readonly virtualChunk: number;
   /** Where it goes. */
-  readonly target: Component;
+  target: Component;
   /** The chunk there. */
-  readonly to: number;
+  to: number;
   readonly ended: PromiseWithResolvers<void>;
   pieces: CopyPiece[];
   /** What is copied; undefined before the first look. */
@@ -87,6 +87,11 @@ export class ChunkCopies {
    */
   constructor(parts: CopyParts) {
     this.#parts = parts;
+  }
+
+  /** How many copies are being made; each has taken a chunk. */
+  get size(): number {
+    return this.#copies.size;
   }
 
   /**
@@ -142,7 +147,7 @@ export class ChunkCopies {
       isRecorded: false,
     };
     try {
-      if (this.#goOn(copy)) return undefined;
+      if (this.#goOnAnywhere(copy)) return undefined;
     } catch (error) {
       this.#giveUp(copy);
       throw error;
@@ -157,11 +162,11 @@ export class ChunkCopies {
   async #finish(copy: ChunkCopy): Promise<void> {
     try {
       do {
-        if (copy.isCold) await this.#copyCold(copy);
+        if (copy.isCold) await this.#copyColdAnywhere(copy);
         else await turn(this);
         // Meanwhile the pool may have failed, or the volume been closed.
         this.#parts.assertWritable();
-      } while (!this.#goOn(copy));
+      } while (!this.#goOnAnywhere(copy));
       this.#copies.delete(copy.virtualChunk);
       copy.ended.resolve();
     } catch (error) {
@@ -170,6 +175,38 @@ export class ChunkCopies {
       copy.ended.reject(error);
     }
     this.#parts.onEnd();
+  }
+
+  /** Goes on; with another target if the file system of this one is full. */
+  #goOnAnywhere(copy: ChunkCopy): boolean {
+    try {
+      return this.#goOn(copy);
+    } catch (error) {
+      if (!this.#retarget(copy, error)) throw error;
+      return false;
+    }
+  }
+
+  /**
+   * Begins a copy anew on another component, because of a full file system.
+   *
+   * @returns Whether it was, and another component has a chunk.
+   */
+  #retarget(copy: ChunkCopy, error: unknown): boolean {
+    const { map, mapper } = this.#parts;
+    if (copy.isRecorded || map.writable(copy.virtualChunk) !== undefined) {
+      return false;
+    }
+    const other = mapper.elsewhere(error);
+    if (other === undefined) return false;
+    mapper.giveUp(copy.target, copy.to);
+    copy.target = other;
+    copy.to = mapper.take(other);
+    copy.at = 0;
+    // Nothing is there yet: the next look counts as the first.
+    copy.restarts = -1;
+    copy.isCold = false;
+    return true;
   }
 
   /**
@@ -270,6 +307,14 @@ export class ChunkCopies {
     }
     finished(device.read(bytes, offset));
     return true;
+  }
+
+  async #copyColdAnywhere(copy: ChunkCopy): Promise<void> {
+    try {
+      await this.#copyCold(copy);
+    } catch (error) {
+      if (!this.#retarget(copy, error)) throw error;
+    }
   }
 
   /** Waits for the next bytes, and copies them if they are still right. */

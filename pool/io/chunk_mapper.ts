@@ -8,7 +8,7 @@
  * @module
  */
 
-import type { VirstorError } from "../../errors.ts";
+import { VirstorError } from "../../errors.ts";
 import {
   type Component,
   finished,
@@ -74,7 +74,26 @@ export class ChunkMapper {
   }
 
   /**
-   * Maps a virtual chunk to a free chunk. Without data it reads as zeroes, also
+   * The component to map to in place of one whose file system has just refused
+   * a write because it is full.
+   *
+   * @param error The error of the write.
+   * @returns The component; undefined if the write failed for another reason,
+   *   or no chunk elsewhere is free and ready.
+   * @throws {VirstorError} `failed`.
+   */
+  elsewhere(error: unknown): Component | undefined {
+    const { isDense } = this.#parts.format;
+    const isNoSpace = error instanceof VirstorError &&
+      error.code === "no-space";
+    if (isDense || !isNoSpace) return undefined;
+    const next = this.fresh();
+    return next?.refusal === undefined ? next : undefined;
+  }
+
+  /**
+   * Maps a virtual chunk to a free chunk. If the component's file system turns
+   * out to be full, another component takes its place. Without data it reads as zeroes, also
    * if another version was seen before.
    *
    * @param map The map of the volume.
@@ -99,7 +118,9 @@ export class ChunkMapper {
         finished(hosts.write(component, source, at));
       } catch (error) {
         space.spoil(component);
-        throw error;
+        const other = this.elsewhere(error);
+        if (other === undefined) throw error;
+        return this.map(map, virtualChunk, other, source, within);
       }
       // It needed space, and got it.
       component.refusal = undefined;

@@ -60,6 +60,8 @@ export interface DelayedOptions {
   readonly maxBytes: number;
   /** How long a write may wait, milliseconds; 0 for no limit. */
   readonly timeoutMs: number;
+  /** Returns why writes wait, as in `the pool was full`. */
+  readonly cause: () => string;
   /** A clock, milliseconds. */
   readonly now: () => number;
   /** Called when the last write stops waiting, for whatever reason. */

@@ -398,7 +398,7 @@ export class DelayedWrites {
   }
 
   #expire(): void {
-    const { timeoutMs, now } = this.#options;
+    const { timeoutMs, now, cause } = this.#options;
     const latest = now() - timeoutMs;
     for (const write of [...this.#writes]) {
       if (write.since > latest) return;
@@ -407,7 +407,7 @@ export class DelayedWrites {
         write,
         new VirstorError(
           "no-space",
-          "Cannot write: the pool was full for " +
+          `Cannot write: ${cause()} for ` +
             counted(timeoutMs / 1000, "second"),
         ),
       );

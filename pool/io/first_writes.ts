@@ -6,14 +6,14 @@
  * @module
  */
 
-import { type Completion, joinParts, Slice } from "../../device/block/mod.ts";
+import { type Completion, joinParts } from "../../device/block/mod.ts";
 import type { VirstorError } from "../../errors.ts";
+import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import {
   type Component,
   finished,
   type ForwardMap,
   type PoolSettings,
-  turn,
 } from "../core/mod.ts";
 import { ChunkCopies } from "./chunk_copies.ts";
 import type { ChunkMapper, MapperParts } from "./chunk_mapper.ts";
@@ -21,11 +21,9 @@ import type { DelayedWrite } from "./delayed_write.ts";
 import { DelayedWrites } from "./delayed_writes.ts";
 import type { FullPool } from "./full_pool.ts";
 import { RangeMapper } from "./range_mapper.ts";
-
-/** Chunks that are mapped between two looks at the clock, */
-const CHUNKS_A_LOOK = 16;
-/** and bytes written to one that count as another one. */
-const STEP_BYTES = 64 << 10;
+import type { Reserves } from "./reserves.ts";
+import { Resumption } from "./resumption.ts";
+import { VolumeLimits } from "./volume_limits.ts";
 
 /** What first writes work with; all volumes of a pool share it. */
 export interface FirstWriteParts
@@ -34,26 +32,56 @@ export interface FirstWriteParts
   readonly mapper: ChunkMapper;
   /** What writes do when no chunk is free. */
   readonly full: FullPool;
+  /** The chunks that are set aside for volumes. */
+  readonly reserves: Reserves;
+}
+
+/** The volume whose first writes they are. */
+export interface FirstWriteVolume {
+  /** The place of each of its chunks. */
+  readonly map: ForwardMap;
+  /** What the superblock says of it. */
+  readonly record: VolumeRecord;
+  /**
+   * Unmaps a chunk whose component has no room for a write, if the chunk holds
+   * nothing else.
+   *
+   * @param write The write.
+   * @returns Whether the chunk was unmapped.
+   */
+  unmaps(write: FailedWrite): boolean;
+}
+
+/** A write to a chunk that has failed. */
+export interface FailedWrite {
+  /** The virtual chunk; mapped. */
+  readonly virtualChunk: number;
+  /** The offset of the first byte in the chunk. */
+  readonly within: number;
+  /** How many bytes. */
+  readonly count: number;
+  /** Why it failed. */
+  readonly error: unknown;
 }
 
 /** Writes that map chunks, now or later. */
 export class FirstWrites {
   /** Writes that wait for a chunk. */
   readonly delayed: DelayedWrites;
+  /** What bounds the chunks of the volume. */
+  readonly limits: VolumeLimits;
   /** Chunks mapped since the pool was opened. */
   count = 0;
-  /** Called when no write waits for a chunk any more. */
+  /** Called when no write waits for a chunk that it may take any more. */
   onNoneWaiting: () => void = () => {};
 
   readonly #settings: PoolSettings;
   readonly #map: ForwardMap;
   readonly #parts: FirstWriteParts;
+  readonly #unmaps: (write: FailedWrite) => boolean;
   readonly #copies: ChunkCopies;
   readonly #ranges: RangeMapper;
-  /** The resumption goes on in a later slice. */
-  #isResuming = false;
-  /** Ranges are served next, before data. */
-  #isRangesTurn = false;
+  readonly #resumption: Resumption;
   #hasFailed = false;
   /** What writes that would wait are told, once none may wait any more. */
   #ended: VirstorError | undefined;
@@ -64,9 +92,11 @@ export class FirstWrites {
    * Starts with nothing that waits.
    *
    * @param parts What the volume shares with the others of its pool.
-   * @param map The place of each chunk of the volume.
+   * @param volume The volume.
    */
-  constructor(parts: FirstWriteParts, map: ForwardMap) {
+  constructor(parts: FirstWriteParts, volume: FirstWriteVolume) {
+    const { map } = volume;
+    this.#unmaps = volume.unmaps;
     const { settings, hosts, mapper } = parts;
     this.#settings = settings;
     this.#map = map;
@@ -74,6 +104,7 @@ export class FirstWrites {
     this.delayed = new DelayedWrites({
       maxBytes: settings.maxDelayedBytes,
       timeoutMs: settings.fullTimeoutSeconds * 1000,
+      cause: () => this.limits.cause,
       now: () => performance.now(),
       onEmpty: () => this.#noneWaits(),
     });
@@ -87,11 +118,31 @@ export class FirstWrites {
         if (this.#stopped !== undefined) throw this.#stopped;
       },
     });
+    this.limits = new VolumeLimits(
+      parts,
+      map,
+      volume.record,
+      () => this.#copies.size,
+    );
     this.#ranges = new RangeMapper({
       map,
       delayed: this.delayed,
       mapNow: (chunk) => this.#writeNow(chunk, undefined, 0),
       admitWait: () => this.#admitWait(),
+    });
+    this.#resumption = new Resumption({
+      chunkSize: settings.chunkSize,
+      map,
+      delayed: this.delayed,
+      copies: this.#copies,
+      ranges: this.#ranges,
+      fresh: () => this.#fresh(),
+      counted: () => this.count++,
+      place: (...args) => this.#mapAndWrite(...args),
+      overwrite: (...args) => this.#overwrite(...args),
+      stillNone: () => this.#stillNone(),
+      ended: () => this.#ended !== undefined,
+      hasFailed: () => this.#hasFailed,
     });
   }
 
@@ -161,10 +212,10 @@ export class FirstWrites {
         const within = at - chunk * chunkSize;
         const count = Math.min(chunkSize - within, length - done);
         const piece = source.subarray(done, done + count);
-        const component = this.#map.writable(chunk);
-        if (component !== undefined) {
-          this.#overwrite(component, chunk, piece, within);
-        } else if (!this.#beginNow(chunk, piece, within, copies)) {
+        if (
+          !this.#overwriteMapped(chunk, piece, within) &&
+          !this.#beginNow(chunk, piece, within, copies)
+        ) {
           if (waiting === undefined) {
             this.#admitWait();
             waiting = this.delayed.begin(signal);
@@ -264,9 +315,58 @@ export class FirstWrites {
     return !this.#isSeen(chunk) && this.#writeNow(chunk, undefined, 0);
   }
 
+  /** Whether a write waits for a chunk that it may take, once one is free. */
+  get waitsForSpace(): boolean {
+    return this.delayed.size > 0 && this.limits.mayTake;
+  }
+
+  /** The component whose next chunk the volume may take now. */
+  #fresh(): Component | undefined {
+    return this.limits.mayTake ? this.#parts.mapper.fresh() : undefined;
+  }
+
   /** Whether the volume sees a chunk, of its own or its parent's. */
   #isSeen(chunk: number): boolean {
     return this.#map.view.component(chunk) !== undefined;
+  }
+
+  /**
+   * Goes on with a write to a mapped chunk that has failed.
+   *
+   * @param error Why it failed.
+   * @param source The bytes, all in one chunk.
+   * @param offset The first byte on the virtual disk.
+   * @param signal Ends a wait when the client is gone.
+   * @returns As {@linkcode write}.
+   * @throws {VirstorError} The error, unless another component can take the
+   *   chunk; else as {@linkcode write}.
+   */
+  writeElsewhere(
+    error: unknown,
+    source: Uint8Array,
+    offset: number,
+    signal: AbortSignal | undefined,
+  ): Completion {
+    const { chunkSize } = this.#settings;
+    const virtualChunk = Math.floor(offset / chunkSize);
+    const within = offset - virtualChunk * chunkSize;
+    const count = source.length;
+    if (!this.#unmaps({ virtualChunk, within, count, error })) throw error;
+    return this.write(source, offset, signal);
+  }
+
+  /** Writes in place, unless the chunk is unmapped, or was for want of room. */
+  #overwriteMapped(chunk: number, piece: Uint8Array, within: number): boolean {
+    const component = this.#map.writable(chunk);
+    if (component === undefined) return false;
+    try {
+      this.#overwrite(component, chunk, piece, within);
+      return true;
+    } catch (error) {
+      const write = { virtualChunk: chunk, within, count: piece.length, error };
+      if (!this.#unmaps(write)) throw error;
+      return false;
+    }
   }
 
   #overwrite(
@@ -297,7 +397,7 @@ export class FirstWrites {
     if (this.#copies.has(chunk)) copying = this.#copies.join(chunk, piece);
     else {
       if (this.delayed.size > 0) return false;
-      const target = this.#parts.mapper.fresh();
+      const target = this.#fresh();
       if (target === undefined) return false;
       this.count++;
       copying = this.#copies.begin(chunk, target, [piece]);
@@ -313,7 +413,7 @@ export class FirstWrites {
     within: number,
   ): boolean {
     if (this.delayed.size > 0) return false;
-    const component = this.#parts.mapper.fresh();
+    const component = this.#fresh();
     if (component === undefined) return false;
     this.#mapAndWrite(component, chunk, piece, within);
     return true;
@@ -332,132 +432,24 @@ export class FirstWrites {
   /** Something is about to wait for a chunk, unless it may not. */
   #admitWait(): void {
     if (this.#ended !== undefined) throw this.#ended;
-    if (this.#parts.full.admit()) this.delayed.total++;
+    if (this.limits.admit()) this.delayed.total++;
   }
 
   /** Serves waiting chunks, in order, while there are free ones. */
   resume(): void {
-    if (this.#ended !== undefined || this.delayed.size === 0) return;
-    const slice = new Slice(CHUNKS_A_LOOK);
-    slice.begin();
-    let isOver = false;
-    try {
-      let wanted = this.#nextWanted();
-      for (; wanted !== undefined; wanted = this.#nextWanted()) {
-        if (isOver) return this.#resumeLater();
-        const component = this.#parts.mapper.fresh();
-        if (component === undefined) return this.#stillNone();
-        const { chunk, of } = wanted;
-        const bytes = this.#serve(component, chunk, of?.range?.hides ?? false);
-        // Not if all data for it failed: then the range asks once more.
-        const isMapped = this.#map.component(chunk) !== undefined;
-        if (of?.range !== undefined && isMapped) {
-          if (!of.range.hides) this.#map.provisioned.add(chunk);
-          this.delayed.served(of, chunk);
-        }
-        this.#isRangesTurn = of === undefined;
-        isOver = slice.spend(1 + Math.floor(bytes / STEP_BYTES));
-      }
-    } catch (error) {
-      if (this.#hasFailed) return; // All that waited were told.
-      throw error;
-    }
+    this.#resumption.resume();
+  }
+
+  #stillNone(): void {
+    const { limits } = this;
+    if (limits.refuses) this.delayed.failWaiting(limits.error());
+    else if (!limits.mayTake) this.onNoneWaiting();
   }
 
   /** All were served, were cancelled, or have waited for too long. */
   #noneWaits(): void {
     if (this.#hasFailed) return;
     this.onNoneWaiting();
-    if (this.#ended === undefined) this.#parts.full.noneWaits();
-  }
-
-  #resumeLater(): void {
-    if (this.#isResuming) return;
-    this.#isResuming = true;
-    void turn(this).then(() => {
-      this.#isResuming = false;
-      this.resume();
-    });
-  }
-
-  /** The next chunk that is waited for, by data or by a range, in turns. */
-  #nextWanted(): { chunk: number; of?: DelayedWrite } | undefined {
-    const { delayed } = this;
-    const chunk = delayed.nextChunk;
-    if (chunk !== undefined && !this.#isRangesTurn) return { chunk };
-    const wanted = this.#ranges.nextWanted();
-    if (wanted !== undefined) return wanted;
-    return chunk === undefined ? undefined : { chunk };
-  }
-
-  #stillNone(): void {
-    // What was served to others may have been all that a range wanted.
-    this.#ranges.finishDone();
-    const { full } = this.#parts;
-    if (full.refuses) this.delayed.failWaiting(full.error());
-  }
-
-  /**
-   * Maps a waiting chunk and writes all that waits for it, in order.
-   *
-   * @param hides Whether the chunk is to read as zeroes before that.
-   * @returns How many bytes were written.
-   */
-  #serve(component: Component, chunk: number, hides: boolean): number {
-    const isShared = this.#map.writable(chunk) === undefined &&
-      this.#isSeen(chunk);
-    if (isShared && !hides) return this.#serveCopy(component, chunk);
-    const pieces = this.delayed.piecesFor(chunk);
-    if (hides || pieces.length === 0) {
-      this.#mapAndWrite(component, chunk, undefined, 0);
-    }
-    let bytes = 0;
-    for (const piece of pieces) {
-      const { source, within } = piece;
-      try {
-        const own = this.#map.writable(chunk);
-        if (own === undefined) {
-          this.#mapAndWrite(component, chunk, source, within);
-        } else {
-          this.#overwrite(own, chunk, source, within);
-        }
-      } catch (error) {
-        if (this.#hasFailed) throw error;
-        this.delayed.fail(piece.write, error);
-        continue;
-      }
-      bytes += source.length;
-      this.delayed.finishPiece(piece);
-    }
-    return bytes;
-  }
-
-  /** Copies a chunk that data wait for, and writes them to the copy. */
-  #serveCopy(target: Component, chunk: number): number {
-    const pieces = this.delayed.hold(chunk);
-    const fail = (error: unknown) => {
-      for (const { write } of pieces) this.delayed.fail(write, error);
-    };
-    const finish = () => {
-      for (const piece of pieces) {
-        if (!piece.write.isEnded) this.delayed.finishPiece(piece);
-      }
-    };
-    if (this.#copies.has(chunk)) {
-      for (const piece of pieces) {
-        this.#copies.join(chunk, piece)?.then(finish, fail);
-      }
-      return 0;
-    }
-    this.count++;
-    try {
-      const copying = this.#copies.begin(chunk, target, pieces);
-      if (copying === undefined) finish();
-      else void copying.then(finish, fail);
-    } catch (error) {
-      if (this.#hasFailed) throw error;
-      fail(error);
-    }
-    return this.#settings.chunkSize;
+    if (this.#ended === undefined) this.limits.noneWaits();
   }
 }

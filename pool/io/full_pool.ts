@@ -5,7 +5,7 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import type { PoolSettings } from "../core/mod.ts";
+import type { FullPolicy, PoolSettings } from "../core/mod.ts";
 import type { Space } from "../space/mod.ts";
 
 /** Decides whether writes may wait, and says that they do. */
@@ -29,19 +29,29 @@ export class FullPool {
     this.#isWaiting = isWaiting;
   }
 
-  /** Whether writes that wait fail, because nothing will become free. */
-  get refuses(): boolean {
-    return this.#settings.onFull === "error" && !this.#space.willBeReady;
+  /** How many chunks can be allocated, ready or not. */
+  get freeChunks(): number {
+    return this.#space.free;
+  }
+
+  /**
+   * Whether writes that wait fail, because nothing will become free.
+   *
+   * @param policy What the writes of the volume do.
+   * @returns Whether they fail.
+   */
+  refuses(policy: FullPolicy): boolean {
+    return policy === "error" && !this.#space.willBeReady;
   }
 
   /**
    * A write is about to wait for a chunk.
    *
+   * *Requires*: {@linkcode refuses} returns false.
+   *
    * @returns Whether it waits because the pool is full.
-   * @throws {VirstorError} `no-space` if it may not wait.
    */
   admit(): boolean {
-    if (this.refuses) throw this.error();
     const isFull = !this.#space.willBeReady;
     if (isFull && !this.#saidFull) {
       this.#saidFull = true;
@@ -69,12 +79,16 @@ export class FullPool {
   /**
    * Makes the error for a write that finds no chunk.
    *
+   * @param isReserved Whether the free chunks are set aside for other volumes.
    * @returns The error, with code `no-space`.
    */
-  error(): VirstorError {
+  error(isReserved: boolean): VirstorError {
+    const rest = isReserved && this.#space.free > 0
+      ? ", what is free is reserved for other volumes"
+      : "";
     return new VirstorError(
       "no-space",
-      `Cannot write to pool "${this.#settings.name}": it is full`,
+      `Cannot write to pool "${this.#settings.name}": it is full${rest}`,
     );
   }
 }

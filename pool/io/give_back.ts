@@ -7,6 +7,7 @@
 
 import { assert } from "../../errors.ts";
 import type { Component } from "../core/mod.ts";
+import type { FailedWrite } from "./first_writes.ts";
 import type { VolumeParts } from "./pool_parts.ts";
 
 /**
@@ -32,6 +33,38 @@ export function unmapChunks(
   for (const [component, chunks] of places) mapper.release(component, chunks);
   for (const v of virtualChunks) map.delete(v);
   for (const [component, chunks] of places) freeing.add(component, chunks);
+}
+
+/**
+ * Unmaps a chunk to which a write has failed because the component's file
+ * system is full, so that the write can go to another component. Only a chunk
+ * without data is unmapped, such as one that was mapped ahead for a lane.
+ *
+ * @param parts The open volume.
+ * @param write The write.
+ * @returns Whether the chunk was unmapped.
+ * @throws {VirstorError} `failed`.
+ */
+export function unmapForWrite(
+  parts: VolumeParts,
+  { virtualChunk, error }: FailedWrite,
+): boolean {
+  const { map, base: { mapper, settings: { chunkSize } } } = parts;
+  const component = map.writable(virtualChunk);
+  if (component === undefined || map.provisioned.has(virtualChunk)) {
+    return false;
+  }
+  if (map.pinned.has(virtualChunk) || map.hides(virtualChunk)) return false;
+  if (mapper.elsewhere(error) === undefined) return false;
+  // What was written there before stays where it is: the write may wait now, and
+  // must not take it away.
+  map.leases?.withdraw(virtualChunk);
+  const offset = map.chunk(virtualChunk) * chunkSize;
+  if (component.device.blanks?.isBlank(offset, chunkSize) !== true) {
+    return false;
+  }
+  unmapChunks(parts, [virtualChunk]);
+  return true;
 }
 
 /**

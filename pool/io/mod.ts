@@ -17,4 +17,5 @@ export { PoolLeases } from "./pool_leases.ts";
 export { OpenVolume } from "./open_volume.ts";
 export type { PoolBase, VolumeParts } from "./pool_parts.ts";
 export { Reads } from "./reads.ts";
+export { Reserves } from "./reserves.ts";
 export { Settling } from "./settling.ts";

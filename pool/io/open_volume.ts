@@ -7,6 +7,7 @@
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import type { ForwardMap } from "../core/mod.ts";
 import { FirstWrites } from "./first_writes.ts";
+import { unmapForWrite } from "./give_back.ts";
 import type { PoolBase, VolumeParts } from "./pool_parts.ts";
 
 /** The parts of an open volume. */
@@ -31,7 +32,11 @@ export class OpenVolume implements VolumeParts {
     this.base = base;
     this.map = map;
     this.#record = record;
-    this.firstWrites = new FirstWrites(base, map);
+    this.firstWrites = new FirstWrites(base, {
+      map,
+      record,
+      unmaps: (write) => unmapForWrite(this, write),
+    });
   }
 
   /** What the superblock says of the volume now, or said last. */

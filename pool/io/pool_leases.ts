@@ -51,7 +51,8 @@ export class PoolLeases implements Leases {
     this.#map = map;
     this.#chunkSize = chunkSize;
     const { state } = health();
-    const isWritable = !readOnly && state === "open";
+    const isWritable = !readOnly && !parts.record.isReadOnly &&
+      state === "open";
     this.#table = new LeaseTable(chunkSize, isWritable);
     if (state === "closed") this.#table.end();
     map.leases = this.#table;
@@ -111,8 +112,8 @@ export class PoolLeases implements Leases {
   /**
    * Maps a chunk that is about to be written to, and leases it, if both can be
    * done at once. Until it is written to it reads as zeroes. While the file
-   * system of a component refuses writes, the pool maps no chunk ahead: a write
-   * that finds no space there must leave its chunk free.
+   * system of the next chunk refuses writes, the pool maps no chunk ahead: a
+   * write that finds no space there must leave its chunk free.
    *
    * @param offset Any byte of it, also beyond the disk.
    * @returns Whether it is mapped.
@@ -122,8 +123,7 @@ export class PoolLeases implements Leases {
     if (chunk >= this.#map.virtualChunks) return false;
     try {
       this.#health().assertWritable();
-      const { members } = this.#parts.base.format;
-      if (members.some(({ refusal }) => refusal !== undefined)) return false;
+      if (this.#parts.base.mapper.fresh()?.refusal !== undefined) return false;
       if (!this.#firstWrites.mapNow(chunk)) return false;
     } catch (error) {
       // The write itself will fail, and say why.
@@ -142,6 +142,23 @@ export class PoolLeases implements Leases {
   lendFlush(): LentFlush | undefined {
     if (this.#health().state !== "open") return undefined;
     return lendFlush(this.#parts.base, this.#onFlush);
+  }
+
+  /**
+   * Forbids writes of other threads, or allows them again.
+   *
+   * *Ensures*: if they are forbidden, no thread writes under a lease that was
+   * granted before.
+   *
+   * @param isReadOnly Whether they are forbidden.
+   */
+  setReadOnly(isReadOnly: boolean): void {
+    if (isReadOnly) {
+      this.#table.forbidWrites();
+      this.#table.withdrawAll();
+    } else if (
+      this.#health().state === "open" && !this.#parts.base.settings.readOnly
+    ) this.#table.allowWrites();
   }
 
   /** Withdraws all leases, for ever. */

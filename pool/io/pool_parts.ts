@@ -10,6 +10,7 @@ import type { ForwardMap, HostSpaces, PoolSettings } from "../core/mod.ts";
 import type { ChunkMapper } from "./chunk_mapper.ts";
 import type { FirstWrites } from "./first_writes.ts";
 import type { FullPool } from "./full_pool.ts";
+import type { Reserves } from "./reserves.ts";
 import type { PoolFormat } from "../format/mod.ts";
 import type { Settling } from "./settling.ts";
 import type { Freeing, Space } from "../space/mod.ts";
@@ -30,6 +31,8 @@ export interface PoolBase {
   readonly mapper: ChunkMapper;
   /** What writes do when no chunk is free. */
   readonly full: FullPool;
+  /** The chunks that are set aside for volumes. */
+  readonly reserves: Reserves;
   /** Mappings that are not durable yet and hide others. */
   readonly settling: Settling;
   /**

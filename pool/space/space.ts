@@ -40,7 +40,7 @@ export class Space {
   readonly #format: PoolFormat;
   readonly #chunkSize: number;
   readonly #observer: SpaceObserver;
-  /** The index of the component to allocate from; all before it are full. */
+  /** The index from which on components may have free chunks. */
   #current = 0;
   #preparing = 0;
   #free = 0;
@@ -91,29 +91,58 @@ export class Space {
    *
    * This takes nothing. The caller writes the data and then calls
    * {@linkcode take}, with no `await` in between, so that a failed write leaves
-   * no gap.
+   * no gap. Not in format 1, a component whose file system refuses writes is
+   * offered only if no other one has free chunks.
    *
    * @returns The component; undefined if no chunk is free and ready.
    * @throws {VirstorError} `io` if the labels cannot be written.
    */
   fresh(): Component | undefined {
-    const { members, isDense } = this.#format;
+    const component = this.#format.isDense
+      ? this.#nextInOrder()
+      : this.#nextOpen();
+    if (component === undefined) return undefined;
+    if (component.next >= component.ready) this.#prepare(component);
+    return component.next < component.ready ? component : undefined;
+  }
+
+  /** The component that format 1 allocates from. */
+  #nextInOrder(): Component | undefined {
+    const { members } = this.#format;
     let component = members[this.#current];
     while (
       component !== undefined && (component.free === 0 || component.fenced)
     ) {
       const next = members[this.#current + 1];
       if (next === undefined) return undefined;
-      if (isDense) {
-        if (component.fenced || next.fenced) return undefined;
-        this.#format.recordSwitch(component, next);
-      }
+      if (component.fenced || next.fenced) return undefined;
+      this.#format.recordSwitch(component, next);
       this.#current++;
       component = next;
     }
-    if (component === undefined) return undefined;
-    if (component.next >= component.ready) this.#prepare(component);
-    return component.next < component.ready ? component : undefined;
+    return component;
+  }
+
+  /**
+   * The first component with free chunks whose file system does not refuse
+   * writes. One that refuses them is tried again if no other one has or gets
+   * free chunks.
+   */
+  #nextOpen(): Component | undefined {
+    const { members } = this.#format;
+    let refusing: Component | undefined;
+    for (let index = this.#current; index < members.length; index++) {
+      const one = members[index];
+      if (one === undefined || one.free === 0 || one.fenced) continue;
+      if (refusing === undefined) this.#current = index;
+      if (one.refusal === undefined) return one;
+      refusing ??= one;
+    }
+    const isAwaited = refusing !== undefined &&
+      members.some((one) =>
+        one.refusal === undefined && !one.fenced && one.releasing > 0
+      );
+    return isAwaited ? undefined : refusing;
   }
 
   /**

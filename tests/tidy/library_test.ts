@@ -54,7 +54,7 @@ const NAMES: Readonly<Record<string, string>> = {
     RepairOptions RepairReport ResizeOptions ResumeOptions RollbackOptions Severity
     SnapshotChanges SnapshotDisk SnapshotName SnapshotStatus
     StatusContext StatusRun TasteReport TastedComponent TastedPool Volume
-    VolumeChanges VolumeStatus VolumeSummary
+    VolumeChanges VolumeSettings VolumeStatus VolumeSummary
     Watermarks checkComponents clearLabels inspectComponents labelPool
     lookBeside openPool readLabel repairComponents taste`,
   "nbd/mod.ts": `

@@ -126,7 +126,6 @@ testUnless(
     const start = Date.now();
     for (
       const act of [
-        async () => await pool.volume().write(pattern(100, 2), 2 * SMALL_CHUNK),
         // Mapped, and a hole.
         async () =>
           await pool.volume().write(pattern(100, 2), SMALL_CHUNK + 65_536),
@@ -148,10 +147,14 @@ testUnless(
       assertEquals(status.components[0]?.hostFree, 0);
       assertEquals(status.components[1]?.refusedSince, null);
     }
-    await Deno.remove(tiny.file("filler"));
+    // A chunk that is new goes elsewhere.
     await pool.volume().write(pattern(100, 2), 2 * SMALL_CHUNK);
+    assertEquals(pool.status().components.map(({ used }) => used), [2, 1]);
+    await Deno.remove(tiny.file("filler"));
     await pool.lookAtHosts();
     assertEquals(warned(), []);
+    await pool.volume().write(pattern(100, 3), 3 * SMALL_CHUNK);
+    assertEquals(pool.status().components.map(({ used }) => used), [3, 1]);
     assertEquals(pool.status().components[0]?.refusedSince, null);
     await pool.close();
     await assertSound("native", paths);

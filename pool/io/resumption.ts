@@ -1,0 +1,212 @@
+/**
+ * Serving the writes that wait for chunks, as chunks become free.
+ *
+ * @module
+ */
+
+import { Slice } from "../../device/block/mod.ts";
+import { type Component, type ForwardMap, turn } from "../core/mod.ts";
+import type { ChunkCopies } from "./chunk_copies.ts";
+import type { DelayedWrite } from "./delayed_write.ts";
+import type { DelayedWrites } from "./delayed_writes.ts";
+import type { RangeMapper } from "./range_mapper.ts";
+
+/** Chunks that are mapped between two looks at the clock, */
+const CHUNKS_A_LOOK = 16;
+/** and bytes written to one that count as another one. */
+const STEP_BYTES = 64 << 10;
+
+/** What a resumption works with. */
+export interface ResumptionParts {
+  /** Bytes of a chunk. */
+  readonly chunkSize: number;
+  /** The map of the volume. */
+  readonly map: ForwardMap;
+  /** The writes that wait. */
+  readonly delayed: DelayedWrites;
+  /** The copies of chunks. */
+  readonly copies: ChunkCopies;
+  /** The ranges that are to be mapped. */
+  readonly ranges: RangeMapper;
+  /**
+   * Finds a free chunk.
+   *
+   * @returns The component whose next chunk the volume may take now.
+   */
+  fresh(): Component | undefined;
+  /** Counts a chunk that is copied. */
+  counted(): void;
+  /**
+   * Maps a chunk and writes to it.
+   *
+   * @param component What `fresh` returned.
+   * @param chunk The virtual chunk.
+   * @param piece The bytes; undefined for none.
+   * @param within The offset of the bytes in the chunk.
+   */
+  place(
+    component: Component,
+    chunk: number,
+    piece: Uint8Array | undefined,
+    within: number,
+  ): void;
+  /**
+   * Writes to a chunk of the volume's own.
+   *
+   * @param component The component of the chunk.
+   * @param chunk The virtual chunk.
+   * @param piece The bytes.
+   * @param within The offset of the bytes in the chunk.
+   */
+  overwrite(
+    component: Component,
+    chunk: number,
+    piece: Uint8Array,
+    within: number,
+  ): void;
+  /** Called when something still waits and there is no chunk for it. */
+  stillNone(): void;
+  /** Whether writes are not served any more. */
+  ended(): boolean;
+  /** Whether the pool has failed: all that waited were told. */
+  hasFailed(): boolean;
+}
+
+/** Serves the writes of a volume that wait for chunks. */
+export class Resumption {
+  readonly #parts: ResumptionParts;
+  /** The resumption goes on in a later slice. */
+  #isPending = false;
+  /** Ranges are served next, before data. */
+  #isRangesTurn = false;
+
+  /**
+   * Creates a resumption.
+   *
+   * @param parts What it works with.
+   */
+  constructor(parts: ResumptionParts) {
+    this.#parts = parts;
+  }
+
+  /** Serves waiting chunks, in order, while there are free ones. */
+  resume(): void {
+    const { map, delayed } = this.#parts;
+    if (this.#parts.ended() || delayed.size === 0) return;
+    const slice = new Slice(CHUNKS_A_LOOK);
+    slice.begin();
+    let isOver = false;
+    try {
+      let wanted = this.#nextWanted();
+      for (; wanted !== undefined; wanted = this.#nextWanted()) {
+        if (isOver) return this.#resumeLater();
+        const { chunk, of } = wanted;
+        // A chunk is the volume's own again after its snapshot is removed.
+        const own = of === undefined ? map.writable(chunk) : undefined;
+        const component = own ?? this.#parts.fresh();
+        if (component === undefined) return this.#stillNone();
+        const bytes = this.#serve(component, chunk, of?.range?.hides ?? false);
+        // Not if all data for it failed: then the range asks once more.
+        const isMapped = map.component(chunk) !== undefined;
+        if (of?.range !== undefined && isMapped) {
+          if (!of.range.hides) map.provisioned.add(chunk);
+          delayed.served(of, chunk);
+        }
+        this.#isRangesTurn = of === undefined;
+        isOver = slice.spend(1 + Math.floor(bytes / STEP_BYTES));
+      }
+    } catch (error) {
+      if (this.#parts.hasFailed()) return; // All that waited were told.
+      throw error;
+    }
+  }
+
+  #resumeLater(): void {
+    if (this.#isPending) return;
+    this.#isPending = true;
+    void turn(this).then(() => {
+      this.#isPending = false;
+      this.resume();
+    });
+  }
+
+  /** The next chunk that is waited for, by data or by a range, in turns. */
+  #nextWanted(): { chunk: number; of?: DelayedWrite } | undefined {
+    const { delayed, ranges } = this.#parts;
+    const chunk = delayed.nextChunk;
+    if (chunk !== undefined && !this.#isRangesTurn) return { chunk };
+    const wanted = ranges.nextWanted();
+    if (wanted !== undefined) return wanted;
+    return chunk === undefined ? undefined : { chunk };
+  }
+
+  #stillNone(): void {
+    // What was served to others may have been all that a range wanted.
+    this.#parts.ranges.finishDone();
+    this.#parts.stillNone();
+  }
+
+  /**
+   * Maps a waiting chunk and writes all that waits for it, in order.
+   *
+   * @param hides Whether the chunk is to read as zeroes before that.
+   * @returns How many bytes were written.
+   */
+  #serve(component: Component, chunk: number, hides: boolean): number {
+    const { map, delayed } = this.#parts;
+    const isShared = map.writable(chunk) === undefined &&
+      map.view.component(chunk) !== undefined;
+    if (isShared && !hides) return this.#serveCopy(component, chunk);
+    const pieces = delayed.piecesFor(chunk);
+    if (hides || pieces.length === 0) {
+      this.#parts.place(component, chunk, undefined, 0);
+    }
+    let bytes = 0;
+    for (const piece of pieces) {
+      const { source, within } = piece;
+      try {
+        const own = map.writable(chunk);
+        if (own === undefined) {
+          this.#parts.place(component, chunk, source, within);
+        } else this.#parts.overwrite(own, chunk, source, within);
+      } catch (error) {
+        if (this.#parts.hasFailed()) throw error;
+        delayed.fail(piece.write, error);
+        continue;
+      }
+      bytes += source.length;
+      delayed.finishPiece(piece);
+    }
+    return bytes;
+  }
+
+  /** Copies a chunk that data wait for, and writes them to the copy. */
+  #serveCopy(target: Component, chunk: number): number {
+    const { delayed, copies, chunkSize } = this.#parts;
+    const pieces = delayed.hold(chunk);
+    const fail = (error: unknown) => {
+      for (const { write } of pieces) delayed.fail(write, error);
+    };
+    const finish = () => {
+      for (const piece of pieces) {
+        if (!piece.write.isEnded) delayed.finishPiece(piece);
+      }
+    };
+    if (copies.has(chunk)) {
+      for (const piece of pieces) {
+        copies.join(chunk, piece)?.then(finish, fail);
+      }
+      return 0;
+    }
+    this.#parts.counted();
+    try {
+      const copying = copies.begin(chunk, target, pieces);
+      if (copying === undefined) finish();
+      else void copying.then(finish, fail);
+    } catch (error) {
+      if (this.#parts.hasFailed()) throw error;
+      fail(error);
+    }
+    return chunkSize;
+  }
+}
