@@ -160,10 +160,8 @@ export class SnapshotChanges {
         this.#assertNoClones(record, { name, epoch }, what);
       }
       await this.#hooks.close(record.id);
-      for (const { epoch } of newer) {
-        await this.#hooks.closeSnapshot(record.id, epoch);
-      }
       await this.#endEpochs(record, map, one);
+      await this.#closeAll(record, newer);
       await this.#restore(map, one.epoch);
       map.resize(one.size / this.#base.settings.chunkSize);
       this.#hooks.open(map);
@@ -212,15 +210,24 @@ export class SnapshotChanges {
     removed: VolumeRecord["snapshots"],
   ): Promise<void> {
     const { format } = this.#base;
-    for (const { epoch } of removed) {
-      await this.#hooks.closeSnapshot(record.id, epoch);
-    }
     const snapshots = record.snapshots.filter((one) => !removed.includes(one));
     const after = { ...record, snapshots };
     await format.setVolumes(withRecord(format.records, after));
+    // From here on no disk of them is opened; reads in flight end first.
+    await this.#closeAll(record, removed);
     map.share(newestSnapshot(after));
     // What waits for a copy may need none any more.
     firstWrites.resume();
+  }
+
+  /** Closes the disks of removed snapshots, before their chunks are freed. */
+  async #closeAll(
+    { id }: VolumeRecord,
+    snapshots: VolumeRecord["snapshots"],
+  ): Promise<void> {
+    for (const { epoch } of snapshots) {
+      await this.#hooks.closeSnapshot(id, epoch);
+    }
   }
 
   /** Records that no view sees what was born after a snapshot. */
