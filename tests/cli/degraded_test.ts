@@ -61,7 +61,7 @@ Deno.test("virstor serve --degraded serves what is there", async () => {
   );
   using client = await BusyClient.open(server);
   await assertFilled(client, COMPONENT_CHUNKS);
-  // Nobody knows what was there, or whether anything was.
+  // It is unknown what was there, or whether anything was.
   const lost = COMPONENT_CHUNKS * CHUNK;
   assertEquals((await client.read(lost, BLOCK)).errno, NBD.EIO);
   assertEquals((await client.read(100 * CHUNK, BLOCK)).errno, NBD.EIO);

@@ -1,5 +1,5 @@
 /**
- * Where `virstor serve` listens, and who may connect.
+ * Where `virstor serve` listens, and which clients may connect.
  *
  * @module
  */

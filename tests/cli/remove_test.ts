@@ -1,6 +1,6 @@
 /**
- * `virstor remove`: components that hold data are evacuated, and those who wait
- * for it are told how it went.
+ * `virstor remove`: components that hold data are evacuated, and
+ * commands that wait for it report how it went.
  *
  * @module
  */

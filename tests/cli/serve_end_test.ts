@@ -21,7 +21,7 @@ import {
 Deno.test("virstor serve --exit-on-last-client ends with the last one", async () => {
   await using work = await makeSmallPool();
   const server = await serve(work, "--exit-on-last-client");
-  // Nobody has been there yet: one that only knocks does not end it.
+  // No client was there yet: a mere connection does not end the server.
   (await NbdClient.connect(server)).close();
   await server.said(/ refused: 1 /);
   const first = await BusyClient.open(server);

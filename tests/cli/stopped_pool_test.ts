@@ -407,7 +407,7 @@ Deno.test("virstor keeps the registry of any name in one file", async () => {
   assertEquals(entries.map(({ name }) => name), ["-a%3Ab%2Bc%40d.json"]);
 });
 
-Deno.test("virstor ends quietly when nobody reads its output", async () => {
+Deno.test("virstor ends quietly when its output is closed", async () => {
   await using work = await Workspace.create();
   await makePool(work);
   const code = await work.runUnread(["list"]);

@@ -46,7 +46,7 @@ export interface Slot {
 export interface Claim {
   /** Which chunk of the component. */
   readonly chunk: number;
-  /** Whose it claims to be. */
+  /** The virtual chunk that it claims to hold. */
   readonly virtualChunk: number;
   /** Since when. */
   readonly sequence: number;

@@ -156,7 +156,7 @@ export class StampedDisk {
     const settled = state?.settled ?? NEVER_WRITTEN;
     const found = this.#generationOf(bytes, block);
     if (found !== undefined && settled.includes(found)) {
-      // Whatever was under way may be lost: nobody can tell.
+      // What was under way may be lost, or not.
       if (state !== undefined) state.maybe = undefined;
       return;
     }

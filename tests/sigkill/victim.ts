@@ -77,7 +77,7 @@ export function say(line: string): void {
 }
 
 /**
- * Lets something fail before anybody waits for it.
+ * Lets something fail before anything waits for it.
  *
  * @param asked What may fail.
  * @returns The same.

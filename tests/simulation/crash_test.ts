@@ -157,7 +157,7 @@ const CANARIES: readonly Canary[] = [
 
 for (const { name, formats, skips, steps } of CANARIES) {
   for (const format of formats) {
-    // Without it nobody would know that the harness sees anything.
+    // Without it, it would be unknown whether the harness sees anything.
     Deno.test(`canary: a pool that leaves out flushes, ${name}, ${format}`, async () => {
       await inWorlds(async (directory) => {
         const found = await complaintOf(async () => {

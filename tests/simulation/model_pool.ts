@@ -27,7 +27,7 @@ export interface ModelWrite {
   readonly count: number;
   /** Its number; 0 for zeroes. */
   readonly content: number;
-  /** What else was under way: nobody knows which of them came first. */
+  /** What else was under way: it is unknown which of them came first. */
   readonly rivals: Set<ModelWrite>;
 }
 

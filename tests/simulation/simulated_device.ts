@@ -53,7 +53,7 @@ export class SimulatedDevice implements ComponentDevice {
   /** Its number, once it is lent. */
   #descriptor: number | undefined;
   #isClosed = false;
-  /** The call stacks of those who asked for the next flush. */
+  /** The call stacks of the callers of the next flush. */
   #askers: string[] = [];
 
   /**

@@ -67,7 +67,7 @@ export class World {
   #isClosing = false;
   /** The pool whose volume was closed, or is about to be. */
   #withoutVolume: { readonly pool: Pool; isClosed: boolean } | undefined;
-  /** What happened behind everybody's back. */
+  /** What happened to the files unnoticed. */
   #trouble = "";
 
   private constructor(

@@ -128,7 +128,7 @@ Deno.test("FileDevice.flush() makes durable what an earlier process wrote", asyn
   await before.close(); // As a kill would: nothing was flushed.
   const device = new FileDevice(path);
   const flush = device.flush();
-  assert(flush !== undefined, "nobody has asked the system to make it durable");
+  assert(flush !== undefined, "the system was not asked to make it durable");
   await flush;
   assertEquals(device.flush(), undefined);
   await device.close();

@@ -9,7 +9,7 @@ import { FileDevice } from "../../../device/mod.ts";
 import { KIB, makeScratch } from "../../helpers/scratch.ts";
 import { makeSparse } from "../../helpers/small_pools.ts";
 
-Deno.test("FileDevice shares the next flush with who asks for one just as another ends", async () => {
+Deno.test("FileDevice shares the next flush with a caller that asks just as another ends", async () => {
   await using scratch = await makeScratch();
   const device = new FileDevice(makeSparse(scratch.file("disk"), 64 * KIB));
   const log: string[] = [];

@@ -1,5 +1,5 @@
 /**
- * Leases: who may use a chunk, and until when.
+ * Leases: which thread may use a chunk, and until when.
  *
  * @module
  */

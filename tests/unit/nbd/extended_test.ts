@@ -183,7 +183,7 @@ Deno.test("every extended reply carries the offset of its request", async () => 
   }
 });
 
-Deno.test("a payload that nobody wants is consumed and refused", async () => {
+Deno.test("an unwanted payload is consumed and refused", async () => {
   const device = new HeldDevice();
   await using serving = await serve({ device });
   using client = await serving.open("extended");

@@ -225,7 +225,7 @@ for (
     ["data before the handshake", new Uint8Array([0x17, 3, 3, 0, 1, 65])],
   ] as const
 ) {
-  Deno.test(`${what} instead of a good ClientHello harms nobody`, async () => {
+  Deno.test(`${what} instead of a good ClientHello does no harm`, async () => {
     await using serving = await serve({
       tls: tls(),
       limits: { handshakeMs: 5000 },

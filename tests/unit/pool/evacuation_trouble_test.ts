@@ -58,7 +58,7 @@ async function untilDone(pool: Pool): Promise<void> {
 /** Lets an evacuation begin that has to wait: writes take the room. */
 async function waitForRoom(pool: Pool, path: string): Promise<Content> {
   const content = await fill(pool, 20);
-  // There will be room, and there are those who came first.
+  // There will be room, and there are writes that came first.
   await pool.volume().discard(10 * SMALL_CHUNK, 10 * SMALL_CHUNK);
   const writes: Promise<void>[] = [];
   for (let v = 10; v < 20; v++) {

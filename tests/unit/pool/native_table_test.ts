@@ -183,7 +183,7 @@ class Work {
   readonly table = new ChunkTable(this.disk, GEOMETRY, UUID);
   /** For each page all that it has said since what is durable, that first. */
   readonly versions: string[][] = Array.from({ length: PAGES }, () => [""]);
-  /** By chunk; 0 is nobody's. */
+  /** By chunk; 0 for a free one. */
   readonly #sequences = new Uint32Array(GEOMETRY.chunkCount);
   #covered: number[] | undefined;
   #sequence = 0;

@@ -135,7 +135,7 @@ Deno.test("repairComponents() takes no component for another one whose table is 
   const { paths } = await makeDamageSample(scratch);
   const [a, , , d] = paths;
   const sound = new Snapshot(paths);
-  // Nothing on it says who it is.
+  // Nothing on it names the component.
   spoilSlots(superblockSlots(d));
   const blank = new Snapshot(paths);
   const report = await repairComponents(paths);
