@@ -65,7 +65,7 @@ const leaving: Attack[] = [
     },
   },
   {
-    name: "payloads that are cut off",
+    name: "truncated payloads",
     async run(target) {
       for (const dialect of DIALECTS) {
         for (const length of [1, 4096, 64 * KIB + 1, 8 * MIB, PAYLOAD_MAX]) {

@@ -40,7 +40,7 @@ Deno.test("virstor status and check say in one line what is missing", async () =
   const message = /Cannot open pool "demo": component 1 \([\da-f-]{36}\) of 2 /;
   const status = await work.run(["status", "demo"]);
   assertEquals(status.code, 3);
-  // What is there is told all the same.
+  // What is there is reported all the same.
   assertMatch(status.stdout, /\nState: +incomplete, read-only: Cannot open /);
   assertMatch(status.stdout, /\n 0 .* in use +\/.*\/a\n/);
   assertMatch(status.stderr, message);

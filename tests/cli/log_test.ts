@@ -34,7 +34,7 @@ Deno.test("virstor serve --log-format json writes an object a line", async () =>
   await server.said(/"disconnected"/);
   const { stderr } = await server.stop();
   const lines = stderr.trimEnd().split("\n").map((line) => JSON.parse(line))
-    // On a busy machine an open takes so long that it is told.
+    // On a busy machine an open takes so long that it is logged.
     .filter(({ event }) => event !== "progress");
   assertEquals(
     lines.map(({ event }) => event),

@@ -339,7 +339,7 @@ Deno.test("virstor taste says why it passes files over", async () => {
   assertEquals(none, `virstor: No pool found in "${work.path("empty")}"`);
 });
 
-Deno.test("virstor finds its state where it is told", async () => {
+Deno.test("virstor finds its state in the given directory", async () => {
   await using work = await Workspace.create();
   const env = { VIRSTOR_STATE_DIR: "" };
   await work.succeed(

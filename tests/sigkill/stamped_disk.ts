@@ -1,7 +1,7 @@
 /**
  * What a disk may hold after a crash: every block of 4 KiB carries its own
  * number and a generation, so that a lost write, a torn one and bytes of
- * another block are told apart.
+ * another block are distinguished.
  *
  * @module
  */

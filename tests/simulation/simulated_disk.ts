@@ -1,5 +1,5 @@
 /**
- * Disks that can be cut off: a volatile cache over durable bytes.
+ * Disks that can lose power: a volatile cache over durable bytes.
  *
  * What is assumed of real ones (docs/architecture.md) is all that these keep:
  * a sector of 512 bytes is old or new after a cut; what was flushed is there;
@@ -268,7 +268,7 @@ export class SimulatedDisk {
   }
 
   /**
-   * Takes note that something was done that must never be.
+   * Records that something was done that must never be.
    *
    * @param what A sentence.
    */

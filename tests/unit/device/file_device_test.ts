@@ -74,7 +74,7 @@ for (const native of [true, false]) {
 
   const losses: [string, (path: string) => Promise<void>, string][] = [
     ["deleted", (path) => Deno.remove(path), "was deleted"],
-    ["cut off", (path) => Deno.truncate(path, 1), "was made shorter"],
+    ["truncated", (path) => Deno.truncate(path, 1), "was made shorter"],
     // More than 32 bits tell.
     ["cut a little", (path) => Deno.truncate(path, 5120 * MIB - 1), "shorter"],
   ];

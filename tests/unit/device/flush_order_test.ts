@@ -20,7 +20,7 @@ Deno.test("FileDevice shares the next flush with a caller that asks just as anot
   const write = () => device.write(new Uint8Array(512), 0);
   write();
   const first = Promise.resolve(device.flush());
-  // Told of the end before the next one begins.
+  // Its end is reported before the next one begins.
   const third = first.then(() => {
     write();
     log.push("asks again");

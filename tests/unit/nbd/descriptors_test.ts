@@ -1,5 +1,5 @@
 /**
- * Goal: a connection's descriptor is told only if it is its own. Method: real
+ * Goal: a connection's descriptor is given only if it is its own. Method: real
  * sockets; the kernel's `recv` shows which client is at the other end of a
  * descriptor, with the bytes that a client has sent.
  *
@@ -135,7 +135,7 @@ for (const [kind, open] of Object.entries(PLACES)) {
   });
 
   Deno.test({
-    name: `clients that wait to be accepted are told apart (${kind})`,
+    name: `clients that wait to be accepted are distinguished (${kind})`,
     ignore,
     async fn() {
       await using place = await open();

@@ -221,7 +221,7 @@ testNatively(
   },
 );
 
-/** Writes and reads chunks of its own until told to stop. */
+/** Writes and reads chunks of its own until the test stops it. */
 async function exercise(
   client: NbdClient,
   chunks: readonly number[],

@@ -237,7 +237,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "it is told how many bytes a connection has taken, up to none",
+  name: "it learns how many bytes a connection has taken, up to none",
   ignore,
   async fn() {
     await using place = await listen(false);
@@ -271,7 +271,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a handshake that is cut off as it ends uses its number no more",
+  name: "a handshake that is closed as it ends uses its number no more",
   ignore,
   async fn() {
     for (let tries = 0;; tries++) {
@@ -344,7 +344,7 @@ async function cutOffAtTheEnd(): Promise<boolean> {
   });
   await one.sendRaw(await new Blob([name.slice(), read.slice()]).bytes());
   await one.receiveEnd();
-  await until("it is cut off", () => server.clients.length === 1);
+  await until("it is closed", () => server.clients.length === 1);
   const mine = taken as ReturnType<typeof takeNumber>;
   const came = mine === null ? -1 : cameAt(mine.other);
   if (mine !== null) giveBack(mine);

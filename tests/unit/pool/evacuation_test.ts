@@ -160,7 +160,7 @@ Deno.test("Pool.remove() moves all chunks of a component to the others, and then
   );
   assertEquals(places, [[0, b, 10], [1, c, 4]]);
   assertEquals(pool.status().mappedChunks, 14);
-  // It may be told a moment later.
+  // Its event may come a moment later.
   await until(() =>
     events.some(({ kind, message }) =>
       kind === "removed" && message.includes(a)

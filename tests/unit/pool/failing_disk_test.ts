@@ -217,7 +217,7 @@ testUnless(
 for (
   const [what, harm, text] of [
     ["deleted", (path: string) => Deno.remove(path), "was deleted"],
-    ["cut off", (path: string) => Deno.truncate(path, 1), "was made shorter"],
+    ["truncated", (path: string) => Deno.truncate(path, 1), "was made shorter"],
   ] as const
 ) {
   testFormats(

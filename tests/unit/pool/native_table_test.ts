@@ -1,10 +1,11 @@
 /**
- * Goal: whatever is cut off, a chunk table of format 2 holds what was durable,
- * or something newer.
+ * Goal: whatever a power cut loses, a chunk table of format 2 holds what was
+ * durable, or something newer.
  *
  * Method: a disk that knows what is durable, and refuses a write to a slot
  * that must not be touched. Updates, and beginnings and ends of flushes, come
- * in random order; after each the disk is cut off in many ways, and read again.
+ * in random order; after each the disk loses power in many ways, and read
+ * again.
  *
  * @module
  */

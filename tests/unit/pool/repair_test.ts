@@ -191,7 +191,7 @@ Deno.test("repairComponents() does not take a component that was cut or extended
   }
 });
 
-Deno.test("repairComponents() that is cut off anywhere leaves what another one puts right", async () => {
+Deno.test("repairComponents() that is interrupted anywhere leaves what another one puts right", async () => {
   await using scratch = await makeQuickScratch();
   const sample = await makeDamageSample(scratch, { full: true });
   const { paths, disk } = sample;
