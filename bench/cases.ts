@@ -37,7 +37,7 @@ export interface Case {
   readonly unit: string;
   /** Which figures are the better ones. */
   readonly better: "higher" | "lower";
-  /** What the server's processor time is told for: a `request` or a `MiB`. */
+  /** The unit of the server's processor time: a `request` or a `MiB`. */
   readonly work: string;
   /** What is served. Cases of the same disk share it, one after the other. */
   readonly disk: Disk;

@@ -45,7 +45,7 @@ export interface CaseReport {
   readonly unit: string;
   /** Which figures are the better ones. */
   readonly better: "higher" | "lower";
-  /** What processor time is told for. */
+  /** The unit of processor time. */
   readonly work: string;
   /** The servers that were measured. */
   readonly servers: readonly ServerReport[];

@@ -50,7 +50,7 @@ export interface RunOptions {
   readonly before: string | undefined;
   /** Ends the run before its end. */
   readonly signal: AbortSignal;
-  /** Told what goes on, a line at a time. */
+  /** Receives the progress, a line at a time. */
   readonly progress: (line: string) => void;
 }
 

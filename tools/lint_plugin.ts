@@ -141,24 +141,33 @@ function relativeFault(
   }`;
 }
 
+/** Reports the imports and re-exports of a file that have a fault. */
+function visitImports(
+  context: Deno.lint.RuleContext,
+  faultOf: (specifier: string) => string | undefined,
+): Deno.lint.LintVisitor {
+  function check(
+    node: Deno.lint.Node,
+    source: Deno.lint.Expression | null | undefined,
+  ): void {
+    if (source?.type !== "Literal" || typeof source.value !== "string") return;
+    const message = faultOf(source.value);
+    if (message !== undefined) context.report({ node, message });
+  }
+  return {
+    ImportDeclaration: (node) => check(node, node.source),
+    ExportNamedDeclaration: (node) => check(node, node.source),
+    ExportAllDeclaration: (node) => check(node, node.source),
+    ImportExpression: (node) => check(node, node.source),
+  };
+}
+
 const layers: Deno.lint.Rule = {
   create(context) {
-    function check(
-      node: Deno.lint.Node,
-      source: Deno.lint.Expression | null | undefined,
-    ): void {
-      if (source?.type !== "Literal" || typeof source.value !== "string") {
-        return;
-      }
-      const message = importFault(context.filename, source.value);
-      if (message !== undefined) context.report({ node, message });
-    }
-    return {
-      ImportDeclaration: (node) => check(node, node.source),
-      ExportNamedDeclaration: (node) => check(node, node.source),
-      ExportAllDeclaration: (node) => check(node, node.source),
-      ImportExpression: (node) => check(node, node.source),
-    };
+    return visitImports(
+      context,
+      (specifier) => importFault(context.filename, specifier),
+    );
   },
 };
 
@@ -198,24 +207,11 @@ const rooms: Deno.lint.Rule = {
   create(context) {
     const address = addressOf(context.filename);
     const path = pathFromRoot(address) ?? "";
-    function check(
-      node: Deno.lint.Node,
-      source: Deno.lint.Expression | null | undefined,
-    ): void {
-      if (source?.type !== "Literal" || typeof source.value !== "string") {
-        return;
-      }
-      if (!/^\.{1,2}\//.test(source.value)) return;
-      const target = pathFromRoot(new URL(source.value, address).href) ?? "";
-      const message = roomFault(path, target);
-      if (message !== undefined) context.report({ node, message });
-    }
-    return {
-      ImportDeclaration: (node) => check(node, node.source),
-      ExportNamedDeclaration: (node) => check(node, node.source),
-      ExportAllDeclaration: (node) => check(node, node.source),
-      ImportExpression: (node) => check(node, node.source),
-    };
+    return visitImports(context, (specifier) => {
+      if (!/^\.{1,2}\//.test(specifier)) return undefined;
+      const target = pathFromRoot(new URL(specifier, address).href) ?? "";
+      return roomFault(path, target);
+    });
   },
 };
 

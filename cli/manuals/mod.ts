@@ -1,8 +1,9 @@
 /**
- * Completion scripts, made from the tables of commands.
+ * Completion scripts and manual pages, made from the tables of commands.
  *
  * @module
  */
 
 export { completionScript, isShell } from "./completion_script.ts";
 export type { Shell } from "./completion_script.ts";
+export { manualPages } from "./man_pages.ts";

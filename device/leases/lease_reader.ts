@@ -167,8 +167,8 @@ export class LeaseReader {
    * Marks the source as written, and counts a write.
    *
    * *Requires:* the caller calls this after each write under a lease, also
-   * after a failed one, and before the client is told that the write is done. A
-   * later flush then covers the write.
+   * after a failed one, and before the client receives the reply to the write.
+   * A later flush then covers the write.
    *
    * @param length Bytes written; 0 if the write failed.
    */

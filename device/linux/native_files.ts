@@ -7,7 +7,12 @@
  * @module
  */
 
-import { LIBC_NAMES, openLibrary } from "./native_library.ts";
+import {
+  LIBC_NAMES,
+  openLibrary,
+  STATX,
+  STATX_BYTES,
+} from "./native_library.ts";
 
 const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
@@ -28,11 +33,7 @@ const SYMBOLS = {
     // Older C libraries lack the symbol.
     optional: true,
   },
-  statx: {
-    parameters: ["i32", "buffer", "i32", "u32", "buffer"],
-    result: "i32",
-    optional: true,
-  },
+  statx: STATX,
 } as const;
 
 /** From `linux/fcntl.h`: flags of `open`. */
@@ -43,8 +44,6 @@ const [AT_FDCWD, AT_EMPTY_PATH] = [-100, 0x1000];
 const AT_STATX_DONT_SYNC = 0x4000;
 /** From `linux/stat.h`: request the file type and the inode number. */
 const STATX_TYPE_INO = 0x1 | 0x100;
-/** From `linux/stat.h`: bytes of a `struct statx`. */
-const STATX_BYTES = 256;
 /** From `linux/stat.h`: mask of the type in a mode; type of a block device. */
 const [S_IFMT, S_IFBLK] = [0o170000, 0o060000];
 /** From `linux/fcntl.h`: commands of `fcntl`. */

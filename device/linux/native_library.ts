@@ -7,6 +7,16 @@
 /** File names of the C library, the usual one first. */
 export const LIBC_NAMES = ["libc.so.6", "libc.so"] as const;
 
+/** The call `statx`, which older C libraries lack. */
+export const STATX = {
+  parameters: ["i32", "buffer", "i32", "u32", "buffer"],
+  result: "i32",
+  optional: true,
+} as const;
+
+/** From `linux/stat.h`: bytes of a `struct statx`. */
+export const STATX_BYTES = 256;
+
 /**
  * Opens a library of Linux. Callers must also work without it.
  *

@@ -11,7 +11,12 @@
  * @module
  */
 
-import { LIBC_NAMES, openLibrary } from "./native_library.ts";
+import {
+  LIBC_NAMES,
+  openLibrary,
+  STATX,
+  STATX_BYTES,
+} from "./native_library.ts";
 import { NativeWords } from "./native_words.ts";
 
 const SYMBOLS = {
@@ -34,12 +39,7 @@ const SYMBOLS = {
     nonblocking: true,
     optional: true,
   },
-  statx: {
-    parameters: ["i32", "buffer", "i32", "u32", "buffer"],
-    result: "i32",
-    // Older C libraries lack the symbol.
-    optional: true,
-  },
+  statx: STATX,
 } as const;
 
 /** From `linux/falloc.h`: do not change the file's size. */
@@ -58,8 +58,6 @@ const SEEK_HOLE = 4;
 const AT_EMPTY_PATH = 0x1000;
 /** From `linux/stat.h`: request the file type, the link count, the size. */
 const STATX_TYPE_NLINK_SIZE = 0x1 | 0x4 | 0x200;
-/** From `linux/stat.h`: bytes of a `struct statx`. */
-const STATX_BYTES = 256;
 /** From `asm-generic/statfs.h`: bytes of a `struct statfs`. */
 const STATFS_BYTES = 120;
 /** From `linux/stat.h`: mask of the type in a mode; type of a regular file. */

@@ -196,7 +196,7 @@ export function decodeSuperblock(
   refuse(findingInBytes(slot, view), path, position);
   const superblock = decodeFields(slot, view);
   if (typeof superblock === "string") {
-    throw corrupt(superblock, path, position);
+    throw refusal("corrupt", superblock, path, position);
   }
   refuse(
     findingInSuperblock(superblock) || findingInPlace(superblock, view),
@@ -207,16 +207,17 @@ export function decodeSuperblock(
 }
 
 function refuse(finding: string, path: string, position: number): void {
-  if (finding !== "") throw corrupt(finding, path, position);
+  if (finding !== "") throw refusal("corrupt", finding, path, position);
 }
 
-function corrupt(
+function refusal(
+  code: "corrupt" | "unsupported",
   finding: string,
   path: string,
   position: number,
 ): VirstorError {
   return new VirstorError(
-    "corrupt",
+    code,
     `Cannot use the superblock of "${path}" at byte ${position}: ${finding}`,
   );
 }
@@ -230,14 +231,11 @@ function refuseUnsupported(
   const features = view.getUint32(SUPERBLOCK_OFFSET.incompat, true);
   const unknown = (features & ~INCOMPAT_KNOWN) >>> 0;
   if (version === VERSION && unknown === 0) return;
-  const what = version === VERSION
+  const finding = version === VERSION
     ? `it has features (incompat 0x${unknown.toString(16)}) that this ` +
       "version of virstor does not know"
     : `its version is ${version}, expected ${VERSION}`;
-  throw new VirstorError(
-    "unsupported",
-    `Cannot use the superblock of "${path}" at byte ${position}: ${what}`,
-  );
+  throw refusal("unsupported", finding, path, position);
 }
 
 /** Decodes all fields; a text says what is wrong with the volume records. */

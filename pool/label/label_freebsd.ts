@@ -22,6 +22,7 @@ import {
   writeDeviceLabel,
 } from "../member/mod.ts";
 import {
+  checkChunkSize,
   checkVirtualSize,
   type LabelPlan,
   type LabelRequest,
@@ -125,13 +126,7 @@ function checkPoolName(name: string): void {
 
 function fitChunkSize(size: number, notices: string[]): number {
   const fitted = Math.ceil(size / CHUNK_GRAIN) * CHUNK_GRAIN;
-  if (!(size > 0) || !(fitted <= CHUNK_SIZE_MAX)) {
-    throw new VirstorError(
-      "invalid",
-      `Cannot use a chunk size of ${inBytes(size)}: it is 1 to ` +
-        `${CHUNK_SIZE_MAX} bytes`,
-    );
-  }
+  checkChunkSize(size, fitted, CHUNK_SIZE_MAX);
   if (fitted !== size) {
     notices.push(
       "The chunk size is rounded up to a multiple of 128 KiB: " +

@@ -21,6 +21,7 @@ import {
   writeSuperblock,
 } from "../member/mod.ts";
 import {
+  checkChunkSize,
   checkVirtualSize,
   type LabelPlan,
   type LabelRequest,
@@ -110,13 +111,7 @@ function fitChunkSize(size: number, notices: string[]): number {
     NATIVE_CHUNK_SIZE_MIN,
     2 ** Math.ceil(Math.log2(size)),
   );
-  if (!(size > 0) || !(fitted <= NATIVE_CHUNK_SIZE_MAX)) {
-    throw new VirstorError(
-      "invalid",
-      `Cannot use a chunk size of ${inBytes(size)}: it is 1 to ` +
-        `${NATIVE_CHUNK_SIZE_MAX} bytes`,
-    );
-  }
+  checkChunkSize(size, fitted, NATIVE_CHUNK_SIZE_MAX);
   if (fitted !== size) {
     notices.push(
       `The chunk size is rounded up to a power of two, 64 KiB or more: ` +

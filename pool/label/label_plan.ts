@@ -52,6 +52,26 @@ export interface LabelPlan {
 }
 
 /**
+ * Checks the size of a chunk.
+ *
+ * @param size The size that the caller wants, bytes.
+ * @param fitted The size after fitting, bytes.
+ * @param most The largest size of the format, bytes.
+ * @throws {VirstorError} `invalid` if the size is not above 0, or too large.
+ */
+export function checkChunkSize(
+  size: number,
+  fitted: number,
+  most: number,
+): void {
+  if (size > 0 && fitted <= most) return;
+  throw new VirstorError(
+    "invalid",
+    `Cannot use a chunk size of ${inBytes(size)}: it is 1 to ${inBytes(most)}`,
+  );
+}
+
+/**
  * Checks the size of a virtual disk.
  *
  * @param size The size that the caller wants, bytes.

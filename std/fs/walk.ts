@@ -10,13 +10,13 @@ import { pathOf } from "./directories.ts";
 export interface WalkOptions {
   /** How many levels down; 0 is the directory itself. Without limit. */
   maxDepth?: number;
-  /** List files. True unless told otherwise. */
+  /** List files. Default: true. */
   includeFiles?: boolean;
-  /** List directories, the first one too. True unless told otherwise. */
+  /** List directories, the first one too. Default: true. */
   includeDirs?: boolean;
-  /** List links that are not followed. True unless told otherwise. */
+  /** List links that are not followed. Default: true. */
   includeSymlinks?: boolean;
-  /** Go on through links. False unless told otherwise. */
+  /** Go on through links. Default: false. */
   followSymlinks?: boolean;
   /** Only files whose path ends so. */
   exts?: string[];

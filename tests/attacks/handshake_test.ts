@@ -1,5 +1,5 @@
 /**
- * Goal: what has harmed servers before a disk was chosen harms nobody here.
+ * Goal: what has harmed servers before a disk was chosen does no harm here.
  * Method: the messages of each attack, over real sockets, against a server
  * with a pool behind it that serves good clients at the same time.
  *
@@ -384,7 +384,7 @@ const floods: Attack[] = [
         Array.from({ length: 2 * FLOOD }, () => target.connect()),
       );
       await target.assertGood();
-      // Nobody is shut out who gets on with it.
+      // A client that proceeds is not shut out.
       using newcomer = await target.open("simple");
       await newcomer.disconnect();
       for (const client of clients) await client.receiveEnd();
@@ -411,7 +411,7 @@ const floods: Attack[] = [
     },
   },
   {
-    name: "options whose answers nobody reads",
+    name: "options whose answers are not read",
     target: { limits: { handshakeMs: SHORT_HANDSHAKE_MS } },
     async run(target) {
       const many = Array.from(

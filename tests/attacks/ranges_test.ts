@@ -218,7 +218,7 @@ const ranges: Attack[] = [
     },
   },
   {
-    name: "a disk that has grown ends where its old clients were told",
+    name: "a disk that has grown ends for old clients at the negotiated size",
     async run(target) {
       const payload = pattern(4096, 8);
       for (const [i, dialect] of DIALECTS.entries()) {

@@ -15,7 +15,7 @@ import {
 /**
  * Encodes a request in the client's dialect, whatever it is.
  *
- * @param client Whose.
+ * @param client The client.
  * @param request The request; its flags are sent as they are.
  * @returns Its bytes.
  */
@@ -28,7 +28,7 @@ export function encode(client: NbdClient, request: RawRequest): Uint8Array {
 /**
  * Sends requests that all must be refused.
  *
- * @param client Who sends them.
+ * @param client The client that sends them.
  * @param requests The requests.
  * @param errno The error that each should get.
  */

@@ -209,7 +209,7 @@ export class Target implements AsyncDisposable {
 
 /** An attack: a sequence of messages that has harmed a server, or might. */
 export interface Attack {
-  /** Whom it harmed, or whom it might, and how. */
+  /** The server that it harmed, or might harm, and how. */
   readonly name: string;
   /** How the target is started. */
   readonly target?: TargetOptions;
@@ -218,7 +218,7 @@ export interface Attack {
 }
 
 /**
- * Registers a test for each attack, at whose end nobody must have come to harm.
+ * Registers a test for each attack, which must have done no harm at its end.
  *
  * @param attacks The attacks.
  */

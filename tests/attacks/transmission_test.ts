@@ -1,5 +1,5 @@
 /**
- * Goal: what has harmed servers when a disk was in use harms nobody here, in
+ * Goal: what has harmed servers when a disk was in use does no harm here, in
  * any dialect. Method: the messages of each attack, over real sockets, against
  * a server with a pool behind it that serves good clients at the same time.
  *
@@ -65,7 +65,7 @@ const leaving: Attack[] = [
     },
   },
   {
-    name: "payloads that are cut off",
+    name: "truncated payloads",
     async run(target) {
       for (const dialect of DIALECTS) {
         for (const length of [1, 4096, 64 * KIB + 1, 8 * MIB, PAYLOAD_MAX]) {
@@ -196,7 +196,7 @@ const payloads: Attack[] = [
     },
   },
   {
-    name: "payloads longer than anybody may send",
+    name: "payloads longer than the limit",
     async run(target) {
       for (const dialect of DIALECTS) {
         using client = await target.open(dialect);

@@ -159,7 +159,7 @@ Deno.test("reportCase() gives medians, and how many times better we are", () => 
 
 Deno.test("bench refuses what it does not know", async () => {
   const refusals = [
-    [["--servers", "nobody"], /"nobody" is no server, see --list/],
+    [["--servers", "absent"], /"absent" is no server, see --list/],
     [["--only", "nothing"], /no case fits, see --list/],
     [["--rounds", "0"], /the rounds or seconds are none, give numbers/],
     [["--fast"], /"--fast" is unknown, see --help/],

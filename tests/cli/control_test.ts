@@ -80,7 +80,7 @@ function post(
   return promise.then((text) => JSON.parse(text));
 }
 
-Deno.test("callServer() gives undefined where nobody listens", async () => {
+Deno.test("callServer() gives undefined where no server listens", async () => {
   await using scratch = await makeScratch();
   assertEquals(
     await callServer(scratch.path, "demo", "status", null),
@@ -88,7 +88,7 @@ Deno.test("callServer() gives undefined where nobody listens", async () => {
   );
 });
 
-Deno.test("ControlServer lets nobody but its owner in", async () => {
+Deno.test("ControlServer lets only its owner in", async () => {
   await withServer({}, async (scratch) => {
     const path = controlSocketPath(scratch.path, "demo");
     const socket = await Deno.stat(path);
@@ -142,7 +142,7 @@ Deno.test("callServer() throws what the server refused with", async () => {
   });
 });
 
-Deno.test("ControlServer tells of errors that nobody expected", async () => {
+Deno.test("ControlServer reports unexpected errors", async () => {
   const bug = new TypeError("A mistake");
   await withServer({
     check: () => Promise.reject(bug),

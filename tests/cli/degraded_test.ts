@@ -40,7 +40,7 @@ Deno.test("virstor status and check say in one line what is missing", async () =
   const message = /Cannot open pool "demo": component 1 \([\da-f-]{36}\) of 2 /;
   const status = await work.run(["status", "demo"]);
   assertEquals(status.code, 3);
-  // What is there is told all the same.
+  // What is there is reported all the same.
   assertMatch(status.stdout, /\nState: +incomplete, read-only: Cannot open /);
   assertMatch(status.stdout, /\n 0 .* in use +\/.*\/a\n/);
   assertMatch(status.stderr, message);
@@ -61,7 +61,7 @@ Deno.test("virstor serve --degraded serves what is there", async () => {
   );
   using client = await BusyClient.open(server);
   await assertFilled(client, COMPONENT_CHUNKS);
-  // Nobody knows what was there, or whether anything was.
+  // It is unknown what was there, or whether anything was.
   const lost = COMPONENT_CHUNKS * CHUNK;
   assertEquals((await client.read(lost, BLOCK)).errno, NBD.EIO);
   assertEquals((await client.read(100 * CHUNK, BLOCK)).errno, NBD.EIO);

@@ -10,7 +10,7 @@ import { MIB, pattern } from "../helpers/scratch.ts";
 import { Workspace } from "../helpers/virstor.ts";
 
 const LISTEN = ["--listen", "127.0.0.1:0"];
-/** The demo keeps its state with its pool, unless told otherwise. */
+/** The demo keeps its state with its pool by default. */
 const ENV = { VIRSTOR_STATE_DIR: "" };
 
 Deno.test("virstor demo makes a pool, and serves it at once", async () => {
@@ -68,7 +68,7 @@ Deno.test("virstor demo takes the pool that is there", async () => {
   }
 });
 
-Deno.test("virstor demo keeps its state where it is told", async () => {
+Deno.test("virstor demo keeps its state in the given directory", async () => {
   await using work = await Workspace.create();
   await work.serve(["demo", ...LISTEN, "--state-dir", "elsewhere"]);
   await Deno.stat(work.path("elsewhere/pools/demo.json"));

@@ -73,7 +73,7 @@ peerTest(
         name,
       );
     }
-    // Closed to others: whose the socket is cannot be seen, but whose that is.
+    // Closed to others: the owner of the directory is seen, not of the socket.
     await deny(work.path("state/control"), 0);
     assertEquals(
       (await runUnprivileged(work, ["status", "demo"])).stderr,

@@ -1,5 +1,5 @@
 /**
- * Where `virstor serve` listens, and who may connect.
+ * Where `virstor serve` listens, and which clients may connect.
  *
  * @module
  */
@@ -113,7 +113,7 @@ Deno.test("virstor serve --allow shuts others out, and counts them", async () =>
   using client = await BusyClient.open({ path: work.path("s") });
   assertEquals((await client.flush()).errno, 0);
   assertEquals((await statusOf(work)).server?.counters.connectionsRefused, 2);
-  // The second came in the same second: it is counted, and not told.
+  // The second came in the same second: it is counted, and not logged.
   assertEquals(server.stderr.match(/Z denied: 127.0.0.1 is in no/g)?.length, 1);
 });
 

@@ -34,7 +34,7 @@ Deno.test("virstor serve --log-format json writes an object a line", async () =>
   await server.said(/"disconnected"/);
   const { stderr } = await server.stop();
   const lines = stderr.trimEnd().split("\n").map((line) => JSON.parse(line))
-    // On a busy machine an open takes so long that it is told.
+    // On a busy machine an open takes so long that it is logged.
     .filter(({ event }) => event !== "progress");
   assertEquals(
     lines.map(({ event }) => event),
@@ -61,12 +61,12 @@ Deno.test("virstor serve --log-format json writes an object a line", async () =>
 Deno.test("virstor serve --log-format json tells failures so too", async () => {
   await using work = await makeSmallPool();
   const { code, stderr } = await work.run(
-    ["serve", "--log-format", "json", "nobody"],
+    ["serve", "--log-format", "json", "absent"],
   );
   assertEquals(code, 3);
   const { level, event, message } = JSON.parse(stderr);
   assertEquals([level, event], ["error", "failed"]);
-  assertMatch(message, /^Cannot find pool "nobody": /);
+  assertMatch(message, /^Cannot find pool "absent": /);
 });
 
 Deno.test("virstor serve --log-level error tells no events", async () => {

@@ -1,7 +1,7 @@
 /**
- * Goal: what the system refuses is told in one line with the right exit code,
- * also where the runtime has no name for its error. Method: the real command
- * under strace, which makes one call of the system fail.
+ * Goal: what the system refuses is reported in one line with the right exit
+ * code, also where the runtime has no name for its error. Method: the real
+ * command under strace, which makes one call of the system fail.
  *
  * @module
  */

@@ -108,9 +108,9 @@ testRefusals("native", [
   },
   {
     what: "a pool that is not known",
-    args: ["serve", "nobody"],
+    args: ["serve", "absent"],
     code: 3,
-    message: 'Cannot find pool "nobody": it is not registered in ' +
+    message: 'Cannot find pool "absent": it is not registered in ' +
       '"~/state"; look for it with "virstor taste DIR"',
   },
   {
@@ -327,9 +327,9 @@ testRefusals("native", [
   },
   {
     what: "to repair a pool that is not known",
-    args: ["repair", "nobody"],
+    args: ["repair", "absent"],
     code: 3,
-    message: 'Cannot find pool "nobody": it is not registered in ' +
+    message: 'Cannot find pool "absent": it is not registered in ' +
       '"~/state"; look for it with "virstor taste DIR"',
   },
 ]);

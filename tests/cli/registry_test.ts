@@ -1,8 +1,8 @@
 /**
- * Goal: the registry is a hint. Where it cannot be written that is told, and a
- * pool opens by its name all the same as long as its components lie beside each
- * other. Nothing older than the rest is used unasked, and `taste` forgets
- * nothing.
+ * Goal: the registry is a hint. Where it cannot be written that is reported,
+ * and a pool opens by its name all the same as long as its components lie
+ * beside each other. Nothing older than the rest is used unasked, and `taste`
+ * forgets nothing.
  *
  * @module
  */

@@ -48,7 +48,7 @@ Deno.test("virstor copy copies files and streams", async () => {
   assertEquals(await Deno.readFile(work.path("c")), bytes);
 });
 
-Deno.test("virstor copy overwrites a file only if it is told to", async () => {
+Deno.test("virstor copy overwrites a file only if forced", async () => {
   await using work = await Workspace.create();
   await Deno.writeFile(work.path("a"), pattern(SIZE, 1));
   await Deno.writeFile(work.path("b"), pattern(2 * SIZE, 2));

@@ -1,6 +1,6 @@
 /**
- * `virstor remove`: components that hold data are evacuated, and those who wait
- * for it are told how it went.
+ * `virstor remove`: components that hold data are evacuated, and
+ * commands that wait for it report how it went.
  *
  * @module
  */
@@ -86,7 +86,7 @@ Deno.test("virstor remove evacuates a component of a stopped pool", async () => 
   await assertFilled(reader, 4);
 });
 
-Deno.test("virstor remove --dry-run tells what would move", async () => {
+Deno.test("virstor remove --dry-run shows what would move", async () => {
   await using work = await makeSmallPool("native", ["a", "b"]);
   const { server, client } = await serveFilled(work);
   for (const isServed of [true, false]) {

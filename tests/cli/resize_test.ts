@@ -68,7 +68,7 @@ Deno.test("virstor resize --force makes the disk smaller", async () => {
   await work.succeed(["resize", "-f", "demo", "32M"]);
   using late = await BusyClient.open(server);
   assertEquals(late.size, 32 * MIB);
-  // Who has not connected again finds nothing where the disk has ended.
+  // A client of before finds nothing behind the new end of the disk.
   assertEquals((await early.read(48 * MIB, BLOCK)).errno !== 0, true);
   assertEquals(
     (await early.write(48 * MIB, pattern(BLOCK, 2))).errno !== 0,

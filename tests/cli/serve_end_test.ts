@@ -21,7 +21,7 @@ import {
 Deno.test("virstor serve --exit-on-last-client ends with the last one", async () => {
   await using work = await makeSmallPool();
   const server = await serve(work, "--exit-on-last-client");
-  // Nobody has been there yet: one that only knocks does not end it.
+  // No client was there yet: a mere connection does not end the server.
   (await NbdClient.connect(server)).close();
   await server.said(/ refused: 1 /);
   const first = await BusyClient.open(server);
@@ -65,7 +65,7 @@ Deno.test("virstor serve does not begin if the pid file cannot be written", asyn
   assertEquals(await exists(work.path("s")), false);
 });
 
-/** A server that is told to stop, and a client whose unread replies hold it up. */
+/** A server that has to stop, and a client whose unread replies hold it up. */
 async function heldUp(
   work: Workspace,
   grace: number,
@@ -84,7 +84,8 @@ async function heldUp(
 Deno.test("virstor serve --grace waits no longer for slow clients", async () => {
   await using patientWork = await makeSmallPool();
   await using work = await makeSmallPool();
-  // A server with a longer grace stops first, and tells that the client is slow.
+  // A server with a longer grace stops first, and tells that the client is
+  // slow.
   const patient = await heldUp(patientWork, 10 * PATIENCE_MS / 1000);
   const begin = performance.now();
   const { server, client } = await heldUp(work, 0.2);

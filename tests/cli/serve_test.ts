@@ -119,7 +119,7 @@ Deno.test("virstor add lets a delayed write go on", async () => {
   assertMatch(server.stderr, / full: .*\n(.*\n)*.* resumed: /);
   assertEquals((await statusOf(work)).pool.delayed.count, 0);
   assertEquals((await server.stop()).code, 0);
-  // The registry knows of the new component: nobody has to say where it is.
+  // The registry knows of the new component: no command has to name its place.
   assertEquals((await statusOf(work)).pool.components.length, 2);
   await assertSound(work);
 });
@@ -223,7 +223,7 @@ Deno.test("virstor refuses a pool in use, and names the holder", async () => {
     stderr: `virstor: Cannot serve pool "demo": process ${server.pid} ` +
       `serves it already, on nbd://localhost:${server.port}/demo\n`,
   });
-  // Who does not know of the control socket meets the lock.
+  // A command that does not know of the control socket meets the lock.
   const env = { VIRSTOR_STATE_DIR: work.path("other-state") };
   const attempts = [
     ["serve", "--listen", "127.0.0.1:0", "demo"],

@@ -141,10 +141,10 @@ Deno.test("virstor stop of a pool that is not the first takes its export away", 
 Deno.test("virstor serve of several pools opens all of them or none", async () => {
   await using work = await makeTwoPools();
   const { code, stdout, stderr } = await work.run(
-    ["serve", "--socket", "nbd.sock", "demo", "nobody"],
+    ["serve", "--socket", "nbd.sock", "demo", "absent"],
   );
   assertEquals([code, stdout], [3, ""]);
-  assertMatch(stderr, /^virstor: Cannot find pool "nobody": .*\n$/);
+  assertMatch(stderr, /^virstor: Cannot find pool "absent": .*\n$/);
   assertEquals(await statesOf(work), [["demo", "stopped"], [
     "other",
     "stopped",

@@ -18,7 +18,7 @@ import { CHUNK, makeSmallPool, statusOf, untilStatus } from "./served.ts";
 
 const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
-/** Opens sockets, and starts the server when somebody connects. */
+/** Opens sockets, and starts the server when a client connects. */
 function activate(
   work: Workspace,
   sockets: readonly string[],
@@ -112,7 +112,7 @@ peerTest(
 );
 
 peerTest(
-  "virstor serve on a socket of systemd holds back what nobody reads",
+  "virstor serve on a socket of systemd holds back what its client does not read",
   ["systemd-socket-activate"],
   async () => {
     await using work = await makeSmallPool();

@@ -179,21 +179,21 @@ Deno.test("virstor status and list say the same in every state, as text and as J
   }
   await t.step("unknown", async () => {
     await using work = await makeSmallPool();
-    const text = await work.run(["status", "nobody"]);
+    const text = await work.run(["status", "absent"]);
     assertEquals([text.code, text.stdout], [3, ""]);
-    assertMatch(text.stderr, /^virstor: Cannot find pool "nobody": .*\n$/);
-    const json = await work.run(["status", "--json", "nobody"]);
+    assertMatch(text.stderr, /^virstor: Cannot find pool "absent": .*\n$/);
+    const json = await work.run(["status", "--json", "absent"]);
     assertEquals([json.code, json.stderr], [3, text.stderr]);
     const { name, state, pool, server, error } = JSON.parse(json.stdout);
     assertEquals([name, state, pool, server], [
-      "nobody",
+      "absent",
       "unknown",
       null,
       null,
     ]);
     assertEquals(text.stderr, `virstor: ${error.message}\n`);
     // The others are shown all the same.
-    const both = await work.run(["status", "demo", "nobody"]);
+    const both = await work.run(["status", "demo", "absent"]);
     assertEquals([both.code, both.stderr], [3, text.stderr]);
     assertMatch(both.stdout, /^Pool: +demo\nState: +stopped\n/);
   });

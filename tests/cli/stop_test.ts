@@ -56,7 +56,7 @@ async function fail(
   await client.disconnect();
 }
 
-/** What is told of a pool that has failed. */
+/** What the log says of a pool that has failed. */
 function told(pool: string, file: string): RegExp {
   return new RegExp(
     `virstor: Stopped pool "${pool}", but not everything could be made ` +

@@ -339,7 +339,7 @@ Deno.test("virstor taste says why it passes files over", async () => {
   assertEquals(none, `virstor: No pool found in "${work.path("empty")}"`);
 });
 
-Deno.test("virstor finds its state where it is told", async () => {
+Deno.test("virstor finds its state in the given directory", async () => {
   await using work = await Workspace.create();
   const env = { VIRSTOR_STATE_DIR: "" };
   await work.succeed(
@@ -407,7 +407,7 @@ Deno.test("virstor keeps the registry of any name in one file", async () => {
   assertEquals(entries.map(({ name }) => name), ["-a%3Ab%2Bc%40d.json"]);
 });
 
-Deno.test("virstor ends quietly when nobody reads its output", async () => {
+Deno.test("virstor ends quietly when its output is closed", async () => {
   await using work = await Workspace.create();
   await makePool(work);
   const code = await work.runUnread(["list"]);

@@ -148,7 +148,7 @@ for (const { what, prepare, args, code, message } of REFUSALS) {
     await using work = await Workspace.create();
     makeDirectory(work);
     prepare?.(work);
-    // There is no such pool: nobody has looked for it yet.
+    // There is no such pool: it has not been looked for yet.
     const result = await work.run(["serve", ...args, "nowhere"]);
     const said = result.stderr.replaceAll(work.directory, "~");
     assertEquals(
@@ -208,7 +208,7 @@ Deno.test("virstor serve --tls-certs serves over TLS only", async () => {
   assertEquals((await server.stop()).code, 0);
 });
 
-Deno.test("virstor serve --tls optional serves everybody, off nobody", async () => {
+Deno.test("virstor serve --tls optional serves both kinds of clients, off those without TLS", async () => {
   await using work = await makeSmallPool();
   makeDirectory(work);
   for (const mode of ["optional", "off"]) {

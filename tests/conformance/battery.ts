@@ -99,7 +99,7 @@ const BATTERY: Readonly<Record<string, (disk: Disk) => Promise<void>>> = {
     await write;
     assertEquals(await disk.read(12_345, LARGE), pattern(LARGE, 3));
   },
-  "zeroes exactly what it is told to": async (disk) => {
+  "zeroes exactly the given range": async (disk) => {
     for (const options of [{}, { noHole: true }, { fua: true }]) {
       await disk.write(pattern(LARGE, 4), 0);
       await disk.writeZeroes(1001, 1_500_000, options);

@@ -74,7 +74,7 @@ export function chooseDelivery(
  *
  * @param bytes What is sent.
  * @param delivery How.
- * @param untilEnd Resolves when those who linger are to leave.
+ * @param untilEnd Resolves when lingering clients are to leave.
  * @returns What was said.
  * @throws {Error} If the server does not end the conversation.
  */
@@ -91,7 +91,7 @@ export async function deliver(
     const receiving = reads ? receive(conn, parts) : Promise.resolve("left");
     const sending = send(conn, bytes, delivery);
     if (ending === "leave" || ending === "unread") {
-      // A server whose replies nobody reads does not read either.
+      // A server whose replies are not read does not read either.
       await Promise.race([sending, wait(LEAVE_MS)]);
       if (ending === "unread") await wait(UNREAD_MS);
     } else if (ending === "linger") await untilEnd;
@@ -101,8 +101,8 @@ export async function deliver(
         return all;
       }).catch(() => false);
       const end = await atMost(receiving, END_MS);
-      // Over TCP, a reset may overtake what is on its way; who is told of it,
-      // who reads or who writes, is up to chance.
+      // Over TCP, a reset may overtake what is on its way; whether the reader or
+      // the writer receives it is up to chance.
       const complete = "path" in delivery.address ||
         (await sent && end === "end");
       return { sent: bytes, received: Buffer.concat(parts), complete };
@@ -140,7 +140,7 @@ async function send(
       if (slow) await wait(1);
     }
   } catch {
-    // What it has received and answered is seen by who reads.
+    // The reader sees what it has received and answered.
     return false;
   }
   return true;

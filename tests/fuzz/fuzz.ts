@@ -8,7 +8,7 @@
 import { parseArgs } from "@std/cli";
 import { fuzz } from "./fuzz_run.ts";
 
-/** How long it goes on unless told, minutes. */
+/** How long it goes on by default, minutes. */
 const MINUTES = 5;
 
 const args = parseArgs(Deno.args, { string: ["seed", "for"] });

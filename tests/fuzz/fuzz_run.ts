@@ -30,7 +30,7 @@ export interface FuzzOptions {
   readonly seed: number;
   /** Whether there is to be another conversation. */
   readonly goesOn: (count: number) => boolean;
-  /** Told now and then how many conversations there were. */
+  /** Called now and then with the number of conversations so far. */
   readonly onProgress?: (count: number) => void;
 }
 

@@ -14,7 +14,7 @@ const SEED = 1;
 /** How many there are. */
 const CONVERSATIONS = 1500;
 
-Deno.test("fuzzed conversations are answered right, and harm nobody", async () => {
+Deno.test("fuzzed conversations are answered right, and do no harm", async () => {
   const { kept, judged, steady, lanes } = await fuzz({
     seed: SEED,
     goesOn: (count) => count < CONVERSATIONS,

@@ -27,7 +27,7 @@ export interface Exchange {
 export interface RequestsVerdict {
   /** Those that were answered, in the order of the replies. */
   readonly exchanges: readonly Exchange[];
-  /** Whether every request has its answer, as far as can be told. */
+  /** Whether every request has its answer, as far as is known. */
   readonly complete: boolean;
 }
 
@@ -69,7 +69,7 @@ export async function judgeRequests(
     requests.map((request) => [request.cookie ?? 0n, request]),
   );
   if (open.size < requests.length) {
-    // Which reply belongs to which of them cannot be told.
+    // Which reply belongs to which of them is unknown.
     received.take(received.left);
     return { exchanges: [], complete: true };
   }

@@ -12,7 +12,7 @@ export interface NumberField {
   readonly name: string;
   /** Its bytes. */
   readonly size: 2 | 4 | 8;
-  /** Its value, unsigned; more than fits is cut off. */
+  /** Its value, unsigned; truncated to what fits. */
   readonly value: bigint;
 }
 

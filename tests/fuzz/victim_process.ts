@@ -82,7 +82,7 @@ export class Victim implements AsyncDisposable {
   }
 
   /**
-   * Asks until all is quiet: nobody is connected, nothing waits, and no more
+   * Asks until all is quiet: no client is connected, nothing waits, and no more
    * is open than there should be. A connection is closed a moment after its
    * client is gone, when its thread is done with it.
    *

@@ -1,5 +1,5 @@
 /**
- * What is served to the fuzzer: names, sizes, and who uses what.
+ * What is served to the fuzzer: names, sizes, and their users.
  *
  * @module
  */
@@ -11,10 +11,10 @@ export const HOSTILE = "hostile";
 /** The same disk, read-only. */
 export const LOCKED = "locked";
 /** No mutation leads here: what is written must stay. */
-export const KEPT = "kept for those who behave";
+export const KEPT = "kept for good clients";
 /** Bytes of the hostile disk, far more than its pool has. */
 export const HOSTILE_SIZE: number = 8 * 1024 * MIB;
-/** Bytes of the disk for those who behave. */
+/** Bytes of the disk for good clients. */
 export const KEPT_SIZE: number = 256 * MIB;
 /** Bytes of a component of the hostile disk, of which there are two. */
 export const HOSTILE_COMPONENT: number = 8 * MIB;

@@ -46,7 +46,7 @@ export interface Slot {
 export interface Claim {
   /** Which chunk of the component. */
   readonly chunk: number;
-  /** Whose it claims to be. */
+  /** The virtual chunk that it claims to hold. */
   readonly virtualChunk: number;
   /** Since when. */
   readonly sequence: number;
@@ -193,7 +193,7 @@ export function spoilSlots(slots: readonly Slot[]): void {
 }
 
 /**
- * Makes of a slot what a write leaves that was cut off: every other sector
+ * Makes of a slot what an interrupted write leaves: every other sector
  * holds what was there before.
  *
  * @param slot The slot.

@@ -99,7 +99,7 @@ export function readPage(path: string): FirstPage {
  *
  * @param path Where the component is.
  * @param chunk The chunk on it, 0 to 167.
- * @param virtualChunk Whose it is to be.
+ * @param virtualChunk The virtual chunk that it is to hold.
  * @param sequence Since when.
  * @param owner The volume and the birth; volume 0 and birth 0 if omitted.
  */

@@ -271,7 +271,7 @@ export class NbdClient {
    * @param name The export.
    * @param types Which information.
    * @param option INFO or GO.
-   * @returns What was told.
+   * @returns What the server sent.
    */
   async info(
     name: string,
@@ -312,7 +312,7 @@ export class NbdClient {
    *
    * @param name The export.
    * @param types Which information.
-   * @returns What was told.
+   * @returns What the server sent.
    */
   go(name: string, types: number[] = []): Promise<ExportInfo> {
     return this.info(name, types, NBD.OPT_GO);
@@ -322,7 +322,7 @@ export class NbdClient {
    * Uses an export from now on, in the old way.
    *
    * @param name The export.
-   * @returns What was told.
+   * @returns What the server sent.
    */
   async exportName(name: string): Promise<ExportInfo> {
     const data = new TextEncoder().encode(name);

@@ -133,11 +133,11 @@ export interface ExportInfo {
   size: bigint;
   /** Transmission flags. */
   flags: number;
-  /** `[minimum, preferred, maximum]`, if told. */
+  /** `[minimum, preferred, maximum]`, if sent. */
   blockSizes: number[] | undefined;
-  /** Its own name, if told. */
+  /** Its own name, if sent. */
   name: string | undefined;
-  /** In words, if told. */
+  /** In words, if sent. */
   description: string | undefined;
 }
 

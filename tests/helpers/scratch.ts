@@ -71,7 +71,7 @@ export interface SmallPool {
 
 /**
  * Labels and opens a pool with 128 KiB chunks: the first component has 5 for
- * data, each other one 7. Unless told otherwise it is one of format 1, on files
+ * data, each other one 7. By default it is one of format 1, on files
  * of 1 MiB: the first component's other 2 chunks hold the map.
  *
  * @param scratch Where.

@@ -139,8 +139,8 @@ export class StoppingFiles {
    * Makes every file what a power cut would leave of it. Nothing is written
    * any more.
    *
-   * @param keeps Whether a change that was not made durable survives; told
-   *   where it begins.
+   * @param keeps Whether a change that was not made durable survives;
+   *   called with its first byte.
    */
   powerCut(keeps: (offset: number) => boolean): void {
     for (const [path, { durable, pending }] of this.#shadows) {

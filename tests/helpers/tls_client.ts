@@ -88,7 +88,7 @@ export function oldHello(minor: number): Uint8Array {
 export interface TlsClientOptions {
   /** Its certificate without `-cert.pem`, e.g. `good/client`; or none. */
   readonly certificate?: string;
-  /** Whom it believes, `good/ca-cert.pem` by default. */
+  /** The authority it trusts, `good/ca-cert.pem` by default. */
   readonly authority?: string;
   /** The newest version it knows. */
   readonly maxVersion?: SecureVersion;

@@ -34,7 +34,7 @@ async function mapOf(pool: ServedPool, context: string): Promise<Run[]> {
 }
 
 peerTest(
-  "nbdinfo --map shows where chunks are, who waits, and how much is left",
+  "nbdinfo --map shows where chunks are, what waits, and how much is left",
   ["nbdinfo"],
   async () => {
     await using pool = await ServedPool.start();

@@ -60,7 +60,7 @@ async function startDemo(work: Workspace, cwd: string): Promise<Server> {
   return server;
 }
 
-/** What a terminal does on Ctrl-C: everybody gets the signal. */
+/** What a terminal does on Ctrl-C: every process gets the signal. */
 function pressControlC(server: Server): void {
   Deno.kill(-server.pid, "SIGINT");
 }

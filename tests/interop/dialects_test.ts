@@ -269,7 +269,7 @@ peerTest(
 );
 
 peerTest(
-  "qemu-io is told of a read that fails, and reads on",
+  "qemu-io learns of a read that fails, and reads on",
   ["qemu-io"],
   async () => {
     await using scratch = await makeScratch();

@@ -1,6 +1,6 @@
 /**
  * Goal: nothing that was acknowledged to fio is ever lost, whether several of
- * its processes write at once or the server is told to stop in between. Method:
+ * its processes write at once or the server has to stop in between. Method:
  * fio's own record of what it wrote, read again after a restart; the writes
  * that may be missing are those that failed or were under way at the end. How
  * many they are is all that fio tells, if its connection breaks; `nbdsh` tells
@@ -14,7 +14,7 @@ import { peerTest } from "../helpers/peers.ts";
 import { FORMATS } from "../helpers/scratch.ts";
 import { peerSucceeds, runPeer, ServedPool } from "./served_pool.ts";
 
-/** Requests that are under way while the server is told to stop. */
+/** Requests that are under way when the server has to stop. */
 const DEPTH = 32;
 
 interface FioReport {

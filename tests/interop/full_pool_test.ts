@@ -130,7 +130,7 @@ for (const format of FORMATS) {
     const replies = await Promise.all(waiting);
     assertEquals(replies.map(({ errno }) => errno), [0, 0, 0, 0]);
     const first = Math.min(...await Promise.all(replied));
-    // deno-lint-ignore no-console -- a measurement, for whoever reads the log
+    // deno-lint-ignore no-console -- a measurement, for the reader of the log
     console.log(
       `"virstor add" took ${(end - start).toFixed(0)} ms; the first delayed ` +
         `write was answered ${(first - end).toFixed(1)} ms after its end`,

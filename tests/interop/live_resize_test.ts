@@ -114,7 +114,7 @@ for (const dialect of DIALECTS) {
     await client.write(48 * MIB, stampedBytes(512, 4));
     assertEquals(await client.read(48 * MIB, 512), stampedBytes(512, 4));
 
-    // Larger than ever: an old connection keeps the size that it was told.
+    // Larger than ever: an old connection keeps the negotiated size.
     await resize(pool, 2 * OLD_SIZE);
     const [read, write] = [
       await client.call({ command: NBD.CMD_READ, offset: OLD_SIZE, length: 1 }),

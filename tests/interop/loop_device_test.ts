@@ -1,5 +1,5 @@
 /**
- * Block devices as components. Deno lets nobody near `/dev` without all
+ * Block devices as components. Deno allows no access to `/dev` without all
  * permissions, so these run the launcher with `VIRSTOR_ALLOW_ALL=1`.
  *
  * @module

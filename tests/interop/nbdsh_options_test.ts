@@ -47,7 +47,7 @@ def asked(name):
     result = attempt(h.opt_info)
     return [result] if result != "ok" else [h.get_size(),
       h.get_canonical_export_name(), h.get_export_description()]
-tell(asked("small"), asked(""), asked("nobody"), asked("large"))
+tell(asked("small"), asked(""), asked("absent"), asked("large"))
 tell(asked("x" * 4096), asked("small"))
 contexts = []
 for wanted in ([], ["base:"], ["base:allocation", "no:such"], ["virstor:"]):
@@ -62,7 +62,7 @@ h.clear_meta_contexts()
 h.add_meta_context("base:allocation")
 h.add_meta_context("no:such")
 tell(attempt(h.opt_info), h.can_meta_context("base:allocation"))
-h.set_export_name("nobody")
+h.set_export_name("absent")
 tell(attempt(h.opt_go))
 h.set_export_name("small")
 tell(attempt(h.opt_go), h.get_size(), h.can_meta_context("base:allocation"),
@@ -96,7 +96,7 @@ peerTest("nbdsh aborts, and the server serves others", ["nbdsh"], async () => {
 h.set_opt_mode(True)
 h.connect_unix(path)
 tell(attempt(h.opt_abort), h.aio_is_closed())
-for name in ("small", "nobody", ""):
+for name in ("small", "absent", ""):
     other = handle()
     other.set_export_name(name)
     tell(attempt(other.connect_unix, path), attempt(other.get_size))
@@ -176,10 +176,10 @@ peerTest("nbdinfo and nbd-client list all pools of a server", [
     );
     const unknown = await runPeer(
       "nbdinfo",
-      [uri.replace("/large?", "/nobody?")],
+      [uri.replace("/large?", "/absent?")],
     );
     assertEquals(unknown.code, 1);
-    assertMatch(unknown.stderr, /No such file or directory for export: nobody/);
+    assertMatch(unknown.stderr, /No such file or directory for export: absent/);
     const socket = ["-l", "-unix", work.path("socket")];
     const listed = await peerSucceeds("nbd-client", socket);
     assertMatch(listed, /^large\b.*\nsmall\b/m);

@@ -221,7 +221,7 @@ tell(h.pread(C, 2 * C) == bytes(C), h.pread(C, 3 * C) == bytes(C))
   },
 );
 
-peerTest("nbdsh is told of a read-only pool, and of a full one", [
+peerTest("nbdsh learns of a read-only pool, and of a full one", [
   "nbdsh",
 ], async () => {
   await using pool = await ServedPool.start({ serve: ["--on-full", "error"] });
@@ -261,7 +261,7 @@ tell(attempt(h.pwrite, b"w", 0), attempt(h.trim, 512, 0),
   await pool.assertSound();
 });
 
-peerTest("nbdsh is told that the server stops", ["nbdsh"], async () => {
+peerTest("nbdsh learns that the server stops", ["nbdsh"], async () => {
   await using pool = await ServedPool.start();
   const told = await nbdShell(
     pool.uri,
@@ -308,7 +308,7 @@ class FailingDevice extends MemoryDevice {
 
 for (const { name, set } of DIALECTS) {
   peerTest(
-    `nbdsh is told of block sizes and of a device's errors, ${name} replies`,
+    `nbdsh learns block sizes and a device's errors, ${name} replies`,
     ["nbdsh"],
     async () => {
       await using scratch = await makeScratch();

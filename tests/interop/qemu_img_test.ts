@@ -1,6 +1,6 @@
 /**
  * Goal: what qemu's programs do to an image they do to a pool. Method: qemu-img
- * and qemu-io as users run them. qemu cannot be told to do without structured
+ * and qemu-io as users run them. qemu has no option to do without structured
  * replies; the simple dialect is for libnbd and our own client to try.
  *
  * @module
@@ -125,7 +125,7 @@ peerTest("qemu-img bench reads and writes at any depth", [
   await pool.stopAndCheck();
 });
 
-peerTest("qemu-io writes zeroes fast, or is told that it cannot", [
+peerTest("qemu-io writes zeroes fast, or is refused", [
   "qemu-io",
 ], async () => {
   await using pool = await ServedPool.start({ format: "native" });

@@ -135,7 +135,7 @@ peerTest(
     await using pool = await ServedPool.start();
     const beyond = ["-f", "raw", "-c", "write -P 1 64M 4k", pool.uri];
     assertEquals((await runPeer("qemu-io", beyond)).code, 1);
-    // qemu refuses by itself; whoever does not is refused by the server.
+    // qemu refuses by itself; the server refuses a client that does not.
     using client = await pool.connect();
     const [inside, over, read, next] = await Promise.all([
       client.write(64 * MIB - 512, new Uint8Array(512).fill(1)),

@@ -50,7 +50,7 @@ async function assertSameFiles(a: string, b: string): Promise<void> {
   assertEquals([second.length, wrong], [first.length, -1]);
 }
 
-/** How qemu is told of the pool. */
+/** The options that name the pool for qemu. */
 function qemuArgs(
   pool: ServedPool,
   directory = GOOD,

@@ -1,5 +1,5 @@
 /**
- * A far side that is away: requests stall or fail as they are told to, another
+ * A far side that is away: requests stall or fail as configured, another
  * path takes over, nothing that is late does harm.
  *
  * @module
@@ -28,7 +28,7 @@ const SIZE = 65_536;
 const USUAL = { size: SIZE, flags: USUAL_FLAGS };
 const QUICK: NbdDiskOptions = { backOff: { firstMs: 1, mostMs: 10 } };
 
-/** Serves some bytes, until it is told to go away. */
+/** Serves some bytes, until the test stops it. */
 class LeavingServer implements AsyncDisposable {
   readonly content: Uint8Array;
   readonly #path: string;
@@ -109,7 +109,7 @@ Deno.test("stalled requests fail after the timeout, until there is a connection"
   assertEquals(far.content.slice(1000, 1100), pattern(100, 2));
 });
 
-Deno.test("requests fail at once where they are told to", async () => {
+Deno.test("requests fail at once if so configured", async () => {
   await using scratch = await makeScratch();
   await using far = new LeavingServer(scratch.file("s"), pattern(SIZE, 1));
   await using disk = await NbdDisk.connect(far.uri, {
@@ -145,7 +145,7 @@ Deno.test("a stalled write can be cancelled", async () => {
   assertEquals(far.content.slice(50, 150), pattern(100, 3));
 });
 
-Deno.test("a server that is not there yet is waited for, if it is told so", async () => {
+Deno.test("a server that is not there yet is waited for, if so configured", async () => {
   await using scratch = await makeScratch();
   const uri = `nbd+unix:///disk?socket=${scratch.file("s")}`;
   await assertRejects(() => NbdDisk.connect(uri), VirstorError, "No such file");
@@ -377,7 +377,7 @@ Deno.test("writes that wait for room fail with the flush that should make it", a
   assertEquals(content.slice(0, 2000), pattern(2000, 9));
 });
 
-Deno.test("no password of a URI is ever told", async () => {
+Deno.test("no password of a URI is ever shown", async () => {
   await using scratch = await makeScratch();
   const events: NbdDiskEvent[] = [];
   const options = {

@@ -122,7 +122,7 @@ Deno.test("a remote disk stops if its identity has changed", async () => {
   assertEquals(result.written, false);
 });
 
-Deno.test("a remote disk needs FLUSH, unless told otherwise", async () => {
+Deno.test("a remote disk needs FLUSH by default", async () => {
   await using scratch = await makeScratch();
   const content = new Uint8Array(SIZE);
   let flushes = 0;

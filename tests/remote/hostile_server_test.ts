@@ -1,6 +1,6 @@
 /**
- * Servers that break the protocol: the connection ends, the reason is told, and
- * the request goes to the next connection.
+ * Servers that break the protocol: the connection ends, the reason is reported,
+ * and the request goes to the next connection.
  *
  * @module
  */
@@ -397,7 +397,7 @@ async function go(
   await conn.reply(NBD.OPT_GO, NBD.REP_ACK);
 }
 
-Deno.test("a bad handshake is refused, and the reason told", async (t) => {
+Deno.test("a bad handshake is refused, with the reason", async (t) => {
   for (const [name, [message, script]] of Object.entries(HANDSHAKES)) {
     await t.step(name, async () => {
       await using scratch = await makeScratch();

@@ -1,7 +1,7 @@
 /**
  * Far servers of all kinds are killed and started again under a verified load:
  * no error reaches the caller, and nothing is wrong. `deno task remote` does
- * the same for as long as it is told to.
+ * the same for as long as the caller wants.
  *
  * @module
  */

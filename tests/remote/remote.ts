@@ -1,5 +1,5 @@
 /**
- * Kills far servers under a verified load for as long as it is told to:
+ * Kills far servers under a verified load for as long as its arguments say:
  * `deno task remote [--for MINUTES] [--seed N] [--only NAME]`.
  *
  * @module

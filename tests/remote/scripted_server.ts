@@ -22,7 +22,7 @@ export interface ScriptedExport {
   readonly size: number;
   /** Transmission flags. */
   readonly flags: number;
-  /** Minimum, preferred, maximum; not told by default. */
+  /** Minimum, preferred, maximum; not sent by default. */
   readonly blockSizes?: readonly [number, number, number];
   /** Whether structured replies and `base:allocation` are offered. */
   readonly structured?: boolean;

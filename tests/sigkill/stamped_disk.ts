@@ -1,7 +1,7 @@
 /**
  * What a disk may hold after a crash: every block of 4 KiB carries its own
  * number and a generation, so that a lost write, a torn one and bytes of
- * another block are told apart.
+ * another block are distinguished.
  *
  * @module
  */
@@ -156,7 +156,7 @@ export class StampedDisk {
     const settled = state?.settled ?? NEVER_WRITTEN;
     const found = this.#generationOf(bytes, block);
     if (found !== undefined && settled.includes(found)) {
-      // Whatever was under way may be lost: nobody can tell.
+      // What was under way may be lost, or not.
       if (state !== undefined) state.maybe = undefined;
       return;
     }

@@ -77,7 +77,7 @@ export function say(line: string): void {
 }
 
 /**
- * Lets something fail before anybody waits for it.
+ * Lets something fail before anything waits for it.
  *
  * @param asked What may fail.
  * @returns The same.
@@ -222,7 +222,7 @@ export class Victim implements AsyncDisposable {
       Math.max(0, limit - this.#target.chunks.size),
     );
     const { server } = this.pool;
-    // Whatever fails is told once the server is gone.
+    // Any failure is reported once the server is gone.
     const [loaded] = await Promise.allSettled([
       load.run(),
       act().finally(() => server.kill()),
@@ -248,7 +248,7 @@ export class Victim implements AsyncDisposable {
 
   /**
    * Fails unless the pool opens with what the registry knows; or, if a
-   * component was a member already and the registry had not been told, after
+   * component was a member already and the registry had not been written, after
    * `virstor taste`.
    */
   async assertFindable(): Promise<void> {
@@ -329,7 +329,8 @@ export class Victim implements AsyncDisposable {
         Deno.copyFileSync(path, copy);
         return [copy];
       } catch (error) {
-        // The kill came before it was made, or it was never more than asked for.
+        // The kill came before it was made, or it was never more than asked
+        // for.
         if (error instanceof Deno.errors.NotFound) return [];
         throw error;
       }

@@ -1,6 +1,7 @@
 /**
- * Every short sequence of steps, cut off before every single change of a file,
- * with every way in which unflushed writes may survive; and long random runs.
+ * Every short sequence of steps, interrupted before every single change of a
+ * file, with every way in which unflushed writes may survive; and long random
+ * runs.
  *
  * The suite runs a share of it. `deno task simulate` runs all of it, and then
  * random runs for as long as is wanted (tests/simulation/simulate.ts).
@@ -47,7 +48,7 @@ async function complaintOf(act: () => Promise<unknown>): Promise<string> {
 for (const format of FORMATS) {
   for (const punches of [true, false]) {
     const how = `${format}, ${punches ? "with" : "without"} holes`;
-    Deno.test(`simulation: up to one step, cut off anywhere, ${how}`, async () => {
+    Deno.test(`simulation: up to one step, interrupted anywhere, ${how}`, async () => {
       const checkRaw = true;
       await inWorlds(async (directory) => {
         const options = { directory, format, punches, checkRaw };
@@ -57,7 +58,7 @@ for (const format of FORMATS) {
       });
     });
 
-    Deno.test(`simulation: two steps, cut off anywhere, ${how}`, async () => {
+    Deno.test(`simulation: two steps, interrupted anywhere, ${how}`, async () => {
       await inWorlds(async (directory) => {
         const stride = STRIDES[`${format}, ${punches}`];
         const options = { directory, format, punches, steps: 2, stride };
@@ -157,7 +158,7 @@ const CANARIES: readonly Canary[] = [
 
 for (const { name, formats, skips, steps } of CANARIES) {
   for (const format of formats) {
-    // Without it nobody would know that the harness sees anything.
+    // Without it, it would be unknown whether the harness sees anything.
     Deno.test(`canary: a pool that leaves out flushes, ${name}, ${format}`, async () => {
       await inWorlds(async (directory) => {
         const found = await complaintOf(async () => {

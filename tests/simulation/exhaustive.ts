@@ -1,5 +1,5 @@
 /**
- * Every sequence of a few steps, cut off before every change of a file.
+ * Every sequence of a few steps, interrupted before every change of a file.
  *
  * @module
  */
@@ -23,13 +23,15 @@ export interface ExhaustOptions extends WorldOptions {
   readonly seed?: number;
   /** Only every so manyth sequence. */
   readonly stride?: number;
-  /** Whether the power goes a second time, before every change while opening. */
+  /**
+   * Whether the power goes a second time, before every change while opening.
+   */
   readonly twice?: boolean;
   /** Whether checkers that need files look at every outcome. */
   readonly checkRaw?: boolean;
   /** Flushes that are left out. */
   readonly skipsFlush?: SkipsFlush;
-  /** Told now and then how far it is. */
+  /** Called now and then with the progress. */
   readonly onProgress?: (done: number, all: number) => void;
 }
 
@@ -101,7 +103,7 @@ export async function exhaustSequence(
           : await cutOnce(fate.world, options);
       } catch (error) {
         throw new Error(
-          `After ${steps}, cut off before change ${cut} of the last step's ` +
+          `After ${steps}, interrupted before change ${cut} of the last step's ` +
             `${worlds.length - 1}, with ${survivors} surviving (${chance}): ` +
             `${error}`,
           { cause: error },

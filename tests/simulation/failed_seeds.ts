@@ -26,7 +26,7 @@ export const FAILED_SEEDS: readonly FailedSeed[] = [
   { format: "native", seed: 134 },
 ];
 
-/** A sequence of steps that was cut off anywhere. */
+/** A sequence of steps that was interrupted anywhere. */
 export interface FailedSequence extends FailedSeed {
   /** The steps. */
   readonly steps: readonly Step[];

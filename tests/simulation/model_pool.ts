@@ -2,7 +2,7 @@
  * What a pool promises, and no more: for each block of the virtual disk the
  * contents that it may have.
  *
- * Blocks are told apart by the number of the write that filled them, 0 for
+ * Blocks are distinguished by the number of the write that filled them, 0 for
  * zeroes; the bytes follow from the number and the block.
  *
  * @module
@@ -27,7 +27,7 @@ export interface ModelWrite {
   readonly count: number;
   /** Its number; 0 for zeroes. */
   readonly content: number;
-  /** What else was under way: nobody knows which of them came first. */
+  /** What else was under way: it is unknown which of them came first. */
   readonly rivals: Set<ModelWrite>;
 }
 
@@ -47,7 +47,7 @@ export interface ModelRead {
 
 /** The contents that a disk may have. */
 export class ModelPool {
-  /** What each block holds as long as nothing is cut off. */
+  /** What each block holds as long as nothing is interrupted. */
   readonly #now: Contents[];
   /** What each block may hold after a power cut. */
   readonly #durable: Contents[];

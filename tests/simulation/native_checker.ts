@@ -42,7 +42,7 @@ interface RawSuperblock {
   readonly members: readonly { uuid: string; state: number }[];
 }
 
-/** A chunk that is somebody's. */
+/** An allocated entry. */
 interface RawEntry {
   readonly component: RawComponent;
   readonly chunk: number;
@@ -94,7 +94,7 @@ export function checkNative(pool: StoppedPool): void {
 
 /**
  * What opening and stopping a pool must not change of a component: its chunk
- * table, and the chunks that are somebody's.
+ * table, and the allocated chunks.
  *
  * @param component A member of a stopped pool.
  * @returns The same if nothing has changed.
@@ -180,7 +180,7 @@ function readSuperblock(slot: Uint8Array): RawSuperblock {
   };
 }
 
-/** The chunks of a component that are somebody's. Its table has to be sound. */
+/** The allocated chunks of a component. Its table has to be sound. */
 function entriesOf(
   component: RawComponent,
   superblock: RawSuperblock,
@@ -193,7 +193,7 @@ function entriesOf(
       const entry = entriesIn(page).subarray(at, at + ENTRY_BYTES);
       const number = (name: string) => get(entry, ENTRY_TABLE[name]);
       if (number("flags") === 0) {
-        want(isBlank(entry), "an entry of nobody's is not blank");
+        want(isBlank(entry), "a free entry is not blank");
         continue;
       }
       const chunk = index * ENTRIES + i;

@@ -89,7 +89,7 @@ export class Overlap {
    *
    * @param options What the world is like.
    * @param scene What happened before.
-   * @param watch Faults that no caller is told of.
+   * @param watch Faults that no caller receives.
    * @returns The world, with nothing in flight.
    */
   static async create(
@@ -111,7 +111,7 @@ export class Overlap {
    *
    * @param world The world.
    * @param bytesPerSecond How fast chunks are evacuated.
-   * @param watch Faults that no caller is told of.
+   * @param watch Faults that no caller receives.
    * @param hasLane Whether a client has a thread of its own.
    * @returns The same world.
    */
@@ -182,8 +182,8 @@ export class Overlap {
   }
 
   /**
-   * Checks that no step has failed, and no fault happened that no caller is
-   * told of.
+   * Checks that no step has failed, and no fault happened that no caller
+   * receives.
    *
    * @throws {Error} If anything is wrong.
    */

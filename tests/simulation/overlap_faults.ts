@@ -31,7 +31,7 @@ export interface FailingStepOptions extends WorldOptions {
  * Lets every operation of a step fail, once and for ever.
  *
  * @param options Which step.
- * @param watch Faults that no caller is told of.
+ * @param watch Faults that no caller receives.
  * @returns How many runs there were.
  * @throws {Error} If a promise was broken, saying how to run it again.
  */
@@ -107,7 +107,7 @@ async function failOnce(
  * other one fails.
  *
  * @param options What the world is like.
- * @param watch Faults that no caller is told of.
+ * @param watch Faults that no caller receives.
  * @returns How many reads there were.
  * @throws {Error} If a read gives anything but its bytes or an error.
  */

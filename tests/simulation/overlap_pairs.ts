@@ -58,7 +58,7 @@ export function allPairs(
  * Finds the moments of the first step of a pair.
  *
  * @param options The pair.
- * @param watch Faults that no caller is told of.
+ * @param watch Faults that no caller receives.
  * @returns All moments at which anything may be different.
  */
 export async function momentsOf(
@@ -89,7 +89,7 @@ export async function momentsOf(
  *
  * @param options The pair.
  * @param moment When the second begins.
- * @param watch Faults that no caller is told of.
+ * @param watch Faults that no caller receives.
  * @throws {Error} If a promise was broken, saying how to run it again.
  */
 export async function runPair(
@@ -127,7 +127,7 @@ export async function runPair(
  *
  * @param options The pair.
  * @param most At so many moments at most, chosen by chance.
- * @param watch Faults that no caller is told of.
+ * @param watch Faults that no caller receives.
  * @returns How many runs there were.
  * @throws {Error} If a promise was broken, saying how to run it again.
  */

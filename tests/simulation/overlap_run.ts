@@ -44,7 +44,7 @@ export interface OverlapRunOptions {
  * Runs random steps.
  *
  * @param options How many, from which seed.
- * @param watch Faults that no caller is told of.
+ * @param watch Faults that no caller receives.
  * @throws {Error} At the first broken promise, saying how to run it again.
  */
 export async function overlapRun(

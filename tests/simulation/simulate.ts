@@ -82,7 +82,7 @@ async function all(directory: string): Promise<void> {
 async function allSequences(options: ExhaustOptions): Promise<void> {
   const { format, punches, steps, twice } = options;
   const name = `${format}, ${punches ? "with" : "without"} holes, ${steps} ` +
-    `steps, cut off ${twice ? "twice" : "once"}`;
+    `steps, interrupted ${twice ? "twice" : "once"}`;
   const runs = await exhaust({
     ...options,
     checkRaw: steps < 3,

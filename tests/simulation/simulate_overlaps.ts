@@ -74,7 +74,7 @@ export async function allFailures(options: OverlapsOptions): Promise<number> {
  * Runs every pair at every moment.
  *
  * @param options The format, and a seed.
- * @param onProgress Told now and then how far it is.
+ * @param onProgress Called now and then with the progress.
  * @returns How many runs there were.
  */
 export async function allOverlaps(

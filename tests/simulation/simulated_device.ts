@@ -1,6 +1,6 @@
 /**
  * A simulated file, open. It flushes as `FileDevice` does: one flush at a time,
- * a failed one is final, and the observer is told of each.
+ * a failed one is final, and the observer is called for each.
  *
  * @module
  */
@@ -30,7 +30,7 @@ export class SimulatedDevice implements ComponentDevice {
   readonly blockSize = 1;
   /** What it can do. */
   readonly capabilities: DeviceCapabilities;
-  /** Told of each flush. */
+  /** Called for each flush. */
   observer: FlushObserver | undefined;
   /** What is there without waiting; only where reads may have to wait. */
   readonly readCached?: (target: Uint8Array, offset: number) => number;
@@ -53,7 +53,7 @@ export class SimulatedDevice implements ComponentDevice {
   /** Its number, once it is lent. */
   #descriptor: number | undefined;
   #isClosed = false;
-  /** The call stacks of those who asked for the next flush. */
+  /** The call stacks of the callers of the next flush. */
   #askers: string[] = [];
 
   /**

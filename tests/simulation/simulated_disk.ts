@@ -1,5 +1,5 @@
 /**
- * Disks that can be cut off: a volatile cache over durable bytes.
+ * Disks that can lose power: a volatile cache over durable bytes.
  *
  * What is assumed of real ones (docs/architecture.md) is all that these keep:
  * a sector of 512 bytes is old or new after a cut; what was flushed is there;
@@ -40,7 +40,7 @@ export interface Fault {
  * Whether a flush is left out.
  *
  * @param flush Its number in this run, from 0.
- * @param askers The call stacks of those who asked for it.
+ * @param askers The call stacks of its callers.
  */
 export type SkipsFlush = (
   flush: number,
@@ -53,7 +53,7 @@ export class SimulatedDisk {
   readonly punches: boolean;
   /** Changes of files so far: a crash may come before each. */
   changes = 0;
-  /** Leaves out flushes, to see whether anybody notices. */
+  /** Leaves out flushes, to see whether a check notices. */
   skipsFlush: SkipsFlush | undefined;
   /** Whether reads may have to wait for the disk. */
   hasColdReads = false;
@@ -268,7 +268,7 @@ export class SimulatedDisk {
   }
 
   /**
-   * Takes note that something was done that must never be.
+   * Records that something was done that must never be.
    *
    * @param what A sentence.
    */
@@ -306,7 +306,7 @@ export class SimulatedDisk {
   /**
    * Whether a flush that was admitted does nothing.
    *
-   * @param askers The call stacks of those who asked for it.
+   * @param askers The call stacks of its callers.
    * @returns Whether it is left out.
    */
   leavesOut(askers: readonly string[]): boolean {

@@ -23,7 +23,7 @@ export interface Change {
   readonly offset: number;
   /** How many bytes. */
   readonly length: number;
-  /** What was written; nobody changes it any more. Undefined: zeroes. */
+  /** What was written, which never changes again. Undefined: zeroes. */
   readonly bytes: Uint8Array | undefined;
   /** Whether it gives the space back. */
   readonly isPunch: boolean;
@@ -38,7 +38,7 @@ export class SimulatedFile {
   readonly path: string;
   /** Bytes, whole sectors. */
   readonly size: number;
-  /** Who has it open for writing. */
+  /** The device that has it open for writing. */
   writer: unknown = undefined;
 
   #current: Sectors;
@@ -182,7 +182,7 @@ export class SimulatedFile {
   }
 
   /**
-   * A copy with its own fate, which nobody has open.
+   * A copy with its own fate, which is not open.
    *
    * @returns The copy.
    */

@@ -203,7 +203,7 @@ async function evacuate(world: World, random: Random): Promise<void> {
     const { evacuation, state } = pool.status();
     if (evacuation === null || state !== "open" || disk.isDown) return;
     if (evacuation.state === "stopped") return;
-    // Nobody makes room for it now.
+    // Nothing makes room for it now.
     if (evacuation.state === "waiting") return await turns(random.below(4));
     await turn();
   }

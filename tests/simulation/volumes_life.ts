@@ -108,7 +108,7 @@ export class VolumesLife {
   }
 
   /**
-   * Takes note of a fault.
+   * Records a fault.
    *
    * @param error What happened.
    */
@@ -124,7 +124,7 @@ export class VolumesLife {
   }
 
   /**
-   * Opens the pool, which may be cut off again and again.
+   * Opens the pool, which may be interrupted again and again.
    *
    * @param mayCut Whether that may happen.
    */
@@ -367,7 +367,7 @@ export class VolumesLife {
   }
 
   /**
-   * Begins a change of the volumes, which may be cut off.
+   * Begins a change of the volumes, which may be interrupted.
    *
    * @param act Does it.
    * @param after The volumes if it takes effect.

@@ -12,7 +12,7 @@ import type { VolumesLife } from "./volumes_life.ts";
 /** What is done to blocks. */
 export type BlockChange = "write" | "fua" | "discard" | "zero" | "allocate";
 
-/** Bytes for blocks that can be told from all others. */
+/** Bytes for blocks that differ from all others. */
 function filled(content: number, first: number, count: number): Uint8Array {
   const bytes = new Uint8Array(count * BLOCK);
   for (let i = 0; i < count; i++) {

@@ -14,7 +14,7 @@ import {
 } from "../../pool/core/mod.ts";
 import type { VolumeParts } from "../../pool/io/mod.ts";
 
-/** What is seen by whom: for each chunk the views of its own volume. */
+/** What each view sees: for each chunk the views of its own volume. */
 interface Seen {
   readonly volume: number;
   /** The current view, and the epochs of snapshots. */

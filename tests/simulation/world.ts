@@ -67,7 +67,7 @@ export class World {
   #isClosing = false;
   /** The pool whose volume was closed, or is about to be. */
   #withoutVolume: { readonly pool: Pool; isClosed: boolean } | undefined;
-  /** What happened behind everybody's back. */
+  /** What happened to the files unnoticed. */
   #trouble = "";
 
   private constructor(
@@ -185,7 +185,7 @@ export class World {
   }
 
   /**
-   * Takes a step, and notes what it promises. What a cut off step may have
+   * Takes a step, and notes what it promises. What an interrupted step may have
    * done is noted, too.
    *
    * @param step What to do.
@@ -313,7 +313,7 @@ export class World {
   }
 
   /**
-   * Checks that no fault happened that no caller is told of.
+   * Checks that no fault happened that no caller receives.
    *
    * @throws {Error} If something did.
    */
@@ -324,7 +324,7 @@ export class World {
   }
 
   /**
-   * Writes blocks that can be told from all others.
+   * Writes blocks that differ from all others.
    *
    * @param first The first block.
    * @param count How many.

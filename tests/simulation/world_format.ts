@@ -40,7 +40,7 @@ export interface WorldFormat {
    * The bytes of a file before anything happens.
    *
    * @param index Which one: 0 and 1 are the components of a new pool.
-   * @returns Its bytes, full of rubbish where nobody says what they are.
+   * @returns Its bytes, full of rubbish where the format defines none.
    */
   content(index: number): Uint8Array;
 

@@ -1,5 +1,5 @@
 /**
- * A thread that writes one block of a leased chunk each time that it is told
+ * A thread that writes one block of a leased chunk each time that it is asked
  * to, a moment later.
  *
  * @module
@@ -21,7 +21,7 @@ export const WORD = {
   written: 3,
 } as const;
 
-/** What a thread is told. */
+/** A message to a thread. */
 export interface WriterJob {
   /** Which chunks are leased. */
   readonly memory: LeaseMemory;

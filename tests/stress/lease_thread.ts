@@ -17,7 +17,7 @@ import {
   ownerOf,
 } from "./marked_chunk.ts";
 
-/** What a thread is told. */
+/** A message to a thread. */
 export interface ThreadJob {
   /** Which chunks are leased. */
   readonly memory: LeaseMemory;

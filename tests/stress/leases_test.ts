@@ -2,8 +2,9 @@
  * Goal: a thread that uses a lease is alone with its chunk, however fast its
  * owner moves chunks about. Method: threads read and write chunks of real
  * files, and the owner moves the chunks all the time. Every place bears the
- * mark of the chunk that it is, or of nobody: no thread may see the mark of
- * another one, nor lose a write, nor write to a place that was taken from it.
+ * mark of the chunk that it is, or that of a free place: no thread may see the
+ * mark of another one, nor lose a write, nor write to a place that was taken
+ * from it.
  *
  * `VIRSTOR_STRESS_SECONDS` says how long it goes on.
  *
@@ -19,8 +20,8 @@ import type { ThreadJob } from "./lease_thread.ts";
 import {
   type ChunkKind,
   chunkNumber,
+  FREE,
   mark,
-  NOBODY,
   ownerOf,
 } from "./marked_chunk.ts";
 
@@ -58,7 +59,7 @@ class Owner implements Disposable {
   readonly #kind: ChunkKind;
   readonly #bytes: Uint8Array;
   readonly #words: Uint32Array;
-  readonly #nobody: Uint8Array;
+  readonly #freeMark: Uint8Array;
   readonly #chunks: Place[] = [];
   readonly #free: Place[] = [];
 
@@ -68,7 +69,7 @@ class Owner implements Disposable {
     this.table = new LeaseTable(size, true);
     this.#words = new Uint32Array(size / 4);
     this.#bytes = new Uint8Array(this.#words.buffer);
-    this.#nobody = new Uint8Array(size).fill(0xff);
+    this.#freeMark = new Uint8Array(size).fill(0xff);
     this.#files = paths.map((path) => {
       createSparseFile(path, count * size);
       const file = new FileDevice(path);
@@ -81,7 +82,7 @@ class Owner implements Disposable {
     for (const file of this.#files.keys()) {
       for (let number = 0; number < count; number++) {
         const place = { file, number };
-        this.#write(place, this.#nobody);
+        this.#write(place, this.#freeMark);
         this.#free.push(place);
       }
     }
@@ -104,25 +105,25 @@ class Owner implements Disposable {
     const to = this.#takeFree();
     this.#assertMark(from, index);
     this.#write(to, this.#bytes);
-    this.#write(from, this.#nobody);
+    this.#write(from, this.#freeMark);
     this.#chunks[index] = to;
     this.#free.push(from);
     if (this.#random.chance(90)) this.#grant(index);
   }
 
-  /** Takes everything from everybody, for ever. */
+  /** Takes every chunk from every thread, for ever. */
   end(): void {
     this.table.end();
     for (const [index, place] of this.#chunks.entries()) {
       this.#assertMark(place, index);
-      this.#write(place, this.#nobody);
+      this.#write(place, this.#freeMark);
       this.#free.push(place);
     }
   }
 
   /** Fails unless nothing was written after the end. */
   assertUntouched(): void {
-    for (const place of this.#free) this.#assertMark(place, NOBODY);
+    for (const place of this.#free) this.#assertMark(place, FREE);
   }
 
   [Symbol.dispose](): void {
@@ -142,12 +143,12 @@ class Owner implements Disposable {
     return place;
   }
 
-  /** A place that nobody may have written to. */
+  /** A place that no thread may have written to. */
   #takeFree(): Place {
     const at = this.#random.below(this.#free.length);
     const [place] = this.#free.splice(at, 1);
     if (place === undefined) throw new Error("No place is free");
-    this.#assertMark(place, NOBODY);
+    this.#assertMark(place, FREE);
     return place;
   }
 

@@ -1,5 +1,5 @@
 /**
- * What a chunk holds in the stress of leases: whose it is, and how often that
+ * What a chunk holds in the stress of leases: its owner, and how often that
  * one has written it, again and again from its start to its end.
  *
  * @module
@@ -14,7 +14,7 @@ export interface ChunkKind {
 }
 
 /** The owner of a place that is no chunk's. */
-export const NOBODY = 0xffff_ffff;
+export const FREE = 0xffff_ffff;
 
 /** Words of a mark: the owner, and the count of its writes. */
 const MARK_WORDS = 2;
@@ -34,7 +34,7 @@ export function chunkNumber(index: number): number {
  * Marks a chunk.
  *
  * @param words All of it.
- * @param owner Whose it is.
+ * @param owner Its owner.
  * @param count How often that one has written it.
  */
 export function mark(words: Uint32Array, owner: number, count: number): void {
@@ -45,7 +45,7 @@ export function mark(words: Uint32Array, owner: number, count: number): void {
 }
 
 /**
- * Whose marks a chunk has.
+ * The owner whose marks a chunk has.
  *
  * @param words All of it.
  * @returns The owner, or undefined if it has more than one.

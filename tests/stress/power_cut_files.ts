@@ -1,6 +1,6 @@
 /**
- * Files that know what a power cut would leave of them, whoever writes to
- * them: what they held when the last `fdatasync` that has ended began.
+ * Files that know what a power cut would leave of them, however they are
+ * written: what they held when the last `fdatasync` that has ended began.
  *
  * @module
  */

@@ -217,7 +217,7 @@ Deno.test("what threads have written survives a power cut after a FLUSH on any c
   await working;
   // In the new places of chunks there must be what was written meanwhile.
   await cut();
-  // With all leases there, nobody but the threads writes.
+  // With all leases there, only the threads write.
   let written = -1;
   for (let tries = 0; tries < 1000 && written !== 0; tries++) {
     const before = files.writes;

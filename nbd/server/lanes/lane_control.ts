@@ -190,7 +190,7 @@ export class LaneControl {
   }
 
   /**
-   * The same, for both, if nobody sends.
+   * The same, for both, if neither of them sends.
    *
    * @returns Whether it was done.
    */

@@ -78,8 +78,8 @@ export const BAD_STATUS_PAYLOAD: Failure = invalid(
  *
  * @param properties The export as negotiated.
  * @param request The request.
- * @param size Current size of the device, bytes. The size that the client was
- *   told is a limit too, so growth of the device changes nothing for it.
+ * @param size Current size of the device, bytes. The negotiated size is a limit
+ *   too, so growth of the device changes nothing for the client.
  * @returns The failure; `undefined` if the request passes.
  */
 export function checkRequest(

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes the certificates that the tests of TLS use, valid for a hundred years.
-# They protect nothing: everybody has their keys. To be run here, by hand.
+# They protect nothing: their keys are public. To be run here, by hand.
 set -eu
 cd "$(dirname "$0")"
 
@@ -19,7 +19,7 @@ certify() {
     -CAcreateserial -days "$3" -extfile "$1.ext" -out "$1-cert.pem"
 }
 
-# `other` is somebody whom nobody in `good` trusts.
+# `other` is an authority that no side in `good` trusts.
 for directory in good other; do
   mkdir -p "$directory"
   cd "$directory"

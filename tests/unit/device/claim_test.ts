@@ -1,7 +1,7 @@
 /**
- * Goal: a file is told from every other one, and what else has it open is found
- * out before it is written. Method: files that this process and others have
- * open, and an overlay file system whose inode numbers are above 2^53.
+ * Goal: a file is distinguished from every other one, and what else has it open
+ * is found out before it is written. Method: files that this process and others
+ * have open, and an overlay file system whose inode numbers are above 2^53.
  *
  * @module
  */
@@ -66,7 +66,7 @@ async function whyNoOverlay(): Promise<string | undefined> {
 }
 
 testUnless(
-  "files with inode numbers above 2^53 are told apart",
+  "files with inode numbers above 2^53 are distinguished",
   NO_NATIVE_CALLS ?? await whyNoOverlay(),
   async () => {
     await using scratch = await makeScratch();

@@ -1,6 +1,6 @@
 /**
- * Reads that have to wait for the disk: they are told from those that have
- * not, and are waited for while others go on.
+ * Reads that have to wait for the disk: they are distinguished from those that
+ * have not, and are waited for while others go on.
  *
  * @module
  */

@@ -74,7 +74,7 @@ for (const native of [true, false]) {
 
   const losses: [string, (path: string) => Promise<void>, string][] = [
     ["deleted", (path) => Deno.remove(path), "was deleted"],
-    ["cut off", (path) => Deno.truncate(path, 1), "was made shorter"],
+    ["truncated", (path) => Deno.truncate(path, 1), "was made shorter"],
     // More than 32 bits tell.
     ["cut a little", (path) => Deno.truncate(path, 5120 * MIB - 1), "shorter"],
   ];
@@ -128,7 +128,7 @@ Deno.test("FileDevice.flush() makes durable what an earlier process wrote", asyn
   await before.close(); // As a kill would: nothing was flushed.
   const device = new FileDevice(path);
   const flush = device.flush();
-  assert(flush !== undefined, "nobody has asked the system to make it durable");
+  assert(flush !== undefined, "the system was not asked to make it durable");
   await flush;
   assertEquals(device.flush(), undefined);
   await device.close();

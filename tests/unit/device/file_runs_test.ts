@@ -64,7 +64,7 @@ Deno.test("a run of data is looked for once, however often it is asked for", () 
   assert(file.seeks <= 4, `${file.seeks} seeks: the rest is still known`);
 });
 
-Deno.test("a run that has grown is told as one", () => {
+Deno.test("a run that has grown is reported as one", () => {
   const file = new Blocks();
   file.write(0, 10);
   assertEquals(file.extents(0, 10), [{ length: 10, kind: "data" }]);

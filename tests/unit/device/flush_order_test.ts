@@ -9,7 +9,7 @@ import { FileDevice } from "../../../device/mod.ts";
 import { KIB, makeScratch } from "../../helpers/scratch.ts";
 import { makeSparse } from "../../helpers/small_pools.ts";
 
-Deno.test("FileDevice shares the next flush with who asks for one just as another ends", async () => {
+Deno.test("FileDevice shares the next flush with a caller that asks just as another ends", async () => {
   await using scratch = await makeScratch();
   const device = new FileDevice(makeSparse(scratch.file("disk"), 64 * KIB));
   const log: string[] = [];
@@ -20,7 +20,7 @@ Deno.test("FileDevice shares the next flush with who asks for one just as anothe
   const write = () => device.write(new Uint8Array(512), 0);
   write();
   const first = Promise.resolve(device.flush());
-  // Told of the end before the next one begins.
+  // Its end is reported before the next one begins.
   const third = first.then(() => {
     write();
     log.push("asks again");

@@ -1,5 +1,5 @@
 /**
- * Leases: who may use a chunk, and until when.
+ * Leases: which thread may use a chunk, and until when.
  *
  * @module
  */
@@ -88,7 +88,7 @@ Deno.test("the owner waits for no read, and one that it overtook does not count"
   assertEquals(reader.find(3 * CHUNK, 1), false);
 });
 
-Deno.test("chunks that share a place in the table are told apart", () => {
+Deno.test("chunks that share a place in the table are distinguished", () => {
   const { table, reader } = tableAndReader();
   const far = 2 ** 20;
   table.grant(5, 1, LENT, 50);
@@ -105,7 +105,7 @@ Deno.test("chunks that share a place in the table are told apart", () => {
   }
 });
 
-Deno.test("chunks of any size are told apart up to the largest offset", () => {
+Deno.test("chunks of any size are distinguished up to the largest offset", () => {
   const table = new LeaseTable(512, true);
   const reader = new LeaseReader(table.memory, table.join() ?? -1);
   table.grant(0, 1, LENT, 52);
@@ -139,7 +139,7 @@ Deno.test("writes can be forbidden, reads go on", () => {
   );
 });
 
-Deno.test("what was written is told once, of each source by itself", () => {
+Deno.test("writes are reported once, of each source by itself", () => {
   const { table, reader } = tableAndReader();
   table.grant(1, 1, LENT, 1);
   table.grant(2, 2, LENT, 1);
@@ -175,7 +175,9 @@ Deno.test("so many threads take part, and one that leaves makes room", () => {
   assertEquals(table.join(), 17);
 });
 
-/** A file whose chunk 8 is leased to a thread that is in the middle of a call. */
+/**
+ * A file whose chunk 8 is leased to a thread that is in the middle of a call.
+ */
 async function withSlowThread(
   job: Pick<SlowJob, "offset" | "length" | "writes">,
   act: (table: LeaseTable, file: FileDevice) => void,

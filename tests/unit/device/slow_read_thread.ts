@@ -1,6 +1,6 @@
 /**
  * A thread that reads or writes a leased range of a disk that takes its time:
- * it is in the middle of the call until it is told to go on.
+ * it is in the middle of the call until it may go on.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export const WORD = {
 /** After so long it goes on anyway, so that a failure is no hang. */
 const LIMIT_MS = 60_000;
 
-/** What a thread is told. */
+/** A message to a thread. */
 export interface SlowJob {
   /** Which chunks are leased. */
   readonly memory: LeaseMemory;
@@ -40,7 +40,7 @@ export interface SlowJob {
 export interface SlowResult {
   /** Whether it was done under the lease. */
   readonly done: boolean;
-  /** Whether it was told to go on before it went on. */
+  /** Whether it was allowed to go on before it went on. */
   readonly wasTold: boolean;
 }
 

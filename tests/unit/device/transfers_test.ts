@@ -120,7 +120,7 @@ for (const native of [true, false]) {
     assertEquals(fs.fstatSync(file.fd).size, 10_001);
   });
 
-  Deno.test(`what cannot be transferred is told why ${way}`, async () => {
+  Deno.test(`a failed transfer gives its reason ${way}`, async () => {
     await using scratch = await makeScratch();
     const path = await makeFile(scratch);
     using file = open(path, "r");
@@ -143,7 +143,7 @@ for (const native of [true, false]) {
     assertEquals(await Deno.readFile(path), pattern(10_001, 3));
   });
 
-  testUnless(`no space is told of ${way}`, whyNoFull(), () => {
+  testUnless(`no space is reported ${way}`, whyNoFull(), () => {
     using full = open("/dev/full", "r+");
     const write = () => writeWhole(full.fd, new Uint8Array(9), 0, native);
     assertEquals(codeOf(write), "ENOSPC");
@@ -180,7 +180,7 @@ for (const native of [true, false]) {
   });
 
   testUnless(
-    `a full file system is told of ${way}, and what fits is written`,
+    `a full file system is reported ${way}, and what fits is written`,
     await whyNoMount(),
     async () => {
       await using scratch = await makeScratch();

@@ -267,7 +267,7 @@ Deno.test("checkPage() says what is wrong with each field", () => {
   }
 });
 
-Deno.test("checkPage() refuses each bit of an entry that is nobody's", () => {
+Deno.test("checkPage() refuses each bit set in a free entry", () => {
   const flags = 20 * 8;
   for (let bit = 0; bit < flags; bit++) {
     const page = withFlippedBit(sealed(), (48 + 42 * 24) * 8 + bit);

@@ -140,7 +140,7 @@ Deno.test("nativeGeometry() holds from nothing to 8 PiB", () => {
   }
 });
 
-Deno.test("nativeGeometry() gives the figures that are told of it", () => {
+Deno.test("nativeGeometry() gives the documented figures", () => {
   assertEquals(nativeGeometry(64 * MIB, MIB), {
     componentSize: 64 * MIB,
     chunkCount: 63,

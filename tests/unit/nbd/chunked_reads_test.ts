@@ -1,7 +1,7 @@
 /**
  * Goal: in both dialects with chunks, READ is answered completely and in few
- * chunks; holes are told and not sent; what is late comes late, and the last
- * chunk last. Method: real sockets; the client checks the rules of the
+ * chunks; holes are described and not sent; what is late comes late, and the
+ * last chunk last. Method: real sockets; the client checks the rules of the
  * protocol with every reply; devices with holes, or that finish by hand.
  *
  * @module
@@ -107,37 +107,40 @@ for (const dialect of DIALECTS) {
     assertEquals(device.reads, []);
   });
 
-  Deno.test(named("holes are told, data around them is sent"), async () => {
-    const device = new SparseDevice(8 * MIB);
-    await using serving = await serve({ device });
-    using client = await serving.open(dialect);
-    const model = new Uint8Array(8 * MIB);
-    for (const [at, length] of [[0, 1], [100_000, 4096], [MIB, 3 * MIB]]) {
-      const bytes = pattern(length ?? 0, at);
-      await client.write(at ?? 0, bytes);
-      model.set(bytes, at);
-    }
-    const command = CMD_READ;
-    const whole = await client.call({ command, length: 8 * MIB });
-    assertSame(whole.payload, model);
-    assertEquals(shapeOf(whole), [
-      `data 0+${2 * 64 * KIB}`,
-      `hole ${128 * KIB}+${MIB - 128 * KIB}`,
-      `data ${MIB}+${MIB}`,
-      `data ${2 * MIB}+${MIB}`,
-      `data ${3 * MIB}+${MIB}`,
-      `hole ${4 * MIB}+${4 * MIB}`,
-    ]);
-    // From a hole into data, in a small read.
-    const into = await client.call({
-      ...{ command, offset: MIB - 512, length: 4096 },
-    });
-    assertEquals(shapeOf(into), [
-      `hole ${MIB - 512}+512`,
-      `data ${MIB}+${4096 - 512}`,
-    ]);
-    assertSame(into.payload, model.subarray(MIB - 512, MIB - 512 + 4096));
-  });
+  Deno.test(
+    named("holes are described, data around them is sent"),
+    async () => {
+      const device = new SparseDevice(8 * MIB);
+      await using serving = await serve({ device });
+      using client = await serving.open(dialect);
+      const model = new Uint8Array(8 * MIB);
+      for (const [at, length] of [[0, 1], [100_000, 4096], [MIB, 3 * MIB]]) {
+        const bytes = pattern(length ?? 0, at);
+        await client.write(at ?? 0, bytes);
+        model.set(bytes, at);
+      }
+      const command = CMD_READ;
+      const whole = await client.call({ command, length: 8 * MIB });
+      assertSame(whole.payload, model);
+      assertEquals(shapeOf(whole), [
+        `data 0+${2 * 64 * KIB}`,
+        `hole ${128 * KIB}+${MIB - 128 * KIB}`,
+        `data ${MIB}+${MIB}`,
+        `data ${2 * MIB}+${MIB}`,
+        `data ${3 * MIB}+${MIB}`,
+        `hole ${4 * MIB}+${4 * MIB}`,
+      ]);
+      // From a hole into data, in a small read.
+      const into = await client.call({
+        ...{ command, offset: MIB - 512, length: 4096 },
+      });
+      assertEquals(shapeOf(into), [
+        `hole ${MIB - 512}+512`,
+        `data ${MIB}+${4096 - 512}`,
+      ]);
+      assertSame(into.payload, model.subarray(MIB - 512, MIB - 512 + 4096));
+    },
+  );
 
   Deno.test(named("DF is one chunk, a hole only if all of it is"), async () => {
     const device = new SparseDevice(40 * MIB);
@@ -199,7 +202,7 @@ for (const dialect of DIALECTS) {
     assertEquals((await client.call({ command: CMD_FLUSH })).errno, 0);
   });
 
-  Deno.test(named("long texts are cut off between characters"), async () => {
+  Deno.test(named("long texts are truncated between characters"), async () => {
     const device = new HeldDevice();
     device.write = () => {
       throw new VirstorError("no-space", `Cannot: ${"\u{1f4be}".repeat(9999)}`);

@@ -65,9 +65,9 @@ Deno.test("compact clients see what they always saw, byte for byte", async () =>
   const { address } = serving;
   if (!("path" in address)) throw new Error("It is a Unix socket");
   using conn = await Deno.connect({ transport: "unix", path: address.path });
-  for (const [who, hex] of TALK) {
+  for (const [side, hex] of TALK) {
     const bytes = Uint8Array.fromHex(hex.replaceAll(" ", ""));
-    if (who === "C") {
+    if (side === "C") {
       assertEquals(await conn.write(bytes), bytes.length);
       continue;
     }

@@ -1,6 +1,6 @@
 /**
- * Goal: what a device finishes later is answered later, and holds up nobody
- * but those who must wait. Method: a device whose operations the test
+ * Goal: what a device finishes later is answered later, and holds up only
+ * clients that must wait. Method: a device whose operations the test
  * finishes by hand, real sockets.
  *
  * @module
@@ -260,7 +260,7 @@ Deno.test("DISC waits for delayed writes, leaving ends the wait", async () => {
   }
 });
 
-Deno.test("replies to a client that is gone harm nobody", async () => {
+Deno.test("replies to a client that is gone do no harm", async () => {
   const device = holdingDevice("flush");
   await using serving = await serve({ device });
   const client = await serving.open();

@@ -1,7 +1,7 @@
 /**
- * Goal: a connection's descriptor is told only if it is its own. Method: real
- * sockets; who it is that is at the other end of a descriptor the kernel's
- * `recv` tells, with the bytes that a client has sent.
+ * Goal: a connection's descriptor is given only if it is its own. Method: real
+ * sockets; the kernel's `recv` shows which client is at the other end of a
+ * descriptor, with the bytes that a client has sent.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { PATIENCE_MS } from "../../helpers/patience.ts";
 const sockets = nativeSockets();
 const ignore = sockets === null;
 
-/** A listener, and who connects to it. */
+/** A listener, and the client that connects to it. */
 interface Place extends AsyncDisposable {
   listener: Deno.Listener;
   connect(): Promise<Deno.Conn>;
@@ -135,7 +135,7 @@ for (const [kind, open] of Object.entries(PLACES)) {
   });
 
   Deno.test({
-    name: `clients that wait to be accepted are told apart (${kind})`,
+    name: `clients that wait to be accepted are distinguished (${kind})`,
     ignore,
     async fn() {
       await using place = await open();
@@ -153,7 +153,8 @@ for (const [kind, open] of Object.entries(PLACES)) {
   });
 
   Deno.test({
-    name: `nothing wrong is told if somebody accepts ahead (${kind})`,
+    name:
+      `no wrong descriptor is given if another caller accepts ahead (${kind})`,
     ignore,
     async fn() {
       await using place = await open();

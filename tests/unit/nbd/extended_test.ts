@@ -1,7 +1,8 @@
 /**
  * Goal: with extended headers, lengths have 64 bits, payloads are what their
  * flag says, and every reply carries the offset of its request. Method: real
- * sockets; the client checks every header; a huge device that only takes note.
+ * sockets; the client checks every header; a huge device that only records
+ * requests.
  *
  * @module
  */
@@ -42,7 +43,7 @@ const {
   EOVERFLOW,
 } = NBD;
 
-/** A disk of 8 PiB that takes note of what is asked of it. */
+/** A disk of 8 PiB that records its requests. */
 function hugeDevice(): BlockDevice & { calls: string[] } {
   const calls: string[] = [];
   const { capabilities } = new MemoryDevice(512);
@@ -183,7 +184,7 @@ Deno.test("every extended reply carries the offset of its request", async () => 
   }
 });
 
-Deno.test("a payload that nobody wants is consumed and refused", async () => {
+Deno.test("an unwanted payload is consumed and refused", async () => {
   const device = new HeldDevice();
   await using serving = await serve({ device });
   using client = await serving.open("extended");

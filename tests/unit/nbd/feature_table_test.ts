@@ -182,7 +182,7 @@ for (
           : (FAMILIES[program] ?? [program]).every((one) =>
             interop.includes(`"${one}"`)
           );
-        assert(isTried, `nobody tries ${name} with ${program}`);
+        assert(isTried, `no test tries ${name} with ${program}`);
       }
     }
   });

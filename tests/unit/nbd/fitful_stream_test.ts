@@ -1,6 +1,7 @@
 /**
  * Goal: replies are whole, once each and in order, whatever part of them a
- * connection takes at once; and who is always ready leaves others their turn.
+ * connection takes at once; and a client that is always ready leaves others
+ * their turn.
  * Method: a transmission over a connection that takes and gives as it likes,
  * which no real one does on demand; its seeds are fixed.
  *

@@ -73,7 +73,7 @@ Deno.test("the empty name is the first export", async () => {
   assertEquals(serving.server.clients[0]?.exportName, "first");
 });
 
-Deno.test("a preferred block size is told", async () => {
+Deno.test("a preferred block size is sent", async () => {
   const exports = [exportOf(SMALL, { preferredBlockSize: 65536 })];
   await using serving = await serve({ exports });
   using client = await serving.greeted();
@@ -81,7 +81,7 @@ Deno.test("a preferred block size is told", async () => {
   assertEquals(info.blockSizes, [512, 65536, 32 * 1024 * 1024]);
 });
 
-Deno.test("sizes beyond 2^32 are told exactly", async () => {
+Deno.test("sizes beyond 2^32 are sent exactly", async () => {
   const device = { ...bare(LARGE_SIZE) };
   await using serving = await serve({ device });
   using client = await serving.greeted();

@@ -28,7 +28,7 @@ export interface HeldOperation {
   fail(error: unknown): void;
 }
 
-/** A device whose operations wait, where it was told to hold them. */
+/** A device whose operations wait where the test holds them. */
 export class HeldDevice implements BlockDevice {
   /** Bytes. */
   readonly size: number;

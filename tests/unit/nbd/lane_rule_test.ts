@@ -231,7 +231,7 @@ for (const dialect of DIALECTS) {
   }
 }
 
-/** Keeps so many requests in flight until told to stop. */
+/** Keeps so many requests in flight until the test stops it. */
 async function keepUp(
   client: NbdClient,
   depth: number,
@@ -303,7 +303,7 @@ testNatively("writes to an export that is read-only are refused", async () => {
   client.close();
 });
 
-/** Its cold reads wait until told to go on; nothing is in its page cache. */
+/** Its cold reads wait for the test; nothing is in its page cache. */
 class ColdDevice extends FileDevice {
   isCold = false;
   readonly waiting: (() => void)[] = [];

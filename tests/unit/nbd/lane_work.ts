@@ -120,7 +120,7 @@ export class Work {
     }
   }
 
-  /** Keeps many requests under way until told to stop. */
+  /** Keeps many requests in flight until the test stops it. */
   async keepOn(isDone: () => boolean): Promise<void> {
     await this.send(60);
     while (!isDone()) {

@@ -1,6 +1,6 @@
 /**
  * Goal: however a client with a thread of its own leaves, or is made to, it
- * gets what is due to it, nobody else waits for it, and nothing is left
+ * gets what is due to it, no other client waits for it, and nothing is left
  * behind. Method: real pools, real sockets; each client is one that the server
  * says has a thread. That no descriptor and no thread is left is what the
  * runtime checks after each test.
@@ -37,7 +37,7 @@ function reasons({ log }: LaneServing): string[] {
     .map(({ message }) => message);
 }
 
-/** Reads of leased bytes whose replies nobody takes, until the thread waits. */
+/** Reads of leased bytes whose replies are not taken, until the thread waits. */
 async function block(serving: LaneServing, client: NbdClient): Promise<void> {
   await lease(serving, client, [0]);
   await client.read(0, 100_000);
@@ -65,7 +65,7 @@ async function receiveRest(client: NbdClient): Promise<RawReply[]> {
   }
 }
 
-testNatively("a client that reads no replies holds up nobody", async () => {
+testNatively("a client that reads no replies holds up no other", async () => {
   await using serving = await serveOnLanes();
   using deaf = await serving.open();
   using other = await serving.open();
@@ -111,7 +111,7 @@ for (const dialect of DIALECTS) {
   );
 }
 
-testNatively("a server that stops answers those who are busy", async () => {
+testNatively("a server that stops answers busy clients", async () => {
   await using serving = await serveOnLanes();
   const clients = [await serving.open(), await serving.open("structured")];
   await lease(serving, clients[0] ?? await serving.open(), [0, SMALL_CHUNK]);
@@ -176,7 +176,7 @@ testNatively("an export that is dismissed ends its clients only", async () => {
   assertEquals(await idle.receiveEnd(), 0);
   assertEquals(reasons(serving), Array(3).fill("the server stops"));
   assertEquals(serving.server.clients, []);
-  // The pool is nobody's then, and can be closed while the server goes on.
+  // No lane uses the pool then, which can be closed while the server goes on.
   await serving.pool.close();
 });
 
@@ -271,26 +271,29 @@ for (const dialect of DIALECTS) {
 
 for (const tcp of [false, true]) {
   const over = tcp ? "TCP" : "Unix";
-  testNatively(`who sends no more still gets replies (${over})`, async () => {
-    await using serving = await serveOnLanes({ tcp });
-    using client = await serving.open();
-    await lease(serving, client, [0]);
-    const read = { command: CMD_READ, length: 100_000 };
-    const cookies = await client.sendAll([
-      ...Array(60).fill(read),
-      { command: CMD_WRITE, offset: 9 * SMALL_CHUNK, payload: pattern(9, 1) },
-      { command: CMD_FLUSH },
-    ]);
-    await client.conn.closeWrite();
-    await pause(200);
-    const replies = await receiveRest(client);
-    assertEquals(replies.length, cookies.length);
-    assertEquals(replies.every(({ errno }) => errno === 0), true);
-    assertEquals(
-      await serving.first?.read(9 * SMALL_CHUNK, 9),
-      pattern(9, 1),
-    );
-  });
+  testNatively(
+    `a client that sends no more still gets replies (${over})`,
+    async () => {
+      await using serving = await serveOnLanes({ tcp });
+      using client = await serving.open();
+      await lease(serving, client, [0]);
+      const read = { command: CMD_READ, length: 100_000 };
+      const cookies = await client.sendAll([
+        ...Array(60).fill(read),
+        { command: CMD_WRITE, offset: 9 * SMALL_CHUNK, payload: pattern(9, 1) },
+        { command: CMD_FLUSH },
+      ]);
+      await client.conn.closeWrite();
+      await pause(200);
+      const replies = await receiveRest(client);
+      assertEquals(replies.length, cookies.length);
+      assertEquals(replies.every(({ errno }) => errno === 0), true);
+      assertEquals(
+        await serving.first?.read(9 * SMALL_CHUNK, 9),
+        pattern(9, 1),
+      );
+    },
+  );
 }
 
 /** A thread is free a moment after its client has left. */
@@ -336,7 +339,7 @@ testNatively("there are as many threads as allowed, used again", async () => {
 });
 
 testNatively(
-  "where there are no threads to be had nobody has one",
+  "where threads cannot start no client has one",
   async () => {
     await using serving = await serveOnLanes({ threads: 0 });
     const { client, hasThread } = await serving.openAny();

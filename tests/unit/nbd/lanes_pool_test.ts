@@ -1,6 +1,6 @@
 /**
- * Goal: what happens to a pool under the threads of its clients costs nobody
- * a byte: chunks that are given back, moved, waited for; flushes, and pools
+ * Goal: what happens to a pool under the threads of its clients loses no
+ * byte: chunks that are given back, moved, waited for; flushes, and pools
  * that take no writes. Method: real pools, real sockets; each client is one
  * that the server says has a thread.
  *
@@ -146,7 +146,7 @@ for (const dialect of DIALECTS) {
   for (const command of [CMD_TRIM, CMD_WRITE_ZEROES]) {
     const what = command === CMD_TRIM ? "TRIM" : "WRITE_ZEROES";
     testNatively(
-      `after a ${what} nobody reads old bytes (${dialect})`,
+      `after a ${what} no client reads old bytes (${dialect})`,
       async () => {
         await using serving = await serveOnLanes({ chunks: 4 });
         using writer = await serving.open(dialect);
@@ -221,7 +221,7 @@ testNatively(
   },
 );
 
-/** Writes and reads chunks of its own until told to stop. */
+/** Writes and reads chunks of its own until the test stops it. */
 async function exercise(
   client: NbdClient,
   chunks: readonly number[],

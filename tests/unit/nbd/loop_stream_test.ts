@@ -92,7 +92,7 @@ function giveBack({ own, other }: { own: number; other: number }): void {
   libc?.close(other);
 }
 
-/** What has come at an end that nobody else reads from; -1 if nothing. */
+/** What has come at an end that nothing else reads from; -1 if nothing. */
 function cameAt(descriptor: number): number | undefined {
   const { address } = memory;
   return sockets?.receiveNow(descriptor, address, memory.bytes.length);
@@ -237,7 +237,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "it is told how many bytes a connection has taken, up to none",
+  name: "it learns how many bytes a connection has taken, up to none",
   ignore,
   async fn() {
     await using place = await listen(false);
@@ -271,7 +271,7 @@ Deno.test({
 });
 
 Deno.test({
-  name: "a handshake that is cut off as it ends uses its number no more",
+  name: "a handshake that is closed as it ends uses its number no more",
   ignore,
   async fn() {
     for (let tries = 0;; tries++) {
@@ -283,7 +283,7 @@ Deno.test({
 
 /**
  * One client's handshake is over, but the server has not gone on, when another
- * one comes for whom it makes room. The first one has sent a READ already.
+ * one comes for which it makes room. The first one has sent a READ already.
  *
  * @returns Whether its number was free to be another's.
  */
@@ -344,12 +344,12 @@ async function cutOffAtTheEnd(): Promise<boolean> {
   });
   await one.sendRaw(await new Blob([name.slice(), read.slice()]).bytes());
   await one.receiveEnd();
-  await until("it is cut off", () => server.clients.length === 1);
+  await until("it is closed", () => server.clients.length === 1);
   const mine = taken as ReturnType<typeof takeNumber>;
   const came = mine === null ? -1 : cameAt(mine.other);
   if (mine !== null) giveBack(mine);
   await server.close({ graceMs: 0 });
-  assertEquals(came, -1, "the reply went to somebody else");
+  assertEquals(came, -1, "the reply went to another client");
   assert(log.some(({ kind }) => kind === "refused"));
   return mine !== null;
 }

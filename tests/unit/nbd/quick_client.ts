@@ -171,7 +171,7 @@ async function end(
     }
     case "abort":
       await client.sendRaw(encodeRequest({ ...request, cookie: 99n }));
-      // Bytes that nobody has read make a reset of it.
+      // Unread bytes turn the close into a reset.
       await client.receiveRaw(1);
   }
   client.close();

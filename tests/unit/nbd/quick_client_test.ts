@@ -111,7 +111,7 @@ function testQuickClient(kind: string, start: () => Promise<Place>): void {
       assert(!isOver, "timers and others have waited until it had enough");
       await server.close({ graceMs: 100 });
       const { problem } = await hired;
-      assert(problem !== "", "the end of the server is told");
+      assert(problem !== "", "the end of the server is reported");
     },
   });
 }

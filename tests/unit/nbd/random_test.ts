@@ -30,7 +30,7 @@ const SIZE = 24 * MIB;
 const SEEDS = 8;
 const { CMD_READ, CMD_WRITE, CMD_FLUSH, CMD_BLOCK_STATUS } = NBD;
 
-/** A device with holes that is sometimes late, and fails when told to. */
+/** A device with holes that is sometimes late, and fails when it should. */
 class MoodyDevice implements BlockDevice {
   readonly size: number = SIZE;
   readonly blockSize: number = 1;

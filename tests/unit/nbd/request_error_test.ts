@@ -32,7 +32,7 @@ class BrokenDevice extends HeldDevice {
   }
 }
 
-/** A request, and how it is told. */
+/** A request, and how the log names it. */
 const REQUESTS = [
   [{ command: NBD.CMD_READ, offset: BROKEN - 512, length: 4096 }, "READ"],
   [{ command: NBD.CMD_READ, offset: 1 * MIB, length: 8 * MIB }, "READ"],
@@ -68,7 +68,7 @@ for (const dialect of ["simple", "structured", "extended"] as const) {
       for (const [request, name] of REQUESTS) {
         // DF is a flag of the dialects with chunks.
         if (dialect === "simple" && "flags" in request) continue;
-        // Others are told of at most one failure a second.
+        // Other clients log at most one failure a second.
         const device = new BrokenDevice(isLate);
         await using serving = await serve({ device });
         using client = await serving.open(dialect);
@@ -76,7 +76,7 @@ for (const dialect of ["simple", "structured", "extended"] as const) {
         // A long answer that was begun ends with the connection.
         const answered = client.receive().catch(() => undefined);
         const error = () => serving.events.find(({ kind }) => kind === "error");
-        await until(`${name} is told`, () => error() !== undefined);
+        await until(`${name} is logged`, () => error() !== undefined);
         const told = error();
         await answered;
         const size = "payload" in request
@@ -94,7 +94,7 @@ for (const dialect of ["simple", "structured", "extended"] as const) {
   }
 }
 
-Deno.test("offsets beyond 2^32 are told exactly", async () => {
+Deno.test("offsets beyond 2^32 are logged exactly", async () => {
   const device = new BrokenDevice(false);
   Object.defineProperty(device, "size", { value: 2 ** 50 });
   await using serving = await serve({ device });

@@ -87,7 +87,7 @@ Deno.test("NbdServer ends the oldest handshake when there are too many", async (
   using oldest = await serving.greeted();
   using second = await serving.greeted();
   using third = await serving.greeted();
-  // Whoever gets on with it gets in, however many others hang about.
+  // A client that proceeds gets in, however many others do not proceed.
   using good = await serving.open();
   assertEquals((await good.read(0, 1)).length, 1);
   assertEquals(await oldest.receiveEnd(), 0);
@@ -100,7 +100,7 @@ Deno.test("NbdServer ends the oldest handshake when there are too many", async (
   ]);
 });
 
-Deno.test("NbdServer refuses who is one too many only after the handshake", async () => {
+Deno.test("NbdServer refuses a client above the limit only after the handshake", async () => {
   await using serving = await serve({ limits: { clients: 1 } });
   using slow = await serving.greeted();
   using quick = await serving.open();
@@ -110,7 +110,7 @@ Deno.test("NbdServer refuses who is one too many only after the handshake", asyn
   assertEquals(serving.server.counters.connectionsRefused, 1);
 });
 
-Deno.test("NbdServer ends clients that are idle, if it is told to", async () => {
+Deno.test("NbdServer ends idle clients, if so configured", async () => {
   const device = new HeldDevice();
   device.holds = (kind) => kind === "write";
   // So long that one that is busy is never idle on a busy machine either.

@@ -25,7 +25,7 @@ export interface Serving extends AsyncDisposable {
   server: NbdServer;
   /** Where it listens. */
   address: NbdAddress;
-  /** What it logged, but for who has just come. */
+  /** What it logged, but for clients that have just come. */
   events: NbdEvent[];
   /**
    * Connects and uses the first export.

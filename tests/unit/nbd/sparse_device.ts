@@ -32,7 +32,7 @@ export class SparseDevice extends MemoryDevice {
     this.#unit = unit;
   }
 
-  /** Reads, and takes note of it. */
+  /** Reads, and records that. */
   override read(target: Uint8Array, offset: number): Completion {
     this.reads.push(`${offset}+${target.length}`);
     return super.read(target, offset);

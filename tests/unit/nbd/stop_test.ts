@@ -1,8 +1,8 @@
 /**
  * Goal: a server that stops answers every request that has come, wherever it
  * is: in the system, in a thread, on the way from a thread, in a buffer; half
- * of it, too; and does not wait for clients that have sent nothing. Method: real sockets
- * and clients; threads whose reports arrive late.
+ * of it, too; and does not wait for clients that have sent nothing. Method:
+ * real sockets and clients; threads whose reports arrive late.
  *
  * @module
  */
@@ -176,7 +176,7 @@ for (const [way, start] of Object.entries(WAYS)) {
     await closing;
   });
 
-  test("a client that never ends asking is refused, and cut off in the end", async (stopping) => {
+  test("a client that never ends asking is refused, and closed in the end", async (stopping) => {
     const { server, client } = stopping;
     let [asked, refused] = [0, 0];
     const asking = (async () => {
@@ -188,7 +188,7 @@ for (const [way, start] of Object.entries(WAYS)) {
           else assertEquals([errno, refused], [0, 0]);
         }
       } catch (error) {
-        // It is cut off between two requests, or within one.
+        // Its connection is closed between two requests, or within one.
         if (!/Connection ended|reset|pipe/i.test(String(error))) throw error;
       }
     })();

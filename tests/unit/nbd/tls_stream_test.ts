@@ -66,7 +66,7 @@ Deno.test("an encrypted client that shuts its way out gets its replies", async (
   assertEquals(await client.receiveEnd(), 0);
 });
 
-/** What a record may hold that nobody has encrypted. */
+/** What a record in the clear may hold. */
 const FORGED: Readonly<Record<string, Uint8Array>> = {
   "data": new Uint8Array([0x17, 3, 3, 0, 40, ...pattern(40)]),
   "an alert": new Uint8Array([0x15, 3, 3, 0, 2, 2, 40]),
@@ -77,7 +77,7 @@ const FORGED: Readonly<Record<string, Uint8Array>> = {
 };
 
 for (const [what, bytes] of Object.entries(FORGED)) {
-  Deno.test(`${what} that nobody has encrypted ends the connection`, async () => {
+  Deno.test(`${what} in the clear ends the connection`, async () => {
     await using serving = await serve({ tls: tls() });
     for (const isServed of [false, true]) {
       const outside = await TlsClient.greeted(serving.address);

@@ -210,7 +210,7 @@ Deno.test("what is injected in time to pass for TLS is refused by it", async () 
   assertEquals((await client.receiveOptionReply()).type, NBD.REP_ACK);
   await client.sendRaw(encodeOption(NBD.OPT_LIST));
   await client.receiveEnd();
-  await until("it was told", () => serving.events.length > 0);
+  await until("it was logged", () => serving.events.length > 0);
   assertMatch(serving.events[0]?.message ?? "", /^Cannot negotiate TLS: /);
 });
 
@@ -225,7 +225,7 @@ for (
     ["data before the handshake", new Uint8Array([0x17, 3, 3, 0, 1, 65])],
   ] as const
 ) {
-  Deno.test(`${what} instead of a good ClientHello harms nobody`, async () => {
+  Deno.test(`${what} instead of a good ClientHello does no harm`, async () => {
     await using serving = await serve({
       tls: tls(),
       limits: { handshakeMs: 5000 },
@@ -239,7 +239,7 @@ for (
     // It may wait for more, which does not come.
     (bad.conn as Deno.UnixConn).closeWrite().catch(() => {});
     await bad.receiveEnd();
-    await until("it was told", () => serving.events.length === 2);
+    await until("it was logged", () => serving.events.length === 2);
     assertMatch(serving.events[1]?.message ?? "", /^Cannot negotiate TLS: /);
     await good.write(0, pattern(1000));
     assertEquals(await good.read(0, 1000), pattern(1000));
@@ -260,7 +260,7 @@ for (
     assertEquals(await replyTo(client, NBD.OPT_STARTTLS), NBD.REP_ACK);
     if (bytes.length > 0) await client.sendRaw(bytes);
     assertEquals(await client.receiveEnd(), 0);
-    await until("it was told", () => serving.events.length > 0);
+    await until("it was logged", () => serving.events.length > 0);
     assertEquals(serving.events.map(({ message }) => message), [
       "The handshake took more than 300 ms",
     ]);
@@ -275,7 +275,7 @@ Deno.test("a client that stalls inside TLS runs out of the same time", async () 
   using client = await TlsClient.encrypted(serving.address);
   assertEquals(await client.list(), ["disk"]);
   assertEquals(await client.receiveEnd(), 0);
-  await until("it was told", () => serving.events.length > 0);
+  await until("it was logged", () => serving.events.length > 0);
   assertEquals(serving.events.map(({ message }) => message), [
     "The handshake took more than 3000 ms",
   ]);
@@ -330,7 +330,7 @@ for (const maxVersion of ["TLSv1.2", "TLSv1.3"] as const) {
       });
     }
     await until(
-      "all were told",
+      "all were logged",
       () => serving.events.length === refused.length,
     );
     assertEquals(serving.events.map(({ message }) => message), [
@@ -382,7 +382,7 @@ for (
       using client = await TlsClient.encrypted(serving.address, options);
       await client.list();
     });
-    await until("it was told", () => serving.events.length === 1);
+    await until("it was logged", () => serving.events.length === 1);
     assertStringIncludes(serving.events[0]?.message ?? "", "Cannot negotiate");
     using client = await TlsClient.encrypted(serving.address);
     assertEquals(await client.list(), ["disk"]);

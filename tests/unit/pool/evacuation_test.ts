@@ -38,7 +38,7 @@ import {
 
 /** Chunks of which only the start is written: quick to make and to move. */
 const THIN = 4096;
-/** Chunks a second, for those who want to be in time. */
+/** Chunks a second: slow enough to act in between. */
 const SLOWLY = { bytesPerSecond: 1000 * THIN };
 /** More chunks than are moved in one go. */
 const MANY = 600;
@@ -160,7 +160,7 @@ Deno.test("Pool.remove() moves all chunks of a component to the others, and then
   );
   assertEquals(places, [[0, b, 10], [1, c, 4]]);
   assertEquals(pool.status().mappedChunks, 14);
-  // It may be told a moment later.
+  // Its event may come a moment later.
   await until(() =>
     events.some(({ kind, message }) =>
       kind === "removed" && message.includes(a)
@@ -168,7 +168,7 @@ Deno.test("Pool.remove() moves all chunks of a component to the others, and then
   );
   await assertContent(pool, client.content);
   assertEquals(await pool.check(), []);
-  // It is nobody's, and not locked.
+  // It is in no pool, and not locked.
   assertThrows(() => readLabel(a), VirstorError, "no label");
   new FileDevice(a, { lock: "exclusive" }).close();
   await pool.close();

@@ -58,7 +58,7 @@ async function untilDone(pool: Pool): Promise<void> {
 /** Lets an evacuation begin that has to wait: writes take the room. */
 async function waitForRoom(pool: Pool, path: string): Promise<Content> {
   const content = await fill(pool, 20);
-  // There will be room, and there are those who came first.
+  // There will be room, and there are writes that came first.
   await pool.volume().discard(10 * SMALL_CHUNK, 10 * SMALL_CHUNK);
   const writes: Promise<void>[] = [];
   for (let v = 10; v < 20; v++) {
@@ -155,7 +155,7 @@ Deno.test("Pool.close() ends an evacuation that waits, and the next open goes on
   await assertSound("native", [b]);
 });
 
-/** A file that fails, as told. */
+/** A file that fails when the test wants it. */
 interface Faults {
   readonly openDevice: OpenDevice;
   /** Which operation on which component fails, of how many bytes. */
@@ -363,7 +363,7 @@ async function checkLeft(
 }
 
 for (const way of ["a client that leaves", "a timeout"] as const) {
-  Deno.test(`An evacuation that waits behind a delayed write goes on when ${way} ends the wait, and the next wait is told again`, async () => {
+  Deno.test(`An evacuation that waits behind a delayed write goes on when ${way} ends the wait, and the next wait is reported again`, async () => {
     await using scratch = await makeQuickScratch();
     const { pool, paths, events } = await openSmallPool(scratch, 2, {
       format: "native",

@@ -1,6 +1,6 @@
 /**
- * Disks that fail under a pool: a full file system, files that somebody cuts
- * off or deletes. Detected doubt stops writes, reads go on, the status says
+ * Disks that fail under a pool: a full file system, files that are truncated
+ * or deleted. Detected doubt stops writes, reads go on, the status says
  * why.
  *
  * @module
@@ -220,7 +220,7 @@ testUnless(
 for (
   const [what, harm, text] of [
     ["deleted", (path: string) => Deno.remove(path), "was deleted"],
-    ["cut off", (path: string) => Deno.truncate(path, 1), "was made shorter"],
+    ["truncated", (path: string) => Deno.truncate(path, 1), "was made shorter"],
   ] as const
 ) {
   testFormats(

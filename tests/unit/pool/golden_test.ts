@@ -37,7 +37,7 @@ import {
 import { makeQuickScratch, makeSparse } from "../../helpers/small_pools.ts";
 import { Snapshot } from "../../helpers/stopping_device.ts";
 
-/** A chunk size that FreeBSD can be told, though not its label command. */
+/** A chunk size that FreeBSD accepts, though not in its label command. */
 const CHUNK = 4 * KIB;
 const VIRTUAL_CHUNKS = 128;
 const SIZES = [10 * CHUNK + 512, 8 * CHUNK + 1024 + 100, 6 * CHUNK + 512];

@@ -1,6 +1,6 @@
 /**
- * Pools of format 1 that are not made, and labels that are not taken off: each refusal is
- * one line, and leaves no trace.
+ * Pools of format 1 that are not made, and labels that are not taken off: each
+ * refusal is one line, and leaves no trace.
  *
  * @module
  */
@@ -27,7 +27,7 @@ const GIB = 1024 * MIB;
 const TIB = 1024 * GIB;
 const PIB = 1024 * TIB;
 
-/** A small pool as far as it is not told otherwise. */
+/** The default properties: a small pool. */
 const SMALL = {
   name: "demo",
   format: "freebsd" as const,

@@ -42,7 +42,7 @@ const GIB = 1024 * MIB;
 const TIB = 1024 * GIB;
 const PIB = 1024 * TIB;
 
-/** A small pool as far as it is not told otherwise. */
+/** The default properties: a small pool. */
 const SMALL = {
   name: "demo",
   format: "freebsd" as const,
@@ -50,7 +50,7 @@ const SMALL = {
   virtualSize: 64 * SMALL_CHUNK,
 };
 
-Deno.test("labelPool() makes a 2 TiB disk of 4 MiB chunks unless told otherwise", async () => {
+Deno.test("labelPool() makes a 2 TiB disk of 4 MiB chunks by default", async () => {
   await using scratch = await makeQuickScratch();
   const paths = [scratch.file("a"), scratch.file("b")];
   const options = { name: "demo", format: "freebsd", paths } as const;

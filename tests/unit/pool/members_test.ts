@@ -14,7 +14,7 @@ import {
   planMembers,
 } from "../../../pool/member/freebsd_members.ts";
 
-/** A label as far as membership goes; the path says who it is. */
+/** A label as far as membership goes; the path names it. */
 function found(path: string, index: number, count: number): FoundLabel {
   const label: FreebsdLabel = {
     name: "demo",

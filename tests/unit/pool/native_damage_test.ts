@@ -1,6 +1,6 @@
 /**
  * Pools of format 2 that are damaged: what has a second copy is mended, all
- * else is refused, and told by a check.
+ * else is refused, and reported by a check.
  *
  * @module
  */

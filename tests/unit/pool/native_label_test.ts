@@ -46,7 +46,7 @@ const TIB = 1024 * GIB;
 const OVERHEAD = 3 * 4096 + 2 * 64 * KIB;
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-/;
 
-/** A small pool as far as it is not told otherwise. */
+/** The default properties: a small pool. */
 const SMALL = {
   name: "demo",
   chunkSize: 64 * KIB,
@@ -59,7 +59,7 @@ function slotOffset(path: string, slot: number): number {
   return size - size % 4096 - (2 - slot) * 64 * KIB;
 }
 
-Deno.test("labelPool() makes a 2 TiB disk of 1 MiB chunks in the native format unless told otherwise", async () => {
+Deno.test("labelPool() makes a 2 TiB disk of 1 MiB chunks in the native format by default", async () => {
   await using scratch = await makeQuickScratch();
   const paths = [scratch.file("a"), scratch.file("b")];
   const options = { name: "demo", paths };

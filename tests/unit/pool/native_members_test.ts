@@ -1,6 +1,6 @@
 /**
  * Which superblocks of format 2 are those of a pool's members: the highest
- * generation decides, and whoever is joining has no say.
+ * generation decides, and a joining component has no say.
  *
  * @module
  */

@@ -1,10 +1,11 @@
 /**
- * Goal: whatever is cut off, a chunk table of format 2 holds what was durable,
- * or something newer.
+ * Goal: whatever a power cut loses, a chunk table of format 2 holds what was
+ * durable, or something newer.
  *
  * Method: a disk that knows what is durable, and refuses a write to a slot
  * that must not be touched. Updates, and beginnings and ends of flushes, come
- * in random order; after each the disk is cut off in many ways, and read again.
+ * in random order; after each the disk loses power in many ways, and read
+ * again.
  *
  * @module
  */
@@ -183,7 +184,7 @@ class Work {
   readonly table = new ChunkTable(this.disk, GEOMETRY, UUID);
   /** For each page all that it has said since what is durable, that first. */
   readonly versions: string[][] = Array.from({ length: PAGES }, () => [""]);
-  /** By chunk; 0 is nobody's. */
+  /** By chunk; 0 for a free one. */
   readonly #sequences = new Uint32Array(GEOMETRY.chunkCount);
   #covered: number[] | undefined;
   #sequence = 0;

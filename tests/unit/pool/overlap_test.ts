@@ -40,7 +40,7 @@ function openPoolOf(scratch: Scratch, count: number): Promise<SmallPool> {
   });
 }
 
-/** Overwrites mapped chunks until it is told to end. */
+/** Overwrites mapped chunks until the test ends it. */
 async function overwrite(
   pool: Pool,
   content: Content,

@@ -2,7 +2,7 @@
  * Goal: a request that is done in parts ends when the last part has ended, also
  * when a part fails at once while others are in flight: no promise is left
  * unhandled, and nothing is written to the caller's buffer after the answer.
- * Method: real files that are cut off, fail, or wait until the test says so.
+ * Method: real files that are truncated, fail, or wait until the test says so.
  * (The runner fails a file in which a promise is rejected unhandled.)
  *
  * @module

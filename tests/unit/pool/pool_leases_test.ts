@@ -85,7 +85,7 @@ testNatively(
     const found = pattern(SMALL_CHUNK, 1);
     await pool.volume().read(found, 5 * SMALL_CHUNK);
     assertEquals(found, new Uint8Array(SMALL_CHUNK));
-    // A full pool has none, and nobody waits.
+    // A full pool has none, and no write waits.
     assertEquals(pool.volume().leases.prepare(6 * SMALL_CHUNK), true);
     assertEquals(pool.volume().leases.prepare(7 * SMALL_CHUNK), true);
     assertEquals(pool.volume().leases.prepare(8 * SMALL_CHUNK), false);

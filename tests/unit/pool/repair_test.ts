@@ -135,7 +135,7 @@ Deno.test("repairComponents() takes no component for another one whose table is 
   const { paths } = await makeDamageSample(scratch);
   const [a, , , d] = paths;
   const sound = new Snapshot(paths);
-  // Nothing on it says who it is.
+  // Nothing on it names the component.
   spoilSlots(superblockSlots(d));
   const blank = new Snapshot(paths);
   const report = await repairComponents(paths);
@@ -191,7 +191,7 @@ Deno.test("repairComponents() does not take a component that was cut or extended
   }
 });
 
-Deno.test("repairComponents() that is cut off anywhere leaves what another one puts right", async () => {
+Deno.test("repairComponents() that is interrupted anywhere leaves what another one puts right", async () => {
   await using scratch = await makeQuickScratch();
   const sample = await makeDamageSample(scratch, { full: true });
   const { paths, disk } = sample;

@@ -48,7 +48,7 @@ function pressure(pool: Pool): [flags: number, free: number] {
 }
 
 testFormats(
-  "virstor:chunk tells places, and who waits for one",
+  "virstor:chunk gives places, and which chunks wait for one",
   async (format) => {
     await using scratch = await makeQuickScratch();
     const { pool } = await openSmallPool(scratch, 2, { format });

@@ -1,8 +1,8 @@
 /**
  * Goal: zeroes without holes take chunks for a range of any length, a slice at
  * a time, and hold an entry while they wait, not one for each chunk. Method:
- * real pools; which requests wait meanwhile is what the tests look at, never for how
- * long.
+ * real pools; which requests wait meanwhile is what the tests look at, never
+ * for how long.
  *
  * @module
  */
@@ -288,7 +288,7 @@ Deno.test("a disk does not become smaller than what a range is about to map", as
   await pool.close();
 });
 
-testFormats("a range that waits for too long is told so", async (format) => {
+testFormats("a range that waits for too long fails", async (format) => {
   await using scratch = await makeQuickScratch();
   const { pool } = await openSmallPool(scratch, 1, {
     format,
