@@ -75,6 +75,23 @@ export const VOLUME_COMMANDS: readonly CommandSpec[] = [
     load: () => import("./volume_rename.ts"),
   },
   {
+    name: "volume set",
+    summary: "set the limits of a volume",
+    usage: "POOL[/VOLUME] KEY=VALUE...",
+    description: [
+      "Set what a volume may do; at once, and kept in the pool:",
+      "  quota=SIZE                the most it takes, with its snapshots",
+      "  reserve=SIZE              what is set aside for it",
+      "  on-full=delay|error|pool  what writes do without a free chunk (pool: as it)",
+      "  read-only=yes|no          whether writes are refused",
+      "SIZE none ends a quota or reserve. A quota counts whole chunks.",
+    ],
+    options: [],
+    operands: ["POOL[/VOLUME]", "KEY=VALUE"],
+    moreOperands: true,
+    load: () => import("./volume_set.ts"),
+  },
+  {
     name: "volume flatten",
     summary: "copy what a clone shares with its parent",
     usage: "POOL/VOLUME",

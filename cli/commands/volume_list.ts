@@ -40,15 +40,25 @@ export async function run(
 }
 
 function table(volumes: readonly ListedVolume[]): string {
+  // Most volumes have no limits, and then there is no column for them.
+  const limits = (["quota", "reserve"] as const).filter((limit) =>
+    volumes.some(({ status }) => status[limit] > 0)
+  );
+  const names = limits.map((limit) => limit === "quota" ? "Quota" : "Reserve");
   return textTable([
-    ["Name", "Size", "Referenced", "Unique", "Snapshots", "Parent"],
+    ["Name", "Size", "Referenced", "Unique", ...names, "Snapshots", "Parent"],
     ...volumes.map(({ pool, status }) => [
       nameOf(pool, status.name),
       formatSize(status.size),
       formatSize(status.referencedBytes),
       formatSize(status.uniqueBytes),
+      ...limits.map((limit) => formatLimit(status[limit])),
       String(status.snapshots.length),
       status.parent ?? "-",
     ]),
   ]);
+}
+
+function formatLimit(bytes: number): string {
+  return bytes === 0 ? "-" : formatSize(bytes);
 }

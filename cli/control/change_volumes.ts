@@ -61,6 +61,10 @@ export function volumeHandlers(pool: Pool): VolumeHandlers {
       await volumeChanges.rename(named(volume), to);
       return null;
     },
+    setVolume: async ({ volume, settings }) => {
+      await volumeChanges.set(named(volume), settings);
+      return null;
+    },
     flattenVolume: async ({ volume }) => {
       const name = named(volume);
       try {

@@ -7,6 +7,7 @@
 import type {
   ChangedRange,
   SnapshotName,
+  VolumeSettings,
   VolumeStatus,
 } from "../../pool/mod.ts";
 import { booleanOf, numberOf, refuseField, textOf } from "./request_fields.ts";
@@ -27,6 +28,12 @@ export interface CreateVolumeRequest extends VolumeRequest {
 export interface RenameVolumeRequest extends VolumeRequest {
   /** The new name. */
   readonly to: string;
+}
+
+/** The request of `setVolume`. */
+export interface SetVolumeRequest extends VolumeRequest {
+  /** What to set; the rest stays. */
+  readonly settings: VolumeSettings;
 }
 
 /** The request of `cloneSnapshot`. */
@@ -94,6 +101,8 @@ export interface VolumeCalls {
   readonly removeVolume: { request: VolumeRequest; answer: FreedAnswer };
   /** Renames a volume. */
   readonly renameVolume: { request: RenameVolumeRequest; answer: null };
+  /** Sets the limits of a volume. */
+  readonly setVolume: { request: SetVolumeRequest; answer: null };
   /** Copies what a clone shares with its parent. */
   readonly flattenVolume: { request: VolumeRequest; answer: null };
   /** Tells how far a `flattenVolume` is; null if none is under way. */
@@ -132,6 +141,10 @@ export const VOLUME_REQUEST_CHECKS: {
     volume: textOf(fields, "volume"),
     to: textOf(fields, "to"),
   }),
+  setVolume: (fields) => ({
+    volume: textOf(fields, "volume"),
+    settings: settingsOf(fields),
+  }),
   flattenVolume: (fields) => ({ volume: textOf(fields, "volume") }),
   flattenProgress: (fields) => ({ volume: textOf(fields, "volume") }),
   cloneSnapshot: (fields) => ({
@@ -151,6 +164,30 @@ export const VOLUME_REQUEST_CHECKS: {
     to: textOf(fields, "to"),
   }),
 };
+
+/** Reads the settings of a volume; the pool checks their values. */
+function settingsOf(fields: Record<string, unknown>): VolumeSettings {
+  const { settings }: { settings?: unknown } = fields;
+  if (typeof settings !== "object" || settings === null) {
+    return refuseField("settings", "object");
+  }
+  const given: {
+    quota?: unknown;
+    reserve?: unknown;
+    onFull?: unknown;
+    isReadOnly?: unknown;
+  } = { ...settings };
+  const { quota, reserve, onFull, isReadOnly } = given;
+  const isPolicy = onFull === "" || onFull === "delay" || onFull === "error";
+  return {
+    ...quota !== undefined && { quota: numberOf({ quota }, "quota") },
+    ...reserve !== undefined && { reserve: numberOf({ reserve }, "reserve") },
+    ...onFull !== undefined && {
+      onFull: isPolicy ? onFull : refuseField("onFull", "policy"),
+    },
+    ...isReadOnly !== undefined && { isReadOnly: isReadOnly === true },
+  };
+}
 
 function snapshotOf(fields: Record<string, unknown>): SnapshotName {
   return {

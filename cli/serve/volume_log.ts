@@ -23,6 +23,7 @@ const TEXTS: {
   removeVolume: (pool, { volume }) => `Removed ${quoted(pool, volume)}`,
   renameVolume: (pool, { volume, to }) =>
     `Renamed ${quoted(pool, volume)} to ${quoted(pool, to)}`,
+  setVolume: (pool, { volume }) => `Set limits of ${quoted(pool, volume)}`,
   flattenVolume: (pool, { volume }) => `Flattened ${quoted(pool, volume)}`,
   cloneSnapshot: (pool, { volume, snapshot, to }) =>
     `Cloned ${quoted(pool, volume, snapshot)} as ${quoted(pool, to)}`,

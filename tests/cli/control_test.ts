@@ -29,6 +29,7 @@ function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     createVolume: fail,
     removeVolume: fail,
     renameVolume: fail,
+    setVolume: fail,
     flattenVolume: fail,
     flattenProgress: fail,
     cloneSnapshot: fail,
