@@ -15,6 +15,7 @@ import {
 } from "../../nbd/mod.ts";
 import type { PoolOptions } from "../../pool/mod.ts";
 import type { StatusReport, StopRequest } from "../control/mod.ts";
+import type { HttpServer } from "../http/mod.ts";
 import {
   EXIT_CODES,
   EXIT_INTERNAL,
@@ -27,6 +28,7 @@ import {
 } from "../terminal/mod.ts";
 import { Entrance } from "./entrance.ts";
 import { ServerMemory } from "./memory.ts";
+import { serveMetrics } from "./metrics_server.ts";
 import { PidFile } from "./pid_file.ts";
 import { RunningCommand } from "./run_command.ts";
 import type { PoolSource, ServedPool } from "./served_pool.ts";
@@ -89,6 +91,7 @@ class Service {
   #entrance: Entrance | undefined;
   #command: RunningCommand | undefined;
   #pidFile: PidFile | undefined;
+  #metrics: HttpServer | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: ServiceOptions) {
@@ -137,6 +140,13 @@ class Service {
     };
     await this.#pools.open(pools, stateDirectory, poolOptions, calls);
     const entrance = this.#entrance = await Entrance.open(settings);
+    if (settings.metrics !== undefined) {
+      this.#metrics = await serveMetrics(settings.metrics, settings, {
+        nbd: this.#nbd,
+        pools: this.#pools,
+        deniedCount: () => entrance.deniedCount,
+      });
+    }
     for (const served of this.#pools.all) await served.listen();
     handleSignals({
       begin: (signal) =>
@@ -182,6 +192,7 @@ class Service {
   async #stop(): Promise<void> {
     const graceMs = this.#graceMs;
     this.#entrance?.close();
+    this.#metrics?.close();
     this.#memory.stop();
     // Writes that wait for space would hold the end up. The server finishes all
     // other requests in flight, and refuses new ones, before it closes a pool:
