@@ -12,6 +12,9 @@ import type { MetricsSource } from "./metrics_source.ts";
 
 type ServerFamily = Family<MetricsSource>;
 
+/** The limit of open descriptors: reading it takes most of a millisecond. */
+let descriptorLimit: { readonly value: number | undefined } | undefined;
+
 /** One value of the server. */
 function ofServer(
   type: ServerFamily["type"],
@@ -125,7 +128,7 @@ const PROCESS_FAMILIES: readonly ServerFamily[] = [
   ofServer(
     "gauge",
     "process_max_fds",
-    "The limit of open descriptors.",
+    "The limit of open descriptors, as of the first scrape.",
     mostDescriptors,
   ),
 ];
@@ -145,6 +148,11 @@ function openDescriptors(): number | undefined {
 
 /** @returns `undefined` if it is unknown. */
 function mostDescriptors(): number | undefined {
+  descriptorLimit ??= { value: readDescriptorLimit() };
+  return descriptorLimit.value;
+}
+
+function readDescriptorLimit(): number | undefined {
   const limits = readSmallFile("/proc/self/limits");
   const [, limit] = /^Max open files +(\d+) /m.exec(limits) ?? [];
   return limit === undefined ? undefined : Number(limit);

@@ -224,6 +224,21 @@ Deno.test("metrics are served on a Unix socket with the permissions asked for", 
   );
 });
 
+Deno.test("virstor serve warns of metrics that other machines can read", async () => {
+  await using work = await makeSmallPool();
+  const options = ["--socket", "s", "--metrics", "0.0.0.0:0"];
+  const server = await work.serve(["serve", ...options, "demo"]);
+  await server.said(/Notice: Any client that reaches the address of the met/);
+  const { port } = new URL(await metricsUrl(server));
+  const values = await metricsOf(`http://127.0.0.1:${port}/metrics`);
+  assertEquals(values.get('virstor_pool_failed{pool="demo"}'), 0);
+  assertEquals((await server.stop()).code, 0);
+  // The metrics of this machine are no reason for it.
+  const local = await serve(work, "--metrics", "localhost:0");
+  await metricsUrl(local);
+  assertEquals(/Notice/.test((await local.stop()).stderr), false);
+});
+
 Deno.test("virstor serve refuses an address of metrics that it cannot use", async () => {
   await using work = await makeSmallPool();
   using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
