@@ -34,6 +34,8 @@ import { RunningCommand } from "./run_command.ts";
 import type { PoolSource, ServedPool } from "./served_pool.ts";
 import { ServedPools } from "./served_pools.ts";
 import type { ServerSettings } from "./server_settings.ts";
+import { ServiceManager } from "./service_manager.ts";
+import { stateLine } from "./state_line.ts";
 import { exposureNotice } from "./tls_options.ts";
 
 /**
@@ -93,6 +95,14 @@ class Service {
   #pidFile: PidFile | undefined;
   #metrics: HttpServer | undefined;
   #stopping: Promise<void> | undefined;
+  /** What the server does beside serving. */
+  #phase = "Opening pools";
+  readonly #manager = ServiceManager.find(() =>
+    this.#phase || stateLine({
+      pools: this.#pools.live.map(({ pool }) => pool.status()),
+      clients: this.#nbd.clients.length,
+    })
+  );
 
   constructor(options: ServiceOptions) {
     const { maxClients, idleMs, tls, threads = DEFAULT_THREADS } =
@@ -123,6 +133,7 @@ class Service {
       return await this.#end.promise;
     } finally {
       await Promise.all(this.#pools.all.map((served) => served.answered()));
+      this.#manager?.close();
     }
   }
 
@@ -138,6 +149,7 @@ class Service {
         this.#nbd.retire(device, { graceMs: this.#graceMs }),
       panic: (error: unknown) => this.#panic(error),
     };
+    this.#manager?.starting();
     await this.#pools.open(pools, stateDirectory, poolOptions, calls);
     const entrance = this.#entrance = await Entrance.open(settings);
     if (settings.metrics !== undefined) {
@@ -159,6 +171,8 @@ class Service {
     if (settings.pidFile !== undefined) {
       this.#pidFile = new PidFile(settings.pidFile);
     }
+    this.#phase = "";
+    this.#manager?.ready();
     if (settings.command !== undefined) {
       return this.#runCommand(settings.command);
     }
@@ -191,6 +205,8 @@ class Service {
 
   async #stop(): Promise<void> {
     const graceMs = this.#graceMs;
+    this.#phase = "Stopping";
+    this.#manager?.stopping();
     this.#entrance?.close();
     this.#metrics?.close();
     this.#memory.stop();
