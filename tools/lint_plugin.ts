@@ -52,6 +52,7 @@ export const ROOMS: readonly string[] = [
   "cli/control",
   "cli/registry",
   "cli/listen",
+  "cli/http",
   "cli/serve",
   "cli/manuals",
   "cli/commands",

@@ -78,8 +78,8 @@ async function add(
   name: string,
   request: AddRequest,
 ): Promise<AddAnswer> {
-  const served = await callServer(stateDirectory, name, "add", request);
-  if (served !== undefined) return served.answer;
+  const reply = await callServer(stateDirectory, name, "add", request);
+  if (reply !== undefined) return reply.answer;
   const pool = await openStopped({ stateDirectory, name });
   try {
     return await addComponents(stateDirectory, pool, request);

@@ -36,8 +36,8 @@ export async function callPool<Call extends keyof VolumeCalls>(
   call: Call,
   request: VolumeCalls[Call]["request"],
 ): Promise<VolumeCalls[Call]["answer"]> {
-  const served = await callServer(stateDirectory, name, call, request);
-  if (served !== undefined) return served.answer;
+  const reply = await callServer(stateDirectory, name, call, request);
+  if (reply !== undefined) return reply.answer;
   const { openStopped } = await import("../registry/mod.ts");
   const readOnly = READING.has(call);
   const pool = await openStopped({ stateDirectory, name }, { readOnly });

@@ -52,8 +52,8 @@ async function check(
   stateDirectory: string,
   name: string,
 ): Promise<readonly Finding[]> {
-  const served = await callServer(stateDirectory, name, "check", null);
-  if (served !== undefined) return served.answer;
+  const reply = await callServer(stateDirectory, name, "check", null);
+  if (reply !== undefined) return reply.answer;
   const { checkStopped } = await import("../registry/mod.ts");
   return await checkStopped({ stateDirectory, name });
 }

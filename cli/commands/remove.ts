@@ -106,10 +106,10 @@ async function open(
 
 async function plan(removal: Removal): Promise<RemovePlan> {
   const { stateDirectory, name, paths } = removal;
-  const served = await callServer(stateDirectory, name, "planRemove", {
+  const reply = await callServer(stateDirectory, name, "planRemove", {
     paths,
   });
-  if (served !== undefined) return served.answer;
+  if (reply !== undefined) return reply.answer;
   const pool = await open(removal, { readOnly: true });
   try {
     return pool.planRemove(paths);
@@ -120,11 +120,11 @@ async function plan(removal: Removal): Promise<RemovePlan> {
 
 async function cancel(removal: Removal): Promise<Outcome> {
   const { stateDirectory, name, paths } = removal;
-  const served = await callServer(stateDirectory, name, "cancelRemove", {
+  const reply = await callServer(stateDirectory, name, "cancelRemove", {
     paths,
   });
-  if (served !== undefined) {
-    return { removed: [], evacuating: [], ...served.answer };
+  if (reply !== undefined) {
+    return { removed: [], evacuating: [], ...reply.answer };
   }
   const pool = await open(removal, { evacuation: { paused: true } });
   try {
@@ -139,12 +139,12 @@ async function remove(removal: Removal): Promise<Outcome> {
   const { stateDirectory, name, paths, rate, isDetached } = removal;
   const doing = `Removing from pool "${name}"`;
   const bytesPerSecond = rate ?? SERVED_EVACUATION_RATE;
-  const served = await withProgress(
+  const reply = await withProgress(
     doing,
     callServer(stateDirectory, name, "remove", { paths, bytesPerSecond }),
   );
-  if (served === undefined) return await removeFromStopped(removal, doing);
-  const { removed, evacuating } = served.answer;
+  if (reply === undefined) return await removeFromStopped(removal, doing);
+  const { removed, evacuating } = reply.answer;
   if (isDetached || evacuating.length === 0) {
     return { removed, evacuating, kept: [] };
   }

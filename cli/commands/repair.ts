@@ -86,11 +86,11 @@ async function refuseServed(
   stateDirectory: string,
   name: string,
 ): Promise<void> {
-  const served = await callServer(stateDirectory, name, "status", null);
-  if (!served?.answer.server) return;
+  const reply = await callServer(stateDirectory, name, "status", null);
+  if (!reply?.answer.server) return;
   throw new VirstorError(
     "busy",
-    `Cannot repair pool "${name}": process ${served.answer.server.pid} ` +
+    `Cannot repair pool "${name}": process ${reply.answer.server.pid} ` +
       "serves it, stop it first",
   );
 }

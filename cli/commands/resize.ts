@@ -65,8 +65,8 @@ async function resize(
   name: string,
   request: ResizeRequest,
 ): Promise<ResizeResult & { isServed: boolean }> {
-  const served = await callServer(stateDirectory, name, "resize", request);
-  if (served !== undefined) return { ...served.answer, isServed: true };
+  const reply = await callServer(stateDirectory, name, "resize", request);
+  if (reply !== undefined) return { ...reply.answer, isServed: true };
   const { openStopped } = await import("../registry/mod.ts");
   const pool = await openStopped({ stateDirectory, name });
   try {

@@ -99,6 +99,11 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: "format of standard error (default text)",
   },
   {
+    name: "metrics",
+    value: "ADDRESS",
+    help: "HOST:PORT or ./PATH of metrics for Prometheus",
+  },
+  {
     name: "component",
     value: "PATH",
     repeatable: true,

@@ -51,11 +51,11 @@ async function stop(
   name: string,
   force: boolean,
 ): Promise<void> {
-  const served = await withProgress(
+  const reply = await withProgress(
     `Stopping pool "${name}"`,
     callServer(stateDirectory, name, "stop", { force }),
   );
-  if (served !== undefined) return;
+  if (reply !== undefined) return;
   throw new VirstorError(
     "not-found",
     `Cannot stop pool "${name}": no process serves it under state directory ` +

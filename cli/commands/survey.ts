@@ -41,8 +41,8 @@ export async function surveyPool(
   const known = entry ?? await readRegistry(stateDirectory, name);
   const about = { name, entry: known };
   try {
-    const served = await callServer(stateDirectory, name, "status", null);
-    if (served !== undefined) return { ...about, report: served.answer };
+    const reply = await callServer(stateDirectory, name, "status", null);
+    if (reply !== undefined) return { ...about, report: reply.answer };
     return { ...about, report: await inspect({ stateDirectory, name }) };
   } catch (error) {
     if (!(error instanceof VirstorError)) throw error;

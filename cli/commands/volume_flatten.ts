@@ -43,8 +43,8 @@ export async function run(
   let progress: FlattenProgress | null = null;
   let report = async () => {
     const call = "flattenProgress";
-    const served = await callServer(stateDirectory, pool, call, { volume });
-    return served?.answer ?? null;
+    const reply = await callServer(stateDirectory, pool, call, { volume });
+    return reply?.answer ?? null;
   };
   const timer = setInterval(() => {
     report().then((now) => progress = now).catch(() => {});
@@ -72,8 +72,8 @@ async function flatten(
 ): Promise<void> {
   const request = { volume };
   const call = "flattenVolume";
-  const served = await callServer(stateDirectory, name, call, request);
-  if (served !== undefined) return;
+  const reply = await callServer(stateDirectory, name, call, request);
+  if (reply !== undefined) return;
   const { openStopped } = await import("../registry/mod.ts");
   const pool = await openStopped({ stateDirectory, name });
   try {

@@ -36,3 +36,14 @@ export function parseListenAddress(text: string): Address {
   }
   return { hostname: inBrackets ?? plain ?? "127.0.0.1", port };
 }
+
+/**
+ * Reads a TCP address, or the path of a Unix socket.
+ *
+ * @param text As for {@linkcode parseListenAddress}; with a "/" it is a path.
+ * @returns The address.
+ * @throws {UsageError} If the text is not an address.
+ */
+export function parseAddressOrPath(text: string): Address {
+  return text.includes("/") ? { path: text } : parseListenAddress(text);
+}

@@ -4,7 +4,7 @@
  * @module
  */
 
-export { parseListenAddress } from "./address.ts";
+export { parseAddressOrPath, parseListenAddress } from "./address.ts";
 export { AllowList } from "./allow_list.ts";
 export { Listeners } from "./listeners.ts";
 export { parseOwner } from "./owner.ts";

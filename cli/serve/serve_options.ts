@@ -10,6 +10,7 @@ import type { PoolOptions } from "../../pool/mod.ts";
 import {
   AllowList,
   inheritedSockets,
+  parseAddressOrPath,
   parseListenAddress,
   parseOwner,
 } from "../listen/mod.ts";
@@ -62,6 +63,7 @@ export function serverSettingsOf(invocation: Invocation): ServerSettings {
   const grace = numberOption(invocation, "grace", /^\d+(\.\d+)?$/, HINT);
   const pidFile = invocation.value("pid-file");
   const command = invocation.value("run");
+  const metrics = invocation.value("metrics");
   const tls = tlsOf(invocation);
   return {
     addresses: addressesOf(invocation),
@@ -76,6 +78,7 @@ export function serverSettingsOf(invocation: Invocation): ServerSettings {
     ...idle !== undefined && { idleMs: idle * 1000 },
     ...grace !== undefined && { graceMs: grace * 1000 },
     ...pidFile !== undefined && { pidFile },
+    ...metrics !== undefined && { metrics: parseAddressOrPath(metrics) },
     ...command !== undefined && { command },
   };
 }

@@ -27,6 +27,11 @@ export class ServedPools {
     return this.#all;
   }
 
+  /** The pools that are served now, in the same order. */
+  get live(): readonly ServedPool[] {
+    return this.#all.filter((served) => this.#live.has(served));
+  }
+
   /**
    * The exports: those of the first volumes in the order of the pools, so that
    * the first is the default export, then the others. Of a name that two pools

@@ -25,6 +25,8 @@ export interface ServerSettings extends SocketRights {
   readonly idleMs?: number;
   /** Whether to end when the last client has left. */
   readonly exitOnLastClient: boolean;
+  /** The address of the metrics; none by default. */
+  readonly metrics?: Address;
   /** The path of the pid file; none by default. */
   readonly pidFile?: string;
   /** How long requests in flight may hold up the end, milliseconds; 10,000. */

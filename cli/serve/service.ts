@@ -15,6 +15,7 @@ import {
 } from "../../nbd/mod.ts";
 import type { PoolOptions } from "../../pool/mod.ts";
 import type { StatusReport, StopRequest } from "../control/mod.ts";
+import type { HttpServer } from "../http/mod.ts";
 import {
   EXIT_CODES,
   EXIT_INTERNAL,
@@ -27,11 +28,14 @@ import {
 } from "../terminal/mod.ts";
 import { Entrance } from "./entrance.ts";
 import { ServerMemory } from "./memory.ts";
+import { serveMetrics } from "./metrics_server.ts";
 import { PidFile } from "./pid_file.ts";
 import { RunningCommand } from "./run_command.ts";
 import type { PoolSource, ServedPool } from "./served_pool.ts";
 import { ServedPools } from "./served_pools.ts";
 import type { ServerSettings } from "./server_settings.ts";
+import { ServiceManager } from "./service_manager.ts";
+import { stateLine } from "./state_line.ts";
 import { exposureNotice } from "./tls_options.ts";
 
 /**
@@ -89,7 +93,16 @@ class Service {
   #entrance: Entrance | undefined;
   #command: RunningCommand | undefined;
   #pidFile: PidFile | undefined;
+  #metrics: HttpServer | undefined;
   #stopping: Promise<void> | undefined;
+  /** What the server does beside serving. */
+  #phase = "Opening pools";
+  readonly #manager = ServiceManager.find(() =>
+    this.#phase || stateLine({
+      pools: this.#pools.live.map(({ pool }) => pool.status()),
+      clients: this.#nbd.clients.length,
+    })
+  );
 
   constructor(options: ServiceOptions) {
     const { maxClients, idleMs, tls, threads = DEFAULT_THREADS } =
@@ -120,6 +133,7 @@ class Service {
       return await this.#end.promise;
     } finally {
       await Promise.all(this.#pools.all.map((served) => served.answered()));
+      this.#manager?.close();
     }
   }
 
@@ -135,8 +149,16 @@ class Service {
         this.#nbd.retire(device, { graceMs: this.#graceMs }),
       panic: (error: unknown) => this.#panic(error),
     };
+    this.#manager?.starting();
     await this.#pools.open(pools, stateDirectory, poolOptions, calls);
     const entrance = this.#entrance = await Entrance.open(settings);
+    if (settings.metrics !== undefined) {
+      this.#metrics = await serveMetrics(settings.metrics, settings, {
+        nbd: this.#nbd,
+        pools: this.#pools,
+        deniedCount: () => entrance.deniedCount,
+      });
+    }
     for (const served of this.#pools.all) await served.listen();
     handleSignals({
       begin: (signal) =>
@@ -149,6 +171,8 @@ class Service {
     if (settings.pidFile !== undefined) {
       this.#pidFile = new PidFile(settings.pidFile);
     }
+    this.#phase = "";
+    this.#manager?.ready();
     if (settings.command !== undefined) {
       return this.#runCommand(settings.command);
     }
@@ -181,7 +205,10 @@ class Service {
 
   async #stop(): Promise<void> {
     const graceMs = this.#graceMs;
+    this.#phase = "Stopping";
+    this.#manager?.stopping();
     this.#entrance?.close();
+    this.#metrics?.close();
     this.#memory.stop();
     // Writes that wait for space would hold the end up. The server finishes all
     // other requests in flight, and refuses new ones, before it closes a pool:

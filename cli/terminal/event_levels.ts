@@ -21,6 +21,7 @@ export type EventName =
   | "certificates" // files for TLS have changed
   | "control" // a command arrived over a control socket
   | "denied" // a client is in no network of --allow
+  | "metrics" // where the metrics are served
   | "notice" // worth knowing
   | "progress" // the progress of something that takes long
   | "stopping" // the server ends, or stops a pool
@@ -51,6 +52,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   "disconnected": "info",
   "evacuation": "info",
   "left": "info",
+  "metrics": "info",
   "progress": "info",
   "recovered": "info",
   "refused": "info",

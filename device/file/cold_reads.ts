@@ -62,7 +62,7 @@ export class ColdReads {
     this.#errorOf = errorOf;
   }
 
-  /** Reads that are under way. */
+  /** Reads in flight. */
   get count(): number {
     return this.#count;
   }
@@ -92,7 +92,7 @@ export class ColdReads {
     });
   }
 
-  /** Waits until nothing is under way. Once; nothing is begun after that. */
+  /** Waits until no read is in flight. Once; no read begins after that. */
   settle(): Promise<void> {
     if (this.#count === 0) return Promise.resolve();
     return new Promise((resolve) => this.#onLast = resolve);

@@ -73,7 +73,7 @@ export class FileSync {
     this.#isDirty = isDirty;
   }
 
-  /** What is under way, or is to come; it may fail. */
+  /** The `fdatasync` in flight, or to come; it may fail. */
   get pending(): Promise<void> | undefined {
     return this.#nextSync ?? this.#syncing;
   }

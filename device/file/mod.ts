@@ -1,5 +1,5 @@
 /**
- * The one access to a file descriptor: files and block devices as block devices,
+ * The only access to a file descriptor: files and block devices as block devices,
  * which other processes use them, and how they are claimed.
  *
  * @module

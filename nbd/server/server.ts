@@ -63,14 +63,14 @@ export interface NbdServerOptions {
 /** How to stop. */
 export interface NbdCloseOptions {
   /**
-   * How long requests under way may take, milliseconds. Then writes that wait
+   * How long requests in flight may take, milliseconds. Then writes that wait
    * for space are cancelled (their clients read `ESHUTDOWN`), and connections
    * are cut. 5000 by default.
    */
   readonly graceMs?: number;
 }
 
-/** How long requests under way may take by default. */
+/** How long requests in flight may take by default. */
 const GRACE_MS = 5000;
 /** How long to wait after a failed accept, milliseconds. */
 const ACCEPT_RETRY_MS = 100;
@@ -165,7 +165,7 @@ export class NbdServer {
   }
 
   /**
-   * Stops: no more connections, `ESHUTDOWN` for new requests; those under way
+   * Stops: no more connections, `ESHUTDOWN` for new requests; those in flight
    * are finished and answered, then the connections are closed. Idle clients
    * and handshakes are not waited for; their options are refused meanwhile.
    * Devices stay open.

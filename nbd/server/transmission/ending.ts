@@ -19,11 +19,11 @@ export interface ServedClient {
 }
 
 /**
- * Ends connections that use an export: what is under way is finished, then
+ * Ends connections that use an export: requests in flight are finished, then
  * cancelled, then closed.
  *
  * @param clients The connections.
- * @param graceMs How long what is under way may take, milliseconds.
+ * @param graceMs How long requests in flight may take, milliseconds.
  */
 export async function endAll(
   clients: readonly ServedClient[],

@@ -22,7 +22,7 @@ export interface LargeWrite {
   offset: number;
   /** Bytes that have not been taken. */
   rest: number;
-  /** Pieces that are under way. */
+  /** Pieces in flight. */
   pending: number;
   /** The first failure; after it, the rest is dropped. */
   failure: Failure | undefined;

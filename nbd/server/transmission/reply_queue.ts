@@ -147,7 +147,7 @@ export class ReplyQueue {
 
   /**
    * Adds the reply to a request without data that succeeded. There is always
-   * room, also for failures: what is under way is bounded, and each request
+   * room, also for failures: requests in flight are bounded, and each request
    * has one such reply.
    *
    * @param to The request that it answers.

@@ -11,7 +11,7 @@
  * something has changed: bytes came, replies left, a request finished, space
  * is to be had, the server stops. No request holds it up but these: the device
  * is congested, the client does not take its replies, or too many requests
- * are under way. Then no more requests are executed. Nor are they after a slice
+ * are in flight. Then no more requests are executed. Nor are they after a slice
  * of time: the rest of a buffer waits for the next slice (`device/block/turns.ts`),
  * and other connections have theirs in between.
  *
@@ -197,14 +197,14 @@ export class Transmission {
     this.#abort.abort();
   }
 
-  /** Ends the connection at once, whatever is under way. */
+  /** Ends the connection at once, whatever is in flight. */
   destroy(): void {
     this.#destroyed = true;
     this.#changed();
   }
 
   /**
-   * Ends the connection if nothing is under way, and nothing has come or gone
+   * Ends the connection if nothing is in flight, and nothing has come or gone
    * since the call before the last.
    */
   endIfIdle(): void {

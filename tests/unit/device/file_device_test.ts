@@ -1,5 +1,5 @@
 /**
- * The one door to a descriptor, on real files.
+ * The only access to a descriptor, on real files.
  *
  * @module
  */

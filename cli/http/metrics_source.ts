@@ -1,0 +1,34 @@
+/**
+ * What the metrics of a server are made of.
+ *
+ * @module
+ */
+
+import type { NbdCounters } from "../../nbd/server/export/mod.ts";
+import type { PoolCounters } from "../../pool/core/mod.ts";
+import type { PoolStatus } from "../../pool/mod.ts";
+
+/** The figures of a pool, all of one moment. */
+export interface PoolFigures {
+  /** The status. */
+  readonly status: PoolStatus;
+  /** The counters of the volumes, in the order of `status.volumes`. */
+  readonly counters: readonly Readonly<PoolCounters>[];
+  /** The exports that have clients, and those of volumes. */
+  readonly exports: readonly {
+    /** The name. */
+    readonly name: string;
+    /** The number of clients that use it. */
+    readonly connections: number;
+  }[];
+}
+
+/** The figures of a server and its pools, all of one moment. */
+export interface MetricsSource {
+  /** The counters of the NBD server. */
+  readonly counters: Readonly<NbdCounters>;
+  /** Open connections, also those without an export. */
+  readonly connections: number;
+  /** The pools that are served. */
+  readonly pools: readonly PoolFigures[];
+}

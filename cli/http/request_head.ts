@@ -1,0 +1,51 @@
+/**
+ * The head of an HTTP request: its first line and its fields.
+ *
+ * @module
+ */
+
+/** The longest head, bytes. */
+const HEAD_MAX = 8 * 1024;
+/** The first line, and the line breaks that end it. */
+const FIRST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP\/1\.[01]\r?\n/;
+
+/** What a client asks for. */
+export interface RequestHead {
+  /** The method, for instance `GET`. */
+  readonly method: string;
+  /** The path, without a query. */
+  readonly path: string;
+}
+
+/** The head is malformed, or too long: the status to answer. */
+export type HeadFault = 400 | 431;
+
+/**
+ * Receives the head of a request. Fields are read and not looked at, and what
+ * comes after the head is ignored.
+ *
+ * @param connection A connection from which nothing was read.
+ * @returns The head, or what is wrong with it; `undefined` if the client left
+ *   before the end of the head.
+ */
+export async function receiveHead(
+  connection: Pick<Deno.Conn, "read">,
+): Promise<RequestHead | HeadFault | undefined> {
+  const bytes = new Uint8Array(HEAD_MAX);
+  const decoder = new TextDecoder("latin1");
+  let filled = 0;
+  for (let isWhole = false; !isWhole;) {
+    if (filled === HEAD_MAX) return 431;
+    const count = await connection.read(bytes.subarray(filled));
+    if (count === null) return undefined;
+    // The end may have come in two pieces.
+    const from = Math.max(0, filled - 3);
+    filled += count;
+    const newest = decoder.decode(bytes.subarray(from, filled));
+    isWhole = /\r?\n\r?\n/.test(newest);
+  }
+  const text = decoder.decode(bytes.subarray(0, filled));
+  const [, method, target] = FIRST_LINE.exec(text) ?? [];
+  if (method === undefined || target === undefined) return 400;
+  return { method, path: target.split("?", 1)[0] ?? "" };
+}
