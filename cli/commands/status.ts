@@ -68,7 +68,7 @@ export async function run(
 }
 
 /** The status of a pool as JSON, under the names that scripts know. */
-function poolFacts(
+function poolJson(
   { fullTimeoutSeconds, counters, ...rest }: PoolStatus,
 ): Record<string, unknown> {
   const { bytesRead, bytesWritten, ...counts } = counters;
@@ -82,7 +82,7 @@ function poolFacts(
 /** The JSON of a pool. */
 function jsonOf(surveyed: SurveyedPool): Record<string, unknown> {
   const { name, report, error } = surveyed;
-  const pool = report === undefined ? null : poolFacts(report.pool);
+  const pool = report === undefined ? null : poolJson(report.pool);
   const server = report?.server ?? null;
   const value = { name, ...surveyedState(surveyed), pool, server };
   return error === undefined

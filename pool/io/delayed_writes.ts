@@ -35,7 +35,7 @@ export class DelayedWrites {
   begun = 0;
   /** How many writes have waited because the pool was full. */
   total = 0;
-  /** How many that waited, for whatever chunk, nobody wanted any more. */
+  /** How many that waited, for whatever chunk, were cancelled. */
   cancelled = 0;
   /** How many that waited did so for too long. */
   timedOut = 0;
@@ -159,8 +159,8 @@ export class DelayedWrites {
   }
 
   /**
-   * Takes note of a range that is being mapped a slice at a time. It waits for
-   * no chunk, and nothing waits for it.
+   * Begins a range that is being mapped a slice at a time. It waits for no
+   * chunk, and nothing waits for it.
    *
    * @param range The range.
    * @param signal Ends it when the client is gone.
@@ -416,5 +416,5 @@ export class DelayedWrites {
 }
 
 function goneError(): VirstorError {
-  return new VirstorError("cancelled", "Cannot write: who asked is gone");
+  return new VirstorError("cancelled", "Cannot write: the client is gone");
 }

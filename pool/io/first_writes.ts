@@ -83,9 +83,9 @@ export class FirstWrites {
   readonly #ranges: RangeMapper;
   readonly #resumption: Resumption;
   #hasFailed = false;
-  /** What writes that would wait are told, once none may wait any more. */
+  /** The error of writes that would wait, once none may wait any more. */
   #ended: VirstorError | undefined;
-  /** What copies are told, once nothing is written any more. */
+  /** The error of copies, once nothing is written any more. */
   #stopped: VirstorError | undefined;
 
   /**
@@ -169,7 +169,7 @@ export class FirstWrites {
   /**
    * Ends every wait, and copies that are being made, for good.
    *
-   * @param error What they are told.
+   * @param error The error that they get.
    */
   stop(error: VirstorError): void {
     this.#stopped = error;
@@ -179,7 +179,7 @@ export class FirstWrites {
   /**
    * Ends every wait, for good; may be called again.
    *
-   * @param error What writes that wait are told, and later ones that would.
+   * @param error The error of writes that wait, and of later ones that would.
    */
   end(error: VirstorError): void {
     this.#ended = error;

@@ -1,7 +1,7 @@
 /**
  * Which chunks of a pool other threads may read and write by themselves: those
  * that are mapped and stay where they are. The forward map withdraws a lease
- * before a mapping changes, so that nobody can forget to.
+ * before a mapping changes, so that no caller has to.
  *
  * @module
  */

@@ -205,9 +205,9 @@ async function assertSaid(work: Workspace, wanted: State): Promise<void> {
   const one = await work.run(["status", "demo"]);
   const json = await work.run(["status", "--json", "demo"]);
   assertEquals([one.code, json.code], [code, code], one.stderr);
-  const facts = JSON.parse(json.stdout);
+  const report = JSON.parse(json.stdout);
   const [all] = JSON.parse(await work.succeed(["status", "--json"]));
-  for (const each of [facts, all]) {
+  for (const each of [report, all]) {
     assertEquals(
       [each.name, each.state, each.conditions, each.pool?.state ?? null],
       ["demo", word, conditions, pool],
@@ -218,12 +218,12 @@ async function assertSaid(work: Workspace, wanted: State): Promise<void> {
     const isReader = conditions.includes("read-only");
     if (each.pool !== null) assertEquals(each.pool.readOnly, isReader);
   }
-  const why = facts.reason === "" ? "" : `: ${facts.reason}`;
+  const why = report.reason === "" ? "" : `: ${report.reason}`;
   const text = `\nState: +${escaped(`${words}${why}`)}\n`;
   if (pool === null) assertEquals(one.stdout, "");
   else assertMatch(one.stdout, new RegExp(text));
-  if (code !== 0) assertEquals(one.stderr, `virstor: ${facts.reason}\n`);
-  const warnings: string[] = facts.pool?.warnings ?? [];
+  if (code !== 0) assertEquals(one.stderr, `virstor: ${report.reason}\n`);
+  const warnings: string[] = report.pool?.warnings ?? [];
   if (wanted.warning) assertMatch(warnings[0] ?? "", wanted.warning);
   assertEquals(
     one.stdout.split("\n").filter((line) => line.startsWith("Warning: ")),

@@ -29,13 +29,13 @@ peerTest(
     );
     assertEquals(info.protocol, "newstyle-fixed");
     const [first] = info.exports;
-    const { content: _, uri, is_rotational, ...facts } = first;
+    const { content: _, uri, is_rotational, ...properties } = first;
     // That depends on the machine.
     const device = new FileDevice(pool.work.path("c0"));
     assertEquals(is_rotational, device.rotational);
     await device.close();
     assertMatch(uri, /^nbd\+unix:\/\/\/pool\?socket=/);
-    assertEquals(facts, {
+    assertEquals(properties, {
       "export-name": "pool",
       description: "virstor pool pool",
       is_read_only: false,

@@ -46,7 +46,7 @@ peerTest("nbdkit offers what the pool offers", [
   "nbdinfo",
 ], async () => {
   await using pool = await ServedPool.start();
-  const facts = async (text: Promise<string>) => {
+  const properties = async (text: Promise<string>) => {
     const { exports: [first] } = JSON.parse(await text);
     return Object.fromEntries(
       Object.entries(first).filter(([name]) =>
@@ -54,10 +54,12 @@ peerTest("nbdkit offers what the pool offers", [
       ),
     );
   };
-  const direct = await facts(peerSucceeds("nbdinfo", ["--json", pool.uri]));
+  const direct = await properties(
+    peerSucceeds("nbdinfo", ["--json", pool.uri]),
+  );
   // Of contexts nbdkit knows no other one.
   direct["contexts"] = ["base:allocation"];
-  const relayed = await facts(
+  const relayed = await properties(
     behindNbdkit(pool, [], 'nbdinfo --json "$uri"', ["shared=true"]),
   );
   assertEquals(relayed, direct);

@@ -71,6 +71,33 @@ Deno.test("no work is left over without an issue", () => {
   );
 });
 
+Deno.test("no text speaks of programs as of people", () => {
+  // Put together, so that this line does not find itself.
+  const people = ["wh" + "o", "wh" + "om", "wh" + "oever"].concat(
+    ["no", "some", "any", "every"].flatMap((each) => [
+      `${each}body`,
+      `${each}${each === "no" ? " " : ""}one`,
+    ]),
+  );
+  assertEquals(
+    linesThatMatch(new RegExp(`\\b(${people.join("|")})\\b`, "i")),
+    [],
+  );
+});
+
+Deno.test("no name is one that was given up for the field's term", () => {
+  const names = [
+    "Late" + "Requests",
+    "late" + "Requests",
+    "\\w*[fF]ac" + "ts\\w*",
+  ];
+  assertEquals(
+    linesThatMatch(new RegExp(`\\b(${names.join("|")})\\b`))
+      .filter((place) => place.includes(".ts:")),
+    [],
+  );
+});
+
 Deno.test("no file names a machine's own directories", () => {
   const directories = ["root", "work", "home/\\w+", "Users/\\w+"].join("|");
   assertEquals(

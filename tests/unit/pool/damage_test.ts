@@ -115,9 +115,9 @@ function superblockOf(slots: Uint8Array, size: number): Superblock {
 }
 
 /** What all superblocks of a pool say, however old. */
-function factsOf(superblock: Superblock): unknown {
-  const { generation: _, clean: __, tableDigest: ___, ...facts } = superblock;
-  return facts;
+function stableFieldsOf(superblock: Superblock): unknown {
+  const { generation: _, clean: __, tableDigest: ___, ...fields } = superblock;
+  return fields;
 }
 
 /** Calls back with each bit turned. */
@@ -146,7 +146,7 @@ for (const killed of [false, true]) {
     const bytes = Deno.readFileSync(path);
     const start = superblockPosition(bytes.length, 0);
     const slots = bytes.subarray(start);
-    const facts = factsOf(superblockOf(slots, bytes.length));
+    const fields = stableFieldsOf(superblockOf(slots, bytes.length));
     for (const slot of superblockSlots(path)) {
       const at = slot.position - start;
       const index = at / SLOT_BYTES;
@@ -156,7 +156,7 @@ for (const killed of [false, true]) {
         const isKnown = found.slot !== index &&
           (code === "corrupt" || code === "not-found");
         assert(isKnown, `bit ${bit} of slot ${index}`);
-        assertEquals(factsOf(found.superblock), facts);
+        assertEquals(stableFieldsOf(found.superblock), fields);
       });
     }
   });

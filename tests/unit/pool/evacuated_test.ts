@@ -159,7 +159,7 @@ Deno.test("Pool.evacuated() rejects when the pool takes no more writes", async (
   await pool.close();
 });
 
-Deno.test("Pool.evacuated() rejects when the pool closes; a paused evacuation has no one to wait for", async () => {
+Deno.test("Pool.evacuated() rejects when the pool closes; a paused evacuation has nothing to wait for", async () => {
   await using scratch = await makeQuickScratch();
   const { pool, paths, a } = await openFour(scratch);
   await pool.remove([a], CRAWLING);

@@ -77,10 +77,10 @@ Deno.test("labelPool() makes a 2 TiB disk of 1 MiB chunks in the native format b
   const labels = paths.map(readLabel);
   for (const [i, label] of labels.entries()) {
     assert(label.format === "native");
-    const { members, ...facts } = label;
+    const { members, ...fields } = label;
     assertEquals(members.map(({ state }) => state), ["active", "active"]);
-    assertEquals(facts.componentUuid, members[i]?.uuid);
-    assertEquals([facts.poolUuid, facts.clean], [id, true]);
+    assertEquals(fields.componentUuid, members[i]?.uuid);
+    assertEquals([fields.poolUuid, fields.clean], [id, true]);
   }
   const other = await labelPool({ ...options, force: true });
   assertNotEquals(other.id, id);

@@ -70,14 +70,14 @@ Deno.test("openPool() recognises native components in any order and under any na
 Deno.test("openPool() says on disk that a native pool is in use, and close() that it was stopped", async () => {
   await using scratch = await makeQuickScratch();
   const { paths } = await makeNativeSample(scratch);
-  const facts = () =>
+  const states = () =>
     paths.map(nativeLabel).map(({ clean, generation }) => [clean, generation]);
-  const [[, before = 0] = []] = facts() as [boolean, number][];
-  assertEquals(facts(), Array(3).fill([true, before]));
+  const [[, before = 0] = []] = states() as [boolean, number][];
+  assertEquals(states(), Array(3).fill([true, before]));
   const pool = await openPool(paths);
-  assertEquals(facts(), Array(3).fill([false, before + 1]));
+  assertEquals(states(), Array(3).fill([false, before + 1]));
   await pool.close();
-  assertEquals(facts(), Array(3).fill([true, before + 2]));
+  assertEquals(states(), Array(3).fill([true, before + 2]));
   const left = new Snapshot(paths);
   const reader = await openPool(paths, { readOnly: true });
   await readBytes(reader.volume(), 0, 10);
