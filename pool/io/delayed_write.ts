@@ -4,6 +4,8 @@
  * @module
  */
 
+import { counted, VirstorError } from "../../errors.ts";
+
 /** A delayed write: one piece, several pieces, or a range. */
 export interface DelayedWrite {
   /** When the write began to wait, milliseconds of the queue's clock. */
@@ -66,4 +68,27 @@ export interface DelayedOptions {
   readonly now: () => number;
   /** Called when the last write stops waiting, for whatever reason. */
   readonly onEmpty: () => void;
+}
+
+/**
+ * Makes the error of a write whose client has disconnected.
+ *
+ * @returns The error, with code `cancelled`.
+ */
+export function goneError(): VirstorError {
+  return new VirstorError("cancelled", "Cannot write: the client is gone");
+}
+
+/**
+ * Makes the error of a write that has waited for too long.
+ *
+ * @param cause Why it waited, as in `the pool was full`.
+ * @param timeoutMs How long it may wait, milliseconds.
+ * @returns The error, with code `no-space`.
+ */
+export function timeoutError(cause: string, timeoutMs: number): VirstorError {
+  return new VirstorError(
+    "no-space",
+    `Cannot write: ${cause} for ${counted(timeoutMs / 1000, "second")}`,
+  );
 }

@@ -2,7 +2,7 @@
  * Writes that wait for a free chunk.
  *
  * Data wait by virtual chunk: one free chunk serves all that wait for the same
- * one, in their order, and chunks are served in the order in which the first
+ * one, in their order, and chunks are mapped in the order in which the first
  * write for them came. So a chunk that data wait for is never mapped, and a
  * write to a mapped chunk never has to look here. A write over several unmapped
  * chunks waits in pieces and is done when the last one is.
@@ -17,14 +17,17 @@
  * @module
  */
 
-import { counted, VirstorError } from "../../errors.ts";
-import type {
-  DelayedOptions,
-  DelayedPiece,
-  DelayedRange,
-  DelayedWrite,
-  WaitingRun,
+import type { VirstorError } from "../../errors.ts";
+import {
+  type DelayedOptions,
+  type DelayedPiece,
+  type DelayedRange,
+  type DelayedWrite,
+  goneError,
+  timeoutError,
+  type WaitingRun,
 } from "./delayed_write.ts";
+import { WaitingRuns } from "./waiting_runs.ts";
 
 /** Pieces and ranges that may be held before there is congestion. */
 const ENTRIES_MAX = 8192;
@@ -53,8 +56,7 @@ export class DelayedWrites {
   readonly #working = new Set<DelayedWrite>();
   #bytes = 0;
   #pieces = 0;
-  /** What waits, ascending; undefined if that has changed. */
-  #runs: WaitingRun[] | undefined;
+  readonly #runs = new WaitingRuns(() => this.#waiting());
   #timer: ReturnType<typeof setTimeout> | undefined;
   #congestion: PromiseWithResolvers<void> | undefined;
 
@@ -83,13 +85,13 @@ export class DelayedWrites {
     return 0;
   }
 
-  /** The virtual chunk to be served next. */
+  /** The virtual chunk that gets the next free chunk. */
   get nextChunk(): number | undefined {
     for (const chunk of this.#chunks.keys()) return chunk;
     return undefined;
   }
 
-  /** The range to be served next. */
+  /** The range that gets the next free chunk. */
   get nextRange(): DelayedWrite | undefined {
     for (const write of this.#ranges) return write;
     return undefined;
@@ -125,16 +127,7 @@ export class DelayedWrites {
    *   the range.
    */
   waitingBetween(from: number, end: number): readonly WaitingRun[] {
-    const runs = this.#runs ??= this.#sortedRuns();
-    let [low, high] = [0, runs.length];
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if ((runs[middle]?.[1] ?? 0) <= from) low = middle + 1;
-      else high = middle;
-    }
-    const first = low;
-    while (low < runs.length && (runs[low]?.[0] ?? 0) < end) low++;
-    return runs.slice(first, low);
+    return this.#runs.between(from, end);
   }
 
   /** Set while more bytes wait than should, or more entries. */
@@ -189,7 +182,7 @@ export class DelayedWrites {
     write.since = this.#options.now();
     this.#writes.add(write);
     this.#ranges.add(write);
-    this.#runs = undefined;
+    this.#runs.changed();
     this.#arm();
   }
 
@@ -234,24 +227,24 @@ export class DelayedWrites {
     const waiting = this.#chunks.get(chunk);
     if (waiting === undefined) this.#chunks.set(chunk, new Set([piece]));
     else waiting.add(piece);
-    this.#runs = undefined;
+    this.#runs.changed();
     this.#pieces++;
     this.#bytes += source.length;
     this.#watchCongestion();
   }
 
   /**
-   * A chunk of a range is mapped: others have their turn.
+   * A chunk of a range is mapped: other ranges have their turn.
    *
    * @param write The write.
    * @param chunk The virtual chunk.
    */
-  served(write: DelayedWrite, chunk: number): void {
+  chunkMapped(write: DelayedWrite, chunk: number): void {
     if (write.isEnded || write.range === undefined) return;
     write.range.next = chunk + 1;
     this.#ranges.delete(write);
     this.#ranges.add(write);
-    this.#runs = undefined;
+    this.#runs.changed();
   }
 
   /**
@@ -275,7 +268,7 @@ export class DelayedWrites {
     const pieces = this.#chunks.get(chunk) ?? new Set();
     this.#chunks.delete(chunk);
     this.#held.set(chunk, pieces);
-    this.#runs = undefined;
+    this.#runs.changed();
     return [...pieces];
   }
 
@@ -336,7 +329,7 @@ export class DelayedWrites {
       waiting?.delete(piece);
       if (waiting?.size === 0) chunks.delete(piece.chunk);
     }
-    this.#runs = undefined;
+    this.#runs.changed();
     this.#pieces--;
     this.#bytes -= piece.source.length;
     this.#watchCongestion();
@@ -347,7 +340,7 @@ export class DelayedWrites {
     for (const piece of write.pieces) this.#remove(piece);
     const wasWaiting = this.#writes.delete(write);
     this.#working.delete(write);
-    if (this.#ranges.delete(write)) this.#runs = undefined;
+    if (this.#ranges.delete(write)) this.#runs.changed();
     this.#watchCongestion();
     // It looks through all listeners, and there may be thousands.
     if (write.signal?.aborted === false) {
@@ -369,20 +362,13 @@ export class DelayedWrites {
     }
   }
 
-  #sortedRuns(): WaitingRun[] {
+  #waiting(): WaitingRun[] {
     const runs: WaitingRun[] = [];
     for (const chunk of this.#chunks.keys()) runs.push([chunk, chunk + 1]);
     for (const { range } of this.#ranges) {
       if (range !== undefined) runs.push([range.next, range.end]);
     }
-    runs.sort(([a], [b]) => a - b);
-    const joined: [first: number, end: number][] = [];
-    for (const [first, end] of runs) {
-      const last = joined[joined.length - 1];
-      if (last === undefined || first > last[1]) joined.push([first, end]);
-      else last[1] = Math.max(last[1], end);
-    }
-    return joined;
+    return runs;
   }
 
   #arm(): void {
@@ -403,18 +389,7 @@ export class DelayedWrites {
     for (const write of [...this.#writes]) {
       if (write.since > latest) return;
       this.timedOut++;
-      this.fail(
-        write,
-        new VirstorError(
-          "no-space",
-          `Cannot write: ${cause()} for ` +
-            counted(timeoutMs / 1000, "second"),
-        ),
-      );
+      this.fail(write, timeoutError(cause(), timeoutMs));
     }
   }
-}
-
-function goneError(): VirstorError {
-  return new VirstorError("cancelled", "Cannot write: the client is gone");
 }

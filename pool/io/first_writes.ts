@@ -9,14 +9,10 @@
 import { type Completion, joinParts } from "../../device/block/mod.ts";
 import type { VirstorError } from "../../errors.ts";
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
-import {
-  type Component,
-  finished,
-  type ForwardMap,
-  type PoolSettings,
-} from "../core/mod.ts";
+import type { ForwardMap, PoolSettings } from "../core/mod.ts";
 import { ChunkCopies } from "./chunk_copies.ts";
 import type { ChunkMapper, MapperParts } from "./chunk_mapper.ts";
+import { ChunkWriter, type FailedWrite } from "./chunk_writer.ts";
 import type { DelayedWrite } from "./delayed_write.ts";
 import { DelayedWrites } from "./delayed_writes.ts";
 import type { FullPool } from "./full_pool.ts";
@@ -52,34 +48,19 @@ export interface FirstWriteVolume {
   unmaps(write: FailedWrite): boolean;
 }
 
-/** A write to a chunk that has failed. */
-export interface FailedWrite {
-  /** The virtual chunk; mapped. */
-  readonly virtualChunk: number;
-  /** The offset of the first byte in the chunk. */
-  readonly within: number;
-  /** How many bytes. */
-  readonly count: number;
-  /** Why it failed. */
-  readonly error: unknown;
-}
-
 /** Writes that map chunks, now or later. */
 export class FirstWrites {
   /** Writes that wait for a chunk. */
   readonly delayed: DelayedWrites;
   /** What bounds the chunks of the volume. */
   readonly limits: VolumeLimits;
-  /** Chunks mapped since the pool was opened. */
-  count = 0;
   /** Called when no write waits for a chunk that it may take any more. */
   onNoneWaiting: () => void = () => {};
 
   readonly #settings: PoolSettings;
   readonly #map: ForwardMap;
-  readonly #parts: FirstWriteParts;
   readonly #unmaps: (write: FailedWrite) => boolean;
-  readonly #copies: ChunkCopies;
+  readonly #chunks: ChunkWriter;
   readonly #ranges: RangeMapper;
   readonly #resumption: Resumption;
   #hasFailed = false;
@@ -100,7 +81,6 @@ export class FirstWrites {
     const { settings, hosts, mapper } = parts;
     this.#settings = settings;
     this.#map = map;
-    this.#parts = parts;
     this.delayed = new DelayedWrites({
       maxBytes: settings.maxDelayedBytes,
       timeoutMs: settings.fullTimeoutSeconds * 1000,
@@ -108,7 +88,7 @@ export class FirstWrites {
       now: () => performance.now(),
       onEmpty: () => this.#noneWaits(),
     });
-    this.#copies = new ChunkCopies({
+    const copies = new ChunkCopies({
       chunkSize: settings.chunkSize,
       map,
       hosts,
@@ -122,24 +102,31 @@ export class FirstWrites {
       parts,
       map,
       volume.record,
-      () => this.#copies.size,
+      () => copies.size,
     );
+    this.#chunks = new ChunkWriter({
+      chunkSize: settings.chunkSize,
+      map,
+      hosts,
+      mapper,
+      copies,
+      delayed: this.delayed,
+      limits: this.limits,
+      unmaps: volume.unmaps,
+    });
     this.#ranges = new RangeMapper({
       map,
       delayed: this.delayed,
-      mapNow: (chunk) => this.#writeNow(chunk, undefined, 0),
+      mapNow: (chunk) => this.#chunks.mapNow(chunk),
       admitWait: () => this.#admitWait(),
     });
     this.#resumption = new Resumption({
       chunkSize: settings.chunkSize,
       map,
       delayed: this.delayed,
-      copies: this.#copies,
+      copies,
       ranges: this.#ranges,
-      fresh: () => this.#fresh(),
-      counted: () => this.count++,
-      place: (...args) => this.#mapAndWrite(...args),
-      overwrite: (...args) => this.#overwrite(...args),
+      chunks: this.#chunks,
       stillNone: () => this.#stillNone(),
       ended: () => this.#ended !== undefined,
       hasFailed: () => this.#hasFailed,
@@ -213,8 +200,8 @@ export class FirstWrites {
         const count = Math.min(chunkSize - within, length - done);
         const piece = source.subarray(done, done + count);
         if (
-          !this.#overwriteMapped(chunk, piece, within) &&
-          !this.#beginNow(chunk, piece, within, copies)
+          !this.#chunks.overwriteMapped(chunk, piece, within) &&
+          !this.#chunks.beginNow(chunk, piece, within, copies)
         ) {
           if (waiting === undefined) {
             this.#admitWait();
@@ -283,7 +270,7 @@ export class FirstWrites {
    * @throws {VirstorError} `failed`.
    */
   hideNow(chunk: number): boolean {
-    return this.#writeNow(chunk, undefined, 0);
+    return this.#chunks.mapNow(chunk);
   }
 
   /**
@@ -297,9 +284,10 @@ export class FirstWrites {
   copyUp(chunk: number): Completion | "no chunk" {
     if (this.#stopped !== undefined) throw this.#stopped;
     if (this.#map.writable(chunk) !== undefined) return undefined;
-    if (!this.#isSeen(chunk)) return undefined;
+    if (!this.#chunks.isSeen(chunk)) return undefined;
     const copies: Promise<void>[] = [];
-    const isBegun = this.#beginNow(chunk, new Uint8Array(0), 0, copies);
+    const isBegun = this.#chunks
+      .beginNow(chunk, new Uint8Array(0), 0, copies);
     return isBegun ? copies[0] : "no chunk";
   }
 
@@ -312,22 +300,17 @@ export class FirstWrites {
    */
   mapNow(chunk: number): boolean {
     if (this.#map.writable(chunk) !== undefined) return true;
-    return !this.#isSeen(chunk) && this.#writeNow(chunk, undefined, 0);
+    return !this.#chunks.isSeen(chunk) && this.#chunks.mapNow(chunk);
+  }
+
+  /** How many chunks were mapped since the pool was opened. */
+  get count(): number {
+    return this.#chunks.count;
   }
 
   /** Whether a write waits for a chunk that it may take, once one is free. */
   get waitsForSpace(): boolean {
     return this.delayed.size > 0 && this.limits.mayTake;
-  }
-
-  /** The component whose next chunk the volume may take now. */
-  #fresh(): Component | undefined {
-    return this.limits.mayTake ? this.#parts.mapper.fresh() : undefined;
-  }
-
-  /** Whether the volume sees a chunk, of its own or its parent's. */
-  #isSeen(chunk: number): boolean {
-    return this.#map.view.component(chunk) !== undefined;
   }
 
   /**
@@ -353,80 +336,6 @@ export class FirstWrites {
     const count = source.length;
     if (!this.#unmaps({ virtualChunk, within, count, error })) throw error;
     return this.write(source, offset, signal);
-  }
-
-  /** Writes in place, unless the chunk is unmapped, or was for want of room. */
-  #overwriteMapped(chunk: number, piece: Uint8Array, within: number): boolean {
-    const component = this.#map.writable(chunk);
-    if (component === undefined) return false;
-    try {
-      this.#overwrite(component, chunk, piece, within);
-      return true;
-    } catch (error) {
-      const write = { virtualChunk: chunk, within, count: piece.length, error };
-      if (!this.#unmaps(write)) throw error;
-      return false;
-    }
-  }
-
-  #overwrite(
-    component: Component,
-    chunk: number,
-    piece: Uint8Array,
-    within: number,
-  ): void {
-    const at = this.#map.chunk(chunk) * this.#settings.chunkSize + within;
-    finished(this.#parts.hosts.write(component, piece, at));
-  }
-
-  /**
-   * Writes to a chunk that has to be mapped or copied, unless none is free or
-   * others wait. Adds a promise if a copy takes time.
-   */
-  #beginNow(
-    chunk: number,
-    source: Uint8Array,
-    within: number,
-    copies: Promise<void>[],
-  ): boolean {
-    if (!this.#copies.has(chunk) && !this.#isSeen(chunk)) {
-      return this.#writeNow(chunk, source, within);
-    }
-    const piece = { source, within };
-    let copying: Completion;
-    if (this.#copies.has(chunk)) copying = this.#copies.join(chunk, piece);
-    else {
-      if (this.delayed.size > 0) return false;
-      const target = this.#fresh();
-      if (target === undefined) return false;
-      this.count++;
-      copying = this.#copies.begin(chunk, target, [piece]);
-    }
-    if (copying !== undefined) copies.push(copying);
-    return true;
-  }
-
-  /** Maps a chunk and writes to it, unless none is free or others wait. */
-  #writeNow(
-    chunk: number,
-    piece: Uint8Array | undefined,
-    within: number,
-  ): boolean {
-    if (this.delayed.size > 0) return false;
-    const component = this.#fresh();
-    if (component === undefined) return false;
-    this.#mapAndWrite(component, chunk, piece, within);
-    return true;
-  }
-
-  #mapAndWrite(
-    component: Component,
-    chunk: number,
-    piece: Uint8Array | undefined,
-    within: number,
-  ): void {
-    this.#parts.mapper.map(this.#map, chunk, component, piece, within);
-    this.count++;
   }
 
   /** Something is about to wait for a chunk, unless it may not. */

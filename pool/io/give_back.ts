@@ -7,7 +7,7 @@
 
 import { assert } from "../../errors.ts";
 import type { Component } from "../core/mod.ts";
-import type { FailedWrite } from "./first_writes.ts";
+import type { FailedWrite } from "./chunk_writer.ts";
 import type { VolumeParts } from "./pool_parts.ts";
 
 /**

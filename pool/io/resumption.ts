@@ -7,6 +7,7 @@
 import { Slice } from "../../device/block/mod.ts";
 import { type Component, type ForwardMap, turn } from "../core/mod.ts";
 import type { ChunkCopies } from "./chunk_copies.ts";
+import type { ChunkWriter } from "./chunk_writer.ts";
 import type { DelayedWrite } from "./delayed_write.ts";
 import type { DelayedWrites } from "./delayed_writes.ts";
 import type { RangeMapper } from "./range_mapper.ts";
@@ -28,47 +29,13 @@ export interface ResumptionParts {
   readonly copies: ChunkCopies;
   /** The ranges that are to be mapped. */
   readonly ranges: RangeMapper;
-  /**
-   * Finds a free chunk.
-   *
-   * @returns The component whose next chunk the volume may take now.
-   */
-  fresh(): Component | undefined;
-  /** Counts a chunk that is copied. */
-  counted(): void;
-  /**
-   * Maps a chunk and writes to it.
-   *
-   * @param component What `fresh` returned.
-   * @param chunk The virtual chunk.
-   * @param piece The bytes; undefined for none.
-   * @param within The offset of the bytes in the chunk.
-   */
-  place(
-    component: Component,
-    chunk: number,
-    piece: Uint8Array | undefined,
-    within: number,
-  ): void;
-  /**
-   * Writes to a chunk of the volume's own.
-   *
-   * @param component The component of the chunk.
-   * @param chunk The virtual chunk.
-   * @param piece The bytes.
-   * @param within The offset of the bytes in the chunk.
-   */
-  overwrite(
-    component: Component,
-    chunk: number,
-    piece: Uint8Array,
-    within: number,
-  ): void;
+  /** Writes to the chunks. */
+  readonly chunks: ChunkWriter;
   /** Called when something still waits and there is no chunk for it. */
   stillNone(): void;
   /** Whether writes are not served any more. */
   ended(): boolean;
-  /** Whether the pool has failed: all that waited were told. */
+  /** Whether the pool has failed: no write waits any more. */
   hasFailed(): boolean;
 }
 
@@ -77,7 +44,7 @@ export class Resumption {
   readonly #parts: ResumptionParts;
   /** The resumption goes on in a later slice. */
   #isPending = false;
-  /** Ranges are served next, before data. */
+  /** Ranges get the next chunk, before data. */
   #isRangesTurn = false;
 
   /**
@@ -103,20 +70,20 @@ export class Resumption {
         const { chunk, of } = wanted;
         // A chunk is the volume's own again after its snapshot is removed.
         const own = of === undefined ? map.writable(chunk) : undefined;
-        const component = own ?? this.#parts.fresh();
+        const component = own ?? this.#parts.chunks.fresh();
         if (component === undefined) return this.#stillNone();
         const bytes = this.#serve(component, chunk, of?.range?.hides ?? false);
         // Not if all data for it failed: then the range asks once more.
         const isMapped = map.component(chunk) !== undefined;
         if (of?.range !== undefined && isMapped) {
           if (!of.range.hides) map.provisioned.add(chunk);
-          delayed.served(of, chunk);
+          delayed.chunkMapped(of, chunk);
         }
         this.#isRangesTurn = of === undefined;
         isOver = slice.spend(1 + Math.floor(bytes / STEP_BYTES));
       }
     } catch (error) {
-      if (this.#parts.hasFailed()) return; // All that waited were told.
+      if (this.#parts.hasFailed()) return; // No write waits any more.
       throw error;
     }
   }
@@ -141,7 +108,7 @@ export class Resumption {
   }
 
   #stillNone(): void {
-    // What was served to others may have been all that a range wanted.
+    // Chunks mapped for other writes may have been all that a range wanted.
     this.#parts.ranges.finishDone();
     this.#parts.stillNone();
   }
@@ -153,13 +120,13 @@ export class Resumption {
    * @returns How many bytes were written.
    */
   #serve(component: Component, chunk: number, hides: boolean): number {
-    const { map, delayed } = this.#parts;
+    const { map, delayed, chunks } = this.#parts;
     const isShared = map.writable(chunk) === undefined &&
       map.view.component(chunk) !== undefined;
     if (isShared && !hides) return this.#serveCopy(component, chunk);
     const pieces = delayed.piecesFor(chunk);
     if (hides || pieces.length === 0) {
-      this.#parts.place(component, chunk, undefined, 0);
+      chunks.place(component, chunk, undefined, 0);
     }
     let bytes = 0;
     for (const piece of pieces) {
@@ -167,8 +134,8 @@ export class Resumption {
       try {
         const own = map.writable(chunk);
         if (own === undefined) {
-          this.#parts.place(component, chunk, source, within);
-        } else this.#parts.overwrite(own, chunk, source, within);
+          chunks.place(component, chunk, source, within);
+        } else chunks.overwrite(own, chunk, source, within);
       } catch (error) {
         if (this.#parts.hasFailed()) throw error;
         delayed.fail(piece.write, error);
@@ -182,7 +149,7 @@ export class Resumption {
 
   /** Copies a chunk that data wait for, and writes them to the copy. */
   #serveCopy(target: Component, chunk: number): number {
-    const { delayed, copies, chunkSize } = this.#parts;
+    const { delayed, copies, chunks, chunkSize } = this.#parts;
     const pieces = delayed.hold(chunk);
     const fail = (error: unknown) => {
       for (const { write } of pieces) delayed.fail(write, error);
@@ -198,9 +165,8 @@ export class Resumption {
       }
       return 0;
     }
-    this.#parts.counted();
     try {
-      const copying = copies.begin(chunk, target, pieces);
+      const copying = chunks.copy(target, chunk, pieces);
       if (copying === undefined) finish();
       else void copying.then(finish, fail);
     } catch (error) {
