@@ -39,8 +39,9 @@ import {
   Reads,
   type VolumeParts,
 } from "./io/mod.ts";
-import { changedContexts } from "./changed_contexts.ts";
-import { type StatusContext, statusContexts } from "./status_contexts.ts";
+import type { StatusContext } from "./status_contexts.ts";
+import { VolumeAccess } from "./volume_access.ts";
+import { volumeContexts } from "./volume_contexts.ts";
 
 /** A disk of an open pool. `Pool.volume` gives it. */
 export class Volume implements BlockDevice {
@@ -60,13 +61,7 @@ export class Volume implements BlockDevice {
   readonly #counters: PoolCounters = newCounters();
   readonly #chunkSize: number;
   readonly #inFlight = new InFlight();
-  /**
-   * Admits requests: the health of the pool, until the volume is closed. So
-   * each request asks one object.
-   */
-  #health: Health;
-  readonly #poolHealth: Health;
-  #capabilities: DeviceCapabilities;
+  readonly #access: VolumeAccess;
   #closed: Promise<void> | undefined;
   #leases: PoolLeases | undefined;
 
@@ -82,15 +77,11 @@ export class Volume implements BlockDevice {
     const { id, chunkSize } = base.settings;
     this.number = record.id;
     this.id = record.id === 0 ? id : `${id}/${record.id}`;
-    this.#capabilities = capabilitiesOf(parts);
     this.#parts = parts;
     this.#map = map;
     this.#hosts = base.hosts;
     this.#chunkSize = chunkSize;
-    this.#poolHealth = health;
-    this.#health = record.isReadOnly
-      ? health.readOnlyVolume(() => this.name)
-      : health;
+    this.#access = new VolumeAccess(parts, health);
     this.#firstWrites = parts.firstWrites;
     this.#reads = new Reads(map, chunkSize, () => health.assertComplete());
     this.#eraser = new Eraser(parts, () => this.#health.assertWritable());
@@ -98,7 +89,7 @@ export class Volume implements BlockDevice {
 
   /** What the volume can do. Connections learn of it when they begin. */
   get capabilities(): DeviceCapabilities {
-    return this.#capabilities;
+    return this.#access.capabilities;
   }
 
   /** The volume's name: the first volume of a pool has the pool's. */
@@ -134,18 +125,10 @@ export class Volume implements BlockDevice {
 
   /** What clients can ask of ranges, for an export's metadata contexts. */
   get contexts(): readonly StatusContext[] {
-    const { map: { view: map }, base: { settings, format } } = this.#parts;
-    return [
-      ...statusContexts({
-        settings,
-        format,
-        map,
-        delayed: this.#firstWrites.delayed,
-        isWritable: () =>
-          !this.#capabilities.readOnly && this.#health.state === "open",
-      }),
-      ...changedContexts(this.#parts, { view: () => this.#map.view }),
-    ];
+    return volumeContexts(
+      this.#parts,
+      () => !this.capabilities.readOnly && this.#health.state === "open",
+    );
   }
 
   /**
@@ -244,17 +227,14 @@ export class Volume implements BlockDevice {
     if (component !== undefined && within + length <= chunkSize) {
       const at = this.#map.chunk(chunk) * chunkSize + within;
       try {
-        const pending = this.#hosts.write(component, source, at);
-        return this.#ending(pending, options);
+        return this.#ending(this.#hosts.write(component, source, at), options);
       } catch (error) {
-        const { signal } = options ?? {};
         const elsewhere = this.#firstWrites
-          .writeElsewhere(error, source, offset, signal);
+          .writeElsewhere(error, source, offset, options?.signal);
         return this.#ending(elsewhere, options);
       }
     }
-    const { signal } = options ?? {};
-    const pending = this.#firstWrites.write(source, offset, signal);
+    const pending = this.#firstWrites.write(source, offset, options?.signal);
     return this.#ending(pending, options);
   }
 
@@ -283,11 +263,7 @@ export class Volume implements BlockDevice {
    * @returns A promise if the discard takes long, or with `fua`.
    * @throws {VirstorError} `io`, `failed`, `read-only`, `shutdown`.
    */
-  discard(
-    offset: number,
-    length: number,
-    options?: WriteOptions,
-  ): Completion {
+  discard(offset: number, length: number, options?: WriteOptions): Completion {
     assertInside(this, offset, length);
     this.#health.assertWritable();
     this.#counters.discards++;
@@ -315,8 +291,7 @@ export class Volume implements BlockDevice {
     assertInside(this, offset, length);
     this.#health.assertWritable();
     this.#counters.zeroes++;
-    const pending = this.#eraser.zero(offset, length, options);
-    return this.#ending(pending, options);
+    return this.#ending(this.#eraser.zero(offset, length, options), options);
   }
 
   /**
@@ -371,19 +346,9 @@ export class Volume implements BlockDevice {
    * @param isReadOnly Whether writes are refused.
    */
   setReadOnly(isReadOnly: boolean): void {
-    const isNow = this.#health !== this.#poolHealth;
-    if (this.#closed !== undefined || isReadOnly === isNow) return;
-    this.#poolHealth.release(this.#health);
-    const health = isReadOnly
-      ? this.#poolHealth.readOnlyVolume(() => this.name)
-      : this.#poolHealth;
-    this.#health = health;
-    this.#capabilities = {
-      ...this.#capabilities,
-      readOnly: isReadOnly || this.#parts.base.settings.readOnly,
-    };
+    if (!this.#access.setReadOnly(isReadOnly)) return;
     this.#leases?.setReadOnly(isReadOnly);
-    if (isReadOnly) this.#firstWrites.delayed.failAll(health.readOnlyError());
+    if (isReadOnly) this.delayed.failAll(this.#health.readOnlyError());
   }
 
   /** Writes that wait for space fail with `shutdown`, and so do later ones. */
@@ -412,12 +377,15 @@ export class Volume implements BlockDevice {
   }
 
   async #close(): Promise<void> {
-    this.#poolHealth.release(this.#health);
-    this.#health = this.#health.closedVolume();
+    this.#access.close();
     this.#firstWrites.stop(this.#health.stopError());
     this.#leases?.end();
     // No request begins meanwhile: `#health` refuses it.
     await this.#inFlight.settled();
+  }
+
+  get #health(): Health {
+    return this.#access.health;
   }
 
   /** Ends a request that may have to be durable. */
@@ -428,14 +396,4 @@ export class Volume implements BlockDevice {
       : pending.then(() => flushMembers(this.#parts.base));
     return this.#inFlight.track(flushed);
   }
-}
-
-function capabilitiesOf({ record, base }: VolumeParts): DeviceCapabilities {
-  const { settings: { readOnly }, format: { isDense, members } } = base;
-  const all = members.map(({ device }) => device.capabilities);
-  return {
-    readOnly: readOnly || record.isReadOnly,
-    discard: !isDense || all.some(({ discard }) => discard),
-    fastZeroes: all.every(({ fastZeroes }) => fastZeroes),
-  };
 }
