@@ -5,7 +5,6 @@
  * @module
  */
 
-import config from "../deno.json" with { type: "json" };
 import { isFaithfulName } from "../device/block/mod.ts";
 import { messageOf, VirstorError } from "../errors.ts";
 import {
@@ -53,10 +52,7 @@ export async function main(args: readonly string[]): Promise<number> {
 async function dispatch(args: readonly string[]): Promise<number> {
   refuseUnfaithful(args);
   const global = parseGlobal(args);
-  if (global.flag("version")) {
-    print(`virstor ${config.version}`);
-    return EXIT_OK;
-  }
+  if (global.flag("version")) return await dispatch(["version"]);
   const [name, ...rest] = global.operands;
   if (name === undefined || global.flag("help")) {
     if (name === undefined && !global.flag("help")) {

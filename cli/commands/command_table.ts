@@ -319,6 +319,19 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./completion.ts"),
   },
   {
+    name: "version",
+    summary: "print the version, and what virstor runs on",
+    usage: "[--json]",
+    description: [
+      "Print the versions of virstor and of the runtime, and which native calls there",
+      "are. virstor works without them, but slower, and not on block devices.",
+    ],
+    options: [JSON_OUTPUT],
+    operands: [],
+    moreOperands: false,
+    load: () => import("./version.ts"),
+  },
+  {
     name: "help",
     summary: "print this help, or the help of a command",
     usage: "[COMMAND]",

@@ -16,7 +16,7 @@ import { UsageError } from "./usage_error.ts";
 
 /** The options that may stand before the command. */
 export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
-  { name: "version", help: "print the version" },
+  { name: "version", help: "print the version, and what virstor runs on" },
   ...COMMON_OPTIONS,
 ];
 

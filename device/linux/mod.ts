@@ -9,6 +9,8 @@ export { ignoreSignal, isSignalIgnored } from "./ignored_signals.ts";
 export { probeWithBlkid } from "./native_blkid.ts";
 export type { BlkidFinding } from "./native_blkid.ts";
 export { sendDatagram } from "./native_datagrams.ts";
+export { nativeCalls } from "./native_calls.ts";
+export type { NativeCalls } from "./native_calls.ts";
 export { NativeConnections } from "./native_connections.ts";
 export type { AcceptedConnection } from "./native_connections.ts";
 export {

@@ -5,7 +5,8 @@
  *
  * @module
  */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
 import { parseCommand } from "../../cli/terminal/arguments.ts";
 import { COMMANDS } from "../../cli/commands/command_table.ts";
@@ -92,9 +93,29 @@ Deno.test("virstor --help needs no state directory", async () => {
 
 Deno.test("virstor --version prints the version of deno.json", async () => {
   await using work = await Workspace.create();
+  const text = await work.succeed(["--version"]);
+  const [first, runtime, native] = text.split("\n");
+  assertEquals(first, `virstor ${config.version}`);
+  assertMatch(runtime ?? "", new RegExp(`^Deno ${Deno.version.deno} with V8 `));
+  if (Deno.build.os === "linux") {
+    assertMatch(native ?? "", /^Native calls: holes, .*threads for clients/);
+  }
+  assertEquals(await work.succeed(["version"]), text);
+  const report = JSON.parse(await work.succeed(["version", "--json"]));
+  assertEquals(report.virstor, config.version);
+  assertEquals(report.nativeCalls.files, Deno.build.os === "linux");
+});
+
+Deno.test("virstor version tells that there are no native calls", async () => {
+  const main = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--no-prompt", "--allow-env", main, "version"],
+  }).output();
+  const [, , native] = new TextDecoder().decode(stdout).split("\n");
   assertEquals(
-    await work.succeed(["--version"]),
-    `virstor ${config.version}\n`,
+    native,
+    "Not available: holes, locks and block devices, threads for clients, " +
+      "return of memory, libblkid",
   );
 });
 
