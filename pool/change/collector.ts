@@ -25,8 +25,10 @@ const CHUNKS_A_BATCH = 16_384;
 const CHUNKS_A_LOOK = 64;
 
 /** A chunk to free. */
-interface Place {
+export interface Place {
+  /** The component. */
   readonly component: Component;
+  /** The chunk on it. */
   readonly chunk: number;
 }
 

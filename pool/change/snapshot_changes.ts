@@ -9,7 +9,7 @@ import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import { Slice } from "../../device/block/mod.ts";
 import { type ForwardMap, newestSnapshot, turn } from "../core/mod.ts";
 import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
-import { collectUnseen, freePlaces } from "./collector.ts";
+import { collectUnseen, freePlaces, type Place } from "./collector.ts";
 import {
   assertHasVolumes,
   assertNewName,
@@ -24,6 +24,8 @@ import {
 
 /** Chunks that are rolled back between two looks at the clock. */
 const CHUNKS_A_LOOK = 64;
+/** Chunks that a rollback frees together. */
+const PLACES_A_BATCH = 512;
 
 /** A snapshot to take. */
 export interface SnapshotName {
@@ -251,6 +253,11 @@ export class SnapshotChanges {
   /** Maps what the snapshot sees, and frees what was born after it. */
   async #restore(map: ForwardMap, epoch: number): Promise<void> {
     const { virtualChunks: end } = map;
+    let places: Place[] = [];
+    const free = () => {
+      freePlaces(this.#base, places);
+      places = [];
+    };
     const slice = new Slice(CHUNKS_A_LOOK);
     slice.begin();
     for (
@@ -267,12 +274,15 @@ export class SnapshotChanges {
           map.old.delete(v, version);
           map.set(v, version.component, version.chunk, version.birth);
         }
-        freePlaces(this.#base, [{ component, chunk }]);
+        places.push({ component, chunk });
       }
+      // Chunks that share a page of the chunk table share its write.
+      if (places.length >= PLACES_A_BATCH) free();
       if (!slice.spend(1)) continue;
       await turn();
       slice.begin();
     }
+    free();
   }
 
   #find(name: string, what: string): VolumeParts {
