@@ -14,7 +14,7 @@ import { SERVER_FAMILIES } from "./server_families.ts";
 /** The type of the content. */
 const TYPE = "text/plain; version=0.0.4; charset=utf-8";
 /** The pause between two makings of the page, milliseconds. */
-const PAUSE_MS = 20;
+const PAUSE_MS = 100;
 /** Lines between two looks at the clock. */
 const LINES_A_LOOK = 64;
 

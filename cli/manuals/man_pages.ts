@@ -109,7 +109,7 @@ function commandPage(
       "SYNOPSIS",
       `${bold(`virstor ${spec.name}`)} ${usageText(spec.usage)}`.trimEnd(),
     ],
-    ["DESCRIPTION", escaped(wrapped(spec.description.join(" ")))],
+    ["DESCRIPTION", descriptionText(spec.description)],
     ["OPTIONS", optionList(optionsOf(spec))],
     [
       "EXIT STATUS",
@@ -121,6 +121,29 @@ function commandPage(
         .join(",\n"),
     ],
   ]);
+}
+
+/** The description of a command; indented lines are terms with a text each. */
+function descriptionText(lines: readonly string[]): string {
+  const parts: string[] = [];
+  let paragraph: string[] = [];
+  const end = () => {
+    if (paragraph.length === 0) return;
+    if (parts.length > 0) parts.push(".PP");
+    parts.push(escaped(wrapped(paragraph.join(" "))));
+    paragraph = [];
+  };
+  for (const line of lines) {
+    const [, term, text] = /^ {2}(\S+) +(.*)$/.exec(line) ?? [];
+    if (term === undefined || text === undefined) {
+      paragraph.push(line.trim());
+      continue;
+    }
+    end();
+    parts.push(tagged([{ term: bold(term), text: wrapped(text) }]));
+  }
+  end();
+  return parts.join("\n");
 }
 
 /** The name of another page, with its section. */

@@ -9,6 +9,10 @@ import { COMMANDS } from "../../cli/commands/command_table.ts";
 import { hasPeer, peerTest, testUnless } from "../helpers/peers.ts";
 import { Workspace } from "../helpers/virstor.ts";
 
+/** The second words of the commands for volumes. */
+const VOLUME_WORDS = COMMANDS.map(({ name }) => name)
+  .filter((name) => name.startsWith("volume "))
+  .map((name) => name.replace("volume ", ""));
 /** Inserts all candidates. */
 const ALL = "\x1b*";
 /** Names that a shell must not evaluate, and must quote. */
@@ -102,7 +106,7 @@ type Case = readonly [keys: string, ...args: string[]];
 const CASES: readonly Case[] = [
   [ALL, ...new Set(COMMANDS.map(({ name }) => name.split(" ")[0] ?? ""))],
   ["stat\t", "status"],
-  [`volume ${ALL}`, "volume", "create", "flatten", "list", "remove", "rename"],
+  [`volume ${ALL}`, "volume", ...VOLUME_WORDS],
   [`volume remove --d\tda\t`, "volume", "remove", "--dry-run", "data/"],
   [`serve --exit\tde\t`, "serve", "--exit-on-last-client", "demo"],
   [`label --format ${ALL}`, "label", "--format", "freebsd", "native"],
@@ -167,7 +171,7 @@ testUnless(
     await Deno.writeTextFile(work.path("virstor.fish"), script);
     const cases: Case[] = [
       ["stat", "status"],
-      ["volume ", "create", "flatten", "list", "remove", "rename"],
+      ["volume ", ...VOLUME_WORDS],
       ["volume remove da", "data/"],
       ["serve --exit", "--exit-on-last-client"],
       ["label --format ", "freebsd", "native"],
