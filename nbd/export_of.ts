@@ -1,6 +1,6 @@
 /**
- * Exports made of block devices: what a device tells of itself is what clients
- * are told.
+ * Exports made of block devices: what a device says of itself is what
+ * clients learn.
  *
  * @module
  */

@@ -200,7 +200,7 @@ export class Pool {
 
   /**
    * Looks how much room the host's file systems have, for
-   * {@linkcode status}. One that does not answer in a moment is not waited for.
+   * {@linkcode status}. Does not wait long for a file system that hangs.
    */
   async lookAtHosts(): Promise<void> {
     await this.#base.hosts.look(this.#format.members);

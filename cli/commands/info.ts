@@ -151,7 +151,7 @@ function exportText(info: NbdExportInfo): string {
     ["Handshake", `${info.style}, ${info.tls ? "with" : "without"} TLS`],
     ["Replies", info.dialect],
     ["Supports", words.join(", ") || "nothing but reads and writes"],
-    ["Requests", info.tellsBlockSizes ? blocks : "sizes are not told"],
+    ["Requests", info.tellsBlockSizes ? blocks : "the server sends no sizes"],
     ["Contexts", info.contexts.join(", ") || "none"],
   ];
   if (features.isRotational) pairs.push(["Disk", "rotating"]);

@@ -20,9 +20,9 @@ export class ServiceManager {
   readonly #socket: string;
   readonly #describe: () => string;
   readonly #timers: Timer[] = [];
-  /** What the service manager has not been told yet: READY or STOPPING. */
+  /** The state that has not been sent yet: READY or STOPPING. */
   #due = "";
-  #told = "";
+  #sent = "";
   #retry: Timer | undefined;
 
   private constructor(socket: string, describe: () => string) {
@@ -80,12 +80,12 @@ export class ServiceManager {
     const state = this.#describe().replaceAll("\n", " ");
     const lines = [
       ...this.#due === "" ? [] : [this.#due],
-      ...state === this.#told ? [] : [`STATUS=${state}`],
+      ...state === this.#sent ? [] : [`STATUS=${state}`],
     ];
     if (lines.length === 0) return;
     if (sendDatagram(this.#socket, lines.join("\n"))) {
       this.#due = "";
-      this.#told = state;
+      this.#sent = state;
     } else {
       const retry = setTimeout(() => this.#tell(), RETRY_MS);
       Deno.unrefTimer(retry);

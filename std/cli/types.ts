@@ -1,5 +1,5 @@
 /**
- * The types of `parseArgs`: what it is told, and what it then knows of the
+ * The types of `parseArgs`: its options, and what it then knows of the
  * values. Simpler than those of the real package, and never looser, so what
  * compiles with these compiles with those. What is not known is `unknown`.
  *

@@ -19,7 +19,7 @@ const RECEIVER = fileURLToPath(
   new URL("../helpers/notify_receiver.ts", import.meta.url),
 );
 
-/** A socket that collects what it is told. */
+/** A socket that collects its messages. */
 class NotifySocket implements AsyncDisposable {
   /** The datagrams, in order. */
   readonly told: string[] = [];
@@ -44,7 +44,7 @@ class NotifySocket implements AsyncDisposable {
     return socket;
   }
 
-  /** Waits until it was told something. */
+  /** Waits until certain messages have come. */
   async until(isSaid: (told: readonly string[]) => boolean): Promise<void> {
     for (const end = performance.now() + PATIENCE_MS; !isSaid(this.told);) {
       if (performance.now() > end) {

@@ -79,10 +79,11 @@ Deno.test("no text speaks of programs as of people", () => {
       `${each}${each === "no" ? " " : ""}one`,
     ]),
   );
-  assertEquals(
-    linesThatMatch(new RegExp(`\\b(${people.join("|")})\\b`, "i")),
-    [],
+  const passive = ["is", "are", "was", "were"].map((each) =>
+    `${each} to` + "ld"
   );
+  const words = [...people, ...passive].join("|");
+  assertEquals(linesThatMatch(new RegExp(`\\b(${words})\\b`, "i")), []);
 });
 
 Deno.test("no name is one that was given up for the field's term", () => {

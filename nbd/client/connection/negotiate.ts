@@ -127,7 +127,9 @@ async function selectAllocation(
     first.type !== REPLY_META_CONTEXT || first.data.length < 4 ||
     stringOf(first.data.subarray(4)) !== ALLOCATION
   ) {
-    throw new ProtocolFault("the server selects contexts that it was not told");
+    throw new ProtocolFault(
+      "the server selects contexts that were not requested",
+    );
   }
   return viewOf(first.data).getUint32(0);
 }

@@ -39,7 +39,7 @@ function ask(
     .map((run) => [run.length, run.flags]);
 }
 
-/** The flag of each chunk; asks until the whole disk is told. */
+/** The flag of each chunk; asks until the whole disk is described. */
 function flagsOf(disk: Volume | SnapshotDisk, snapshot: string): number[] {
   const flags: number[] = [];
   for (let at = 0; at < disk.size;) {

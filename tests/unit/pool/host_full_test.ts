@@ -161,7 +161,7 @@ testUnless(
     assertEquals(error.code, "no-space");
     assertMatch(error.message, /the file system of component ".*\/a" is full/);
     assertEquals(pool.status().delayed.total, 0);
-    // The client is told as soon as there is space: by its next write.
+    // The client learns as soon as there is space: by its next write.
     await made.empty();
     await write(pool, 6);
     assertEquals(pool.status().components[0]?.refusedSince, null);
