@@ -400,11 +400,11 @@ Deno.test("virstor reads a registry that knows ids as numbers", async () => {
 Deno.test("virstor keeps the registry of any name in one file", async () => {
   await using work = await Workspace.create();
   await work.succeed(
-    ["label", "-s", "1G", "--create", "64M", "--", "-a:b+c@d", "a"],
+    ["label", "-s", "1G", "--create", "64M", "--", "-a:b+c=d", "a"],
   );
-  await work.succeed(["status", "--", "-a:b+c@d"]);
+  await work.succeed(["status", "--", "-a:b+c=d"]);
   const entries = [...Deno.readDirSync(work.path("state/pools"))];
-  assertEquals(entries.map(({ name }) => name), ["-a%3Ab%2Bc%40d.json"]);
+  assertEquals(entries.map(({ name }) => name), ["-a%3Ab%2Bc%3Dd.json"]);
 });
 
 Deno.test("virstor ends quietly when its output is closed", async () => {
