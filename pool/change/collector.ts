@@ -15,6 +15,7 @@ import {
   type ForwardMap,
   type OldVersion,
   turn,
+  TURN_BUDGET,
   unseenVersions,
 } from "../core/mod.ts";
 import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
@@ -46,6 +47,7 @@ export async function collectUnseen(
   base: PoolBase,
   volume: VolumeParts,
 ): Promise<number> {
+  const { record, map } = volume;
   let freed = 0;
   for (let isComplete = false; !isComplete;) {
     isComplete = true;
@@ -53,22 +55,22 @@ export async function collectUnseen(
     let batch: [virtualChunk: number, version: OldVersion][] = [];
     const slice = new Slice(CHUNKS_A_LOOK);
     slice.begin();
-    for (const v of [...volume.map.old.virtualChunks]) {
+    for (const v of [...map.old.virtualChunks]) {
       if (slice.spend(1)) {
         await turn();
         slice.begin();
       }
-      for (const version of unseenVersions(volume.record, volume.map, v)) {
-        if (isHiddenDurably(base, volume.map, v, version)) {
+      for (const version of unseenVersions(record, map, v)) {
+        if (isHiddenDurably(base, map, v, version)) {
           batch.push([v, version]);
         } else isComplete = false;
       }
       if (batch.length < CHUNKS_A_BATCH) continue;
-      freed += await freeVersions(base, volume.map, batch);
+      freed += await freeVersions(base, map, batch);
       batch = [];
       slice.begin();
     }
-    freed += await freeVersions(base, volume.map, batch);
+    freed += await freeVersions(base, map, batch);
   }
   return freed;
 }
@@ -110,7 +112,7 @@ export async function collectVolume(
       });
     }
     map.delete(v);
-    if (places.length >= CHUNKS_A_BATCH) {
+    if (places.length >= TURN_BUDGET.unmappedChunks) {
       freed += freePlaces(base, places);
       places = [];
     }
@@ -169,8 +171,15 @@ async function freeVersions(
     chunk,
   }));
   const groups = [...Map.groupBy(places, ({ component }) => component)];
+  // No turn of the event loop writes more pages than a discard does. The versions
+  // stay in memory meanwhile, so nothing that hides them is unmapped.
+  const some = TURN_BUDGET.unmappedChunks;
   for (const [component, its] of groups) {
-    base.mapper.release(component, its.map(({ chunk }) => chunk));
+    const chunks = its.map(({ chunk }) => chunk).sort((a, b) => a - b);
+    for (let at = 0; at < chunks.length; at += some) {
+      base.mapper.release(component, chunks.slice(at, at + some));
+      await turn();
+    }
   }
   await flushMembers(base);
   for (const [virtualChunk, version] of batch) {

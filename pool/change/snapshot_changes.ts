@@ -7,7 +7,12 @@
 import { VirstorError } from "../../errors.ts";
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import { Slice } from "../../device/block/mod.ts";
-import { type ForwardMap, newestSnapshot, turn } from "../core/mod.ts";
+import {
+  type ForwardMap,
+  newestSnapshot,
+  turn,
+  TURN_BUDGET,
+} from "../core/mod.ts";
 import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
 import { collectUnseen, freePlaces, type Place } from "./collector.ts";
 import {
@@ -24,8 +29,6 @@ import {
 
 /** Chunks that are rolled back between two looks at the clock. */
 const CHUNKS_A_LOOK = 64;
-/** Chunks that a rollback frees together. */
-const PLACES_A_BATCH = 512;
 
 /** A snapshot to take. */
 export interface SnapshotName {
@@ -162,7 +165,13 @@ export class SnapshotChanges {
         this.#assertNoClones(record, { name, epoch }, what);
       }
       await this.#hooks.close(record.id);
-      await this.#endEpochs(record, map, one);
+      try {
+        await this.#endEpochs(record, map, one);
+      } catch (error) {
+        // Nothing was written, or the pool has failed.
+        this.#hooks.open(map);
+        throw error;
+      }
       await this.#closeAll(record, newer);
       await this.#restore(map, one.epoch);
       map.resize(one.size / this.#base.settings.chunkSize);
@@ -277,7 +286,7 @@ export class SnapshotChanges {
         places.push({ component, chunk });
       }
       // Chunks that share a page of the chunk table share its write.
-      if (places.length >= PLACES_A_BATCH) free();
+      if (places.length >= TURN_BUDGET.unmappedChunks) free();
       if (!slice.spend(1)) continue;
       await turn();
       slice.begin();

@@ -4,8 +4,10 @@
  * @module
  */
 
+import { Slice } from "../../device/block/mod.ts";
 import { inBytes, VirstorError } from "../../errors.ts";
 import {
+  type ChunkView,
   ForwardMap,
   InFlight,
   newestSnapshot,
@@ -35,6 +37,8 @@ import {
   withSettings,
 } from "./volume_settings.ts";
 
+/** Chunks of a clone that are examined between two looks at the clock. */
+const CHUNKS_A_LOOK = 16;
 /** The highest number of a volume. */
 const VOLUME_NUMBER_MAX = 0xffff;
 
@@ -250,14 +254,8 @@ export class VolumeChanges {
     assertFlattens(parts);
     const { map } = parts;
     const { base } = map;
-    const end = map.virtualChunks;
     if (base === undefined) return;
-    for (let v = base.nextMapped(0, end); v < end;) {
-      await copyUp(parts, v);
-      onProgress(v, end);
-      await turn();
-      v = base.nextMapped(v + 1, Math.min(end, map.virtualChunks));
-    }
+    await copyAll(parts, base, onProgress);
     await this.#run(async () => {
       // Its number may be another volume's by now.
       if (!this.#base.volumes.includes(parts)) {
@@ -268,11 +266,8 @@ export class VolumeChanges {
       }
       assertFlattens(parts);
       const { format } = this.#base;
-      const chunks = Math.min(map.virtualChunks, base.virtualChunks);
-      for (let v = 0; v < chunks; v++) {
-        v = base.nextMapped(v, chunks);
-        if (v < chunks) await copyUp(parts, v);
-      }
+      // Most is copied by now, and is passed over.
+      await copyAll(parts, base, onProgress);
       // Copies are provisional: after a power cut the parent would be missed.
       await flushMembers(this.#base);
       const record = { ...parts.record, parent: undefined };
@@ -307,6 +302,25 @@ export class VolumeChanges {
     map.setEpoch(record.epoch);
     map.share(newestSnapshot(record));
     this.#hooks.open(map);
+  }
+}
+
+/** Copies what a clone has no chunk of its own for, some in a turn. */
+async function copyAll(
+  parts: VolumeParts,
+  base: ChunkView,
+  onProgress: (done: number, all: number) => void,
+): Promise<void> {
+  const slice = new Slice(CHUNKS_A_LOOK);
+  slice.begin();
+  const next = (from: number) =>
+    base.nextMapped(from, Math.max(from, parts.map.virtualChunks));
+  for (let v = next(0); v < parts.map.virtualChunks; v = next(v + 1)) {
+    await copyUp(parts, v);
+    if (!slice.spend(1)) continue;
+    onProgress(v, parts.map.virtualChunks);
+    await turn();
+    slice.begin();
   }
 }
 

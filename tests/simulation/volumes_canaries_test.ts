@@ -71,7 +71,7 @@ export const CANARIES: readonly Canary[] = [
       to: "    isComplete = true;\n",
     }, {
       file: "pool/change/collector.ts",
-      from: "if (isHiddenDurably(base, volume.map, v, version)) {",
+      from: "if (isHiddenDurably(base, map, v, version)) {",
       to: "if (true) {",
     }],
     seed: 1,
