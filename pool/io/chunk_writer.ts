@@ -34,8 +34,8 @@ export interface ChunkWriterParts {
   /** What bounds the chunks of the volume. */
   readonly limits: VolumeLimits;
   /**
-   * Unmaps a chunk whose component has no room for a write, if the chunk holds
-   * nothing else.
+   * Unmaps a chunk whose component has no room for a write, if the chunk has no
+   * data.
    */
   readonly unmaps: (write: FailedWrite) => boolean;
 }
@@ -44,10 +44,6 @@ export interface ChunkWriterParts {
 export interface FailedWrite {
   /** The virtual chunk; mapped. */
   readonly virtualChunk: number;
-  /** The offset of the first byte in the chunk. */
-  readonly within: number;
-  /** How many bytes. */
-  readonly count: number;
   /** Why it failed. */
   readonly error: unknown;
 }
@@ -103,8 +99,7 @@ export class ChunkWriter {
       this.overwrite(component, chunk, piece, within);
       return true;
     } catch (error) {
-      const write = { virtualChunk: chunk, within, count: piece.length, error };
-      if (!this.#parts.unmaps(write)) throw error;
+      if (!this.#parts.unmaps({ virtualChunk: chunk, error })) throw error;
       return false;
     }
   }

@@ -39,8 +39,8 @@ export interface FirstWriteVolume {
   /** What the superblock says of it. */
   readonly record: VolumeRecord;
   /**
-   * Unmaps a chunk whose component has no room for a write, if the chunk holds
-   * nothing else.
+   * Unmaps a chunk whose component has no room for a write, if the chunk has no
+   * data.
    *
    * @param write The write.
    * @returns Whether the chunk was unmapped.
@@ -332,9 +332,7 @@ export class FirstWrites {
   ): Completion {
     const { chunkSize } = this.#settings;
     const virtualChunk = Math.floor(offset / chunkSize);
-    const within = offset - virtualChunk * chunkSize;
-    const count = source.length;
-    if (!this.#unmaps({ virtualChunk, within, count, error })) throw error;
+    if (!this.#unmaps({ virtualChunk, error })) throw error;
     return this.write(source, offset, signal);
   }
 
