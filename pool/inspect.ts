@@ -124,6 +124,7 @@ function describeLabels({ name, found }: Assembly): PoolStatus {
       counters: newCounters(),
     }],
     evacuation: undefined,
+    jobs: [],
     state: "stopped",
     reason: "",
   });

@@ -27,6 +27,8 @@ export type {
   AddOptions,
   AddResult,
   EvacuationStatus,
+  JobKind,
+  JobStatus,
   RemoveOptions,
   RemovePlan,
   RemoveResult,

@@ -19,6 +19,8 @@ import type {
 import {
   type AddOptions,
   type AddResult,
+  Collector,
+  Jobs,
   planRemoval,
   type PoolControl,
   type RemoveOptions,
@@ -54,6 +56,8 @@ export class Pool {
   readonly #volumes: PoolVolumes;
   readonly #control: PoolControl;
   readonly #health: Health;
+  readonly #jobs = new Jobs();
+  readonly #collector: Collector;
   #closed: Promise<void> | undefined;
 
   /**
@@ -81,8 +85,12 @@ export class Pool {
     this.#base = base;
     this.#volumes = new PoolVolumes(wiring, volumes);
     const run = control.run.bind(control);
-    this.volumeChanges = new VolumeChanges(base, run, this.#volumes);
-    this.snapshotChanges = new SnapshotChanges(base, run, this.#volumes);
+    const { evacuation } = control;
+    const jobs = this.#jobs;
+    this.#collector = new Collector({ base, run, evacuation, jobs });
+    const tools = { hooks: this.#volumes, collector: this.#collector, jobs };
+    this.volumeChanges = new VolumeChanges(base, run, tools);
+    this.snapshotChanges = new SnapshotChanges(base, run, tools);
   }
 
   /**
@@ -217,6 +225,7 @@ export class Pool {
       format: this.#format,
       volumes: this.volumes,
       evacuation: this.#control.evacuation.status,
+      jobs: this.#jobs.status,
       state: this.#health.state,
       reason: this.#health.reason,
     });
@@ -303,12 +312,14 @@ export class Pool {
    * @throws {VirstorError} `invalid`, `unsupported` in format 1: nothing has
    *   changed then. `failed`: no more writes are taken.
    */
-  resize(
+  async resize(
     virtualSize: number,
     options: ResizeOptions & { readonly volume?: string } = {},
   ): Promise<{ virtualSize: number }> {
     const { volume = this.volume().name, ...how } = options;
-    return this.#control.resize(volume, virtualSize, how);
+    // Only a volume without old versions can become smaller.
+    if (how.force === true) await this.#collector.swept();
+    return await this.#control.resize(volume, virtualSize, how);
   }
 
   /**
@@ -356,6 +367,7 @@ export class Pool {
     // Requests, changes and freeing are refused from here on.
     await this.#control.settle();
     await this.volumeChanges.settle();
+    await this.#collector.settle();
     this.#control.waits.end(this.#health.stopError());
     for (const one of ended) await one;
     await space.settle();

@@ -16,7 +16,7 @@ import {
 } from "./core/mod.ts";
 import type { SnapshotRecord } from "../metadata/native/mod.ts";
 import type { DelayedWrites } from "./io/mod.ts";
-import type { EvacuationStatus } from "./change/mod.ts";
+import type { EvacuationStatus, JobStatus } from "./change/mod.ts";
 import type { FormatName, PoolFormat } from "./format/mod.ts";
 
 /** The status of a component. */
@@ -111,6 +111,8 @@ export interface PoolStatus {
   readonly missing: readonly MissingMember[];
   /** The evacuation of components; null if none is being evacuated. */
   readonly evacuation: EvacuationStatus | null;
+  /** What goes on beside the requests for volumes and snapshots. */
+  readonly jobs: readonly JobStatus[];
   /** The volumes, the first one first. */
   readonly volumes: readonly VolumeSummary[];
   /** Bytes of all volumes together. */
@@ -188,6 +190,8 @@ export interface StatusSource {
   }[];
   /** The evacuation; undefined if no component is being evacuated. */
   readonly evacuation: EvacuationStatus | undefined;
+  /** What goes on for volumes and snapshots. */
+  readonly jobs: readonly JobStatus[];
   /** The pool's state. */
   readonly state: PoolStatus["state"];
   /** Why the pool takes no more writes; "" if it has not failed. */
@@ -223,6 +227,7 @@ export function describePool(source: StatusSource): PoolStatus {
     readOnly,
     missing,
     evacuation: source.evacuation ?? null,
+    jobs: source.jobs,
     volumes: volumes.map(summaryOf),
     virtualSize,
     chunkSize,

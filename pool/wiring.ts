@@ -64,8 +64,7 @@ export function wirePool(
       firstWrites.failed(failure);
     }
     control.waits.end(failure);
-    // Nothing is moved either: it would be written down in unknown tables.
-    abandon(control.evacuation.end());
+    abandon(control.evacuation.end()); // moves would be in unknown tables
   });
   const fail = (cause: unknown) => health.fail(cause);
   // Writes that wait come before chunks that are to be moved.
@@ -103,7 +102,8 @@ export function wirePool(
   const reserves = new Reserves(space);
   const parts = { settings, format, space, hosts, freeing, settling, fail };
   const mapper = new ChunkMapper(parts);
-  const base = { ...parts, mapper, full, reserves, volumes };
+  const maps = { volumes, removed: new Map() };
+  const base = { ...parts, ...maps, mapper, full, reserves };
   const control = new PoolControl(base, hooksOf(base, health, spaceChanged));
   mapper.watch();
   return {

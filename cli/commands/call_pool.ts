@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Pool } from "../../pool/mod.ts";
 import {
   callServer,
   registerOpenPool,
@@ -26,6 +27,7 @@ const READING: ReadonlySet<keyof VolumeCalls> = new Set([
  * @param name The name of the pool.
  * @param call The call.
  * @param request The request.
+ * @param onOpened Called with the stopped pool once it is open.
  * @returns The answer.
  * @throws {VirstorError} The errors of the server, of opening the pool, and of
  *   the call.
@@ -35,6 +37,7 @@ export async function callPool<Call extends keyof VolumeCalls>(
   name: string,
   call: Call,
   request: VolumeCalls[Call]["request"],
+  onOpened: (pool: Pool) => void = () => {},
 ): Promise<VolumeCalls[Call]["answer"]> {
   const reply = await callServer(stateDirectory, name, call, request);
   if (reply !== undefined) return reply.answer;
@@ -42,7 +45,8 @@ export async function callPool<Call extends keyof VolumeCalls>(
   const readOnly = READING.has(call);
   const pool = await openStopped({ stateDirectory, name }, { readOnly });
   try {
-    const handlers: VolumeHandlers = volumeHandlers(pool);
+    onOpened(pool);
+    const handlers: VolumeHandlers = volumeHandlers(pool, true);
     return await handlers[call](request);
   } finally {
     if (!readOnly) await registerOpenPool(stateDirectory, pool);

@@ -10,9 +10,8 @@ import {
   EXIT_OK,
   type Invocation,
   print,
-  withProgress,
 } from "../terminal/mod.ts";
-import { callPool } from "./call_pool.ts";
+import { followJob } from "./follow_job.ts";
 import { readSnapshot } from "./pool_words.ts";
 
 /**
@@ -39,10 +38,10 @@ export async function run(
     force: invocation.flag("force"),
   };
   const name = nameOf(pool, volume);
-  await withProgress(
-    `Rolling "${name}" back`,
-    callPool(stateDirectory, pool, "rollback", request),
-  );
+  await followJob(stateDirectory, pool, "rollback", request, {
+    doing: `Rolling "${name}" back`,
+    kind: "rollback",
+  });
   print(`Rolled "${name}" back to "${nameOf(pool, volume, snapshot)}"`);
   return EXIT_OK;
 }

@@ -8,12 +8,11 @@ import { nameOf } from "../control/mod.ts";
 import {
   type Environment,
   EXIT_OK,
-  formatSize,
   type Invocation,
   print,
-  withProgress,
 } from "../terminal/mod.ts";
-import { callPool } from "./call_pool.ts";
+import { followJob } from "./follow_job.ts";
+import { freedText } from "./freed_text.ts";
 import { readSnapshots } from "./pool_words.ts";
 
 /**
@@ -25,18 +24,19 @@ import { readSnapshots } from "./pool_words.ts";
  * @throws {VirstorError} If the pool refuses.
  */
 export async function run(
-  { operands }: Invocation,
+  { operands, flag }: Invocation,
   environment: Environment,
 ): Promise<number> {
   const stateDirectory = environment.stateDirectory();
   const { pool, snapshots } = await readSnapshots(stateDirectory, operands);
-  const { freedChunks, chunkSize } = await withProgress(
-    `Removing snapshots from pool "${pool}"`,
-    callPool(stateDirectory, pool, "removeSnapshots", { snapshots }),
+  const request = { snapshots, wait: flag("wait") };
+  const answer = await followJob(
+    ...[stateDirectory, pool, "removeSnapshots", request] as const,
+    { doing: `Removing snapshots from pool "${pool}"`, kind: "free" },
   );
   for (const { volume, snapshot } of snapshots) {
     print(`Removed snapshot "${nameOf(pool, volume, snapshot)}"`);
   }
-  print(`Freed ${formatSize(freedChunks * chunkSize)}`);
+  print(freedText(pool, answer));
   return EXIT_OK;
 }

@@ -7,6 +7,7 @@
 import { counted, printable } from "../../errors.ts";
 import type { ComponentStatus, PoolStatus } from "../../pool/mod.ts";
 import type { ServerStatus, StatusReport } from "../control/mod.ts";
+import { jobPair } from "./job_text.ts";
 import { type PoolState, stateOf, stateWords } from "./pool_state.ts";
 import {
   formatSeconds,
@@ -49,6 +50,7 @@ export function statusText(
       ["Backing", `${percent(pool.backingPercent)} of the virtual size`],
       ["Used", `${percent(pool.usedPercent)} of the physical space`],
       ...evacuationPairs(pool, server),
+      ...pool.jobs.map((job) => jobPair(pool, job)),
       ...server === null ? [] : runPairs(pool),
     ]),
     "",

@@ -14,6 +14,11 @@ const SIZE: OptionSpec = {
   help: "size of the volume; always needed",
 };
 
+const WAIT: OptionSpec = {
+  name: "wait",
+  help: "wait until the space is free, and tell how much it is",
+};
+
 /** The commands, in the order of the help. */
 export const VOLUME_COMMANDS: readonly CommandSpec[] = [
   {
@@ -46,14 +51,16 @@ export const VOLUME_COMMANDS: readonly CommandSpec[] = [
   {
     name: "volume remove",
     summary: "remove a volume; what it holds is lost",
-    usage: "[-f | --dry-run [--json]] POOL/VOLUME",
+    usage: "[-f] [--wait] | --dry-run [--json] POOL/VOLUME",
     description: [
-      "Remove a volume, and free its chunks. Its clients are disconnected. A volume",
-      "that holds data needs -f, or its name typed again on a terminal. A volume with",
-      "snapshots, and the first volume of a pool, cannot be removed.",
+      "Remove a volume, and free its chunks, of a served pool in the background. Its",
+      "clients are disconnected. A volume that holds data needs -f, or its name typed",
+      "again on a terminal. A volume with snapshots, and the first volume of a pool,",
+      "cannot be removed.",
     ],
     options: [
       { name: "force", short: "f", help: "remove also a volume with data" },
+      WAIT,
       { name: "dry-run", help: "show what would be freed; change nothing" },
       { ...JSON_OUTPUT, help: "with --dry-run: print JSON, for scripts" },
     ],
@@ -136,13 +143,13 @@ export const VOLUME_COMMANDS: readonly CommandSpec[] = [
   {
     name: "snapshot remove",
     summary: "remove snapshots",
-    usage: "POOL[/VOLUME]@NAME...",
+    usage: "[--wait] POOL[/VOLUME]@NAME...",
     description: [
-      "Remove snapshots of one pool, and free the chunks that only they see. Their",
-      "clients are disconnected. A snapshot with clones cannot be removed: flatten or",
-      "remove these first.",
+      "Remove snapshots of one pool, all in one step, and free the chunks that only",
+      "they see, of a served pool in the background. Their clients are disconnected. A",
+      "snapshot with clones cannot be removed: flatten or remove these first.",
     ],
-    options: [],
+    options: [WAIT],
     operands: ["POOL[/VOLUME]@NAME"],
     moreOperands: true,
     load: () => import("./snapshot_remove.ts"),

@@ -19,6 +19,8 @@ import {
 } from "../terminal/mod.ts";
 import type { VolumeStatus } from "../../pool/mod.ts";
 import { callPool } from "./call_pool.ts";
+import { followJob } from "./follow_job.ts";
+import { freedText } from "./freed_text.ts";
 import { readNamedVolume, type VolumeWord } from "./pool_words.ts";
 
 /**
@@ -35,35 +37,39 @@ export async function run(
   environment: Environment,
 ): Promise<number> {
   const [word = ""] = invocation.operands;
-  const [force, isDry] = ["force", "dry-run"].map(invocation.flag);
-  const isJson = invocation.flag("json");
-  if ((force && isDry) || (isJson && !isDry)) {
-    throw new UsageError(
-      force && isDry
-        ? "Options --force and --dry-run exclude one another"
-        : "Option --json needs --dry-run",
-      'Try "virstor volume remove --help"',
-    );
-  }
+  checkOptions(invocation);
   const stateDirectory = environment.stateDirectory();
   const named = await readNamedVolume(stateDirectory, word);
   const { pool, volume } = named;
   const name = nameOf(pool, volume);
-  if (force !== true) {
+  if (!invocation.flag("force")) {
     const status = await find(stateDirectory, named);
-    if (isDry) {
-      showPlan(isJson, name, status);
+    if (invocation.flag("dry-run")) {
+      showPlan(invocation.flag("json"), name, status);
       return EXIT_OK;
     }
     if (status.referencedBytes > 0) await confirm(name, status);
   }
-  const { freedChunks, chunkSize } = await withProgress(
-    `Removing volume "${name}"`,
-    callPool(stateDirectory, pool, "removeVolume", { volume }),
+  const request = { volume, wait: invocation.flag("wait") };
+  const answer = await followJob(
+    ...[stateDirectory, pool, "removeVolume", request] as const,
+    { doing: `Removing volume "${name}"`, kind: "free" },
   );
-  const freed = formatSize(freedChunks * chunkSize);
-  print(`Removed volume "${name}", freed ${freed}`);
+  print(`Removed volume "${name}"`);
+  print(freedText(pool, answer));
   return EXIT_OK;
+}
+
+function checkOptions({ flag }: Invocation): void {
+  const other = ["force", "wait"].find(flag);
+  const isDry = flag("dry-run");
+  const fault = isDry && other !== undefined
+    ? `Options --${other} and --dry-run exclude one another`
+    : flag("json") && !isDry
+    ? "Option --json needs --dry-run"
+    : "";
+  if (fault === "") return;
+  throw new UsageError(fault, 'Try "virstor volume remove --help"');
 }
 
 async function find(

@@ -5,12 +5,16 @@
  */
 
 import type { Pool, SnapshotName, Volume } from "../../pool/mod.ts";
-import type { FlattenProgress, VolumeCalls } from "./volume_calls.ts";
+import type { VolumeCalls } from "./volume_calls.ts";
 
-/** The functions that carry the calls out. */
+/**
+ * The functions that carry the calls out. Each takes a function to call once
+ * the change is done, where the answer may come much later.
+ */
 export type VolumeHandlers = {
   readonly [Call in keyof VolumeCalls]: (
     request: VolumeCalls[Call]["request"],
+    onChanged?: () => void,
   ) => Promise<VolumeCalls[Call]["answer"]>;
 };
 
@@ -43,18 +47,28 @@ export function nameOf(pool: string, volume: string, snapshot = ""): string {
  * Makes the functions that carry the calls out.
  *
  * @param pool The open pool.
+ * @param closesNext Whether the pool is closed after a call, so that one which
+ *   frees chunks has to wait for them; default false.
  * @returns The functions. They throw as the pool does.
  */
-export function volumeHandlers(pool: Pool): VolumeHandlers {
+export function volumeHandlers(
+  pool: Pool,
+  closesNext = false,
+): VolumeHandlers {
   const { volumeChanges, snapshotChanges } = pool;
   const { chunkSize } = pool.settings;
-  const flattening = new Map<string, FlattenProgress>();
   const named = (volume: string) => volumeOf(pool, volume).name;
+  const inPool = ({ volume, snapshot }: SnapshotName): SnapshotName => {
+    return { volume: named(volume), snapshot };
+  };
   return {
     listVolumes: () => pool.describeVolumes(),
     createVolume: ({ volume, size }) => volumeChanges.create(volume, size),
-    removeVolume: async ({ volume }) => ({
-      ...await volumeChanges.remove(named(volume)),
+    removeVolume: async ({ volume, wait }, onChanged) => ({
+      freedChunks: await freed(
+        (onRemoved) => volumeChanges.remove(named(volume), onRemoved),
+        { waits: wait || closesNext, onChanged },
+      ),
       chunkSize,
     }),
     renameVolume: async ({ volume, to }) => {
@@ -66,30 +80,15 @@ export function volumeHandlers(pool: Pool): VolumeHandlers {
       return null;
     },
     flattenVolume: async ({ volume }) => {
-      const name = named(volume);
-      try {
-        await volumeChanges.flatten(
-          name,
-          (done, all) => flattening.set(name, { done, all }),
-        );
-      } finally {
-        flattening.delete(name);
-      }
+      await volumeChanges.flatten(named(volume));
       return null;
     },
-    flattenProgress: ({ volume }) =>
-      Promise.try(() => flattening.get(named(volume)) ?? null),
     cloneSnapshot: async ({ volume, snapshot, to }) => {
       await volumeChanges.clone(named(volume), snapshot, to);
       return null;
     },
     takeSnapshots: async ({ snapshots }) => {
-      await snapshotChanges.take(
-        snapshots.map(({ volume, snapshot }) => ({
-          volume: named(volume),
-          snapshot,
-        })),
-      );
+      await snapshotChanges.take(snapshots.map(inPool));
       const shared = snapshots.reduce(
         (sum, { volume }) => sum + volumeOf(pool, volume).mappedChunks,
         0,
@@ -99,8 +98,12 @@ export function volumeHandlers(pool: Pool): VolumeHandlers {
         freeBytes: pool.status().freeChunks * chunkSize,
       };
     },
-    removeSnapshots: async ({ snapshots }) => ({
-      freedChunks: await removeSnapshots(pool, snapshots),
+    removeSnapshots: async ({ snapshots, wait }, onChanged) => ({
+      freedChunks: await freed(
+        (onRemoved) =>
+          snapshotChanges.removeSome(snapshots.map(inPool), onRemoved),
+        { waits: wait || closesNext, onChanged },
+      ),
       chunkSize,
     }),
     rollback: async ({ volume, snapshot, removesNewer }) => {
@@ -114,19 +117,27 @@ export function volumeHandlers(pool: Pool): VolumeHandlers {
   };
 }
 
-/** Removes snapshots, one after the other, if there are all of them. */
-async function removeSnapshots(
-  pool: Pool,
-  snapshots: readonly SnapshotName[],
-): Promise<number> {
-  for (const { volume, snapshot } of snapshots) {
-    const { name } = volumeOf(pool, volume);
-    pool.snapshotDisk(name, snapshot);
-  }
-  let freed = 0;
-  for (const { volume, snapshot } of snapshots) {
-    const { name } = volumeOf(pool, volume);
-    freed += (await pool.snapshotChanges.remove(name, snapshot)).freedChunks;
-  }
-  return freed;
+/**
+ * Removes something, and waits until its chunks are free, or leaves that to the
+ * pool.
+ *
+ * @returns How many chunks are free now; null if they are being freed.
+ */
+async function freed(
+  remove: (onRemoved: () => void) => Promise<{ freedChunks: number }>,
+  { waits, onChanged }: {
+    readonly waits: boolean;
+    readonly onChanged: (() => void) | undefined;
+  },
+): Promise<number | null> {
+  const removed = Promise.withResolvers<void>();
+  const freeing = remove(() => {
+    onChanged?.();
+    removed.resolve();
+  });
+  if (waits) return (await freeing).freedChunks;
+  await Promise.race([removed.promise, freeing]);
+  // From here on an error is one of the pool: its status and the log have it.
+  freeing.catch(() => {});
+  return null;
 }

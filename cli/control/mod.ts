@@ -30,10 +30,6 @@ export type {
   StatusReport,
   StopRequest,
 } from "./control_protocol.ts";
-export type {
-  FlattenProgress,
-  RollbackRequest,
-  VolumeCalls,
-} from "./volume_calls.ts";
+export type { RollbackRequest, VolumeCalls } from "./volume_calls.ts";
 export { receiveMessage, sendAnswer } from "./control_wire.ts";
 export type { ControlMessage } from "./control_wire.ts";

@@ -42,10 +42,16 @@ export interface CloneRequest extends SnapshotName {
   readonly to: string;
 }
 
-/** The request of `takeSnapshots` and `removeSnapshots`. */
+/** The request of `takeSnapshots`. */
 export interface SnapshotsRequest {
   /** The snapshots; an empty name of a volume is the first volume. */
   readonly snapshots: readonly SnapshotName[];
+}
+
+/** How to remove a volume or snapshots. */
+export interface FreeingRequest {
+  /** Whether the answer comes once their chunks are free. */
+  readonly wait: boolean;
 }
 
 /** The request of `rollback`. */
@@ -66,8 +72,8 @@ export interface DiffRequest extends VolumeRequest {
 
 /** The answer of a call that frees chunks. */
 export interface FreedAnswer {
-  /** Chunks that are being freed. */
-  readonly freedChunks: number;
+  /** Chunks that were freed; null if they are being freed. */
+  readonly freedChunks: number | null;
   /** Bytes of a chunk. */
   readonly chunkSize: number;
 }
@@ -80,14 +86,6 @@ export interface SnapshotsAnswer {
   readonly freeBytes: number;
 }
 
-/** The progress of a `flattenVolume`. */
-export interface FlattenProgress {
-  /** Chunks that were looked at. */
-  readonly done: number;
-  /** All chunks. */
-  readonly all: number;
-}
-
 /** The calls, with the type of each request and answer. */
 export interface VolumeCalls {
   /** Describes the volumes and their snapshots. */
@@ -98,18 +96,16 @@ export interface VolumeCalls {
     answer: { size: number };
   };
   /** Removes a volume. */
-  readonly removeVolume: { request: VolumeRequest; answer: FreedAnswer };
+  readonly removeVolume: {
+    request: VolumeRequest & FreeingRequest;
+    answer: FreedAnswer;
+  };
   /** Renames a volume. */
   readonly renameVolume: { request: RenameVolumeRequest; answer: null };
   /** Sets the limits of a volume. */
   readonly setVolume: { request: SetVolumeRequest; answer: null };
   /** Copies what a clone shares with its parent. */
   readonly flattenVolume: { request: VolumeRequest; answer: null };
-  /** Tells how far a `flattenVolume` is; null if none is under way. */
-  readonly flattenProgress: {
-    request: VolumeRequest;
-    answer: FlattenProgress | null;
-  };
   /** Makes a volume of what a snapshot sees. */
   readonly cloneSnapshot: { request: CloneRequest; answer: null };
   /** Takes snapshots, at one instant. */
@@ -118,7 +114,10 @@ export interface VolumeCalls {
     answer: SnapshotsAnswer;
   };
   /** Removes snapshots. */
-  readonly removeSnapshots: { request: SnapshotsRequest; answer: FreedAnswer };
+  readonly removeSnapshots: {
+    request: SnapshotsRequest & FreeingRequest;
+    answer: FreedAnswer;
+  };
   /** Makes a volume what it was when a snapshot was taken. */
   readonly rollback: { request: RollbackRequest; answer: null };
   /** Finds what has changed since a snapshot. */
@@ -136,7 +135,10 @@ export const VOLUME_REQUEST_CHECKS: {
     volume: textOf(fields, "volume"),
     size: numberOf(fields, "size"),
   }),
-  removeVolume: (fields) => ({ volume: textOf(fields, "volume") }),
+  removeVolume: (fields) => ({
+    volume: textOf(fields, "volume"),
+    wait: booleanOf(fields, "wait"),
+  }),
   renameVolume: (fields) => ({
     volume: textOf(fields, "volume"),
     to: textOf(fields, "to"),
@@ -146,13 +148,15 @@ export const VOLUME_REQUEST_CHECKS: {
     settings: settingsOf(fields),
   }),
   flattenVolume: (fields) => ({ volume: textOf(fields, "volume") }),
-  flattenProgress: (fields) => ({ volume: textOf(fields, "volume") }),
   cloneSnapshot: (fields) => ({
     ...snapshotOf(fields),
     to: textOf(fields, "to"),
   }),
   takeSnapshots: (fields) => ({ snapshots: snapshotsOf(fields) }),
-  removeSnapshots: (fields) => ({ snapshots: snapshotsOf(fields) }),
+  removeSnapshots: (fields) => ({
+    snapshots: snapshotsOf(fields),
+    wait: booleanOf(fields, "wait"),
+  }),
   rollback: (fields) => ({
     ...snapshotOf(fields),
     removesNewer: booleanOf(fields, "removesNewer"),

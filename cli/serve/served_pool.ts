@@ -11,7 +11,6 @@ import { openPool, type Pool, type PoolOptions } from "../../pool/mod.ts";
 import {
   addComponents,
   callServer,
-  type ControlCall,
   type ControlCalls,
   type ControlHandlers,
   nameOf,
@@ -251,27 +250,35 @@ export class ServedPool {
     request: never,
   ): Promise<unknown> {
     const gone: BlockDevice[] = [];
-    const change = async () => {
-      const answer = await run(handler, request);
+    const say = () => {
       const message = changeText(this.name, call, request);
       log("volumes", message, { pool: this.name });
-      return answer;
     };
-    if (call === "flattenVolume") return await change();
+    if (call === "flattenVolume") {
+      const answer = await run(handler, request);
+      say();
+      return answer;
+    }
+    let answer: Promise<unknown> = Promise.resolve();
     const done = this.#changing.then(async () => {
       if (call === "rollback") this.#refuseWhileUsed(request);
+      const changed = Promise.withResolvers<void>();
+      answer = run(handler, request, changed.resolve);
       try {
-        return await change();
+        // What the change has left to do is not waited for here.
+        await Promise.race([changed.promise, answer]);
+        say();
       } finally {
         gone.push(...this.#updateExports());
       }
     });
     this.#changing = done.catch(() => {});
     try {
-      return await done;
+      await done;
     } finally {
       await Promise.all(gone.map((device) => this.#calls.retire(device)));
     }
+    return await answer;
   }
 
   #refuseWhileUsed({ volume, snapshot, force }: RollbackRequest): void {
@@ -331,8 +338,9 @@ function logged(name: string, handlers: ControlHandlers): ControlHandlers {
 
 /** Runs one of the handlers with a request of its call. */
 function run(
-  handler: ControlHandlers[ControlCall],
+  handler: (request: never, onChanged?: () => void) => Promise<unknown>,
   request: never,
+  onChanged?: () => void,
 ): Promise<unknown> {
-  return handler(request);
+  return handler(request, onChanged);
 }

@@ -9,7 +9,7 @@ import { nameOf, type VolumeCalls } from "../control/mod.ts";
 /** The calls that change what a pool exports. */
 export type VolumeChange = Exclude<
   keyof VolumeCalls,
-  "listVolumes" | "flattenProgress" | "diff"
+  "listVolumes" | "diff"
 >;
 
 /** Describes each change of a pool that is done. */

@@ -51,6 +51,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   "connected": "info",
   "disconnected": "info",
   "evacuation": "info",
+  "freed": "info",
   "left": "info",
   "metrics": "info",
   "progress": "info",

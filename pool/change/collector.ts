@@ -1,192 +1,141 @@
 /**
- * Freeing versions of chunks that nothing sees any more.
+ * Frees what removed volumes and snapshots have left, beside the requests.
  *
- * A version is released only after what hides it is durable: else an open after
- * a power cut would drop the newer version, and not find the older one. And it
- * stays in memory until its release is durable: until then, nothing that hides
- * it is unmapped.
+ * A removal is done once it is recorded. What it leaves is freed in pieces,
+ * each a change of its own, so that other changes need not wait for all of it.
+ * Nothing is moved until the last piece: an evacuation would look for chunks
+ * that no volume has. A stop in the middle loses nothing: the next open finds
+ * what nothing sees.
  *
  * @module
  */
 
-import { Slice } from "../../device/block/mod.ts";
-import {
-  type Component,
-  type ForwardMap,
-  type OldVersion,
-  turn,
-  TURN_BUDGET,
-  unseenVersions,
-} from "../core/mod.ts";
-import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
+import { abandon } from "../../device/block/mod.ts";
+import { counted, inBytes, VirstorError } from "../../errors.ts";
+import { type ForwardMap, InFlight } from "../core/mod.ts";
+import type { PoolBase } from "../io/mod.ts";
+import type { Evacuation } from "./evacuation.ts";
+import { Job, type Jobs } from "./jobs.ts";
+import { type Sweep, UnseenSweep, VolumeSweep } from "./sweeps.ts";
+import type { RunChange } from "./volume_list.ts";
 
-/** The most chunks that are released with one flush. */
-const CHUNKS_A_BATCH = 16_384;
-/** Chunks that are examined between two looks at the clock. */
-const CHUNKS_A_LOOK = 64;
-
-/** A chunk to free. */
-export interface Place {
-  /** The component. */
-  readonly component: Component;
-  /** The chunk on it. */
-  readonly chunk: number;
+/** What a collector works with. */
+export interface CollectorParts {
+  /** The open pool. */
+  readonly base: PoolBase;
+  /** The queue of changes. */
+  readonly run: RunChange;
+  /** Is held while there is anything to free. */
+  readonly evacuation: Pick<Evacuation, "hold" | "release">;
+  /** Shows how far it is. */
+  readonly jobs: Jobs;
 }
 
-/**
- * Frees the old versions of a volume that no snapshot sees.
- *
- * *Requires*: the evacuation is held, and no other change runs.
- *
- * @param base The open pool.
- * @param volume The volume.
- * @returns How many chunks are being freed.
- * @throws {VirstorError} `failed`.
- */
-export async function collectUnseen(
-  base: PoolBase,
-  volume: VolumeParts,
-): Promise<number> {
-  const { record, map } = volume;
-  let freed = 0;
-  for (let isComplete = false; !isComplete;) {
-    isComplete = true;
-    await flushMembers(base);
-    let batch: [virtualChunk: number, version: OldVersion][] = [];
-    const slice = new Slice(CHUNKS_A_LOOK);
-    slice.begin();
-    for (const v of [...map.old.virtualChunks]) {
-      if (slice.spend(1)) {
-        await turn();
-        slice.begin();
-      }
-      for (const version of unseenVersions(record, map, v)) {
-        if (isHiddenDurably(base, map, v, version)) {
-          batch.push([v, version]);
-        } else isComplete = false;
-      }
-      if (batch.length < CHUNKS_A_BATCH) continue;
-      freed += await freeVersions(base, map, batch);
-      batch = [];
-      slice.begin();
-    }
-    freed += await freeVersions(base, map, batch);
-  }
-  return freed;
-}
+/** Frees chunks that nothing sees any more. */
+export class Collector {
+  readonly #parts: CollectorParts;
+  readonly #inFlight = new InFlight();
+  /** The last sweep that was begun; sweeps run one after the other. */
+  #last: Promise<unknown> = Promise.resolve();
 
-/**
- * Frees all chunks of a volume that was removed.
- *
- * *Requires*: no superblock lists the volume, and no request of it is in
- * flight.
- *
- * @param base The open pool.
- * @param map Its map.
- * @returns How many chunks are being freed.
- * @throws {VirstorError} `failed`.
- */
-export async function collectVolume(
-  base: PoolBase,
-  map: ForwardMap,
-): Promise<number> {
-  let places: Place[] = [];
-  let freed = 0;
-  const slice = new Slice(CHUNKS_A_LOOK);
-  slice.begin();
-  const { virtualChunks: end } = map;
-  for (
-    let v = map.nextMapped(0, end);
-    v < end;
-    v = map.nextMapped(v + 1, end)
-  ) {
-    for (const version of [...map.old.of(v)]) {
-      map.old.delete(v, version);
-      places.push(version);
-    }
-    const component = map.component(v);
-    if (component !== undefined) {
-      places.push({
-        component,
-        chunk: map.chunk(v),
-      });
-    }
-    map.delete(v);
-    if (places.length >= TURN_BUDGET.unmappedChunks) {
-      freed += freePlaces(base, places);
-      places = [];
-    }
-    if (!slice.spend(1)) continue;
-    await turn();
-    slice.begin();
+  /**
+   * Starts with nothing to free.
+   *
+   * @param parts What it works with.
+   */
+  constructor(parts: CollectorParts) {
+    this.#parts = parts;
   }
-  freed += freePlaces(base, places);
-  // The number may be used again once no entry of the volume is left.
-  await flushMembers(base);
-  return freed;
-}
 
-/**
- * Frees chunks whose versions no open would count.
- *
- * @param base The open pool.
- * @param places The chunks; no map has them any more.
- * @returns How many there are.
- * @throws {VirstorError} `failed`.
- */
-export function freePlaces(base: PoolBase, places: readonly Place[]): number {
-  for (const [component, its] of Map.groupBy(places, (one) => one.component)) {
-    const chunks = its.map(({ chunk }) => chunk);
-    base.mapper.release(component, chunks);
-    base.freeing.add(component, chunks);
+  /**
+   * Frees the old versions of a volume that no snapshot sees any more.
+   *
+   * *Requires*: a change calls this, and has recorded that a snapshot is gone.
+   *
+   * @param map The map of the volume.
+   * @param names The snapshots, as `VOLUME@SNAPSHOT`.
+   * @returns How many chunks were freed, once they are free. If the caller
+   *   drops the promise, its rejection counts as handled.
+   */
+  collectUnseen(
+    map: ForwardMap,
+    names: readonly string[],
+  ): Promise<number> {
+    const job = new Job("free", names, () => map.old.chunks);
+    return this.#collect(new UnseenSweep(this.#parts.base, map, job));
   }
-  return places.length;
-}
 
-/** Whether all that is newer than an old version counts after a power cut. */
-function isHiddenDurably(
-  { settling }: PoolBase,
-  map: ForwardMap,
-  virtualChunk: number,
-  { birth }: OldVersion,
-): boolean {
-  const current = map.component(virtualChunk);
-  if (
-    current !== undefined && settling.has(current, map.chunk(virtualChunk))
-  ) return false;
-  return map.old.of(virtualChunk).every((one) =>
-    one.birth <= birth || !settling.has(one.component, one.chunk)
-  );
-}
+  /**
+   * Frees all chunks of a volume that was removed. Its number is not used again
+   * before.
+   *
+   * *Requires*: a change calls this, no superblock lists the volume, and no
+   * request of it is in flight.
+   *
+   * @param map The map of the volume.
+   * @param name The name of the volume.
+   * @returns As {@linkcode collectUnseen}.
+   */
+  collectVolume(map: ForwardMap, name: string): Promise<number> {
+    const { base } = this.#parts;
+    const all = map.mapped;
+    const job = new Job("free", [name], () => all);
+    base.removed.set(map.volume, map);
+    return this.#collect(
+      new VolumeSweep(base, map, job),
+      () => base.removed.delete(map.volume),
+    );
+  }
 
-/** Releases versions, durably, and frees their chunks. */
-async function freeVersions(
-  base: PoolBase,
-  map: ForwardMap,
-  batch: readonly (readonly [virtualChunk: number, version: OldVersion])[],
-): Promise<number> {
-  if (batch.length === 0) return 0;
-  const places = batch.map(([, { component, chunk }]) => ({
-    component,
-    chunk,
-  }));
-  const groups = [...Map.groupBy(places, ({ component }) => component)];
-  // No turn of the event loop writes more pages than a discard does. The versions
-  // stay in memory meanwhile, so nothing that hides them is unmapped.
-  const some = TURN_BUDGET.unmappedChunks;
-  for (const [component, its] of groups) {
-    const chunks = its.map(({ chunk }) => chunk).sort((a, b) => a - b);
-    for (let at = 0; at < chunks.length; at += some) {
-      base.mapper.release(component, chunks.slice(at, at + some));
-      await turn();
+  /** Waits until all is released that removals before this call have left. */
+  async swept(): Promise<void> {
+    await this.#last;
+  }
+
+  /** Waits until nothing is being freed, or the pool refuses to go on. */
+  async settle(): Promise<void> {
+    await this.#inFlight.settled();
+  }
+
+  #collect(sweep: Sweep, onSwept: () => void = () => {}): Promise<number> {
+    const { evacuation, jobs } = this.#parts;
+    // The change that calls this holds the evacuation: no move is in flight.
+    abandon(evacuation.hold());
+    const swept = this.#sweep(sweep, this.#last).then(onSwept)
+      .finally(() => evacuation.release());
+    this.#last = swept.catch(() => {});
+    const freed = jobs.show(sweep.job, async () => {
+      await swept;
+      return await this.#freed(sweep.job);
+    });
+    abandon(this.#inFlight.track(freed.then(() => {})));
+    return freed;
+  }
+
+  /** Frees all, in turns with other changes. */
+  async #sweep(sweep: Sweep, before: Promise<unknown>): Promise<void> {
+    await before;
+    while (!await this.#parts.run(() => sweep.piece()));
+  }
+
+  /** Waits until what was released is free, and says so. */
+  async #freed({ names, freed }: Job): Promise<number> {
+    const { base: { freeing, settings } } = this.#parts;
+    const isFree = await freeing.settledSoFar();
+    const quoted = names.map((name) => `"${name}"`).join(", ");
+    if (!isFree) {
+      throw new VirstorError(
+        "shutdown",
+        `Cannot free all chunks of ${quoted}: pool "${settings.name}" is closed`,
+      );
     }
+    const bytes = inBytes(freed * settings.chunkSize);
+    settings.onEvent({
+      kind: "freed",
+      message: `Freed ${counted(freed, "chunk")} of ${quoted}: ${bytes}`,
+      names,
+      chunks: freed,
+    });
+    return freed;
   }
-  await flushMembers(base);
-  for (const [virtualChunk, version] of batch) {
-    map.old.delete(virtualChunk, version);
-  }
-  for (const [component, its] of groups) {
-    base.freeing.add(component, its.map(({ chunk }) => chunk));
-  }
-  return batch.length;
 }

@@ -191,8 +191,9 @@ export class PoolControl {
    */
   check(): Promise<Finding[]> {
     return this.#change(() => {
-      const { format, volumes } = this.#parts;
-      return format.check(new Map(volumes.map(({ map }) => [map.volume, map])));
+      const { format, volumes, removed } = this.#parts;
+      const open = volumes.map(({ map }) => [map.volume, map] as const);
+      return format.check(new Map([...removed, ...open]));
     }, true);
   }
 

@@ -4,9 +4,12 @@
  * @module
  */
 
+export { Collector } from "./collector.ts";
 export { PoolControl } from "./control.ts";
 export type { ControlHooks } from "./control.ts";
 export type { EvacuationStatus, ResumeOptions } from "./evacuation_status.ts";
+export { Jobs } from "./jobs.ts";
+export type { JobKind, JobStatus } from "./jobs.ts";
 export { planRemoval } from "./membership.ts";
 export type {
   AddOptions,

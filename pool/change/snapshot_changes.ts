@@ -14,7 +14,9 @@ import {
   TURN_BUDGET,
 } from "../core/mod.ts";
 import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
-import { collectUnseen, freePlaces, type Place } from "./collector.ts";
+import type { Collector } from "./collector.ts";
+import { Job, type Jobs } from "./jobs.ts";
+import { freePlaces, type Place, sweepAll, UnseenSweep } from "./sweeps.ts";
 import {
   assertHasVolumes,
   assertNewName,
@@ -38,10 +40,26 @@ export interface SnapshotName {
   readonly snapshot: string;
 }
 
+/** Snapshots of a volume that are being removed. */
+interface RemovedSnapshots {
+  readonly parts: VolumeParts;
+  readonly snapshots: VolumeRecord["snapshots"];
+}
+
 /** How to roll a volume back. */
 export interface RollbackOptions {
   /** Also remove the snapshots that are newer; default false. */
   readonly removesNewer?: boolean;
+}
+
+/** What changes of snapshots and volumes use beside the pool. */
+export interface ChangeTools {
+  /** Opens and closes volumes. */
+  readonly hooks: VolumeHooks;
+  /** Frees what removed volumes and snapshots leave. */
+  readonly collector: Collector;
+  /** Shows how far long changes are. */
+  readonly jobs: Jobs;
 }
 
 /** The changes of the snapshots of an open pool. */
@@ -49,6 +67,7 @@ export class SnapshotChanges {
   readonly #base: PoolBase;
   readonly #run: RunChange;
   readonly #hooks: VolumeHooks;
+  readonly #tools: ChangeTools;
 
   /**
    * Creates the changes of an open pool.
@@ -56,12 +75,13 @@ export class SnapshotChanges {
    * @internal
    * @param base The open pool.
    * @param run The queue of changes.
-   * @param hooks Opens and closes volumes.
+   * @param tools What the changes use beside the pool.
    */
-  constructor(base: PoolBase, run: RunChange, hooks: VolumeHooks) {
+  constructor(base: PoolBase, run: RunChange, tools: ChangeTools) {
     this.#base = base;
     this.#run = run;
-    this.#hooks = hooks;
+    this.#hooks = tools.hooks;
+    this.#tools = tools;
   }
 
   /**
@@ -117,20 +137,44 @@ export class SnapshotChanges {
    *
    * @param volume The name of the volume.
    * @param snapshot The name of the snapshot.
-   * @returns How many chunks are being freed.
-   * @throws {VirstorError} `not-found`; `exists` if it has clones: nothing has
-   *   changed. `failed`.
+   * @returns How many chunks were freed, once they are free.
+   * @throws {VirstorError} As {@linkcode removeSome}.
    */
   remove(volume: string, snapshot: string): Promise<{ freedChunks: number }> {
-    return this.#run(async () => {
+    return this.removeSome([{ volume, snapshot }]);
+  }
+
+  /**
+   * Removes snapshots, all in one step, and frees the chunks that only they
+   * saw: beside the requests, and in turns with other changes.
+   *
+   * @param wanted The snapshots.
+   * @param onRemoved Called once they are removed, durably, and before their
+   *   chunks are free. The next open frees what is left then.
+   * @returns How many chunks were freed, once they are free.
+   * @throws {VirstorError} `invalid`, `not-found`; `exists` if one has clones:
+   *   nothing has changed. `failed`; `shutdown` if the pool is closed before
+   *   all is free.
+   */
+  async removeSome(
+    wanted: readonly SnapshotName[],
+    onRemoved: () => void = () => {},
+  ): Promise<{ freedChunks: number }> {
+    const freed = await this.#run(async () => {
       assertHasVolumes(this.#base, "remove a snapshot");
-      const parts = this.#find(volume, "remove a snapshot of");
-      const { record } = parts;
-      const one = snapshotNamed(record, snapshot, "remove");
-      this.#assertNoClones(record, one, `remove "${volume}@${snapshot}"`);
-      await this.#removeAll(parts, [one]);
-      return { freedChunks: await collectUnseen(this.#base, parts) };
+      const removed = this.#assertMayRemove(wanted);
+      await this.#removeAll(removed);
+      return removed.map(({ parts: { record, map }, snapshots }) =>
+        this.#tools.collector.collectUnseen(
+          map,
+          snapshots.map(({ name }) => `${record.name}@${name}`),
+        )
+      );
     });
+    onRemoved();
+    let freedChunks = 0;
+    for (const one of freed) freedChunks += await one;
+    return { freedChunks };
   }
 
   /**
@@ -173,12 +217,36 @@ export class SnapshotChanges {
         throw error;
       }
       await this.#closeAll(record, newer);
-      await this.#restore(map, one.epoch);
-      map.resize(one.size / this.#base.settings.chunkSize);
-      this.#hooks.open(map);
-      const reopened = this.#find(volume, "roll back");
-      await collectUnseen(this.#base, reopened);
+      const name = `${volume}@${snapshot}`;
+      const job = new Job("rollback", [name], () => map.mapped);
+      await this.#tools.jobs.show(job, async () => {
+        await this.#restore(map, one.epoch, job);
+        map.resize(one.size / this.#base.settings.chunkSize);
+        this.#hooks.open(map);
+        // Now, and not later: old versions of the epochs that are dead are newer
+        // than current ones, and a new snapshot would see them.
+        const rest = new Job("free", [name], () => map.old.chunks);
+        await sweepAll(new UnseenSweep(this.#base, map, rest));
+      });
       await flushMembers(this.#base);
+    });
+  }
+
+  /** Finds the snapshots to remove, by their volumes. */
+  #assertMayRemove(wanted: readonly SnapshotName[]): RemovedSnapshots[] {
+    if (wanted.length === 0) {
+      throw new VirstorError("invalid", "Cannot remove no snapshots");
+    }
+    const groups = Map.groupBy(wanted, ({ volume }) => volume);
+    return Array.from(groups, ([volume, its]) => {
+      const parts = this.#find(volume, "remove a snapshot of");
+      const { record } = parts;
+      const snapshots = its.map(({ snapshot }) => {
+        const one = snapshotNamed(record, snapshot, "remove");
+        this.#assertNoClones(record, one, `remove "${volume}@${snapshot}"`);
+        return one;
+      });
+      return { parts, snapshots: [...new Set(snapshots)] };
     });
   }
 
@@ -216,19 +284,21 @@ export class SnapshotChanges {
     );
   }
 
-  async #removeAll(
-    { record, map, firstWrites }: VolumeParts,
-    removed: VolumeRecord["snapshots"],
-  ): Promise<void> {
+  async #removeAll(removed: readonly RemovedSnapshots[]): Promise<void> {
     const { format } = this.#base;
-    const snapshots = record.snapshots.filter((one) => !removed.includes(one));
-    const after = { ...record, snapshots };
-    await format.setVolumes(withRecord(format.records, after));
-    // From here on no disk of them is opened; reads in flight end first.
-    await this.#closeAll(record, removed);
-    map.share(newestSnapshot(after));
-    // What waits for a copy may need none any more.
-    firstWrites.resume();
+    let { records } = format;
+    for (const { parts: { record }, snapshots } of removed) {
+      const rest = record.snapshots.filter((one) => !snapshots.includes(one));
+      records = withRecord(records, { ...record, snapshots: rest });
+    }
+    await format.setVolumes(records);
+    for (const { parts, snapshots } of removed) {
+      // From here on no disk of them is opened; reads in flight end first.
+      await this.#closeAll(parts.record, snapshots);
+      parts.map.share(newestSnapshot(parts.record));
+      // What waits for a copy may need none any more.
+      parts.firstWrites.resume();
+    }
   }
 
   /** Closes the disks of removed snapshots, before their chunks are freed. */
@@ -260,11 +330,11 @@ export class SnapshotChanges {
   }
 
   /** Maps what the snapshot sees, and frees what was born after it. */
-  async #restore(map: ForwardMap, epoch: number): Promise<void> {
+  async #restore(map: ForwardMap, epoch: number, job: Job): Promise<void> {
     const { virtualChunks: end } = map;
     let places: Place[] = [];
     const free = () => {
-      freePlaces(this.#base, places);
+      job.freed += freePlaces(this.#base, places);
       places = [];
     };
     const slice = new Slice(CHUNKS_A_LOOK);
@@ -275,6 +345,7 @@ export class SnapshotChanges {
       v = map.nextMapped(v + 1, end)
     ) {
       const component = map.component(v);
+      job.done++;
       if (component !== undefined && map.birth(v) > epoch) {
         const chunk = map.chunk(v);
         const version = map.old.find(v, epoch);

@@ -19,7 +19,8 @@ import {
 } from "../core/mod.ts";
 import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
-import { collectVolume } from "./collector.ts";
+import { Job } from "./jobs.ts";
+import type { ChangeTools } from "./snapshot_changes.ts";
 import {
   assertHasVolumes,
   assertNewName,
@@ -47,6 +48,7 @@ export class VolumeChanges {
   readonly #base: PoolBase;
   readonly #run: RunChange;
   readonly #hooks: VolumeHooks;
+  readonly #tools: ChangeTools;
   readonly #flattening = new InFlight();
 
   /**
@@ -55,12 +57,13 @@ export class VolumeChanges {
    * @internal
    * @param base The open pool.
    * @param run The queue of changes.
-   * @param hooks Opens and closes volumes.
+   * @param tools What the changes use beside the pool.
    */
-  constructor(base: PoolBase, run: RunChange, hooks: VolumeHooks) {
+  constructor(base: PoolBase, run: RunChange, tools: ChangeTools) {
     this.#base = base;
     this.#run = run;
-    this.#hooks = hooks;
+    this.#hooks = tools.hooks;
+    this.#tools = tools;
   }
 
   /**
@@ -93,15 +96,22 @@ export class VolumeChanges {
   }
 
   /**
-   * Removes a volume, and frees its chunks in the background.
+   * Removes a volume, and frees its chunks: beside the requests, and in turns
+   * with other changes.
    *
    * @param name Its name.
-   * @returns How many chunks are being freed.
+   * @param onRemoved Called once it is removed, durably, and before its chunks
+   *   are free. The next open frees what is left then.
+   * @returns How many chunks were freed, once they are free.
    * @throws {VirstorError} `not-found`; `invalid` for the first volume; `exists`
-   *   if it has snapshots: nothing has changed.
+   *   if it has snapshots: nothing has changed. `failed`; `shutdown` if the pool
+   *   is closed before all is free.
    */
-  remove(name: string): Promise<{ freedChunks: number }> {
-    return this.#run(async () => {
+  async remove(
+    name: string,
+    onRemoved: () => void = () => {},
+  ): Promise<{ freedChunks: number }> {
+    const { freed } = await this.#run(async () => {
       const { format, settings } = this.#base;
       const what = `remove volume "${name}"`;
       assertHasVolumes(this.#base, what);
@@ -123,8 +133,11 @@ export class VolumeChanges {
       await this.#hooks.close(record.id);
       this.#base.reserves.set(record.id, undefined);
       await format.setVolumes(format.records.filter((one) => one !== record));
-      return { freedChunks: await collectVolume(this.#base, map) };
+      // In an object: the change does not wait for what it begins.
+      return { freed: this.#tools.collector.collectVolume(map, name) };
     });
+    onRemoved();
+    return { freedChunks: await freed };
   }
 
   /**
@@ -223,16 +236,11 @@ export class VolumeChanges {
    * cuts the tie.
    *
    * @param name The name of the clone.
-   * @param onProgress Called now and then with the chunks that were looked at,
-   *   and all of them.
    * @throws {VirstorError} `not-found`; `invalid` if it is no clone; `exists` if
    *   it has snapshots; `no-space` if no chunk is free: what was copied stays.
    */
-  async flatten(
-    name: string,
-    onProgress: (done: number, all: number) => void = () => {},
-  ): Promise<void> {
-    await this.#flattening.track(this.#flatten(name, onProgress));
+  async flatten(name: string): Promise<void> {
+    await this.#flattening.track(this.#flatten(name));
   }
 
   /**
@@ -245,17 +253,24 @@ export class VolumeChanges {
     await this.#flattening.settled();
   }
 
-  async #flatten(
-    name: string,
-    onProgress: (done: number, all: number) => void,
-  ): Promise<void> {
+  async #flatten(name: string): Promise<void> {
     assertHasVolumes(this.#base, `flatten volume "${name}"`);
     const parts = this.#find(name, "flatten volume");
     assertFlattens(parts);
     const { map } = parts;
     const { base } = map;
     if (base === undefined) return;
-    await copyAll(parts, base, onProgress);
+    const job = new Job("flatten", [name], () => map.virtualChunks);
+    await this.#tools.jobs.show(job, () => this.#copyAndCut(parts, base, job));
+  }
+
+  async #copyAndCut(
+    parts: VolumeParts,
+    base: ChunkView,
+    job: Job,
+  ): Promise<void> {
+    const { map, record: { name } } = parts;
+    await copyAll(parts, base, job);
     await this.#run(async () => {
       // Its number may be another volume's by now.
       if (!this.#base.volumes.includes(parts)) {
@@ -267,7 +282,7 @@ export class VolumeChanges {
       assertFlattens(parts);
       const { format } = this.#base;
       // Most is copied by now, and is passed over.
-      await copyAll(parts, base, onProgress);
+      await copyAll(parts, base, job);
       // Copies are provisional: after a power cut the parent would be missed.
       await flushMembers(this.#base);
       const record = { ...parts.record, parent: undefined };
@@ -283,7 +298,8 @@ export class VolumeChanges {
   #newRecord(name: string, size: number, what: string): VolumeRecord {
     const { records } = this.#base.format;
     assertNewName(name, records.map((one) => one.name), what);
-    const taken = new Set(records.map(({ id }) => id));
+    const { removed } = this.#base;
+    const taken = new Set([...records.map(({ id }) => id), ...removed.keys()]);
     let id = 1;
     while (taken.has(id)) id++;
     if (id > VOLUME_NUMBER_MAX) {
@@ -309,7 +325,7 @@ export class VolumeChanges {
 async function copyAll(
   parts: VolumeParts,
   base: ChunkView,
-  onProgress: (done: number, all: number) => void,
+  job: Job,
 ): Promise<void> {
   const slice = new Slice(CHUNKS_A_LOOK);
   slice.begin();
@@ -317,8 +333,8 @@ async function copyAll(
     base.nextMapped(from, Math.max(from, parts.map.virtualChunks));
   for (let v = next(0); v < parts.map.virtualChunks; v = next(v + 1)) {
     await copyUp(parts, v);
+    job.done = v + 1;
     if (!slice.spend(1)) continue;
-    onProgress(v, parts.map.virtualChunks);
     await turn();
     slice.begin();
   }

@@ -58,6 +58,13 @@ export interface PoolEventData {
     /** Paths of the components. */
     readonly paths: readonly string[];
   };
+  /** What removed snapshots or a removed volume have left is free. */
+  readonly freed: {
+    /** What was removed, as `VOLUME` and `VOLUME@SNAPSHOT`. */
+    readonly names: readonly string[];
+    /** How many chunks. */
+    readonly chunks: number;
+  };
   /** The host's file system under a component is full. */
   readonly "host-full": {
     /** Path of the component. */

@@ -31,6 +31,11 @@ export class OldVersions {
     return this.#size;
   }
 
+  /** How many virtual chunks have old versions. */
+  get chunks(): number {
+    return this.#chunks.size;
+  }
+
   /**
    * The versions of a virtual chunk.
    *

@@ -18,6 +18,8 @@ export const PIECE_STEP_BYTES: number = 256 << 10;
 export const TURN_BUDGET = {
   /** Chunks to unmap: about 2 ms if each has its entry on another page. */
   unmappedChunks: 128,
+  /** Chunks that a removal frees before other changes have a turn. */
+  sweptChunks: 4096,
   /** Bytes of a request that one call zeroes or punches in place. */
   zeroedBytes: PIECE_BYTES,
 };

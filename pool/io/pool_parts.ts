@@ -42,6 +42,11 @@ export interface PoolBase {
    * @returns The error to throw.
    */
   readonly fail: (cause: unknown) => VirstorError;
+  /**
+   * The maps of volumes that were removed and have chunks that are not freed
+   * yet, by their numbers.
+   */
+  readonly removed: Map<number, ForwardMap>;
   /** The volumes that are open; the first one is number 0. */
   readonly volumes: readonly VolumeParts[];
 }

@@ -56,6 +56,12 @@ export class Freeing {
   readonly #observer: FreeingObserver;
   #waiting = new Map<Component, number[]>();
   #running: Promise<void> | undefined;
+  /** The batch that is running. */
+  #batch: Promise<void> | undefined;
+  /** How many chunks of each component are free, or could not be freed. */
+  readonly #ended = new WeakMap<Component, number>();
+  /** The components of that batch. */
+  #inBatch: readonly Component[] = [];
   #isStopped = false;
 
   /**
@@ -111,6 +117,27 @@ export class Freeing {
     }
   }
 
+  /**
+   * Waits for the chunks that are queued now.
+   *
+   * @returns Settles when they are free or cannot be freed; false if the queue
+   *   has stopped before.
+   */
+  async settledSoFar(): Promise<boolean> {
+    const components = [...this.#waiting.keys(), ...this.#inBatch];
+    // Chunks of a component are freed in the order in which they were queued.
+    const waits = components.map((one) => ({
+      one,
+      end: this.#endedOf(one) + one.releasing,
+    }));
+    const isWaiting = () =>
+      waits.some(({ one, end }) => this.#endedOf(one) < end);
+    while (this.#running !== undefined && isWaiting()) {
+      await (this.#batch ?? pause());
+    }
+    return !isWaiting();
+  }
+
   /** Stops after the running batch; the next open frees the rest. */
   stop(): void {
     this.#isStopped = true;
@@ -121,19 +148,24 @@ export class Freeing {
     await Promise.resolve();
     while (this.#waiting.size > 0 && !this.#isStopped) {
       const batch = this.#nextBatch();
-      await joinParts(
+      this.#inBatch = batch.map(([component]) => component);
+      const freed = joinParts(
         batch,
         ([component, chunks]) => this.#free(component, chunks),
       );
+      this.#batch = Promise.resolve(freed);
+      await freed;
+      this.#batch = undefined;
       this.#observer.done();
     }
+    this.#inBatch = [];
     this.#running = undefined;
   }
 
   /** Takes a batch from the queue, of all components at once. */
   #nextBatch(): [Component, number[]][] {
     return [...this.#waiting].map(([component, chunks]) => {
-      const some = chunks.splice(-CHUNKS_A_BATCH);
+      const some = chunks.splice(0, CHUNKS_A_BATCH);
       if (chunks.length === 0) this.#waiting.delete(component);
       return [component, some];
     });
@@ -157,17 +189,27 @@ export class Freeing {
         chunks.length,
       );
       component.releasing -= chunks.length;
+      this.#noteEnded(component, chunks.length);
       return;
     }
     const slice = new Slice(FREED_A_LOOK);
     slice.begin();
     for (const chunk of chunks) {
       component.releasing--;
+      this.#noteEnded(component, 1);
       this.#observer.freed(component, chunk);
       if (!slice.spend(1)) continue;
       await turn();
       slice.begin();
     }
+  }
+
+  #endedOf(component: Component): number {
+    return this.#ended.get(component) ?? 0;
+  }
+
+  #noteEnded(component: Component, count: number): void {
+    this.#ended.set(component, this.#endedOf(component) + count);
   }
 
   /** Zeroes chunks, given in ascending order; neighbours share a call. */

@@ -31,7 +31,6 @@ function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     renameVolume: fail,
     setVolume: fail,
     flattenVolume: fail,
-    flattenProgress: fail,
     cloneSnapshot: fail,
     takeSnapshots: fail,
     removeSnapshots: fail,

@@ -24,17 +24,24 @@ const NAMES = ["a", "b", "c", "d"];
 /** Makes tests of a served pool and of a stopped one. */
 function testBoth(
   name: string,
-  test: (work: Workspace) => Promise<void>,
+  test: (work: Workspace, isServed: boolean) => Promise<void>,
 ): void {
   for (const isServed of [false, true]) {
     const state = isServed ? "served" : "stopped";
     Deno.test(`${name} (${state})`, async () => {
       await using work = await makeSmallPool("native", NAMES);
       if (isServed) await serve(work);
-      await test(work);
+      await test(work, isServed);
       await assertSound(work);
     });
   }
+}
+
+/** What a removal says of the space that it frees. */
+function freedLine(isServed: boolean, size: string): string {
+  return isServed
+    ? 'Its space is being freed: "virstor status demo" shows the progress\n'
+    : `Freed ${size}\n`;
 }
 
 /** Writes a block to a chunk of an export, and flushes. */
@@ -71,7 +78,7 @@ async function listed(work: Workspace, ...words: string[]): Promise<unknown> {
 
 testBoth(
   "volumes are created, listed, renamed, resized and removed",
-  async (work) => {
+  async (work, isServed) => {
     assertEquals(
       await work.succeed(["volume", "create", "-s", "1000000", "demo/v"]),
       'Created volume "demo/v" of 1048576 bytes (1 MiB)\n',
@@ -101,7 +108,7 @@ testBoth(
     ]);
     assertEquals(
       await work.succeed(["volume", "remove", "demo/w"]),
-      'Removed volume "demo/w", freed 0 B\n',
+      `Removed volume "demo/w"\n${freedLine(isServed, "0 B")}`,
     );
     const gone = await work.run(["volume", "remove", "demo/w"]);
     assertEquals(gone.code, 3);
@@ -109,7 +116,10 @@ testBoth(
   },
 );
 
-testBoth("snapshots are taken, listed, cloned and removed", async (work) => {
+testBoth("snapshots are taken, listed, cloned and removed", async (
+  work,
+  isServed,
+) => {
   await work.succeed(["volume", "create", "-s", "1M", "demo/v"]);
   assertEquals(
     await work.succeed(["snapshot", "demo@s", "demo/v@s"]),
@@ -149,7 +159,8 @@ testBoth("snapshots are taken, listed, cloned and removed", async (work) => {
   );
   assertEquals(
     await work.succeed(["snapshot", "remove", "demo/v@s", "demo@s"]),
-    'Removed snapshot "demo/v@s"\nRemoved snapshot "demo@s"\nFreed 0 B\n',
+    'Removed snapshot "demo/v@s"\nRemoved snapshot "demo@s"\n' +
+      freedLine(isServed, "0 B"),
   );
   assertEquals(await listed(work, "snapshot", "list"), []);
 });
@@ -162,6 +173,8 @@ testBoth("a word that names nothing useful is wrong usage", async (work) => {
     [["volume", "create", "-s", "1M", "demo"], /"demo" names no volume\n/],
     [["volume", "rename", "demo", "x"], /"demo" names no volume\n/],
     [["volume", "remove", "-f", "--dry-run", "demo/v"], /exclude one another/],
+    [["volume", "remove", "--wait", "--dry-run", "demo/v"], /exclude one an/],
+    [["volume", "remove", "--json", "demo/v"], /--json needs --dry-run/],
     [["snapshot", "demo"], /"demo" names no snapshot\n/],
     [["snapshot", "demo@"], /A name is empty in "demo@"\n/],
     [["snapshot", "demo@a", "other@a"], /pool "demo" and of pool "other"\n/],
@@ -372,8 +385,8 @@ Deno.test("virstor volume remove asks before data are lost", async () => {
   });
   await assertBlock(server, "demo/v", 0, 1);
   assertEquals(
-    await work.succeed(["volume", "remove", "-f", "demo/v"]),
-    'Removed volume "demo/v", freed 128 KiB\n',
+    await work.succeed(["volume", "remove", "-f", "--wait", "demo/v"]),
+    'Removed volume "demo/v"\nFreed 128 KiB\n',
   );
   await assertSound(work);
 });

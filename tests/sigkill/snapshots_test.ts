@@ -88,7 +88,10 @@ Deno.test("SIGKILL beside snapshots leaves them and the volume as they were", as
       one.isSure = false;
       leaving.set(snapshot, one);
       const snapshots = [{ volume: "", snapshot }];
-      const answer = await victim.ask("removeSnapshots", { snapshots });
+      const answer = await victim.ask("removeSnapshots", {
+        snapshots,
+        wait: false,
+      });
       one.isSure = answer !== undefined;
     };
     await victim.killDuring({ chunks: CHUNKS }, async () => {

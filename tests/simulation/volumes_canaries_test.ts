@@ -66,12 +66,12 @@ export const CANARIES: readonly Canary[] = [
   {
     name: "a version is released once what hides it is durable",
     mutations: [{
-      file: "pool/change/collector.ts",
-      from: "    isComplete = true;\n    await flushMembers(base);\n",
-      to: "    isComplete = true;\n",
+      file: "pool/change/sweeps.ts",
+      from: "return true;\n    await flushMembers(this.#base);\n    const b",
+      to: "return true;\n    const b",
     }, {
-      file: "pool/change/collector.ts",
-      from: "if (isHiddenDurably(base, map, v, version)) {",
+      file: "pool/change/sweeps.ts",
+      from: "if (isHiddenDurably(this.#base, this.#map, v, version)) {",
       to: "if (true) {",
     }],
     seed: 1,

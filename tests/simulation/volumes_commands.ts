@@ -165,7 +165,14 @@ export async function removeSnapshotOf(
   if (life.disk.isDown) return;
   const { name } = snapshot;
   const what = `remove ${volume.name}@${name}`;
-  const act = () => life.pool.snapshotChanges.remove(volume.name, name);
+  const { snapshotChanges } = life.pool;
+  const act = () =>
+    removed((onRemoved) =>
+      snapshotChanges.removeSome(
+        [{ volume: volume.name, snapshot: name }],
+        onRemoved,
+      )
+    );
   const clones = clonesOf(life.volumes, volume, name);
   if (clones.some(({ mayBeFlat }) => mayBeFlat)) return;
   if (clones.length > 0) return beginRefused(life, what, "exists", act);
@@ -174,6 +181,15 @@ export async function removeSnapshotOf(
     const before = now(life, volume);
     const snapshots = before.snapshots.filter((one) => one.name !== name);
     return withVolume(life.volumes, { ...before, snapshots });
+  });
+}
+
+/** Removes something. Its chunks are freed beside what follows. */
+function removed(
+  remove: (onRemoved: () => void) => Promise<unknown>,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    remove(resolve).catch(reject);
   });
 }
 
@@ -326,7 +342,9 @@ export async function removeVolume(life: VolumesLife): Promise<void> {
   const volume = life.random.pick(life.volumes);
   if (volume.name === POOL) return;
   const what = `remove ${volume.name}`;
-  const act = () => life.pool.volumeChanges.remove(volume.name);
+  const { volumeChanges } = life.pool;
+  const act = () =>
+    removed((onRemoved) => volumeChanges.remove(volume.name, onRemoved));
   if (volume.snapshots.length > 0) {
     return beginRefused(life, what, "exists", act);
   }

@@ -417,14 +417,14 @@ export class VolumesLife {
   }
 
   get #isAtRest(): boolean {
-    const { evacuation, components, freeingChunks } = this.pool.status();
+    const { evacuation, components, freeingChunks, jobs } = this.pool.status();
     const hasRoom = components.some((one) => !one.evacuating && one.free > 0);
     const isMoving = evacuation?.state === "moving" ||
       (evacuation?.state === "waiting" && hasRoom);
     const isLeaving = components.some((one) =>
       one.evacuating && one.used === 0
     );
-    return freeingChunks === 0 && !isMoving && !isLeaving;
+    return freeingChunks === 0 && jobs.length === 0 && !isMoving && !isLeaving;
   }
 
   async #until(isSo: () => boolean): Promise<void> {

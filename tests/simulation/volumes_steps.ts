@@ -4,6 +4,7 @@
  * @module
  */
 
+import { TURN_BUDGET } from "../../pool/core/turn.ts";
 import type { ModelVolume } from "../helpers/volumes_model.ts";
 import { inWorlds } from "./in_worlds.ts";
 import { simulatedTime } from "./simulated_time.ts";
@@ -97,6 +98,7 @@ export async function runLives(
     for (const seed of seeds) {
       onProgress(seed);
       const life = new VolumesLife(directory, seed);
+      TURN_BUDGET.sweptChunks = seed % 3 === 0 ? 4096 : seed % 3;
       try {
         await runLife(life, steps, () => {
           const [fault] = watch.take();

@@ -46,7 +46,7 @@ const NAMES: Readonly<Record<string, string>> = {
     AddOptions AddResult BesidePool BesideReport CHANGED CHUNK_COMPONENT_SHIFT
     CHUNK_DELAYED CHUNK_MAPPED CHUNK_UNKNOWN ChangedRange ClearOptions ComponentLabel
     ComponentStatus DelayedStatus EvacuationStatus Finding FindingKind
-    FormatName FullPolicy InspectOptions LabelOptions LabelResult
+    FormatName FullPolicy InspectOptions JobKind JobStatus LabelOptions LabelResult
     MissedEvents MissingMember PRESSURE_DELAYED PRESSURE_FREE_SHIFT PRESSURE_FULL
     PRESSURE_LOW PRESSURE_STOPPED Pool PoolCounters PoolEvent PoolEventData
     PoolEventKind PoolOptions
