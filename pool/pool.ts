@@ -8,6 +8,7 @@
 import { assert } from "../errors.ts";
 import type {
   Component,
+  ComponentDevice,
   EventHub,
   Finding,
   Health,
@@ -212,6 +213,15 @@ export class Pool {
    */
   async lookAtHosts(): Promise<void> {
     await this.#base.hosts.look(this.#format.members);
+  }
+
+  /**
+   * The disks of the components, and how long they took.
+   *
+   * @internal
+   */
+  get disks(): Pick<ComponentDevice, "path" | "durations">[] {
+    return this.#format.members.map(({ device }) => device);
   }
 
   /**

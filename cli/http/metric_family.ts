@@ -10,15 +10,22 @@
 /** The labels of a sample, by name. */
 export type Labels = Readonly<Record<string, string>>;
 
-/** A number, and what it belongs to. */
-export type Sample = readonly [labels: Labels, value: number];
+/**
+ * A number, and what it belongs to. Those of a histogram have an ending of their
+ * name.
+ */
+export type Sample = readonly [
+  labels: Labels,
+  value: number,
+  ending?: "_bucket" | "_sum" | "_count",
+];
 
 /** Samples of one name. */
 export interface Family<Source> {
   /** The name; that of a counter ends in `_total`. */
   readonly name: string;
   /** What the numbers are: counters only grow until the process ends. */
-  readonly type: "gauge" | "counter";
+  readonly type: "gauge" | "counter" | "histogram";
   /** What the numbers mean, one line. */
   readonly help: string;
   /**
@@ -44,8 +51,8 @@ export function* linesOf<Source>(
   for (const family of families) {
     const { name, type, help } = family;
     let head = `# HELP ${name} ${escaped(help)}\n# TYPE ${name} ${type}\n`;
-    for (const [labels, value] of family.samples(source)) {
-      yield `${head}${name}${labelText(labels)} ${value}\n`;
+    for (const [labels, value, ending = ""] of family.samples(source)) {
+      yield `${head}${name}${ending}${labelText(labels)} ${value}\n`;
       head = "";
     }
   }

@@ -6,6 +6,7 @@
 
 import { Slice, turns } from "../../device/block/mod.ts";
 import type { Page } from "./http_server.ts";
+import { LOAD_FAMILIES } from "./load_families.ts";
 import { linesOf } from "./metric_family.ts";
 import type { MetricsSource } from "./metrics_source.ts";
 import { POOLS_FAMILIES } from "./pool_families.ts";
@@ -68,7 +69,11 @@ class Pages {
 
   async #make(): Promise<Page> {
     const source = await this.#gather();
-    const families = [...SERVER_FAMILIES, ...POOLS_FAMILIES];
+    const families = [
+      ...SERVER_FAMILIES,
+      ...POOLS_FAMILIES,
+      ...LOAD_FAMILIES,
+    ];
     const slice = new Slice(LINES_A_LOOK);
     slice.begin();
     const lines: string[] = [];

@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { DeviceDurations } from "../../device/block/mod.ts";
+import type { NbdLoad } from "../../nbd/server/mod.ts";
 import type { NbdCounters } from "../../nbd/server/export/mod.ts";
 import type { PoolCounters } from "../../pool/core/mod.ts";
 import type { PoolStatus } from "../../pool/mod.ts";
@@ -14,7 +16,14 @@ export interface PoolFigures {
   readonly status: PoolStatus;
   /** The counters of the volumes, in the order of `status.volumes`. */
   readonly counters: readonly Readonly<PoolCounters>[];
-  /** The exports that have clients, and those of volumes. */
+  /** The components that are present. */
+  readonly disks: readonly {
+    /** The path of the component. */
+    readonly path: string;
+    /** How long its disk took; absent if that is not measured. */
+    readonly durations?: DeviceDurations | undefined;
+  }[];
+  /** The exports that have had clients, and those of volumes. */
   readonly exports: readonly {
     /** The name. */
     readonly name: string;
@@ -27,6 +36,8 @@ export interface PoolFigures {
 export interface MetricsSource {
   /** The counters of the NBD server. */
   readonly counters: Readonly<NbdCounters>;
+  /** How long the requests took, and how many are in flight. */
+  readonly load: NbdLoad;
   /** Open connections, also those without an export. */
   readonly connections: number;
   /** The pools that are served. */

@@ -232,8 +232,17 @@ const POOL_FAMILIES: readonly PoolFamily[] = [
   ),
   samplesOf(
     "gauge",
+    "virstor_pool_evacuation_left_seconds",
+    "How long the evacuation takes at its rate, where that is known.",
+    ({ status: { name, evacuation } }) => {
+      const secondsLeft = evacuation?.secondsLeft ?? null;
+      return secondsLeft === null ? [] : [[{ pool: name }, secondsLeft]];
+    },
+  ),
+  samplesOf(
+    "gauge",
     "virstor_export_connections",
-    "Clients of each volume, and of each snapshot that has clients.",
+    "Clients of each volume, and of each snapshot that has had clients.",
     function* ({ status: { name }, exports }) {
       for (const each of exports.slice(0, OWN_METRICS_MAX)) {
         yield [{ pool: name, export: each.name }, each.connections];

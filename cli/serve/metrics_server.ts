@@ -24,7 +24,7 @@ const PATH = "/metrics";
 /** Where the figures are. */
 export interface MetricsParts {
   /** The server. */
-  readonly nbd: Pick<NbdServer, "clients" | "counters">;
+  readonly nbd: Pick<NbdServer, "clients" | "counters" | "load">;
   /** Its pools. */
   readonly pools: Pick<ServedPools, "live">;
   /** Counts the clients that `--allow` has kept out. */
@@ -92,6 +92,7 @@ async function gather(parts: MetricsParts): Promise<MetricsSource> {
   await Promise.all(pools.live.map(({ pool }) => pool.lookAtHosts()));
   const counts = new Map<string, number>();
   const { clients, counters } = nbd;
+  const load = nbd.load();
   for (const { exportName } of clients) {
     if (exportName === undefined) continue;
     counts.set(exportName, (counts.get(exportName) ?? 0) + 1);
@@ -101,23 +102,26 @@ async function gather(parts: MetricsParts): Promise<MetricsSource> {
       ...counters,
       connectionsRefused: counters.connectionsRefused + deniedCount(),
     },
+    load,
     connections: clients.length,
     pools: pools.live.map((served) => ({
       status: served.pool.status(),
       counters: served.pool.volumes.map((volume) => volume.counters),
-      exports: exportsOf(served, counts),
+      disks: served.pool.disks,
+      exports: exportsOf(served, counts, load.byExport),
     })),
   };
 }
 
-/** The exports of the volumes, and the other ones that have clients. */
+/** The exports of the volumes, and the other ones that have had clients. */
 function exportsOf(
   { pool: { volumes }, exports }: ServedPool,
   counts: ReadonlyMap<string, number>,
+  used: Pick<ReadonlyMap<string, unknown>, "has">,
 ): MetricsSource["pools"][number]["exports"] {
   return exports
     .map(({ name }) => ({ name, connections: counts.get(name) ?? 0 }))
-    .filter(({ connections }, index) =>
-      index < volumes.length || connections > 0
+    .filter(({ name, connections }, index) =>
+      index < volumes.length || connections > 0 || used.has(name)
     );
 }

@@ -1,7 +1,7 @@
 /**
  * The block device interface, and what needs no file: devices in memory, slices
- * of devices, parts of requests, turns of the event loop, and the check of file
- * names.
+ * of devices, parts of requests, turns of the event loop, durations, and the
+ * check of file names.
  *
  * @module
  */
@@ -17,6 +17,12 @@ export type {
   WriteZeroesOptions,
 } from "./block_device.ts";
 export { viewOf } from "./bytes.ts";
+export {
+  DeviceDurations,
+  DURATION_BOUNDS,
+  DURATION_NUMBERS,
+  Durations,
+} from "./durations.ts";
 export { isFaithfulName } from "./faithful_name.ts";
 export { joinParts } from "./join_parts.ts";
 export type { JoinOptions } from "./join_parts.ts";

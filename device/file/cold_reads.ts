@@ -10,6 +10,7 @@
  */
 
 import fs from "node:fs";
+import type { Durations } from "../block/mod.ts";
 import { readAhead, readNoWait } from "../linux/mod.ts";
 
 /** Threads that wait for the oldest reads. */
@@ -21,6 +22,8 @@ const MISSES_MAX = 32;
 interface ColdRead {
   readonly target: Uint8Array;
   readonly offset: number;
+  /** When it began. */
+  readonly since: number;
   /** Bytes that are there. */
   done: number;
   resolve(): void;
@@ -45,6 +48,7 @@ export type ErrorOf = (
 export class ColdReads {
   readonly #native: boolean;
   readonly #errorOf: ErrorOf;
+  readonly #durations: Durations;
   /** Those that no thread waits for, in the order in which they came. */
   readonly #waiting: ColdRead[] = [];
   #waiters = 0;
@@ -56,8 +60,10 @@ export class ColdReads {
    *
    * @param native Whether native calls may be used.
    * @param errorOf Says what failed reads are rejected with.
+   * @param durations Where the duration of each read is noted.
    */
-  constructor(native: boolean, errorOf: ErrorOf) {
+  constructor(native: boolean, errorOf: ErrorOf, durations: Durations) {
+    this.#durations = durations;
     this.#native = native;
     this.#errorOf = errorOf;
   }
@@ -84,7 +90,8 @@ export class ColdReads {
   ): Promise<void> {
     this.#count++;
     return new Promise((resolve, reject) => {
-      const read = { target, offset, done, resolve, reject };
+      const since = performance.now();
+      const read = { target, offset, since, done, resolve, reject };
       const isAlone = !this.#native || this.#waiters < WAITERS_MAX;
       if (isAlone) return this.#waitFor(descriptor, read);
       readAhead(descriptor, offset + done, target.length - done);
@@ -147,7 +154,8 @@ export class ColdReads {
   }
 
   #end(read: ColdRead, cause?: unknown): void {
-    const { target, offset } = read;
+    const { target, offset, since } = read;
+    this.#durations.note(performance.now() - since);
     if (cause === undefined) read.resolve();
     else read.reject(this.#errorOf(target.length, offset, cause));
     if (--this.#count === 0) this.#onLast();

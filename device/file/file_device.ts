@@ -11,13 +11,14 @@
 
 import fs from "node:fs";
 import { inBytes, VirstorError } from "../../errors.ts";
-import type {
-  BlockDevice,
-  Completion,
-  DeviceCapabilities,
-  Extent,
-  WriteOptions,
-  WriteZeroesOptions,
+import {
+  type BlockDevice,
+  type Completion,
+  type DeviceCapabilities,
+  DeviceDurations,
+  type Extent,
+  type WriteOptions,
+  type WriteZeroesOptions,
 } from "../block/mod.ts";
 import { BlankRanges } from "./blank_ranges.ts";
 import type { LentDescriptor } from "../leases/mod.ts";
@@ -35,6 +36,8 @@ import { zeroByWriting } from "./zero_writes.ts";
 
 /** An open file, or an open block device. */
 export class FileDevice implements BlockDevice {
+  /** @internal How long the disk takes. */
+  readonly durations: DeviceDurations = new DeviceDurations();
   /** The path that it was opened with. */
   readonly path: string;
   /** Bytes at the time of opening. */
@@ -94,17 +97,15 @@ export class FileDevice implements BlockDevice {
     this.#coldReads = new ColdReads(
       native,
       (length, offset, cause) => this.#failure("read", length, offset, cause),
+      this.durations.reads,
     );
     // Flush once at first: the page cache may hold writes of a process that was
     // killed.
-    this.#sync = new FileSync({ path, size, native }, !readOnly);
+    const { flushes } = this.durations;
+    this.#sync = new FileSync({ path, size, native }, !readOnly, flushes);
   }
 
-  /**
-   * Receives the beginning and the end of each `fdatasync`.
-   *
-   * @internal
-   */
+  /** @internal Receives the beginning and the end of each `fdatasync`. */
   get observer(): FlushObserver | undefined {
     return this.#sync.observer;
   }

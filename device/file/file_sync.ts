@@ -11,7 +11,7 @@
 
 import fs from "node:fs";
 import { assert, messageOf, VirstorError } from "../../errors.ts";
-import type { Completion } from "../block/mod.ts";
+import type { Completion, Durations } from "../block/mod.ts";
 import type { LentFile } from "../leases/mod.ts";
 import { lossOf } from "./files.ts";
 
@@ -56,6 +56,7 @@ export class FileSync {
   observer: FlushObserver | undefined;
 
   readonly #file: OpenedFile;
+  readonly #durations: Durations;
   /** Whether a write may have to be made durable. */
   #isDirty: boolean;
   #syncing: Promise<void> | undefined;
@@ -67,9 +68,11 @@ export class FileSync {
    *
    * @param file The file.
    * @param isDirty Whether anything may have to be made durable.
+   * @param durations Where the duration of each `fdatasync` is noted.
    */
-  constructor(file: OpenedFile, isDirty: boolean) {
+  constructor(file: OpenedFile, isDirty: boolean, durations: Durations) {
     this.#file = file;
+    this.#durations = durations;
     this.#isDirty = isDirty;
   }
 
@@ -153,10 +156,12 @@ export class FileSync {
     assert(this.#syncing === undefined, "one fdatasync at a time");
     this.#isDirty = false;
     this.observer?.flushBegins();
+    const since = performance.now();
     const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
     this.#syncing = ended;
     const end = (error: unknown) => {
       this.#syncing = undefined;
+      this.#durations.note(performance.now() - since);
       try {
         resolve(this.#end(descriptor, error));
       } catch (failure) {

@@ -10,6 +10,7 @@ import { messageOf } from "../../errors.ts";
 import type { NbdLimits } from "../wire/mod.ts";
 import { type Client, type Clients, cutOff } from "./clients.ts";
 import {
+  type ExportTimes,
   isExpected,
   type NbdCounters,
   type NbdExport,
@@ -36,6 +37,8 @@ export interface ServiceHost {
   readonly lanes: Lanes;
   /** Where requests are counted. */
   readonly counters: NbdCounters;
+  /** Where the durations of requests are noted. */
+  readonly times: ExportTimes;
   /** What happens. */
   readonly log: ServerLog;
   /** Whether the server stops. */
@@ -68,6 +71,7 @@ export async function serveClient(
   const [carrier, early] = chooseCarrier(client, host, negotiated);
   const transmission = new Transmission(carrier, { ...negotiated, early }, {
     counters: host.counters,
+    times: host.times.of(negotiated.nbdExport.name),
     onError: (error) => host.log.deviceFailed(client, error),
     onPanic: host.onPanic,
   });

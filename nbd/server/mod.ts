@@ -8,5 +8,6 @@ export { NbdServer } from "./server.ts";
 export type {
   NbdClientInfo,
   NbdCloseOptions,
+  NbdLoad,
   NbdServerOptions,
 } from "./server.ts";

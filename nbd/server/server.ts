@@ -16,9 +16,11 @@ import { serveClient, type ServiceHost } from "./client_service.ts";
 import { Clients } from "./clients.ts";
 import {
   createCounters,
+  ExportTimes,
   type NbdCounters,
   type NbdEvent,
   type NbdExport,
+  type RequestTimes,
   ServerLog,
 } from "./export/mod.ts";
 import { Lanes } from "./lanes/mod.ts";
@@ -60,6 +62,19 @@ export interface NbdServerOptions {
   readonly threadModule?: URL;
 }
 
+/** How long requests took, and how many are in flight. */
+export interface NbdLoad {
+  /** The durations of all requests. */
+  readonly times: RequestTimes;
+  /** The durations of the requests to an export, by its name. */
+  readonly byExport: ReadonlyMap<string, RequestTimes>;
+  /**
+   * Requests in flight, by the name of the export: a thread that is at work
+   * counts as one.
+   */
+  readonly inFlight: ReadonlyMap<string, number>;
+}
+
 /** How to stop. */
 export interface NbdCloseOptions {
   /**
@@ -83,6 +98,7 @@ export class NbdServer {
   readonly finished: Promise<void>;
 
   readonly #counters: NbdCounters = createCounters();
+  readonly #times: ExportTimes;
   readonly #lanes: Lanes;
   readonly #log: ServerLog;
   readonly #listeners = new Set<Deno.Listener>();
@@ -108,10 +124,14 @@ export class NbdServer {
     this.finished = this.#finish.promise;
     this.#log = new ServerLog(options.log);
     this.#clients = new Clients(limits);
+    const times = this.#times = new ExportTimes((name) =>
+      [...this.#clients].some(({ exportName }) => exportName === name)
+    );
     this.#lanes = new Lanes({
       most: options.threads ?? 0,
       ...options.threadModule && { module: options.threadModule },
       counters,
+      times,
       onPanic,
     });
     this.#host = {
@@ -121,6 +141,7 @@ export class NbdServer {
       clients: this.#clients,
       lanes: this.#lanes,
       counters,
+      times,
       log: this.#log,
       isStopping: () => this.#closing !== undefined,
       isDismissed: (name) => this.#dismissed.has(name),
@@ -134,6 +155,28 @@ export class NbdServer {
     const counters = { ...this.#counters };
     this.#lanes.addCounts(counters);
     return counters;
+  }
+
+  /**
+   * How long requests took, and how many are in flight.
+   *
+   * @internal
+   * @returns Copies.
+   */
+  load(): NbdLoad {
+    const { byExport, others } = this.#times.copy();
+    const inFlight = new Map<string, number>();
+    const count = (name: string, more: number) =>
+      inFlight.set(name, (inFlight.get(name) ?? 0) + more);
+    for (const { exportName: name, transmission } of this.#clients) {
+      if (name !== undefined) count(name, transmission?.inFlight ?? 0);
+    }
+    for (const { exportName: name, times, isAtWork } of this.#lanes.streams) {
+      byExport.get(name)?.add(times);
+      if (isAtWork) count(name, 1);
+    }
+    for (const times of byExport.values()) others.add(times);
+    return { times: others, byExport, inFlight };
   }
 
   /** The connections, in the order of arrival. */

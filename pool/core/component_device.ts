@@ -11,7 +11,11 @@ import {
   type FlushObserver,
   type LentSync,
 } from "../../device/file/mod.ts";
-import type { BlockDevice, Completion } from "../../device/block/mod.ts";
+import type {
+  BlockDevice,
+  Completion,
+  DeviceDurations,
+} from "../../device/block/mod.ts";
 import type { LentDescriptor } from "../../device/leases/mod.ts";
 import type { OpenElsewhere } from "../../device/linux/mod.ts";
 import { assert } from "../../errors.ts";
@@ -29,6 +33,8 @@ export interface ComponentDevice extends BlockDevice {
    * there can be none.
    */
   readonly openElsewhere?: OpenElsewhere;
+  /** How long the disk took; absent if that is not measured. */
+  readonly durations?: DeviceDurations;
   /** Receives the beginning and the end of each flush. */
   observer: FlushObserver | undefined;
   /**

@@ -49,7 +49,7 @@ for (const threads of ["0", "4"]) {
     // Beyond the end: a request that the server refuses is an error only.
     assert((await client.read(client.size, BLOCK)).errno !== 0);
     const values = await metricsOf(url);
-    assertEquals(picked(values, /^virstor_nbd_/), {
+    assertEquals(picked(values, /^virstor_nbd_(connections|.*_total)/), {
       "virstor_nbd_connections": 1,
       "virstor_nbd_accepted_connections_total": 1,
       "virstor_nbd_refused_connections_total": 0,
@@ -63,6 +63,13 @@ for (const threads of ["0", "4"]) {
       "virstor_nbd_error_replies_total": 1,
       "virstor_nbd_read_bytes_total": 50 * BLOCK,
       "virstor_nbd_written_bytes_total": 104 * BLOCK,
+    });
+    await assertTimed(url, {
+      read: 50,
+      write: 104,
+      flush: 3,
+      trim: 1,
+      write_zeroes: 2,
     });
     const volume = 'pool="demo",volume="demo"';
     const requests = `virstor_volume_requests_total{${volume},request`;
@@ -92,6 +99,45 @@ for (const threads of ["0", "4"]) {
     });
     assertEquals((await server.stop()).code, 0);
   });
+}
+
+/**
+ * Asserts that as many requests were timed as were counted: for the server and
+ * for the export alike. A thread times a request just after its reply has left.
+ */
+async function assertTimed(
+  url: string,
+  counts: Readonly<Record<string, number>>,
+): Promise<void> {
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const of = (family: string, ending: string) =>
+    `virstor_${family}_request_duration_seconds_${ending}`;
+  const isCount = /_request_duration_seconds_count/;
+  await eventually("all requests are timed", async () => {
+    const timed = Object.values(picked(await metricsOf(url), isCount));
+    return timed.reduce((sum, count) => sum + count, 0) === 2 * total;
+  });
+  const values = await metricsOf(url);
+  const labels = 'pool="demo",export="demo",';
+  for (const [command, count] of Object.entries(counts)) {
+    const one = `command="${command}"`;
+    for (const [family, by] of [["nbd", one], ["export", labels + one]]) {
+      const at = (ending: string, more = "") =>
+        values.get(`${of(family ?? "", ending)}{${by}${more}}`) ?? NaN;
+      assertEquals(at("count"), count, `${family} ${command}`);
+      assertEquals(at("bucket", ',le="+Inf"'), count);
+      assert(at("sum") > 0, `${family} ${command}`);
+      assert(at("bucket", ',le="0.000004"') <= at("bucket", ',le="16.777216"'));
+    }
+  }
+  // This client waits for each reply.
+  assertEquals(values.get("virstor_nbd_batch_requests_sum"), total);
+  assertEquals(
+    values.get('virstor_nbd_batch_requests_bucket{le="1"}'),
+    total,
+  );
+  const inFlight = "virstor_export_requests_in_flight";
+  assertEquals(values.get(`${inFlight}{pool="demo",export="demo"}`), 0);
 }
 
 /** The chunks of the pool, by state. */
@@ -159,6 +205,8 @@ Deno.test("metrics report delayed writes and an evacuation", async () => {
     BLOCK,
   );
   assertEquals(values.get(`virstor_pool_delayed_writes_total{${pool}}`), 1);
+  const inFlight = `virstor_export_requests_in_flight{${pool},export="demo"}`;
+  assertEquals(values.get(inFlight), 1);
   assert((values.get(`virstor_pool_warnings{${pool}}`) ?? 0) > 0);
   await work.succeed(["add", "--create", "2M", "demo", "c"]);
   assertEquals((await late).errno, 0);
@@ -173,6 +221,13 @@ Deno.test("metrics report delayed writes and an evacuation", async () => {
     work.path("a")
   }"}`;
   assertEquals(after.get(a), 1);
+  assertEquals((await client.flush()).errno, 0);
+  const flushes = (await metricsOf(url)).get(
+    `virstor_component_flush_duration_seconds_count{${pool},component="${
+      work.path("b")
+    }"}`,
+  );
+  assert((flushes ?? 0) > 0, String(flushes));
   assertEquals(after.get(`virstor_pool_components{${pool}}`), 3);
   assertEquals((await server.stop()).code, 0);
 });

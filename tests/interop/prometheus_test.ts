@@ -120,6 +120,10 @@ peerTest("Prometheus scrapes the metrics", ["prometheus"], async () => {
     const { data } = await types.json();
     assertEquals(data.virstor_nbd_requests_total?.[0]?.type, "counter");
     assertEquals(data.virstor_pool_chunks?.[0]?.type, "gauge");
+    const duration = "virstor_nbd_request_duration_seconds";
+    assertEquals(data[duration]?.[0]?.type, "histogram");
+    const counts = await query(`${duration}_count{command="read"}`);
+    assertEquals(counts.map(({ value }) => value[1]), ["0"]);
   } finally {
     process.kill("SIGKILL");
     await process.status;

@@ -4,11 +4,12 @@
  * @module
  */
 import { assertEquals, assertMatch } from "@std/assert";
+import { LOAD_FAMILIES } from "../../cli/http/load_families.ts";
 import { POOLS_FAMILIES } from "../../cli/http/pool_families.ts";
 import { SERVER_FAMILIES } from "../../cli/http/server_families.ts";
 import { readTextFiles } from "./files.ts";
 
-const FAMILIES = [...SERVER_FAMILIES, ...POOLS_FAMILIES];
+const FAMILIES = [...SERVER_FAMILIES, ...POOLS_FAMILIES, ...LOAD_FAMILIES];
 
 Deno.test("docs/operations.md lists every metric", async () => {
   const page = (await readTextFiles()).find(({ path }) =>

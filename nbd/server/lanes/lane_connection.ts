@@ -24,7 +24,7 @@ import {
   type ReplyAddress,
   type ReplyForm,
 } from "../../wire/mod.ts";
-import type { ExportProperties } from "../export/mod.ts";
+import { Batch, type ExportProperties } from "../export/mod.ts";
 import {
   checkRequest,
   NEXT_END,
@@ -68,6 +68,8 @@ export interface LaneConnectionParts {
 /** A WRITE that is taken in pieces, as they come or chunk by chunk. */
 interface TakenWrite {
   readonly to: ReplyAddress;
+  /** When its header had come. */
+  readonly since: number;
   offset: number;
   rest: number;
 }
@@ -95,6 +97,8 @@ export class LaneConnection {
   #large: TakenWrite | undefined = undefined;
   /** Requests that came since it was last waited for more. */
   #batch = 0;
+  /** Those of them that the thread has answered. */
+  readonly #answered: Batch;
 
   /**
    * Begins with the first request.
@@ -110,6 +114,7 @@ export class LaneConnection {
     this.#dataHeaderSize = form.dataHeaderSize;
     this.#disk = parts.disk;
     this.#control = parts.control;
+    this.#answered = new Batch(parts.control.times);
     this.#received = received;
     this.#receivedAt = parts.address;
     this.#replies = replies.view;
@@ -127,12 +132,16 @@ export class LaneConnection {
    */
   turn(): boolean {
     const [socket, handOver] = [this.#socket, this.#handOver];
+    this.#answered.since = performance.now();
+    this.#control.isAtWork = true;
     // Half a request, too: the server waits for what is missing.
     if (this.#control.isDiverted && this.#large === undefined) this.#handAll();
     this.#questions.beginBatch();
     while (this.#step());
     socket.send();
+    this.#answered.end();
     handOver.send();
+    this.#control.isAtWork = false;
     if (socket.isGone) return false;
     const batch = this.#batch;
     this.#batch = 0;
@@ -182,7 +191,8 @@ export class LaneConnection {
         // A reply of this dialect tells the offset, also that of a rest.
         if (this.#properties.extended) return false;
         this.#received.skip(this.#headerSize);
-        this.#large = { to: addressOf(request), offset, rest: length };
+        const { since } = this.#answered;
+        this.#large = { to: addressOf(request), since, offset, rest: length };
         return true;
       }
       case COMMAND_FLUSH:
@@ -226,6 +236,7 @@ export class LaneConnection {
     }
     this.#form.setData(this.#replies, at, request, offset, length, true);
     this.#control.countRead(length);
+    this.#answered.answered(COMMAND_READ, this.#answered.since);
     this.#socket.used = at + size;
     this.#received.skip(this.#headerSize);
     return true;
@@ -244,6 +255,7 @@ export class LaneConnection {
     }
     this.#received.skip(this.#headerSize + length);
     this.#control.countWrites(1, length);
+    this.#answered.answered(COMMAND_WRITE, this.#answered.since);
     this.#succeed(request);
     return true;
   }
@@ -270,6 +282,7 @@ export class LaneConnection {
     this.#control.countWrites(large.rest === 0 ? 1 : 0, length);
     if (large.rest === 0) {
       this.#large = undefined;
+      this.#answered.answered(COMMAND_WRITE, large.since);
       this.#succeed(large.to);
     }
     return true;
@@ -295,6 +308,7 @@ export class LaneConnection {
     for (let i = 0; i < count; i++) {
       if (i > 0) this.#reader.next();
       this.#received.skip(this.#headerSize);
+      this.#answered.answered(COMMAND_FLUSH, this.#answered.since);
       this.#succeed(request);
     }
     this.#batch += count - 1;

@@ -10,7 +10,11 @@ import {
   type LentFile,
 } from "../../../device/leases/mod.ts";
 import { LANE_WANTS_MAX } from "../../wire/mod.ts";
-import type { NbdCounters } from "../export/mod.ts";
+import {
+  type NbdCounters,
+  RequestTimes,
+  TIMES_NUMBERS,
+} from "../export/mod.ts";
 
 /** Words of the control block: each in a cache line of its own. */
 const LOCK = 0;
@@ -25,14 +29,17 @@ const QUESTION = 128;
 const WORDS = 144;
 /** Behind the words, in numbers of 64 bits: what the thread counts. */
 const COUNTS_AT: number = WORDS * Int32Array.BYTES_PER_ELEMENT;
-const COUNTS = 4;
+const COUNTS = 5;
 /** Behind those: how many files a flush has, and two numbers of each. */
 const FILES_AT: number = COUNTS_AT + COUNTS * Float64Array.BYTES_PER_ELEMENT;
 const FILES: number = 1 + 2 * LENT_FILES_MAX;
 /** Behind those: how many chunks are wanted, and a byte of each. */
 const WANTS_AT: number = FILES_AT + FILES * Float64Array.BYTES_PER_ELEMENT;
 const WANTS: number = 1 + LANE_WANTS_MAX;
-const SIZE: number = WANTS_AT + WANTS * Float64Array.BYTES_PER_ELEMENT;
+/** Behind those: how long requests took. */
+const TIMES_AT: number = WANTS_AT + WANTS * Float64Array.BYTES_PER_ELEMENT;
+const SIZE: number = TIMES_AT +
+  TIMES_NUMBERS * Float64Array.BYTES_PER_ELEMENT;
 /** The states of the lock (after Ulrich Drepper, "Futexes Are Tricky"). */
 const FREE = 0;
 const HELD = 1;
@@ -52,6 +59,8 @@ const NO_BACKLOG = -(2 ** 30);
 export class LaneControl {
   /** What is shared. */
   readonly memory: SharedArrayBuffer;
+  /** How long the requests took that the thread has answered. */
+  readonly times: RequestTimes;
   readonly #words: Int32Array;
   readonly #counts: Float64Array;
   readonly #files: Float64Array;
@@ -70,6 +79,9 @@ export class LaneControl {
     this.#counts = new Float64Array(memory, COUNTS_AT, COUNTS);
     this.#files = new Float64Array(memory, FILES_AT, FILES);
     this.#wants = new Float64Array(memory, WANTS_AT, WANTS);
+    this.times = new RequestTimes(
+      new Float64Array(memory, TIMES_AT, TIMES_NUMBERS),
+    );
   }
 
   /**
@@ -131,6 +143,17 @@ export class LaneControl {
     const counts = this.#counts;
     counts[2] = (counts[2] ?? 0) + requests;
     counts[3] = (counts[3] ?? 0) + length;
+  }
+
+  /**
+   * Whether the thread is at work on requests. It is seen a little later.
+   */
+  get isAtWork(): boolean {
+    return this.#counts[4] === 1;
+  }
+
+  set isAtWork(isAtWork: boolean) {
+    this.#counts[4] = isAtWork ? 1 : 0;
   }
 
   /**

@@ -12,7 +12,7 @@ import type {
   LentResult,
 } from "../../../device/leases/mod.ts";
 import type { NativeSockets } from "../../../device/linux/mod.ts";
-import type { NbdCounters } from "../export/mod.ts";
+import type { NbdCounters, RequestTimes } from "../export/mod.ts";
 import type { LaneControl } from "./lane_control.ts";
 import type { LaneReport } from "./lane_messages.ts";
 import { LANE_MESSAGE_COST } from "../../wire/mod.ts";
@@ -28,6 +28,8 @@ export interface LaneParts {
   readonly sockets: NativeSockets;
   /** What is shared with the thread. */
   readonly control: LaneControl;
+  /** The name of the export. */
+  readonly exportName: string;
   /** Where chunks are leased. */
   readonly leases: Leases;
   /** Where requests are counted that the thread answers by the server's leave. */
@@ -93,6 +95,21 @@ export class LaneStream implements Carrier {
    */
   addCounts(counters: NbdCounters): void {
     this.#parts.control.addCounts(counters);
+  }
+
+  /** The name of the export. */
+  get exportName(): string {
+    return this.#parts.exportName;
+  }
+
+  /** How long the requests took that the thread has answered. */
+  get times(): RequestTimes {
+    return this.#parts.control.times;
+  }
+
+  /** Whether the thread is at work on requests. */
+  get isAtWork(): boolean {
+    return !this.#ended && this.#parts.control.isAtWork;
   }
 
   /**

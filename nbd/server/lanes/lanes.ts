@@ -16,7 +16,7 @@
 import type { Leases } from "../../../device/leases/mod.ts";
 import type { NativeSockets } from "../../../device/linux/mod.ts";
 import { joinParts } from "../../../device/block/mod.ts";
-import type { NbdCounters } from "../export/mod.ts";
+import type { ExportTimes, NbdCounters } from "../export/mod.ts";
 import {
   closeQuietly,
   descriptorOf,
@@ -44,6 +44,8 @@ export interface LanesOptions {
   readonly module?: URL;
   /** Where what the threads did is counted, when they are done. */
   readonly counters: NbdCounters;
+  /** Where the durations of their requests are added then. */
+  readonly times: ExportTimes;
   /** Receives an error of a thread. */
   readonly onPanic: (error: unknown) => void;
 }
@@ -62,6 +64,7 @@ export class Lanes {
   #most: number;
   readonly #module: URL;
   readonly #counters: NbdCounters;
+  readonly #times: ExportTimes;
   readonly #onPanic: (error: unknown) => void;
   readonly #sockets: NativeSockets | null;
   readonly #threads = new Set<LaneThread>();
@@ -72,10 +75,12 @@ export class Lanes {
    *
    * @param options How many there may be, and the callbacks.
    */
-  constructor({ most, module = THREAD, counters, onPanic }: LanesOptions) {
+  constructor(options: LanesOptions) {
+    const { most, module = THREAD, counters, times, onPanic } = options;
     this.#most = most;
     this.#module = module;
     this.#counters = counters;
+    this.#times = times;
     this.#onPanic = onPanic;
     // The runtime lets a thread start from a file that may be read.
     this.#sockets = most > 0 && isReadable(module) ? nativeSockets() : null;
@@ -88,6 +93,11 @@ export class Lanes {
    */
   addCounts(counters: NbdCounters): void {
     for (const { stream } of this.#threads) stream?.addCounts(counters);
+  }
+
+  /** The connections that threads serve. */
+  get streams(): LaneStream[] {
+    return [...this.#threads].flatMap(({ stream }) => stream ?? []);
   }
 
   /** Starts a thread for the next client, unless one is spare. */
@@ -124,7 +134,7 @@ export class Lanes {
     const sockets = this.#sockets;
     if (descriptor === undefined || sockets === null) return undefined;
     // Last, since a device makes its table when it is first asked for it.
-    const { leases } = negotiated.nbdExport.device;
+    const { device: { leases }, name } = negotiated.nbdExport;
     if (leases === undefined) return undefined;
     const thread = this.#freeThread();
     const number = thread && leases.join();
@@ -139,6 +149,7 @@ export class Lanes {
       isTcp: isTcp(connection),
       sockets,
       control,
+      exportName: name,
       leases,
       counters: this.#counters,
     });
@@ -158,6 +169,7 @@ export class Lanes {
       closeQuietly(connection);
       leases.leave(number);
       stream.addCounts(this.#counters);
+      this.#times.of(name).add(stream.times);
       thread.stream = undefined;
       if (!this.#threads.has(thread)) return;
       for (const spare of this.#spares) this.#retireLater(spare);

@@ -12,6 +12,7 @@
 import { assert } from "../../../errors.ts";
 import {
   type ChunkForm,
+  COMMAND_BLOCK_STATUS,
   FLAG_REQ_ONE,
   getUint64,
   type NbdRequest,
@@ -20,7 +21,7 @@ import {
   type SelectedContext,
   STATUS_RUNS_MAX,
 } from "../../wire/mod.ts";
-import type { NbdCounters } from "../export/mod.ts";
+import type { Batch, NbdCounters } from "../export/mod.ts";
 import type { PendingRequests } from "./pending_requests.ts";
 import type { ReplyQueue } from "./reply_queue.ts";
 
@@ -34,6 +35,8 @@ export interface BlockStatusTools {
   readonly pending: PendingRequests;
   /** Counts error replies. */
   readonly counters: NbdCounters;
+  /** Learns which requests are answered. */
+  readonly batch: Batch;
 }
 
 /** Executes the BLOCK_STATUS requests of one connection. */
@@ -72,7 +75,7 @@ export class BlockStatusCommand {
     request: NbdRequest,
     contexts: readonly SelectedContext[] = this.#tools.contexts,
   ): void {
-    const { replies, pending, counters } = this.#tools;
+    const { replies, pending, counters, batch } = this.#tools;
     const limit = (request.flags & FLAG_REQ_ONE) !== 0
       ? 1
       : Math.max(1, Math.floor(STATUS_RUNS_MAX / contexts.length));
@@ -84,6 +87,7 @@ export class BlockStatusCommand {
       counters.errors++;
       replies.fail(request, pending.failureOf(error, request, false));
     }
+    batch.answered(COMMAND_BLOCK_STATUS, batch.since);
   }
 
   /**

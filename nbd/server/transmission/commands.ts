@@ -30,10 +30,9 @@ import {
   type NbdRequest,
   type ReplyAddress,
   type ReplyForm,
-  SimpleForm,
   STOPPING,
 } from "../../wire/mod.ts";
-import type { ExportProperties, NbdCounters } from "../export/mod.ts";
+import type { Batch, ExportProperties, NbdCounters } from "../export/mod.ts";
 import type { LargeWrite } from "./large_write.ts";
 import type { PendingRequests } from "./pending_requests.ts";
 import { ChunkedReads, type ReadCommand, SimpleReads } from "./reads.ts";
@@ -54,6 +53,8 @@ export interface CommandTools {
   readonly pending: PendingRequests;
   /** Counts requests, bytes and error replies. */
   readonly counters: NbdCounters;
+  /** Learns which requests are answered. */
+  readonly batch: Batch;
   /** Cancels delayed writes when the client disconnects or the server stops. */
   readonly signal: AbortSignal;
   /** Called when the congestion of the device ends. */
@@ -63,18 +64,6 @@ export interface CommandTools {
    * must be closed.
    */
   readonly onBroken: () => void;
-}
-
-/**
- * Chooses the encoder of replies for a dialect.
- *
- * @param properties The export as negotiated.
- * @returns The encoder.
- */
-export function chooseForm(properties: ExportProperties): ReplyForm {
-  return properties.chunked
-    ? new ChunkForm(properties.extended)
-    : new SimpleForm();
 }
 
 /** The commands of one connection. */
@@ -176,7 +165,7 @@ export class Commands {
           return this.#reads.start(request);
         case COMMAND_WRITE:
           counters.writes++;
-          return this.#reply(request, undefined);
+          return this.#answer(undefined, request, false);
         case COMMAND_FLUSH:
           counters.flushes++;
           return this.#answer(device.flush(), request, false);
@@ -194,7 +183,7 @@ export class Commands {
           // CACHE is a hint. Reading ahead here would delay the requests of all
           // clients, so the server does nothing, as the protocol allows.
           counters.caches++;
-          return this.#reply(request, undefined);
+          return this.#answer(undefined, request, false);
         case COMMAND_BLOCK_STATUS:
           counters.blockStatuses++;
           return this.#status?.answer(request);
@@ -263,9 +252,11 @@ export class Commands {
     return {
       to: addressOf(request),
       fua: (flags & FLAG_FUA) !== 0,
+      since: this.#tools.batch.since,
       offset,
       rest: length,
       pending: 0,
+      isRefused: failure !== undefined,
       failure,
     };
   }
@@ -305,14 +296,19 @@ export class Commands {
 
   /** Replies to a large write once no piece of it is in flight. */
   #finish(large: LargeWrite): void {
-    const { to, failure } = large;
+    const { to, since, failure } = large;
     if (large.pending > 0) return;
-    if (failure !== undefined || !large.fua) return this.#reply(to, failure);
+    // One that the gate has refused was not counted, either.
+    if (large.isRefused) return this.#reply(to, failure);
+    if (failure !== undefined || !large.fua) {
+      this.#tools.batch.answered(COMMAND_WRITE, since);
+      return this.#reply(to, failure);
+    }
     // The pieces were written without FUA; one flush makes all of them durable.
     try {
-      this.#answer(this.#tools.device.flush(), to, false);
+      this.#answer(this.#tools.device.flush(), to, false, since);
     } catch (error) {
-      this.#replyError(to, error, false);
+      this.#replyError(to, error, false, since);
     }
   }
 
@@ -348,15 +344,33 @@ export class Commands {
     return (flags & FLAG_FUA) === 0 ? this.#plain : this.#fua;
   }
 
-  #answer(completion: Completion, to: ReplyAddress, fast: boolean): void {
-    if (completion === undefined) return this.#reply(to, undefined);
+  /** Answers a request, which has passed the gate, now or when it is done. */
+  #answer(
+    completion: Completion,
+    to: ReplyAddress,
+    fast: boolean,
+    since: number = this.#tools.batch.since,
+  ): void {
+    const { batch, pending } = this.#tools;
+    const { command } = to;
+    if (completion === undefined) {
+      batch.answered(command, since);
+      return this.#reply(to, undefined);
+    }
     const address = addressOf(to);
-    this.#tools.pending.track(completion, address, fast, (failure) => {
+    pending.track(completion, address, fast, (failure) => {
+      batch.answered(command, since);
       this.#reply(address, failure);
     });
   }
 
-  #replyError(to: ReplyAddress, error: unknown, fast: boolean): void {
+  #replyError(
+    to: ReplyAddress,
+    error: unknown,
+    fast: boolean,
+    since: number = this.#tools.batch.since,
+  ): void {
+    this.#tools.batch.answered(to.command, since);
     this.#reply(to, this.#tools.pending.failureOf(error, to, fast));
   }
 

@@ -18,12 +18,16 @@ export interface LargeWrite {
   readonly to: ReplyAddress;
   /** Durable before the reply. */
   readonly fua: boolean;
+  /** When its header had come, by `performance.now()`. */
+  readonly since: number;
   /** Where the next piece goes. */
   offset: number;
   /** Bytes that have not been taken. */
   rest: number;
   /** Pieces in flight. */
   pending: number;
+  /** The request gate has refused it. */
+  readonly isRefused: boolean;
   /** The first failure; after it, the rest is dropped. */
   failure: Failure | undefined;
 }

@@ -13,9 +13,10 @@
  */
 
 import type { BlockDevice, Completion } from "../../../device/block/mod.ts";
-import type { NbdCounters } from "../export/mod.ts";
+import type { Batch, NbdCounters } from "../export/mod.ts";
 import {
   addressOf,
+  COMMAND_READ,
   createRequest,
   type Failure,
   type NbdRequest,
@@ -38,6 +39,8 @@ export interface ReadTools {
   readonly pending: PendingRequests;
   /** Counts error replies. */
   readonly counters: NbdCounters;
+  /** Learns which requests are answered. */
+  readonly batch: Batch;
   /** Called when a reply that is partly sent cannot be completed. */
   readonly onBroken: () => void;
 }
@@ -52,6 +55,7 @@ export class LongRead {
   #done = 0;
   /** Whether the device has a part in flight. */
   #isReading = false;
+  #since = 0;
 
   /**
    * Creates the command.
@@ -74,8 +78,10 @@ export class LongRead {
    * gate.
    *
    * @param request The request; copied.
+   * @param since When it had come.
    */
-  start(request: NbdRequest): void {
+  start(request: NbdRequest, since: number): void {
+    this.#since = since;
     this.#to = addressOf(request);
     this.#start = request.offset;
     this.#length = request.length;
@@ -146,7 +152,9 @@ export class LongRead {
 
   #pass(length: number): void {
     this.#done += length;
-    if (!this.isUnderWay) this.#tools.pending.letGo();
+    if (this.isUnderWay) return;
+    this.#tools.batch.answered(COMMAND_READ, this.#since);
+    this.#tools.pending.letGo();
   }
 
   #fail(failure: Failure): void {
@@ -154,6 +162,7 @@ export class LongRead {
     const hasBegun = this.#done > 0;
     this.#done = this.#length;
     counters.errors++;
+    this.#tools.batch.answered(COMMAND_READ, this.#since);
     if (hasBegun) onBroken();
     else replies.fail(this.#to, failure);
     pending.letGo();

@@ -15,6 +15,7 @@ import type { Completion } from "../../../device/block/mod.ts";
 import {
   addressOf,
   type ChunkForm,
+  COMMAND_READ,
   createRequest,
   type Failure,
   FLAG_DF,
@@ -55,6 +56,8 @@ export class SimpleReads implements ReadCommand {
   readonly #tools: ReadTools;
   readonly #long: LongRead;
   #waiting: NbdRequest | undefined = undefined;
+  /** When the current READ had come. */
+  #since = 0;
 
   /**
    * Creates the command.
@@ -77,10 +80,21 @@ export class SimpleReads implements ReadCommand {
    * @param request The request.
    */
   start(request: NbdRequest): void {
-    const { device, replies, pending, counters } = this.#tools;
+    this.#since = this.#tools.batch.since;
+    this.#start(request);
+  }
+
+  #start(request: NbdRequest): void {
+    const { device, replies, pending, counters, batch } = this.#tools;
     const { offset, length } = request;
-    if (length === 0) return replies.succeed(request);
-    if (isLong(SIMPLE_REPLY_SIZE + length)) return this.#long.start(request);
+    const since = this.#since;
+    if (length === 0) {
+      batch.answered(COMMAND_READ, since);
+      return replies.succeed(request);
+    }
+    if (isLong(SIMPLE_REPLY_SIZE + length)) {
+      return this.#long.start(request, since);
+    }
     if (!replies.hasRoom(SIMPLE_REPLY_SIZE + length)) {
       this.#waiting = request;
       return;
@@ -91,9 +105,11 @@ export class SimpleReads implements ReadCommand {
       completion = device.read(target, offset);
     } catch (error) {
       counters.errors++;
+      batch.answered(COMMAND_READ, since);
       return replies.fail(request, pending.failureOf(error, request, false));
     }
     if (completion === undefined) {
+      batch.answered(COMMAND_READ, since);
       replies.commit(request, offset, length, true);
     } else {
       this.#wait(request, offset, replies.hold(target), completion);
@@ -104,7 +120,7 @@ export class SimpleReads implements ReadCommand {
   resume(): void {
     const waiting = this.#waiting;
     this.#waiting = undefined;
-    if (waiting !== undefined) this.start(waiting);
+    if (waiting !== undefined) this.#start(waiting);
     else if (this.#long.isUnderWay) this.#long.resume();
   }
 
@@ -114,9 +130,11 @@ export class SimpleReads implements ReadCommand {
     place: ReplyPlace,
     completion: Promise<void>,
   ): void {
-    const { replies, pending, counters } = this.#tools;
+    const { replies, pending, counters, batch } = this.#tools;
     const to = addressOf(request);
+    const since = this.#since;
     pending.track(completion, to, false, (failure) => {
+      batch.answered(COMMAND_READ, since);
       if (failure === undefined) {
         return replies.release(place, to, offset, true);
       }
@@ -131,6 +149,8 @@ export class SimpleReads implements ReadCommand {
 interface PendingRead {
   /** The request. */
   readonly to: ReplyAddress;
+  /** When it had come. */
+  readonly since: number;
   /** Number of pieces in flight. */
   pending: number;
   /** Whether all pieces were started. */
@@ -153,6 +173,8 @@ export class ChunkedReads implements ReadCommand {
   /** Bytes that are not started. */
   #rest = 0;
   #pending: PendingRead | undefined = undefined;
+  /** When the current READ had come. */
+  #since = 0;
 
   /**
    * Creates the command.
@@ -177,7 +199,8 @@ export class ChunkedReads implements ReadCommand {
    * @param request The request.
    */
   start(request: NbdRequest): void {
-    if (request.length === 0) return this.#end(request);
+    this.#since = this.#tools.batch.since;
+    if (request.length === 0) return this.#end(request, this.#since);
     this.#request = request;
     this.#offset = request.offset;
     this.#rest = request.length;
@@ -212,7 +235,7 @@ export class ChunkedReads implements ReadCommand {
     const size = this.#form.dataHeaderSize + length;
     if (isLong(size)) {
       this.#rest = 0;
-      this.#long.start(this.#request);
+      this.#long.start(this.#request, this.#since);
     } else if (replies.hasRoom(size)) {
       this.#read(length);
     } else return false;
@@ -250,7 +273,7 @@ export class ChunkedReads implements ReadCommand {
       this.#isLast(length),
     );
     replies.advance(holeSize);
-    this.#pass(length);
+    this.#passInline(length);
   }
 
   #read(length: number): void {
@@ -265,17 +288,18 @@ export class ChunkedReads implements ReadCommand {
     if (completion === undefined) {
       const isLast = this.#isLast(length);
       replies.commit(this.#request, this.#offset, length, isLast);
-      this.#pass(length);
+      this.#passInline(length);
     } else {
       this.#wait(replies.hold(target), completion);
     }
   }
 
   #wait(place: ReplyPlace, completion: Promise<void>): void {
-    const { replies, pending } = this.#tools;
+    const { replies, pending, batch } = this.#tools;
     const offset = this.#offset;
     const read = this.#pending ??= {
       to: addressOf(this.#request),
+      since: this.#since,
       pending: 0,
       ended: false,
       failure: undefined,
@@ -291,7 +315,7 @@ export class ChunkedReads implements ReadCommand {
         const isLast = read.ended && read.pending === 0 &&
           read.failure === undefined;
         replies.release(place, read.to, offset, isLast);
-        if (isLast) return;
+        if (isLast) return batch.answered(COMMAND_READ, read.since);
       }
       if (read.ended) this.#close(read);
     });
@@ -308,28 +332,38 @@ export class ChunkedReads implements ReadCommand {
     this.#rest -= length;
   }
 
+  /** Passes what was answered at once, which may be the end of the READ. */
+  #passInline(length: number): void {
+    this.#pass(length);
+    if (this.#rest > 0 || this.#pending !== undefined) return;
+    this.#tools.batch.answered(COMMAND_READ, this.#since);
+  }
+
   #fail(error: unknown): void {
-    const { replies, pending, counters } = this.#tools;
+    const { replies, pending, counters, batch } = this.#tools;
     const failure = pending.failureOf(error, this.#request, false);
     this.#rest = 0;
     if (this.#pending !== undefined) {
       return noteFailure(this.#pending, failure, this.#offset);
     }
     counters.errors++;
+    batch.answered(COMMAND_READ, this.#since);
     replies.fail(this.#request, failure, this.#offset);
   }
 
   /** Completes the reply to a READ once no piece of it is in flight. */
   #close(read: PendingRead): void {
-    const { replies, counters } = this.#tools;
+    const { replies, counters, batch } = this.#tools;
     if (read.pending > 0) return;
-    if (read.failure === undefined) return this.#end(read.to);
+    if (read.failure === undefined) return this.#end(read.to, read.since);
     counters.errors++;
+    batch.answered(COMMAND_READ, read.since);
     replies.fail(read.to, read.failure, read.failedAt);
   }
 
-  #end(to: ReplyAddress): void {
-    const { replies } = this.#tools;
+  #end(to: ReplyAddress, since: number): void {
+    const { replies, batch } = this.#tools;
+    batch.answered(COMMAND_READ, since);
     const at = replies.reserve(this.#form.shortReplyMax);
     replies.advance(this.#form.setEnd(replies.view, at, to));
   }

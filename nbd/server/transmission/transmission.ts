@@ -24,7 +24,9 @@
  */
 
 import { Slice, turns } from "../../../device/block/mod.ts";
-import { chooseForm, Commands } from "./commands.ts";
+import { chooseForm } from "./choose_form.ts";
+import { Commands } from "./commands.ts";
+import { Batch } from "../export/mod.ts";
 import type { Negotiated } from "../handshake/mod.ts";
 import { type LargeWrite, pieceLength } from "./large_write.ts";
 import { PendingRequests } from "./pending_requests.ts";
@@ -64,13 +66,22 @@ export class Transmission {
 
   readonly #received: ReceiveBuffer;
   readonly #reader: RequestReader;
+  readonly #batch: Batch;
   #large: LargeWrite | undefined = undefined;
+  /**
+   * Bytes of the receive buffer that have come while others waited there, and
+   * when the first of them came.
+   */
+  #later = 0;
+  #laterSince = 0;
 
   readonly #slice = new Slice(STEPS_A_LOOK, 1);
   /** No more requests are executed in this slice. */
   #isSliceOver = false;
 
   #receiving = false;
+  /** Requests in the buffer wait until they may be executed. */
+  #isStalled = false;
   /** Bytes that arrive are dropped: DISC, or the protocol was broken. */
   #deaf = false;
   /** The client sends no more. */
@@ -102,6 +113,7 @@ export class Transmission {
     const { properties, nbdExport: { device }, early } = negotiated;
     const form = chooseForm(properties);
     this.#carrier = carrier;
+    this.#batch = new Batch(owner.times);
     this.#replies = new ReplyQueue(carrier, form, () => {
       this.#quietTimes = 0;
       if (this.#wakeWhenSent || this.#replies.failed) this.#changed();
@@ -123,6 +135,7 @@ export class Transmission {
       form,
       pending: this.#pending,
       counters: owner.counters,
+      batch: this.#batch,
       signal: this.#abort.signal,
       onDecongested: () => this.#changed(),
       onBroken: () => {
@@ -142,9 +155,10 @@ export class Transmission {
   async run(): Promise<string> {
     let rounds = 0;
     for (;;) {
-      const stalled = this.#execute();
+      const stalled = this.#isStalled = this.#execute();
       const mayGoOn = ++rounds < ROUNDS_MAX;
       const sent = this.#replies.send(mayGoOn);
+      this.#batch.end();
       if (this.#isFinished(stalled)) break;
       if (this.#isSliceOver) {
         await turns.next(this.#abort.signal);
@@ -190,6 +204,11 @@ export class Transmission {
       else this.#looksInVain = 0;
       this.#changed();
     }, STOP_LOOK_MS);
+  }
+
+  /** Requests, and parts of long ones, that the device has in flight. */
+  get inFlight(): number {
+    return this.#pending.count;
   }
 
   /** Cancels writes that wait for space. */
@@ -258,9 +277,31 @@ export class Transmission {
     this.#receiving = false;
     this.#noteReceived();
     if (count === null) this.#leave();
-    else this.#received.received(count);
+    else {
+      this.#noteArrival(count);
+      this.#received.received(count);
+    }
     this.#changed();
   };
+
+  /** Notes when requests came: those in the buffer came before. */
+  #noteArrival(count: number): void {
+    if (this.#isStalled) {
+      if (this.#later === 0) this.#laterSince = performance.now();
+      this.#later += count;
+    } else {
+      this.#batch.since = performance.now();
+      this.#later = 0;
+    }
+  }
+
+  /** Goes on with the bytes that came later, once all others are taken. */
+  #passArrival(): void {
+    if (this.#received.available > this.#later) return;
+    this.#batch.end();
+    this.#batch.since = this.#laterSince;
+    this.#later = 0;
+  }
 
   // A connection that breaks is a client that is gone.
   readonly #onReceiveFailed = (): void => this.#onReceived(null);
@@ -287,6 +328,7 @@ export class Transmission {
         continue;
       }
       if (this.#mustWait()) return true;
+      if (this.#later > 0) this.#passArrival();
       if (this.#large !== undefined) {
         if (!this.#takePiece(this.#large)) return false;
         if (this.#spend(STEPS_A_LOOK)) return true;

@@ -8,8 +8,12 @@ import { metricsPage } from "../../../cli/http/metrics_page.ts";
 import { type Family, linesOf } from "../../../cli/http/metric_family.ts";
 import type { MetricsSource } from "../../../cli/http/metrics_source.ts";
 import { turns } from "../../../device/block/mod.ts";
-import { createCounters } from "../../../nbd/server/export/mod.ts";
+import {
+  createCounters,
+  RequestTimes,
+} from "../../../nbd/server/export/mod.ts";
 import { labelPool, openPool, type PoolStatus } from "../../../pool/mod.ts";
+import { COMMAND_READ } from "../../../nbd/wire/mod.ts";
 import { newCounters } from "../../../pool/core/mod.ts";
 import { makeScratch } from "../../helpers/scratch.ts";
 
@@ -20,6 +24,13 @@ async function statusOfPool(): Promise<PoolStatus> {
   await labelPool({ name: "demo", paths, createSize: 2 ** 26 });
   await using pool = await openPool(paths);
   return pool.status();
+}
+
+/** One read has taken a microsecond. */
+function busyTimes(): RequestTimes {
+  const times = new RequestTimes();
+  times.of(COMMAND_READ).note(0.001);
+  return times;
 }
 
 /** The figures of a pool with many volumes. */
@@ -33,10 +44,16 @@ async function sourceOf(volumeCount: number): Promise<MetricsSource> {
   }));
   return {
     counters: createCounters(),
+    load: {
+      times: new RequestTimes(),
+      byExport: new Map(volumes.map(({ name }) => [name, busyTimes()])),
+      inFlight: new Map(),
+    },
     connections: 0,
     pools: [{
       status: { ...status, volumes },
       counters: volumes.map(() => newCounters()),
+      disks: [],
       exports: volumes.map(({ name }) => ({ name, connections: 0 })),
     }],
   };
@@ -97,6 +114,8 @@ Deno.test("metricsPage() is bounded in length, and takes turns", async () => {
   const text = new TextDecoder().decode((await made).body);
   assertEquals(text.match(/^virstor_volume_size_bytes\{/gm)?.length, 1000);
   assertEquals(text.match(/^virstor_export_connections\{/gm)?.length, 1000);
+  const histograms = /^virstor_export_request_duration_seconds_count\{/gm;
+  assertEquals(text.match(histograms)?.length, 100);
   assert(text.includes('virstor_pool_volumes{pool="demo"} 20000\n'));
   assert(others > 1, "Other work had its turns");
 });

@@ -13,6 +13,7 @@ import type { BlockDevice } from "../../../device/block/block_device.ts";
 import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import { createCounters } from "../../../nbd/server/export/counters.ts";
 import { propertiesOf } from "../../../nbd/server/export/export.ts";
+import { RequestTimes } from "../../../nbd/server/export/request_times.ts";
 import { ROUNDS_MAX } from "../../../nbd/wire/limits.ts";
 import type { Carrier } from "../../../nbd/server/stream/stream.ts";
 import { Transmission } from "../../../nbd/server/transmission/transmission.ts";
@@ -46,6 +47,7 @@ async function serveOver(
     { nbdExport, properties, early: new Uint8Array(0), encrypted: undefined },
     {
       counters: createCounters(),
+      times: new RequestTimes(),
       onError: (error) => problems.push(error),
       onPanic: (error) => problems.push(error),
     },
