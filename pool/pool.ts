@@ -35,6 +35,7 @@ import {
 import { flushMembers, type PoolBase } from "./io/mod.ts";
 import type { PoolFormat } from "./format/mod.ts";
 import type { ChangedRange } from "./changed_ranges.ts";
+import { type ChunkMap, mapChunks } from "./chunk_map.ts";
 import { PoolVolumes } from "./pool_volumes.ts";
 import type { SnapshotDisk } from "./snapshot_disk.ts";
 import { describePool, type PoolStatus } from "./status.ts";
@@ -158,6 +159,18 @@ export class Pool {
    */
   describeVolumes(): Promise<VolumeStatus[]> {
     return describeVolumes(this.#base);
+  }
+
+  /**
+   * Makes a map of the chunks, a little at a time: it takes long if the pool is
+   * large.
+   *
+   * @internal
+   * @param signal Ends the making.
+   * @returns The map.
+   */
+  chunkMap(signal: AbortSignal): Promise<ChunkMap> {
+    return mapChunks(this.#base, signal);
   }
 
   /**
