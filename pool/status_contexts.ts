@@ -7,8 +7,13 @@
  */
 
 import { Slice } from "../device/block/mod.ts";
-import type { DelayedWrites } from "./io/mod.ts";
-import { type ChunkView, passedMarks, type PoolSettings } from "./core/mod.ts";
+import type { DelayedWrites, VolumeLimits } from "./io/mod.ts";
+import {
+  chunkMark,
+  type ChunkView,
+  passedMarks,
+  type PoolSettings,
+} from "./core/mod.ts";
 import type { PoolFormat } from "./format/mod.ts";
 
 /** Flag of `virstor:chunk`: the chunk is mapped. */
@@ -26,17 +31,18 @@ export const CHUNK_UNKNOWN = 4;
  */
 export const CHUNK_COMPONENT_SHIFT = 16;
 
-/** Flag of `virstor:pressure`: a watermark is passed. */
+/** Flag of `virstor:pressure`: a watermark is passed, or the quota is near. */
 export const PRESSURE_LOW = 1;
-/** Flag of `virstor:pressure`: no chunk is free. */
+/** Flag of `virstor:pressure`: the volume may take no chunk. */
 export const PRESSURE_FULL = 2;
 /** Flag of `virstor:pressure`: writes wait for free chunks. */
 export const PRESSURE_DELAYED = 4;
 /** Flag of `virstor:pressure`: the pool takes no writes. */
 export const PRESSURE_STOPPED = 8;
 /**
- * From this bit on, `virstor:pressure` holds the free chunks, in hundredths of
- * a percent of all usable chunks, rounded up; 16 bits.
+ * From this bit on, `virstor:pressure` holds the chunks that the volume may
+ * take, in hundredths of a percent, rounded up; 16 bits. That is the lower of
+ * two shares: of the pool's chunks, and of the volume's quota.
  */
 export const PRESSURE_FREE_SHIFT = 16;
 
@@ -77,6 +83,8 @@ export interface ContextSource {
   readonly map: ChunkView;
   /** The writes that wait for space. */
   readonly delayed: DelayedWrites;
+  /** What bounds the chunks of the volume. */
+  readonly limits: VolumeLimits;
   /** Returns whether the pool takes writes. */
   readonly isWritable: () => boolean;
 }
@@ -142,20 +150,23 @@ function chunkRuns(
 }
 
 function pressureOf(source: ContextSource): number {
-  const { settings, format: { members }, delayed, isWritable } = source;
-  let free = 0;
+  const { settings, format: { members }, delayed, limits, isWritable } = source;
+  const { watermarks } = settings;
   let usable = 0;
-  for (const one of members) {
-    usable += one.geometry.chunkCount - one.geometry.chunkReserved;
-    if (!one.fenced) free += one.free;
+  for (const { geometry } of members) {
+    usable += geometry.chunkCount - geometry.chunkReserved;
   }
+  const { freeChunks: free, quotaChunks, quotaLeft } = limits;
   let flags = 0;
-  if (passedMarks(members, settings.watermarks).length > 0) {
+  const isNear = quotaLeft < chunkMark(quotaChunks, watermarks);
+  if (isNear || passedMarks(members, watermarks).length > 0) {
     flags |= PRESSURE_LOW;
   }
-  if (free === 0) flags |= PRESSURE_FULL;
+  if (Math.min(free, quotaLeft) === 0) flags |= PRESSURE_FULL;
   if (delayed.size > 0) flags |= PRESSURE_DELAYED;
   if (!isWritable()) flags |= PRESSURE_STOPPED;
-  const share = usable === 0 ? 0 : Math.ceil(free / usable * 10_000);
+  const ofPool = usable === 0 ? 0 : free / usable;
+  const ofQuota = quotaChunks === Infinity ? 1 : quotaLeft / quotaChunks;
+  const share = Math.ceil(Math.min(ofPool, ofQuota) * 10_000);
   return (flags | share << PRESSURE_FREE_SHIFT) >>> 0;
 }

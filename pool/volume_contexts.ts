@@ -19,9 +19,11 @@ export function volumeContexts(
   parts: VolumeParts,
   isWritable: () => boolean,
 ): StatusContext[] {
-  const { map, base: { settings, format }, firstWrites: { delayed } } = parts;
+  const { map, base: { settings, format }, firstWrites } = parts;
+  const { delayed, limits } = firstWrites;
+  const own = { map: map.view, delayed, limits, isWritable };
   return [
-    ...statusContexts({ settings, format, map: map.view, delayed, isWritable }),
+    ...statusContexts({ settings, format, ...own }),
     ...changedContexts(parts, { view: () => map.view }),
   ];
 }

@@ -237,17 +237,21 @@ async function untilRemoved(
 function showPlan(
   invocation: Invocation,
   name: string,
-  { components, usedBytes, freeBytes, fits }: RemovePlan,
+  plan: RemovePlan,
 ): number {
+  const { components, usedBytes, freeBytes, reservedBytes, fits } = plan;
   if (invocation.flag("json")) {
-    printJson({ name, components, usedBytes, freeBytes, fits });
+    printJson({ name, ...plan });
   } else {
     for (const { path, usedBytes: used } of components) {
       print(`Would remove ${printable(path)}, moving ${formatSize(used)}`);
     }
+    const aside = reservedBytes === 0
+      ? ""
+      : `, with ${formatSize(reservedBytes)} reserved for volumes`;
     print(
       `${formatSize(usedBytes)} would move, ${formatSize(freeBytes)} free ` +
-        `on the others: ${fits ? "it fits" : "it does not fit"}`,
+        `on the others${aside}: ${fits ? "it fits" : "it does not fit"}`,
     );
   }
   return fits ? EXIT_OK : EXIT_CODES["no-space"];

@@ -16,7 +16,7 @@ import {
   wipeDeviceLabels,
 } from "../member/mod.ts";
 import { Component, type OpenDevice, openFileDevice } from "../core/mod.ts";
-import { checkRoom, roomFor } from "./room.ts";
+import { checkRoom, fits, roomFor } from "./room.ts";
 import type { PoolBase } from "../io/mod.ts";
 import type { PoolFormat } from "../format/mod.ts";
 
@@ -82,7 +82,9 @@ export interface RemovePlan {
   readonly usedBytes: number;
   /** Bytes on the other components that are free or being freed. */
   readonly freeBytes: number;
-  /** Whether the other components have enough space. */
+  /** How many of these are set aside for volumes that do not use them yet. */
+  readonly reservedBytes: number;
+  /** Whether the other components have enough space, also for these. */
   readonly fits: boolean;
 }
 
@@ -168,13 +170,14 @@ export async function removeComponents(
   const { members } = format;
   const leaving = removable(parts, paths);
   const names = leaving.map(({ device }) => device.path);
+  // Components that are evacuating already have part of their space allocated.
+  if (leaving.some((one) => !one.evacuating)) {
+    const room = roomFor(parts, leaving);
+    checkRoom(settings.name, leaving.length, room, settings.chunkSize);
+  }
   if (leaving.every((one) => one.used === 0 && !one.evacuating)) {
     await actions.removeNow(leaving);
     return { removed: names, evacuating: [] };
-  }
-  // Components that are evacuating already have part of their space allocated.
-  if (leaving.some((one) => !one.evacuating)) {
-    checkRoom(settings.name, leaving, members, settings.chunkSize);
   }
   // From here on the allocator takes no chunk of them.
   for (const one of leaving) one.fenced = true;
@@ -199,15 +202,16 @@ export function planRemoval(
 ): RemovePlan {
   const { chunkSize } = parts.settings;
   const leaving = removable(parts, paths);
-  const { used, free } = roomFor(leaving, parts.format.members);
+  const room = roomFor(parts, leaving);
   return {
     components: leaving.map((one) => ({
       path: one.device.path,
       usedBytes: one.used * chunkSize,
     })),
-    usedBytes: used * chunkSize,
-    freeBytes: free * chunkSize,
-    fits: used <= free,
+    usedBytes: room.used * chunkSize,
+    freeBytes: room.free * chunkSize,
+    reservedBytes: room.reserved * chunkSize,
+    fits: fits(room),
   };
 }
 

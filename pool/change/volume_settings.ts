@@ -86,7 +86,10 @@ export function assertFree(
   what: string,
 ): void {
   const chunks = Math.ceil(reserve / base.settings.chunkSize) - limits.used;
-  const free = Math.max(0, base.reserves.freeFor(map.volume));
+  // What an evacuation is about to take is not free.
+  const leaving = base.format.members.filter((one) => one.evacuating);
+  const toMove = leaving.reduce((sum, one) => sum + one.used - one.moving, 0);
+  const free = Math.max(0, base.reserves.freeFor(map.volume) - toMove);
   if (chunks <= free) return;
   throw new VirstorError(
     "no-space",

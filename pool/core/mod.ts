@@ -62,5 +62,5 @@ export {
   newVolume,
 } from "./volume_state.ts";
 export type { VolumeState } from "./volume_state.ts";
-export { passedMarks } from "./watermarks.ts";
+export { chunkMark, passedMarks } from "./watermarks.ts";
 export type { PassedMark } from "./watermarks.ts";

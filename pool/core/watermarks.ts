@@ -44,7 +44,7 @@ export function passedMarks(
   const usable = total(({ geometry }) =>
     geometry.chunkCount - geometry.chunkReserved
   );
-  const chunks = marks.chunks < usable ? marks.chunks : Math.ceil(usable / 4);
+  const chunks = chunkMark(usable, marks);
   if (free < chunks) {
     passed.push({
       mark: "chunks",
@@ -70,6 +70,17 @@ export function passedMarks(
     });
   }
   return passed;
+}
+
+/**
+ * The number of free chunks below which it is low.
+ *
+ * @param usable How many chunks there would be if none were in use.
+ * @param marks The watermarks.
+ * @returns The watermark; a quarter of the chunks if there are no more.
+ */
+export function chunkMark(usable: number, marks: Watermarks): number {
+  return marks.chunks < usable ? marks.chunks : Math.ceil(usable / 4);
 }
 
 /** The warning when no chunk is free, although some may be freed soon. */

@@ -19,3 +19,4 @@ export type { PoolBase, VolumeParts } from "./pool_parts.ts";
 export { Reads } from "./reads.ts";
 export { Reserves } from "./reserves.ts";
 export { Settling } from "./settling.ts";
+export type { VolumeLimits } from "./volume_limits.ts";

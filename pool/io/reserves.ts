@@ -42,6 +42,11 @@ export class Reserves {
     } else this.#holders.set(volume, holder);
   }
 
+  /** How many chunks are set aside that their volumes do not use yet. */
+  get lacking(): number {
+    return this.#lackOf(undefined);
+  }
+
   /**
    * Counts the free chunks that are not set aside for other volumes.
    *
@@ -49,11 +54,7 @@ export class Reserves {
    * @returns How many; below 0 if more is set aside than is free.
    */
   freeFor(volume: number): number {
-    let { free } = this.#space;
-    for (const [number, { reserveChunks, used }] of this.#holders) {
-      if (number !== volume) free -= Math.max(0, reserveChunks - used);
-    }
-    return free;
+    return this.#space.free - this.#lackOf(volume);
   }
 
   /**
@@ -64,5 +65,13 @@ export class Reserves {
    */
   allow(volume: number): boolean {
     return this.#holders.size === 0 || this.freeFor(volume) > 0;
+  }
+
+  #lackOf(other: number | undefined): number {
+    let lack = 0;
+    for (const [number, { reserveChunks, used }] of this.#holders) {
+      if (number !== other) lack += Math.max(0, reserveChunks - used);
+    }
+    return lack;
   }
 }

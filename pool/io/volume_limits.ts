@@ -64,6 +64,21 @@ export class VolumeLimits implements ReserveHolder {
     return this.#reserveChunks;
   }
 
+  /** The most chunks that the volume may use. */
+  get quotaChunks(): number {
+    return this.#quotaChunks;
+  }
+
+  /** How many chunks the volume may take before it reaches its quota. */
+  get quotaLeft(): number {
+    return Math.max(0, this.#quotaChunks - this.used);
+  }
+
+  /** How many free chunks are not set aside for other volumes. */
+  get freeChunks(): number {
+    return Math.max(0, this.#parts.reserves.freeFor(this.#map.volume));
+  }
+
   /** Whether the volume has reached its quota. */
   get isAtQuota(): boolean {
     return this.used >= this.#quotaChunks;

@@ -104,6 +104,7 @@ Deno.test("virstor remove --dry-run shows what would move", async () => {
         components: [{ path: work.path("a"), usedBytes: 4 * CHUNK }],
         usedBytes: 4 * CHUNK,
         freeBytes: 6 * CHUNK,
+        reservedBytes: 0,
         fits: true,
       },
     );

@@ -242,6 +242,7 @@ Deno.test("Pool.planRemove() tells what would move, and changes nothing", async 
     components: [{ path: a, usedBytes: bytes(10) }],
     usedBytes: bytes(10),
     freeBytes: bytes(16),
+    reservedBytes: 0,
     fits: true,
   });
   assertEquals(pool.planRemove([b, a]), {
@@ -251,6 +252,7 @@ Deno.test("Pool.planRemove() tells what would move, and changes nothing", async 
     ],
     usedBytes: bytes(14),
     freeBytes: bytes(10),
+    reservedBytes: 0,
     fits: false,
   });
   assertEquals(pool.planRemove([c]).usedBytes, 0);

@@ -15,7 +15,14 @@ import { FileDevice } from "../../../device/mod.ts";
 import { LeaseReader } from "../../../device/leases/leases.ts";
 import { exportOf } from "../../../nbd/mod.ts";
 import { VirstorError } from "../../../errors.ts";
-import { openPool, type Pool, type PoolOptions } from "../../../pool/mod.ts";
+import {
+  openPool,
+  type Pool,
+  type PoolOptions,
+  PRESSURE_FREE_SHIFT,
+  PRESSURE_FULL,
+  PRESSURE_LOW,
+} from "../../../pool/mod.ts";
 import { eventually } from "../../helpers/patience.ts";
 import {
   openSmallPool,
@@ -251,7 +258,7 @@ Deno.test("an evacuation takes chunks whatever the quota and the reserves", asyn
   await using _ = pool;
   await writeAll(pool, "small", 3);
   await pool.volumeChanges.set("small", { quota: chunks(3) });
-  await pool.volumeChanges.set("b", { reserve: chunks(7) });
+  await pool.volumeChanges.set("b", { reserve: chunks(3) });
   const waits = write(pool, "small", 3);
   await pool.remove([a]);
   await pool.evacuated(a);
@@ -262,6 +269,76 @@ Deno.test("an evacuation takes chunks whatever the quota and the reserves", asyn
   await waits;
   await pool.close();
   await assertSound("native", [b]);
+});
+
+Deno.test("a component stays if less than the reserves would be left", async () => {
+  await using scratch = await makeQuickScratch();
+  const { pool, paths: [a = "", b = ""] } = await openTwo(scratch);
+  await using _ = pool;
+  await writeAll(pool, "small", 2);
+  await pool.volumeChanges.set("b", { reserve: chunks(6) });
+  assertEquals(pool.planRemove([a]), {
+    components: [{ path: a, usedBytes: chunks(2) }],
+    usedBytes: chunks(2),
+    freeBytes: chunks(7),
+    reservedBytes: chunks(6),
+    fits: false,
+  });
+  await assertFails(
+    pool.remove([a]),
+    "no-space",
+    'Cannot remove 1 component from pool "small": 2 chunks would have to move ' +
+      "and 7 are free on the others, with 6 reserved for volumes, 131072 bytes " +
+      "short",
+  );
+  // Also one without chunks, which would leave at once.
+  await assertFails(
+    pool.remove([b]),
+    "no-space",
+    /0 chunks would have to move/,
+  );
+  // What a volume uses of its reserve needs no other chunk.
+  await writeAll(pool, "b", 1);
+  await pool.volumeChanges.set("b", { reserve: chunks(5) });
+  assertEquals(pool.planRemove([a]).reservedBytes, chunks(4));
+  await pool.remove([a], { bytesPerSecond: 1 });
+  // The chunks that are to move there cannot be set aside.
+  await assertFails(
+    pool.volumeChanges.set("small", { reserve: chunks(3) }),
+    "no-space",
+    /needs 1 chunk more, and 0 are free$/,
+  );
+  await pool.remove([a]);
+  await pool.evacuated(a);
+  assertEquals(pool.status().freeChunks, 4);
+});
+
+/** What `virstor:pressure` tells of a volume. */
+function pressureOf(pool: Pool, name: string): [flags: number, free: number] {
+  const context = pool.volume(name).contexts
+    .find((one) => one.name === "virstor:pressure");
+  const [run] = context?.status(0, 1, 1) ?? [];
+  const flags = run?.flags ?? 0;
+  return [flags & 0xffff, flags >>> PRESSURE_FREE_SHIFT];
+}
+
+Deno.test("virstor:pressure of a volume knows its quota, and other reserves", async () => {
+  await using scratch = await makeQuickScratch();
+  const { pool } = await openTwo(scratch);
+  await using _ = pool;
+  await pool.volumeChanges.set("b", { quota: chunks(4) });
+  assertEquals(pressureOf(pool, "b"), [0, 10_000]);
+  await writeAll(pool, "b", 3);
+  assertEquals(pressureOf(pool, "b"), [0, 2500]);
+  await pool.volumeChanges.set("b", { quota: chunks(5) });
+  await writeAll(pool, "b", 4);
+  assertEquals(pressureOf(pool, "b"), [PRESSURE_LOW, 2000]);
+  await writeAll(pool, "b", 5);
+  assertEquals(pressureOf(pool, "b"), [PRESSURE_LOW | PRESSURE_FULL, 0]);
+  assertEquals(pressureOf(pool, "small"), [0, Math.ceil(70_000 / 12)]);
+  await pool.volumeChanges.set("b", { quota: 0, reserve: chunks(12) });
+  assertEquals(pressureOf(pool, "small"), [PRESSURE_FULL, 0]);
+  assertEquals(pressureOf(pool, "b"), [0, Math.ceil(70_000 / 12)]);
 });
 
 Deno.test("limits survive the pool, and hold when it is opened", async () => {
