@@ -116,6 +116,30 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./status.ts"),
   },
   {
+    name: "events",
+    summary: "show what happens to served pools",
+    usage: "[--follow] [--last N] [--json] [NAME...]",
+    description: [
+      "Show the latest events of served pools: space runs out, components join and",
+      "leave, errors stop something. With --follow go on with the events to come, until",
+      "the server ends. JSON is an object a line. The server keeps 256 events of each",
+      'pool; a reader that is too slow for them gets "missed", with their number.',
+    ],
+    options: [
+      { name: "follow", short: "f", help: "wait for events to come" },
+      {
+        name: "last",
+        short: "n",
+        value: "N",
+        help: "events of before of each pool (default 20)",
+      },
+      JSON_OUTPUT,
+    ],
+    operands: [],
+    moreOperands: true,
+    load: () => import("./events.ts"),
+  },
+  {
     name: "list",
     summary: "list the known pools and their components",
     usage: "[--json] [NAME...]",

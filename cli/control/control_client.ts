@@ -50,19 +50,43 @@ export async function callServer<Call extends ControlCall>(
       call === "status" ? STATUS_TIMEOUT_MS : 0,
     );
   } catch (error) {
-    // There is no socket, or a killed server left it behind.
-    const code = systemCode(error);
-    if (["ENOENT", "ECONNREFUSED"].includes(code)) return undefined;
-    const isRefused = ["EACCES", "EPERM"].includes(code);
-    const reason = isRefused ? foreignReason(path) : messageOf(error);
-    throw new VirstorError(
-      "io",
-      `Cannot ask the server of pool "${name}" on control socket "${path}": ` +
-        reason,
-      { cause: error },
-    );
+    if (isNotServed(error)) return undefined;
+    throw callError(name, path, error);
   }
   return { answer: readAnswer(text, name) };
+}
+
+/**
+ * Tells whether a call failed because no process serves the pool.
+ *
+ * @param error The error of the connection.
+ * @returns Whether there is no socket, or a killed server left it behind.
+ */
+export function isNotServed(error: unknown): boolean {
+  return ["ENOENT", "ECONNREFUSED"].includes(systemCode(error));
+}
+
+/**
+ * Makes the error of a call that got no answer.
+ *
+ * @param name The name of the pool.
+ * @param path The path of its control socket.
+ * @param error The error of the connection.
+ * @returns The error, `io`.
+ */
+export function callError(
+  name: string,
+  path: string,
+  error: unknown,
+): VirstorError {
+  const isRefused = ["EACCES", "EPERM"].includes(systemCode(error));
+  const reason = isRefused ? foreignReason(path) : messageOf(error);
+  return new VirstorError(
+    "io",
+    `Cannot ask the server of pool "${name}" on control socket "${path}": ` +
+      reason,
+    { cause: error },
+  );
 }
 
 /**
@@ -118,8 +142,16 @@ function ownerOf(path: string): number | undefined {
   }
 }
 
-/** Decodes an answer. The same program made its content, so no check is due. */
-function readAnswer<Answer>(text: string, name: string): Answer {
+/**
+ * Decodes an answer. The same program made its content, so no check is due.
+ *
+ * @param text The answer, JSON.
+ * @param name The name of the pool.
+ * @returns The content of the answer.
+ * @throws {VirstorError} The server's error, if it refused; `io` if the answer
+ *   is no JSON.
+ */
+export function readAnswer<Answer>(text: string, name: string): Answer {
   let message: { answer?: Answer; error?: { code: string; message: string } };
   try {
     message = JSON.parse(text);

@@ -6,7 +6,6 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
 import type { NbdClientInfo } from "../../nbd/server/mod.ts";
 import type { NbdCounters } from "../../nbd/server/export/mod.ts";
 import type {
@@ -16,7 +15,13 @@ import type {
 } from "../../pool/change/mod.ts";
 import type { Finding } from "../../pool/core/mod.ts";
 import type { PoolStatus } from "../../pool/mod.ts";
-import { booleanOf, numberOf, pathsOf, textOf } from "./request_fields.ts";
+import {
+  booleanOf,
+  numberOf,
+  parseFields,
+  pathsOf,
+  textOf,
+} from "./request_fields.ts";
 import { VOLUME_REQUEST_CHECKS, type VolumeCalls } from "./volume_calls.ts";
 
 /** The status of the server of a pool. */
@@ -182,19 +187,5 @@ export function parseControlRequest<Call extends ControlCall>(
   call: Call,
   text: string,
 ): ControlCalls[Call]["request"] {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new VirstorError(
-      "invalid",
-      "Cannot read the request: it is no JSON",
-      {
-        cause: error,
-      },
-    );
-  }
-  return REQUEST_CHECKS[call](
-    typeof value === "object" && value !== null ? { ...value } : {},
-  );
+  return REQUEST_CHECKS[call](parseFields(text));
 }

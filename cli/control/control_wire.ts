@@ -92,6 +92,62 @@ export async function receiveAnswer(
 }
 
 /**
+ * Begins an answer that is a stream of lines, which ends with the connection.
+ *
+ * @param connection The connection.
+ */
+export async function sendStreamHead(
+  connection: Pick<Deno.Conn, "write">,
+): Promise<void> {
+  const lines = [
+    "HTTP/1.1 200 OK",
+    "content-type: application/x-ndjson",
+    "connection: close",
+  ].map((line) => `${line}\r\n`).join("");
+  await sendAll(connection, new TextEncoder().encode(`${lines}\r\n`));
+}
+
+/**
+ * Sends lines of a stream.
+ *
+ * @param connection The connection.
+ * @param lines The lines, without line breaks.
+ */
+export async function sendLines(
+  connection: Pick<Deno.Conn, "write">,
+  lines: readonly string[],
+): Promise<void> {
+  const text = lines.map((line) => `${line}\n`).join("");
+  await sendAll(connection, new TextEncoder().encode(text));
+}
+
+/**
+ * Receives a stream of lines, or the answer that comes in its place.
+ *
+ * @param connection The connection, after the request was sent.
+ * @returns Each line without its line break; an answer is one line. Half a line
+ *   at the end of the connection is left out.
+ */
+export async function* receiveLines(
+  connection: Pick<Deno.Conn, "read">,
+): AsyncGenerator<string, void> {
+  const incoming = new Incoming(connection);
+  const header = await incoming.header() ?? "";
+  const [, digits] = CONTENT_LENGTH.exec(header) ?? [];
+  if (digits !== undefined) {
+    yield await incoming.body(Number(digits)) ?? "";
+    return;
+  }
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const bytes of incoming.rest()) {
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+    rest = lines.pop() ?? "";
+    yield* lines;
+  }
+}
+
+/**
  * Sends an answer.
  *
  * @param connection The connection.
@@ -116,7 +172,16 @@ async function send(
     `content-length: ${body.length}`,
     "connection: close",
   ].map((line) => `${line}\r\n`).join("");
-  const bytes = joined(new TextEncoder().encode(`${header}\r\n`), body);
+  await sendAll(
+    connection,
+    joined(new TextEncoder().encode(`${header}\r\n`), body),
+  );
+}
+
+async function sendAll(
+  connection: Pick<Deno.Conn, "write">,
+  bytes: Uint8Array,
+): Promise<void> {
   for (let sent = 0; sent < bytes.length;) {
     sent += await connection.write(bytes.subarray(sent));
   }
@@ -158,6 +223,17 @@ class Incoming {
       filled += count;
     }
     return new TextDecoder().decode(bytes);
+  }
+
+  /** What follows the header, until the peer closes the connection. */
+  async *rest(): AsyncGenerator<Uint8Array, void> {
+    if (this.#early.length > 0) yield this.#early;
+    const piece = new Uint8Array(HEADER_MAX);
+    for (;;) {
+      const count = await this.#connection.read(piece);
+      if (count === null) return;
+      yield piece.subarray(0, count);
+    }
   }
 }
 

@@ -17,6 +17,9 @@ export {
   volumeHandlers,
 } from "./change_volumes.ts";
 export { callServer } from "./control_client.ts";
+export { followServer } from "./events_client.ts";
+export { EVENTS_END, eventsRequestOf } from "./event_record.ts";
+export type { EventRecord, EventsRequest } from "./event_record.ts";
 export { isControlCall, parseControlRequest } from "./control_protocol.ts";
 export type {
   AddAnswer,
@@ -30,6 +33,12 @@ export type {
   StatusReport,
   StopRequest,
 } from "./control_protocol.ts";
+export { parseFields } from "./request_fields.ts";
 export type { RollbackRequest, VolumeCalls } from "./volume_calls.ts";
-export { receiveMessage, sendAnswer } from "./control_wire.ts";
+export {
+  receiveMessage,
+  sendAnswer,
+  sendLines,
+  sendStreamHead,
+} from "./control_wire.ts";
 export type { ControlMessage } from "./control_wire.ts";

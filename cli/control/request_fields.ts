@@ -11,6 +11,27 @@ import { VirstorError } from "../../errors.ts";
 export type Fields = Record<string, unknown>;
 
 /**
+ * Reads the fields of a request.
+ *
+ * @param text The request, JSON.
+ * @returns Its fields; none if it is no object.
+ * @throws {VirstorError} `invalid` if it is no JSON.
+ */
+export function parseFields(text: string): Fields {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new VirstorError(
+      "invalid",
+      "Cannot read the request: it is no JSON",
+      { cause: error },
+    );
+  }
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+/**
  * Reads absolute paths.
  *
  * @param fields The request.

@@ -20,6 +20,8 @@ import {
 } from "../control/mod.ts";
 import { log } from "../terminal/mod.ts";
 import { listenOnPath } from "../../nbd/listen/mod.ts";
+import type { EventHistory } from "./event_history.ts";
+import { EventStreams } from "./event_stream.ts";
 
 /** The time limit for receiving a request, milliseconds. */
 const REQUEST_TIMEOUT = 10_000;
@@ -35,6 +37,7 @@ export class ControlServer {
   readonly #failedAccepts = new Pace();
   /** Calls in flight. */
   readonly #inFlight = new Set<Promise<void>>();
+  readonly #events: EventStreams | undefined;
   #listener: Deno.Listener | undefined;
   #accepting: Promise<void> = Promise.resolve();
   #isRetired = false;
@@ -46,10 +49,16 @@ export class ControlServer {
    *   {@linkcode VirstorError} that they throw becomes the answer; any other
    *   error is answered as `failed`, and passed to `onBug`.
    * @param onBug Called with errors that are bugs.
+   * @param events The events of the pool, for the call `events`.
    */
-  constructor(handlers: ControlHandlers, onBug: (error: unknown) => void) {
+  constructor(
+    handlers: ControlHandlers,
+    onBug: (error: unknown) => void,
+    events?: EventHistory,
+  ) {
     this.#handlers = handlers;
     this.#onBug = onBug;
+    if (events !== undefined) this.#events = new EventStreams(events);
   }
 
   /**
@@ -126,7 +135,7 @@ export class ControlServer {
       const asked = receiveMessage(connection).finally(() =>
         clearTimeout(timer)
       );
-      const answer = await this.#answerTo(asked);
+      const answer = await this.#answerTo(connection, asked);
       if (answer !== undefined) await sendAnswer(connection, answer);
     } catch {
       // The client has left, or has not sent its call in time.
@@ -136,10 +145,12 @@ export class ControlServer {
   }
 
   /**
-   * @returns The answer, JSON; `undefined` if the client sent no call.
+   * @returns The answer, JSON; `undefined` if the client sent no call, or got a
+   *   stream.
    * @throws If the connection broke.
    */
   async #answerTo(
+    connection: Deno.Conn,
     asked: Promise<ControlMessage | undefined>,
   ): Promise<string | undefined> {
     let message: ControlMessage | undefined;
@@ -150,11 +161,29 @@ export class ControlServer {
       throw error;
     }
     if (message === undefined) return undefined;
+    if (message.call === "events" && this.#events !== undefined) {
+      return await this.#stream(this.#events, connection, message.text);
+    }
     try {
       return JSON.stringify({ answer: await this.#carryOut(message) });
     } catch (error) {
       if (!(error instanceof VirstorError)) this.#onBug(error);
       return refusal(error);
+    }
+  }
+
+  /** Returns the refusal, if there is one. */
+  async #stream(
+    events: EventStreams,
+    connection: Deno.Conn,
+    text: string,
+  ): Promise<string | undefined> {
+    try {
+      await events.send(connection, text);
+      return undefined;
+    } catch (error) {
+      if (error instanceof VirstorError) return refusal(error);
+      throw error;
     }
   }
 

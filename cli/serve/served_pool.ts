@@ -32,6 +32,7 @@ import {
   recallRate,
   resumedText,
 } from "../state/mod.ts";
+import { PoolEvents } from "./pool_events.ts";
 import { log, printNotices, withProgress } from "../terminal/mod.ts";
 
 /** A pool to serve. */
@@ -87,6 +88,8 @@ export interface ServerCalls {
 export class ServedPool {
   /** The pool. */
   readonly pool: Pool;
+  /** What happens to it. */
+  readonly events: PoolEvents;
   readonly #calls: ServerCalls;
   #exports: readonly NbdExport[];
   /** The change of volumes that runs, or ran last. */
@@ -96,10 +99,12 @@ export class ServedPool {
 
   private constructor(
     pool: Pool,
+    events: PoolEvents,
     stateDirectory: string,
     calls: ServerCalls,
   ) {
     this.pool = pool;
+    this.events = events;
     this.#calls = calls;
     this.#exports = exportsOf(pool);
     this.#stateDirectory = stateDirectory;
@@ -122,6 +127,7 @@ export class ServedPool {
         },
       }),
       (error) => calls.panic(error),
+      events.history,
     );
   }
 
@@ -154,6 +160,7 @@ export class ServedPool {
     await prepare?.();
     const keptRate = await recallRate(stateDirectory, name);
     const bytesPerSecond = keptRate ?? SERVED_EVACUATION_RATE;
+    const events = new PoolEvents(name);
     let onRemoved = () => {};
     const pool = await withProgress(
       `Opening pool "${name}"`,
@@ -164,9 +171,9 @@ export class ServedPool {
             ...options,
             ...located.options,
             evacuation: { bytesPerSecond },
-            onEvent: ({ kind, message }) => {
-              log(kind, message, { pool: name });
-              if (kind === "removed") onRemoved();
+            onEvent: (event) => {
+              events.emit(event);
+              if (event.kind === "removed") onRemoved();
             },
           }),
       ),
@@ -177,9 +184,11 @@ export class ServedPool {
     else if (!readOnly) {
       const isKept = keptRate !== undefined;
       const message = resumedText(evacuation, bytesPerSecond, isKept);
-      log("evacuation", message, { pool: name });
+      const paths = pool.status().components.filter((one) => one.evacuating)
+        .map(({ path }) => path);
+      events.emit({ kind: "evacuation", message, paths });
     }
-    return new ServedPool(pool, stateDirectory, calls);
+    return new ServedPool(pool, events, stateDirectory, calls);
   }
 
   /** The pool's exports; the first is that of its first volume. */
@@ -216,13 +225,18 @@ export class ServedPool {
     this.#control.retire();
     try {
       await this.pool.close();
+      const { state, reason } = this.pool.status();
+      if (state === "failed") throw new VirstorError("failed", reason);
     } catch (error) {
-      if (error instanceof VirstorError) throw this.#notDurable(error);
-      throw error;
-    }
-    const { state, reason } = this.pool.status();
-    if (state === "failed") {
-      throw this.#notDurable(new VirstorError("failed", reason));
+      if (!(error instanceof VirstorError)) throw error;
+      const failure = this.#notDurable(error);
+      const { message } = failure;
+      if (!this.events.history.isEnded) {
+        this.events.note({ kind: "failed", message, reason: error.message });
+      }
+      throw failure;
+    } finally {
+      this.events.history.end();
     }
   }
 
@@ -252,7 +266,7 @@ export class ServedPool {
     const gone: BlockDevice[] = [];
     const say = () => {
       const message = changeText(this.name, call, request);
-      log("volumes", message, { pool: this.name });
+      this.events.emit({ kind: "volumes", message });
     };
     if (call === "flattenVolume") {
       const answer = await run(handler, request);

@@ -223,6 +223,10 @@ class Service {
   /** Stops the server, and resolves the promise of `ended`. */
   async #stopAndEnd(reason: string): Promise<void> {
     log("stopping", reason);
+    for (const { events } of this.#pools.all) {
+      if (events.history.isEnded) continue;
+      events.note({ kind: "stopping", message: reason });
+    }
     try {
       await this.stop();
       const code = await this.#command?.end() ?? EXIT_OK;
@@ -263,8 +267,8 @@ class Service {
   /** Stops one pool; the others stay served. */
   async #stopOne(served: ServedPool): Promise<void> {
     const graceMs = this.#graceMs;
-    const { name, exports } = served;
-    log("stopping", "Asked to stop", { pool: name });
+    const { exports, events } = served;
+    events.emit({ kind: "stopping", message: "Asked to stop" });
     // The same order as when the whole server stops.
     served.pool.endWaiting();
     await Promise.all(exports.flatMap(({ name, device }) => [

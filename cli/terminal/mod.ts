@@ -12,7 +12,8 @@ export type {
   Invocation,
   OptionSpec,
 } from "./command.ts";
-export { LOG_LEVELS } from "./event_levels.ts";
+export { EVENT_LEVELS, LOG_LEVELS } from "./event_levels.ts";
+export type { EventName, LogLevel } from "./event_levels.ts";
 export {
   EXIT_CODE_MEANINGS,
   EXIT_CODES,

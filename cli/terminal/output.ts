@@ -12,6 +12,7 @@ import {
   LOG_LEVELS,
   type LogLevel,
 } from "./event_levels.ts";
+import { withPriority } from "./journal.ts";
 import { cutText } from "./text_width.ts";
 
 /** The style of lines on standard error. */
@@ -196,10 +197,10 @@ function writeLine(
   if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(style.level)) return;
   const start = isLineOpen ? START_OF_LINE : "";
   isLineOpen = false;
-  const line = style.format === "text"
+  const lines = style.format === "text"
     ? printableLines(text)
     : JSON.stringify({ time: timeNow(), level, event, ...about, message });
-  writeErrorText(`${start}${line}\n`);
+  writeErrorText(`${start}${withPriority(level, lines)}\n`);
 }
 
 /** Now, to the second, ISO 8601. */

@@ -10,6 +10,7 @@ import {
   type EventName,
 } from "../../cli/terminal/event_levels.ts";
 import { NBD } from "../helpers/nbd_client.ts";
+import { withoutProgress } from "../helpers/virstor.ts";
 import {
   BLOCK,
   CHUNK,
@@ -109,6 +110,58 @@ Deno.test("virstor serve --log-level tells what matters so much, and no less", a
       assertEquals(line.level, EVENT_LEVELS[event], event);
     }
   }
+});
+
+Deno.test("lines for the journal of systemd have their priorities", async () => {
+  await using work = await makeSmallPool();
+  const log = await work.makeFile("log", 0);
+  const { dev, ino } = await Deno.stat(log);
+  // As systemd does: standard error is a stream, and the variable names it.
+  const run = async (stream: string, ...args: string[]) => {
+    await Deno.truncate(log);
+    await work.run(args, {
+      env: { JOURNAL_STREAM: stream },
+      under: ["sh", "-c", `exec "$@" 2>>"${log}"`, "sh"],
+    });
+    return withoutProgress(await Deno.readTextFile(log));
+  };
+  const here = `${dev}:${ino}`;
+  const failed = ["add", "demo", "absent"];
+  assertMatch(await run(here, ...failed), /^<3>virstor: Cannot open .*\n$/);
+  assertMatch(await run(here, "add"), /^<3>virstor: Com.*\n<3>Usage: .*\n$/);
+  const notice = ["--create", "1M", "-s", "65M", "-m", "130K", "new", "n"];
+  assertMatch(await run(here, "label", ...notice), /^<4>virstor: Notice: /);
+  for (const other of ["", `${dev}:1`, "no:number"]) {
+    assertMatch(await run(other, ...failed), /^virstor: Cannot open .*\n$/);
+  }
+});
+
+Deno.test("virstor serve gives the events in the journal their priorities", async () => {
+  await using work = await makeSmallPool();
+  const log = await work.makeFile("log", 0);
+  const { dev, ino } = await Deno.stat(log);
+  const format = ["--log-format", "json", "--log-level", "debug"];
+  const args = ["serve", ...format, "--listen", "127.0.0.1:0", "demo"];
+  const server = await work.serve(args, {
+    env: { JOURNAL_STREAM: `${dev}:${ino}` },
+    under: ["sh", "-c", `exec "$@" 2>"${log}"`, "sh"],
+  });
+  {
+    using client = await BusyClient.open(server);
+    await fill(client);
+    await statusOf(work);
+  }
+  await server.stop();
+  const priorities = { error: 3, warning: 4, info: 6, debug: 7 };
+  const lines = (await Deno.readTextFile(log)).trimEnd().split("\n");
+  const seen = new Set<string>();
+  for (const line of lines) {
+    const [, priority, json = ""] = /^<(\d)>(.*)$/.exec(line) ?? [];
+    const level: keyof typeof priorities = JSON.parse(json).level;
+    assertEquals(Number(priority), priorities[level], line);
+    seen.add(level);
+  }
+  assertEquals([...seen].sort(), ["debug", "info", "warning"]);
 });
 
 Deno.test("virstor serve --log-level debug tells what it is asked", async () => {

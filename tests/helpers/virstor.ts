@@ -17,7 +17,7 @@ const PERMISSIONS = [
   "--allow-write",
   "--allow-net",
   "--allow-ffi",
-  "--allow-env=HOME,NOTIFY_SOCKET,VIRSTOR_STATE_DIR,WATCHDOG_PID,WATCHDOG_USEC,XDG_STATE_HOME",
+  "--allow-env=HOME,JOURNAL_STREAM,NOTIFY_SOCKET,VIRSTOR_STATE_DIR,WATCHDOG_PID,WATCHDOG_USEC,XDG_STATE_HOME",
 ];
 
 /** The words before those of the command, for `deno`. */
@@ -292,6 +292,15 @@ export class Server {
         cause: error,
       });
     });
+  }
+
+  /**
+   * Waits until it has printed something.
+   *
+   * @param pattern What to wait for.
+   */
+  async printed(pattern: RegExp): Promise<void> {
+    await this.#stdout.waitFor(pattern, PATIENCE_MS);
   }
 
   /**

@@ -1,0 +1,73 @@
+/**
+ * The client of the events of a served pool.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../../errors.ts";
+import { shortPath } from "../../nbd/listen/mod.ts";
+import { controlSocketPath } from "../state/mod.ts";
+import { callError, isNotServed, readAnswer } from "./control_client.ts";
+import { receiveLines, sendRequest } from "./control_wire.ts";
+import {
+  type EventRecord,
+  EVENTS_END,
+  type EventsRequest,
+} from "./event_record.ts";
+
+/**
+ * Reads the events of a pool from the process that serves it.
+ *
+ * @param stateDirectory The state directory.
+ * @param name The pool's name.
+ * @param request Which events.
+ * @returns The events, as they come, until the server has no more; `undefined`
+ *   if the pool is not served. Reading them throws `io` if the server ends
+ *   before it has sent all of them.
+ * @throws {VirstorError} `io` if the server cannot be asked.
+ */
+export async function followServer(
+  stateDirectory: string,
+  name: string,
+  request: EventsRequest,
+): Promise<AsyncIterable<EventRecord> | undefined> {
+  const path = controlSocketPath(stateDirectory, name);
+  using short = shortPath(path);
+  try {
+    const connection = await Deno.connect({
+      transport: "unix",
+      path: short.path,
+    });
+    return readEvents(connection, name, path, request);
+  } catch (error) {
+    if (isNotServed(error)) return undefined;
+    throw callError(name, path, error);
+  }
+}
+
+async function* readEvents(
+  connection: Deno.Conn,
+  name: string,
+  path: string,
+  request: EventsRequest,
+): AsyncGenerator<EventRecord, void> {
+  using _ = connection;
+  try {
+    await sendRequest(connection, "events", JSON.stringify(request));
+    for await (const line of receiveLines(connection)) {
+      if (line === EVENTS_END) return;
+      // The same program made the line, so no check is due.
+      const event: EventRecord & { error?: unknown } = JSON.parse(line);
+      if (event.error !== undefined) readAnswer(line, name);
+      yield event;
+    }
+  } catch (error) {
+    if (error instanceof VirstorError) throw error;
+    throw callError(name, path, error);
+  }
+  throw new VirstorError(
+    "io",
+    `Cannot read on: the server of pool "${name}" has ended before it sent ` +
+      "all events",
+  );
+}
