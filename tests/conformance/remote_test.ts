@@ -5,9 +5,15 @@
  * @module
  */
 
-import { type BlockDevice, MemoryDevice } from "../../device/mod.ts";
+import {
+  type BlockDevice,
+  createSparseFile,
+  FileDevice,
+  MemoryDevice,
+} from "../../device/mod.ts";
 import { NbdDisk } from "../../nbd/client/mod.ts";
 import { NbdServer } from "../../nbd/mod.ts";
+import { Journal, RemoteComponent } from "../../pool/remote/mod.ts";
 import { PATIENCE_MS } from "../helpers/patience.ts";
 import { hasPeer } from "../helpers/peers.ts";
 import { MIB, type Scratch } from "../helpers/scratch.ts";
@@ -34,6 +40,25 @@ async function overOurs(
 testLocalConformance({
   name: "NbdDisk of our own server",
   make: (scratch) => overOurs(scratch, new MemoryDevice(SIZE)),
+});
+
+testLocalConformance({
+  name: "RemoteComponent of our own server",
+  make: async (scratch) => {
+    const disk = await overOurs(scratch, new MemoryDevice(SIZE));
+    const path = scratch.file("journal");
+    createSparseFile(path, SIZE);
+    const journal = await Journal.create(new FileDevice(path), {
+      componentUuid: crypto.randomUUID(),
+      generation: 1,
+      componentSize: SIZE,
+    });
+    const far = disk.device;
+    const component = new RemoteComponent({ path: "nbd://far/", far, journal });
+    return new DiskHere(component, {
+      close: () => disk[Symbol.asyncDispose](),
+    });
+  },
 });
 
 testConformance({

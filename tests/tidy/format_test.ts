@@ -12,6 +12,12 @@ import {
   FREEBSD_MAP_ENTRY_SIZE,
 } from "../../metadata/freebsd/mod.ts";
 import {
+  JOURNAL_HEADER_OFFSET,
+  JOURNAL_HEADER_SIZE,
+  JOURNAL_RECORD_OFFSET,
+  JOURNAL_RECORD_SIZE,
+} from "../../metadata/journal/mod.ts";
+import {
   CHUNK_ENTRY_OFFSET,
   CHUNK_ENTRY_SIZE,
   DEAD_RANGE_OFFSET,
@@ -57,6 +63,8 @@ for (
     ["A snapshot", SNAPSHOT_RECORD_OFFSET, SNAPSHOT_RECORD_SIZE],
     ["A dead range", DEAD_RANGE_OFFSET, DEAD_RANGE_SIZE],
     ["A page of the chunk table", TABLE_PAGE_OFFSET, NATIVE_PAGE_SIZE],
+    ["The header of a journal", JOURNAL_HEADER_OFFSET, JOURNAL_HEADER_SIZE],
+    ["A record of a journal", JOURNAL_RECORD_OFFSET, JOURNAL_RECORD_SIZE],
     ["An entry", CHUNK_ENTRY_OFFSET, CHUNK_ENTRY_SIZE],
   ] as const
 ) {

@@ -1,0 +1,36 @@
+/**
+ * The journal of a remote component: codecs of its header and of its records,
+ * no I/O.
+ *
+ * @module
+ */
+
+export {
+  decodeJournalHeader,
+  encodeJournalHeader,
+  JOURNAL_NEVER_WRITTEN,
+  newerJournalHeader,
+} from "./journal_header.ts";
+export type { JournalHeader } from "./journal_header.ts";
+export {
+  JOURNAL_HEADER_OFFSET,
+  JOURNAL_HEADER_SIZE,
+  JOURNAL_RECORD_OFFSET,
+  JOURNAL_RECORD_SIZE,
+  JOURNAL_RING_START,
+  JOURNAL_SECTOR,
+  JOURNAL_SLOT_SIZE,
+  JOURNAL_SLOTS,
+} from "./journal_layout.ts";
+export {
+  decodeJournalRecord,
+  isSoundJournalRecord,
+  JOURNAL_NO_HOLE,
+  JOURNAL_SKIP,
+  JOURNAL_WRITE,
+  JOURNAL_ZEROES,
+  journalPayload,
+  journalRecordSize,
+  sealJournalRecord,
+} from "./journal_record.ts";
+export type { JournalRecordFields } from "./journal_record.ts";

@@ -1,0 +1,121 @@
+/**
+ * Flushes of a remote component. One runs at a time; those that arrive
+ * meanwhile share the next one.
+ *
+ * A flush makes the journal durable while it drains, and ends when both are
+ * done and the far side has flushed. A failed flush is final.
+ *
+ * @module
+ */
+
+import type { Completion } from "../../device/block/mod.ts";
+import type { FlushObserver } from "../../device/file/mod.ts";
+import { messageOf, VirstorError } from "../../errors.ts";
+import type { Drain, FarDisk } from "./drain.ts";
+import type { Journal } from "./journal.ts";
+
+/** What a flush needs. */
+export interface FarFlushOptions {
+  /** The far side. */
+  readonly far: Pick<FarDisk, "flush">;
+  /** The journal. */
+  readonly journal: Journal;
+  /** Brings the records to the far side. */
+  readonly drain: Drain;
+  /** Called when a flush has failed. */
+  readonly onFailure: (error: VirstorError) => void;
+}
+
+/** The flushes of a remote component. */
+export class FarFlush {
+  /** Called for each flush. */
+  observer: FlushObserver | undefined;
+  readonly #options: FarFlushOptions;
+  /** Also what an earlier opening left has to be made durable. */
+  #isDirty = true;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+  #failure: VirstorError | undefined;
+
+  /**
+   * Prepares the flushes.
+   *
+   * @param options What they need.
+   */
+  constructor(options: FarFlushOptions) {
+    this.#options = options;
+  }
+
+  /** Notes a change. */
+  wrote(): void {
+    this.#isDirty = true;
+  }
+
+  /**
+   * Makes earlier changes durable on the far side.
+   *
+   * @returns A promise if there is anything to wait for.
+   * @throws {VirstorError} `io`, at every call after the first failure.
+   */
+  flush(): Completion {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#next !== undefined) return this.#next;
+    if (this.#running === undefined) {
+      return this.#isDirty ? this.#start() : undefined;
+    }
+    if (!this.#isDirty) return this.#running;
+    this.#next = this.#running.then(() => {
+      this.#next = undefined;
+      return this.#start();
+    });
+    return this.#next;
+  }
+
+  /** Waits for the flushes that have begun. Never fails. */
+  async settled(): Promise<void> {
+    await this.#next?.catch(() => {});
+    await this.#running?.catch(() => {});
+  }
+
+  #start(): Promise<void> {
+    this.#isDirty = false;
+    this.observer?.flushBegins();
+    this.#running = this.#run();
+    return this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { journal, drain, onFailure } = this.#options;
+    const { last } = journal;
+    try {
+      const synced = journal.sync();
+      // It is awaited below; until then it may fail unseen.
+      synced.catch(() => {});
+      await drain.upTo(last.sequence);
+      await this.#flushFar();
+      await synced;
+    } catch (error) {
+      this.#failure = error instanceof VirstorError
+        ? error
+        : new VirstorError("io", messageOf(error), { cause: error });
+      onFailure(this.#failure);
+      throw this.#failure;
+    } finally {
+      this.#running = undefined;
+    }
+    journal.release(last);
+    this.observer?.flushEnds();
+  }
+
+  async #flushFar(): Promise<void> {
+    const { far, drain } = this.#options;
+    for (let tries = 0;; tries++) {
+      try {
+        await far.flush();
+        return;
+      } catch (error) {
+        await drain.backOff(tries, error);
+      }
+    }
+  }
+}

@@ -1,0 +1,267 @@
+/**
+ * What an earlier opening has left in a journal: the header and the records
+ * that follow each other without a gap from the tail on.
+ *
+ * The first record that is torn, missing or of an earlier lap of the ring ends
+ * the journal. After a kill of the process that record was never acknowledged.
+ * After a power cut no record from there on was flushed, because a flush ends
+ * only when the records are durable.
+ *
+ * @module
+ */
+
+import { Slice, turns } from "../../device/block/mod.ts";
+import { inBytes, VirstorError } from "../../errors.ts";
+import { encodeUuid, UUID_SIZE } from "../../metadata/common/mod.ts";
+import {
+  decodeJournalRecord,
+  isSoundJournalRecord,
+  JOURNAL_NEVER_WRITTEN,
+  JOURNAL_NO_HOLE,
+  JOURNAL_RECORD_SIZE,
+  JOURNAL_RING_START,
+  JOURNAL_SECTOR,
+  JOURNAL_SKIP,
+  type JournalHeader,
+  journalPayload,
+  type JournalRecordFields,
+  journalRecordSize,
+  newerJournalHeader,
+} from "../../metadata/journal/mod.ts";
+import type { ComponentDevice } from "../core/mod.ts";
+import type { JournalRecord } from "./journal_record.ts";
+
+/** The file of a journal. */
+export type JournalDevice = Pick<
+  ComponentDevice,
+  | "path"
+  | "size"
+  | "read"
+  | "readCached"
+  | "readCold"
+  | "write"
+  | "flush"
+  | "close"
+>;
+
+/** The component that a journal is for. */
+export interface JournalOwner {
+  /** The UUID of the component. */
+  readonly componentUuid: string;
+  /** Which journal of the component it is, from 1. */
+  readonly generation: number;
+  /** Bytes of the component. */
+  readonly componentSize: number;
+}
+
+/** A journal is of another component, or older than the component says. */
+export class ForeignJournalError extends VirstorError {
+  /**
+   * Creates an error of code `exists`.
+   *
+   * @param path The file of the journal.
+   * @param reason Which other journal it is.
+   */
+  constructor(path: string, reason: string) {
+    super("exists", `Cannot use the journal "${path}": ${reason}`);
+  }
+}
+
+/** What was found in a journal. */
+export interface RecoveredJournal {
+  /** The header that counts. */
+  readonly header: JournalHeader;
+  /** The slot of that header. */
+  readonly slot: number;
+  /** The records, oldest first, without skips. */
+  readonly records: JournalRecord[];
+  /** The sequence number of the next record. */
+  readonly nextSequence: number;
+  /** Bytes of the ring that all records take, skips included. */
+  readonly used: number;
+}
+
+/**
+ * Reads the header of a journal, and checks that the journal is the right one.
+ *
+ * @param device The file.
+ * @param owner The component.
+ * @returns The header and its slot.
+ * @throws {VirstorError} `not-found` if no header was ever written;
+ *   {@linkcode ForeignJournalError}; `corrupt`.
+ */
+export async function readJournalHeader(
+  device: JournalDevice,
+  owner: JournalOwner,
+): Promise<{ readonly header: JournalHeader; readonly slot: number }> {
+  const { path, size } = device;
+  if (size < JOURNAL_RING_START) {
+    throw damaged(path, `the file has only ${inBytes(size)}`);
+  }
+  const slots = new Uint8Array(JOURNAL_RING_START);
+  await device.read(slots, 0);
+  const found = newerJournalHeader(slots);
+  if (found === JOURNAL_NEVER_WRITTEN) {
+    throw new VirstorError(
+      "not-found",
+      `Cannot use the journal "${path}": ${found}`,
+    );
+  }
+  if (typeof found === "string") {
+    throw damaged(path, `neither of its headers is sound: ${found}`);
+  }
+  const { header } = found;
+  if (header.componentUuid !== owner.componentUuid) {
+    throw new ForeignJournalError(
+      path,
+      `it is of component ${header.componentUuid}, this is ` +
+        owner.componentUuid,
+    );
+  }
+  if (header.generation !== owner.generation) {
+    throw new ForeignJournalError(
+      path,
+      `it is journal ${header.generation} of its component, which says ` +
+        `${owner.generation}: what was written to the component since ` +
+        "would be undone",
+    );
+  }
+  if (header.journalSize !== size) {
+    throw damaged(
+      path,
+      `its header says ${inBytes(header.journalSize)}, the file has ${size}`,
+    );
+  }
+  if (header.componentSize !== owner.componentSize) {
+    throw damaged(
+      path,
+      `its component had ${inBytes(header.componentSize)}, and has ` +
+        `${owner.componentSize}`,
+    );
+  }
+  return found;
+}
+
+/**
+ * Reads a journal.
+ *
+ * @param device The file.
+ * @param owner The component.
+ * @returns What is there.
+ * @throws {VirstorError} As {@linkcode readJournalHeader}; `io`.
+ */
+export async function recoverJournal(
+  device: JournalDevice,
+  owner: JournalOwner,
+): Promise<RecoveredJournal> {
+  const { header, slot } = await readJournalHeader(device, owner);
+  const { tailSequence, tailPosition, componentSize } = header;
+  const uuid = new Uint8Array(UUID_SIZE);
+  encodeUuid(header.journalUuid, uuid, 0);
+  const capacity = device.size - JOURNAL_RING_START;
+  const records: JournalRecord[] = [];
+  const slice = new Slice(1);
+  let [position, sequence, used, least] = [tailPosition, tailSequence, 0, 1];
+  // A skip that no record follows is not part of the journal.
+  let end = { nextSequence: sequence, used };
+  slice.begin();
+  for (;;) {
+    const found = await readRecord(device, position, uuid);
+    if (found !== undefined && isNewer(found, header)) {
+      throw damaged(
+        device.path,
+        `its newer header is damaged: record ${found.sequence} at byte ` +
+          `${position} is newer than the other one`,
+      );
+    }
+    if (found === undefined || found.sequence !== sequence) break;
+    if (found.epoch < least) break;
+    const { kind, offset, length } = found;
+    const isSkip = kind === JOURNAL_SKIP;
+    const size = isSkip ? length : journalRecordSize(journalPayload(found));
+    if (used + size > capacity) break;
+    used += size;
+    if (!isSkip) {
+      const isInside = length > 0 && offset + length <= componentSize;
+      if (!isInside) {
+        throw damaged(
+          device.path,
+          `record ${sequence} at byte ${position} lies outside the component`,
+        );
+      }
+      const noHole = found.flags === JOURNAL_NO_HOLE;
+      records.push({
+        ...{ kind, noHole, sequence, position, end: used, offset, length },
+      });
+    }
+    least = found.epoch;
+    sequence += 1;
+    if (!isSkip) end = { nextSequence: sequence, used };
+    position = nextPosition(position, size, device.size);
+    if (slice.spend(1)) {
+      await turns.next(device);
+      slice.begin();
+    }
+  }
+  return { header, slot, records, ...end };
+}
+
+/**
+ * Whether a record was written after a header was replaced: the newer header
+ * was durable before that.
+ */
+function isNewer(record: JournalRecordFields, header: JournalHeader): boolean {
+  const { epoch, sequence, position } = record;
+  const { tailPosition, tailSequence } = header;
+  return epoch > header.epoch ||
+    // The place of the tail was used again.
+    (epoch === header.epoch && position === tailPosition &&
+      sequence > tailSequence);
+}
+
+/** Where the ring goes on behind a record. */
+export function nextPosition(
+  position: number,
+  size: number,
+  journalSize: number,
+): number {
+  const next = position + size;
+  return next === journalSize ? JOURNAL_RING_START : next;
+}
+
+/** Reads the sound record at a position; undefined if there is none. */
+async function readRecord(
+  device: JournalDevice,
+  position: number,
+  uuid: Uint8Array,
+): Promise<JournalRecordFields | undefined> {
+  const rest = device.size - position;
+  const start = new Uint8Array(JOURNAL_SECTOR);
+  await device.read(start, position);
+  const record = decodeJournalRecord(start, uuid);
+  if (typeof record === "string" || record.position !== position) {
+    return undefined;
+  }
+  if (record.kind === JOURNAL_SKIP) {
+    const isWhole = record.length === rest && record.offset === 0;
+    const bytes = start.subarray(0, JOURNAL_RECORD_SIZE);
+    return isWhole && isSoundJournalRecord(bytes) ? record : undefined;
+  }
+  const payload = journalPayload(record);
+  if (!(journalRecordSize(payload) <= rest)) return undefined;
+  let bytes = start;
+  const size = JOURNAL_RECORD_SIZE + payload;
+  if (size > start.length) {
+    bytes = new Uint8Array(size);
+    await device.read(bytes, position);
+  }
+  return isSoundJournalRecord(bytes.subarray(0, size)) ? record : undefined;
+}
+
+function damaged(path: string, reason: string): VirstorError {
+  return new VirstorError(
+    "corrupt",
+    `Cannot use the journal "${path}": ${reason}; it may hold writes that ` +
+      "its component lacks: move it elsewhere to do without them",
+  );
+}

@@ -1,0 +1,27 @@
+/**
+ * Components on other machines: a journal, and the device that is written
+ * through it. Of the far side this room knows an interface only.
+ *
+ * @module
+ */
+
+export type { FarDisk } from "./drain.ts";
+export { Journal, JOURNAL_PAYLOAD_MAX, JOURNAL_SIZE_MIN } from "./journal.ts";
+export type { JournalRecord } from "./journal_record.ts";
+export {
+  ForeignJournalError,
+  readJournalHeader,
+  recoverJournal,
+} from "./journal_recovery.ts";
+export type {
+  JournalDevice,
+  JournalOwner,
+  RecoveredJournal,
+} from "./journal_recovery.ts";
+export { Overlay } from "./overlay.ts";
+export type { OverlayPart } from "./overlay.ts";
+export { RemoteComponent } from "./remote_component.ts";
+export type {
+  RemoteComponentOptions,
+  RemoteComponentStatus,
+} from "./remote_component.ts";

@@ -1,0 +1,170 @@
+/**
+ * Which record of the journal holds the newest content of each byte that the
+ * far side may lack.
+ *
+ * The component is cut into stretches, so that one change moves few entries.
+ *
+ * @module
+ */
+
+import type { JournalRecord, Span } from "./journal_record.ts";
+
+/** Bytes of a stretch. */
+const STRETCH = 1 << 20;
+
+/** A range whose newest content is in one record, or on the far side. */
+export interface OverlayPart extends Span {
+  /** The record; undefined: the far side has it. */
+  readonly record: JournalRecord | undefined;
+}
+
+/** A range of one record, inside one stretch. */
+interface Piece extends Span {
+  readonly record: JournalRecord;
+}
+
+/** The newest content of what is in the journal. */
+export class Overlay {
+  /** Pieces in ascending order, without overlaps, by stretch. */
+  readonly #stretches = new Map<number, Piece[]>();
+
+  /** Whether the far side has everything. */
+  get isEmpty(): boolean {
+    return this.#stretches.size === 0;
+  }
+
+  /**
+   * Adds a record, newer than all others.
+   *
+   * @param record The record.
+   */
+  add(record: JournalRecord): void {
+    const { offset, length } = record;
+    this.#eachStretch({ start: offset, end: offset + length }, (span, key) => {
+      const pieces = this.#stretches.get(key);
+      const piece = { ...span, record };
+      if (pieces === undefined) this.#stretches.set(key, [piece]);
+      else replace(pieces, span, piece);
+    });
+  }
+
+  /**
+   * Removes a range of a record: the far side has it. Ranges that a newer
+   * record has taken stay.
+   *
+   * @param record The record.
+   * @param range The range, inside the record.
+   */
+  drop(record: JournalRecord, range: Span): void {
+    this.#eachStretch(range, (span, key) => {
+      const pieces = this.#stretches.get(key);
+      if (pieces === undefined) return;
+      const left = pieces.flatMap((piece) =>
+        piece.record === record ? without(piece, span) : [piece]
+      );
+      if (left.length === 0) this.#stretches.delete(key);
+      else this.#stretches.set(key, left);
+    });
+  }
+
+  /**
+   * Divides a range by where its newest content is.
+   *
+   * @param range The range.
+   * @returns Parts in ascending order, without gaps.
+   */
+  parts(range: Span): OverlayPart[] {
+    const parts: OverlayPart[] = [];
+    this.#eachStretch(range, ({ start, end }, key) => {
+      const pieces = this.#stretches.get(key) ?? [];
+      let at = start;
+      for (let i = firstEndingAfter(pieces, start); at < end; i++) {
+        const piece = pieces[i];
+        const from = Math.min(end, piece?.start ?? end);
+        if (from > at) append(parts, { start: at, end: from }, undefined);
+        at = Math.max(at, from);
+        if (piece === undefined || from === end) break;
+        const to = Math.min(end, piece.end);
+        append(parts, { start: at, end: to }, piece.record);
+        at = to;
+      }
+    });
+    return parts;
+  }
+
+  /**
+   * The ranges whose newest content is in a record.
+   *
+   * @param record The record.
+   * @returns The ranges in ascending order.
+   */
+  rangesOf(record: JournalRecord): Span[] {
+    const { offset, length } = record;
+    return this.parts({ start: offset, end: offset + length })
+      .filter((part) => part.record === record);
+  }
+
+  #eachStretch(
+    { start, end }: Span,
+    act: (span: Span, key: number) => void,
+  ): void {
+    for (let at = start; at < end;) {
+      const key = Math.floor(at / STRETCH);
+      const stop = Math.min(end, (key + 1) * STRETCH);
+      act({ start: at, end: stop }, key);
+      at = stop;
+    }
+  }
+}
+
+/** Adds a part, joined to the last one where they belong together. */
+function append(
+  parts: OverlayPart[],
+  { start, end }: Span,
+  record: JournalRecord | undefined,
+): void {
+  const last = parts.at(-1);
+  if (last !== undefined && last.record === record && last.end === start) {
+    parts[parts.length - 1] = { start: last.start, end, record };
+  } else parts.push({ start, end, record });
+}
+
+/** What is left of a piece without a range. */
+function without(piece: Piece, { start, end }: Span): Piece[] {
+  const left: Piece[] = [];
+  const { record } = piece;
+  if (start >= piece.end || end <= piece.start) return [piece];
+  if (piece.start < start) {
+    left.push({ start: piece.start, end: start, record });
+  }
+  if (piece.end > end) left.push({ start: end, end: piece.end, record });
+  return left;
+}
+
+/** Puts a piece in the place of all that it overlaps. */
+function replace(pieces: Piece[], span: Span, piece: Piece): void {
+  const first = firstEndingAfter(pieces, span.start);
+  const fresh: Piece[] = [];
+  let count = 0;
+  let rest: Piece[] = [];
+  for (let i = first; i < pieces.length; i++) {
+    const old = pieces[i];
+    if (old === undefined || old.start >= span.end) break;
+    count += 1;
+    const left = without(old, span);
+    fresh.push(...left.filter(({ start }) => start < span.start));
+    rest = left.filter(({ start }) => start >= span.end);
+  }
+  pieces.splice(first, count, ...fresh, piece, ...rest);
+}
+
+/** Index of the first piece that ends behind a byte. */
+function firstEndingAfter(pieces: readonly Piece[], byte: number): number {
+  let [low, high] = [0, pieces.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((pieces[middle]?.end ?? 0) <= byte) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

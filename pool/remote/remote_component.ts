@@ -1,0 +1,382 @@
+/**
+ * The device of a remote component: a disk on another machine, which is written
+ * through a local journal.
+ *
+ * A change is complete when the journal has it, in the page cache. The drain
+ * brings it to the far side. A read takes from the journal what the far side
+ * may lack. A flush makes the journal durable, drains it, and flushes the far
+ * side; only then the journal gives up the records.
+ *
+ * So after a kill of this process, the next opening finds in the journal
+ * everything that the far side may lack. If the journal is lost with its
+ * machine, the far side holds what it held after a power cut: everything that
+ * was flushed.
+ *
+ * @module
+ */
+
+import {
+  type Completion,
+  type DeviceCapabilities,
+  type Extent,
+  joinParts,
+  type WriteOptions,
+  type WriteZeroesOptions,
+} from "../../device/block/mod.ts";
+import type { FlushObserver } from "../../device/file/mod.ts";
+import { assert, messageOf, VirstorError } from "../../errors.ts";
+import { JOURNAL_WRITE } from "../../metadata/journal/mod.ts";
+import type { ComponentDevice } from "../core/mod.ts";
+import { Drain, type FarDisk } from "./drain.ts";
+import { FarFlush } from "./far_flush.ts";
+import type { Journal } from "./journal.ts";
+import type { JournalRecord } from "./journal_record.ts";
+import { Overlay, type OverlayPart } from "./overlay.ts";
+import { RoomQueue } from "./room_queue.ts";
+
+/** Milliseconds before a request that the far side refuses is repeated. */
+const RETRY_MS = 100;
+
+/** Options of a remote component. */
+export interface RemoteComponentOptions {
+  /** The far side's URI, without a password. */
+  readonly path: string;
+  /** The far side. The component closes it. */
+  readonly far: FarDisk;
+  /** The journal, just opened. The component closes it. */
+  readonly journal: Journal;
+  /**
+   * Milliseconds before a request that the far side refuses is repeated; each
+   * further repetition takes twice as long. Default: 100.
+   */
+  readonly retryMs?: number;
+}
+
+/** The state of a remote component. */
+export interface RemoteComponentStatus {
+  /** Bytes of the journal's ring. */
+  readonly journalSize: number;
+  /** Bytes of the ring that are not free. */
+  readonly journalUsed: number;
+  /** Records that the far side lacks. */
+  readonly pending: number;
+  /** Requests to the far side in flight. */
+  readonly inFlight: number;
+  /** Writes that wait for room in the journal. */
+  readonly delayedWrites: number;
+  /** Why the component takes no more writes; "" while it does. */
+  readonly failure: string;
+}
+
+/** The device of a remote component. */
+export class RemoteComponent implements ComponentDevice {
+  /** The far side's URI, without a password. */
+  readonly path: string;
+  /** Equal for two devices if they are the same component. */
+  readonly identity: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Requests may start and end at any byte. */
+  readonly blockSize = 1;
+  /** Discarded ranges read as zeroes. */
+  readonly capabilities: DeviceCapabilities = {
+    readOnly: false,
+    discard: true,
+    fastZeroes: true,
+  };
+  readonly #far: FarDisk;
+  readonly #journal: Journal;
+  readonly #overlay = new Overlay();
+  readonly #drain: Drain;
+  readonly #flush: FarFlush;
+  readonly #room: RoomQueue;
+  #failure: VirstorError | undefined;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Begins to drain what an earlier opening left.
+   *
+   * @param options The parts.
+   */
+  constructor({ path, far, journal, retryMs }: RemoteComponentOptions) {
+    const { componentSize, componentUuid } = journal.owner;
+    assert(far.size === componentSize, "the journal is of this far side");
+    this.path = path;
+    this.identity = `remote ${componentUuid}`;
+    this.size = far.size;
+    this.#far = far;
+    this.#journal = journal;
+    const onFailure = (error: VirstorError) => this.#fail(error);
+    const parts = { far, journal, retryMs: retryMs ?? RETRY_MS, onFailure };
+    this.#drain = new Drain({ ...parts, overlay: this.#overlay });
+    this.#flush = new FarFlush({ ...parts, drain: this.#drain });
+    this.#room = new RoomQueue(journal, () => this.flush());
+  }
+
+  /** Receives the beginning and the end of each flush. */
+  get observer(): FlushObserver | undefined {
+    return this.#flush.observer;
+  }
+
+  set observer(observer: FlushObserver | undefined) {
+    this.#flush.observer = observer;
+  }
+
+  /** A promise while writes wait for room in the journal; never rejects. */
+  get congestion(): Promise<void> | undefined {
+    return this.#room.congestion;
+  }
+
+  /** Number of writes that were delayed since the component was opened. */
+  get waits(): number {
+    return this.#room.waits;
+  }
+
+  /**
+   * Fills `target`.
+   *
+   * @param target The buffer to fill.
+   * @param offset The offset of the first byte.
+   * @returns A promise while the far side is asked.
+   * @throws {VirstorError} `io`.
+   */
+  read(target: Uint8Array, offset: number): Completion {
+    this.#check("read", offset, target.length);
+    const parts = this.#overlay.parts({
+      start: offset,
+      end: offset + target.length,
+    });
+    return joinParts(
+      parts,
+      (part) =>
+        this.#readPart(
+          part,
+          target.subarray(part.start - offset, part.end - offset),
+        ),
+    );
+  }
+
+  /**
+   * Fills the start of `target` with what the journal has.
+   *
+   * @param target The buffer to fill from its start.
+   * @param offset The offset of the first byte.
+   * @returns All bytes if the journal has them all; else 0.
+   * @throws {VirstorError} `io`.
+   */
+  readCached(target: Uint8Array, offset: number): number {
+    this.#check("read", offset, target.length);
+    const { length } = target;
+    const [part, another] = this.#overlay.parts({
+      start: offset,
+      end: offset + length,
+    });
+    if (part?.record === undefined || another !== undefined) return 0;
+    if (part.record.kind === JOURNAL_WRITE) {
+      return this.#journal.readCached(part.record, offset, target);
+    }
+    target.fill(0);
+    return length;
+  }
+
+  /**
+   * Fills `target`, for which the far side may have to be asked.
+   *
+   * @param target The buffer to fill.
+   * @param offset The offset of the first byte.
+   * @param done Bytes at the start of `target` that {@linkcode readCached} has
+   *   read.
+   * @returns Rejects with `io`.
+   */
+  async readCold(target: Uint8Array, offset: number, done = 0): Promise<void> {
+    await this.read(target.subarray(done), offset + done);
+  }
+
+  /**
+   * Appends a write to the journal.
+   *
+   * @param source The bytes; the caller's again when the call returns.
+   * @param offset The offset of the first byte.
+   * @param options Whether the write is durable before it is done.
+   * @returns A promise with `fua`, and while there is no room in the journal.
+   * @throws {VirstorError} `io`; `no-space` if the journal's file system is full.
+   */
+  write(
+    source: Uint8Array,
+    offset: number,
+    options?: WriteOptions,
+  ): Completion {
+    this.#checkWrite("write", offset, source.length);
+    const { payloadMax } = this.#journal;
+    let bytes = source;
+    const pending = this.#room.run(source.length, (done) => {
+      const part = bytes.subarray(done, done + payloadMax);
+      const record = this.#journal.write(part, offset + done);
+      if (record !== undefined) this.#changed(record);
+      return record?.length ?? 0;
+    }, () => {
+      bytes = source.slice();
+    });
+    return this.#completed(pending, options);
+  }
+
+  /**
+   * Zeroes a range, as {@linkcode writeZeroes} does.
+   *
+   * @param offset First byte of the range.
+   * @param length Bytes of the range.
+   * @param options Whether the discard is durable before it is done.
+   * @returns As {@linkcode write}.
+   */
+  discard(
+    offset: number,
+    length: number,
+    options?: WriteOptions,
+  ): Completion {
+    return this.writeZeroes(offset, length, options);
+  }
+
+  /**
+   * Appends zeroes to the journal, which take no room there but a record.
+   *
+   * @param offset First byte of the range.
+   * @param length Bytes of the range.
+   * @param options Whether the range keeps its space, and whether the zeroes
+   *   are durable before the call is done.
+   * @returns As {@linkcode write}.
+   */
+  writeZeroes(
+    offset: number,
+    length: number,
+    options?: WriteZeroesOptions,
+  ): Completion {
+    this.#checkWrite("zero", offset, length);
+    const noHole = options?.noHole === true;
+    const pending = this.#room.run(length, (done) => {
+      const record = this.#journal.zero(offset + done, length - done, noHole);
+      if (record !== undefined) this.#changed(record);
+      return record?.length ?? 0;
+    });
+    return this.#completed(pending, options);
+  }
+
+  /**
+   * Makes earlier writes durable on the far side.
+   *
+   * @returns A promise if there is anything to wait for.
+   * @throws {VirstorError} `io`, at every call after the first failure.
+   */
+  flush(): Completion {
+    if (this.#closing !== undefined) throw this.#closedError("flush");
+    return this.#flush.flush();
+  }
+
+  /**
+   * Describes the range as data: the far side would have to be asked.
+   *
+   * @param offset First byte of the range.
+   * @param length Bytes of the range.
+   * @returns One run.
+   */
+  extents(offset: number, length: number): Extent[] {
+    this.#check("look at", offset, length);
+    return length === 0 ? [] : [{ length, kind: "data" }];
+  }
+
+  /**
+   * The state of the component.
+   *
+   * @returns The state now.
+   */
+  status(): RemoteComponentStatus {
+    return {
+      journalSize: this.#journal.capacity,
+      journalUsed: this.#journal.used,
+      pending: this.#drain.pending,
+      inFlight: this.#drain.inFlight,
+      delayedWrites: this.#room.waiting,
+      failure: this.#failure?.message ?? "",
+    };
+  }
+
+  /**
+   * Closes the component. What the far side lacks stays in the journal, durably.
+   *
+   * @returns The end of the close.
+   */
+  close(): Completion {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Closes the component, at the end of an `await using` block. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #close(): Promise<void> {
+    const error = this.#closedError("write to");
+    this.#room.fail(error);
+    this.#drain.stop(error);
+    await this.#far.close();
+    await this.#flush.settled();
+    // After a failure of the file there is nothing that could be done here.
+    await this.#journal.sync().catch(() => {});
+    await this.#journal.close();
+  }
+
+  #readPart({ start, end, record }: OverlayPart, target: Uint8Array) {
+    if (record === undefined) return this.#far.read(target, start);
+    if (record.kind !== JOURNAL_WRITE) {
+      target.fill(0);
+      return undefined;
+    }
+    return this.#journal.read(record, start, target)?.then(async () => {
+      // Meanwhile the space may have become that of another record.
+      if (!this.#journal.holds(record)) await this.read(target, start);
+      assert(end - start === target.length, "a part has its length");
+    });
+  }
+
+  #changed(record: JournalRecord): void {
+    this.#overlay.add(record);
+    this.#flush.wrote();
+    this.#drain.push(record);
+  }
+
+  #completed(pending: Completion, options?: WriteOptions): Completion {
+    if (options?.fua !== true) return pending;
+    return pending === undefined
+      ? this.flush()
+      : pending.then(() => this.flush());
+  }
+
+  #fail(error: VirstorError): void {
+    this.#failure ??= error;
+    this.#room.fail(error);
+  }
+
+  #checkWrite(action: string, offset: number, length: number): void {
+    this.#check(action, offset, length);
+    if (this.#failure === undefined) return;
+    throw new VirstorError(
+      "io",
+      `Cannot ${action} "${this.path}": ${messageOf(this.#failure)}`,
+      { cause: this.#failure },
+    );
+  }
+
+  #check(action: string, offset: number, length: number): void {
+    if (this.#closing !== undefined) throw this.#closedError(action);
+    assert(
+      Number.isSafeInteger(offset) && offset >= 0 && length >= 0 &&
+        length <= this.size - offset,
+      "a request lies inside the remote component",
+    );
+  }
+
+  #closedError(action: string): VirstorError {
+    const message = `Cannot ${action} "${this.path}": it is closed`;
+    return new VirstorError("io", message);
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * A far side on a simulated machine: requests take turns of the event loop, and
+ * end in any order.
+ *
+ * @module
+ */
+
+import type { Completion, WriteZeroesOptions } from "../../device/mod.ts";
+import type { ComponentDevice } from "../../pool/core/mod.ts";
+import type { FarDisk } from "../../pool/remote/mod.ts";
+import type { Random } from "./random.ts";
+import { turn } from "./turns.ts";
+
+/** A disk on another machine, which is always connected. */
+export class SimulatedFar implements FarDisk {
+  readonly size: number;
+  readonly #device: ComponentDevice;
+  readonly #random: Random;
+  #closed = false;
+
+  /**
+   * Connects to a disk.
+   *
+   * @param device The disk, open on its machine.
+   * @param random Decides how long requests take.
+   */
+  constructor(device: ComponentDevice, random: Random) {
+    this.size = device.size;
+    this.#device = device;
+    this.#random = random;
+  }
+
+  async read(target: Uint8Array, offset: number): Promise<void> {
+    await this.#travel();
+    this.#device.read(target, offset);
+  }
+
+  async write(source: Uint8Array, offset: number): Promise<void> {
+    const bytes = source.slice();
+    await this.#travel();
+    this.#device.write(bytes, offset);
+    await this.#travel();
+  }
+
+  async writeZeroes(
+    offset: number,
+    length: number,
+    options?: WriteZeroesOptions,
+  ): Promise<void> {
+    await this.#travel();
+    this.#device.writeZeroes(offset, length, options);
+    await this.#travel();
+  }
+
+  async flush(): Promise<void> {
+    await this.#travel();
+    await this.#device.flush();
+    await this.#travel();
+  }
+
+  close(): Completion {
+    this.#closed = true;
+    return this.#device.close();
+  }
+
+  async #travel(): Promise<void> {
+    for (let turns = this.#random.below(3); turns > 0; turns--) await turn();
+    if (this.#closed) throw new Error("The far side is closed");
+  }
+}
