@@ -110,16 +110,27 @@ export async function cancel(world: World, path: string): Promise<boolean> {
  * @returns Whether it has that size.
  */
 export async function resize(world: World, chunks: number): Promise<boolean> {
-  const { pool, model, format: { chunkSize }, chunkBlocks } = world;
-  const request = model.beginResize(chunks * chunkBlocks);
+  const { pool, views, format: { chunkSize }, chunkBlocks } = world;
+  const [first] = views.volumes;
+  if (first === undefined) return false;
+  // A rollback that comes before may give it another disk.
+  const requests = views.disksOf(first).map((disk) => ({
+    disk,
+    request: disk.beginResize(chunks * chunkBlocks),
+  }));
   let outcome: Outcome = "maybe";
   try {
-    const change = pool.resize(chunks * chunkSize, { force: true });
+    const how = { force: true, volume: pool.name };
+    const change = pool.resize(chunks * chunkSize, how);
     const done = await wasDone(world, change, "invalid");
     outcome = done ? "done" : "refused";
     return done;
   } finally {
-    model.endResize(request, outcome);
+    const now = views.volumes.find(({ id }) => id === first.id)?.disk;
+    for (const { disk, request } of requests) {
+      const isIt = disk === now || outcome === "maybe";
+      disk.endResize(request, isIt ? outcome : "refused");
+    }
   }
 }
 

@@ -88,7 +88,7 @@ for (const format of FORMATS) {
       await world.take("first write", random);
       world.model.flush(); // It was never flushed: a promise that cannot hold.
       const found = await complaintOf(() => world.restart("none", random));
-      assert(/^Block \d+ holds 0, it may hold 1$/.test(found), found);
+      assert(/^Block \d+ of world holds 0, it may hold 1$/.test(found), found);
     });
   });
 }

@@ -46,7 +46,7 @@ export interface FailedPair extends FailedSeed {
   readonly second: OverlapStep;
 }
 
-/** Pairs, run at every moment of the first. */
+/** Pairs, run at many moments of the first. */
 export const FAILED_PAIRS: readonly FailedPair[] = [
   // Chunks were moved off a component that was about to stay.
   { format: "native", first: "cancel", second: "cancel", seed: 4 },

@@ -14,6 +14,16 @@ import { simulateTime } from "./simulated_time.ts";
 export const FILES = ["a", "b", "c", "d"] as const;
 
 /**
+ * The id of a boot of a simulated machine.
+ *
+ * @param boot Its number.
+ * @returns A UUID.
+ */
+export function bootIdOf(boot: number): string {
+  return `00000000-0000-4000-8000-${String(boot).padStart(12, "0")}`;
+}
+
+/**
  * Does something with worlds, without waiting for timers.
  *
  * @param act What to do; given a directory with the files of worlds.

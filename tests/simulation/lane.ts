@@ -10,7 +10,7 @@
 
 import { LeaseReader } from "../../device/leases/lease_reader.ts";
 import type { Leases } from "../../device/leases/mod.ts";
-import type { Pool } from "../../pool/mod.ts";
+import type { Pool, Volume } from "../../pool/mod.ts";
 import type { Random } from "./random.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
 import { turn } from "./turns.ts";
@@ -19,7 +19,8 @@ import { turn } from "./turns.ts";
 export class Lane {
   /** Bytes of the disk when the connection was made: it learns of no other. */
   readonly size: number;
-  readonly #pool: Pool;
+  /** Where it was connected. */
+  readonly volume: Volume;
   readonly #disk: SimulatedDisk;
   readonly #leases: Leases;
   readonly #reader: LeaseReader;
@@ -31,10 +32,10 @@ export class Lane {
    * @param disk The machine that it is on.
    */
   constructor(pool: Pool, disk: SimulatedDisk) {
-    this.#pool = pool;
+    this.volume = pool.volume();
     this.#disk = disk;
-    this.size = pool.volume().size;
-    this.#leases = pool.volume().leases;
+    this.size = this.volume.size;
+    this.#leases = this.volume.leases;
     const thread = this.#leases.join();
     if (thread === undefined) throw new Error("There is room for a lane");
     this.#reader = new LeaseReader(this.#leases.memory, thread);
@@ -71,7 +72,7 @@ export class Lane {
       ) {
         await pause(random);
         this.#leases.grant(at);
-        return await this.#pool.volume().write(source.subarray(done), at);
+        return await this.volume.write(source.subarray(done), at);
       }
       done += piece.length;
       await pause(random);
@@ -101,7 +102,7 @@ export class Lane {
     }
     await pause(random);
     this.#leases.grant(offset);
-    await this.#pool.volume().read(target, offset);
+    await this.volume.read(target, offset);
   }
 
   #readNow(target: Uint8Array, descriptor: number, at: number): boolean {

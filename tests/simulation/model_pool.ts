@@ -267,6 +267,11 @@ export class ModelPool {
     return this.#now[block] ?? new Set();
   }
 
+  /** How many blocks there may be; first, how many there were. */
+  get sizes(): Iterable<number> {
+    return this.#sizes.allowed;
+  }
+
   /**
    * Whether the disk may have a size.
    *
@@ -321,7 +326,7 @@ function plus(contents: Contents | undefined, content: number): Contents {
  * @param block The block's number.
  * @param target 512 bytes.
  */
-export function fillBlock(
+function fillBlock(
   content: number,
   block: number,
   target: Uint8Array,
@@ -332,6 +337,27 @@ export function fillBlock(
   view.setUint32(0, 0xb10c_b10c);
   view.setUint32(4, content);
   view.setUint32(8, block);
+}
+
+/**
+ * The bytes of blocks that follow each other.
+ *
+ * @param content The number of the write; 0 for zeroes.
+ * @param first The number of the first block.
+ * @param count How many.
+ * @returns Their bytes.
+ */
+export function filledBlocks(
+  content: number,
+  first: number,
+  count: number,
+): Uint8Array {
+  const bytes = new Uint8Array(count * BLOCK);
+  for (let i = 0; i < count; i++) {
+    const block = bytes.subarray(i * BLOCK, (i + 1) * BLOCK);
+    fillBlock(content, first + i, block);
+  }
+  return bytes;
 }
 
 /**

@@ -39,6 +39,7 @@ interface RawSuperblock {
   readonly tableOffset: number;
   readonly chunkCount: number;
   readonly tablePages: number;
+  readonly volumesSize: number;
   readonly members: readonly { uuid: string; state: number }[];
 }
 
@@ -48,6 +49,8 @@ interface RawEntry {
   readonly chunk: number;
   readonly virtualChunk: number;
   readonly sequence: number;
+  readonly volume: number;
+  readonly birth: number;
 }
 
 /**
@@ -76,9 +79,22 @@ export function checkNative(pool: StoppedPool): void {
     return entriesOf(component, superblock);
   });
   want(entries.length === status.usedChunks, "the tables hold other chunks");
-  want(entries.length === status.mappedChunks, "other chunks are mapped");
-  const places = new Map(entries.map((one) => [one.virtualChunk, one]));
-  want(places.size === entries.length, "a chunk is mapped twice");
+  const versions = new Set(
+    entries.map(({ volume, virtualChunk, birth }) =>
+      [volume, virtualChunk, birth].join()
+    ),
+  );
+  want(versions.size === entries.length, "a version of a chunk is there twice");
+  // What the first volume sees: of each chunk the newest version.
+  const places = new Map(
+    entries.filter(({ volume }) => volume === 0)
+      .sort((a, b) => a.birth - b.birth)
+      .map((one) => [one.virtualChunk, one]),
+  );
+  if (superblocks.every(({ volumesSize }) => volumesSize === 0)) {
+    want(entries.length === status.mappedChunks, "other chunks are mapped");
+    want(places.size === entries.length, "a chunk is mapped twice");
+  }
   const sequences = new Set(entries.map(({ sequence }) => sequence));
   want(sequences.size === entries.length, "two entries are of the same time");
   const { chunkSize } = status;
@@ -120,7 +136,8 @@ function checkSuperblocks(
     const other = status.components[index];
     want(one.isClean, `member ${index} was not stopped cleanly`);
     want(one.generation === first.generation, "generations differ");
-    want(one.virtualSize === status.virtualSize, "the size is another");
+    const [volume] = status.volumes;
+    want(one.virtualSize === volume?.size, "the size is another");
     want(one.chunkCount === other?.chunks, "there are other chunks");
     want(
       JSON.stringify(one.members) === JSON.stringify(first.members) &&
@@ -176,6 +193,7 @@ function readSuperblock(slot: Uint8Array): RawSuperblock {
     tableOffset: number("tableOffset"),
     chunkCount: number("chunkCount"),
     tablePages: number("tablePages"),
+    volumesSize: number("volumesSize"),
     members,
   };
 }
@@ -200,11 +218,20 @@ function entriesOf(
       const virtualChunk = number("virtualChunk");
       want(number("flags") === 1, "an entry has other flags");
       want(chunk < superblock.chunkCount, "there is no such chunk");
-      const isInside =
+      const volume = number("volume");
+      const isInside = volume > 0 ||
         virtualChunk < superblock.virtualSize / superblock.chunkSize;
       want(isInside, `virtual chunk ${virtualChunk} is beyond the disk`);
       const sequence = number("sequence");
-      entries.push({ component, chunk, virtualChunk, sequence });
+      const birth = number("birthEpoch");
+      want(
+        superblock.volumesSize > 0 || (volume | birth) === 0,
+        "of no volume",
+      );
+      entries.push({
+        ...{ component, chunk, virtualChunk, sequence },
+        ...{ volume, birth },
+      });
     }
   }
   return entries;

@@ -15,10 +15,16 @@ import {
   type Stage,
   takeOverlapStep,
 } from "./overlap_steps.ts";
-import type { Random } from "./random.ts";
+import { Random } from "./random.ts";
 import { simulatedTime } from "./simulated_time.ts";
 import { turn } from "./turns.ts";
+import {
+  cloneSnapshot,
+  createVolume,
+  takeSnapshotsOf,
+} from "./view_changes.ts";
 import type { Watch } from "./watch.ts";
+import { checkWalk } from "./volumes_walk.ts";
 import { World, type WorldOptions } from "./world.ts";
 import {
   checkChunks,
@@ -47,6 +53,13 @@ const COMMANDS: readonly OverlapStep[] = [
   "shrink",
   "check",
   "close",
+  "snapshot",
+  "remove snapshot",
+  "roll back",
+  "clone",
+  "flatten",
+  "create volume",
+  "remove volume",
 ];
 
 /** How a world is before steps overlap. */
@@ -61,6 +74,8 @@ export interface Scene {
   readonly hasColdReads: boolean;
   /** Whether a client has a thread of its own. */
   readonly hasLane: boolean;
+  /** Whether there are snapshots, and a volume and a clone beside the first. */
+  readonly isLayered: boolean;
 }
 
 /** A step that was begun. */
@@ -225,6 +240,7 @@ export class Overlap {
     world.checkRunning();
     if (world.pool.status().state !== "open") return;
     await checkLive(world.pool);
+    if (world.format.name === "native") await checkWalk(world.pool);
     checkChunks(world.pool);
     checkOpenFiles(world);
   }
@@ -281,8 +297,11 @@ async function filledWorld(
   scene: Scene,
 ): Promise<World> {
   const { directory, format, punches } = options;
-  const { leaving, isFull } = scene;
-  const key = JSON.stringify([directory, format, punches, leaving, isFull]);
+  const { leaving, isFull, isLayered } = scene;
+  const key = JSON.stringify([
+    ...[directory, format, punches],
+    ...[leaving, isFull, isLayered],
+  ]);
   let world = filled.get(key);
   if (world === undefined) {
     world = World.create(options);
@@ -298,7 +317,10 @@ async function filledWorld(
 
 async function fill(world: World, scene: Scene): Promise<void> {
   const { chunkBlocks } = world;
-  if (scene.leaving === 2) await add(world, world.paths[2] ?? "");
+  if (scene.leaving === 2 || scene.isLayered) {
+    await add(world, world.paths[2] ?? "");
+  }
+  if (scene.isLayered) return await layer(world);
   const { components, reservedChunks } = world.pool.status();
   const most = components.reduce((sum, { chunks }) => sum + chunks, 0) -
     reservedChunks;
@@ -310,6 +332,29 @@ async function fill(world: World, scene: Scene): Promise<void> {
     for (const chunk of DISCARDED) {
       await world.discard(chunk * chunkBlocks, chunkBlocks);
     }
+  }
+  await world.settle();
+}
+
+/** Shared chunks, chunks that hide others, and chunks of each volume's own. */
+async function layer(world: World): Promise<void> {
+  const { chunkBlocks, views } = world;
+  const random = new Random(1);
+  const write = async (...chunks: readonly number[]) => {
+    for (const chunk of chunks) {
+      await world.write(chunk * chunkBlocks + chunk, 2, false);
+    }
+  };
+  await write(0, 1, 2, 3);
+  await takeSnapshotsOf(world, views.volumes.slice(0, 1));
+  await cloneSnapshot(world, random);
+  await createVolume(world);
+  await write(0, 1);
+  await world.discard(2 * chunkBlocks, chunkBlocks);
+  await takeSnapshotsOf(world, views.volumes.slice(0, 1));
+  await write(0, 4);
+  for (const { name } of views.volumes.slice(1)) {
+    await world.write(3, 2, false, world.pool.volume(name));
   }
   await world.settle();
 }

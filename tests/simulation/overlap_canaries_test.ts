@@ -96,7 +96,7 @@ const CANARIES: readonly Canary[] = [
       to: "options.force ?? false);\n",
     }],
     runs: [["shrink,lane first write", 1], ["shrink,first write", 2]],
-    complaint: /was made to end at block|but the disk has/,
+    complaint: /was made to end at block|but the disk has|are seen/,
   },
   {
     name: "parts of a request that are left behind when another one fails",
@@ -111,6 +111,59 @@ const CANARIES: readonly Canary[] = [
     }],
     runs: [["degraded", 1], ["zero", 5], ["zero", 2], ["read", 5]],
     complaint: /A promise was left behind|it may hold 0|it may have held/,
+  },
+  {
+    name: "a snapshot that leaves threads their leases",
+    mutations: [{
+      file: "pool/core/forward_map.ts",
+      from:
+        "if (epoch > this.#sharedThrough) this.leases?.withdrawAll();\n    ",
+      to: "",
+    }],
+    runs: [["snapshot,lane overwrite", 1]],
+    complaint: /Block \d+ of world@s\d+ holds/,
+  },
+  {
+    name: "a rollback that does not close the volume",
+    mutations: [{
+      file: "pool/change/snapshot_changes.ts",
+      from: "      await this.#hooks.close(record.id);\n",
+      to: "",
+    }],
+    runs: [["roll back,overwrite", 1]],
+    complaint: /Block \d+ of world holds/,
+  },
+  {
+    name: "a flattened clone whose copies are not durable",
+    mutations: [{
+      file: "pool/change/volume_changes.ts",
+      from: "      await flushMembers(this.#base);\n      const record",
+      to: "      const record",
+    }],
+    runs: [["flatten,flush", 1]],
+    complaint: /Block \d+ of c\d+ holds 0/,
+  },
+  {
+    name: "a clone that gets a snapshot while it is flattened",
+    mutations: [{
+      file: "pool/change/volume_changes.ts",
+      from: "      assertFlattens(parts);\n      const { format }",
+      to: "      const { format }",
+    }],
+    runs: [["flatten,snapshot", 2]],
+    complaint: /Block \d+ of c\d+@s\d+ holds 0/,
+  },
+  {
+    name: "the removal of a snapshot outside the queue of changes",
+    mutations: [{
+      file: "pool/change/snapshot_changes.ts",
+      from: "string): Promise<{ freedChunks: number }> {\n" +
+        "    return this.#run(async () => {",
+      to: "string): Promise<{ freedChunks: number }> {\n" +
+        "    return (async (change) => await change())(async () => {",
+    }],
+    runs: [["remove snapshot,clone", 2]],
+    complaint: /was refused: .*there is no such snapshot/,
   },
 ];
 

@@ -8,7 +8,7 @@ import { VirstorError } from "../../errors.ts";
 import { openPool } from "../../pool/mod.ts";
 import { BLOCK } from "./model_pool.ts";
 import { Overlap, type Scene } from "./overlap.ts";
-import type { OverlapStep } from "./overlap_steps.ts";
+import { type OverlapStep, VOLUME_STEPS } from "./overlap_steps.ts";
 import { Random } from "./random.ts";
 import type { Fault, Survivors } from "./simulated_disk.ts";
 import { turn } from "./turns.ts";
@@ -88,6 +88,8 @@ async function failOnce(
     isSlow: random.chance(50),
     hasColdReads: true,
     hasLane: step.startsWith("lane"),
+    isLayered: VOLUME_STEPS.includes(step) ||
+      (format === "native" && seed % 4 === 3),
   };
   const overlap = await Overlap.create(options, scene, watch);
   const { world } = overlap.stage;

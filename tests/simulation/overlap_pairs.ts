@@ -1,31 +1,40 @@
 /**
  * Every pair of steps, the second begun at every moment of the first.
  *
- * A moment is a step of the microtask queue in a turn of the event loop: what
- * the first step awaits is done at one of them.
+ * A moment is a step of the microtask queue, in a turn of the event loop or
+ * after an operation of the disk: what the first step awaits is done at one of
+ * them.
  *
  * @module
  */
 
 import { Overlap, type Scene } from "./overlap.ts";
-import { type OverlapStep, overlapSteps } from "./overlap_steps.ts";
+import {
+  type OverlapStep,
+  overlapSteps,
+  VOLUME_STEPS,
+} from "./overlap_steps.ts";
 import { Random } from "./random.ts";
-import type { Survivors } from "./simulated_disk.ts";
+import type { SimulatedDisk, Survivors } from "./simulated_disk.ts";
 import { turn } from "./turns.ts";
 import type { Watch } from "./watch.ts";
 import type { World, WorldOptions } from "./world.ts";
 
 /** Steps of the microtask queue after which nothing is to be expected. */
 const QUIET = 8;
+/** After an operation, so many steps of the microtask queue are moments. */
+const HOPS_MAX = 12;
 /** A first step that does not end has so many turns at most. */
 const TURNS_MAX = 400;
 const FATES: readonly Survivors[] = ["all", "none", "some"];
 
 /** When a step begins. */
 export interface Moment {
-  /** The turn of the event loop, counted from the first step. */
-  readonly turn: number;
-  /** The step of the microtask queue in that turn. */
+  /** What is counted, from the begin of the first step. */
+  readonly after: "turn" | "operation";
+  /** Which turn of the event loop, or operation of the disk. */
+  readonly number: number;
+  /** The step of the microtask queue after that. */
   readonly hop: number;
 }
 
@@ -65,8 +74,10 @@ export async function momentsOf(
   options: PairOptions,
   watch: Watch,
 ): Promise<Moment[]> {
-  const overlap = await begin(options, watch);
+  const overlap = await create(options, watch);
   const moments: Moment[] = [];
+  noteOperations(overlap.stage.world.disk, moments);
+  overlap.begin(options.first, new Random(options.seed));
   let quietTurns = 0;
   for (let t = 0; t < TURNS_MAX && overlap.inFlight.size > 0; t++) {
     const last = await hops(overlap, Infinity);
@@ -74,12 +85,13 @@ export async function momentsOf(
     // Of turns in which nothing happens, one is as good as another.
     if (quietTurns < 2) {
       for (let hop = 0; hop <= last + QUIET / 2; hop++) {
-        moments.push({ turn: t, hop });
+        moments.push({ after: "turn", number: t, hop });
       }
     }
     if (quietTurns > QUIET) break;
     await turn();
   }
+  overlap.stage.world.disk.onOperation = undefined;
   await overlap.abandon();
   return moments;
 }
@@ -99,21 +111,30 @@ export async function runPair(
 ): Promise<void> {
   const { first, second, seed, format, punches } = options;
   try {
-    const overlap = await begin(options, watch);
-    for (let t = 0; t < moment.turn; t++) {
-      await hops(overlap, Infinity);
-      await turn();
+    const overlap = await create(options, watch);
+    const random = new Random(seed * 1000 + moment.number * 40 + moment.hop);
+    const beginSecond = () => void overlap.begin(second, random);
+    if (moment.after === "turn") {
+      overlap.begin(first, new Random(seed));
+      for (let t = 0; t < moment.number; t++) {
+        await hops(overlap, Infinity);
+        await turn();
+      }
+      await hops(overlap, moment.hop);
+      beginSecond();
+    } else {
+      const reached = untilOperation(overlap.stage.world.disk, moment);
+      overlap.begin(first, new Random(seed));
+      await beginAt(overlap, reached, beginSecond);
     }
-    await hops(overlap, moment.hop);
-    const random = new Random(seed * 1000 + moment.turn * 40 + moment.hop);
-    overlap.begin(second, random);
     const cut = cutSometime(overlap.stage.world, random);
     await overlap.finish(random);
     await cut()?.restart(random.pick(FATES), random);
     overlap.check();
   } catch (error) {
     throw new Error(
-      `"${second}" at turn ${moment.turn}, step ${moment.hop} of "${first}" ` +
+      `"${second}" at ${moment.after} ${moment.number}, step ${moment.hop} ` +
+        `of "${first}" ` +
         `(${punches ? "with" : "without"} holes): ${error} (again with: deno ` +
         `task simulate --format ${format} --overlap "${first},${second}" ` +
         `--seed ${seed})`,
@@ -155,14 +176,61 @@ export function pairFrom(options: Omit<PairOptions, "punches">): PairOptions {
   return { ...options, punches: options.seed % 3 !== 0 };
 }
 
-async function begin(
-  options: PairOptions,
-  watch: Watch,
-): Promise<Overlap> {
-  const { first, seed } = options;
-  const overlap = await Overlap.create(options, sceneOf(options), watch);
-  overlap.begin(first, new Random(seed));
-  return overlap;
+function create(options: PairOptions, watch: Watch): Promise<Overlap> {
+  return Overlap.create(options, sceneOf(options), watch);
+}
+
+/** Finds the moments after each operation, up to the next one. */
+function noteOperations(disk: SimulatedDisk, moments: Moment[]): void {
+  let number = 0;
+  disk.onOperation = () => {
+    const own = ++number;
+    const step = (hop: number) => {
+      // Of operations without a step in between, the last one counts.
+      if (number !== own || hop > HOPS_MAX) return;
+      moments.push({ after: "operation", number: own, hop });
+      queueMicrotask(() => step(hop + 1));
+    };
+    queueMicrotask(() => step(0));
+  };
+}
+
+/** The moment after an operation. */
+function untilOperation(disk: SimulatedDisk, moment: Moment): Promise<void> {
+  return new Promise((resolve) => {
+    let number = 0;
+    disk.onOperation = () => {
+      if (++number !== moment.number) return;
+      const step = (hop: number) => {
+        if (hop === 0) resolve();
+        else queueMicrotask(() => step(hop - 1));
+      };
+      queueMicrotask(() => step(moment.hop));
+    };
+  });
+}
+
+/** Begins the second step at a moment, or when the first one goes on no more. */
+async function beginAt(
+  overlap: Overlap,
+  reached: Promise<void>,
+  beginSecond: () => void,
+): Promise<void> {
+  let isBegun = false;
+  const begun = () => {
+    if (isBegun) return;
+    isBegun = true;
+    beginSecond();
+  };
+  void reached.then(begun);
+  let quiet = 0;
+  while (!isBegun && quiet <= QUIET && overlap.inFlight.size > 0) {
+    const before = overlap.activity;
+    await turn();
+    quiet = overlap.activity === before ? quiet + 1 : 0;
+  }
+  overlap.stage.world.disk.onOperation = undefined;
+  begun();
 }
 
 /**
@@ -195,7 +263,16 @@ function sceneOf({ first, second, seed, format }: PairOptions): Scene {
     isSlow: random.chance(60),
     hasColdReads: random.chance(50),
     hasLane: pair.some((step) => step.startsWith("lane")),
+    isLayered: format === "native" && isLayered(pair, seed),
   };
+}
+
+/** Whether a pair runs in a pool with snapshots. */
+function isLayered(pair: readonly OverlapStep[], seed: number): boolean {
+  const isOfVolumes = pair.some((step) => VOLUME_STEPS.includes(step));
+  // A snapshot may also be the first one.
+  if (isOfVolumes) return !pair.includes("snapshot") || seed % 4 !== 0;
+  return seed % 4 === 3;
 }
 
 /**

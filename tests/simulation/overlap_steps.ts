@@ -5,12 +5,23 @@
  * @module
  */
 
-import type { FormatName } from "../../pool/mod.ts";
+import { VirstorError } from "../../errors.ts";
+import type { FormatName, Volume } from "../../pool/mod.ts";
 import { add, cancel, remove, resize } from "./commands.ts";
 import type { Lane } from "./lane.ts";
 import { BLOCK, contentOf } from "./model_pool.ts";
 import type { Random } from "./random.ts";
 import { turn } from "./turns.ts";
+import {
+  cloneSnapshot,
+  createVolume,
+  flatten,
+  removeSnapshot,
+  removeVolume,
+  rollBack,
+  takeSnapshots,
+} from "./view_changes.ts";
+import { changeOther, readOneSnapshot } from "./view_requests.ts";
 import type { World } from "./world.ts";
 
 /** The fewest and the most chunks that a disk is resized to. */
@@ -74,9 +85,9 @@ const ACTS = {
     const abort = new AbortController();
     givenUp.push(abort);
     const { signal } = abort;
-    const { pool } = world;
-    return world.write(first, count, false, (bytes, offset) => {
-      return pool.volume().write(bytes, offset, { signal });
+    const volume = world.pool.volume();
+    return world.write(first, count, false, volume, (bytes, offset) => {
+      return volume.write(bytes, offset, { signal });
     });
   },
   "give up": ({ givenUp }) => {
@@ -87,12 +98,12 @@ const ACTS = {
   "read": ({ world }, random) => {
     const first = blockIn(world, random, "mapped");
     const count = fit(world, first, world.chunkBlocks + 1);
-    const { pool } = world;
+    const volume = world.pool.volume();
     return read(
       world,
-      first,
-      count,
-      (target, at) => pool.volume().read(target, at),
+      volume,
+      [first, count],
+      (target, at) => volume.read(target, at),
     );
   },
   "check": check,
@@ -115,22 +126,59 @@ const ACTS = {
     const first = blockIn(world, random, "mapped");
     return read(
       world,
-      first,
-      1,
+      lane.volume,
+      [first, 1],
       (target, at) => lane.read(target, at, random),
     );
   },
+  "snapshot": ({ world }, random) => takeSnapshots(world, random),
+  "remove snapshot": ({ world }, random) => removeSnapshot(world, random),
+  "roll back": ({ world }, random) => rollBack(world, random),
+  "clone": ({ world }, random) => cloneSnapshot(world, random),
+  "flatten": ({ world }, random) => flatten(world, random),
+  "create volume": ({ world }) => createVolume(world),
+  "remove volume": ({ world }, random) => removeVolume(world, random),
+  "change other volume": ({ world }, random) => changeOther(world, random),
+  "read snapshot": ({ world }, random) => readOneSnapshot(world, random),
 } satisfies Record<string, Act>;
 
 /** All that may overlap. */
 export type OverlapStep = keyof typeof ACTS;
 
+/** Changes of volumes and snapshots, and requests to others than the first. */
+export const VOLUME_STEPS: readonly OverlapStep[] = [
+  "snapshot",
+  "remove snapshot",
+  "roll back",
+  "clone",
+  "flatten",
+  "create volume",
+  "remove volume",
+  "change other volume",
+  "read snapshot",
+];
+
 /** What only pools of the native format can do. */
 const NATIVE_ONLY: readonly OverlapStep[] = [
+  ...VOLUME_STEPS,
   "evacuate",
   "cancel",
   "grow",
   "shrink",
+];
+
+/** What goes on while the first volume is rolled back. */
+const NEEDS_NO_VOLUME: readonly OverlapStep[] = [
+  ...VOLUME_STEPS,
+  "add",
+  "remove",
+  "evacuate",
+  "cancel",
+  "grow",
+  "shrink",
+  "give up",
+  "check",
+  "close",
 ];
 
 /**
@@ -159,6 +207,17 @@ export async function takeOverlapStep(
   random: Random,
 ): Promise<void> {
   const act: Act = ACTS[step];
+  if (
+    stage.world.firstVolume === undefined && !NEEDS_NO_VOLUME.includes(step)
+  ) {
+    // It is being rolled back: whatever is asked of it is refused.
+    try {
+      stage.world.pool.volume();
+    } catch (error) {
+      if (error instanceof VirstorError && error.code === "busy") return;
+      throw error;
+    }
+  }
   await act(stage, random);
 }
 
@@ -215,26 +274,26 @@ async function check({ world }: Stage): Promise<void> {
 /** Reads blocks, and holds them against what they may have held meanwhile. */
 async function read(
   world: World,
-  first: number,
-  count: number,
+  volume: Volume,
+  [first, count]: readonly [first: number, count: number],
   act: (target: Uint8Array, offset: number) => void | Promise<void>,
 ): Promise<void> {
   if (count <= 0) return;
-  const { model, pool } = world;
+  const model = world.views.modelOf(volume);
   const bytes = new Uint8Array(count * BLOCK);
   const request = model.beginRead(first, count);
-  const { isVolumeClosed } = world;
+  const isClosed = world.isClosed(volume);
   try {
     await act(bytes, first * BLOCK);
-    world.assertAnswered(isVolumeClosed);
+    world.assertAnswered(isClosed);
   } catch (error) {
-    if (world.isRefusal(error, first + count)) return;
+    if (world.isRefusal(error, volume, first + count)) return;
     throw error;
   } finally {
     model.endRead(request);
   }
   // What a smaller disk has lost reads as zeroes, or not at all.
-  if ((first + count) * BLOCK > pool.volume().size) return;
+  if ((first + count) * BLOCK > volume.size) return;
   for (const [i, allowed] of request.contents.entries()) {
     const block = bytes.subarray(i * BLOCK, (i + 1) * BLOCK);
     const content = contentOf(first + i, block);
@@ -258,6 +317,7 @@ async function laneWrite(
     first,
     count,
     false,
+    lane.volume,
     (bytes, offset) => lane.write(bytes, offset, random),
   );
 }
@@ -272,8 +332,8 @@ function laneOf({ lane }: Stage): Lane {
   return lane;
 }
 
-function chunksOf({ pool, format: { chunkSize } }: World): number {
-  return pool.volume().size / chunkSize;
+function chunksOf({ model, chunkBlocks }: World): number {
+  return model.blocks / chunkBlocks;
 }
 
 /** As many blocks as there are before the end of the disk. */

@@ -63,6 +63,8 @@ export class SimulatedDisk {
   coldTurns = 0;
   /** Operations so far, of whatever kind: whether anything happens. */
   operations = 0;
+  /** Called for each operation that is admitted. */
+  onOperation: (() => void) | undefined;
   /** Called before each change, while the power is on. */
   beforeChange: (() => void) | undefined;
 
@@ -220,6 +222,7 @@ export class SimulatedDisk {
   admit(kind: Fault["kind"], epoch: number): void {
     if (epoch !== this.#epoch || this.isDown) throw cutError();
     this.operations++;
+    this.onOperation?.();
     const fault = this.#fault;
     if (fault?.kind === kind) {
       const count = this.#faultCount++;

@@ -21,7 +21,7 @@ import {
   type ModelVolumes,
   type TimedWrite,
 } from "../helpers/volumes_model.ts";
-import { FILES } from "./in_worlds.ts";
+import { bootIdOf, FILES } from "./in_worlds.ts";
 import { BLOCK, contentOf, ModelPool } from "./model_pool.ts";
 import { hasNativeMagic } from "./native_checker.ts";
 import { Random } from "./random.ts";
@@ -138,9 +138,7 @@ export class VolumesLife {
       const paths = disk.files.filter(({ bytes }) => hasNativeMagic(bytes))
         .map(({ path }) => path);
       try {
-        const bootId = `00000000-0000-4000-8000-${
-          String(this.#boot).padStart(12, "0")
-        }`;
+        const bootId = bootIdOf(this.#boot);
         this.#pool = await within(
           () => "The open does not end",
           openPool(paths, {

@@ -6,21 +6,11 @@
  */
 
 import type { ModelVolume, TimedWrite } from "../helpers/volumes_model.ts";
-import { BLOCK, contentOf, fillBlock } from "./model_pool.ts";
+import { BLOCK, contentOf, filledBlocks } from "./model_pool.ts";
 import type { VolumesLife } from "./volumes_life.ts";
 
 /** What is done to blocks. */
 export type BlockChange = "write" | "fua" | "discard" | "zero" | "allocate";
-
-/** Bytes for blocks that differ from all others. */
-function filled(content: number, first: number, count: number): Uint8Array {
-  const bytes = new Uint8Array(count * BLOCK);
-  for (let i = 0; i < count; i++) {
-    const block = bytes.subarray(i * BLOCK, (i + 1) * BLOCK);
-    fillBlock(content, first + i, block);
-  }
-  return bytes;
-}
 
 /**
  * Begins to change blocks of a volume.
@@ -57,7 +47,7 @@ export function changeBlocks(
       const noHole = how === "allocate";
       return device.writeZeroes(at, length, { noHole, signal });
     }
-    const bytes = filled(content, first, count);
+    const bytes = filledBlocks(content, first, count);
     const pending = device.write(bytes, at, { fua: how === "fua", signal });
     // They are the caller's again.
     bytes.fill(0xdd);

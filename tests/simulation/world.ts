@@ -11,17 +11,20 @@ import {
   type FullPolicy,
   openPool,
   type Pool,
+  type Volume,
 } from "../../pool/mod.ts";
 import type { OpenDevice } from "../../pool/core/mod.ts";
-import { FILES } from "./in_worlds.ts";
+import { modelVolume } from "../helpers/volumes_model.ts";
+import { bootIdOf, FILES } from "./in_worlds.ts";
 import { MembersModel } from "./members_model.ts";
-import { BLOCK, fillBlock, ModelPool } from "./model_pool.ts";
+import { BLOCK, filledBlocks, ModelPool } from "./model_pool.ts";
 import type { Random } from "./random.ts";
 import { SimulatedDisk, type Survivors } from "./simulated_disk.ts";
 import { type Step, takeStep } from "./steps.ts";
 import { turn, within } from "./turns.ts";
+import { ViewsModel } from "./views_model.ts";
+import { checkVolumes, findVolumes } from "./world_volumes.ts";
 import {
-  checkContent,
   checkLive,
   checkSecondOpen,
   isAtRest,
@@ -29,7 +32,7 @@ import {
   summaryOf,
 } from "./world_checks.ts";
 import { FREEBSD_WORLD } from "./world_freebsd.ts";
-import type { WorldFormat } from "./world_format.ts";
+import { POOL, type WorldFormat } from "./world_format.ts";
 import { NATIVE_WORLD } from "./world_native.ts";
 
 /** The first of the files are components. */
@@ -47,12 +50,20 @@ export interface WorldOptions {
   readonly punches: boolean;
 }
 
+/** What is done to blocks: what they hold then, and how surely. */
+interface BlockChange {
+  readonly first: number;
+  readonly count: number;
+  readonly content: number;
+  readonly promise: "done" | "maybe" | "durable";
+}
+
 /** A pool, its disks and its model. */
 export class World {
   /** Where everything is kept. */
   readonly disk: SimulatedDisk;
-  /** What is promised of its content. */
-  readonly model: ModelPool;
+  /** What is promised of its volumes and snapshots. */
+  readonly views: ViewsModel;
   /** What is promised of its components. */
   readonly members: MembersModel;
   /** What is special about its format. */
@@ -64,9 +75,12 @@ export class World {
   onFull: FullPolicy = "error";
   #openDevice: OpenDevice | undefined;
   #writes = 1;
+  #names = 0;
+  /** How often the machine was started. */
+  #boot = 1;
   #isClosing = false;
-  /** The pool whose volume was closed, or is about to be. */
-  #withoutVolume: { readonly pool: Pool; isClosed: boolean } | undefined;
+  /** The first volume, if it was closed, or is about to be. */
+  #withoutVolume: { readonly volume: Volume; isClosed: boolean } | undefined;
   /** What happened to the files unnoticed. */
   #trouble = "";
 
@@ -74,11 +88,11 @@ export class World {
     format: WorldFormat,
     disk: SimulatedDisk,
     paths: readonly string[],
-    models: Pick<World, "model" | "members">,
+    models: Pick<World, "views" | "members">,
   ) {
     this.format = format;
     this.disk = disk;
-    this.model = models.model;
+    this.views = models.views;
     this.members = models.members;
     this.paths = paths;
   }
@@ -99,14 +113,38 @@ export class World {
     }
     const { virtualChunks, chunkSize } = format;
     const model = new ModelPool(virtualChunks * chunkSize / BLOCK);
+    const views = new ViewsModel([modelVolume(POOL, model)]);
     const members = MembersModel.of(paths, MEMBERS);
-    return new World(format, disk, paths, { model, members });
+    return new World(format, disk, paths, { views, members });
   }
 
   /** The open pool. */
   get pool(): Pool {
     if (this.#pool === undefined) throw new Error("The pool is not open");
     return this.#pool;
+  }
+
+  /** What is promised of the first volume, as it is open now. */
+  get model(): ModelPool {
+    const [first] = this.views.volumes;
+    if (first === undefined) throw new Error("A pool has a first volume");
+    return this.views.diskOf(first, this.firstVolume);
+  }
+
+  /**
+   * Whether a volume was closed: no request is answered any more.
+   *
+   * @param device The volume.
+   * @returns Whether that is so.
+   */
+  isClosed(device: Volume): boolean {
+    const noted = this.#withoutVolume;
+    return noted?.isClosed === true && noted.volume === device;
+  }
+
+  /** The first volume; undefined while it is rolled back. */
+  get firstVolume(): Volume | undefined {
+    return this.#pool?.volumes.find(({ number }) => number === 0);
   }
 
   /** Opens files for the process that has the pool open. */
@@ -132,6 +170,7 @@ export class World {
       () => "Opening the pool does not end",
       openPool(components, {
         openDevice: this.#openDevice = disk.open,
+        bootId: bootIdOf(this.#boot),
         onFull: this.onFull,
         onEvent: ({ kind, message }) => {
           const isHarmed = disk.isFaulty || disk.isDown || disk.epoch !== epoch;
@@ -153,20 +192,13 @@ export class World {
 
   /** Closes the volume of the pool, which stays open. */
   async closeVolume(): Promise<void> {
-    const { pool } = this;
-    const noted = this.#withoutVolume ??= { pool, isClosed: false };
-    const volume = pool.volume();
+    const volume = this.firstVolume;
+    if (volume === undefined) return;
+    const noted = this.#withoutVolume ??= { volume, isClosed: false };
     await within(() => "Closing the volume does not end", volume.close());
     noted.isClosed = true;
-    if (volume.requestsInFlight === 0 && pool.status().delayed.count === 0) {
-      return;
-    }
+    if (volume.requestsInFlight === 0 && volume.delayed.size === 0) return;
     throw new Error("The volume is closed, and a request is in flight");
-  }
-
-  /** Whether the volume was closed: no request is answered any more. */
-  get isVolumeClosed(): boolean {
-    return this.#withoutVolume?.isClosed === true;
   }
 
   /**
@@ -244,8 +276,10 @@ export class World {
   async recover(rawDirectory?: string): Promise<void> {
     await this.open();
     // What is found is what there is from now on: the cut has decided.
-    const found = this.checkRunning();
-    this.model.restart(found);
+    await findVolumes(this);
+    const all = this.checkRunning();
+    for (const [disk, contents] of all) disk.restart(contents);
+    const found = all.get(this.model) ?? [];
     this.members.restart(this.pool.status().components);
     await checkLive(this.pool);
     await this.settle();
@@ -271,9 +305,11 @@ export class World {
   lose(survivors: Survivors, random: Random): void {
     this.#pool = undefined;
     this.disk.restart(survivors, random);
-    this.model.abandon();
+    this.views.abandon();
     this.members.abandon();
-    if (survivors !== "all") this.model.lose();
+    if (survivors === "all") return;
+    this.#boot++;
+    this.views.lose();
   }
 
   /**
@@ -282,12 +318,14 @@ export class World {
    * @returns The copy.
    */
   clone(): World {
-    const { format, disk, model, members, paths } = this;
+    const { format, disk, views, members, paths } = this;
     const copy = new World(format, disk.clone(), paths, {
-      model: model.clone(),
+      views: views.clone(),
       members: members.clone(),
     });
     copy.#writes = this.#writes;
+    copy.#names = this.#names;
+    copy.#boot = this.#boot;
     copy.onFull = this.onFull;
     return copy;
   }
@@ -295,21 +333,15 @@ export class World {
   /**
    * Checks that what can be read is what is promised while it runs.
    *
-   * @returns The content of each block.
+   * @returns The content of each block of each disk.
    * @throws {Error} If anything is not.
    */
-  checkRunning(): number[] {
+  checkRunning(): Map<ModelPool, number[]> {
     this.checkTrouble();
     this.members.check(this.pool.status().components);
     // Nothing can be read; the next open finds what is there.
-    if (this.#withoutVolume !== undefined) return [];
-    const { hasColdReads } = this.disk;
-    this.disk.hasColdReads = false;
-    try {
-      return checkContent(this.pool, this.model);
-    } finally {
-      this.disk.hasColdReads = hasColdReads;
-    }
+    if (this.#withoutVolume !== undefined) return new Map();
+    return checkVolumes(this, this.views.volumes);
   }
 
   /**
@@ -324,29 +356,39 @@ export class World {
   }
 
   /**
+   * A name that was not used before.
+   *
+   * @param letter Its first letter.
+   * @returns The name.
+   */
+  newName(letter: string): string {
+    this.#names++;
+    return `${letter}${this.#names}`;
+  }
+
+  /**
    * Writes blocks that differ from all others.
    *
    * @param first The first block.
    * @param count How many.
    * @param fua Whether to force them to the disk.
+   * @param device Where to; the first volume unless given.
    * @param through How they reach the pool.
    */
   async write(
     first: number,
     count: number,
     fua: boolean,
+    device: Volume = this.pool.volume(),
     through: (bytes: Uint8Array, offset: number) => void | Promise<void> = (
       bytes,
       offset,
-    ) => this.pool.volume().write(bytes, offset, { fua }),
+    ) => device.write(bytes, offset, { fua }),
   ): Promise<void> {
     const content = this.#writes++;
-    const bytes = new Uint8Array(count * BLOCK);
-    for (let i = 0; i < count; i++) {
-      const block = bytes.subarray(i * BLOCK, (i + 1) * BLOCK);
-      fillBlock(content, first + i, block);
-    }
-    await this.#attempt(first, count, content, fua ? "durable" : "done", () => {
+    const bytes = filledBlocks(content, first, count);
+    const promise = fua ? "durable" : "done";
+    await this.#attempt(device, { first, count, content, promise }, () => {
       return through(bytes, first * BLOCK);
     });
   }
@@ -356,10 +398,16 @@ export class World {
    *
    * @param first The first block.
    * @param count How many.
+   * @param device Of which volume; the first one unless given.
    */
-  async discard(first: number, count: number): Promise<void> {
-    await this.#attempt(first, count, 0, "maybe", () => {
-      return this.pool.volume().discard(first * BLOCK, count * BLOCK);
+  async discard(
+    first: number,
+    count: number,
+    device: Volume = this.pool.volume(),
+  ): Promise<void> {
+    const change = { first, count, content: 0, promise: "maybe" } as const;
+    await this.#attempt(device, change, () => {
+      return device.discard(first * BLOCK, count * BLOCK);
     });
   }
 
@@ -369,55 +417,58 @@ export class World {
    * @param first The first block.
    * @param count How many.
    * @param noHole Whether they are to keep, or to get, real space.
+   * @param device Of which volume; the first one unless given.
    */
   async writeZeroes(
     first: number,
     count: number,
     noHole: boolean,
+    device: Volume = this.pool.volume(),
   ): Promise<void> {
-    await this.#attempt(first, count, 0, "done", () => {
-      return this.pool.volume().writeZeroes(first * BLOCK, count * BLOCK, {
-        noHole,
-      });
+    const change = { first, count, content: 0, promise: "done" } as const;
+    await this.#attempt(device, change, () => {
+      return device.writeZeroes(first * BLOCK, count * BLOCK, { noHole });
     });
   }
 
   /** Makes everything durable that was done before. */
   async flush(): Promise<void> {
-    const flush = this.model.beginFlush();
-    const { isVolumeClosed } = this;
+    const device = this.pool.volume();
+    // A flush of one volume is one of all.
+    const flushes = this.views.disks
+      .map((disk) => ({ disk, flush: disk.beginFlush() }));
+    const isClosed = this.isClosed(device);
     let isDone = false;
     try {
-      await this.pool.volume().flush();
-      this.assertAnswered(isVolumeClosed);
+      await device.flush();
+      this.assertAnswered(isClosed);
       isDone = true;
     } catch (error) {
-      if (!this.isRefusal(error)) throw error;
+      if (!this.isRefusal(error, device)) throw error;
     } finally {
-      this.model.endFlush(flush, isDone);
+      for (const { disk, flush } of flushes) disk.endFlush(flush, isDone);
     }
   }
 
   /** Does what touches blocks; what is refused in words may be half done. */
   async #attempt(
-    first: number,
-    count: number,
-    content: number,
-    promise: "done" | "maybe" | "durable",
+    device: Volume,
+    { first, count, content, promise }: BlockChange,
     act: () => void | Promise<void>,
   ): Promise<void> {
     if (count <= 0) return;
-    const note = this.model.begin(first, count, content);
-    const { isVolumeClosed } = this;
+    const disk = this.views.modelOf(device);
+    const note = disk.begin(first, count, content);
+    const isClosed = this.isClosed(device);
     let outcome: typeof promise = "maybe";
     try {
       await act();
-      this.assertAnswered(isVolumeClosed);
+      this.assertAnswered(isClosed);
       outcome = promise;
     } catch (error) {
-      if (!this.isRefusal(error, first + count)) throw error;
+      if (!this.isRefusal(error, device, first + count)) throw error;
     } finally {
-      this.model.end(note, outcome);
+      disk.end(note, outcome);
     }
   }
 
@@ -425,16 +476,23 @@ export class World {
    * Whether a request was refused in words, as it may be.
    *
    * @param error What was thrown.
+   * @param device Where the request went.
    * @param end The block behind the last of the request.
    * @returns Whether that is all.
    */
-  isRefusal(error: unknown, end = 0): boolean {
+  isRefusal(error: unknown, device?: Volume, end = 0): boolean {
     if (!(error instanceof VirstorError)) return false;
     const { code } = error;
     // The disk may have become smaller while it was being asked for.
     return code === "no-space" || code === "cancelled" ||
       this.refusals.includes(code) ||
-      (code === "shutdown" && this.#withoutVolume !== undefined) ||
-      (code === "invalid" && end * BLOCK > (this.#pool?.volume().size ?? 0));
+      (code === "shutdown" && this.#mayBeClosed(device)) ||
+      (code === "invalid" && end * BLOCK > (device?.size ?? 0));
+  }
+
+  /** Whether a volume is closed, or may be: it is rolled back, or removed. */
+  #mayBeClosed(device: Volume | undefined): boolean {
+    return this.#withoutVolume !== undefined || this.views.isChanging ||
+      device === undefined || this.#pool?.volumes.includes(device) === false;
   }
 }

@@ -4,51 +4,58 @@
  * @module
  */
 
-import type { Pool } from "../../pool/mod.ts";
-import { BLOCK, contentOf, type ModelPool } from "./model_pool.ts";
+import type { Pool, Volume } from "../../pool/mod.ts";
+import type { SnapshotDisk } from "../../pool/snapshot_disk.ts";
+import { BLOCK, contentOf } from "./model_pool.ts";
 import type { World } from "./world.ts";
 import type { RawComponent, StoppedPool } from "./world_format.ts";
 
+/** A disk that can be read at once. */
+type Disk = Pick<Volume | SnapshotDisk, "name" | "size" | "read" | "extents">;
+
 /**
- * Reads the whole disk and holds it against what is promised.
+ * Reads a whole disk and holds it against what is promised.
  *
- * @param pool The open pool; its reads do not have to wait.
- * @param model What is promised.
+ * @param device The volume, or the disk of a snapshot; its reads do not have to
+ *   wait.
+ * @param allowed What each block may hold.
  * @returns The content of each block.
  * @throws {Error} If a block holds anything else.
  */
-export function checkContent(pool: Pool, model: ModelPool): number[] {
-  if (!model.mayHave(pool.volume().size / BLOCK)) {
-    throw new Error(`The disk has ${pool.volume().size} bytes`);
-  }
+export function checkContent(
+  device: Disk,
+  allowed: (block: number) => ReadonlySet<number> | undefined,
+): number[] {
   const found: number[] = [];
   const bytes = new Uint8Array(BLOCK);
-  for (let block = 0; block * BLOCK < pool.volume().size; block++) {
-    pool.volume().read(bytes, block * BLOCK);
+  for (let block = 0; block * BLOCK < device.size; block++) {
+    device.read(bytes, block * BLOCK);
     const content = contentOf(block, bytes);
-    const allowed = model.allowed(block);
-    if (!allowed.has(content)) {
+    if (allowed(block)?.has(content) !== true) {
       throw new Error(
-        `Block ${block} holds ${content}, it may hold ${[...allowed]}`,
+        `Block ${block} of ${device.name} holds ${content}, it may hold ` +
+          `${[...allowed(block) ?? []]}`,
       );
     }
     found.push(content);
   }
-  checkExtents(pool, found);
+  checkExtents(device, found);
   return found;
 }
 
-/** What the pool calls a hole, or zeroes, has to read as zeroes. */
-function checkExtents(pool: Pool, found: readonly number[]): void {
+/** What a disk calls a hole, or zeroes, has to read as zeroes. */
+function checkExtents(device: Disk, found: readonly number[]): void {
   let end = 0;
-  for (const { length, kind } of pool.volume().extents(0, pool.volume().size)) {
+  for (const { length, kind } of device.extents(0, device.size)) {
     const start = end;
     end += length;
     if (kind === "data") continue;
     const last = Math.ceil(end / BLOCK);
     const blocks = found.slice(Math.floor(start / BLOCK), last);
     if (blocks.every((content) => content === 0)) continue;
-    throw new Error(`Bytes ${start} to ${end} are no ${kind}`);
+    throw new Error(
+      `Bytes ${start} to ${end} of ${device.name} are no ${kind}`,
+    );
   }
 }
 

@@ -7,6 +7,9 @@
 import type { FormatName, PoolStatus } from "../../pool/mod.ts";
 import type { Step } from "./steps.ts";
 
+/** The name of the pool. */
+export const POOL = "world";
+
 /** A component as it lies on its disk. */
 export interface RawComponent {
   /** Where it is. */

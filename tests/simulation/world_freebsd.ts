@@ -7,7 +7,12 @@
 import { encodeFreebsdLabel } from "../../metadata/mod.ts";
 import { assertFreebsd } from "../helpers/freebsd_checker.ts";
 import { FREEBSD_STEPS } from "./steps.ts";
-import type { RawComponent, StoppedPool, WorldFormat } from "./world_format.ts";
+import {
+  POOL,
+  type RawComponent,
+  type StoppedPool,
+  type WorldFormat,
+} from "./world_format.ts";
 
 /** Small enough that thousands of worlds can end in a minute. */
 const CHUNK = 2048;
@@ -32,7 +37,7 @@ function content(index: number): Uint8Array {
   if (index === 0) bytes.fill(0, 0, VIRTUAL_CHUNKS * 8);
   if (index > 1) return bytes;
   encodeFreebsdLabel({
-    name: "world",
+    name: POOL,
     id: 1,
     virtualSize: VIRTUAL_CHUNKS * CHUNK,
     chunkSize: CHUNK,

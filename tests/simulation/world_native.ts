@@ -17,7 +17,7 @@ import {
   hasNativeMagic,
 } from "./native_checker.ts";
 import { NATIVE_STEPS } from "./steps.ts";
-import type { WorldFormat } from "./world_format.ts";
+import { POOL, type WorldFormat } from "./world_format.ts";
 
 /** The smallest there are: thousands of worlds are to end in a minute. */
 const CHUNK = 4096;
@@ -48,7 +48,7 @@ function content(index: number): Uint8Array {
   if (componentUuid === undefined) return bytes;
   bytes.fill(0, nativeGeometry(COMPONENT, CHUNK).tableOffset);
   const superblock: Superblock = {
-    name: "world",
+    name: POOL,
     poolUuid: "00000000-0000-4000-8000-000000000001",
     componentUuid,
     generation: 1,

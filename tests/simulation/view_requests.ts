@@ -1,0 +1,78 @@
+/**
+ * Requests to volumes other than the first one, and to snapshots, in a simulated
+ * world.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../../errors.ts";
+import { BLOCK, contentOf } from "./model_pool.ts";
+import type { Random } from "./random.ts";
+import { pickSnapshot } from "./view_changes.ts";
+import type { World } from "./world.ts";
+
+/**
+ * Writes to a volume that is not the first one, or discards or zeroes all of it.
+ *
+ * @param world The world.
+ * @param random Decides the rest.
+ */
+export async function changeOther(world: World, random: Random): Promise<void> {
+  const { pool, views: { volumes: [, ...more] } } = world;
+  const devices = more.flatMap(({ name }) =>
+    pool.volumes.filter((one) => one.name === name)
+  );
+  if (devices.length === 0) return;
+  const device = random.pick(devices);
+  const blocks = device.size / BLOCK;
+  switch (random.below(5)) {
+    case 0:
+      return await world.discard(0, blocks, device);
+    case 1:
+      return await world.writeZeroes(0, blocks, false, device);
+    default: {
+      const few = Math.min(blocks, 5 * world.chunkBlocks);
+      const first = random.below(few);
+      return await world.write(first, 1, random.chance(20), device);
+    }
+  }
+}
+
+/**
+ * Reads all of a snapshot, which may be removed meanwhile.
+ *
+ * @param world The world.
+ * @param random Decides which one.
+ */
+export async function readOneSnapshot(
+  world: World,
+  random: Random,
+): Promise<void> {
+  const picked = pickSnapshot(world, random);
+  if (picked === undefined) return;
+  const { pool, views } = world;
+  const { volume, snapshot: { name, contents } } = picked;
+  const known = [...contents];
+  const bytes = new Uint8Array(known.length * BLOCK);
+  try {
+    await pool.snapshotDisk(volume.name, name).read(bytes, 0);
+  } catch (error) {
+    const isGone = error instanceof VirstorError &&
+      ["not-found", "shutdown"].includes(error.code);
+    const isThere = views.volumes.some(({ id, snapshots }) =>
+      id === volume.id && snapshots.some((one) => one.name === name)
+    );
+    const mayBeGone = views.isChanging || world.refusals.length > 0 || !isThere;
+    if (isGone && mayBeGone) return;
+    throw error;
+  }
+  for (const [block, allowed] of known.entries()) {
+    const its = bytes.subarray(block * BLOCK, (block + 1) * BLOCK);
+    const content = contentOf(block, its);
+    if (allowed.has(content)) continue;
+    throw new Error(
+      `Block ${block} of ${volume.name}@${name} was read as ${content}, it ` +
+        `holds ${[...allowed]}`,
+    );
+  }
+}
