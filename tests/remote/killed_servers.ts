@@ -4,10 +4,11 @@
  * @module
  */
 
+import type { BlockDevice } from "../../device/mod.ts";
 import { NbdDisk, type NbdDiskOptions } from "../../nbd/client/mod.ts";
 import { PATIENCE_MS, pause } from "../helpers/patience.ts";
 import type { Killable } from "./peers.ts";
-import { BLOCK, VerifiedLoad } from "./verified_load.ts";
+import { BLOCK, type LoadedDisk, VerifiedLoad } from "./verified_load.ts";
 
 /** How a far server is killed again and again. */
 export interface KillOptions {
@@ -32,6 +33,15 @@ export interface KillOptions {
   readonly pauseMs?: number;
   /** Further options of the disk. */
   readonly disk?: NbdDiskOptions;
+  /**
+   * Puts something between the load and the disk. Default: nothing.
+   *
+   * @param disk The disk.
+   * @returns What the load uses; it is closed in the end.
+   */
+  readonly over?: (
+    disk: NbdDisk,
+  ) => Promise<LoadedDisk & Pick<BlockDevice, "close">>;
 }
 
 /** What became of it. */
@@ -64,8 +74,9 @@ export async function killAgainAndAgain(
     backOff: { firstMs: 5, mostMs: 50 },
     ...options.disk,
   });
+  const loaded = await options.over?.(disk) ?? disk;
   try {
-    const load = new VerifiedLoad(disk, blocks, seed);
+    const load = new VerifiedLoad(loaded, blocks, seed);
     const running = load.run();
     // It fails the test where the test waits for it.
     running.catch(() => {});
@@ -88,6 +99,7 @@ export async function killAgainAndAgain(
     const { count, flushes } = load;
     return { kills, writes: count, flushes, forgotten, reconnects };
   } finally {
+    await loaded.close();
     await disk.close();
   }
 }

@@ -8,6 +8,8 @@
 import { parseArgs } from "@std/cli";
 import { hasPeer } from "../helpers/peers.ts";
 import { makeScratch } from "../helpers/scratch.ts";
+import { RemoteComponent } from "../../pool/remote/mod.ts";
+import { openJournal } from "./journaled.ts";
 import { FAR_SIDES } from "./far_sides.ts";
 import { killAgainAndAgain } from "./killed_servers.ts";
 import { BLOCK } from "./verified_load.ts";
@@ -20,7 +22,12 @@ const { for: minutes, seed, only } = parseArgs(Deno.args, {
   string: ["for", "seed", "only"],
   default: { for: "1", seed: `${Date.now() % 1_000_000}`, only: "" },
 });
-for (const [name, side] of Object.entries(FAR_SIDES)) {
+/** Each far side by itself, and as a remote component. */
+const RUNS = Object.entries(FAR_SIDES).flatMap(([name, side]) => [
+  { name, side, isJournaled: false },
+  { name: `${name}, through a journal`, side, isJournaled: true },
+]);
+for (const { name, side, isJournaled } of RUNS) {
   if (!name.includes(only)) continue;
   if (!hasPeer(side.peer)) {
     // deno-lint-ignore no-console
@@ -42,6 +49,12 @@ for (const [name, side] of Object.entries(FAR_SIDES)) {
     writes: 1,
     pauseMs: PAUSE_MS,
     isEnough: () => performance.now() > end,
+    ...isJournaled && {
+      over: async (disk) => {
+        const journal = await openJournal(scratch.file("journal"), disk);
+        return new RemoteComponent({ path: far.uri, far: disk, journal });
+      },
+    },
   });
   // deno-lint-ignore no-console
   console.log(`${name}: ${JSON.stringify(result)}`);

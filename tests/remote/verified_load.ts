@@ -6,7 +6,7 @@
  */
 
 import { assert } from "@std/assert";
-import type { NbdDisk } from "../../nbd/client/mod.ts";
+import type { BlockDevice } from "../../device/mod.ts";
 import { eventually } from "../helpers/patience.ts";
 import { Random } from "../simulation/random.ts";
 
@@ -15,9 +15,12 @@ export const BLOCK = 4096;
 /** Writers at once; each has blocks of its own. */
 const WRITERS = 8;
 
+/** The disk under load. */
+export type LoadedDisk = Pick<BlockDevice, "flush" | "read" | "write">;
+
 /** Writes, zeroes and flushes, and what must have come of it. */
 export class VerifiedLoad {
-  readonly #disk: NbdDisk;
+  readonly #disk: LoadedDisk;
   readonly #random: Random;
   readonly #blocks: number;
   /** Version that was sent last. */
@@ -37,7 +40,7 @@ export class VerifiedLoad {
    * @param blocks How many of its blocks to use.
    * @param seed Seed of the choices.
    */
-  constructor(disk: NbdDisk, blocks: number, seed: number) {
+  constructor(disk: LoadedDisk, blocks: number, seed: number) {
     this.#disk = disk;
     this.#blocks = blocks;
     this.#random = new Random(seed);
