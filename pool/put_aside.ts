@@ -183,7 +183,7 @@ async function asideFinding(
   { clean }: Superblock,
 ): Promise<Finding> {
   assert(label.format === "native", "components of format 2 only");
-  const table = tableOf(device, label.componentUuid, label.chunkSize);
+  const table = tableOf(device, label);
   const lost: number[] = [];
   await scanTable(table, {
     page() {},

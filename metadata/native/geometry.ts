@@ -2,12 +2,14 @@
  * The geometry of a component of format 2:
  *
  * ```text
- * [chunk 0 .. n-1] [unused] [chunk table] [superblock slot 0] [slot 1]
+ * [chunk 0 .. n-1] [unused] [chunk table] [overflow 0] [1] [slot 0] [slot 1]
  * ```
  *
- * The superblocks lie at the end of the component, so that the size of the file
- * alone locates them. The table ends where they start. The component's size and
- * the chunk size determine the rest. docs/format.md tables it.
+ * The superblock slots lie at the end of the component, so that the size of the
+ * file alone locates them. Where a superblock is longer than its slot, it goes
+ * on in the slot's overflow; components may have none. The table ends where the
+ * overflows start. The component's size, the chunk size and the size of an
+ * overflow determine the rest. docs/format.md tables it.
  *
  * @module
  */
@@ -20,6 +22,15 @@ export const NATIVE_PAGE_SIZE = 4096;
 export const SUPERBLOCK_SLOT_SIZE = 65_536;
 /** Superblock slots of a component, which are written alternately. */
 export const SUPERBLOCK_SLOTS = 2;
+/**
+ * The maximum size of a slot's overflow, bytes. With it a superblock holds 4096
+ * records of volumes and snapshots, whatever their names, and 2032 members.
+ */
+export const OVERFLOW_SIZE_MAX: number = 5 * 2 ** 18;
+/** An overflow is a multiple of this, bytes. */
+const OVERFLOW_STEP = 65_536;
+/** A new component has this many times the bytes of one overflow, or more. */
+const OVERFLOW_SHARE = 256;
 /**
  * Slots of a page of the chunk table, next to each other. One holds the last
  * durable version, one may be part of a running flush, and the third takes
@@ -76,15 +87,18 @@ export function isNativeChunkSize(chunkSize: number): boolean {
  *   pages.
  * @param chunkSize Bytes of a chunk, for which {@linkcode isNativeChunkSize}
  *   holds.
+ * @param overflowSize Bytes of the overflow of a superblock slot; 0, the
+ *   default, without one.
  * @returns The geometry. If `chunkCount` is 0, the component is too small, and
  *   `tableOffset` is meaningless.
  */
 export function nativeGeometry(
   size: number,
   chunkSize: number,
+  overflowSize = 0,
 ): NativeGeometry {
   assert(isNativeChunkSize(chunkSize), "format 2 supports the chunk size");
-  const end = superblockPosition(size, 0);
+  const end = overflowPosition(size, 0, overflowSize);
   const room = Math.max(0, end);
   // A group is a full page of the table, with all chunks that it describes.
   const group = TABLE_PAGE_ENTRIES * chunkSize + TABLE_SLOTS_SIZE;
@@ -115,6 +129,48 @@ export function nativeGeometry(
 export function superblockPosition(size: number, slot: number): number {
   assert(slot >= 0 && slot < SUPERBLOCK_SLOTS, "there are two slots");
   return wholePages(size) - (SUPERBLOCK_SLOTS - slot) * SUPERBLOCK_SLOT_SIZE;
+}
+
+/**
+ * The position of the overflow of a superblock slot.
+ *
+ * @param size Bytes of the file or device; it need not be whole pages.
+ * @param slot 0 or 1.
+ * @param overflowSize Bytes of an overflow.
+ * @returns Its offset; below 0 if the component is too small for it.
+ */
+export function overflowPosition(
+  size: number,
+  slot: number,
+  overflowSize: number,
+): number {
+  assert(isOverflowSize(overflowSize), "format 2 supports the overflow's size");
+  return superblockPosition(size, 0) -
+    (SUPERBLOCK_SLOTS - slot) * overflowSize;
+}
+
+/**
+ * Whether format 2 supports a size of overflows: a multiple of 64 KiB, up to
+ * {@linkcode OVERFLOW_SIZE_MAX}.
+ *
+ * @param overflowSize Bytes, any number.
+ * @returns Whether it is supported.
+ */
+export function isOverflowSize(overflowSize: number): boolean {
+  return overflowSize >= 0 && overflowSize <= OVERFLOW_SIZE_MAX &&
+    overflowSize % OVERFLOW_STEP === 0;
+}
+
+/**
+ * The size of the overflows of a new component: both together take less than
+ * 1/128 of it.
+ *
+ * @param size Bytes of the file or device.
+ * @returns Bytes of an overflow; 0 if the component is smaller than 16 MiB.
+ */
+export function newOverflowSize(size: number): number {
+  const steps = Math.floor(size / (OVERFLOW_SHARE * OVERFLOW_STEP));
+  return Math.min(OVERFLOW_SIZE_MAX, steps * OVERFLOW_STEP);
 }
 
 /**

@@ -35,12 +35,16 @@ export {
 } from "./chunk_table.ts";
 export {
   isNativeChunkSize,
+  isOverflowSize,
   NATIVE_CHUNK_SIZE,
   NATIVE_CHUNK_SIZE_MAX,
   NATIVE_CHUNK_SIZE_MIN,
   NATIVE_CHUNKS_MAX,
   NATIVE_PAGE_SIZE,
   nativeGeometry,
+  newOverflowSize,
+  OVERFLOW_SIZE_MAX,
+  overflowPosition,
   SUPERBLOCK_SLOT_SIZE,
   SUPERBLOCK_SLOTS,
   superblockPosition,
@@ -64,6 +68,8 @@ export {
   superblockWriteSize,
 } from "./superblock.ts";
 export type { DecodedSuperblock } from "./superblock.ts";
+export { usedOverflow } from "./superblock_overflow.ts";
+export type { UsedOverflow } from "./superblock_overflow.ts";
 export {
   findingInSuperblock,
   findingInVolumesSize,

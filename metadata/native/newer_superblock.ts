@@ -8,11 +8,7 @@
 import { assert, inBytes, VirstorError } from "../../errors.ts";
 import { viewOf } from "../../device/block/mod.ts";
 import { getUint64 } from "../common/mod.ts";
-import {
-  SUPERBLOCK_SLOT_SIZE,
-  SUPERBLOCK_SLOTS,
-  superblockPosition,
-} from "./geometry.ts";
+import { SUPERBLOCK_SLOTS, superblockPosition } from "./geometry.ts";
 import { type DecodedSuperblock, decodeSuperblock } from "./superblock.ts";
 import { SUPERBLOCK_OFFSET } from "./superblock_layout.ts";
 
@@ -29,7 +25,7 @@ export interface NewerSuperblock {
 /**
  * Chooses the current superblock of a component.
  *
- * @param slots Both slots, 131,072 bytes.
+ * @param slots Both slots, each as {@linkcode decodeSuperblock} takes it.
  * @param size Bytes of the file or device; it need not be whole pages.
  * @param path The component's path, for messages.
  * @returns The sound superblock of the higher generation (slot 0 if both are
@@ -40,22 +36,24 @@ export interface NewerSuperblock {
  *   older one would undo changes.
  */
 export function newerSuperblock(
-  slots: Uint8Array,
+  slots: readonly Uint8Array[],
   size: number,
   path: string,
 ): NewerSuperblock {
-  assert(slots.length === SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE, "two slots");
-  const first = tryDecode(slots, 0, size, path);
-  const second = tryDecode(slots, 1, size, path);
+  const [firstSlot, secondSlot] = slots;
+  assert(firstSlot !== undefined && secondSlot !== undefined, "two slots");
+  assert(slots.length === SUPERBLOCK_SLOTS, "two slots");
+  const first = tryDecode(firstSlot, superblockPosition(size, 0), size, path);
+  const second = tryDecode(secondSlot, superblockPosition(size, 1), size, path);
   if (first instanceof VirstorError) {
     if (second instanceof VirstorError) {
       throw rankOf(second) > rankOf(first) ? second : first;
     }
-    refuseNewer(first, slots, 0, second);
+    refuseNewer(first, firstSlot, second);
     return { superblock: second, slot: 1, otherFault: first };
   }
   if (second instanceof VirstorError) {
-    refuseNewer(second, slots, 1, first);
+    refuseNewer(second, secondSlot, first);
     return { superblock: first, slot: 0, otherFault: second };
   }
   refuseStranger(first, second, path);
@@ -65,19 +63,16 @@ export function newerSuperblock(
 }
 
 function tryDecode(
-  slots: Uint8Array,
-  index: number,
+  slot: Uint8Array,
+  position: number,
   size: number,
   path: string,
 ): DecodedSuperblock | VirstorError {
-  const start = index * SUPERBLOCK_SLOT_SIZE;
-  const slot = slots.subarray(start, start + SUPERBLOCK_SLOT_SIZE);
-  const position = superblockPosition(size, index);
   try {
     const superblock = decodeSuperblock(slot, position, path);
     // The component may have been cut or extended by exactly one slot.
-    const isHere =
-      superblockPosition(superblock.componentSize, index) === position;
+    const isHere = superblockPosition(superblock.componentSize, 0) ===
+      superblockPosition(size, 0);
     if (isHere) return superblock;
     return new VirstorError(
       "corrupt",
@@ -114,12 +109,10 @@ function rankOf(fault: VirstorError): number {
 /** Throws if the unsupported slot is the newer one. */
 function refuseNewer(
   fault: VirstorError,
-  slots: Uint8Array,
-  index: number,
+  slot: Uint8Array,
   other: DecodedSuperblock,
 ): void {
   if (fault.code !== "unsupported") return;
-  const start = index * SUPERBLOCK_SLOT_SIZE;
-  const at = start + SUPERBLOCK_OFFSET.generation;
-  if (getUint64(viewOf(slots), at) > other.generation) throw fault;
+  const generation = getUint64(viewOf(slot), SUPERBLOCK_OFFSET.generation);
+  if (generation > other.generation) throw fault;
 }

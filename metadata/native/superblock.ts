@@ -7,7 +7,8 @@
  * Little-endian. A superblock has a checksum over all of its own bytes and
  * knows its position, so that one that is torn, damaged or in the wrong place
  * can be recognised without other context. The rest of its slot is not looked at, so
- * {@linkcode superblockWriteSize} bytes of it are enough to write.
+ * {@linkcode superblockWriteSize} bytes of it are enough to write. What exceeds
+ * the slot goes on in the slot's overflow; the functions here take both as one.
  *
  * @module
  */
@@ -34,7 +35,9 @@ import {
   findingInBytes,
   findingInPlace,
   findingInSlot,
+  hasFeature,
   hasVolumes,
+  INCOMPAT_OVERFLOW,
   INCOMPAT_VOLUMES,
   isSlotOf,
   MEMBER_STATES,
@@ -61,7 +64,7 @@ const VERSION = 2;
 /** Features that this version knows and that no writer may ignore: none. */
 const READ_ONLY_COMPAT_KNOWN = 0;
 /** Features that this version knows and that no reader may ignore. */
-const INCOMPAT_KNOWN = INCOMPAT_VOLUMES;
+const INCOMPAT_KNOWN = INCOMPAT_VOLUMES | INCOMPAT_OVERFLOW;
 
 const ENCODER = new TextEncoder();
 /** A byte order mark is a character of a name like any other. */
@@ -77,10 +80,11 @@ export interface DecodedSuperblock extends Superblock {
 }
 
 /**
- * How much of a slot needs to be written.
+ * How much of a slot and its overflow needs to be written.
  *
  * @param superblock The superblock, with 1 to 2032 members.
- * @returns Bytes from the slot's start: the used ones, in whole pages.
+ * @returns Bytes from the slot's start, going on in the overflow: the used ones,
+ *   in whole pages.
  */
 export function superblockWriteSize(superblock: Superblock): number {
   const { length } = superblock.members;
@@ -89,7 +93,8 @@ export function superblockWriteSize(superblock: Superblock): number {
     "a pool has 1 to 2032 members",
   );
   const used = usedSizeOf(superblock);
-  assert(used <= SUPERBLOCK_SLOT_SIZE, "a superblock fits in a slot");
+  const room = SUPERBLOCK_SLOT_SIZE + (superblock.overflowSize ?? 0);
+  assert(used <= room, "a superblock fits in a slot with its overflow");
   return Math.ceil(used / NATIVE_PAGE_SIZE) * NATIVE_PAGE_SIZE;
 }
 
@@ -98,25 +103,26 @@ export function superblockWriteSize(superblock: Superblock): number {
  *
  * @param superblock What to write.
  * @param position Where the slot is, bytes from the component's start.
- * @param slot 65,536 bytes, all of which are overwritten: zeroes follow.
+ * @param slot The slot, followed by its overflow: {@linkcode superblockWriteSize}
+ *   bytes or more, all of which are overwritten: zeroes follow.
  */
 export function encodeSuperblock(
   superblock: Superblock,
   position: number,
   slot: Uint8Array,
 ): void {
-  assert(slot.length === SUPERBLOCK_SLOT_SIZE, "a superblock fills a slot");
   const finding = findingInSuperblock(superblock);
   assert(finding === "", `the superblock to write is sound: ${finding}`);
-  const { componentSize, chunkSize, members } = superblock;
+  const { componentSize, chunkSize, members, overflowSize = 0 } = superblock;
   assert(isSlotOf(componentSize, position), "the slot is the component's");
   assert(!isReadOnly(superblock), "the pool's features are known");
   assert(superblock.compat >>> 0 === superblock.compat, "compat is a u32");
   const { tableDigest } = superblock;
   assert(tableDigest >>> 0 === tableDigest, "a digest is a u32");
   const at = SUPERBLOCK_OFFSET;
-  const geometry = nativeGeometry(componentSize, chunkSize);
+  const geometry = nativeGeometry(componentSize, chunkSize, overflowSize);
   const usedSize = usedSizeOf(superblock);
+  assert(slot.length >= usedSize, "a superblock fits in its slot");
   const view = viewOf(slot);
   slot.fill(0);
   ENCODER.encodeInto(MAGIC, slot);
@@ -137,6 +143,8 @@ export function encodeSuperblock(
   view.setUint16(at.memberCount, members.length, true);
   view.setUint8(at.clean, superblock.clean ? 1 : 0);
   view.setUint32(at.tableDigest, superblock.tableDigest, true);
+  view.setUint32(at.overflowSize, overflowSize, true);
+  view.setUint32(at.incompat, featuresOf(superblock), true);
   const nameField = slot.subarray(at.name, at.name + NAME_FIELD_SIZE);
   const { written } = ENCODER.encodeInto(superblock.name, nameField);
   view.setUint16(at.nameSize, written, true);
@@ -170,7 +178,8 @@ export function isSuperblock(slot: Uint8Array): boolean {
  *
  * Whether the component has the size that it says is the caller's question.
  *
- * @param slot What was read: 65,536 bytes.
+ * @param slot What was read: 65,536 bytes, followed by what
+ *   {@linkcode usedOverflow} finds.
  * @param position Where it was read from, bytes from the component's start.
  * @param path The component, for messages.
  * @returns The superblock; it makes sense by itself.
@@ -183,7 +192,7 @@ export function decodeSuperblock(
   position: number,
   path: string,
 ): DecodedSuperblock {
-  assert(slot.length === SUPERBLOCK_SLOT_SIZE, "a superblock fills a slot");
+  assert(slot.length >= SUPERBLOCK_SLOT_SIZE, "a slot has 64 KiB");
   if (!isSuperblock(slot)) {
     throw new VirstorError(
       "not-found",
@@ -263,7 +272,13 @@ function decodeFields(
       (_, index) => decodeMember(slot, view, membersEnd(index)),
     ),
   };
-  const decoded = { ...superblock, readOnly: isReadOnly(superblock) };
+  const decoded = {
+    ...superblock,
+    ...hasFeature(view, INCOMPAT_OVERFLOW)
+      ? { overflowSize: view.getUint32(at.overflowSize, true) }
+      : {},
+    readOnly: isReadOnly(superblock),
+  };
   if (!hasVolumes(view)) return decoded;
   const start = membersEnd(memberCount);
   const records = slot.subarray(
@@ -283,7 +298,6 @@ function encodeVolumes(
   records: Uint8Array,
 ): void {
   const at = SUPERBLOCK_OFFSET;
-  view.setUint32(at.incompat, INCOMPAT_VOLUMES, true);
   view.setUint32(at.volumesSize, records.length, true);
   encodeUuid(bootId, slot, at.bootId);
   encodeVolumeRecords(volumes, records);
@@ -321,6 +335,12 @@ function decodeMember(
 function usedSizeOf({ members, volumes }: Superblock): number {
   return membersEnd(members.length) +
     (volumes === undefined ? 0 : volumeRecordsSize(volumes.volumes));
+}
+
+/** The features of a superblock that a reader must know. */
+function featuresOf({ volumes, overflowSize = 0 }: Superblock): number {
+  return (volumes === undefined ? 0 : INCOMPAT_VOLUMES) |
+    (overflowSize === 0 ? 0 : INCOMPAT_OVERFLOW);
 }
 
 function isReadOnly(superblock: Superblock): boolean {

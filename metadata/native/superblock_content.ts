@@ -8,6 +8,7 @@
 import { counted, inBytes } from "../../errors.ts";
 import {
   isNativeChunkSize,
+  isOverflowSize,
   NATIVE_CHUNKS_MAX,
   NATIVE_PAGE_SIZE,
   nativeGeometry,
@@ -75,6 +76,11 @@ export interface Superblock {
   readonly chunkSize: number;
   /** Bytes of this component: whole pages, with room for a chunk. */
   readonly componentSize: number;
+  /**
+   * Bytes of the overflow of each superblock slot of this component, for which
+   * {@linkcode isOverflowSize} holds; 0 or undefined if the slots have none.
+   */
+  readonly overflowSize?: number | undefined;
   /** All members of the pool, 1 to 2032. */
   readonly members: readonly SuperblockMember[];
   /** The volumes; undefined if the pool has just volume 0, with epoch 0. */
@@ -93,18 +99,22 @@ export function membersEnd(memberCount: number): number {
 }
 
 /**
- * Whether the records of a volume table fit in a slot, behind the members.
+ * Whether the records of a volume table fit in a slot with its overflow, behind
+ * the members.
  *
  * @param table The table.
  * @param memberCount Members of the pool.
+ * @param overflowSize Bytes of the overflow of a slot; 0, the default, without
+ *   one.
  * @returns What is wrong, or "" if they fit.
  */
 export function findingInVolumesSize(
   table: VolumeTable,
   memberCount: number,
+  overflowSize = 0,
 ): string {
   const size = volumeRecordsSize(table.volumes);
-  const room = SUPERBLOCK_SLOT_SIZE - membersEnd(memberCount);
+  const room = SUPERBLOCK_SLOT_SIZE + overflowSize - membersEnd(memberCount);
   return size <= room
     ? ""
     : `its records need ${inBytes(size)}, ${Math.max(0, room)} fit`;
@@ -134,11 +144,14 @@ export function findingInSuperblock(superblock: Superblock): string {
   if (!(componentSize % NATIVE_PAGE_SIZE === 0 && componentSize <= 2 ** 53)) {
     return `the component size is ${inBytes(componentSize)}, not whole pages`;
   }
+  const { volumes, members, overflowSize } = superblock;
+  if (!isOverflowSize(overflowSize ?? 0)) {
+    return `the size of its overflow is ${inBytes(overflowSize ?? 0)}`;
+  }
   const finding = findingInMembers(superblock);
-  const { volumes, members } = superblock;
   if (finding !== "" || volumes === undefined) return finding;
   return findingInVolumes(volumes, superblock) ||
-    findingInVolumesSize(volumes, members.length);
+    findingInVolumesSize(volumes, members.length, overflowSize);
 }
 
 function findingInMembers(superblock: Superblock): string {
@@ -160,6 +173,7 @@ function findingInMembers(superblock: Superblock): string {
   const { chunkCount } = nativeGeometry(
     superblock.componentSize,
     superblock.chunkSize,
+    superblock.overflowSize,
   );
   return own.chunkCount === chunkCount
     ? ""

@@ -7,7 +7,11 @@
 import { isUtf8 } from "node:buffer";
 import { inBytes } from "../../errors.ts";
 import { areZeroes, checksumOf, getUint64 } from "../common/mod.ts";
-import { nativeGeometry, superblockPosition } from "./geometry.ts";
+import {
+  isOverflowSize,
+  nativeGeometry,
+  superblockPosition,
+} from "./geometry.ts";
 import { NATIVE_NAME_SIZE_MAX } from "./native_name.ts";
 import {
   membersEnd,
@@ -21,10 +25,14 @@ import {
 
 /** The `incompat` feature VOLUMES: volume records lie behind the members. */
 export const INCOMPAT_VOLUMES = 1;
+/** The `incompat` feature OVERFLOW: the superblock slots have overflows. */
+export const INCOMPAT_OVERFLOW = 2;
 /** Reserved stretches: first byte, and the byte after the last. */
-const RESERVED = [[133, 136], [416, 512]] as const;
+const RESERVED = [[133, 136], [420, 512]] as const;
 /** Stretches of the fields of volumes, reserved without INCOMPAT_VOLUMES. */
 const VOLUME_FIELDS = [[140, 144], [400, 416]] as const;
+/** The field of overflows, reserved without INCOMPAT_OVERFLOW. */
+const OVERFLOW_FIELD = [416, 420] as const;
 const RESERVED_IN_MEMBER = [[17, 20], [24, 32]] as const;
 /** Bytes of the name's field; one less fits. */
 export const NAME_FIELD_SIZE = NATIVE_NAME_SIZE_MAX + 1;
@@ -39,7 +47,7 @@ export const MEMBER_STATES = [
 /**
  * Checks the part that is the same in every version.
  *
- * @param slot The slot, 65,536 bytes.
+ * @param slot The slot, with the used part of its overflow.
  * @param view The same bytes.
  * @param position Where they were read, bytes from the component's start.
  * @returns What is wrong, or "" if nothing is.
@@ -66,7 +74,8 @@ export function findingInSlot(
 /**
  * Checks the bytes that a decoded superblock does not show.
  *
- * @param slot The slot, 65,536 bytes; `findingInSlot()` finds nothing.
+ * @param slot The slot, with the used part of its overflow; `findingInSlot()`
+ *   finds nothing.
  * @param view The same bytes.
  * @returns What is wrong, or "" if nothing is.
  */
@@ -92,7 +101,16 @@ export function findingInBytes(slot: Uint8Array, view: DataView): string {
   }
   const clean = view.getUint8(at.clean);
   if (clean > 1) return `its mark of a clean stop is ${clean}`;
-  const reserved = isWithVolumes ? RESERVED : [...RESERVED, ...VOLUME_FIELDS];
+  const overflowSize = view.getUint32(at.overflowSize, true);
+  const hasOverflow = hasFeature(view, INCOMPAT_OVERFLOW);
+  if (hasOverflow && !(overflowSize > 0 && isOverflowSize(overflowSize))) {
+    return `the size of its overflow is ${inBytes(overflowSize)}`;
+  }
+  const reserved = [
+    ...RESERVED,
+    ...isWithVolumes ? [] : VOLUME_FIELDS,
+    ...hasOverflow ? [] : [OVERFLOW_FIELD],
+  ];
   for (const [start, end] of reserved) {
     if (!areZeroes(slot, start, end)) return `byte ${start} on is not zero`;
   }
@@ -123,9 +141,9 @@ function findingInMemberBytes(slot: Uint8Array, memberCount: number): string {
  * @returns What is wrong, or "" if nothing is.
  */
 export function findingInPlace(superblock: Superblock, view: DataView): string {
-  const { componentSize, chunkSize } = superblock;
+  const { componentSize, chunkSize, overflowSize } = superblock;
   const at = SUPERBLOCK_OFFSET;
-  const geometry = nativeGeometry(componentSize, chunkSize);
+  const geometry = nativeGeometry(componentSize, chunkSize, overflowSize);
   if (!isSlotOf(componentSize, getUint64(view, at.position))) {
     return "its position is no slot of a component of " +
       inBytes(componentSize);
@@ -149,8 +167,18 @@ export function findingInPlace(superblock: Superblock, view: DataView): string {
  * @returns Whether the feature is set.
  */
 export function hasVolumes(view: DataView): boolean {
-  const features = view.getUint32(SUPERBLOCK_OFFSET.incompat, true);
-  return (features & INCOMPAT_VOLUMES) !== 0;
+  return hasFeature(view, INCOMPAT_VOLUMES);
+}
+
+/**
+ * Whether a superblock has a feature that a reader must know.
+ *
+ * @param view The slot.
+ * @param feature One of the `incompat` features.
+ * @returns Whether it is set.
+ */
+export function hasFeature(view: DataView, feature: number): boolean {
+  return (view.getUint32(SUPERBLOCK_OFFSET.incompat, true) & feature) !== 0;
 }
 
 /**

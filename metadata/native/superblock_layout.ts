@@ -31,7 +31,8 @@ export const SUPERBLOCK_OFFSET: Readonly<
     | "tableDigest"
     | "volumesSize"
     | "name"
-    | "bootId",
+    | "bootId"
+    | "overflowSize",
     number
   >
 > = {
@@ -59,6 +60,7 @@ export const SUPERBLOCK_OFFSET: Readonly<
   volumesSize: 140,
   name: 144,
   bootId: 400,
+  overflowSize: 416,
 };
 /** Where each field of a member starts, bytes from its start. */
 export const SUPERBLOCK_MEMBER_OFFSET: Readonly<

@@ -58,6 +58,7 @@ export { SnapshotView } from "./views.ts";
 export {
   connectVolumes,
   firstVolume,
+  isPlainVolume,
   newestSnapshot,
   newVolume,
 } from "./volume_state.ts";

@@ -52,6 +52,18 @@ export function newVolume(
 }
 
 /**
+ * Whether a superblock without a list of volumes implies a volume.
+ *
+ * @param record The first volume of a pool, the only one.
+ * @returns Whether nothing of it is to be listed.
+ */
+export function isPlainVolume(record: VolumeRecord): boolean {
+  return record.epoch === 0 && record.snapshots.length === 0 &&
+    record.dead.length === 0 && record.quota === 0 && record.reserve === 0 &&
+    !record.isReadOnly && record.onFull === "";
+}
+
+/**
  * The epoch of the newest snapshot of a volume.
  *
  * @param record The volume.

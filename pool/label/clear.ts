@@ -121,9 +121,9 @@ async function holdingOf(
   label: ComponentLabel,
 ): Promise<Holding> {
   if (label.format === "freebsd") return await freebsdHolding(device, label);
-  const { name, chunkSize, componentUuid } = label;
+  const { name, chunkSize } = label;
   let [owned, isDamaged] = [0, false];
-  await scanTable(tableOf(device, componentUuid, chunkSize), {
+  await scanTable(tableOf(device, label), {
     page() {},
     owned: () => owned++,
     unsound: (_, { severity }) => isDamaged ||= severity === "damage",

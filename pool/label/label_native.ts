@@ -11,6 +11,7 @@ import {
   NATIVE_CHUNK_SIZE_MAX,
   NATIVE_CHUNK_SIZE_MIN,
   NATIVE_NAME_SIZE_MAX,
+  newOverflowSize,
   type Superblock,
   SUPERBLOCK_SLOTS,
 } from "../../metadata/native/mod.ts";
@@ -102,6 +103,7 @@ function superblocksFor(
     clean: true,
     tableDigest: 0,
     componentSize: size,
+    overflowSize: newOverflowSize(size),
     members,
   }));
 }

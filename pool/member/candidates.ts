@@ -237,7 +237,11 @@ function checkSize(
   layout: ComponentLayout,
 ): void {
   const count = layout.chunkCountOf(size);
-  if (count >= layout.chunksMin) return;
+  if (count >= layout.chunksMin) {
+    const fault = layout.faultOf?.(size) ?? "";
+    if (fault === "") return;
+    throw new VirstorError("no-space", `Cannot use "${path}": ${fault}`);
+  }
   throw new VirstorError(
     "invalid",
     `Cannot use "${path}": ${counted(size, "byte has", "bytes have")} room ` +

@@ -13,6 +13,7 @@ import {
 import {
   NATIVE_PAGE_SIZE,
   nativeGeometry,
+  newOverflowSize,
   SUPERBLOCK_MEMBERS_MAX,
   SUPERBLOCK_SLOT_SIZE,
   SUPERBLOCK_SLOTS,
@@ -52,7 +53,7 @@ export interface ComponentLayout {
   sizeOf(fileSize: number): number;
 
   /**
-   * How many chunks fit on a file.
+   * How many chunks fit on a file that becomes a component.
    *
    * @param fileSize Bytes of the file.
    * @returns The number of chunks; 0 if the file is too small.
@@ -60,6 +61,14 @@ export interface ComponentLayout {
   chunkCountOf(fileSize: number): number;
 
   /**
+   * Why a file cannot join an open pool, for another reason than its chunks.
+   * Absent if there is no such reason.
+   *
+   * @param fileSize Bytes of the file.
+   * @returns The reason, and what to do; "" if there is none.
+   */
+  faultOf?(fileSize: number): string;
+
   /**
    * The metadata region of a component. It starts out as zeroes.
    *
@@ -90,27 +99,39 @@ export function freebsdLayout(chunkSize: number): ComponentLayout {
 
 /**
  * The layout of format 2: chunks, then the chunk table, then two superblocks.
+ * It is that of new components; others may have smaller overflows.
  *
  * @param chunkSize Bytes of a chunk.
  * @returns The layout.
  */
 export function nativeLayout(chunkSize: number): ComponentLayout {
+  const geometryOf = (fileSize: number) =>
+    nativeGeometry(fileSize, chunkSize, newOverflowSize(fileSize));
   return {
     chunkSize,
     componentsMax: SUPERBLOCK_MEMBERS_MAX,
     chunksMin: 1,
-    sizeMin: chunkSize + TABLE_SLOTS_SIZE +
-      SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE,
+    sizeMin: nativeSizeMin(chunkSize),
     canHardcode: false,
     sizeOf: (fileSize) =>
       Math.floor(fileSize / NATIVE_PAGE_SIZE) * NATIVE_PAGE_SIZE,
-    chunkCountOf: (fileSize) => nativeGeometry(fileSize, chunkSize).chunkCount,
+    chunkCountOf: (fileSize) => geometryOf(fileSize).chunkCount,
     metadataOf: (fileSize) => {
-      const { tableOffset, componentSize } = nativeGeometry(
-        fileSize,
-        chunkSize,
-      );
+      const { tableOffset, componentSize } = geometryOf(fileSize);
       return { offset: tableOffset, length: componentSize - tableOffset };
     },
   };
+}
+
+/** The size of the smallest component with a chunk, bytes. */
+function nativeSizeMin(chunkSize: number): number {
+  const least = chunkSize + TABLE_SLOTS_SIZE +
+    SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
+  let size = least;
+  // The overflows grow with the component, but never as much as it does.
+  for (let more = newOverflowSize(size); size < least + 2 * more;) {
+    size = least + 2 * more;
+    more = newOverflowSize(size);
+  }
+  return size;
 }

@@ -19,6 +19,7 @@ import {
   SUPERBLOCK_SLOT_SIZE,
   SUPERBLOCK_SLOTS,
   superblockPosition,
+  usedOverflow,
 } from "../../metadata/native/mod.ts";
 import type { ComponentDevice } from "../core/mod.ts";
 
@@ -255,9 +256,17 @@ function* labelAt(
   if (position % NATIVE_PAGE_SIZE !== 0 || !isSuperblock(sector)) {
     return undefined;
   }
-  const slot = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
+  let slot = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
   const length = Math.min(slot.length, device.size - position);
   yield { offset: position, bytes: slot.subarray(0, length) };
+  const more = usedOverflow(slot);
+  if (more !== undefined && more.offset + more.length <= position) {
+    const whole = new Uint8Array(SUPERBLOCK_SLOT_SIZE + more.length);
+    whole.set(slot);
+    slot = whole;
+    const bytes = slot.subarray(SUPERBLOCK_SLOT_SIZE);
+    yield { offset: more.offset, bytes };
+  }
   const label = decoded(() => decodeSuperblock(slot, position, device.path));
   if (label === undefined) return undefined;
   const { name, componentSize: size } = label;

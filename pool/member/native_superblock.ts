@@ -12,11 +12,13 @@ import {
   isSuperblock,
   type NewerSuperblock,
   newerSuperblock,
+  overflowPosition,
   type Superblock,
   SUPERBLOCK_SLOT_SIZE,
   SUPERBLOCK_SLOTS,
   superblockPosition,
   superblockWriteSize,
+  usedOverflow,
 } from "../../metadata/native/mod.ts";
 import { SECTOR_SIZE } from "../../metadata/freebsd/mod.ts";
 import { VirstorError } from "../../errors.ts";
@@ -24,7 +26,6 @@ import type { ComponentDevice } from "../core/mod.ts";
 
 /** Bytes of a slot that identify a superblock. */
 const MAGIC_BYTES = 16;
-const ALL_SLOTS_BYTES = SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
 
 /**
  * Whether a component carries a superblock, sound or damaged.
@@ -58,9 +59,24 @@ export function readSuperblock(device: ComponentDevice): NewerSuperblock {
       `There is no superblock on "${device.path}": it is too small for one`,
     );
   }
-  const slots = new Uint8Array(ALL_SLOTS_BYTES);
-  device.read(slots, position);
+  const slots = Array.from(
+    { length: SUPERBLOCK_SLOTS },
+    (_, slot) => readSlot(device, superblockPosition(device.size, slot)),
+  );
   return newerSuperblock(slots, device.size, device.path);
+}
+
+/** Reads a slot, and the used part of its overflow. */
+function readSlot(device: ComponentDevice, position: number): Uint8Array {
+  const slot = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
+  device.read(slot, position);
+  const more = usedOverflow(slot);
+  // In doubt the slot alone: then its size is wrong, and it is damaged.
+  if (more === undefined || more.offset + more.length > position) return slot;
+  const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE + more.length);
+  bytes.set(slot);
+  device.read(bytes.subarray(SUPERBLOCK_SLOT_SIZE), more.offset);
+  return bytes;
 }
 
 /**
@@ -76,10 +92,8 @@ export function readOlderSuperblock(
   slot: number,
 ): DecodedSuperblock | undefined {
   const position = superblockPosition(device.size, slot);
-  const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
-  device.read(bytes, position);
   try {
-    return decodeSuperblock(bytes, position, device.path);
+    return decodeSuperblock(readSlot(device, position), position, device.path);
   } catch (error) {
     if (error instanceof VirstorError) return undefined;
     throw error;
@@ -102,11 +116,25 @@ export function writeSuperblock(
   superblock: Superblock,
   slot: number,
 ): void {
-  const position = superblockPosition(superblock.componentSize, slot);
-  const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
-  encodeSuperblock(superblock, position, bytes);
-  const used = superblockWriteSize(superblock);
-  device.write(bytes.subarray(0, used), position);
+  const { position, bytes, more } = encoded(superblock, slot);
+  if (more.bytes.length > 0) device.write(more.bytes, more.position);
+  device.write(bytes, position);
+}
+
+/** The used bytes of a slot and of its overflow, and where they go. */
+function encoded(superblock: Superblock, slot: number) {
+  const { componentSize, overflowSize = 0 } = superblock;
+  const position = superblockPosition(componentSize, slot);
+  const all = new Uint8Array(superblockWriteSize(superblock));
+  encodeSuperblock(superblock, position, all);
+  return {
+    position,
+    bytes: all.subarray(0, SUPERBLOCK_SLOT_SIZE),
+    more: {
+      position: overflowPosition(componentSize, slot, overflowSize),
+      bytes: all.subarray(SUPERBLOCK_SLOT_SIZE),
+    },
+  };
 }
 
 /**
@@ -124,14 +152,12 @@ export async function writeFirstSuperblock(
   device: ComponentDevice,
   superblock: Superblock,
 ): Promise<void> {
-  const used = superblockWriteSize(superblock);
-  const slots = Array.from({ length: SUPERBLOCK_SLOTS }, (_, slot) => {
-    const position = superblockPosition(superblock.componentSize, slot);
-    const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
-    encodeSuperblock(superblock, position, bytes);
-    return { position, bytes: bytes.subarray(0, used) };
-  });
-  for (const { position, bytes } of slots) {
+  const slots = Array.from(
+    { length: SUPERBLOCK_SLOTS },
+    (_, slot) => encoded(superblock, slot),
+  );
+  for (const { position, bytes, more } of slots) {
+    if (more.bytes.length > 0) device.write(more.bytes, more.position);
     device.write(bytes.subarray(SECTOR_SIZE), position + SECTOR_SIZE);
   }
   await device.flush();

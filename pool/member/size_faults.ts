@@ -7,6 +7,8 @@
 
 import { counted, inBytes, VirstorError } from "../../errors.ts";
 import {
+  newOverflowSize,
+  OVERFLOW_SIZE_MAX,
   SUPERBLOCK_SLOT_SIZE,
   SUPERBLOCK_SLOTS,
   TABLE_PAGE_ENTRIES,
@@ -60,7 +62,10 @@ function missingSizes(found: readonly OpenComponent[]): MissingSize[] {
       const pages = Math.ceil(chunkCount / TABLE_PAGE_ENTRIES);
       const min = chunkCount * chunkSize + pages * TABLE_SLOTS_SIZE +
         SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
-      return { chunkCount, min, max: min + chunkSize + TABLE_SLOTS_SIZE };
+      // The component may have overflows, or none.
+      const most = min + chunkSize + TABLE_SLOTS_SIZE;
+      const overflow = newOverflowSize(most + 2 * OVERFLOW_SIZE_MAX);
+      return { chunkCount, min, max: most + 2 * overflow };
     })
     .toSorted((a, b) => a.min - b.min);
 }

@@ -40,7 +40,8 @@ export const SUPERBLOCK_TABLE: Readonly<Record<string, RawField>> = {
   volumesSize: [140, "u32"],
   name: [144, "char[256]"],
   bootId: [400, "u8[16]"],
-  reserved416: [416, "u8[96]"],
+  overflowSize: [416, "u32"],
+  reserved420: [420, "u8[92]"],
 };
 /** A member, 32 bytes from byte 512 on. */
 export const MEMBER_TABLE: Readonly<Record<string, RawField>> = {

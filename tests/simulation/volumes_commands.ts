@@ -421,7 +421,10 @@ export async function add(life: VolumesLife): Promise<void> {
   const path = life.paths.find((one) => !members.includes(one));
   if (path === undefined) return;
   life.log.push(`add ${path.slice(-1)}`);
-  life.begin(() => pool.add([path], { force: true, openDevice: disk.open }));
+  const act = () => pool.add([path], { force: true, openDevice: disk.open });
+  // A new component of this size has no room for a long superblock.
+  if (life.isLong) beginTolerant(life, act);
+  else life.begin(act);
 }
 
 /**

@@ -50,6 +50,8 @@ export class VolumesLife {
   readonly disk: SimulatedDisk;
   /** Decides everything. */
   readonly random: Random;
+  /** Whether superblocks are longer than their slots, until a rollback. */
+  readonly isLong: boolean;
   /** The files, components or not. */
   readonly paths: readonly string[];
   /** What was done. */
@@ -80,8 +82,10 @@ export class VolumesLife {
    *
    * @param directory Where its files are.
    * @param seed Decides everything.
+   * @param isLong Whether superblocks are longer than their slots.
    */
-  constructor(directory: string, seed: number) {
+  constructor(directory: string, seed: number, isLong = false) {
+    this.isLong = isLong;
     this.random = new Random(seed);
     this.disk = new SimulatedDisk({ punches: this.random.chance(80) });
     this.disk.hasColdReads = this.random.chance(50);
@@ -90,7 +94,7 @@ export class VolumesLife {
     this.paths = FILES.map((file) => `${directory}/${file}`);
     const counts = this.paths.map(() => 6 + this.random.below(14));
     for (const [index, path] of this.paths.entries()) {
-      this.disk.create(path, contentOfFile(index, counts));
+      this.disk.create(path, contentOfFile(index, counts, isLong));
     }
     const disk = new ModelPool(VIRTUAL_CHUNKS * CHUNK_BLOCKS);
     this.volumes = [modelVolume(POOL, disk)];

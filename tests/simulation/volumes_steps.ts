@@ -86,18 +86,20 @@ const WEIGHTS = STEPS.reduce((sum, [weight]) => sum + weight, 0);
  * @param seeds The seed of each.
  * @param steps How many steps each one has.
  * @param onProgress Called before each life.
+ * @param isLong Whether superblocks are longer than their slots.
  * @throws {Error} If a promise was broken; it names the seed and the steps.
  */
 export async function runLives(
   seeds: Iterable<number>,
   steps: number,
   onProgress: (seed: number) => void = () => {},
+  isLong = false,
 ): Promise<void> {
   await inWorlds(async (directory) => {
     using watch = watchForFaults();
     for (const seed of seeds) {
       onProgress(seed);
-      const life = new VolumesLife(directory, seed);
+      const life = new VolumesLife(directory, seed, isLong);
       TURN_BUDGET.sweptChunks = seed % 3 === 0 ? 4096 : seed % 3;
       try {
         await runLife(life, steps, () => {

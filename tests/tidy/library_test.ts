@@ -26,11 +26,11 @@ const NAMES: Readonly<Record<string, string>> = {
     FREEBSD_NAME_LENGTH_MAX FREEBSD_SECTOR_SIZES FileEnds FreebsdLabel
     FreebsdMapEntry MemberState NATIVE_CHUNK_SIZE NATIVE_CHUNK_SIZE_MAX
     NATIVE_CHUNK_SIZE_MIN NATIVE_NAME_SIZE_MAX NATIVE_PAGE_SIZE
-    NEVER_WRITTEN NativeGeometry NewerSuperblock SECTOR_SIZE
+    NEVER_WRITTEN NativeGeometry NewerSuperblock OVERFLOW_SIZE_MAX SECTOR_SIZE
     SIGNATURE_HEAD_SIZE SIGNATURE_TAIL_SIZE SUPERBLOCK_MEMBERS_MAX
     SUPERBLOCK_SLOTS SUPERBLOCK_SLOT_SIZE Signature SnapshotRecord
     Superblock SuperblockMember TABLE_PAGE_ENTRIES TABLE_PAGE_OFFSET
-    TABLE_SLOTS TABLE_SLOTS_SIZE UUID_SIZE VOLUMES_MAX ViewRecord
+    TABLE_SLOTS TABLE_SLOTS_SIZE UUID_SIZE UsedOverflow VOLUMES_MAX ViewRecord
     VolumeFullPolicy VolumeRecord VolumeTable VolumeTablePool checkPage
     clearEntry decodeFreebsdLabel decodeFreebsdMapEntry decodeSuperblock
     decodeUuid decodeVolumeRecords encodeFreebsdLabel encodeFreebsdMapEntry
@@ -39,9 +39,9 @@ const NAMES: Readonly<Record<string, string>> = {
     findingInSuperblock findingInVolumes findingInVolumesSize
     freebsdChunkCount freebsdLabelOffset freebsdMapSize
     freebsdReservedChunks isFreebsdLabel isNativeName isOwned isProvisional
-    isSuperblock isVolumeName nativeGeometry newerSuperblock pageGeneration
-    pickSlot sameEntries sealPage setEntry settleEntry superblockPosition
-    superblockWriteSize tableSlotPosition volumeRecordsSize`,
+    isSuperblock isVolumeName nativeGeometry newOverflowSize newerSuperblock
+    overflowPosition pageGeneration pickSlot sameEntries sealPage setEntry settleEntry superblockPosition
+    superblockWriteSize tableSlotPosition usedOverflow volumeRecordsSize`,
   "pool/mod.ts": `
     AddOptions AddResult BesidePool BesideReport CHANGED CHUNK_COMPONENT_SHIFT
     CHUNK_DELAYED CHUNK_MAPPED CHUNK_UNKNOWN ChangedRange ClearOptions ComponentLabel

@@ -11,12 +11,13 @@
  */
 
 import { joinParts } from "../../../device/block/mod.ts";
-import { assert, AssertionError, VirstorError } from "../../../errors.ts";
+import { assert, AssertionError } from "../../../errors.ts";
 import {
-  findingInVolumesSize,
   type MemberState,
+  newOverflowSize,
   type Superblock,
   type VolumeRecord,
+  type VolumeTable,
 } from "../../../metadata/native/mod.ts";
 import {
   type ChunkOwner,
@@ -25,6 +26,7 @@ import {
   flushAll,
   type ForwardMap,
   inDoubt,
+  isPlainVolume,
 } from "../../core/mod.ts";
 import {
   type ComponentLayout,
@@ -35,6 +37,7 @@ import {
 } from "../../member/mod.ts";
 import { checkNativeMember } from "./native_check.ts";
 import { type NativeMember, newMember } from "./native_member.ts";
+import { assertRoom, roomFault } from "./superblock_room.ts";
 import type { PoolFormat } from "../mod.ts";
 
 /** The fields that all superblocks of a pool share, and that never change. */
@@ -85,7 +88,16 @@ export class NativeFormat implements PoolFormat {
    * @param state Its state as it was read.
    */
   constructor(pool: NativeIdentity, state: NativeState) {
-    this.layout = nativeLayout(pool.chunkSize);
+    this.layout = {
+      ...nativeLayout(pool.chunkSize),
+      faultOf: (size) =>
+        this.#table === undefined ? "" : roomFault(
+          pool.name,
+          this.#table,
+          this.#members.length + 1,
+          newOverflowSize(size),
+        ),
+    };
     this.#pool = pool;
     this.#stored = new Map(state.members);
     this.#members = [...state.members.keys()];
@@ -191,7 +203,7 @@ export class NativeFormat implements PoolFormat {
     onCommit: () => void,
   ): Promise<void> {
     const after = [...this.#members, ...added];
-    if (this.#listsVolumes) this.#assertFits(this.#records, after.length);
+    if (this.#listsVolumes) this.#assertFits(this.#records, after);
     for (const one of added) {
       this.#stored.set(one, newMember(one, this.#pool.chunkSize));
     }
@@ -247,7 +259,7 @@ export class NativeFormat implements PoolFormat {
    * @param records All volumes from now on; the first one is number 0.
    */
   async setVolumes(records: readonly VolumeRecord[]): Promise<void> {
-    this.#assertFits(records, this.#members.length);
+    this.#assertFits(records);
     await inDoubt("The superblocks", async () => {
       // Entries beyond a smaller size are free, but maybe not durably. They
       // must be durable first: an open refuses entries beyond the end.
@@ -262,7 +274,7 @@ export class NativeFormat implements PoolFormat {
   /** Makes the superblocks list the volumes, durably. */
   async listVolumes(): Promise<void> {
     if (this.#listsVolumes) return;
-    this.#assertFits(this.#records, this.#members.length);
+    this.#assertFits(this.#records);
     await inDoubt("The superblocks", async () => {
       this.#listsVolumes = true;
       await this.#nextGeneration(this.#members, false);
@@ -270,15 +282,17 @@ export class NativeFormat implements PoolFormat {
   }
 
   /** Throws if a superblock has no room for volumes and members. */
-  #assertFits(records: readonly VolumeRecord[], members: number): void {
+  #assertFits(
+    records: readonly VolumeRecord[],
+    members: readonly Component[] = this.#members,
+  ): void {
     const table = { bootId: this.#bootId, volumes: records };
-    const finding = findingInVolumesSize(table, members);
-    if (finding === "") return;
-    throw new VirstorError(
-      "no-space",
-      `Cannot change pool "${this.#pool.name}", its superblock is full: ` +
-        finding,
-    );
+    const rooms = members.map((one) => ({
+      path: one.device.path,
+      overflowSize: this.#stored.get(one)?.overflowSize ??
+        newOverflowSize(one.device.size),
+    }));
+    assertRoom(this.#pool.name, table, rooms);
   }
 
   /**
@@ -335,6 +349,13 @@ export class NativeFormat implements PoolFormat {
     }
   }
 
+  /** The volumes, if superblocks list them. */
+  get #table(): VolumeTable | undefined {
+    return this.#listsVolumes
+      ? { bootId: this.#bootId, volumes: this.#records }
+      : undefined;
+  }
+
   #superblock(
     component: Component,
     members: readonly Component[],
@@ -348,10 +369,9 @@ export class NativeFormat implements PoolFormat {
       clean,
       tableDigest: clean ? this.#member(component).table.digest : 0,
       virtualSize: this.#records[0]?.size ?? 0,
-      volumes: this.#listsVolumes
-        ? { bootId: this.#bootId, volumes: this.#records }
-        : undefined,
+      volumes: this.#table,
       componentSize: component.geometry.size,
+      overflowSize: this.#member(component).overflowSize,
       members: members.map((one) => ({
         uuid: this.#member(one).uuid,
         state: stateOf(one, joining),
@@ -377,11 +397,4 @@ function stateOf(
 ): MemberState {
   if (joining.has(component)) return "joining";
   return component.evacuating ? "evacuating" : "active";
-}
-
-/** Whether a superblock without a list of volumes implies this one. */
-function isPlainVolume(record: VolumeRecord): boolean {
-  return record.epoch === 0 && record.snapshots.length === 0 &&
-    record.dead.length === 0 && record.quota === 0 && record.reserve === 0 &&
-    !record.isReadOnly && record.onFull === "";
 }

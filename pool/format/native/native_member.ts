@@ -5,7 +5,11 @@
  */
 
 import { encodeUuid, UUID_SIZE } from "../../../metadata/common/mod.ts";
-import { nativeGeometry } from "../../../metadata/native/mod.ts";
+import {
+  nativeGeometry,
+  newOverflowSize,
+  type Superblock,
+} from "../../../metadata/native/mod.ts";
 import type { Component } from "../../core/mod.ts";
 import { ChunkTable } from "./native_table.ts";
 
@@ -13,6 +17,8 @@ import { ChunkTable } from "./native_table.ts";
 export interface NativeMember {
   /** The component's UUID. */
   readonly uuid: string;
+  /** Bytes of the overflow of each of its superblock slots. */
+  readonly overflowSize: number;
   /** The component's chunk table. */
   readonly table: ChunkTable;
   /** The current superblock slot, 0 or 1; the other one is written next. */
@@ -33,23 +39,31 @@ export function newMember(
   chunkSize: number,
 ): NativeMember {
   const uuid = crypto.randomUUID();
-  return { uuid, table: tableOf(device, uuid, chunkSize), slot: 0 };
+  const overflowSize = newOverflowSize(device.size);
+  const table = tableOf(device, {
+    componentUuid: uuid,
+    chunkSize,
+    overflowSize,
+  });
+  return { uuid, overflowSize, table, slot: 0 };
 }
 
 /**
  * Makes the chunk table of a component, without reading it.
  *
  * @param device The component's device.
- * @param uuid The component's UUID.
- * @param chunkSize Bytes of a chunk.
+ * @param superblock The component's superblock.
  * @returns The table, blank in memory.
  */
 export function tableOf(
   device: Component["device"],
-  uuid: string,
-  chunkSize: number,
+  { componentUuid, chunkSize, overflowSize }: Pick<
+    Superblock,
+    "componentUuid" | "chunkSize" | "overflowSize"
+  >,
 ): ChunkTable {
   const bytes = new Uint8Array(UUID_SIZE);
-  encodeUuid(uuid, bytes, 0);
-  return new ChunkTable(device, nativeGeometry(device.size, chunkSize), bytes);
+  encodeUuid(componentUuid, bytes, 0);
+  const geometry = nativeGeometry(device.size, chunkSize, overflowSize);
+  return new ChunkTable(device, geometry, bytes);
 }

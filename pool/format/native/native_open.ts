@@ -211,8 +211,9 @@ async function load(
     component.evacuating = truth.members[index]?.state === "evacuating";
     component.fenced = component.evacuating;
     const uuid = label.componentUuid;
-    const table = tableOf(device, uuid, truth.chunkSize);
-    members.set(component, { uuid, table, slot });
+    const { overflowSize = 0 } = label;
+    const table = tableOf(device, label);
+    members.set(component, { uuid, overflowSize, table, slot });
     components.set(component, one);
   }
   let isDamaged = false;

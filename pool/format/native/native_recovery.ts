@@ -129,6 +129,7 @@ async function bringUpToDate({ plan, members }: Loaded): Promise<void> {
       ...plan.written,
       componentUuid: member.uuid,
       componentSize: geometry.size,
+      overflowSize: member.overflowSize,
       tableDigest: clean ? member.table.digest : 0,
     };
     member.slot = 1 - member.slot;

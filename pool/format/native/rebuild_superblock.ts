@@ -11,6 +11,7 @@ import {
   isSuperblock,
   NATIVE_PAGE_SIZE,
   nativeGeometry,
+  newOverflowSize,
   pickSlot,
   type Superblock,
   SUPERBLOCK_SLOTS,
@@ -77,7 +78,7 @@ export async function rebuildSuperblocks(
   if (missing.size === 0) return [];
   const devices: ComponentDevice[] = [];
   try {
-    const claimants = new Map<string, ComponentDevice[]>();
+    const claimants = new Map<string, Claimant[]>();
     for (const path of pathsOf(assembly)) {
       const lock = dryRun ? "shared" : "exclusive";
       const device = await withPatience(() =>
@@ -85,19 +86,20 @@ export async function rebuildSuperblocks(
       );
       devices.push(device);
       if (isSound(device) || isMoved(device)) continue;
-      const uuid = uuidInTable(device, truth);
-      if (!missing.has(uuid)) continue;
-      claimants.set(uuid, [...claimants.get(uuid) ?? [], device]);
+      const found = claimantOf(device, truth);
+      if (found === undefined || !missing.has(found.uuid)) continue;
+      const { uuid } = found;
+      claimants.set(uuid, [...claimants.get(uuid) ?? [], found]);
     }
     const findings: Finding[] = [];
-    for (const [uuid, [device, copy]] of claimants) {
+    for (const [uuid, [found, copy]] of claimants) {
       // With two copies of a component, choosing one would be a guess.
-      if (device === undefined || copy !== undefined) continue;
+      if (found === undefined || copy !== undefined) continue;
       if (!dryRun) {
-        await refuseWriters(device);
-        await rebuild(device, truth, uuid);
+        await refuseWriters(found.device);
+        await rebuild(found, truth);
       }
-      findings.push(rebuiltFinding(device.path, uuid));
+      findings.push(rebuiltFinding(found.device.path, uuid));
     }
     return findings;
   } finally {
@@ -162,9 +164,33 @@ function isMoved(device: ComponentDevice): boolean {
   return false;
 }
 
+/** A component whose table says which member it is. */
+interface Claimant {
+  readonly device: ComponentDevice;
+  readonly uuid: string;
+  /** Bytes of the overflow of a superblock slot, as the table's place says. */
+  readonly overflowSize: number;
+}
+
+/** Looks for a table where it lies with overflows, and without. */
+function claimantOf(
+  device: ComponentDevice,
+  truth: Superblock,
+): Claimant | undefined {
+  for (const overflowSize of new Set([newOverflowSize(device.size), 0])) {
+    const uuid = uuidInTable(device, truth, overflowSize);
+    if (uuid !== "") return { device, uuid, overflowSize };
+  }
+  return undefined;
+}
+
 /** The UUID on the first sound page of a table; "" if that is no member. */
-function uuidInTable(device: ComponentDevice, truth: Superblock): string {
-  const geometry = nativeGeometry(device.size, truth.chunkSize);
+function uuidInTable(
+  device: ComponentDevice,
+  truth: Superblock,
+  overflowSize: number,
+): string {
+  const geometry = nativeGeometry(device.size, truth.chunkSize, overflowSize);
   if (geometry.chunkCount === 0) return "";
   const slots = new Uint8Array(TABLE_SLOTS_SIZE);
   for (let page = 0; page < geometry.tablePages; page++) {
@@ -190,12 +216,12 @@ function uuidInTable(device: ComponentDevice, truth: Superblock): string {
 }
 
 async function rebuild(
-  device: ComponentDevice,
+  { device, uuid: componentUuid, overflowSize }: Claimant,
   truth: Superblock,
-  componentUuid: string,
 ): Promise<void> {
   const { componentSize } = nativeGeometry(device.size, truth.chunkSize);
-  const table = tableOf(device, componentUuid, truth.chunkSize);
+  const own = { ...truth, componentUuid, componentSize, overflowSize };
+  const table = tableOf(device, own);
   await scanTable(table, {
     page() {},
     unsound() {},
@@ -203,7 +229,7 @@ async function rebuild(
       table.found(entry.chunk, entry.virtualChunk, entry.sequence, entry),
   });
   const tableDigest = truth.clean ? table.digest : 0;
-  const superblock = { ...truth, componentUuid, componentSize, tableDigest };
+  const superblock = { ...own, tableDigest };
   for (let slot = 0; slot < SUPERBLOCK_SLOTS; slot++) {
     writeSuperblock(device, superblock, slot);
   }

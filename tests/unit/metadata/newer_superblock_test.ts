@@ -8,6 +8,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { VirstorError } from "../../../errors.ts";
 import {
   encodeSuperblock,
+  type NewerSuperblock,
   newerSuperblock,
   type Superblock,
   superblockPosition,
@@ -52,6 +53,12 @@ function slotsOf(first: number, second: number): Uint8Array {
   return slots;
 }
 
+/** What counts of a component with these slots. */
+function newerOf(slots: Uint8Array, size = SIZE): NewerSuperblock {
+  const both = [slotIn(slots, 0), slotIn(slots, 1)];
+  return newerSuperblock(both, size, "c1");
+}
+
 function slotIn(slots: Uint8Array, index: number): Uint8Array {
   return slots.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES);
 }
@@ -63,7 +70,7 @@ function change(slots: Uint8Array, index: number, values: RawValues): void {
 }
 
 function thrown(slots: Uint8Array): VirstorError {
-  return assertThrows(() => newerSuperblock(slots, SIZE, "c1"), VirstorError);
+  return assertThrows(() => newerOf(slots), VirstorError);
 }
 
 Deno.test("newerSuperblock() takes the higher generation of two", () => {
@@ -76,7 +83,7 @@ Deno.test("newerSuperblock() takes the higher generation of two", () => {
       [2 ** 53 - 1, 2 ** 53 - 2, 0],
     ] as const
   ) {
-    const found = newerSuperblock(slotsOf(first, second), SIZE, "c1");
+    const found = newerOf(slotsOf(first, second));
     assertEquals(found, {
       superblock: {
         ...SUPERBLOCK,
@@ -91,7 +98,7 @@ Deno.test("newerSuperblock() takes the higher generation of two", () => {
 
 Deno.test("newerSuperblock() reads a component that has a part of a page too many", () => {
   for (const size of [SIZE, SIZE + 1, SIZE + 4095]) {
-    assertEquals(newerSuperblock(slotsOf(1, 2), size, "c1").slot, 1);
+    assertEquals(newerOf(slotsOf(1, 2), size).slot, 1);
   }
 });
 
@@ -107,12 +114,12 @@ Deno.test("newerSuperblock() takes the sound slot and says what is wrong with th
     const bad = 1 - good;
     const slots = slotsOf(first, second);
     slotIn(slots, bad)[146] = 0x20; // A letter of the name.
-    const found = newerSuperblock(slots, SIZE, "c1");
+    const found = newerOf(slots);
     assertEquals([found.slot, found.superblock.generation], [good, 5]);
     assertEquals(found.otherFault?.code, "corrupt");
     assert(found.otherFault?.message.includes("checksum"));
     slotIn(slots, bad).fill(0);
-    const alone = newerSuperblock(slots, SIZE, "c1");
+    const alone = newerOf(slots);
     assertEquals([alone.slot, alone.superblock.generation], [good, 5]);
     assertEquals(alone.otherFault?.code, "not-found");
   }
@@ -142,7 +149,7 @@ Deno.test("newerSuperblock() does not go back before a feature that it does not 
       // A feature that was given up again is no reason.
       const older = unknown === 0 ? slotsOf(5, 6) : slotsOf(6, 5);
       change(older, unknown, values);
-      const found = newerSuperblock(older, SIZE, "c1");
+      const found = newerOf(older);
       assertEquals([found.slot, found.superblock.generation], [1 - unknown, 6]);
       assertEquals(found.otherFault?.code, "unsupported");
     }
@@ -165,7 +172,7 @@ Deno.test("newerSuperblock() refuses the slot of a component that was cut short 
   const cut = new Uint8Array(2 * SLOT_BYTES);
   cut.set(slotIn(slots, 0), SLOT_BYTES);
   const error = assertThrows(
-    () => newerSuperblock(cut, SIZE - 65_536, "c1"),
+    () => newerOf(cut, SIZE - 65_536),
     VirstorError,
     `of a component of ${SIZE} bytes, this has ${SIZE - 65_536}`,
   );
@@ -173,7 +180,7 @@ Deno.test("newerSuperblock() refuses the slot of a component that was cut short 
   const longer = new Uint8Array(2 * SLOT_BYTES);
   longer.set(slotIn(slots, 1));
   assertThrows(
-    () => newerSuperblock(longer, SIZE + 65_536, "c1"),
+    () => newerOf(longer, SIZE + 65_536),
     VirstorError,
     `this has ${SIZE + 65_536}`,
   );

@@ -308,8 +308,8 @@ const REFUSALS: readonly [RawValues, VirstorError["code"], string][] = [
   [{ version: 1 }, "unsupported", "version is 1, expected 2"],
   [{ version: 3 }, "unsupported", "version is 3, expected 2"],
   [{ version: 3, incompat: 1, name: "" }, "unsupported", "version is 3"],
-  [{ incompat: 2 }, "unsupported", "incompat 0x2"],
-  [{ incompat: 3 }, "unsupported", "incompat 0x2"],
+  [{ incompat: 4 }, "unsupported", "incompat 0x4"],
+  [{ incompat: 7 }, "unsupported", "incompat 0x4"],
   [{ incompat: 1 }, "corrupt", "volume 0 is not listed first"],
   [{ incompat: 1, volumesSize: 32 }, "corrupt", "records take 32"],
   [{ incompat: 0x8000_0000 }, "unsupported", "incompat 0x80000000"],
@@ -352,7 +352,12 @@ const REFUSALS: readonly [RawValues, VirstorError["code"], string][] = [
   [{ reserved133: JUNK }, "corrupt", "byte 133"],
   [{ volumesSize: 1 }, "corrupt", "byte 140"],
   [{ bootId: JUNK }, "corrupt", "byte 400"],
-  [{ reserved416: JUNK }, "corrupt", "byte 416"],
+  [{ overflowSize: 65_536 }, "corrupt", "byte 416"],
+  [{ incompat: 2 }, "corrupt", "the size of its overflow is 0 bytes"],
+  [{ incompat: 2, overflowSize: 1 }, "corrupt", "its overflow is 1 byte"],
+  [{ incompat: 2, overflowSize: 1_376_256 }, "corrupt", "1376256 bytes"],
+  [{ incompat: 2, overflowSize: 65_536 }, "corrupt", "table offset"],
+  [{ reserved420: JUNK }, "corrupt", "byte 420"],
 ];
 
 for (const [change, code, message] of REFUSALS) {

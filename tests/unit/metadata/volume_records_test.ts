@@ -213,8 +213,8 @@ Deno.test("decodeSuperblock() refuses each record that cannot be", () => {
     assert(refusal(wrong).includes(finding));
   }
   const reserved = sound.slice();
-  putRaw(reserved, SUPERBLOCK_TABLE, { reserved416: Uint8Array.of(1) });
-  assert(refusal(reserved).includes("byte 416"));
+  putRaw(reserved, SUPERBLOCK_TABLE, { reserved420: Uint8Array.of(1) });
+  assert(refusal(reserved).includes("byte 420"));
 });
 
 Deno.test("decodeSuperblock() refuses records that end anywhere but at the end of a record", () => {

@@ -109,9 +109,14 @@ class MemoryComponent extends MemoryDevice implements ComponentDevice {
   }
 }
 
+/** Both slots of some bytes. */
+function slotsIn(slots: Uint8Array): Uint8Array[] {
+  return [slots.subarray(0, SLOT_BYTES), slots.subarray(SLOT_BYTES)];
+}
+
 /** The sound superblocks of a component, the newer first. */
 function superblockOf(slots: Uint8Array, size: number): Superblock {
-  return newerSuperblock(slots, size, "it").superblock;
+  return newerSuperblock(slotsIn(slots), size, "it").superblock;
 }
 
 /** What all superblocks of a pool say, however old. */
@@ -151,7 +156,7 @@ for (const killed of [false, true]) {
       const at = slot.position - start;
       const index = at / SLOT_BYTES;
       await forEachBit(slots, at, slot.length, (bit) => {
-        const found = newerSuperblock(slots, bytes.length, path);
+        const found = newerSuperblock(slotsIn(slots), bytes.length, path);
         const code = found.otherFault?.code;
         const isKnown = found.slot !== index &&
           (code === "corrupt" || code === "not-found");
@@ -177,8 +182,8 @@ class MemoryTable {
   /** The entries, and how many slots are not sound. */
   async scan(): Promise<{ entries: string; unsound: number }> {
     const slots = this.bytes.subarray(-2 * SLOT_BYTES);
-    const { componentUuid } = superblockOf(slots, this.bytes.length);
-    const table = tableOf(this.#device, componentUuid, CHUNK);
+    const superblock = superblockOf(slots, this.bytes.length);
+    const table = tableOf(this.#device, superblock);
     let entries = "";
     let unsound = 0;
     await scanTable(table, {

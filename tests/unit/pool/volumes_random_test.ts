@@ -11,6 +11,11 @@ import { runLives } from "../../simulation/volumes_steps.ts";
 const LIVES = Number(Deno.env.get("VIRSTOR_LIVES") ?? 60);
 const STEPS = 60;
 
+Deno.test("superblocks that are longer than their slots are written as safely", async () => {
+  const seeds = Array.from({ length: LIVES / 5 }, (_, i) => i + 1);
+  await runLives(seeds, STEPS, () => {}, true);
+});
+
 Deno.test("volumes and snapshots hold what a model says, through random lives", async () => {
   const seeds = Array.from({ length: LIVES }, (_, i) => i + 1);
   await runLives(seeds, STEPS);
