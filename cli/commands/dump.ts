@@ -6,6 +6,7 @@
 
 import { counted, printable, VirstorError } from "../../errors.ts";
 import { resolve } from "node:path";
+import { SUPERBLOCK_SLOT_SIZE } from "../../metadata/native/mod.ts";
 import type { ComponentLabel } from "../../pool/member/mod.ts";
 import { readLabel } from "../../pool/mod.ts";
 import {
@@ -98,6 +99,7 @@ function freebsdPairs(label: LabelOf<"freebsd">): [string, string][] {
 
 function nativePairs(label: LabelOf<"native">): [string, string][] {
   const { members, componentUuid, compat, readOnlyCompat } = label;
+  const { overflowSize = 0 } = label;
   const index = members.findIndex(({ uuid }) => uuid === componentUuid);
   return [
     ["Id", label.poolUuid],
@@ -107,6 +109,7 @@ function nativePairs(label: LabelOf<"native">): [string, string][] {
     ["Chunk size", exactSize(label.chunkSize)],
     ["Component", `${index} of ${members.length}, ${componentUuid}`],
     ["Component size", exactSize(label.componentSize)],
+    ["Superblock room", exactSize(SUPERBLOCK_SLOT_SIZE + overflowSize)],
     [
       "Features",
       `compat ${hex(compat)}, read-only-compat ${hex(readOnlyCompat)}`,
