@@ -5,7 +5,7 @@
  */
 
 import { Slice } from "../device/block/mod.ts";
-import { type FullPolicy, turn } from "./core/mod.ts";
+import { firstFrom, type FullPolicy, turn } from "./core/mod.ts";
 import type { PoolBase, VolumeParts } from "./io/mod.ts";
 
 /** Chunks that are examined between two looks at the clock. */
@@ -79,6 +79,10 @@ async function describeVolume(
   const { record } = volume;
   const { snapshots, parent } = record;
   const count = await countChunks(volume);
+  const clones = Map.groupBy(
+    records.filter((one) => one.parent?.volume === record.id),
+    (one) => one.parent?.epoch,
+  );
   const parentRecord = records.find(({ id }) => id === parent?.volume);
   const parentName = parentRecord?.snapshots.find(({ epoch }) =>
     epoch === parent?.epoch
@@ -106,9 +110,7 @@ async function describeVolume(
       created: new Date(created).toISOString(),
       referencedBytes: (count.snapshotReferenced[index] ?? 0) * chunkSize,
       uniqueBytes: (count.snapshotUnique[index] ?? 0) * chunkSize,
-      clones: records.filter((one) =>
-        one.parent?.volume === record.id && one.parent.epoch === epoch
-      ).map((one) => one.name),
+      clones: (clones.get(epoch) ?? []).map((one) => one.name),
     })),
   };
 }
@@ -123,10 +125,10 @@ interface Count {
 
 /** Counts a version once for all snapshots of a run, not once for each. */
 async function countChunks({ record, map }: VolumeParts): Promise<Count> {
-  const epochs = record.snapshots.map(({ epoch }) => epoch);
+  const { snapshots } = record;
   /** How many snapshots more see a chunk than of the snapshot before. */
-  const steps = epochs.map(() => 0);
-  const snapshotUnique = epochs.map(() => 0);
+  const steps = snapshots.map(() => 0);
+  const snapshotUnique = snapshots.map(() => 0);
   let [referenced, unique] = [0, 0];
   const step = (index: number, by: number) => {
     if (index < steps.length) steps[index] = (steps[index] ?? 0) + by;
@@ -145,14 +147,14 @@ async function countChunks({ record, map }: VolumeParts): Promise<Count> {
     v = view.nextMapped(v + 1, map.virtualChunks)
   ) {
     referenced++;
-    let end = epochs.length;
+    let end = snapshots.length;
     if (map.component(v) !== undefined) {
-      const from = firstFrom(epochs, map.birth(v));
+      const from = firstFrom(snapshots, map.birth(v));
       if (see(from, end) === 0) unique++;
       end = from;
     }
     for (const { birth } of map.old.of(v)) {
-      const from = firstFrom(epochs, birth);
+      const from = firstFrom(snapshots, birth);
       if (from >= end) continue;
       if (see(from, end) === 1) {
         snapshotUnique[from] = (snapshotUnique[from] ?? 0) + 1;
@@ -167,15 +169,4 @@ async function countChunks({ record, map }: VolumeParts): Promise<Count> {
   let seen = 0;
   const snapshotReferenced = steps.map((by) => seen += by);
   return { referenced, unique, snapshotReferenced, snapshotUnique };
-}
-
-/** The first index whose epoch is not below a birth. */
-function firstFrom(epochs: readonly number[], birth: number): number {
-  let [low, high] = [0, epochs.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((epochs[middle] ?? 0) < birth) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -231,7 +231,7 @@ export class ForwardMap implements VersionedMap {
    * @returns Whether there is an old version, or the parent has one.
    */
   hides(virtualChunk: number): boolean {
-    return this.old.of(virtualChunk).length > 0 ||
+    return this.old.has(virtualChunk) ||
       this.#base?.component(virtualChunk) !== undefined;
   }
 
@@ -333,7 +333,7 @@ export class ForwardMap implements VersionedMap {
     if (component !== undefined && this.birth(virtualChunk) === birth) {
       return { birth, component, chunk: this.chunk(virtualChunk) };
     }
-    return this.old.of(virtualChunk).find((one) => one.birth === birth);
+    return this.old.version(virtualChunk, birth);
   }
 
   /**
@@ -354,10 +354,7 @@ export class ForwardMap implements VersionedMap {
       this.component(virtualChunk) !== undefined &&
       this.birth(virtualChunk) === birth
     ) return this.set(virtualChunk, component, chunk, birth);
-    const old = this.old.of(virtualChunk).find((one) => one.birth === birth);
-    assert(old !== undefined, "a version that moves is there");
-    old.component = component;
-    old.chunk = chunk;
+    this.old.relocate(virtualChunk, birth, component, chunk);
   }
 
   /**

@@ -53,7 +53,7 @@ export {
   turn,
   TURN_BUDGET,
 } from "./turn.ts";
-export { takeUnseen, unseenVersions } from "./unseen_versions.ts";
+export { firstFrom, takeUnseen, unseenVersions } from "./unseen_versions.ts";
 export { SnapshotView } from "./views.ts";
 export {
   connectVolumes,

@@ -2,28 +2,44 @@
  * The old versions of the chunks of a volume: the places that a write after a
  * snapshot has replaced, and that snapshots still see.
  *
+ * There may be millions, so each takes 16 bytes of an array, and a place in a
+ * list: that of its virtual chunk, the newest first. Objects are made for
+ * callers only.
+ *
  * @module
  */
 
 import { assert } from "../../errors.ts";
 import type { Component } from "./component.ts";
 
-/** A version of a virtual chunk that is not the current one. */
+/** A version of a virtual chunk. */
 export interface OldVersion {
   /** The epoch of the volume in which the version was made. */
   readonly birth: number;
-  /** The component that holds the data; a move changes it. */
-  component: Component;
-  /** The chunk on that component; a move changes it. */
-  chunk: number;
+  /** The component that holds the data. */
+  readonly component: Component;
+  /** The chunk on that component. */
+  readonly chunk: number;
 }
 
-const NONE: readonly OldVersion[] = [];
+/** Words of an array that is made when it is needed: 16 KiB. */
+const BLOCK_WORDS = 4096;
+/** Words of a version, in this order. */
+const [BIRTH, COMPONENT, CHUNK, NEXT, VERSION_WORDS] = [0, 1, 2, 3, 4];
+/** The end of a list. The version of this number is never used. */
+const NONE = 0;
 
 /** The old versions of all chunks of a volume. */
 export class OldVersions {
-  /** The versions of each virtual chunk, the newest first. */
-  readonly #chunks = new Map<number, OldVersion[]>();
+  /** For each virtual chunk its newest version. */
+  readonly #first = new Words();
+  readonly #versions = new Words();
+  /** The components by their id. */
+  readonly #components: (Component | undefined)[] = [];
+  /** Deleted versions, a list of its own. */
+  #free = NONE;
+  /** The number of the next version if none is free. */
+  #next = NONE + 1;
   #size = 0;
 
   /** How many versions there are. */
@@ -37,13 +53,26 @@ export class OldVersions {
   }
 
   /**
+   * Whether a virtual chunk has versions.
+   *
+   * @param virtualChunk The chunk.
+   * @returns Whether there is one.
+   */
+  has(virtualChunk: number): boolean {
+    return this.#first.get(virtualChunk) !== NONE;
+  }
+
+  /**
    * The versions of a virtual chunk.
    *
    * @param virtualChunk The chunk.
-   * @returns Its versions, the newest first.
+   * @returns Its versions as they are now, the newest first.
    */
-  of(virtualChunk: number): readonly OldVersion[] {
-    return this.#chunks.get(virtualChunk) ?? NONE;
+  of(virtualChunk: number): OldVersion[] {
+    const found: OldVersion[] = [];
+    let at = this.#first.get(virtualChunk);
+    for (; at !== NONE; at = this.#word(at, NEXT)) found.push(this.#get(at));
+    return found;
   }
 
   /**
@@ -54,10 +83,46 @@ export class OldVersions {
    * @returns The newest version that was made up to then, if there is one.
    */
   find(virtualChunk: number, epoch: number): OldVersion | undefined {
-    for (const one of this.of(virtualChunk)) {
-      if (one.birth <= epoch) return one;
-    }
-    return undefined;
+    const at = this.#newest(virtualChunk, epoch);
+    return at === NONE ? undefined : this.#get(at);
+  }
+
+  /**
+   * The component of what a snapshot sees.
+   *
+   * @param virtualChunk The chunk.
+   * @param epoch The epoch of the snapshot.
+   * @returns The component; undefined if the snapshot sees no old version.
+   */
+  component(virtualChunk: number, epoch: number): Component | undefined {
+    const at = this.#newest(virtualChunk, epoch);
+    return at === NONE ? undefined : this.#componentOf(at);
+  }
+
+  /**
+   * The chunk of what a snapshot sees.
+   *
+   * @param virtualChunk The virtual chunk.
+   * @param epoch The epoch of the snapshot.
+   * @returns The chunk on its component; undefined if the snapshot sees no old
+   *   version.
+   */
+  chunk(virtualChunk: number, epoch: number): number | undefined {
+    const at = this.#newest(virtualChunk, epoch);
+    return at === NONE ? undefined : this.#word(at, CHUNK);
+  }
+
+  /**
+   * Finds a version by its birth.
+   *
+   * @param virtualChunk The chunk.
+   * @param birth The birth.
+   * @returns The version; undefined if there is none.
+   */
+  version(virtualChunk: number, birth: number): OldVersion | undefined {
+    const at = this.#newest(virtualChunk, birth);
+    const isIt = at !== NONE && this.#word(at, BIRTH) === birth;
+    return isIt ? this.#get(at) : undefined;
   }
 
   /**
@@ -66,16 +131,44 @@ export class OldVersions {
    * @param virtualChunk The chunk.
    * @param version The version; no other one of the chunk has its birth.
    */
-  add(virtualChunk: number, version: OldVersion): void {
-    const versions = this.#chunks.get(virtualChunk);
+  add(
+    virtualChunk: number,
+    { birth, component, chunk }: OldVersion,
+  ): void {
+    const before = this.#before(virtualChunk, birth);
+    const after = this.#after(virtualChunk, before);
+    const isNew = after === NONE || this.#word(after, BIRTH) !== birth;
+    assert(isNew, "one version a birth");
+    const at = this.#take();
+    this.#components[component.id] = component;
+    this.#set(at, BIRTH, birth);
+    this.#set(at, COMPONENT, component.id);
+    this.#set(at, CHUNK, chunk);
+    this.#set(at, NEXT, after);
+    this.#link(virtualChunk, before, at);
     this.#size++;
-    if (versions === undefined) {
-      this.#chunks.set(virtualChunk, [version]);
-      return;
-    }
-    const at = versions.findIndex(({ birth }) => birth <= version.birth);
-    assert(versions[at]?.birth !== version.birth, "one version a birth");
-    versions.splice(at === -1 ? versions.length : at, 0, version);
+  }
+
+  /**
+   * Gives a version another place.
+   *
+   * @param virtualChunk The chunk.
+   * @param birth The birth of one of its versions.
+   * @param component The component that holds its data from now on.
+   * @param chunk The chunk on that component.
+   */
+  relocate(
+    virtualChunk: number,
+    birth: number,
+    component: Component,
+    chunk: number,
+  ): void {
+    const at = this.#newest(virtualChunk, birth);
+    const isThere = at !== NONE && this.#word(at, BIRTH) === birth;
+    assert(isThere, "a version that moves is there");
+    this.#components[component.id] = component;
+    this.#set(at, COMPONENT, component.id);
+    this.#set(at, CHUNK, chunk);
   }
 
   /**
@@ -84,17 +177,105 @@ export class OldVersions {
    * @param virtualChunk The chunk.
    * @param version One of its versions.
    */
-  delete(virtualChunk: number, version: OldVersion): void {
-    const versions = this.#chunks.get(virtualChunk);
-    const at = versions?.indexOf(version) ?? -1;
-    assert(versions !== undefined && at >= 0, "a version to delete is there");
-    versions.splice(at, 1);
-    if (versions.length === 0) this.#chunks.delete(virtualChunk);
+  delete(virtualChunk: number, { birth }: Pick<OldVersion, "birth">): void {
+    const before = this.#before(virtualChunk, birth);
+    const at = this.#after(virtualChunk, before);
+    const isThere = at !== NONE && this.#word(at, BIRTH) === birth;
+    assert(isThere, "a version to delete is there");
+    this.#link(virtualChunk, before, this.#word(at, NEXT));
+    this.#set(at, NEXT, this.#free);
+    this.#free = at;
     this.#size--;
   }
 
-  /** The virtual chunks that have old versions. */
+  /** The virtual chunks that have old versions, in order. */
   get virtualChunks(): Iterable<number> {
-    return this.#chunks.keys();
+    return this.#first.nonZero();
+  }
+
+  /** The newest version that was made up to an epoch, or `NONE`. */
+  #newest(virtualChunk: number, epoch: number): number {
+    let at = this.#first.get(virtualChunk);
+    while (at !== NONE && this.#word(at, BIRTH) > epoch) {
+      at = this.#word(at, NEXT);
+    }
+    return at;
+  }
+
+  /** The last version that is newer than a birth, or `NONE`. */
+  #before(virtualChunk: number, birth: number): number {
+    let before = NONE;
+    let at = this.#first.get(virtualChunk);
+    while (at !== NONE && this.#word(at, BIRTH) > birth) {
+      before = at;
+      at = this.#word(at, NEXT);
+    }
+    return before;
+  }
+
+  #after(virtualChunk: number, before: number): number {
+    return before === NONE
+      ? this.#first.get(virtualChunk)
+      : this.#word(before, NEXT);
+  }
+
+  #link(virtualChunk: number, before: number, at: number): void {
+    if (before === NONE) this.#first.set(virtualChunk, at);
+    else this.#set(before, NEXT, at);
+  }
+
+  #take(): number {
+    if (this.#free === NONE) return this.#next++;
+    const at = this.#free;
+    this.#free = this.#word(at, NEXT);
+    return at;
+  }
+
+  #get(at: number): OldVersion {
+    return {
+      birth: this.#word(at, BIRTH),
+      component: this.#componentOf(at),
+      chunk: this.#word(at, CHUNK),
+    };
+  }
+
+  #componentOf(at: number): Component {
+    const component = this.#components[this.#word(at, COMPONENT)];
+    assert(component !== undefined, "a version has a component");
+    return component;
+  }
+
+  #word(at: number, index: number): number {
+    return this.#versions.get(at * VERSION_WORDS + index);
+  }
+
+  #set(at: number, index: number, value: number): void {
+    this.#versions.set(at * VERSION_WORDS + index, value);
+  }
+}
+
+/** Words of 32 bits, 0 at first; arrays of them are made when they are used. */
+class Words {
+  readonly #blocks: (Uint32Array | undefined)[] = [];
+
+  get(index: number): number {
+    const block = this.#blocks[(index / BLOCK_WORDS) | 0];
+    return block === undefined ? 0 : block[index % BLOCK_WORDS] ?? 0;
+  }
+
+  set(index: number, value: number): void {
+    const at = (index / BLOCK_WORDS) | 0;
+    const block = this.#blocks[at] ??= new Uint32Array(BLOCK_WORDS);
+    block[index % BLOCK_WORDS] = value;
+  }
+
+  /** The indexes of words that are not 0, in order. */
+  *nonZero(): Generator<number> {
+    for (const key of Object.keys(this.#blocks)) {
+      const block = this.#blocks[Number(key)];
+      for (let i = 0; block !== undefined && i < BLOCK_WORDS; i++) {
+        if (block[i] !== 0) yield Number(key) * BLOCK_WORDS + i;
+      }
+    }
   }
 }

@@ -4,7 +4,10 @@
  * @module
  */
 
-import type { VolumeRecord } from "../../metadata/native/mod.ts";
+import type {
+  SnapshotRecord,
+  VolumeRecord,
+} from "../../metadata/native/mod.ts";
 import type { ForwardMap } from "./forward_map.ts";
 import type { OldVersion } from "./old_versions.ts";
 
@@ -25,13 +28,32 @@ export function unseenVersions(
     ? Infinity
     : map.birth(virtualChunk);
   return map.old.of(virtualChunk).filter(({ birth }) => {
-    const isSeen = snapshots.some(({ epoch }) =>
-      birth <= epoch && epoch < newer
-    );
+    const next = snapshots[firstFrom(snapshots, birth)];
+    const isSeen = next !== undefined && next.epoch < newer;
     // After a rollback, old versions may be newer than the current one.
     newer = Math.min(newer, birth);
     return !isSeen;
   });
+}
+
+/**
+ * Finds the first snapshot that sees what was born in an epoch.
+ *
+ * @param snapshots The snapshots of a volume, ascending by epoch.
+ * @param birth The birth.
+ * @returns The index of the first one whose epoch is not below the birth.
+ */
+export function firstFrom(
+  snapshots: readonly Pick<SnapshotRecord, "epoch">[],
+  birth: number,
+): number {
+  let [low, high] = [0, snapshots.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((snapshots[middle]?.epoch ?? 0) < birth) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /**

@@ -41,7 +41,7 @@ export class SnapshotView implements ChunkView {
     if (current !== undefined && map.birth(virtualChunk) <= this.epoch) {
       return current;
     }
-    return map.old.find(virtualChunk, this.epoch)?.component ??
+    return map.old.component(virtualChunk, this.epoch) ??
       map.base?.component(virtualChunk);
   }
 
@@ -57,7 +57,7 @@ export class SnapshotView implements ChunkView {
       map.component(virtualChunk) !== undefined &&
       map.birth(virtualChunk) <= this.epoch
     ) return map.chunk(virtualChunk);
-    return map.old.find(virtualChunk, this.epoch)?.chunk ??
+    return map.old.chunk(virtualChunk, this.epoch) ??
       map.base?.chunk(virtualChunk) ?? 0;
   }
 

@@ -83,16 +83,17 @@ export function connectVolumes(
   volumes: readonly VolumeState[],
   chunkSize: number,
 ): void {
-  const maps = new Map(volumes.map(({ map }) => [map.volume, map]));
+  const byNumber = new Map(volumes.map((one) => [one.map.volume, one]));
   for (const { record, map } of volumes) {
     map.share(newestSnapshot(record));
     const { parent } = record;
     if (parent === undefined) continue;
-    const parentMap = maps.get(parent.volume);
-    const snapshot = volumes.find((one) => one.map === parentMap)?.record
-      .snapshots.find(({ epoch }) => epoch === parent.epoch);
-    if (parentMap === undefined || snapshot === undefined) continue;
+    const its = byNumber.get(parent.volume);
+    const snapshot = its?.record.snapshots.find(({ epoch }) =>
+      epoch === parent.epoch
+    );
+    if (its === undefined || snapshot === undefined) continue;
     const chunks = snapshot.size / chunkSize;
-    map.setBase(new SnapshotView(parentMap, parent.epoch, chunks));
+    map.setBase(new SnapshotView(its.map, parent.epoch, chunks));
   }
 }

@@ -12,6 +12,7 @@
 
 import { assert, counted } from "../../../errors.ts";
 import {
+  type EpochRange,
   type Superblock,
   TABLE_SLOTS_SIZE,
   tableSlotPosition,
@@ -93,6 +94,8 @@ class MapReader {
   readonly #damaged: DamageSink;
   readonly #records: readonly VolumeRecord[];
   readonly #maps: ReadonlyMap<number, ForwardMap>;
+  /** The dead ranges of volumes that have some; a rollback leaves one. */
+  readonly #dead: ReadonlyMap<number, readonly EpochRange[]>;
   readonly #superseded = new ChunkLists();
   readonly #dropped = new ChunkLists();
   readonly #unsettled = new ChunkLists();
@@ -112,6 +115,10 @@ class MapReader {
     this.#damaged = damaged;
     this.#records = truth.volumes?.volumes ??
       [firstVolume(truth.name, truth.virtualSize)];
+    this.#dead = new Map(
+      this.#records.filter(({ dead }) => dead.length > 0)
+        .map(({ id, dead }) => [id, dead]),
+    );
     this.#maps = new Map(this.#records.map((record) => {
       const map = new ForwardMap(record.size / truth.chunkSize, record.id);
       map.setComponents([...members.keys()]);
@@ -207,11 +214,9 @@ class MapReader {
 
   /** Whether a rollback has ended the epoch of a mapping. */
   #isDead(volume: number, birth: number): boolean {
-    if (this.#truth.volumes === undefined) return false;
-    const record = this.#records.find(({ id }) => id === volume);
-    return record?.dead.some(({ first, last }) =>
-      first <= birth && birth <= last
-    ) === true;
+    const dead = this.#dead.get(volume);
+    return dead !== undefined &&
+      dead.some(({ first, last }) => first <= birth && birth <= last);
   }
 
   /** What is wrong with an entry; "" if it is valid. */
