@@ -41,6 +41,7 @@ export class OldVersions {
   /** The number of the next version if none is free. */
   #next = NONE + 1;
   #size = 0;
+  #chunks = 0;
 
   /** How many versions there are. */
   get size(): number {
@@ -49,7 +50,7 @@ export class OldVersions {
 
   /** How many virtual chunks have old versions. */
   get chunks(): number {
-    return this.#chunks.size;
+    return this.#chunks;
   }
 
   /**
@@ -188,7 +189,10 @@ export class OldVersions {
     this.#size--;
   }
 
-  /** The virtual chunks that have old versions, in order. */
+  /**
+   * The virtual chunks that have old versions, in order. The versions may change
+   * between two of them.
+   */
   get virtualChunks(): Iterable<number> {
     return this.#first.nonZero();
   }
@@ -220,8 +224,10 @@ export class OldVersions {
   }
 
   #link(virtualChunk: number, before: number, at: number): void {
-    if (before === NONE) this.#first.set(virtualChunk, at);
-    else this.#set(before, NEXT, at);
+    if (before !== NONE) return this.#set(before, NEXT, at);
+    if (!this.has(virtualChunk)) this.#chunks++;
+    if (at === NONE) this.#chunks--;
+    this.#first.set(virtualChunk, at);
   }
 
   #take(): number {

@@ -65,6 +65,7 @@ Deno.test("OldVersions holds what was added, the newest first, and no more", () 
     [...versions.virtualChunks],
     held.map(([v]) => v).toSorted((a, b) => a - b),
   );
+  assertEquals(versions.chunks, held.length);
   assertEquals(
     versions.size,
     held.reduce((sum, [, its]) => sum + its.length, 0),
