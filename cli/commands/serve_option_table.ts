@@ -99,6 +99,12 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: "format of standard error (default text)",
   },
   {
+    name: "on-event",
+    value: "COMMAND",
+    repeatable: true,
+    help: "run [KIND,...=]PROGRAM [ARG...] for events",
+  },
+  {
     name: "metrics",
     value: "ADDRESS",
     help: "HOST:PORT or ./PATH of metrics for Prometheus",

@@ -22,6 +22,7 @@ import {
   parseSize,
   UsageError,
 } from "../terminal/mod.ts";
+import { checkHook, type Hook, parseHook } from "./hook_option.ts";
 import type { ServerSettings } from "./server_settings.ts";
 import { tlsOf } from "./tls_options.ts";
 
@@ -80,7 +81,15 @@ export function serverSettingsOf(invocation: Invocation): ServerSettings {
     ...pidFile !== undefined && { pidFile },
     ...metrics !== undefined && { metrics: parseAddressOrPath(metrics) },
     ...command !== undefined && { command },
+    hooks: hooksOf(invocation),
   };
+}
+
+/** The programs of `--on-event`, which can be run. */
+function hooksOf(invocation: Invocation): Hook[] {
+  const hooks = invocation.values("on-event").map(parseHook);
+  for (const hook of hooks) checkHook(hook);
+  return hooks;
 }
 
 /**

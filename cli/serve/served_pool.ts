@@ -13,6 +13,7 @@ import {
   callServer,
   type ControlCalls,
   type ControlHandlers,
+  type EventRecord,
   nameOf,
   registerOpenPool,
   removeComponents,
@@ -70,6 +71,12 @@ export interface ServerCalls {
    * @param device The device of an export.
    */
   countClients(device: BlockDevice): number;
+  /**
+   * Receives each event of a pool at once.
+   *
+   * @param event The event.
+   */
+  onEvent(event: EventRecord): void;
   /**
    * Ends the clients of a device that is no longer served.
    *
@@ -160,7 +167,7 @@ export class ServedPool {
     await prepare?.();
     const keptRate = await recallRate(stateDirectory, name);
     const bytesPerSecond = keptRate ?? SERVED_EVACUATION_RATE;
-    const events = new PoolEvents(name);
+    const events = new PoolEvents(name, (event) => calls.onEvent(event));
     let onRemoved = () => {};
     const pool = await withProgress(
       `Opening pool "${name}"`,

@@ -7,6 +7,7 @@
 
 import type { Address, SocketRights } from "../../nbd/listen/mod.ts";
 import { AllowList } from "../listen/mod.ts";
+import type { Hook } from "./hook_option.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
 /** Where a server listens, which clients it serves, and when it ends. */
@@ -31,6 +32,8 @@ export interface ServerSettings extends SocketRights {
   readonly pidFile?: string;
   /** How long requests in flight may hold up the end, milliseconds; 10,000. */
   readonly graceMs?: number;
+  /** The programs that run for events. */
+  readonly hooks?: readonly Hook[];
   /** A shell command to run; the server ends with it. */
   readonly command?: string;
 }

@@ -14,7 +14,7 @@ import {
   NbdServer,
 } from "../../nbd/mod.ts";
 import type { PoolOptions } from "../../pool/mod.ts";
-import type { StatusReport, StopRequest } from "../control/mod.ts";
+import type { EventRecord, StatusReport, StopRequest } from "../control/mod.ts";
 import type { HttpServer } from "../http/mod.ts";
 import {
   EXIT_CODES,
@@ -27,6 +27,7 @@ import {
   printNotices,
 } from "../terminal/mod.ts";
 import { Entrance } from "./entrance.ts";
+import { EventHooks } from "./event_hooks.ts";
 import { ServerMemory } from "./memory.ts";
 import { serveMetrics } from "./metrics_server.ts";
 import { PidFile } from "./pid_file.ts";
@@ -76,6 +77,7 @@ export async function servePools(options: ServiceOptions): Promise<number> {
     await service.start();
   } catch (error) {
     await service.stop();
+    await service.endHooks(0);
     throw error;
   }
   return await service.ended();
@@ -86,6 +88,7 @@ class Service {
   readonly #options: ServiceOptions;
   readonly #nbd: NbdServer;
   readonly #pools = new ServedPools();
+  readonly #hooks: EventHooks;
   readonly #memory = new ServerMemory();
   readonly #end = Promise.withResolvers<number>();
   readonly #startedAt = new Date().toISOString();
@@ -108,6 +111,7 @@ class Service {
     const { maxClients, idleMs, tls, threads = DEFAULT_THREADS } =
       options.settings;
     this.#options = options;
+    this.#hooks = new EventHooks(options.settings.hooks ?? []);
     this.#nbd = new NbdServer({
       // Stopped pools keep their places, and the server refuses them: an empty
       // name must never lead to another pool than before.
@@ -144,6 +148,7 @@ class Service {
       report: (served: ServedPool) => this.#report(served),
       stop: (served: ServedPool, request: StopRequest) =>
         this.#stopOnRequest(served, request),
+      onEvent: (event: EventRecord) => this.#hooks.add(event),
       countClients: (device: BlockDevice) => this.#nbd.countClients(device),
       retire: (device: BlockDevice) =>
         this.#nbd.retire(device, { graceMs: this.#graceMs }),
@@ -188,6 +193,15 @@ class Service {
     return this.#stopping;
   }
 
+  /**
+   * Waits for the programs that run for events, and ends those that take longer.
+   *
+   * @param graceMs How long to wait, milliseconds.
+   */
+  endHooks(graceMs: number): Promise<void> {
+    return this.#hooks.end(graceMs);
+  }
+
   /** Runs the command of `--run`, and ends the server with it. */
   #runCommand(words: string): void {
     const [first] = this.#pools.all;
@@ -230,6 +244,7 @@ class Service {
     try {
       await this.stop();
       const code = await this.#command?.end() ?? EXIT_OK;
+      await this.endHooks(this.#graceMs);
       // The failure was printed when its pool was closed.
       const { firstFailure: failure } = this.#pools;
       this.#end.resolve(

@@ -21,6 +21,7 @@ export type EventName =
   | "certificates" // files for TLS have changed
   | "control" // a command arrived over a control socket
   | "denied" // a client is in no network of --allow
+  | "hook-failed" // a program of --on-event has failed
   | "metrics" // where the metrics are served
   | "notice" // worth knowing
   | "progress" // the progress of something that takes long
@@ -38,6 +39,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   // The operator should act before clients get errors.
   "denied": "warning",
   "evacuation-failed": "warning",
+  "hook-failed": "warning",
   "host-full": "warning",
   "notice": "warning",
   "resumed": "warning",
