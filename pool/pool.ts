@@ -192,26 +192,7 @@ export class Pool {
    * wait for a subscriber at most: then the pool drops the oldest, and the
    * subscriber next reads how many it has missed.
    *
-   * ```ts
-   * import { assertEquals } from "@std/assert";
-   * import { labelPool, openPool } from "@virstor/virstor/pool";
-   *
-   * const directory = await Deno.makeTempDir();
-   * const paths = [`${directory}/a.img`];
-   * const sizes = { createSize: 2 ** 26, virtualSize: 2 ** 30 };
-   * await labelPool({ name: "demo", paths, ...sizes });
-   * const pool = await openPool(paths);
-   * const events = pool.events();
-   * await pool.resize(2 ** 31);
-   * for await (const event of events) {
-   *   if (event.kind === "missed") continue; // event.count were dropped
-   *   if (event.kind !== "resized") continue;
-   *   assertEquals(event.virtualSize, 2 ** 31);
-   *   break;
-   * }
-   * await pool.close();
-   * await Deno.remove(directory, { recursive: true });
-   * ```
+   * `docs/library.md` has an example.
    *
    * @returns The events. They end when the pool is closed, and when the loop
    *   that reads them ends (or `return()` is called).

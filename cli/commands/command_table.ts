@@ -214,7 +214,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     options: [
       { name: "force", short: "f", help: "make the disk smaller, too" },
     ],
-    operands: ["POOL", "SIZE"],
+    operands: ["POOL[/VOLUME]", "SIZE"],
     moreOperands: false,
     load: () => import("./resize.ts"),
   },

@@ -17,7 +17,7 @@ import type {
 } from "./control_protocol.ts";
 import { registeredSize, rememberRate, updatePool } from "../state/mod.ts";
 import { printNotices } from "../terminal/mod.ts";
-import { volumeOf } from "./change_volumes.ts";
+import { nameOf, volumeOf } from "./change_volumes.ts";
 
 /**
  * The default rate of an evacuation of a served pool, bytes a second: slow
@@ -122,7 +122,7 @@ function register(
   const done = registering.then(async () => {
     try {
       await updatePool(stateDirectory, pool.name, (entry) => {
-        const { name, id, components, missing } = pool.status();
+        const { name, id, components, missing, volumes } = pool.status();
         const sizes = new Map(components.map(({ path, size }) => [path, size]));
         for (const path of more) sizes.set(path, sizes.get(path) ?? 0);
         if (missing.length > 0 && entry?.id === id) {
@@ -131,7 +131,11 @@ function register(
           }
         }
         const all = [...sizes].map(([path, size]) => ({ path, size }));
-        return Promise.resolve({ name, id, components: all });
+        const volumeNames = volumes.flatMap((volume) => [
+          ...volume.name === name ? [] : [nameOf(name, volume.name)],
+          ...volume.snapshots.map((one) => nameOf(name, volume.name, one.name)),
+        ]);
+        return Promise.resolve({ name, id, components: all, volumeNames });
       });
       return "";
     } catch (error) {

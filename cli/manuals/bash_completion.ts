@@ -14,8 +14,8 @@ import {
 import {
   type Candidates,
   firstWords,
-  NAME_PROGRAM,
   operandCandidates,
+  programCases,
   quoted,
   valueCandidates,
 } from "./candidates.ts";
@@ -80,8 +80,8 @@ function encoded(candidates: Candidates): string {
   switch (candidates.kind) {
     case "words":
       return `words:${candidates.words.join("|")}`;
-    case "pools":
-      return `pools:${candidates.suffix}`;
+    case "names":
+      return `names:${candidates.of}:${candidates.suffix}`;
     default:
       return candidates.kind;
   }
@@ -100,15 +100,18 @@ function secondWordCases(commands: readonly CommandSpec[]): string {
 }
 
 const ENGINE = `
-# Prints the names of the registered pools, a line each.
-_virstor_pools() {
-  local directory=$1
+# Prints names of the registry, a line each: of pools, volumes or snapshots.
+_virstor_names() {
+  local directory=$1 program
   if [[ -z $directory ]]; then
     directory=$HOME/.local/state/virstor
     [[ \${XDG_STATE_HOME-} == /* ]] && directory=$XDG_STATE_HOME/virstor
     directory=\${VIRSTOR_STATE_DIR:-$directory}
   fi
-  command sed -n '${NAME_PROGRAM}' "$directory"/pools/*.json 2>/dev/null
+  case $2 in
+${programCases("  ")}
+  esac
+  command sed -n "$program" "$directory"/pools/*.json 2>/dev/null
 }
 
 # Sets kind to what the value of an option is; fails for a switch.
@@ -140,10 +143,11 @@ _virstor_reply() {
     [[ $1 == directories ]] && action=-d
     mapfile -t COMPREPLY < <(compgen "$action" -- "$value")
     ;;
-  pools:*)
-    mapfile -t names < <(_virstor_pools "$state")
-    _virstor_add "\${names[@]/%/\${1#pools:}}"
-    [[ $1 == pools: ]] || compopt -o nospace 2>/dev/null
+  names:*)
+    local of=\${1#names:}
+    mapfile -t names < <(_virstor_names "$state" "\${of%:*}")
+    _virstor_add "\${names[@]/%/\${of#*:}}"
+    [[ $1 == *: ]] || compopt -o nospace 2>/dev/null
     ;;
   commands) _virstor_add $_virstor_first_words ;;
   words:*)
@@ -234,6 +238,8 @@ _virstor() {
   local quote=\${value:0:1}
   [[ $quote == [\\"\\'] ]] && value=\${value:1} || quote=''
   [[ $COMP_WORDBREAKS == *:* && -z $quote ]] && cut=\${value%"\${value##*[:=@]}"}
+  # Readline keeps this one at the start of the word.
+  cut=\${cut%@}
   value=\${value//\\\\/}
   cut=\${cut//\\\\/}
   if [[ $kind != words:-* && $count == 0 && -n $command ]]; then
@@ -245,7 +251,7 @@ _virstor() {
   COMPREPLY=("\${names[@]}" "\${COMPREPLY[@]}")
   for i in "\${!COMPREPLY[@]}"; do
     COMPREPLY[i]=$prefix\${COMPREPLY[i]#"$cut"}
-    if [[ -z $quote && $kind == pools:* ]]; then
+    if [[ -z $quote && $kind == names:* ]]; then
       printf -v 'COMPREPLY[i]' %q "\${COMPREPLY[i]}"
     fi
   done

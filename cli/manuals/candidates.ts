@@ -9,12 +9,31 @@ import type { CommandSpec, OptionSpec } from "../terminal/mod.ts";
 /** Commands whose first operand is the name of a pool that is not there yet. */
 const NAMING: readonly string[] = ["label"];
 
+/** What the registry has names of. */
+export type NameKind =
+  | "pools"
+  | "volumes" // all but the first of each pool
+  | "disks" // pools and volumes: what has a disk
+  | "snapshots";
+
+/** Operands that name what is not there yet. */
+const NEW: readonly (readonly [command: string, operand: number])[] = [
+  ["volume create", 0],
+  ["clone", 1],
+];
+/** The command whose operands are snapshots that are not there yet. */
+const TAKING = "snapshot";
+
 /** Where candidates come from. */
 export type Candidates =
   /** The system: files, or directories. */
   | { readonly kind: "files" | "directories" }
-  /** The registry; `suffix` follows the name of the pool. */
-  | { readonly kind: "pools"; readonly suffix: "" | "/" | "@" }
+  /** The registry; `suffix` follows each name. */
+  | {
+    readonly kind: "names";
+    readonly of: NameKind;
+    readonly suffix: "" | "/" | "@";
+  }
   /** The table of commands. */
   | { readonly kind: "commands" }
   /** A fixed list. */
@@ -55,27 +74,30 @@ export function valueCandidates(
 export function operandCandidates(
   { name, usage, operands, moreOperands }: CommandSpec,
 ): OperandCandidates {
+  const isNew = (index: number) =>
+    name === TAKING ||
+    NEW.some(([command, operand]) => command === name && operand === index);
   const first = operands.map((operand, index) =>
     index === 0 && NAMING.includes(name)
       ? { kind: "none" } as const
-      : candidatesOf(operand)
+      : candidatesOf(operand, isNew(index))
   );
   if (!moreOperands) return { first, more: undefined };
-  const last = usage.split(/\s+/).at(-1) ?? "";
-  return { first, more: candidatesOf(last.replace(/^\[(?=[A-Z])/, "")) };
+  const last = (usage.split(/\s+/).at(-1) ?? "").replace(/^\[(?=[A-Z])/, "");
+  return { first, more: candidatesOf(last, isNew(first.length)) };
 }
 
 /** The candidates for what the help calls `NAME`, `PATH` and so on. */
-function candidatesOf(word: string): Candidates {
+function candidatesOf(word: string, isNew = false): Candidates {
   const name = /^[A-Z]+/.exec(word)?.[0] ?? "";
   if (/^[a-z]+(\|[a-z]+)+$/.test(word)) {
     return { kind: "words", words: word.split("|") };
   }
   switch (name) {
     case "NAME":
-      return { kind: "pools", suffix: "" };
+      return { kind: "names", of: "pools", suffix: "" };
     case "POOL":
-      return { kind: "pools", suffix: suffixOf(word) };
+      return namesOf(word, isNew);
     case "PATH":
     case "FILE":
     case "SOURCE":
@@ -90,11 +112,26 @@ function candidatesOf(word: string): Candidates {
   }
 }
 
-/** What must follow the name of a pool, as in `POOL[/VOLUME]@NAME`. */
-function suffixOf(word: string): "" | "/" | "@" {
+/** The candidates for a word such as `POOL[/VOLUME]@NAME`. */
+function namesOf(word: string, isNew: boolean): Candidates {
+  const kind = "names";
   const needed = word.replaceAll(/\[[^\]]*\]/g, "");
-  const [, suffix] = /^POOL([/@])/.exec(needed) ?? [];
-  return suffix === "/" || suffix === "@" ? suffix : "";
+  if (needed.startsWith("POOL@")) {
+    return isNew
+      ? { kind, of: "disks", suffix: "@" }
+      : { kind, of: "snapshots", suffix: "" };
+  }
+  if (needed.startsWith("POOL/")) {
+    return isNew
+      ? { kind, of: "pools", suffix: "/" }
+      : { kind, of: "volumes", suffix: "" };
+  }
+  const of = word.includes("[@")
+    ? "snapshots"
+    : word.startsWith("POOL[/")
+    ? "disks"
+    : "pools";
+  return { kind, of, suffix: "" };
 }
 
 /** A command, or a word that commands of two words begin with. */
@@ -137,8 +174,31 @@ export function quoted(text: string): string {
 }
 
 /**
- * The program of `sed` that prints the name of the pool from a file of the
- * registry. It leaves out names with characters that JSON escapes.
+ * The programs of `sed` that print names from files of the registry. They leave
+ * out names with characters that JSON escapes.
  */
-export const NAME_PROGRAM: string =
-  `s/^  "name": "\\([^"\\\\]*\\)",\\{0,1\\}$/\\1/p`;
+export const NAME_PROGRAMS: { readonly [Kind in NameKind]: string } = (() => {
+  const pools = `s/^  "name": "\\([^"\\\\]*\\)",\\{0,1\\}$/\\1/p`;
+  const listed = (pattern: string) =>
+    `/^  "volumes": \\[$/,/^  \\]/s/^    "\\(${pattern}\\)",\\{0,1\\}$/\\1/p`;
+  const volumes = listed(`[^"\\\\@]*`);
+  return {
+    pools,
+    volumes,
+    disks: `${pools};${volumes}`,
+    snapshots: listed(`[^"\\\\]*@[^"\\\\]*`),
+  };
+})();
+
+/**
+ * Makes the cases of a shell that set `program` to the program of each kind of
+ * name.
+ *
+ * @param indent What each line begins with.
+ * @returns The lines.
+ */
+export function programCases(indent: string): string {
+  return Object.entries(NAME_PROGRAMS).map(([kind, program]) =>
+    `${indent}${kind}) program=${quoted(program)} ;;`
+  ).join("\n");
+}

@@ -13,7 +13,7 @@ import {
 import {
   type Candidates,
   firstWords,
-  NAME_PROGRAM,
+  NAME_PROGRAMS,
   operandCandidates,
   valueCandidates,
 } from "./candidates.ts";
@@ -34,7 +34,7 @@ set -g __virstor_commands ${names}
 function __virstor_valued
     switch "$argv"
         case ''
-            echo ${valuedOf(GLOBAL_OPTIONS)}
+            printf '%s\\n' ${valuedOf(GLOBAL_OPTIONS)}
 ${commands.map(valuedCase).join("\n")}
     end
 end
@@ -61,7 +61,8 @@ function valuedOf(options: readonly OptionSpec[]): string {
 
 function valuedCase(spec: CommandSpec): string {
   const valued = valuedOf(optionsOf(spec));
-  return `        case ${quoted(spec.name)}\n            echo ${valued}`;
+  return `        case ${quoted(spec.name)}\n` +
+    `            printf '%s\\n' ${valued}`;
 }
 
 function optionLine(command: string, option: OptionSpec): string {
@@ -107,8 +108,8 @@ function argumentsOf(candidates: Candidates): string {
       return "-F";
     case "directories":
       return "-f -a '(__fish_complete_directories)'";
-    case "pools":
-      return `-f -a '(__virstor_pools ${candidates.suffix})'`;
+    case "names":
+      return `-f -a '(__virstor_names ${candidates.of} ${candidates.suffix})'`;
     case "commands":
       return "-f -a '$__virstor_commands'";
     case "words":
@@ -116,6 +117,12 @@ function argumentsOf(candidates: Candidates): string {
     case "none":
       return "-f";
   }
+}
+
+function fishProgramCases(): string {
+  return Object.entries(NAME_PROGRAMS).map(([kind, program]) =>
+    `        case ${kind}\n            set program ${quoted(program)}`
+  ).join("\n");
 }
 
 const ENGINE = `
@@ -131,7 +138,7 @@ function __virstor_line
         else if test $ended = 0; and test "$word" = --
             set ended 1
         else if test $ended = 0; and string match -qr '^-.' -- $word
-            contains -- $word (__virstor_valued $command | string split ' ')
+            contains -- $word (__virstor_valued $command)
             and set skip 1
         else if test -z "$command"
             set command $word
@@ -161,8 +168,8 @@ function __virstor_operand
     test "$argv[3]" = more; and test $operands -gt $argv[2]
 end
 
-# Prints the names of the registered pools; $argv follows them.
-function __virstor_pools
+# Prints names of the registry: $argv[1] tells of what, $argv[2] follows them.
+function __virstor_names
     set -l directory "$HOME/.local/state/virstor"
     string match -q '/*' -- "$XDG_STATE_HOME"
     and set directory "$XDG_STATE_HOME/virstor"
@@ -177,10 +184,12 @@ function __virstor_pools
                 set directory $words[(math $index + 1)]
         end
     end
+    set -l program
+    switch $argv[1]
+${fishProgramCases()}
+    end
     set -l files $directory/pools/*.json
     test (count $files) -gt 0
-    and command sed -n '${
-  NAME_PROGRAM.replaceAll("\\", "\\\\")
-}' $files 2>/dev/null | string replace -r '$' -- "$argv"
+    and command sed -n $program $files 2>/dev/null | string replace -r '$' -- "$argv[2]"
 end
 `;

@@ -13,8 +13,8 @@ import {
 import {
   type Candidates,
   firstWords,
-  NAME_PROGRAM,
   operandCandidates,
+  programCases,
   quoted,
   valueCandidates,
 } from "./candidates.ts";
@@ -127,8 +127,8 @@ function actionOf(candidates: Candidates): string {
       return "_files";
     case "directories":
       return "_files -/";
-    case "pools":
-      return `_virstor_pools "${candidates.suffix}"`;
+    case "names":
+      return `_virstor_names ${candidates.of} "${candidates.suffix}"`;
     case "commands":
       return "_virstor_first_words";
     case "words":
@@ -139,9 +139,10 @@ function actionOf(candidates: Candidates): string {
 }
 
 const ENGINE = `
-# Completes the names of the registered pools; $1 follows them.
-_virstor_pools() {
-  local directory=$virstor_state
+# Completes names of the registry: the last word but one tells of what, the last
+# one follows them.
+_virstor_names() {
+  local directory=$virstor_state program
   if [[ -z $directory ]]; then
     directory=$HOME/.local/state/virstor
     [[ $XDG_STATE_HOME == /* ]] && directory=$XDG_STATE_HOME/virstor
@@ -149,11 +150,14 @@ _virstor_pools() {
   fi
   local suffix=$argv[-1] expl
   local -a names
-  names=(\${(f)"$(command sed -n '${NAME_PROGRAM}' $directory/pools/*.json(N) </dev/null 2>/dev/null)"})
+  case $argv[-2] in
+${programCases("  ")}
+  esac
+  names=(\${(f)"$(command sed -n $program $directory/pools/*.json(N) </dev/null 2>/dev/null)"})
   if [[ $suffix == [/@] ]]; then
-    _wanted pools expl pool compadd -S $suffix -a names
+    _wanted names expl name compadd -S $suffix -a names
   else
-    _wanted pools expl pool compadd -a names
+    _wanted names expl name compadd -a names
   fi
 }
 

@@ -298,6 +298,7 @@ export class ServedPool {
       await done;
     } finally {
       await Promise.all(gone.map((device) => this.#calls.retire(device)));
+      await registerOpenPool(this.#stateDirectory, this.pool);
     }
     return await answer;
   }

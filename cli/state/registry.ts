@@ -26,6 +26,11 @@ export interface RegistryEntry {
    * order; 0 where that is not known.
    */
   readonly sizes?: readonly number[];
+  /**
+   * Its volumes but the first, and all snapshots, as users name them:
+   * `POOL/VOLUME`, `POOL/VOLUME@SNAPSHOT`. Completion reads them.
+   */
+  readonly volumes?: readonly string[];
 }
 
 /**
@@ -125,6 +130,8 @@ export interface RegistrablePool {
       readonly componentSize: number;
     };
   }[];
+  /** Its volumes and snapshots, as users name them; as before if absent. */
+  readonly volumeNames?: readonly string[];
 }
 
 /**
@@ -160,8 +167,10 @@ export async function updatePool(
 ): Promise<void> {
   await prepareRegistry(stateDirectory);
   await whileLocked(directoryOf(stateDirectory), async () => {
-    const pool = await change(await readRegistry(stateDirectory, name));
+    const before = await readRegistry(stateDirectory, name);
+    const pool = await change(before);
     if (pool === undefined) return;
+    const volumes = pool.volumeNames ?? before?.volumes ?? [];
     const sizes = new Map(
       pool.components.map(({ path, size, label }) => [
         resolve(path),
@@ -173,6 +182,7 @@ export async function updatePool(
       id: pool.id,
       components: [...sizes.keys()],
       sizes: [...sizes.values()],
+      ...volumes.length > 0 && { volumes },
     });
   });
 }
@@ -243,14 +253,19 @@ async function readEntry(
 
 function entryOf(value: unknown): RegistryEntry | undefined {
   if (typeof value !== "object" || value === null) return undefined;
-  const { name, id, components, sizes }: Record<string, unknown> = {
+  const { name, id, components, sizes, volumes }: Record<string, unknown> = {
     ...value,
   };
   // Entries of before the native format have a number as id.
   if (typeof id !== "string" && typeof id !== "number") return undefined;
-  if (typeof name !== "string" || !isPathList(components)) return undefined;
-  const entry = { name, id: String(id), components };
-  return isSizeList(sizes) ? { ...entry, sizes } : entry;
+  if (typeof name !== "string" || !isTextList(components)) return undefined;
+  return {
+    name,
+    id: String(id),
+    components,
+    ...isSizeList(sizes) && { sizes },
+    ...isTextList(volumes) && { volumes },
+  };
 }
 
 /** The usable bytes of a component when it was registered; 0 if not known. */
@@ -273,7 +288,7 @@ function isSizeList(value: unknown): value is number[] {
   return Array.isArray(value) && value.every((size) => size >= 0);
 }
 
-function isPathList(value: unknown): value is string[] {
+function isTextList(value: unknown): value is string[] {
   return Array.isArray(value) &&
-    value.every((path) => typeof path === "string");
+    value.every((text) => typeof text === "string");
 }

@@ -24,9 +24,13 @@ async function makePools(): Promise<Workspace> {
   for (const name of ["demo", "data"]) {
     await work.succeed(["label", "-s", "1G", "--create", "2M", name, name]);
   }
+  await work.succeed(["volume", "create", "-s", "1M", "data/vol"]);
+  await work.succeed(["snapshot", "data/vol@mon"]);
+  await work.succeed(["snapshot", "demo@tue"]);
   for (const name of ["extra file", "co:lon"]) await work.makeFile(name, 0);
   for (const [index, name] of ODD_NAMES.entries()) {
-    const entry = { name, id: `${index}`, components: [] };
+    const volumes = [`${name}/v`, `${name}@s`];
+    const entry = { name, id: `${index}`, components: [], volumes };
     await Deno.writeTextFile(
       work.path(`state/pools/odd${index}.json`),
       JSON.stringify(entry, null, 2) + "\n",
@@ -102,12 +106,25 @@ zstyle ':completion:all-matches:*' insert true
 /** Keys, and the arguments that the command gets then, sorted. */
 type Case = readonly [keys: string, ...args: string[]];
 
+const SNAPSHOTS_REMOVED = [
+  ...["snapshot", "remove", "data/vol@mon", "demo@tue"],
+] as const;
+
 /** What every shell does. */
 const CASES: readonly Case[] = [
   [ALL, ...new Set(COMMANDS.map(({ name }) => name.split(" ")[0] ?? ""))],
   ["stat\t", "status"],
   [`volume ${ALL}`, "volume", ...VOLUME_WORDS],
-  [`volume remove --d\tda\t`, "volume", "remove", "--dry-run", "data/"],
+  [`volume remove --d\tda\t`, "volume", "remove", "--dry-run", "data/vol"],
+  [`volume rename da\tnew`, "volume", "rename", "data/vol", "new"],
+  [`volume create -s 1M da\tnew`, "volume", "create", "-s", "1M", "data/new"],
+  [`volume set data/\tquota=1G`, "volume", "set", "data/vol", "quota=1G"],
+  [`snapshot dem\twed`, "snapshot", "demo@wed"],
+  [`snapshot data/\twed`, "snapshot", "data/vol@wed"],
+  [`snapshot list data/\t`, "snapshot", "list", "data/vol"],
+  [`rollback demo@t\t`, "rollback", "demo@tue"],
+  [`diff data\tdata/v\t`, "diff", "data/vol@mon", "data/vol@mon"],
+  [`resize data/\t2G`, "resize", "data/vol", "2G"],
   [`serve --exit\tde\t`, "serve", "--exit-on-last-client", "demo"],
   [`label --format ${ALL}`, "label", "--format", "freebsd", "native"],
   ["serve --log-level=w\t", "serve", "--log-level=warning"],
@@ -118,8 +135,9 @@ const CASES: readonly Case[] = [
   // The first operand is a pool, the others are files.
   [`add -f de\tex\t`, "add", "-f", "demo", "extra file"],
   [`label -s 10G new da\t`, "label", "-s", "10G", "new", "data"],
-  ["clone demo@x da\tcopy", "clone", "demo@x", "data/copy"],
-  [`snapshot remove da\tmon`, "snapshot", "remove", "data@mon"],
+  ["clone dem\tda\tcopy", "clone", "demo@tue", "data/copy"],
+  [`snapshot remove da\tdem\t`, ...SNAPSHOTS_REMOVED],
+  [`snapshot remove tw\t`, "snapshot", "remove", "two words@s"],
   [`--state-dir=none status ${ALL}`, "--state-dir=none", "status"],
 ];
 
@@ -140,7 +158,7 @@ peerTest("virstor completion bash completes in bash", [
     [`stop "tw\t`, "stop", "two words"],
     [`status d${ALL} -v`, "status", "demo", "data", "-v"],
     [`dump co:\t`, "dump", "co:lon"],
-    ["snapshot -- da\tmon", "snapshot", "--", "data@mon"],
+    ["snapshot -- dem\tmon", "snapshot", "--", "demo@mon"],
   ];
   const calls = await typeIntoBash(work, cases.map(([keys]) => keys));
   assertCases(calls, cases);
@@ -172,7 +190,11 @@ testUnless(
     const cases: Case[] = [
       ["stat", "status"],
       ["volume ", ...VOLUME_WORDS],
-      ["volume remove da", "data/"],
+      ["volume remove da", "data/vol"],
+      ["volume create -s 1M da", "data/"],
+      ["snapshot da", "data/vol@", "data@"],
+      ["snapshot list da", "data", "data/vol"],
+      ["rollback dem", "demo@tue"],
       ["serve --exit", "--exit-on-last-client"],
       ["label --format ", "freebsd", "native"],
       ["serve --tls r", "required"],
@@ -180,8 +202,8 @@ testUnless(
       ["status ", "demo", "data", ...ODD_NAMES],
       ["add -f de", "demo"],
       ["add -f demo ex", "extra file"],
-      ["clone demo@x da", "data/"],
-      ["snapshot remove da", "data@"],
+      ["clone demo@tue da", "data/"],
+      ["snapshot remove data/vol@mon de", "demo@tue"],
     ];
     for (const [line, ...expected] of cases) {
       const { stdout } = await new Deno.Command("fish", {

@@ -135,6 +135,13 @@ testBoth("snapshots are taken, listed, cloned and removed", async (
     await work.succeed(["clone", "demo/v@s", "demo/c"]),
     'Cloned "demo/v@s" as volume "demo/c"\n',
   );
+  // Completion reads the names there.
+  const entry = await Deno.readTextFile(
+    `${work.stateDirectory}/pools/demo.json`,
+  );
+  assertEquals(JSON.parse(entry).volumes, [
+    ...["demo@s", "demo/v", "demo/v@s", "demo/c"],
+  ]);
   const words = ["snapshot", "list", "demo/v"];
   const [one] = await listed(work, ...words) as Record<string, unknown>[];
   assertEquals(
