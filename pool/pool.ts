@@ -8,7 +8,6 @@
 import { assert } from "../errors.ts";
 import type {
   Component,
-  ComponentDevice,
   EventHub,
   Finding,
   Health,
@@ -35,7 +34,7 @@ import {
 import { flushMembers, type PoolBase } from "./io/mod.ts";
 import type { PoolFormat } from "./format/mod.ts";
 import type { ChangedRange } from "./changed_ranges.ts";
-import { type ChunkMap, mapChunks } from "./chunk_map.ts";
+import { PoolView } from "./pool_view.ts";
 import { PoolVolumes } from "./pool_volumes.ts";
 import type { SnapshotDisk } from "./snapshot_disk.ts";
 import { describePool, type PoolStatus } from "./status.ts";
@@ -51,6 +50,9 @@ export class Pool {
   readonly volumeChanges: VolumeChanges;
   /** Changes of the snapshots: take, remove, roll back. */
   readonly snapshotChanges: SnapshotChanges;
+
+  /** @internal What can be shown besides the status. */
+  readonly view: PoolView;
 
   readonly #events: EventHub;
   readonly #format: PoolFormat;
@@ -85,6 +87,7 @@ export class Pool {
     this.#health = health;
     this.#control = control;
     this.#base = base;
+    this.view = new PoolView(base);
     this.#volumes = new PoolVolumes(wiring, volumes);
     const run = control.run.bind(control);
     const { evacuation } = control;
@@ -162,18 +165,6 @@ export class Pool {
   }
 
   /**
-   * Makes a map of the chunks, a little at a time: it takes long if the pool is
-   * large.
-   *
-   * @internal
-   * @param signal Ends the making.
-   * @returns The map.
-   */
-  chunkMap(signal: AbortSignal): Promise<ChunkMap> {
-    return mapChunks(this.#base, signal);
-  }
-
-  /**
    * Finds what a volume has changed since a snapshot.
    *
    * @param volume The name of the volume.
@@ -207,15 +198,6 @@ export class Pool {
    */
   async lookAtHosts(): Promise<void> {
     await this.#base.hosts.look(this.#format.members);
-  }
-
-  /**
-   * The disks of the components, and how long they took.
-   *
-   * @internal
-   */
-  get disks(): Pick<ComponentDevice, "path" | "durations">[] {
-    return this.#format.members.map(({ device }) => device);
   }
 
   /**

@@ -181,6 +181,8 @@ function roomOf(path: string): string {
 
 /** What is wrong with an import from another room, or nothing. */
 function roomFault(path: string, target: string): string | undefined {
+  // Texts that are served or printed are no modules.
+  if (!target.endsWith(".ts")) return undefined;
   const [room, targetRoom] = [roomOf(path), roomOf(target)];
   if (targetRoom === "" || room === targetRoom) return undefined;
   const [layer, targetLayer] = [layerOf(path), layerOf(target)];

@@ -110,6 +110,16 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: "HOST:PORT or ./PATH of metrics for Prometheus",
   },
   {
+    name: "http",
+    value: "ADDRESS",
+    help: "HOST:PORT or ./PATH of a page for browsers",
+  },
+  {
+    name: "http-token-file",
+    value: "FILE",
+    help: "ask viewers of the page for the token in FILE",
+  },
+  {
     name: "component",
     value: "PATH",
     repeatable: true,

@@ -27,11 +27,17 @@ const ACCEPT_RETRY_MS = 100;
 const STATUS_NAMES = {
   200: "OK",
   400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  421: "Misdirected Request",
   431: "Request Header Fields Too Large",
   500: "Internal Server Error",
 } as const;
+
+/** The status codes that the server answers. */
+export type HttpStatus = keyof typeof STATUS_NAMES;
 
 /** A page. */
 export interface Page {
@@ -41,10 +47,27 @@ export interface Page {
   readonly body: Uint8Array;
 }
 
+/** Makes a page for a request. */
+export type MakePage = (head: RequestHead) => Promise<Page | undefined>;
+
 /** What the server does with a request. */
 export interface HttpServerOptions {
-  /** The functions that make the pages, by path. */
-  readonly pages: ReadonlyMap<string, () => Promise<Page>>;
+  /** What the pages are, for the log; for instance `metrics`. */
+  readonly name: string;
+  /**
+   * The functions that make the pages, by path; a page that is not there is
+   * undefined.
+   */
+  readonly pages: ReadonlyMap<string, MakePage>;
+  /** Fields of every answer, for instance `x-content-type-options: nosniff`. */
+  readonly fields?: readonly string[];
+  /**
+   * Decides whether a request is answered; every request by default.
+   *
+   * @param head The request.
+   * @returns The status to refuse it with; undefined if it may be answered.
+   */
+  readonly refusalOf?: (head: RequestHead) => HttpStatus | undefined;
   /**
    * Called with what a page's function has thrown. The client gets status 500.
    *
@@ -94,7 +117,8 @@ export class HttpServer {
         if (this.#isClosed) return;
         // Mostly the process is out of descriptors, which passes.
         const message = this.#failedAccepts.tell(
-          `Cannot accept a client of the metrics: ${messageOf(error)}`,
+          `Cannot accept a client of the ${this.#options.name}: ` +
+            messageOf(error),
         );
         if (message !== undefined) log("accept-failed", message);
         await new Promise((done) => setTimeout(done, ACCEPT_RETRY_MS));
@@ -118,7 +142,7 @@ export class HttpServer {
       const head = await receiveHead(connection);
       if (head === undefined) return;
       const reply = typeof head === "number"
-        ? refusal(head, true)
+        ? this.#refuse(head, true)
         : await this.#replyTo(head);
       await writeAll(connection, reply);
     } catch {
@@ -134,33 +158,41 @@ export class HttpServer {
     closeQuietly(connection);
   }
 
-  async #replyTo({ method, path }: RequestHead): Promise<Uint8Array> {
+  async #replyTo(head: RequestHead): Promise<Uint8Array> {
+    const { method, path } = head;
     const hasBody = method !== "HEAD";
-    if (method !== "GET" && method !== "HEAD") return refusal(405, true);
+    if (method !== "GET" && method !== "HEAD") return this.#refuse(405, true);
+    const refusal = this.#options.refusalOf?.(head);
+    if (refusal !== undefined) return this.#refuse(refusal, hasBody);
     const makePage = this.#options.pages.get(path);
-    if (makePage === undefined) return refusal(404, hasBody);
+    if (makePage === undefined) return this.#refuse(404, hasBody);
     try {
-      return replyOf(200, await makePage(), hasBody);
+      const page = await makePage(head);
+      if (page === undefined) return this.#refuse(404, hasBody);
+      return this.#reply(200, page, hasBody);
     } catch (error) {
       this.#options.onBug(error);
-      return refusal(500, hasBody);
+      return this.#refuse(500, hasBody);
     }
+  }
+
+  #refuse(status: HttpStatus, hasBody: boolean): Uint8Array {
+    const text = `${status} ${STATUS_NAMES[status]}\n`;
+    const body = new TextEncoder().encode(text);
+    const type = "text/plain; charset=utf-8";
+    return this.#reply(status, { type, body }, hasBody);
+  }
+
+  #reply(status: HttpStatus, page: Page, hasBody: boolean): Uint8Array {
+    return replyOf(status, page, hasBody, this.#options.fields ?? []);
   }
 }
 
-function refusal(
-  status: keyof typeof STATUS_NAMES,
-  hasBody: boolean,
-): Uint8Array {
-  const text = `${status} ${STATUS_NAMES[status]}\n`;
-  const body = new TextEncoder().encode(text);
-  return replyOf(status, { type: "text/plain; charset=utf-8", body }, hasBody);
-}
-
 function replyOf(
-  status: keyof typeof STATUS_NAMES,
+  status: HttpStatus,
   { type, body }: Page,
   hasBody: boolean,
+  fields: readonly string[],
 ): Uint8Array {
   const lines = [
     `HTTP/1.1 ${status} ${STATUS_NAMES[status]}`,
@@ -168,6 +200,8 @@ function replyOf(
     `content-type: ${type}`,
     `content-length: ${body.length}`,
     ...status === 405 ? ["allow: GET, HEAD"] : [],
+    ...status === 401 ? ["www-authenticate: Bearer"] : [],
+    ...fields,
     "connection: close",
   ];
   const head = new TextEncoder().encode(`${lines.join("\r\n")}\r\n\r\n`);

@@ -15,14 +15,17 @@ export interface RequestHead {
   readonly method: string;
   /** The path, without a query. */
   readonly path: string;
+  /** The query; empty without one. */
+  readonly query: URLSearchParams;
+  /** The fields by their names in lower case; the last one of a name. */
+  readonly fields: ReadonlyMap<string, string>;
 }
 
 /** The head is malformed, or too long: the status to answer. */
 export type HeadFault = 400 | 431;
 
 /**
- * Receives the head of a request. Fields are read and not looked at, and what
- * comes after the head is ignored.
+ * Receives the head of a request. What comes after the head is ignored.
  *
  * @param connection A connection from which nothing was read.
  * @returns The head, or what is wrong with it; `undefined` if the client left
@@ -47,5 +50,19 @@ export async function receiveHead(
   const text = decoder.decode(bytes.subarray(0, filled));
   const [, method, target] = FIRST_LINE.exec(text) ?? [];
   if (method === undefined || target === undefined) return 400;
-  return { method, path: target.split("?", 1)[0] ?? "" };
+  const [path = "", ...rest] = target.split("?");
+  const query = new URLSearchParams(rest.join("?"));
+  return { method, path, query, fields: fieldsOf(text) };
+}
+
+function fieldsOf(text: string): Map<string, string> {
+  const fields = new Map<string, string>();
+  for (const line of text.split(/\r?\n/).slice(1)) {
+    if (line === "") break;
+    const at = line.indexOf(":");
+    if (at > 0) {
+      fields.set(line.slice(0, at).toLowerCase(), line.slice(at + 1).trim());
+    }
+  }
+  return fields;
 }

@@ -12,24 +12,12 @@ import {
   openListener,
   type SocketRights,
 } from "../../nbd/listen/mod.ts";
-import type { NbdServer } from "../../nbd/mod.ts";
-import { HttpServer, metricsPage, type MetricsSource } from "../http/mod.ts";
+import { HttpServer, metricsPage } from "../http/mod.ts";
 import { log, printInternalError, printNotices } from "../terminal/mod.ts";
-import type { ServedPool } from "./served_pool.ts";
-import type { ServedPools } from "./served_pools.ts";
+import { type FigureSources, gatherFigures, lookAtHosts } from "./figures.ts";
 
 /** The path of the page. */
 const PATH = "/metrics";
-
-/** Where the figures are. */
-export interface MetricsParts {
-  /** The server. */
-  readonly nbd: Pick<NbdServer, "clients" | "counters" | "load">;
-  /** Its pools. */
-  readonly pools: Pick<ServedPools, "live">;
-  /** Counts the clients that `--allow` has kept out. */
-  readonly deniedCount: () => number;
-}
 
 /**
  * Starts to serve metrics, and logs where.
@@ -43,12 +31,19 @@ export interface MetricsParts {
 export async function serveMetrics(
   address: Address,
   rights: SocketRights,
-  parts: MetricsParts,
+  parts: FigureSources,
 ): Promise<HttpServer> {
   const { listener, address: found } = await open(address, rights);
   let isBugPrinted = false;
   const server = new HttpServer(listener, {
-    pages: new Map([[PATH, metricsPage(() => gather(parts))]]),
+    name: "metrics",
+    pages: new Map([[
+      PATH,
+      metricsPage(async () => {
+        await lookAtHosts(parts);
+        return gatherFigures(parts);
+      }),
+    ]]),
     // Pools can be used without their metrics, so the process goes on.
     onBug: (error) => {
       if (!isBugPrinted) printInternalError(error);
@@ -85,43 +80,4 @@ function urlOf(address: Address): string {
   const { hostname, port } = address;
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return `http://${host}:${port}${PATH}`;
-}
-
-async function gather(parts: MetricsParts): Promise<MetricsSource> {
-  const { nbd, pools, deniedCount } = parts;
-  await Promise.all(pools.live.map(({ pool }) => pool.lookAtHosts()));
-  const counts = new Map<string, number>();
-  const { clients, counters } = nbd;
-  const load = nbd.load();
-  for (const { exportName } of clients) {
-    if (exportName === undefined) continue;
-    counts.set(exportName, (counts.get(exportName) ?? 0) + 1);
-  }
-  return {
-    counters: {
-      ...counters,
-      connectionsRefused: counters.connectionsRefused + deniedCount(),
-    },
-    load,
-    connections: clients.length,
-    pools: pools.live.map((served) => ({
-      status: served.pool.status(),
-      counters: served.pool.volumes.map((volume) => volume.counters),
-      disks: served.pool.disks,
-      exports: exportsOf(served, counts, load.byExport),
-    })),
-  };
-}
-
-/** The exports of the volumes, and the other ones that have had clients. */
-function exportsOf(
-  { pool: { volumes }, exports }: ServedPool,
-  counts: ReadonlyMap<string, number>,
-  used: Pick<ReadonlyMap<string, unknown>, "has">,
-): MetricsSource["pools"][number]["exports"] {
-  return exports
-    .map(({ name }) => ({ name, connections: counts.get(name) ?? 0 }))
-    .filter(({ name, connections }, index) =>
-      index < volumes.length || connections > 0 || used.has(name)
-    );
 }

@@ -23,6 +23,7 @@ import {
   UsageError,
 } from "../terminal/mod.ts";
 import { checkHook, type Hook, parseHook } from "./hook_option.ts";
+import { pageOptionsOf } from "./page_options.ts";
 import type { ServerSettings } from "./server_settings.ts";
 import { tlsOf } from "./tls_options.ts";
 
@@ -80,6 +81,7 @@ export function serverSettingsOf(invocation: Invocation): ServerSettings {
     ...grace !== undefined && { graceMs: grace * 1000 },
     ...pidFile !== undefined && { pidFile },
     ...metrics !== undefined && { metrics: parseAddressOrPath(metrics) },
+    ...pageOptionsOf(invocation),
     ...command !== undefined && { command },
     hooks: hooksOf(invocation),
   };

@@ -28,6 +28,10 @@ export interface ServerSettings extends SocketRights {
   readonly exitOnLastClient: boolean;
   /** The address of the metrics; none by default. */
   readonly metrics?: Address;
+  /** The address of the page; none by default. */
+  readonly page?: Address;
+  /** The token that the figures of the page need; none by default. */
+  readonly pageToken?: string;
   /** The path of the pid file; none by default. */
   readonly pidFile?: string;
   /** How long requests in flight may hold up the end, milliseconds; 10,000. */

@@ -28,8 +28,10 @@ import {
 } from "../terminal/mod.ts";
 import { Entrance } from "./entrance.ts";
 import { EventHooks } from "./event_hooks.ts";
+import type { FigureSources } from "./figures.ts";
 import { ServerMemory } from "./memory.ts";
 import { serveMetrics } from "./metrics_server.ts";
+import { PageServer } from "./page_server.ts";
 import { PidFile } from "./pid_file.ts";
 import { RunningCommand } from "./run_command.ts";
 import type { PoolSource, ServedPool } from "./served_pool.ts";
@@ -97,6 +99,7 @@ class Service {
   #command: RunningCommand | undefined;
   #pidFile: PidFile | undefined;
   #metrics: HttpServer | undefined;
+  #page: PageServer | undefined;
   #stopping: Promise<void> | undefined;
   /** What the server does beside serving. */
   #phase = "Opening pools";
@@ -157,13 +160,11 @@ class Service {
     this.#manager?.starting();
     await this.#pools.open(pools, stateDirectory, poolOptions, calls);
     const entrance = this.#entrance = await Entrance.open(settings);
-    if (settings.metrics !== undefined) {
-      this.#metrics = await serveMetrics(settings.metrics, settings, {
-        nbd: this.#nbd,
-        pools: this.#pools,
-        deniedCount: () => entrance.deniedCount,
-      });
-    }
+    await this.#showFigures({
+      nbd: this.#nbd,
+      pools: this.#pools,
+      deniedCount: () => entrance.deniedCount,
+    });
     for (const served of this.#pools.all) await served.listen();
     handleSignals({
       begin: (signal) =>
@@ -185,6 +186,22 @@ class Service {
     if (uris.length > 0) print(uris.join("\n"));
     const [first] = this.#pools.all;
     if (first !== undefined) this.#options.onReady?.(this.#report(first));
+  }
+
+  /** Serves the metrics and the page, if the settings ask for them. */
+  async #showFigures(sources: FigureSources): Promise<void> {
+    const { settings } = this.#options;
+    const { metrics, page, pageToken } = settings;
+    if (metrics !== undefined) {
+      this.#metrics = await serveMetrics(metrics, settings, sources);
+    }
+    if (page === undefined) return;
+    this.#page = await PageServer.open(sources, {
+      ...settings,
+      address: page,
+      startedAt: this.#startedAt,
+      ...pageToken !== undefined && { token: pageToken },
+    });
   }
 
   /** Closes everything. The control sockets still answer calls in flight. */
@@ -223,6 +240,7 @@ class Service {
     this.#manager?.stopping();
     this.#entrance?.close();
     this.#metrics?.close();
+    this.#page?.close();
     this.#memory.stop();
     // Writes that wait for space would hold the end up. The server finishes all
     // other requests in flight, and refuses new ones, before it closes a pool:

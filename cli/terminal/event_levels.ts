@@ -24,6 +24,7 @@ export type EventName =
   | "hook-failed" // a program of --on-event has failed
   | "metrics" // where the metrics are served
   | "notice" // worth knowing
+  | "page" // where the page is served
   | "progress" // the progress of something that takes long
   | "stopping" // the server ends, or stops a pool
   | "volumes" // a volume or a snapshot was created, changed or removed
@@ -56,6 +57,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   "freed": "info",
   "left": "info",
   "metrics": "info",
+  "page": "info",
   "progress": "info",
   "recovered": "info",
   "refused": "info",

@@ -1,5 +1,5 @@
 /**
- * Reads the metrics of a server.
+ * Reads the metrics of a server, and finds its page.
  *
  * @module
  */
@@ -25,6 +25,18 @@ export interface RawAnswer {
 export async function metricsUrl(server: Server): Promise<string> {
   await server.said(/metrics: Serves metrics on http/);
   const [, url = ""] = / on (http:\S+)/.exec(server.stderr) ?? [];
+  return url;
+}
+
+/**
+ * The address of the page of a server that shows it on a TCP port.
+ *
+ * @param server The server.
+ * @returns The URL, which ends in a slash.
+ */
+export async function pageUrl(server: Server): Promise<string> {
+  await server.said(/page: Shows its page on http/);
+  const [, url = ""] = / page on (http:\S+)/.exec(server.stderr) ?? [];
   return url;
 }
 

@@ -22,7 +22,7 @@ export interface TextFile {
 const SKIPPED = /[/\\](\.git|node_modules|coverage|demo-pool)$/;
 
 /** Text by its ending, and the programs that have none. */
-const TEXT = /(\.(ts|md|json|yml)|\/virstor|\/\.ci\/run)$/;
+const TEXT = /(\.(ts|md|json|yml|html|css|js)|\/virstor|\/\.ci\/run)$/;
 
 /** Reads all text files of the repository. */
 export async function readTextFiles(): Promise<TextFile[]> {

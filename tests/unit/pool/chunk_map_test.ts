@@ -27,7 +27,9 @@ Deno.test("the map of chunks counts what volumes and snapshots hold", async () =
   await pool.snapshotChanges.take([{ volume: "demo", snapshot: "s" }]);
   await disk.write(BYTE, 0);
   await disk.write(BYTE, 41 * CHUNK);
-  const { components, volumes, chunkSize, left } = await pool.chunkMap(never);
+  const { components, volumes, chunkSize, left } = await pool.view.chunkMap(
+    never,
+  );
   assertEquals([chunkSize, left], [CHUNK, 0]);
   assertEquals(components.map(({ name }) => name), paths);
   // The old version of chunk 0, too.
@@ -54,9 +56,9 @@ Deno.test("the map of a huge volume has few cells, and can be ended", async () =
   await labelPool({ name: "demo", paths, ...sizes });
   await using pool = await openPool(paths);
   await pool.volume().write(BYTE, 2 ** 53 - 1);
-  const { volumes: [row] } = await pool.chunkMap(never);
+  const { volumes: [row] } = await pool.view.chunkMap(never);
   assertEquals([row?.mapped.length, row?.mapped.at(-1)], [2048, 1]);
   assertEquals(row?.chunksPerCell, 2 ** 33 / 2048);
-  const ended = await pool.chunkMap(AbortSignal.abort());
+  const ended = await pool.view.chunkMap(AbortSignal.abort());
   assert(sum(ended.volumes[0]?.mapped) === 0);
 });
