@@ -89,6 +89,17 @@ function escapeCharacter(character: string): string {
   ).join("");
 }
 
+/**
+ * Tells whether a name survives the runtime. The runtime replaces bytes that
+ * are not UTF-8 by U+FFFD, and would then open or create another file.
+ *
+ * @param name A path, or a part of one.
+ * @returns False if the name contains U+FFFD or a lone surrogate.
+ */
+export function isFaithfulName(name: string): boolean {
+  return name.isWellFormed() && !name.includes("\ufffd");
+}
+
 /** A bug: an invariant of virstor itself does not hold. */
 export class AssertionError extends Error {
   /**

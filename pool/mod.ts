@@ -29,6 +29,7 @@ export type {
   EvacuationStatus,
   JobKind,
   JobStatus,
+  LiveSettings,
   RemoveOptions,
   RemovePlan,
   RemoveResult,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { counted, type ErrorCode, VirstorError } from "../errors.ts";
+import { type ErrorCode, VirstorError } from "../errors.ts";
 import {
   assemble,
   type AssembleOptions,
@@ -14,6 +14,7 @@ import {
   refuseWriters,
 } from "./member/mod.ts";
 import {
+  checkedFullTimeout,
   EventHub,
   type Finding,
   type FullPolicy,
@@ -32,8 +33,6 @@ import type { DamageSink, StoredPool } from "./format/mod.ts";
 const DEFAULT_MAX_DELAYED_BYTES = 64 << 20;
 const DEFAULT_CHUNK_WATERMARK = 100;
 const DEFAULT_COMPONENT_WATERMARK = 1;
-/** A timeout in seconds that a timer can keep: about 24 days. */
-const FULL_TIMEOUT_MAX = 2_147_483;
 
 /** Errors that a check reports as a finding: the pool is damaged. */
 const DAMAGE_CODES: ReadonlySet<ErrorCode> = new Set([
@@ -113,16 +112,9 @@ export async function openPool(
 ): Promise<Pool> {
   const degraded = options.degraded ?? false;
   const isReader = degraded || (options.readOnly ?? false);
-  const fullTimeoutSeconds = options.fullTimeoutSeconds ?? 0;
-  if (!(fullTimeoutSeconds >= 0 && fullTimeoutSeconds <= FULL_TIMEOUT_MAX)) {
-    throw new VirstorError(
-      "invalid",
-      `Cannot wait ${
-        counted(fullTimeoutSeconds, "second")
-      } for space: it is 0 to ` +
-        `${FULL_TIMEOUT_MAX} seconds`,
-    );
-  }
+  const fullTimeoutSeconds = checkedFullTimeout(
+    options.fullTimeoutSeconds ?? 0,
+  );
   const assembly = await withPatience(() =>
     assemble(paths, { ...placesOf(options), readOnly: isReader })
   );

@@ -21,6 +21,7 @@ import {
   type AddResult,
   Collector,
   Jobs,
+  type LiveSettings,
   planRemoval,
   type PoolControl,
   type RemoveOptions,
@@ -44,7 +45,7 @@ import { wirePool } from "./wiring.ts";
 
 /** A pool that is open, with its components locked. */
 export class Pool {
-  /** What does not change while the pool is open. */
+  /** The settings; {@linkcode set} replaces some of them. */
   readonly settings: PoolSettings;
   /** Changes of the volumes: create, remove, rename, clone, flatten. */
   readonly volumeChanges: VolumeChanges;
@@ -306,6 +307,16 @@ export class Pool {
     // Only a volume without old versions can become smaller.
     if (how.force === true) await this.#collector.swept();
     return await this.#control.resize(volume, virtualSize, how);
+  }
+
+  /**
+   * Replaces settings until the pool is closed, also for writes that wait.
+   *
+   * @param live Which ones; the others stay.
+   * @throws {VirstorError} `invalid`, `read-only`, `failed`, `shutdown`.
+   */
+  set(live: LiveSettings): Promise<void> {
+    return this.#control.set(live);
   }
 
   /**

@@ -4,9 +4,8 @@
  * @module
  */
 
-import { isFaithfulName } from "../device/block/mod.ts";
 import { FileDevice } from "../device/file/mod.ts";
-import { messageOf, VirstorError } from "../errors.ts";
+import { isFaithfulName, messageOf, VirstorError } from "../errors.ts";
 import {
   type ComponentLabel,
   type Effort,

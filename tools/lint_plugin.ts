@@ -50,6 +50,7 @@ export const ROOMS: readonly string[] = [
   "nbd/server",
   "nbd",
   "cli/terminal",
+  "cli/signals",
   "cli/state",
   "cli/control",
   "cli/registry",

@@ -10,13 +10,13 @@ import {
   type Environment,
   EXIT_FAILED,
   EXIT_OK,
-  handleSignals,
   type Invocation,
   numberOption,
   print,
   printError,
   printJson,
 } from "../terminal/mod.ts";
+import { handleSignals } from "../signals/mod.ts";
 import { uriOperand } from "./remote_uri.ts";
 
 const HINT = 'Try "virstor ping --help"';

@@ -8,17 +8,12 @@
 import { counted, isOrAre, printable, VirstorError } from "../../errors.ts";
 import type { Pool, PoolOptions } from "../../pool/mod.ts";
 import type { RemovePlan } from "../../pool/change/mod.ts";
-import {
-  callServer,
-  registerOpenPool,
-  SERVED_EVACUATION_RATE,
-} from "../control/mod.ts";
+import { callServer, registerOpenPool } from "../control/mod.ts";
 import {
   type Environment,
   EXIT_CODES,
   EXIT_OK,
   formatSize,
-  handleSignals,
   type Invocation,
   parseSize,
   print,
@@ -26,6 +21,7 @@ import {
   UsageError,
   withProgress,
 } from "../terminal/mod.ts";
+import { handleSignals } from "../signals/mod.ts";
 import { absolutePaths, forgetRate, rememberRate } from "../state/mod.ts";
 import { waitForRemoval } from "./wait_for_removal.ts";
 
@@ -138,10 +134,12 @@ async function cancel(removal: Removal): Promise<Outcome> {
 async function remove(removal: Removal): Promise<Outcome> {
   const { stateDirectory, name, paths, rate, isDetached } = removal;
   const doing = `Removing from pool "${name}"`;
-  const bytesPerSecond = rate ?? SERVED_EVACUATION_RATE;
   const reply = await withProgress(
     doing,
-    callServer(stateDirectory, name, "remove", { paths, bytesPerSecond }),
+    callServer(stateDirectory, name, "remove", {
+      paths,
+      ...rate !== undefined && { bytesPerSecond: rate },
+    }),
   );
   if (reply === undefined) return await removeFromStopped(removal, doing);
   const { removed, evacuating } = reply.answer;

@@ -69,7 +69,7 @@ export async function addComponents(
 export async function removeComponents(
   stateDirectory: string,
   pool: Pool,
-  { paths, bytesPerSecond }: RemoveRequest,
+  { paths, bytesPerSecond = SERVED_EVACUATION_RATE }: RemoveRequest,
 ): Promise<RemoveResult> {
   const result = await pool.remove(paths, { bytesPerSecond });
   if (result.evacuating.length > 0) {

@@ -5,13 +5,12 @@
  * @module
  */
 
-import { dirname, resolve } from "node:path";
 import { type ErrorCode, messageOf, VirstorError } from "../../errors.ts";
 import type { ControlCall, ControlCalls } from "./control_protocol.ts";
 import { EXIT_CODES } from "../terminal/mod.ts";
 import { receiveAnswer, sendRequest } from "./control_wire.ts";
-import { shortPath } from "../../nbd/listen/mod.ts";
-import { controlSocketPath } from "../state/mod.ts";
+import { shortSocketPath } from "./short_socket.ts";
+import { controlSocketPath, parentPath } from "../state/mod.ts";
 
 /** The time limit of a `status` call, milliseconds; others have none. */
 const STATUS_TIMEOUT_MS = 10_000;
@@ -40,7 +39,7 @@ export async function callServer<Call extends ControlCall>(
   body: ControlCalls[Call]["request"],
 ): Promise<ControlAnswer<Call> | undefined> {
   const path = controlSocketPath(stateDirectory, name);
-  using short = shortPath(path);
+  using short = await shortSocketPath(path);
   let text: string;
   try {
     text = await post(
@@ -126,9 +125,8 @@ function systemCode(error: unknown): string {
 
 /** Why the system does not let this user connect to the server. */
 function foreignReason(socketPath: string): string {
-  const path = resolve(socketPath);
   // If this user may not look into the directory, its owner is the server's.
-  const owner = ownerOf(path) ?? ownerOf(dirname(path));
+  const owner = ownerOf(socketPath) ?? ownerOf(parentPath(socketPath));
   const whose = owner === undefined ? "" : `, it belongs to user ${owner}`;
   return `permission denied${whose}; run the command as the user of ` +
     "the server";

@@ -18,10 +18,12 @@ import type { PoolStatus } from "../../pool/mod.ts";
 import {
   booleanOf,
   numberOf,
+  objectOf,
   parseFields,
   pathsOf,
   textOf,
 } from "./request_fields.ts";
+import { type ServeSettings, settingsIn } from "./serve_settings.ts";
 import { VOLUME_REQUEST_CHECKS, type VolumeCalls } from "./volume_calls.ts";
 
 /** The status of the server of a pool. */
@@ -74,8 +76,17 @@ export interface ComponentsRequest {
 
 /** The request of `remove`. */
 export interface RemoveRequest extends ComponentsRequest {
-  /** The limit of the evacuation, bytes a second; 0 means no limit. */
-  readonly bytesPerSecond: number;
+  /**
+   * The limit of the evacuation, bytes a second; 0 means no limit. Without one
+   * the limit is that of the server.
+   */
+  readonly bytesPerSecond?: number;
+}
+
+/** The request of `set`. */
+export interface SetRequest {
+  /** The settings to replace; the others stay. */
+  readonly settings: Partial<ServeSettings>;
 }
 
 /** The request of `resize`. */
@@ -119,6 +130,8 @@ export interface ControlCalls extends VolumeCalls {
   };
   /** Gives the disk another size. */
   readonly resize: { request: ResizeRequest; answer: ResizeResult };
+  /** Replaces settings of the server; returns all of them. */
+  readonly set: { request: SetRequest; answer: ServeSettings };
   /** Checks the pool. */
   readonly check: { request: null; answer: Finding[] };
   /** Stops serving; the answer follows when the pool is closed. */
@@ -153,8 +166,10 @@ const REQUEST_CHECKS: {
   }),
   remove: (fields) => ({
     paths: pathsOf(fields),
-    bytesPerSecond: numberOf(fields, "bytesPerSecond"),
+    ...fields["bytesPerSecond"] !== undefined &&
+      { bytesPerSecond: numberOf(fields, "bytesPerSecond") },
   }),
+  set: (fields) => ({ settings: settingsIn(objectOf(fields, "settings")) }),
   planRemove: (fields) => ({ paths: pathsOf(fields) }),
   cancelRemove: (fields) => ({ paths: pathsOf(fields) }),
   resize: (fields) => ({

@@ -5,8 +5,8 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import { shortPath } from "../../nbd/listen/mod.ts";
 import { controlSocketPath } from "../state/mod.ts";
+import { shortSocketPath } from "./short_socket.ts";
 import { callError, isNotServed, readAnswer } from "./control_client.ts";
 import { receiveLines, sendRequest } from "./control_wire.ts";
 import {
@@ -32,7 +32,7 @@ export async function followServer(
   request: EventsRequest,
 ): Promise<AsyncIterable<EventRecord> | undefined> {
   const path = controlSocketPath(stateDirectory, name);
-  using short = shortPath(path);
+  using short = await shortSocketPath(path);
   try {
     const connection = await Deno.connect({
       transport: "unix",

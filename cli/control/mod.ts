@@ -27,9 +27,11 @@ export type {
   ControlCall,
   ControlCalls,
   ControlHandlers,
+  RemoveRequest,
   ResizeRequest,
   ResizeResult,
   ServerStatus,
+  SetRequest,
   StatusReport,
   StopRequest,
 } from "./control_protocol.ts";
@@ -41,4 +43,6 @@ export {
   sendLines,
   sendStreamHead,
 } from "./control_wire.ts";
+export { parseSettings, SETTINGS, settingText } from "./serve_settings.ts";
+export type { ServeSettings, SettingSpec } from "./serve_settings.ts";
 export type { ControlMessage } from "./control_wire.ts";

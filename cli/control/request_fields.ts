@@ -4,7 +4,6 @@
  * @module
  */
 
-import { isAbsolute } from "node:path";
 import { VirstorError } from "../../errors.ts";
 
 /** The fields of a request. */
@@ -42,7 +41,7 @@ export function pathsOf(fields: Fields): string[] {
   const { paths }: { paths?: unknown } = fields;
   if (
     Array.isArray(paths) && paths.length > 0 &&
-    paths.every((path) => typeof path === "string" && isAbsolute(path))
+    paths.every((path) => typeof path === "string" && path.startsWith("/"))
   ) {
     return paths;
   }
@@ -88,6 +87,21 @@ export function textOf(fields: Fields, name: string): string {
  */
 export function booleanOf(fields: Fields, name: string): boolean {
   return fields[name] === true;
+}
+
+/**
+ * Reads an object.
+ *
+ * @param fields The request.
+ * @param name The name of the field.
+ * @returns Its fields.
+ * @throws {VirstorError} `invalid` if it is missing or something else.
+ */
+export function objectOf(fields: Fields, name: string): Fields {
+  const value = fields[name];
+  return typeof value === "object" && value !== null
+    ? { ...value }
+    : refuseField(name, "object");
 }
 
 /**

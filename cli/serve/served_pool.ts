@@ -24,6 +24,7 @@ import {
   volumeHandlers,
 } from "../control/mod.ts";
 import { ControlServer } from "./control_server.ts";
+import { type ProcessSettings, ServedSettings } from "./live_settings.ts";
 import { withComponents } from "../registry/mod.ts";
 import { exportsOf } from "./volume_exports.ts";
 import { changeText, isVolumeChange, type VolumeChange } from "./volume_log.ts";
@@ -83,6 +84,8 @@ export interface ServerCalls {
    * @param device The device of a former export.
    */
   retire(device: BlockDevice): Promise<void>;
+  /** The settings of the whole process. */
+  readonly settings: ProcessSettings;
   /**
    * Called for a bug in virstor.
    *
@@ -99,6 +102,7 @@ export class ServedPool {
   readonly events: PoolEvents;
   readonly #calls: ServerCalls;
   #exports: readonly NbdExport[];
+  readonly #settings: ServedSettings;
   /** The change of volumes that runs, or ran last. */
   #changing: Promise<unknown> = Promise.resolve();
   readonly #stateDirectory: string;
@@ -109,9 +113,16 @@ export class ServedPool {
     events: PoolEvents,
     stateDirectory: string,
     calls: ServerCalls,
+    evacuationRate: number,
   ) {
     this.pool = pool;
     this.events = events;
+    this.#settings = new ServedSettings(
+      pool,
+      stateDirectory,
+      calls.settings,
+      evacuationRate,
+    );
     this.#calls = calls;
     this.#exports = exportsOf(pool);
     this.#stateDirectory = stateDirectory;
@@ -123,10 +134,15 @@ export class ServedPool {
           return calls.report(this);
         },
         add: (request) => addComponents(stateDirectory, pool, request),
-        remove: (request) => removeComponents(stateDirectory, pool, request),
+        remove: (request) =>
+          removeComponents(stateDirectory, pool, {
+            bytesPerSecond: this.#settings.evacuationRate,
+            ...request,
+          }),
         planRemove: ({ paths }) => Promise.try(() => pool.planRemove(paths)),
         cancelRemove: ({ paths }) => pool.cancelRemove(paths),
         resize: (request) => resizeDisk(pool, request),
+        set: ({ settings }) => this.#settings.set(settings),
         check: () => pool.check(),
         stop: async (request) => {
           await calls.stop(this, request);
@@ -195,7 +211,7 @@ export class ServedPool {
         .map(({ path }) => path);
       events.emit({ kind: "evacuation", message, paths });
     }
-    return new ServedPool(pool, events, stateDirectory, calls);
+    return new ServedPool(pool, events, stateDirectory, calls, bytesPerSecond);
   }
 
   /** The pool's exports; the first is that of its first volume. */

@@ -20,15 +20,16 @@ import {
   EXIT_CODES,
   EXIT_INTERNAL,
   EXIT_OK,
-  handleSignals,
   log,
   print,
   printInternalError,
   printNotices,
 } from "../terminal/mod.ts";
+import { handleSignals } from "../signals/mod.ts";
 import { Entrance } from "./entrance.ts";
 import { EventHooks } from "./event_hooks.ts";
 import type { FigureSources } from "./figures.ts";
+import { ProcessSettings } from "./live_settings.ts";
 import { ServerMemory } from "./memory.ts";
 import { serveMetrics } from "./metrics_server.ts";
 import { PageServer } from "./page_server.ts";
@@ -89,6 +90,7 @@ export async function servePools(options: ServiceOptions): Promise<number> {
 class Service {
   readonly #options: ServiceOptions;
   readonly #nbd: NbdServer;
+  readonly #settings: ProcessSettings;
   readonly #pools = new ServedPools();
   readonly #hooks: EventHooks;
   readonly #memory = new ServerMemory();
@@ -127,6 +129,8 @@ class Service {
         ...idleMs !== undefined && { idleMs },
       },
     });
+    const { graceMs = GRACE_MS } = options.settings;
+    this.#settings = new ProcessSettings(this.#nbd, graceMs);
     this.#nbd.finished.catch((error) => this.#panic(error));
   }
 
@@ -155,6 +159,7 @@ class Service {
       countClients: (device: BlockDevice) => this.#nbd.countClients(device),
       retire: (device: BlockDevice) =>
         this.#nbd.retire(device, { graceMs: this.#graceMs }),
+      settings: this.#settings,
       panic: (error: unknown) => this.#panic(error),
     };
     this.#manager?.starting();
@@ -312,7 +317,7 @@ class Service {
   }
 
   get #graceMs(): number {
-    return this.#options.settings.graceMs ?? GRACE_MS;
+    return this.#settings.graceMs;
   }
 
   #clientsOf(served: ServedPool): NbdClientInfo[] {

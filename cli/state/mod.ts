@@ -12,6 +12,7 @@ export {
   rememberRate,
   resumedText,
 } from "./evacuation_rate.ts";
+export { absolutePath, parentPath } from "./paths.ts";
 export {
   absolutePaths,
   forgetComponents,

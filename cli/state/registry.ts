@@ -7,10 +7,10 @@
  * @module
  */
 
-import { dirname, resolve } from "node:path";
 import { messageOf, printable, VirstorError } from "../../errors.ts";
 import { printError, printNotices } from "../terminal/mod.ts";
 import { makeDirectory, replaceFile, whileLocked } from "./registry_file.ts";
+import { absolutePath, parentPath } from "./paths.ts";
 import { registryPath } from "./state_directory.ts";
 
 /** The registry's entry of a pool. */
@@ -41,7 +41,7 @@ export interface RegistryEntry {
  * @returns Absolute paths.
  */
 export function absolutePaths(paths: readonly string[]): string[] {
-  return paths.map((path) => resolve(path));
+  return paths.map(absolutePath);
 }
 
 /**
@@ -173,7 +173,7 @@ export async function updatePool(
     const volumes = pool.volumeNames ?? before?.volumes ?? [];
     const sizes = new Map(
       pool.components.map(({ path, size, label }) => [
-        resolve(path),
+        absolutePath(path),
         size ?? label?.componentSize ?? 0,
       ]),
     );
@@ -215,7 +215,7 @@ export async function forgetComponents(
 }
 
 function directoryOf(stateDirectory: string): string {
-  return dirname(registryPath(stateDirectory, "any"));
+  return parentPath(registryPath(stateDirectory, "any"));
 }
 
 async function writeEntry(

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { dirname } from "node:path";
+import { parentPath } from "./paths.ts";
 
 /** How long to wait for the lock of another process, milliseconds. */
 const PATIENCE_MS = 2000;
@@ -19,7 +19,7 @@ const PAUSE_MS = 20;
  */
 export async function makeDirectory(path: string): Promise<void> {
   if (await isThere(path)) return;
-  const parent = dirname(path);
+  const parent = parentPath(path);
   if (parent !== path) await makeDirectory(parent);
   await Deno.mkdir(path, { recursive: true });
   await syncDirectory(parent);
@@ -53,7 +53,7 @@ export async function replaceFile(path: string, text: string): Promise<void> {
     await Deno.remove(temporary).catch(() => {});
     throw error;
   }
-  await syncDirectory(dirname(path));
+  await syncDirectory(parentPath(path));
 }
 
 /**

@@ -6,9 +6,8 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import { getBuiltinModule } from "node:process";
-import { isAbsolute, join, resolve } from "node:path";
-import type { Environment } from "../terminal/mod.ts";
+import { type Environment, nodeProcess } from "../terminal/mod.ts";
+import { absolutePath } from "./paths.ts";
 
 /**
  * The longest name of a pool's file, bytes without its ending: a file system
@@ -35,7 +34,7 @@ export function findStateDirectory(
   const told = option || variable("VIRSTOR_STATE_DIR") || undefined;
   return {
     stateDirectory: () =>
-      told === undefined ? defaultDirectory(variable) : resolve(told),
+      told === undefined ? defaultDirectory(variable) : absolutePath(told),
     stateDirectoryGiven: told !== undefined,
   };
 }
@@ -45,16 +44,16 @@ function defaultDirectory(
 ): string {
   const stateHome = variable("XDG_STATE_HOME") ?? "";
   // The XDG specification says that relative paths there are to be ignored.
-  if (isAbsolute(stateHome)) return join(stateHome, "virstor");
+  if (stateHome.startsWith("/")) return absolutePath(`${stateHome}/virstor`);
   const home = variable("HOME") ?? "";
-  if (!isAbsolute(home)) {
+  if (!home.startsWith("/")) {
     throw new VirstorError(
       "invalid",
       "Cannot find the state directory: HOME is not set; " +
         "give it with --state-dir or VIRSTOR_STATE_DIR",
     );
   }
-  return join(home, ".local", "state", "virstor");
+  return absolutePath(`${home}/.local/state/virstor`);
 }
 
 /**
@@ -66,8 +65,7 @@ function fileStem(name: string): string {
   const encoded = encodeURIComponent(name);
   if (encoded.length <= STEM_MAX) return encoded;
   const prefix = encoded.slice(0, STEM_PREFIX_MAX).replace(/%.?$/, "");
-  // Few names are that long, and to load it takes longer than most commands.
-  const { createHash } = getBuiltinModule("node:crypto");
+  const { createHash } = nodeProcess().getBuiltinModule("node:crypto");
   const hash = createHash("sha256").update(name).digest("hex");
   // No encoded name holds a "+".
   return `${prefix}+${hash.slice(0, STEM_HASH_DIGITS)}`;
@@ -81,7 +79,7 @@ function fileStem(name: string): string {
  * @returns The path.
  */
 export function registryPath(stateDirectory: string, name: string): string {
-  return join(stateDirectory, "pools", `${fileStem(name)}.json`);
+  return absolutePath(`${stateDirectory}/pools/${fileStem(name)}.json`);
 }
 
 /**
@@ -96,5 +94,5 @@ export function controlSocketPath(
   stateDirectory: string,
   name: string,
 ): string {
-  return join(stateDirectory, "control", `${fileStem(name)}.sock`);
+  return absolutePath(`${stateDirectory}/control/${fileStem(name)}.sock`);
 }

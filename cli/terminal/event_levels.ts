@@ -26,6 +26,7 @@ export type EventName =
   | "notice" // worth knowing
   | "page" // where the page is served
   | "progress" // the progress of something that takes long
+  | "settings" // "virstor set" has changed settings
   | "stopping" // the server ends, or stops a pool
   | "volumes" // a volume or a snapshot was created, changed or removed
   | "warning"; // a side effect of a successful command failed
@@ -63,6 +64,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   "refused": "info",
   "removed": "info",
   "resized": "info",
+  "settings": "info",
   "stopping": "info",
   "volumes": "info",
   "control": "debug",

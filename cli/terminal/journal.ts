@@ -4,8 +4,8 @@
  * @module
  */
 
-import fs from "node:fs";
 import type { LogLevel } from "./event_levels.ts";
+import { nodeProcess } from "./node_process.ts";
 
 /** The priorities of syslog(3). */
 const PRIORITIES: { readonly [Level in LogLevel]: number } = {
@@ -38,6 +38,7 @@ function findJournal(): boolean {
   const stream = state === "granted" ? Deno.env.get(variable) : undefined;
   if (stream === undefined) return false;
   try {
+    const fs = nodeProcess().getBuiltinModule("node:fs");
     const { dev, ino } = fs.fstatSync(2, { bigint: true });
     return stream === `${dev}:${ino}`;
   } catch {

@@ -29,6 +29,7 @@ export { commandHelp, generalHelp } from "./help.ts";
 export {
   ask,
   log,
+  logLevel,
   OutputClosedError,
   print,
   printError,
@@ -36,12 +37,13 @@ export {
   printJson,
   printNotices,
   printWarnings,
+  setLogLevel,
   setLogStyle,
   withProgress,
 } from "./output.ts";
+export { nodeProcess } from "./node_process.ts";
 export { numberOption } from "./number_option.ts";
 export type { LogStyle } from "./output.ts";
-export { handleSignals } from "./signals.ts";
 export { exactSize, formatSeconds, formatSize, parseSize } from "./size.ts";
 export { textPairs, textTable } from "./text_table.ts";
 export { UsageError } from "./usage_error.ts";

@@ -66,6 +66,20 @@ export function setLogStyle(wanted: LogStyle): void {
   style = wanted;
 }
 
+/** The level of the lines that are written: it and more important ones. */
+export function logLevel(): LogLevel {
+  return style.level;
+}
+
+/**
+ * Sets which lines are written from now on.
+ *
+ * @param level Lines of this level and more important ones.
+ */
+export function setLogLevel(level: LogLevel): void {
+  style = { ...style, level };
+}
+
 function writeAll(
   stream: { writeSync(bytes: Uint8Array): number },
   text: string,

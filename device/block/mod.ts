@@ -23,7 +23,6 @@ export {
   DURATION_NUMBERS,
   Durations,
 } from "./durations.ts";
-export { isFaithfulName } from "./faithful_name.ts";
 export { joinParts } from "./join_parts.ts";
 export type { JoinOptions } from "./join_parts.ts";
 export { MemoryDevice } from "./memory_device.ts";

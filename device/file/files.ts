@@ -6,8 +6,7 @@
  */
 
 import fs from "node:fs";
-import { messageOf, VirstorError } from "../../errors.ts";
-import { isFaithfulName } from "../block/mod.ts";
+import { isFaithfulName, messageOf, VirstorError } from "../../errors.ts";
 import { missingDirectory } from "./missing_directory.ts";
 import {
   type FileState,

@@ -24,7 +24,7 @@ export function processName(pid: string): string {
 
 /** Abbreviates a command line of virstor to `virstor` and its arguments. */
 function shorten(command: string): string {
-  const main = command.indexOf("cli/main.ts ");
-  const text = main < 0 ? command : `virstor ${command.slice(main + 12)}`;
+  const [, words] = /cli\/main\.[tj]s (.*)$/.exec(command) ?? [];
+  const text = words === undefined ? command : `virstor ${words}`;
   return text.length <= 100 ? text : text.slice(0, 97) + "...";
 }

@@ -108,6 +108,8 @@ export class NbdServer {
   /** Devices that are not served any more. */
   readonly #retired = new WeakSet<BlockDevice>();
   readonly #finish = Promise.withResolvers<void>();
+  /** Shared with its parts, which read it each time. */
+  readonly #limits: NbdLimits;
   readonly #host: ServiceHost;
   #closing: Promise<void> | undefined = undefined;
   #bell: Promise<LoopBell | undefined> | undefined;
@@ -119,7 +121,7 @@ export class NbdServer {
    */
   constructor(options: NbdServerOptions) {
     const { exports, tls } = options;
-    const limits = { ...DEFAULT_LIMITS, ...options.limits };
+    const limits = this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     const [counters, onPanic] = [this.#counters, this.#finish.reject];
     this.finished = this.#finish.promise;
     this.#log = new ServerLog(options.log);
@@ -148,6 +150,21 @@ export class NbdServer {
       isRetired: (device) => this.#retired.has(device),
       onPanic,
     };
+  }
+
+  /** The limits. */
+  get limits(): NbdLimits {
+    return { ...this.#limits };
+  }
+
+  /**
+   * Replaces limits. Clients that are connected stay; the time of idle clients
+   * holds for those that connect from now on.
+   *
+   * @param limits The limits to replace.
+   */
+  setLimits(limits: Partial<NbdLimits>): void {
+    Object.assign(this.#limits, limits);
   }
 
   /** What was done so far. */

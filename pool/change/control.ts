@@ -10,6 +10,7 @@
 import { counted, inBytes, VirstorError } from "../../errors.ts";
 import type { Component, Finding, PoolEvent } from "../core/mod.ts";
 import { Evacuation } from "./evacuation.ts";
+import { applySettings, type LiveSettings } from "./live_settings.ts";
 import {
   addComponents,
   type AddOptions,
@@ -180,6 +181,19 @@ export class PoolControl {
       const message = `The disk now has ${inBytes(virtualSize)}`;
       this.#emit({ kind: "resized", message, virtualSize });
       return { virtualSize };
+    });
+  }
+
+  /**
+   * Replaces settings.
+   *
+   * @param live The settings to replace.
+   * @throws {VirstorError} As {@linkcode applySettings}.
+   */
+  set(live: LiveSettings): Promise<void> {
+    return this.#change(() => {
+      applySettings(this.#parts, this.evacuation, live);
+      return Promise.resolve();
     });
   }
 

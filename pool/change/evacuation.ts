@@ -117,6 +117,15 @@ export class Evacuation {
   }
 
   /**
+   * Limits the moves of the evacuation that runs, if one does.
+   *
+   * @param bytesPerSecond The maximum rate, bytes a second; 0 for no limit.
+   */
+  setRate(bytesPerSecond: number): void {
+    this.#rate.limit(bytesPerSecond);
+  }
+
+  /**
    * Holds the evacuation, until {@linkcode release} was called as often. A
    * chunk whose copy is not complete stays in its old place.
    *

@@ -10,6 +10,7 @@ export type { ControlHooks } from "./control.ts";
 export type { EvacuationStatus, ResumeOptions } from "./evacuation_status.ts";
 export { Jobs } from "./jobs.ts";
 export type { JobKind, JobStatus } from "./jobs.ts";
+export type { LiveSettings } from "./live_settings.ts";
 export { planRemoval } from "./membership.ts";
 export type {
   AddOptions,

@@ -40,6 +40,7 @@ export type { MovingChunks } from "./moving_chunks.ts";
 export type { OldVersion } from "./old_versions.ts";
 export { withPatience } from "./patience.ts";
 export { assertInside, VIRTUAL_SIZE_MAX } from "./range.ts";
+export { checkedFullTimeout } from "./settings.ts";
 export type {
   FullPolicy,
   MissingMember,

@@ -1,10 +1,15 @@
 /**
- * The settings of an open pool: constant from open to close.
+ * The settings of an open pool. A change may replace some of them
+ * (`pool/change/live_settings.ts`), so parts of the pool read them each time.
  *
  * @module
  */
 
+import { counted, VirstorError } from "../../errors.ts";
 import type { PoolEvent } from "./events.ts";
+
+/** A timeout in seconds that a timer can keep: about 24 days. */
+const FULL_TIMEOUT_MAX = 2_147_483;
 
 /** What a write does that needs a new chunk when none is free. */
 export type FullPolicy =
@@ -29,7 +34,7 @@ export interface Watermarks {
   readonly components: number;
 }
 
-/** The settings of an open pool: constant from open to close. */
+/** The settings of an open pool. */
 export interface PoolSettings {
   /** The pool's name. */
   readonly name: string;
@@ -59,4 +64,20 @@ export interface PoolSettings {
    * @internal
    */
   readonly onEvent: (event: PoolEvent) => void;
+}
+
+/**
+ * Checks how long a write may wait for space.
+ *
+ * @param seconds The time; 0 for no limit.
+ * @returns The time.
+ * @throws {VirstorError} `invalid` if no timer can keep it.
+ */
+export function checkedFullTimeout(seconds: number): number {
+  if (seconds >= 0 && seconds <= FULL_TIMEOUT_MAX) return seconds;
+  throw new VirstorError(
+    "invalid",
+    `Cannot wait ${counted(seconds, "second")} for space: it is 0 to ` +
+      `${FULL_TIMEOUT_MAX} seconds`,
+  );
 }

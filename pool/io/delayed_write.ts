@@ -58,10 +58,10 @@ export interface DelayedPiece {
 
 /** The bounds and callbacks of a queue of delayed writes. */
 export interface DelayedOptions {
-  /** Bytes that the queue may hold before there is congestion. */
-  readonly maxBytes: number;
-  /** How long a write may wait, milliseconds; 0 for no limit. */
-  readonly timeoutMs: number;
+  /** Returns how many bytes the queue may hold before there is congestion. */
+  readonly maxBytes: () => number;
+  /** Returns how long a write may wait, milliseconds; 0 for no limit. */
+  readonly timeoutMs: () => number;
   /** Returns why writes wait, as in `the pool was full`. */
   readonly cause: () => string;
   /** A clock, milliseconds. */

@@ -27,7 +27,7 @@ import {
   timeoutError,
   type WaitingRun,
 } from "./delayed_write.ts";
-import { WaitingRuns } from "./waiting_runs.ts";
+import { WaitingRuns, waitingRuns } from "./waiting_runs.ts";
 
 /** Pieces and ranges that may be held before there is congestion. */
 const ENTRIES_MAX = 8192;
@@ -56,7 +56,9 @@ export class DelayedWrites {
   readonly #working = new Set<DelayedWrite>();
   #bytes = 0;
   #pieces = 0;
-  readonly #runs = new WaitingRuns(() => this.#waiting());
+  readonly #runs = new WaitingRuns(() =>
+    waitingRuns(this.#chunks.keys(), this.#ranges)
+  );
   #timer: ReturnType<typeof setTimeout> | undefined;
   #congestion: PromiseWithResolvers<void> | undefined;
 
@@ -81,20 +83,18 @@ export class DelayedWrites {
 
   /** How long the first has waited, milliseconds; 0 if none waits. */
   get oldestMs(): number {
-    for (const write of this.#writes) return this.#options.now() - write.since;
-    return 0;
+    const first = this.#writes.values().next().value;
+    return first === undefined ? 0 : this.#options.now() - first.since;
   }
 
   /** The virtual chunk that gets the next free chunk. */
   get nextChunk(): number | undefined {
-    for (const chunk of this.#chunks.keys()) return chunk;
-    return undefined;
+    return this.#chunks.keys().next().value;
   }
 
   /** The range that gets the next free chunk. */
   get nextRange(): DelayedWrite | undefined {
-    for (const write of this.#ranges) return write;
-    return undefined;
+    return this.#ranges.values().next().value;
   }
 
   /** All ranges that wait, in the order of their turns. */
@@ -322,6 +322,13 @@ export class DelayedWrites {
     for (const write of [...this.#working]) this.fail(write, error);
   }
 
+  /** The bounds have changed: they hold for what waits, too. */
+  limitsChanged(): void {
+    this.#disarm();
+    this.#arm();
+    this.#watchCongestion();
+  }
+
   #remove(piece: DelayedPiece): void {
     if (!piece.write.pieces.delete(piece)) return;
     for (const chunks of [this.#chunks, this.#held]) {
@@ -347,14 +354,13 @@ export class DelayedWrites {
       write.signal.removeEventListener("abort", write.onAbort);
     }
     if (!wasWaiting || this.#writes.size > 0) return;
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#disarm();
     this.#options.onEmpty();
   }
 
   #watchCongestion(): void {
     const entries = this.#pieces + this.#ranges.size + this.#working.size;
-    if (this.#bytes >= this.#options.maxBytes || entries >= ENTRIES_MAX) {
+    if (this.#bytes >= this.#options.maxBytes() || entries >= ENTRIES_MAX) {
       this.#congestion ??= Promise.withResolvers<void>();
     } else if (this.#congestion !== undefined) {
       this.#congestion.resolve();
@@ -362,17 +368,13 @@ export class DelayedWrites {
     }
   }
 
-  #waiting(): WaitingRun[] {
-    const runs: WaitingRun[] = [];
-    for (const chunk of this.#chunks.keys()) runs.push([chunk, chunk + 1]);
-    for (const { range } of this.#ranges) {
-      if (range !== undefined) runs.push([range.next, range.end]);
-    }
-    return runs;
+  #disarm(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #arm(): void {
-    const { timeoutMs } = this.#options;
+    const timeoutMs = this.#options.timeoutMs();
     if (timeoutMs === 0 || this.#timer !== undefined) return;
     if (this.#writes.size === 0) return;
     const left = Math.max(0, timeoutMs - this.oldestMs);
@@ -384,7 +386,8 @@ export class DelayedWrites {
   }
 
   #expire(): void {
-    const { timeoutMs, now, cause } = this.#options;
+    const { now, cause } = this.#options;
+    const timeoutMs = this.#options.timeoutMs();
     const latest = now() - timeoutMs;
     for (const write of [...this.#writes]) {
       if (write.since > latest) return;

@@ -82,8 +82,9 @@ export class FirstWrites {
     this.#settings = settings;
     this.#map = map;
     this.delayed = new DelayedWrites({
-      maxBytes: settings.maxDelayedBytes,
-      timeoutMs: settings.fullTimeoutSeconds * 1000,
+      // A change may replace these settings.
+      maxBytes: () => settings.maxDelayedBytes,
+      timeoutMs: () => settings.fullTimeoutSeconds * 1000,
       cause: () => this.limits.cause,
       now: () => performance.now(),
       onEmpty: () => this.#noneWaits(),
@@ -340,6 +341,12 @@ export class FirstWrites {
   #admitWait(): void {
     if (this.#ended !== undefined) throw this.#ended;
     if (this.limits.admit()) this.delayed.total++;
+  }
+
+  /** The settings of the pool have changed: they hold for what waits, too. */
+  settingsChanged(): void {
+    this.delayed.limitsChanged();
+    this.resume();
   }
 
   /** Serves waiting chunks, in order, while there are free ones. */

@@ -17,7 +17,7 @@ import type { Freeing, Space } from "../space/mod.ts";
 
 /** What all volumes of a pool share. */
 export interface PoolBase {
-  /** The settings, which do not change. */
+  /** The settings. */
   readonly settings: PoolSettings;
   /** How the state of the pool reaches the disk, and the components. */
   readonly format: PoolFormat;

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { WaitingRun } from "./delayed_write.ts";
+import type { DelayedWrite, WaitingRun } from "./delayed_write.ts";
 
 /** Finds what waits in a range. It sorts once after each change. */
 export class WaitingRuns {
@@ -58,4 +58,23 @@ function joined(runs: WaitingRun[]): WaitingRun[] {
     else last[1] = Math.max(last[1], end);
   }
   return all;
+}
+
+/**
+ * Lists all runs that wait.
+ *
+ * @param chunks The virtual chunks that data wait for.
+ * @param ranges The writes that wait as a range.
+ * @returns The runs, in any order; they may overlap.
+ */
+export function waitingRuns(
+  chunks: Iterable<number>,
+  ranges: Iterable<DelayedWrite>,
+): WaitingRun[] {
+  const runs: WaitingRun[] = [];
+  for (const chunk of chunks) runs.push([chunk, chunk + 1]);
+  for (const { range } of ranges) {
+    if (range !== undefined) runs.push([range.next, range.end]);
+  }
+  return runs;
 }

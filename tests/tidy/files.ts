@@ -19,7 +19,7 @@ export interface TextFile {
 }
 
 /** Not ours, made by a run, or none of a reader's business. */
-const SKIPPED = /[/\\](\.git|node_modules|coverage|demo-pool)$/;
+const SKIPPED = /[/\\](\.git|node_modules|coverage|demo-pool|dist)$/;
 
 /** Text by its ending, and the programs that have none. */
 const TEXT = /(\.(ts|md|json|yml|html|css|js)|\/virstor|\/\.ci\/run)$/;

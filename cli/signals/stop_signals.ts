@@ -5,7 +5,7 @@
  */
 
 import { ignoreSignal, isSignalIgnored } from "../../device/linux/mod.ts";
-import { EXIT_SIGNAL } from "./exit_code.ts";
+import { EXIT_SIGNAL } from "../terminal/mod.ts";
 
 /** The signals, and their numbers. */
 const STOP_SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;

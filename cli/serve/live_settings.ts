@@ -1,0 +1,147 @@
+/**
+ * The settings of a served pool and its process, as `virstor set` reads and
+ * changes them.
+ *
+ * @module
+ */
+
+import type { NbdServer } from "../../nbd/mod.ts";
+import type { LiveSettings, Pool } from "../../pool/mod.ts";
+import { type ServeSettings, SETTINGS, settingText } from "../control/mod.ts";
+import { rememberRate } from "../state/mod.ts";
+import { log, logLevel, setLogLevel } from "../terminal/mod.ts";
+
+/** The settings of the whole process. */
+export class ProcessSettings {
+  /** How long requests in flight may hold up the end, milliseconds. */
+  graceMs: number;
+  readonly #nbd: NbdServer;
+
+  /**
+   * Takes over the settings that the server was started with.
+   *
+   * @param nbd The NBD server.
+   * @param graceMs The grace, milliseconds.
+   */
+  constructor(nbd: NbdServer, graceMs: number) {
+    this.#nbd = nbd;
+    this.graceMs = graceMs;
+  }
+
+  /** The settings now. */
+  get values(): Pick<
+    ServeSettings,
+    "maxClients" | "idleTimeout" | "grace" | "logLevel"
+  > {
+    const { clients, idleMs } = this.#nbd.limits;
+    return {
+      maxClients: clients,
+      idleTimeout: idleMs / 1000,
+      grace: this.graceMs / 1000,
+      logLevel: logLevel(),
+    };
+  }
+
+  /**
+   * Replaces settings, at once.
+   *
+   * @param wanted The settings; those of pools are left out.
+   */
+  set(
+    { maxClients, idleTimeout, grace, logLevel }: Partial<ServeSettings>,
+  ): void {
+    this.#nbd.setLimits({
+      ...maxClients !== undefined && { clients: maxClients },
+      ...idleTimeout !== undefined && { idleMs: idleTimeout * 1000 },
+    });
+    if (grace !== undefined) this.graceMs = grace * 1000;
+    if (logLevel !== undefined) setLogLevel(logLevel);
+  }
+}
+
+/** The settings of a served pool, together with those of its process. */
+export class ServedSettings {
+  /** The limit of evacuations that are given none, bytes a second. */
+  evacuationRate: number;
+  readonly #pool: Pool;
+  readonly #stateDirectory: string;
+  readonly #process: ProcessSettings;
+
+  /**
+   * Takes over the settings that the pool was opened with.
+   *
+   * @param pool The pool.
+   * @param stateDirectory The state directory.
+   * @param process The settings of the process.
+   * @param evacuationRate The limit of evacuations, bytes a second.
+   */
+  constructor(
+    pool: Pool,
+    stateDirectory: string,
+    process: ProcessSettings,
+    evacuationRate: number,
+  ) {
+    this.#pool = pool;
+    this.#stateDirectory = stateDirectory;
+    this.#process = process;
+    this.evacuationRate = evacuationRate;
+  }
+
+  /**
+   * Replaces settings, at once.
+   *
+   * @param wanted The settings to replace.
+   * @returns All settings.
+   * @throws {VirstorError} As `Pool.set`; nothing has changed then.
+   */
+  async set(wanted: Partial<ServeSettings>): Promise<ServeSettings> {
+    const { name } = this.#pool;
+    const live = liveSettings(wanted);
+    if (Object.keys(live).length > 0) await this.#pool.set(live);
+    this.#process.set(wanted);
+    const { evacuationRate } = wanted;
+    if (evacuationRate !== undefined) {
+      this.evacuationRate = evacuationRate;
+      if (this.#pool.status().evacuation !== null) {
+        await rememberRate(this.#stateDirectory, name, evacuationRate);
+      }
+    }
+    const words = settingWords(wanted);
+    if (words !== "") log("settings", `Set ${words}`, { pool: name });
+    return { ...this.#ofPool, ...this.#process.values };
+  }
+
+  get #ofPool(): Omit<ServeSettings, keyof ProcessSettings["values"]> {
+    const { onFull, fullTimeoutSeconds, maxDelayedBytes, watermarks } =
+      this.#pool.settings;
+    return {
+      onFull,
+      fullTimeout: fullTimeoutSeconds,
+      maxDelayed: maxDelayedBytes,
+      chunkWatermark: watermarks.chunks,
+      componentWatermark: watermarks.components,
+      evacuationRate: this.evacuationRate,
+    };
+  }
+}
+
+/** The settings of a pool, as the pool takes them. */
+function liveSettings(wanted: Partial<ServeSettings>): LiveSettings {
+  const { onFull, fullTimeout, maxDelayed, evacuationRate } = wanted;
+  const { chunkWatermark, componentWatermark } = wanted;
+  return {
+    ...onFull !== undefined && { onFull },
+    ...fullTimeout !== undefined && { fullTimeoutSeconds: fullTimeout },
+    ...maxDelayed !== undefined && { maxDelayedBytes: maxDelayed },
+    ...chunkWatermark !== undefined && { chunkWatermark },
+    ...componentWatermark !== undefined && { componentWatermark },
+    ...evacuationRate !== undefined &&
+      { evacuationBytesPerSecond: evacuationRate },
+  };
+}
+
+/** Formats settings for the log, as in `on-full=error, grace=5`. */
+function settingWords(wanted: Partial<ServeSettings>): string {
+  return SETTINGS.filter(({ field }) => wanted[field] !== undefined)
+    .map((spec) => `${spec.key}=${settingText(spec, wanted)}`).join(", ");
+}

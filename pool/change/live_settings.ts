@@ -1,0 +1,89 @@
+/**
+ * Settings of an open pool that a change replaces. They hold at once, also for
+ * writes that wait, until the pool is closed: the pool does not store them.
+ *
+ * @module
+ */
+
+import { VirstorError } from "../../errors.ts";
+import {
+  checkedFullTimeout,
+  type FullPolicy,
+  type PoolSettings,
+} from "../core/mod.ts";
+import type { PoolBase } from "../io/mod.ts";
+import type { Evacuation } from "./evacuation.ts";
+
+/** Settings to replace; what is absent stays as it is. */
+export interface LiveSettings {
+  /** What a write does that needs a new chunk when none is free. */
+  readonly onFull?: FullPolicy;
+  /** How long such a write waits, seconds up to 2,147,483; 0 for no limit. */
+  readonly fullTimeoutSeconds?: number;
+  /** Bytes of delayed writes above which the pool applies backpressure. */
+  readonly maxDelayedBytes?: number;
+  /** Warn when fewer chunks are free. */
+  readonly chunkWatermark?: number;
+  /** Warn when fewer components are unused. */
+  readonly componentWatermark?: number;
+  /** The most that the evacuation moves, bytes a second; 0 for no limit. */
+  readonly evacuationBytesPerSecond?: number;
+}
+
+/**
+ * Replaces settings of an open pool.
+ *
+ * *Requires*: the evacuation is held, and no other change runs.
+ *
+ * @param base The open pool.
+ * @param evacuation The evacuation of the pool.
+ * @param live The settings to replace.
+ * @throws {VirstorError} `invalid`: nothing has changed.
+ */
+export function applySettings(
+  { settings, volumes, mapper }: PoolBase,
+  evacuation: Evacuation,
+  live: LiveSettings,
+): void {
+  const changed = withLive(settings, live);
+  // All parts share the object, and read it each time.
+  Object.assign(settings, changed);
+  const { evacuationBytesPerSecond: rate } = live;
+  if (rate !== undefined) evacuation.setRate(rate);
+  for (const { firstWrites } of volumes) firstWrites.settingsChanged();
+  mapper.watch();
+}
+
+function withLive(
+  { name, watermarks, ...before }: PoolSettings,
+  live: LiveSettings,
+): Partial<PoolSettings> {
+  const {
+    onFull = before.onFull,
+    fullTimeoutSeconds = before.fullTimeoutSeconds,
+    maxDelayedBytes = before.maxDelayedBytes,
+    chunkWatermark: chunks = watermarks.chunks,
+    componentWatermark: components = watermarks.components,
+    evacuationBytesPerSecond = 0,
+  } = live;
+  const amounts = [
+    maxDelayedBytes,
+    chunks,
+    components,
+    evacuationBytesPerSecond,
+  ];
+  const isAmount = (value: number) => Number.isSafeInteger(value) && value >= 0;
+  if (!amounts.every(isAmount) || !["delay", "error"].includes(onFull)) {
+    throw new VirstorError(
+      "invalid",
+      `Cannot set "${JSON.stringify(live)}" of pool "${name}": amounts are ` +
+        'whole numbers from 0, and writes to a full pool "delay" or "error"',
+    );
+  }
+  return {
+    onFull,
+    fullTimeoutSeconds: checkedFullTimeout(fullTimeoutSeconds),
+    maxDelayedBytes,
+    watermarks: { chunks, components },
+  };
+}
