@@ -7,7 +7,13 @@
 import type { FormatName } from "../../pool/mod.ts";
 import { Random } from "./random.ts";
 import type { SkipsFlush, Survivors } from "./simulated_disk.ts";
-import { FREEBSD_STEPS, NATIVE_STEPS, type Step } from "./steps.ts";
+import { layer } from "./layers.ts";
+import {
+  FREEBSD_STEPS,
+  LAYERED_STEPS,
+  NATIVE_STEPS,
+  type Step,
+} from "./steps.ts";
 import { World, type WorldOptions } from "./world.ts";
 
 /** What survives a cut; chance decides several times. */
@@ -29,6 +35,8 @@ export interface ExhaustOptions extends WorldOptions {
   readonly twice?: boolean;
   /** Whether checkers that need files look at every outcome. */
   readonly checkRaw?: boolean;
+  /** Whether the pool has snapshots and clones, and the steps are of these. */
+  readonly isLayered?: boolean;
   /** Flushes that are left out. */
   readonly skipsFlush?: SkipsFlush;
   /** Called now and then with the progress. */
@@ -45,8 +53,9 @@ export interface ExhaustOptions extends WorldOptions {
  */
 export async function exhaust(options: ExhaustOptions): Promise<number> {
   let runs = 0;
-  const { steps, format, stride = 1 } = options;
-  const sequences = sequencesOf(steps, stepsOf(format))
+  const { steps, format, isLayered = false, stride = 1 } = options;
+  const all = isLayered ? LAYERED_STEPS : stepsOf(format);
+  const sequences = sequencesOf(steps, all)
     .filter((_, index) => index % stride === 0);
   for (const [done, sequence] of sequences.entries()) {
     runs += await exhaustSequence(sequence, options);
@@ -86,7 +95,8 @@ export async function exhaustSequence(
 ): Promise<number> {
   const { seed = 1, punches } = options;
   const steps = `"${sequence.join('", "')}" (seed ${seed}, ` +
-    `${punches ? "with" : "without"} holes)`;
+    `${punches ? "with" : "without"} holes` +
+    `${options.isLayered === true ? ", with snapshots" : ""})`;
   let worlds: World[];
   try {
     worlds = await play(sequence, options, seed);
@@ -177,13 +187,33 @@ async function cutTwice(
   return runs;
 }
 
+/** Worlds of which copies are made, by what they are like. */
+const layered = new Map<string, World>();
+
+/** A stopped pool with snapshots and clones. */
+async function layeredWorld(options: WorldOptions): Promise<World> {
+  const { directory, punches } = options;
+  const key = JSON.stringify([directory, punches]);
+  let world = layered.get(key);
+  if (world === undefined) {
+    world = World.create(options);
+    await world.open();
+    await layer(world);
+    await world.close();
+    layered.set(key, world);
+  }
+  return world;
+}
+
 /** Plays a sequence; returns the world as a cut at each place leaves it. */
 async function play(
   sequence: readonly Step[],
   options: ExhaustOptions,
   seed: number,
 ): Promise<World[]> {
-  const world = World.create(options);
+  const world = options.isLayered === true
+    ? (await layeredWorld(options)).clone()
+    : World.create(options);
   const { disk } = world;
   disk.skipsFlush = options.skipsFlush;
   const cuts: World[] = [];
@@ -193,7 +223,9 @@ async function play(
   const random = new Random(seed);
   if (sequence.length === 0) cutFromHere();
   await world.open();
-  for (const step of START) await world.take(step, random);
+  for (const step of options.isLayered === true ? [] : START) {
+    await world.take(step, random);
+  }
   for (const [index, step] of sequence.entries()) {
     if (index === sequence.length - 1) cutFromHere();
     await world.take(step, random);

@@ -10,19 +10,15 @@ import { Slice, turns } from "../../device/block/mod.ts";
 import { TURN_BUDGET } from "../../pool/core/turn.ts";
 import { add, remove } from "./commands.ts";
 import { Lane } from "./lane.ts";
+import { layer } from "./layers.ts";
 import {
   type OverlapStep,
   type Stage,
   takeOverlapStep,
 } from "./overlap_steps.ts";
-import { Random } from "./random.ts";
+import type { Random } from "./random.ts";
 import { simulatedTime } from "./simulated_time.ts";
 import { turn } from "./turns.ts";
-import {
-  cloneSnapshot,
-  createVolume,
-  takeSnapshotsOf,
-} from "./view_changes.ts";
 import type { Watch } from "./watch.ts";
 import { checkWalk } from "./volumes_walk.ts";
 import { World, type WorldOptions } from "./world.ts";
@@ -317,10 +313,8 @@ async function filledWorld(
 
 async function fill(world: World, scene: Scene): Promise<void> {
   const { chunkBlocks } = world;
-  if (scene.leaving === 2 || scene.isLayered) {
-    await add(world, world.paths[2] ?? "");
-  }
   if (scene.isLayered) return await layer(world);
+  if (scene.leaving === 2) await add(world, world.paths[2] ?? "");
   const { components, reservedChunks } = world.pool.status();
   const most = components.reduce((sum, { chunks }) => sum + chunks, 0) -
     reservedChunks;
@@ -332,29 +326,6 @@ async function fill(world: World, scene: Scene): Promise<void> {
     for (const chunk of DISCARDED) {
       await world.discard(chunk * chunkBlocks, chunkBlocks);
     }
-  }
-  await world.settle();
-}
-
-/** Shared chunks, chunks that hide others, and chunks of each volume's own. */
-async function layer(world: World): Promise<void> {
-  const { chunkBlocks, views } = world;
-  const random = new Random(1);
-  const write = async (...chunks: readonly number[]) => {
-    for (const chunk of chunks) {
-      await world.write(chunk * chunkBlocks + chunk, 2, false);
-    }
-  };
-  await write(0, 1, 2, 3);
-  await takeSnapshotsOf(world, views.volumes.slice(0, 1));
-  await cloneSnapshot(world, random);
-  await createVolume(world);
-  await write(0, 1);
-  await world.discard(2 * chunkBlocks, chunkBlocks);
-  await takeSnapshotsOf(world, views.volumes.slice(0, 1));
-  await write(0, 4);
-  for (const { name } of views.volumes.slice(1)) {
-    await world.write(3, 2, false, world.pool.volume(name));
   }
   await world.settle();
 }

@@ -157,10 +157,9 @@ const CANARIES: readonly Canary[] = [
     name: "the removal of a snapshot outside the queue of changes",
     mutations: [{
       file: "pool/change/snapshot_changes.ts",
-      from: "string): Promise<{ freedChunks: number }> {\n" +
-        "    return this.#run(async () => {",
-      to: "string): Promise<{ freedChunks: number }> {\n" +
-        "    return (async (change) => await change())(async () => {",
+      from: "const freed = await this.#run(async () => {\n",
+      to: "const freed = await (async (change) => await change())" +
+        "(async () => {\n",
     }],
     runs: [["remove snapshot,clone", 2]],
     complaint: /was refused: .*there is no such snapshot/,

@@ -1,20 +1,23 @@
 /**
  * The long simulation: everything exhaustively, then random runs.
  *
- * `deno task simulate [--format NAME] [--overlap WHAT] [--seed N]
- * [--for MINUTES]`: with a seed, that run only; `--overlap` is `random`,
- * `degraded`, the two steps of a pair with a comma in between, or a step of
- * which each operation fails; `--for` says how long the random runs go on.
+ * `deno task simulate [--format NAME] [--overlap WHAT] [--sequence STEPS]
+ * [--seed N] [--for MINUTES]`: with a seed, that run only; `--overlap` is
+ * `random`, `degraded`, the two steps of a pair with a comma in between, or a
+ * step of which each operation fails; `--sequence` are steps, with commas in
+ * between, that are interrupted anywhere in a pool with snapshots and clones;
+ * `--for` says how long the random runs go on.
  *
  * @module
  */
 
 import { parseArgs } from "@std/cli";
 import type { FormatName } from "../../pool/mod.ts";
-import { exhaust, type ExhaustOptions } from "./exhaustive.ts";
+import { exhaust, type ExhaustOptions, exhaustSequence } from "./exhaustive.ts";
 import { failEverywhere } from "./failing_operations.ts";
 import { inWorlds } from "./in_worlds.ts";
 import { randomRun } from "./random_run.ts";
+import { LAYERED_STEPS } from "./steps.ts";
 import { allFailures, allOverlaps, overlapAgain } from "./simulate_overlaps.ts";
 
 /** Steps of a random run. */
@@ -24,13 +27,24 @@ const FAILING_SEEDS = 8;
 /** From so many seeds every pair of steps overlaps at every moment. */
 const OVERLAP_SEEDS = 3;
 
+/** So many steps in a pool with snapshots and clones, from so many seeds. */
+const LAYERED_SEEDS: readonly [steps: number, seeds: number][] = [
+  [0, 1],
+  [1, 8],
+  [2, 4],
+  [3, 1],
+];
+
 const args = parseArgs(Deno.args, {
-  string: ["seed", "for", "format", "overlap"],
+  string: ["seed", "for", "format", "overlap", "sequence"],
 });
 const formats = formatsFrom(args.format);
 const minutes = Number(args.for ?? 5);
 await inWorlds(async (directory) => {
   if (args.seed === undefined) return await all(directory);
+  if (args.sequence !== undefined) {
+    return await sequenceAgain(directory, args.sequence, Number(args.seed));
+  }
   for (const format of formats) {
     const seed = Number(args.seed);
     const { overlap } = args;
@@ -68,6 +82,7 @@ async function all(directory: string): Promise<void> {
       }
     }
   }
+  if (formats.includes("native")) await allLayeredSequences(directory);
   for (const format of formats) {
     for (let seed = 1; seed <= FAILING_SEEDS; seed++) {
       for (const punches of [true, false]) {
@@ -79,10 +94,45 @@ async function all(directory: string): Promise<void> {
   await randomRuns(directory);
 }
 
+/** One sequence in a pool with snapshots and clones. */
+async function sequenceAgain(
+  directory: string,
+  text: string,
+  seed: number,
+): Promise<void> {
+  const sequence = text.split(",").map((name) => {
+    const step = LAYERED_STEPS.find((one) => one === name.trim());
+    if (step !== undefined) return step;
+    throw new Error(`There is no step "${name}": ${LAYERED_STEPS.join(", ")}`);
+  });
+  for (const punches of [true, false]) {
+    const options = { directory, format: "native", punches, seed } as const;
+    const steps = sequence.length;
+    await exhaustSequence(sequence, { ...options, steps, isLayered: true });
+  }
+}
+
+/** Every sequence of one to three steps in a pool with snapshots and clones. */
+async function allLayeredSequences(directory: string): Promise<void> {
+  for (const punches of [true, false]) {
+    const options = { directory, format: "native", punches } as const;
+    for (const [steps, seeds] of LAYERED_SEEDS) {
+      for (let seed = 1; seed <= seeds; seed++) {
+        await allSequences({ ...options, isLayered: true, steps, seed });
+      }
+    }
+    const once = { ...options, isLayered: true, steps: 1, twice: true };
+    await allSequences(once);
+  }
+}
+
 async function allSequences(options: ExhaustOptions): Promise<void> {
-  const { format, punches, steps, twice } = options;
-  const name = `${format}, ${punches ? "with" : "without"} holes, ${steps} ` +
-    `steps, interrupted ${twice ? "twice" : "once"}`;
+  const { format, punches, steps, twice, isLayered, seed = 1 } = options;
+  const name = `${format}, ${punches ? "with" : "without"} holes` +
+    `${
+      isLayered ? " and with snapshots" : ""
+    }, ${steps} steps, seed ${seed}, ` +
+    `interrupted ${twice ? "twice" : "once"}`;
   const runs = await exhaust({
     ...options,
     checkRaw: steps < 3,

@@ -7,10 +7,21 @@
 import { add, cancel, remove, resize } from "./commands.ts";
 import { Random } from "./random.ts";
 import { allDone, turn } from "./turns.ts";
+import {
+  cloneSnapshot,
+  flatten,
+  removeSnapshot,
+  removeVolume,
+  rollBack,
+  takeSnapshots,
+} from "./view_changes.ts";
+import { changeOther } from "./view_requests.ts";
 import type { World } from "./world.ts";
 
 /** Virtual chunks that steps touch: few, so that they meet. */
 const TOUCHED = 8;
+/** Those of a pool with snapshots. */
+const LAYERED = 5;
 /** The fewest and the most chunks that a disk is resized to. */
 const RESIZED = { fewest: 3, most: 20 } as const;
 
@@ -30,6 +41,13 @@ export type Step =
   | "cancel" // an evacuation that has just begun
   | "grow"
   | "shrink"
+  | "write"
+  | "snapshot"
+  | "remove snapshot"
+  | "roll back"
+  | "clone"
+  | "flatten"
+  | "remove volume"
   | "wait"; // while what goes on beside the requests goes on
 
 /** Those of format 1. */
@@ -54,6 +72,21 @@ export const NATIVE_STEPS: readonly Step[] = [
   "grow",
   "shrink",
   "wait",
+];
+
+/** Those of pools with snapshots and clones. */
+export const LAYERED_STEPS: readonly Step[] = [
+  "write",
+  "flush",
+  "discard chunks",
+  "zero chunks",
+  "snapshot",
+  "remove snapshot",
+  "roll back",
+  "clone",
+  "flatten",
+  "remove volume",
+  "evacuate",
 ];
 
 /**
@@ -109,7 +142,40 @@ export async function takeStep(
       return await meanwhile(world, shrink(world, random), random);
     case "wait":
       return await turns(random.below(8));
+    default:
+      return await takeLayeredStep(world, step, random);
   }
+}
+
+/** Takes a step of a pool with snapshots and clones. */
+async function takeLayeredStep(
+  world: World,
+  step: Step,
+  random: Random,
+): Promise<void> {
+  switch (step) {
+    case "write":
+      return await writeSomewhere(world, random);
+    case "snapshot":
+      return await meanwhile(world, takeSnapshots(world, random), random);
+    case "remove snapshot":
+      return await meanwhile(world, removeSnapshot(world, random), random);
+    case "roll back":
+      return await meanwhile(world, rollBack(world, random), random);
+    case "clone":
+      return await meanwhile(world, cloneSnapshot(world, random), random);
+    case "flatten":
+      return await meanwhile(world, flatten(world, random), random);
+    case "remove volume":
+      return await meanwhile(world, removeVolume(world, random), random);
+  }
+}
+
+/** To a few chunks that are shared, or were, or to another volume. */
+async function writeSomewhere(world: World, random: Random): Promise<void> {
+  if (random.chance(30)) return await changeOther(world, random);
+  const first = random.below(LAYERED * world.chunkBlocks);
+  await world.write(first, 1, random.chance(10));
 }
 
 function chunksOf({ model, chunkBlocks }: World): number {
@@ -162,6 +228,8 @@ async function meanwhile(
 async function soon(world: World, random: Random): Promise<void> {
   if (random.chance(50)) await turns(random.below(12));
   for (let i = random.below(40); i > 0; i--) await Promise.resolve();
+  // It is being rolled back.
+  if (world.firstVolume === undefined) return;
   const step = random.pick<Step>([
     "first write",
     "first write",

@@ -36,27 +36,35 @@ function certain(...after: readonly ModelVolumes[]): ChangeEffect {
   return { after, mayRefuse: false };
 }
 
-/** Makes a change, and notes what becomes of it. */
+/**
+ * Makes a change, and notes what becomes of it.
+ *
+ * @param act Makes it; may call what it is given once it is done, and go on.
+ */
 async function change(
   world: World,
-  act: () => Promise<unknown>,
+  act: (onDone: () => void) => Promise<unknown>,
   begun: VolumesChange,
   isSo?: (volumes: ModelVolumes) => boolean,
 ): Promise<boolean> {
   const { views } = world;
+  let isDone: boolean | undefined;
+  const done = () => isDone ??= views.done(begun, isSo);
   views.begin(begun);
   try {
-    await act();
+    await act(done);
   } catch (error) {
     // What has failed may have been done, or may be by the next open.
     if (!(error instanceof VirstorError)) throw error;
+    // The pool was closed before all was freed; the next open frees the rest.
+    if (isDone !== undefined && error.code === "shutdown") return isDone;
     if (world.refusals.includes(error.code)) views.dropped(begun);
     else if (["exists", "not-found", "invalid"].includes(error.code)) {
       views.refused(begun, error);
     } else throw error;
     return false;
   }
-  return views.done(begun, isSo);
+  return done();
 }
 
 /** A volume of which a snapshot is being taken. */
@@ -230,7 +238,11 @@ export async function removeSnapshot(
   const { volume, snapshot: { name } } = picked;
   await change(
     world,
-    () => world.pool.snapshotChanges.remove(volume.name, name),
+    (onDone) =>
+      world.pool.snapshotChanges.removeSome(
+        [{ volume: volume.name, snapshot: name }],
+        onDone,
+      ),
     {
       what: `remove ${volume.name}@${name}`,
       effect: (before) => {
@@ -347,7 +359,7 @@ export async function removeVolume(
   const { pool, views: { volumes: [, ...more] } } = world;
   if (more.length === 0) return;
   const { id, name } = random.pick(more);
-  await change(world, () => pool.volumeChanges.remove(name), {
+  await change(world, (onDone) => pool.volumeChanges.remove(name, onDone), {
     what: `remove ${name}`,
     effect: (before) => {
       const one = before.find((volume) => volume.id === id);

@@ -72,6 +72,13 @@ export class ViewsModel {
     return this.#pending.length > 0;
   }
 
+  /** Whether there is one volume, without snapshots, and nothing else. */
+  get isPlain(): boolean {
+    return this.outcomes.every(([first, ...more]) =>
+      more.length === 0 && first?.snapshots.length === 0
+    );
+  }
+
   /** All that the volumes may be, if nothing is waited for. */
   get outcomes(): ModelVolumes[] {
     let last = [...this.#candidates];

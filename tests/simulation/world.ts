@@ -23,6 +23,7 @@ import { SimulatedDisk, type Survivors } from "./simulated_disk.ts";
 import { type Step, takeStep } from "./steps.ts";
 import { turn, within } from "./turns.ts";
 import { ViewsModel } from "./views_model.ts";
+import { checkWalk } from "./volumes_walk.ts";
 import { checkVolumes, findVolumes } from "./world_volumes.ts";
 import {
   checkLive,
@@ -285,6 +286,7 @@ export class World {
     await this.settle();
     this.checkRunning();
     await checkLive(this.pool);
+    if (!this.views.isPlain) await checkWalk(this.pool);
     const { status, members } = await stopSound(this);
     await this.format.checkStopped({ status, members, found }, rawDirectory);
     // What was being added and is left out is no business of the pool.

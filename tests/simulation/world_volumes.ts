@@ -93,10 +93,7 @@ export function isKnown({ contents }: ModelSnapshot): boolean {
 export async function findVolumes(world: World): Promise<void> {
   const { views, pool } = world;
   const { outcomes } = views;
-  const isPlain = outcomes.every(([first, ...more]) =>
-    more.length === 0 && first?.snapshots.length === 0
-  );
-  if (isPlain) return;
+  if (views.isPlain) return;
   const seen = await pool.describeVolumes();
   const errors = new Set<string>();
   for (const volumes of outcomes) {

@@ -1,0 +1,89 @@
+/**
+ * Rules of what an open makes of a pool with snapshots and clones, each left out
+ * of a copy of the program: sequences that are interrupted anywhere have to find
+ * it. Without this nothing would show that they see anything.
+ *
+ * @module
+ */
+
+import { assert, assertEquals } from "@std/assert";
+import { type Mutation, simulateMutant } from "./mutant.ts";
+
+interface Canary {
+  readonly name: string;
+  readonly mutation: Mutation;
+  /** The steps, with commas in between. */
+  readonly sequence: string;
+  readonly seed: number;
+  /** What the simulation says. */
+  readonly complaint: RegExp;
+}
+
+const CANARIES: readonly Canary[] = [
+  {
+    name: "copies are provisional",
+    mutation: {
+      file: "pool/io/chunk_mapper.ts",
+      from: "const owner = isCopy ? map.provisionalOwner : map.owner;",
+      to: "const { owner } = map;",
+    },
+    sequence: "write",
+    seed: 2,
+    complaint: /Block \d+ of c\d+ holds 0, it may hold/,
+  },
+  {
+    name: "a rollback ends the epochs since its snapshot",
+    mutation: {
+      file: "pool/change/snapshot_changes.ts",
+      from: "const dead = [{ first: epoch + 1, last }];",
+      to: "const dead: { first: number; last: number }[] = [];",
+    },
+    sequence: "roll back",
+    seed: 3,
+    complaint: /Block \d+ of world holds/,
+  },
+  {
+    name: "an open frees what no snapshot sees any more",
+    mutation: {
+      file: "pool/format/native/native_map.ts",
+      from: "of takeUnseen(record, map)) {",
+      to: "of [] as ReturnType<typeof takeUnseen>) {",
+    },
+    sequence: "remove snapshot",
+    seed: 1,
+    complaint: /chunks in use .* are seen/,
+  },
+  {
+    name: "an open frees what a removed volume has left",
+    mutation: {
+      file: "pool/format/native/native_map.ts",
+      from: "    if (map === undefined || this.#isDead(volume, birth)) {",
+      to: "    if (map === undefined) return;\n" +
+        "    if (this.#isDead(volume, birth)) {",
+    },
+    sequence: "remove volume",
+    seed: 1,
+    complaint: /which is mapped elsewhere/,
+  },
+  {
+    name: "a version that moves keeps its birth",
+    mutation: {
+      file: "pool/change/chunk_moves.ts",
+      from:
+        "const owner = { volume: map.volume, birth, isProvisional: false };",
+      to: "const { owner } = map;",
+    },
+    sequence: "evacuate",
+    seed: 2,
+    complaint: /a version of a chunk is there twice|may hold/,
+  },
+];
+
+for (const { name, mutation, sequence, seed, complaint } of CANARIES) {
+  Deno.test(`sequences find out whether ${name}`, async () => {
+    const args = ["--sequence", sequence, "--seed", `${seed}`];
+    const { code, output } = await simulateMutant([mutation], args);
+    assertEquals(code, 1, output);
+    assert(complaint.test(output), output);
+  });
+}
