@@ -71,6 +71,31 @@ export function removeFile(path: string): void {
   }
 }
 
+/**
+ * Gives a file another name beside its own, durably: `NAME.aside`, or with a
+ * number behind it if that exists.
+ *
+ * @param path The file.
+ * @returns The new path.
+ * @throws {VirstorError} `not-found`, `io`.
+ */
+export function putFileAside(path: string): string {
+  for (let number = 1;; number++) {
+    const aside = `${path}.aside${number === 1 ? "" : `-${number}`}`;
+    try {
+      // Unlike a rename, this never replaces a file.
+      attempt(aside, () => fs.linkSync(path, aside));
+    } catch (error) {
+      if (error instanceof VirstorError && error.code === "exists") continue;
+      throw error;
+    }
+    attempt(path, () => fs.unlinkSync(path));
+    const slash = path.lastIndexOf("/");
+    syncDirectory(slash < 0 ? "." : path.slice(0, slash) || "/");
+    return aside;
+  }
+}
+
 function syncDirectory(directory: string): void {
   const descriptor = attempt(directory, () => fs.openSync(directory, "r"));
   try {

@@ -13,5 +13,10 @@ export type { FileDeviceOptions } from "./file_device_options.ts";
 export type { FlushObserver, LentSync } from "./file_sync.ts";
 export { findFileUses } from "./file_users.ts";
 export type { FileUse } from "./file_users.ts";
-export { createSparseFile, fileIdentity, removeFile } from "./files.ts";
+export {
+  createSparseFile,
+  fileIdentity,
+  putFileAside,
+  removeFile,
+} from "./files.ts";
 export { missingDirectory } from "./missing_directory.ts";

@@ -34,3 +34,14 @@ export {
   sealJournalRecord,
 } from "./journal_record.ts";
 export type { JournalRecordFields } from "./journal_record.ts";
+export {
+  decodeOwnerBlock,
+  encodeOwnerBlock,
+  NO_OWNER,
+  OWNER_BLOCK_OFFSET,
+  OWNER_BLOCK_ROOM,
+  OWNER_BLOCK_SIZE,
+  OWNER_HOST_SIZE,
+  ownerBlockPosition,
+} from "./owner_block.ts";
+export type { OwnerBlock } from "./owner_block.ts";

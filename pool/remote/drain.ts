@@ -11,7 +11,7 @@
  * @module
  */
 
-import type { BlockDevice } from "../../device/block/mod.ts";
+import type { BlockDevice, Completion } from "../../device/block/mod.ts";
 import { assert, messageOf, VirstorError } from "../../errors.ts";
 import { JOURNAL_WRITE } from "../../metadata/journal/mod.ts";
 import type { Journal } from "./journal.ts";
@@ -58,6 +58,8 @@ export interface DrainOptions {
   readonly overlay: Overlay;
   /** Milliseconds before the first repetition; each next one takes twice that. */
   readonly retryMs: number;
+  /** Called before each request; see `FarOwner.admit`. */
+  readonly admit?: (() => Completion) | undefined;
   /** Called when the far side has refused a request again and again. */
   readonly onFailure: (error: VirstorError) => void;
 }
@@ -253,10 +255,13 @@ export class Drain {
     let payload: Uint8Array | undefined;
     try {
       if (isWrite) payload = await this.#load(flight);
+      const pending = this.#options.admit?.();
+      if (pending !== undefined) await pending;
     } catch (error) {
       this.#fail(error);
       return;
     }
+    if (this.#failure !== undefined) return;
     this.#flights.push(flight);
     this.#next = undefined;
     this.#bytes += payload?.length ?? 0;

@@ -58,10 +58,13 @@ export class Journal {
   readonly payloadMax: number;
   /** What an earlier opening left, oldest first. */
   readonly recovered: readonly JournalRecord[];
+  /** Counts the openings of the journal, from 1. */
+  readonly epoch: number;
+  /** The epoch of the newest record in {@linkcode recovered}; 0 without one. */
+  readonly recoveredEpoch: number;
 
   readonly #device: JournalDevice;
   readonly #uuidBytes = new Uint8Array(UUID_SIZE);
-  readonly #epoch: number;
   readonly #buffer: Uint8Array;
   /** Where the next record lies in the file. */
   #position: number;
@@ -73,8 +76,9 @@ export class Journal {
   private constructor(
     device: JournalDevice,
     owner: JournalOwner,
-    { header, slot, records, nextSequence, used }: RecoveredJournal,
+    found: RecoveredJournal,
   ) {
+    const { header, slot, records, nextSequence, used } = found;
     this.#device = device;
     this.path = device.path;
     this.owner = owner;
@@ -84,7 +88,8 @@ export class Journal {
     this.capacity = device.size - JOURNAL_RING_START;
     this.payloadMax = payloadMaxOf(this.capacity);
     this.#buffer = new Uint8Array(journalRecordSize(this.payloadMax));
-    this.#epoch = header.epoch;
+    this.epoch = header.epoch;
+    this.recoveredEpoch = found.newestEpoch;
     this.#tail = new JournalTail(device, header, slot);
     this.#head = used;
     this.#nextSequence = nextSequence;
@@ -125,8 +130,14 @@ export class Journal {
     };
     await device.write(encodeJournalHeader(header, 0), 0);
     await device.flush();
-    const empty = { header, slot: 0, records: [], nextSequence: 1, used: 0 };
-    return new Journal(device, owner, empty);
+    return new Journal(device, owner, {
+      header,
+      slot: 0,
+      records: [],
+      nextSequence: 1,
+      used: 0,
+      newestEpoch: 0,
+    });
   }
 
   /**
@@ -334,7 +345,7 @@ export class Journal {
     const bytes = this.#buffer.subarray(0, journalRecordSize(count));
     if (payload !== undefined) bytes.set(payload, JOURNAL_RECORD_SIZE);
     bytes.fill(0, JOURNAL_RECORD_SIZE + count);
-    const epoch = this.#epoch;
+    const { epoch } = this;
     sealJournalRecord(
       { kind, flags, epoch, sequence, position, offset, length },
       this.#uuidBytes,

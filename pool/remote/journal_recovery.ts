@@ -52,6 +52,8 @@ export interface JournalOwner {
   readonly generation: number;
   /** Bytes of the component. */
   readonly componentSize: number;
+  /** The UUID of the journal, if the component records it; else any. */
+  readonly journalUuid?: string;
 }
 
 /** A journal is of another component, or older than the component says. */
@@ -79,6 +81,8 @@ export interface RecoveredJournal {
   readonly nextSequence: number;
   /** Bytes of the ring that all records take, skips included. */
   readonly used: number;
+  /** The epoch of the newest record; 0 if there is none. */
+  readonly newestEpoch: number;
 }
 
 /**
@@ -126,6 +130,13 @@ export async function readJournalHeader(
         "would be undone",
     );
   }
+  if (header.journalUuid !== (owner.journalUuid ?? header.journalUuid)) {
+    throw new ForeignJournalError(
+      path,
+      `it is journal ${header.journalUuid}, its component says ` +
+        owner.journalUuid,
+    );
+  }
   if (header.journalSize !== size) {
     throw damaged(
       path,
@@ -163,7 +174,7 @@ export async function recoverJournal(
   const slice = new Slice(1);
   let [position, sequence, used, least] = [tailPosition, tailSequence, 0, 1];
   // A skip that no record follows is not part of the journal.
-  let end = { nextSequence: sequence, used };
+  let end = { nextSequence: sequence, used, newestEpoch: 0 };
   slice.begin();
   for (;;) {
     const found = await readRecord(device, position, uuid);
@@ -196,7 +207,7 @@ export async function recoverJournal(
     }
     least = found.epoch;
     sequence += 1;
-    if (!isSkip) end = { nextSequence: sequence, used };
+    if (!isSkip) end = { nextSequence: sequence, used, newestEpoch: least };
     position = nextPosition(position, size, device.size);
     if (slice.spend(1)) {
       await turns.next(device);

@@ -20,8 +20,12 @@ export type {
 } from "./journal_recovery.ts";
 export { Overlay } from "./overlay.ts";
 export type { OverlayPart } from "./overlay.ts";
+export { FarOwner, readOwnerBlock, watchOwner } from "./far_owner.ts";
+export type { OwnedDisk } from "./far_owner.ts";
+export { openRemoteComponent } from "./open_remote.ts";
+export type { OpenRemoteOptions } from "./open_remote.ts";
 export { RemoteComponent } from "./remote_component.ts";
 export type {
   RemoteComponentOptions,
   RemoteComponentStatus,
-} from "./remote_component.ts";
+} from "./remote_options.ts";

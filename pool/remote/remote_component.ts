@@ -24,49 +24,23 @@ import {
   type WriteZeroesOptions,
 } from "../../device/block/mod.ts";
 import type { FlushObserver } from "../../device/file/mod.ts";
-import { assert, messageOf, VirstorError } from "../../errors.ts";
+import { assert, inBytes, messageOf, VirstorError } from "../../errors.ts";
 import { JOURNAL_WRITE } from "../../metadata/journal/mod.ts";
 import type { ComponentDevice } from "../core/mod.ts";
 import { Drain, type FarDisk } from "./drain.ts";
+import { besideRoom, type FarOwner } from "./far_owner.ts";
 import { FarFlush } from "./far_flush.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalRecord } from "./journal_record.ts";
 import { Overlay, type OverlayPart } from "./overlay.ts";
+import type {
+  RemoteComponentOptions,
+  RemoteComponentStatus,
+} from "./remote_options.ts";
 import { RoomQueue } from "./room_queue.ts";
 
 /** Milliseconds before a request that the far side refuses is repeated. */
 const RETRY_MS = 100;
-
-/** Options of a remote component. */
-export interface RemoteComponentOptions {
-  /** The far side's URI, without a password. */
-  readonly path: string;
-  /** The far side. The component closes it. */
-  readonly far: FarDisk;
-  /** The journal, just opened. The component closes it. */
-  readonly journal: Journal;
-  /**
-   * Milliseconds before a request that the far side refuses is repeated; each
-   * further repetition takes twice as long. Default: 100.
-   */
-  readonly retryMs?: number;
-}
-
-/** The state of a remote component. */
-export interface RemoteComponentStatus {
-  /** Bytes of the journal's ring. */
-  readonly journalSize: number;
-  /** Bytes of the ring that are not free. */
-  readonly journalUsed: number;
-  /** Records that the far side lacks. */
-  readonly pending: number;
-  /** Requests to the far side in flight. */
-  readonly inFlight: number;
-  /** Writes that wait for room in the journal. */
-  readonly delayedWrites: number;
-  /** Why the component takes no more writes; "" while it does. */
-  readonly failure: string;
-}
 
 /** The device of a remote component. */
 export class RemoteComponent implements ComponentDevice {
@@ -89,6 +63,7 @@ export class RemoteComponent implements ComponentDevice {
   readonly #overlay = new Overlay();
   readonly #drain: Drain;
   readonly #flush: FarFlush;
+  readonly #owner: FarOwner | undefined;
   readonly #room: RoomQueue;
   #failure: VirstorError | undefined;
   #closing: Promise<void> | undefined;
@@ -98,7 +73,8 @@ export class RemoteComponent implements ComponentDevice {
    *
    * @param options The parts.
    */
-  constructor({ path, far, journal, retryMs }: RemoteComponentOptions) {
+  constructor(options: RemoteComponentOptions) {
+    const { path, far, journal, owner, retryMs } = options;
     const { componentSize, componentUuid } = journal.owner;
     assert(far.size === componentSize, "the journal is of this far side");
     this.path = path;
@@ -106,9 +82,15 @@ export class RemoteComponent implements ComponentDevice {
     this.size = far.size;
     this.#far = far;
     this.#journal = journal;
+    this.#owner = owner;
     const onFailure = (error: VirstorError) => this.#fail(error);
+    if (owner !== undefined) owner.onLost = onFailure;
     const parts = { far, journal, retryMs: retryMs ?? RETRY_MS, onFailure };
-    this.#drain = new Drain({ ...parts, overlay: this.#overlay });
+    this.#drain = new Drain({
+      ...parts,
+      overlay: this.#overlay,
+      admit: owner && (() => owner.admit()),
+    });
     this.#flush = new FarFlush({ ...parts, drain: this.#drain });
     this.#room = new RoomQueue(journal, () => this.flush());
   }
@@ -207,6 +189,7 @@ export class RemoteComponent implements ComponentDevice {
     options?: WriteOptions,
   ): Completion {
     this.#checkWrite("write", offset, source.length);
+    this.#refuseOwnerBlock(offset, source.length);
     const { payloadMax } = this.#journal;
     let bytes = source;
     const pending = this.#room.run(source.length, (done) => {
@@ -253,9 +236,17 @@ export class RemoteComponent implements ComponentDevice {
     this.#checkWrite("zero", offset, length);
     const noHole = options?.noHole === true;
     const pending = this.#room.run(length, (done) => {
-      const record = this.#journal.zero(offset + done, length - done, noHole);
-      if (record !== undefined) this.#changed(record);
-      return record?.length ?? 0;
+      const { skipped, count } = besideRoom(
+        this.#owner?.room,
+        offset + done,
+        length - done,
+      );
+      if (count === 0) return skipped;
+      const start = offset + done + skipped;
+      const record = this.#journal.zero(start, count, noHole);
+      if (record === undefined) return 0;
+      this.#changed(record);
+      return skipped + count;
     });
     return this.#completed(pending, options);
   }
@@ -318,7 +309,11 @@ export class RemoteComponent implements ComponentDevice {
     const error = this.#closedError("write to");
     this.#room.fail(error);
     this.#drain.stop(error);
+    const isComplete = this.#failure === undefined &&
+      this.#journal.needed === 0;
+    await this.#owner?.end(isComplete);
     await this.#far.close();
+    await this.#owner?.settled();
     await this.#flush.settled();
     // After a failure of the file there is nothing that could be done here.
     await this.#journal.sync().catch(() => {});
@@ -338,6 +333,18 @@ export class RemoteComponent implements ComponentDevice {
     });
   }
 
+  #refuseOwnerBlock(offset: number, length: number): void {
+    const room = this.#owner?.room;
+    if (room === undefined) return;
+    if (offset >= room.end || offset + length <= room.start) return;
+    throw new VirstorError(
+      "unsupported",
+      `Cannot write ${inBytes(length)} at ${offset} of "${this.path}": they ` +
+        "reach into the owner block, the pool has too many members or " +
+        "snapshots for a remote component",
+    );
+  }
+
   #changed(record: JournalRecord): void {
     this.#overlay.add(record);
     this.#flush.wrote();
@@ -354,6 +361,7 @@ export class RemoteComponent implements ComponentDevice {
   #fail(error: VirstorError): void {
     this.#failure ??= error;
     this.#room.fail(error);
+    this.#drain.stop(error);
   }
 
   #checkWrite(action: string, offset: number, length: number): void {

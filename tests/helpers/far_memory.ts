@@ -30,13 +30,14 @@ export class FarMemory implements FarDisk {
   #closed = false;
 
   /**
-   * Makes a disk of zeroes.
+   * Makes a disk of zeroes, or another connection to a disk.
    *
    * @param size Bytes.
+   * @param content What the disk holds.
    */
-  constructor(size: number) {
+  constructor(size: number, content: Uint8Array = new Uint8Array(size)) {
     this.size = size;
-    this.content = new Uint8Array(size);
+    this.content = content;
     this.#memory = new MemoryDevice(this.content);
   }
 

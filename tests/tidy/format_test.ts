@@ -16,6 +16,8 @@ import {
   JOURNAL_HEADER_SIZE,
   JOURNAL_RECORD_OFFSET,
   JOURNAL_RECORD_SIZE,
+  OWNER_BLOCK_OFFSET,
+  OWNER_BLOCK_SIZE,
 } from "../../metadata/journal/mod.ts";
 import {
   CHUNK_ENTRY_OFFSET,
@@ -65,6 +67,7 @@ for (
     ["A page of the chunk table", TABLE_PAGE_OFFSET, NATIVE_PAGE_SIZE],
     ["The header of a journal", JOURNAL_HEADER_OFFSET, JOURNAL_HEADER_SIZE],
     ["A record of a journal", JOURNAL_RECORD_OFFSET, JOURNAL_RECORD_SIZE],
+    ["The owner block", OWNER_BLOCK_OFFSET, OWNER_BLOCK_SIZE],
     ["An entry", CHUNK_ENTRY_OFFSET, CHUNK_ENTRY_SIZE],
   ] as const
 ) {

@@ -1,0 +1,305 @@
+/**
+ * The ownership of a remote component, so that two processes never write to one
+ * far side: NBD has no locks. It works as the multi-mount protection of ext4.
+ *
+ * The owner rewrites its block twice in each interval, and looks first whether
+ * the block is still its own. A process that finds a component in use watches
+ * the block for two intervals. The owner sends nothing unless it has seen its
+ * block within the last interval, so it stops before another process goes on,
+ * however long it was suspended or cut off.
+ *
+ * @module
+ */
+
+import type { Completion } from "../../device/block/mod.ts";
+import { messageOf, VirstorError } from "../../errors.ts";
+import {
+  decodeOwnerBlock,
+  encodeOwnerBlock,
+  NO_OWNER,
+  OWNER_BLOCK_ROOM,
+  OWNER_BLOCK_SIZE,
+  type OwnerBlock,
+  ownerBlockPosition,
+} from "../../metadata/journal/mod.ts";
+import type { FarDisk } from "./drain.ts";
+import type { Span } from "./journal_record.ts";
+import { Signal } from "./signal.ts";
+
+/** Milliseconds that giving up a component may take, at most. */
+const RELEASE_MS = 5000;
+
+/** The side of a far disk that ownership needs. */
+export type OwnedDisk = Pick<FarDisk, "read" | "size" | "write">;
+
+/**
+ * Reads the owner block of a far disk.
+ *
+ * @param far The far disk.
+ * @returns The block; undefined if there is none.
+ * @throws {VirstorError} `corrupt` if it is damaged, `io`.
+ */
+export async function readOwnerBlock(
+  far: OwnedDisk,
+): Promise<OwnerBlock | undefined> {
+  const position = ownerBlockPosition(far.size);
+  if (position < 0) return undefined;
+  const bytes = new Uint8Array(OWNER_BLOCK_SIZE);
+  await far.read(bytes, position);
+  const block = decodeOwnerBlock(bytes, position);
+  if (typeof block !== "string") return block;
+  if (block === NO_OWNER || block === "it holds no owner block") {
+    return undefined;
+  }
+  throw new VirstorError(
+    "corrupt",
+    `Cannot use the owner block at byte ${position}: ${block}`,
+  );
+}
+
+/**
+ * Watches a component that another opening has not given up.
+ *
+ * @param far The far disk.
+ * @param block Its owner block.
+ * @throws {VirstorError} `busy` if the owner is alive.
+ */
+export async function watchOwner(
+  far: OwnedDisk,
+  block: OwnerBlock,
+): Promise<void> {
+  await pause(2 * block.intervalMs);
+  const now = await readOwnerBlock(far);
+  if (now?.ownerUuid === block.ownerUuid && now.beat === block.beat) return;
+  throw new VirstorError(
+    "busy",
+    `Cannot open the component: it is in use on ${hostOf(now ?? block)}`,
+  );
+}
+
+/**
+ * Finds the first part of a range that does not lie in the room of an owner
+ * block.
+ *
+ * @param room The room; undefined if there is none.
+ * @param start The first byte of the range.
+ * @param length Bytes of the range.
+ * @returns Bytes to pass over, and how many follow them.
+ */
+export function besideRoom(
+  room: Span | undefined,
+  start: number,
+  length: number,
+): { readonly skipped: number; readonly count: number } {
+  if (room === undefined || start >= room.end) {
+    return { skipped: 0, count: length };
+  }
+  if (start < room.start) {
+    return { skipped: 0, count: Math.min(length, room.start - start) };
+  }
+  const skipped = Math.min(length, room.end - start);
+  return { skipped, count: length - skipped };
+}
+
+/** The ownership of a far disk. */
+export class FarOwner {
+  /** The bytes of the component that the block takes. */
+  readonly room: Span;
+  /** Called once if another process has taken the component. */
+  onLost: (error: VirstorError) => void = () => {};
+  readonly #far: OwnedDisk;
+  readonly #position: number;
+  #block: OwnerBlock;
+  #seen: readonly [number, number] = [-Infinity, -Infinity];
+  #looking: Promise<void> | undefined;
+  #failure: VirstorError | undefined;
+  readonly #ending = new Signal();
+  #beating: Promise<void> | undefined;
+
+  private constructor(far: OwnedDisk, block: OwnerBlock) {
+    this.#far = far;
+    this.#position = ownerBlockPosition(far.size);
+    this.#block = block;
+    const start = this.#position;
+    this.room = { start, end: start + OWNER_BLOCK_ROOM };
+  }
+
+  /**
+   * Takes a component, durably.
+   *
+   * *Requires*: no other process owns it; what lies in its owner block is not
+   * needed.
+   *
+   * @param far The far disk.
+   * @param block The new block.
+   * @param settles Whether to wait for an interval, and look whether another
+   *   process has taken the component at the same time.
+   * @returns The ownership.
+   * @throws {VirstorError} `busy`, `io`.
+   */
+  static async take(
+    far: OwnedDisk,
+    block: OwnerBlock,
+    settles: boolean,
+  ): Promise<FarOwner> {
+    const owner = new FarOwner(far, block);
+    const seen = clocks();
+    await owner.#write(block, true);
+    if (settles) {
+      await pause(block.intervalMs);
+      await owner.#look();
+      if (owner.#failure !== undefined) throw owner.#failure;
+    } else owner.#seen = seen;
+    owner.#beating = owner.#beat();
+    return owner;
+  }
+
+  /** The block, as it was written last. */
+  get block(): OwnerBlock {
+    return this.#block;
+  }
+
+  /**
+   * To be called before each request that changes the far disk.
+   *
+   * @returns A promise if the block has to be looked at first.
+   * @throws {VirstorError} `busy` if another process has taken the component.
+   */
+  admit(): Completion {
+    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#isFresh) return undefined;
+    return this.#lookUntilFresh();
+  }
+
+  /**
+   * Identifies the far disk after a reconnect, for `NbdDisk`.
+   *
+   * @param read Reads from the new connection.
+   * @returns "" if the component is still owned by this opening, else the owner.
+   */
+  async identify(
+    read: (offset: number, length: number) => Promise<Uint8Array>,
+  ): Promise<string> {
+    const bytes = await read(this.#position, OWNER_BLOCK_SIZE);
+    const block = decodeOwnerBlock(bytes, this.#position);
+    if (typeof block === "string") return `no component: ${block}`;
+    return block.ownerUuid === this.#block.ownerUuid
+      ? ""
+      : `in use on ${hostOf(block)}`;
+  }
+
+  /**
+   * Ends the ownership.
+   *
+   * @param isComplete Whether the far disk has everything, durably: then the
+   *   component is given up, and any journal may follow.
+   */
+  async end(isComplete: boolean): Promise<void> {
+    this.#ending.raise();
+    const mayGiveUp = isComplete && this.#failure === undefined &&
+      this.#isFresh;
+    this.#failure ??= new VirstorError("io", "The component is closed");
+    if (!mayGiveUp) return;
+    const block = { ...this.#next(), isInUse: false };
+    const writing = this.#looking ?? Promise.resolve();
+    const giveUp = writing.then(() => this.#write(block, true));
+    // If it fails, the next opening watches the block before it goes on.
+    await Promise.race([giveUp.catch(() => {}), pause(RELEASE_MS)]);
+  }
+
+  /** Waits until nothing is in flight. *Requires*: the far disk is closed. */
+  async settled(): Promise<void> {
+    await this.#looking;
+    await this.#beating;
+  }
+
+  get #isFresh(): boolean {
+    return this.#isWithinInterval(this.#seen);
+  }
+
+  #isWithinInterval(since: readonly [number, number]): boolean {
+    const { intervalMs } = this.#block;
+    const [monotonic, wall] = clocks();
+    // The monotonic clock stands still while the machine is suspended.
+    return monotonic - since[0] < intervalMs &&
+      Math.abs(wall - since[1]) < intervalMs;
+  }
+
+  async #lookUntilFresh(): Promise<void> {
+    while (!this.#isFresh) {
+      await this.#look();
+      if (this.#failure !== undefined) throw this.#failure;
+    }
+  }
+
+  /** Rewrites the block twice in each interval, until the end. */
+  async #beat(): Promise<void> {
+    while (this.#failure === undefined) {
+      await this.#ending.nextWithin(this.#block.intervalMs / 2);
+      if (this.#failure === undefined) await this.#look();
+    }
+  }
+
+  #look(): Promise<void> {
+    this.#looking ??= this.#lookNow().finally(() => this.#looking = undefined);
+    return this.#looking;
+  }
+
+  /** Looks whether the block is still our own, and rewrites it. Never fails. */
+  async #lookNow(): Promise<void> {
+    const seen = clocks();
+    try {
+      const block = await readOwnerBlock(this.#far);
+      if (this.#failure !== undefined) return;
+      if (block?.ownerUuid !== this.#block.ownerUuid) {
+        this.#lose(
+          `another process has taken it${
+            block === undefined ? "" : `, on ${hostOf(block)}`
+          }`,
+        );
+        return;
+      }
+      // After a stall another process may have taken it since.
+      if (!this.#isWithinInterval(seen)) return;
+      const next = this.#next();
+      await this.#write(next, false);
+      this.#block = next;
+      this.#seen = seen;
+    } catch (error) {
+      // The far disk may refuse once; without its block nothing is sent.
+      if (error instanceof VirstorError && error.code === "corrupt") {
+        this.#lose(messageOf(error));
+      } else await this.#ending.nextWithin(this.#block.intervalMs / 10);
+    }
+  }
+
+  #lose(reason: string): void {
+    this.#failure = new VirstorError(
+      "busy",
+      `Cannot write to the component any more: ${reason}`,
+    );
+    this.onLost(this.#failure);
+  }
+
+  #next(): OwnerBlock {
+    return { ...this.#block, beat: this.#block.beat + 1 };
+  }
+
+  async #write(block: OwnerBlock, fua: boolean): Promise<void> {
+    const bytes = encodeOwnerBlock(block, this.#position);
+    await this.#far.write(bytes, this.#position, { fua });
+  }
+}
+
+/** The time by the monotonic clock and by the wall clock, milliseconds. */
+function clocks(): readonly [number, number] {
+  return [performance.now(), Date.now()];
+}
+
+function hostOf({ host }: OwnerBlock): string {
+  return host === "" ? "another host" : `host "${host}"`;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

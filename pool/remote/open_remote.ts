@@ -1,0 +1,226 @@
+/**
+ * Opening a remote component: finds its journal and its owner, refuses what
+ * would lose data, and takes the ownership.
+ *
+ * @module
+ */
+
+import {
+  createSparseFile,
+  FileDevice,
+  putFileAside,
+} from "../../device/file/mod.ts";
+import { counted, VirstorError } from "../../errors.ts";
+import type { OwnerBlock } from "../../metadata/journal/mod.ts";
+import type { FarDisk } from "./drain.ts";
+import { FarOwner, readOwnerBlock, watchOwner } from "./far_owner.ts";
+import { Journal } from "./journal.ts";
+import { ForeignJournalError, type JournalOwner } from "./journal_recovery.ts";
+import { RemoteComponent } from "./remote_component.ts";
+
+/** Bytes of a journal. */
+const JOURNAL_SIZE = 2 ** 30;
+/** Milliseconds in which the owner rewrites its block twice. */
+const INTERVAL_MS = 4000;
+
+/** How a remote component is opened. */
+export interface OpenRemoteOptions {
+  /** The far side's URI, without a password. */
+  readonly path: string;
+  /**
+   * The far side. *Requires*: what lies on the last page of its first
+   * superblock slot is an owner block, or not needed.
+   */
+  readonly far: FarDisk;
+  /** The file of the journal; it is made if there is none. */
+  readonly journalPath: string;
+  /** Bytes of a journal that is made. Default: 1 GiB. */
+  readonly journalSize?: number;
+  /** The name of this host, for messages elsewhere. */
+  readonly host: string;
+  /** Milliseconds in which the owner rewrites its block twice. Default: 4000. */
+  readonly intervalMs?: number;
+  /**
+   * Whether to go on without a journal that is elsewhere, or lost: the component
+   * then lacks what was written to it and not flushed. Default: false.
+   */
+  readonly force?: boolean;
+  /**
+   * Called for what the user should know, in one line.
+   *
+   * @param message The line.
+   */
+  readonly onNotice?: (message: string) => void;
+  /**
+   * Called as soon as the ownership is taken: `FarOwner.identify` tells after a
+   * reconnect whether the far side is still ours.
+   *
+   * @param owner The ownership.
+   */
+  readonly onOwner?: (owner: FarOwner) => void;
+}
+
+/**
+ * Opens a remote component for writing.
+ *
+ * *Ensures*: when this throws, the journal is closed; the far side stays open.
+ *
+ * @param options How.
+ * @returns The component, which drains its journal already.
+ * @throws {VirstorError} `busy` if another process owns it; `failed` if its
+ *   journal is elsewhere; `corrupt` if the journal or the owner block is
+ *   damaged; `invalid` if it is too small; `io`.
+ */
+export async function openRemoteComponent(
+  options: OpenRemoteOptions,
+): Promise<RemoteComponent> {
+  const { far, path, host, onNotice = () => {} } = options;
+  const block = await readOwnerBlock(far);
+  const own = block === undefined
+    ? undefined
+    : await openOwnJournal(options, block);
+  let journal = own;
+  try {
+    // The lock of the journal shows that the last owner has ended.
+    const isOurs = own !== undefined && block?.host === host;
+    if (block?.isInUse === true && !isOurs) {
+      onNotice(
+        `"${path}" was not given up on host "${block.host}": watching for ` +
+          `${counted(2 * block.intervalMs / 1000, "second")} whether it is ` +
+          "still in use there",
+      );
+      await watchOwner(far, block);
+    }
+    if (journal === undefined && block?.isInUse === true) {
+      refuseWithoutJournal(options, block);
+    }
+    journal ??= await makeJournal(options, block);
+    const owner = await FarOwner.take(
+      far,
+      blockOf(options, block, journal),
+      !isOurs,
+    );
+    options.onOwner?.(owner);
+    return new RemoteComponent({ path, far, journal, owner });
+  } catch (error) {
+    await journal?.close();
+    throw error;
+  }
+}
+
+/** Opens the journal that the component records, if it is here. */
+async function openOwnJournal(
+  options: OpenRemoteOptions,
+  block: OwnerBlock,
+): Promise<Journal | undefined> {
+  const device = openFile(options.journalPath);
+  if (device === undefined) return undefined;
+  try {
+    const journal = await Journal.open(device, {
+      ...ownerOf(options, block),
+      journalUuid: block.journalUuid,
+    });
+    if (journal.recoveredEpoch > block.epoch) {
+      await journal.close();
+      throw new VirstorError(
+        "corrupt",
+        `Cannot use "${options.path}": it is an older state of this ` +
+          `component (opening ${block.epoch}, its journal has writes of ` +
+          `opening ${journal.recoveredEpoch}), replace it by the newer one`,
+      );
+    }
+    return journal;
+  } catch (error) {
+    await device.close();
+    if (error instanceof ForeignJournalError) return undefined;
+    if (error instanceof VirstorError && error.code === "not-found") {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** Makes a journal; what lies in its place is put aside. */
+async function makeJournal(
+  options: OpenRemoteOptions,
+  block: OwnerBlock | undefined,
+): Promise<Journal> {
+  const { journalPath, journalSize = JOURNAL_SIZE } = options;
+  const old = openFile(journalPath);
+  if (old !== undefined) {
+    await old.close();
+    const aside = putFileAside(journalPath);
+    options.onNotice?.(
+      `The journal "${journalPath}" is not of the last opening of ` +
+        `"${options.path}": it is "${aside}" now, and not replayed`,
+    );
+  }
+  createSparseFile(journalPath, journalSize);
+  const device = new FileDevice(journalPath, { lock: "exclusive" });
+  try {
+    const { generation = 0 } = block ?? {};
+    const owner = { ...ownerOf(options, block), generation: generation + 1 };
+    return await Journal.create(device, owner);
+  } catch (error) {
+    await device.close();
+    throw error;
+  }
+}
+
+function openFile(path: string): FileDevice | undefined {
+  try {
+    return new FileDevice(path, { lock: "exclusive" });
+  } catch (error) {
+    if (error instanceof VirstorError && error.code === "not-found") {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+function refuseWithoutJournal(
+  { path, force = false, onNotice }: OpenRemoteOptions,
+  { host }: OwnerBlock,
+): void {
+  if (!force) {
+    throw new VirstorError(
+      "failed",
+      `Cannot open "${path}": host "${host}" has not given it up, and its ` +
+        "journal, which may hold writes that are not here, is not on this " +
+        "host: open and stop it there, or use -f to do without them",
+    );
+  }
+  onNotice?.(
+    `"${path}" is opened without the journal of host "${host}": what was not ` +
+      "flushed is lost",
+  );
+}
+
+function ownerOf(
+  { far }: OpenRemoteOptions,
+  block: OwnerBlock | undefined,
+): JournalOwner {
+  return {
+    componentUuid: block?.componentUuid ?? crypto.randomUUID(),
+    generation: block?.generation ?? 1,
+    componentSize: far.size,
+  };
+}
+
+function blockOf(
+  { host, intervalMs = INTERVAL_MS }: OpenRemoteOptions,
+  block: OwnerBlock | undefined,
+  { uuid, owner, epoch }: Journal,
+): OwnerBlock {
+  return {
+    componentUuid: owner.componentUuid,
+    ownerUuid: crypto.randomUUID(),
+    journalUuid: uuid,
+    generation: owner.generation,
+    epoch,
+    beat: (block?.beat ?? 0) + 1,
+    intervalMs,
+    isInUse: true,
+    host,
+  };
+}
