@@ -1,12 +1,13 @@
 /**
- * Writes the manual pages into `man/`: `deno task man`.
+ * Writes the manual pages into `man/` and the units into `contrib/systemd`:
+ * `deno task man`.
  *
  * @module
  */
 
 import config from "../deno.json" with { type: "json" };
 import { COMMANDS } from "../cli/commands/mod.ts";
-import { manualPages } from "../cli/manuals/mod.ts";
+import { manualPages, systemdUnits, USUAL_PATHS } from "../cli/manuals/mod.ts";
 
 const directory = new URL("../man/", import.meta.url);
 await Deno.mkdir(directory, { recursive: true });
@@ -16,4 +17,8 @@ for await (const { name } of Deno.readDir(directory)) {
 }
 for (const [name, text] of pages) {
   await Deno.writeTextFile(new URL(name, directory), text);
+}
+for (const [name, text] of systemdUnits(USUAL_PATHS)) {
+  const path = new URL(`../contrib/systemd/${name}`, import.meta.url);
+  await Deno.writeTextFile(path, text);
 }

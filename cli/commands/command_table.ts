@@ -7,6 +7,7 @@
 import type { CommandSpec, OptionSpec } from "../terminal/mod.ts";
 import { JSON_OUTPUT, VERBOSE } from "./common_options.ts";
 import { REMOTE_COMMANDS } from "./remote_command_table.ts";
+import { INSTALL_UNITS, SET } from "./operation_command_table.ts";
 import { VOLUME_COMMANDS } from "./volume_command_table.ts";
 import { SERVE_OPTIONS } from "./serve_option_table.ts";
 
@@ -218,31 +219,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     moreOperands: false,
     load: () => import("./resize.ts"),
   },
-  {
-    name: "set",
-    summary: "change settings of a server, or show them",
-    usage: "[--json] POOL [KEY=VALUE...]",
-    description: [
-      "Change settings of the server of a pool, at once: writes that wait and clients",
-      "that are connected stay, and what is set holds for them, too. Without KEY=VALUE",
-      "show the settings. They hold until the server ends: the options of serve decide",
-      "at the next start. Those of the process hold for all its pools.",
-      "  on-full              of the pool: delay or error",
-      "  full-timeout         of the pool: seconds, 0 for no limit",
-      "  max-delayed          of the pool: a size",
-      "  chunk-watermark      of the pool: warn when fewer chunks are free",
-      "  component-watermark  of the pool: warn when fewer components are unused",
-      "  evacuation-rate      of the pool: a size a second, 0 for no limit",
-      "  max-clients          of the process: clients that are connected stay",
-      "  idle-timeout         of the process: seconds, for clients that connect later",
-      "  grace                of the process: seconds for requests at the end",
-      "  log-level            of the process: error, warning, info or debug",
-    ],
-    options: [JSON_OUTPUT],
-    operands: ["POOL"],
-    moreOperands: true,
-    load: () => import("./set.ts"),
-  },
+  SET,
   ...VOLUME_COMMANDS,
   {
     name: "stop",
@@ -353,6 +330,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     moreOperands: false,
     load: () => import("./demo.ts"),
   },
+  INSTALL_UNITS,
   {
     name: "completion",
     summary: "print a completion script for a shell",

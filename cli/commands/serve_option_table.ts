@@ -83,6 +83,11 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: "wait so long for requests at the end (default 10)",
   },
   {
+    name: "wait",
+    value: "SECONDS",
+    help: "wait so long for missing components (default 0)",
+  },
+  {
     name: "pid-file",
     value: "PATH",
     help: "write the process id to this file",

@@ -7,3 +7,5 @@
 export { completionScript, isShell } from "./completion_script.ts";
 export type { Shell } from "./completion_script.ts";
 export { manualPages } from "./man_pages.ts";
+export { systemdUnits, USUAL_PATHS } from "./systemd_units.ts";
+export type { UnitPaths } from "./systemd_units.ts";

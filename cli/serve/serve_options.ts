@@ -63,6 +63,7 @@ export function serverSettingsOf(invocation: Invocation): ServerSettings {
   }
   const idle = numberOption(invocation, "idle-timeout", /^\d+(\.\d+)?$/, HINT);
   const grace = numberOption(invocation, "grace", /^\d+(\.\d+)?$/, HINT);
+  const waitSeconds = numberOption(invocation, "wait", /^\d+(\.\d+)?$/, HINT);
   const pidFile = invocation.value("pid-file");
   const command = invocation.value("run");
   const metrics = invocation.value("metrics");
@@ -79,6 +80,7 @@ export function serverSettingsOf(invocation: Invocation): ServerSettings {
     ...threads !== undefined && { threads },
     ...idle !== undefined && { idleMs: idle * 1000 },
     ...grace !== undefined && { graceMs: grace * 1000 },
+    ...waitSeconds !== undefined && { waitSeconds },
     ...pidFile !== undefined && { pidFile },
     ...metrics !== undefined && { metrics: parseAddressOrPath(metrics) },
     ...pageOptionsOf(invocation),

@@ -8,6 +8,7 @@ import { VirstorError } from "../../errors.ts";
 import type { NbdExport } from "../../nbd/server/export/mod.ts";
 import type { PoolOptions } from "../../pool/mod.ts";
 import { printError } from "../terminal/mod.ts";
+import type { StartWait } from "./wait_for_components.ts";
 import {
   type PoolSource,
   ServedPool,
@@ -76,6 +77,7 @@ export class ServedPools {
    * @param stateDirectory The state directory.
    * @param options The options of `openPool`, for each pool.
    * @param calls The calls that concern the whole server.
+   * @param wait How long to wait for components.
    * @throws {VirstorError} As `ServedPool.open`; the pools before stay open.
    */
   async open(
@@ -83,14 +85,12 @@ export class ServedPools {
     stateDirectory: string,
     options: PoolOptions,
     calls: ServerCalls,
+    wait: StartWait,
   ): Promise<void> {
     for (const source of sources) {
-      const served = await ServedPool.open(
-        source,
-        stateDirectory,
-        options,
-        calls,
-      );
+      const open = () =>
+        ServedPool.open(source, stateDirectory, options, calls);
+      const served = await wait.open(source, open);
       this.#all.push(served);
       this.#live.add(served);
     }

@@ -36,6 +36,8 @@ export interface ServerSettings extends SocketRights {
   readonly pidFile?: string;
   /** How long requests in flight may hold up the end, milliseconds; 10,000. */
   readonly graceMs?: number;
+  /** How long to wait for components that are missing, seconds; 0. */
+  readonly waitSeconds?: number;
   /** The programs that run for events. */
   readonly hooks?: readonly Hook[];
   /** A shell command to run; the server ends with it. */

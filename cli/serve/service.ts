@@ -6,7 +6,7 @@
  */
 
 import type { BlockDevice } from "../../device/block/mod.ts";
-import { counted, VirstorError } from "../../errors.ts";
+import { counted, messageOf, VirstorError } from "../../errors.ts";
 import {
   DEFAULT_THREADS,
   type NbdClientInfo,
@@ -41,6 +41,7 @@ import type { ServerSettings } from "./server_settings.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { stateLine } from "./state_line.ts";
 import { exposureNotice } from "./tls_options.ts";
+import { StartWait } from "./wait_for_components.ts";
 
 /**
  * By default, how long requests in flight and slow clients may hold up the end,
@@ -81,7 +82,9 @@ export async function servePools(options: ServiceOptions): Promise<number> {
   } catch (error) {
     await service.stop();
     await service.endHooks(0);
-    throw error;
+    if (!service.isStartCancelled) throw error;
+    log("stopping", messageOf(error));
+    return EXIT_OK;
   }
   return await service.ended();
 }
@@ -103,10 +106,11 @@ class Service {
   #metrics: HttpServer | undefined;
   #page: PageServer | undefined;
   #stopping: Promise<void> | undefined;
+  readonly #wait: StartWait;
   /** What the server does beside serving. */
   #phase = "Opening pools";
   readonly #manager = ServiceManager.find(() =>
-    this.#phase || stateLine({
+    this.#wait.phase || this.#phase || stateLine({
       pools: this.#pools.live.map(({ pool }) => pool.status()),
       clients: this.#nbd.clients.length,
     })
@@ -116,6 +120,7 @@ class Service {
     const { maxClients, idleMs, tls, threads = DEFAULT_THREADS } =
       options.settings;
     this.#options = options;
+    this.#wait = new StartWait(options, () => this.#manager?.changed());
     this.#hooks = new EventHooks(options.settings.hooks ?? []);
     this.#nbd = new NbdServer({
       // Stopped pools keep their places, and the server refuses them: an empty
@@ -148,6 +153,12 @@ class Service {
     }
   }
 
+  /** Whether a signal came before there was anything to serve or to run. */
+  get isStartCancelled(): boolean {
+    const { command } = this.#options.settings;
+    return this.#wait.isEnded && command === undefined;
+  }
+
   /** Opens the pools and the listeners, and prints the URIs. */
   async start(): Promise<void> {
     const { stateDirectory, pools, poolOptions, settings } = this.#options;
@@ -163,7 +174,8 @@ class Service {
       panic: (error: unknown) => this.#panic(error),
     };
     this.#manager?.starting();
-    await this.#pools.open(pools, stateDirectory, poolOptions, calls);
+    const wait = this.#wait;
+    await this.#pools.open(pools, stateDirectory, poolOptions, calls, wait);
     const entrance = this.#entrance = await Entrance.open(settings);
     await this.#showFigures({
       nbd: this.#nbd,
@@ -171,6 +183,7 @@ class Service {
       deniedCount: () => entrance.deniedCount,
     });
     for (const served of this.#pools.all) await served.listen();
+    wait.done();
     handleSignals({
       begin: (signal) =>
         void this.#stopAndEnd(`Got ${signal}; a second one ends it at once`),

@@ -55,6 +55,11 @@ export class ServiceManager {
     this.#every(watchdogMs / 2, alive);
   }
 
+  /** Tells the state, if it is another. */
+  changed(): void {
+    this.#tell();
+  }
+
   /** Tells that clients can connect. */
   ready(): void {
     this.#due = "READY=1";

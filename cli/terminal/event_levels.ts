@@ -29,6 +29,7 @@ export type EventName =
   | "settings" // "virstor set" has changed settings
   | "stopping" // the server ends, or stops a pool
   | "volumes" // a volume or a snapshot was created, changed or removed
+  | "waiting" // the server waits for components
   | "warning"; // a side effect of a successful command failed
 
 /** The level of each event, unless {@linkcode LogDetails} gives another. */
@@ -65,6 +66,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   "removed": "info",
   "resized": "info",
   "settings": "info",
+  "waiting": "info",
   "stopping": "info",
   "volumes": "info",
   "control": "debug",

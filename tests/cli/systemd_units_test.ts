@@ -3,12 +3,14 @@
  *
  * @module
  */
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
 import { COMMANDS } from "../../cli/commands/command_table.ts";
+import { systemdUnits, USUAL_PATHS } from "../../cli/manuals/mod.ts";
 import { parseCommand } from "../../cli/terminal/arguments.ts";
-import { peerTest } from "../helpers/peers.ts";
+import { hasPeer, peerTest } from "../helpers/peers.ts";
 import { makeScratch, type Scratch } from "../helpers/scratch.ts";
+import { makeSmallPool } from "./served.ts";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const UNITS = ["virstor@.service", "virstor@.socket"];
@@ -48,6 +50,48 @@ async function analyze(...args: string[]): Promise<string> {
   });
   return decoder.decode(stdout);
 }
+
+Deno.test('the units in contrib/systemd are those that "deno task man" writes', async () => {
+  for (const [name, text] of systemdUnits(USUAL_PATHS)) {
+    assertEquals(await readUnit(name), text);
+  }
+});
+
+Deno.test("virstor install-units writes units with the paths of this machine", async () => {
+  await using work = await makeSmallPool("native", ["a", "b c"]);
+  await Deno.mkdir(work.path("units"));
+  const write = ["install-units", "--write", "units", "--user", "disks"];
+  const done = await work.succeed([...write, "demo"]);
+  assertStringIncludes(done, `Wrote ${work.path("units/virstor@.service")}\n`);
+  const path = work.path("units/virstor@.service");
+  const unit = await Deno.readTextFile(path);
+  for (
+    const line of [
+      "User=disks",
+      `Environment=VIRSTOR_STATE_DIR=${work.stateDirectory}`,
+      `ReadWritePaths=${work.directory} ${work.stateDirectory}`,
+      `RequiresMountsFor=${work.directory} ${work.stateDirectory}`,
+    ]
+  ) assertStringIncludes(unit, `\n${line}\n`);
+  assertStringIncludes(unit, `\nExecStart=${ROOT}virstor serve `);
+  const printed = await work.succeed(["install-units", "--user", "disks"]);
+  assertStringIncludes(printed, unit);
+  if (hasPeer("systemd-analyze")) {
+    await analyze("verify", "--man=no", path);
+    const text = await analyze("security", "--offline=true", path);
+    const [, exposure] = /exposure level for \S+: ([\d.]+)/.exec(text) ?? [];
+    assert(Number(exposure) <= EXPOSURE_MAX, text);
+  }
+  // Writing the same again changes nothing; what was changed is not lost.
+  await work.succeed([...write, "demo"]);
+  await Deno.writeTextFile(path, "changed");
+  const refused = await work.run([...write, "demo"]);
+  assertEquals(refused.code, 4);
+  assertEquals(await Deno.readTextFile(path), "changed");
+  await work.succeed([...write, "-f", "demo"]);
+  assertEquals(await Deno.readTextFile(path), unit);
+  assertEquals((await work.run([...write, "other"])).code, 3);
+});
 
 peerTest(
   "systemd-analyze finds nothing wrong with the units",
