@@ -137,6 +137,16 @@ export class Drain {
   async upTo(sequence: number): Promise<void> {
     assert(sequence >= this.#barrier, "one flush runs at a time");
     this.#barrier = sequence;
+    await this.arrival(sequence);
+  }
+
+  /**
+   * Waits until a record and those before it have arrived, or were overwritten.
+   *
+   * @param sequence The record.
+   * @throws {VirstorError} `io` if the far side refuses, or the drain stops.
+   */
+  async arrival(sequence: number): Promise<void> {
     while (this.#arrived < sequence) {
       if (this.#failure !== undefined) throw this.#failure;
       await this.#changed.next();

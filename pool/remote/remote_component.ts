@@ -24,14 +24,15 @@ import {
   type WriteZeroesOptions,
 } from "../../device/block/mod.ts";
 import type { FlushObserver } from "../../device/file/mod.ts";
-import { assert, inBytes, messageOf, VirstorError } from "../../errors.ts";
+import { assert, messageOf, VirstorError } from "../../errors.ts";
 import { JOURNAL_WRITE } from "../../metadata/journal/mod.ts";
 import type { ComponentDevice } from "../core/mod.ts";
+import { Changes } from "./changes.ts";
 import { Drain, type FarDisk } from "./drain.ts";
-import { besideRoom, type FarOwner } from "./far_owner.ts";
+import type { FarOwner } from "./far_owner.ts";
 import { FarFlush } from "./far_flush.ts";
 import type { Journal } from "./journal.ts";
-import type { JournalRecord } from "./journal_record.ts";
+import { KeptTail } from "./kept_tail.ts";
 import { Overlay, type OverlayPart } from "./overlay.ts";
 import type {
   RemoteComponentOptions,
@@ -65,6 +66,7 @@ export class RemoteComponent implements ComponentDevice {
   readonly #flush: FarFlush;
   readonly #owner: FarOwner | undefined;
   readonly #room: RoomQueue;
+  readonly #changes: Changes;
   #failure: VirstorError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -93,6 +95,16 @@ export class RemoteComponent implements ComponentDevice {
     });
     this.#flush = new FarFlush({ ...parts, drain: this.#drain });
     this.#room = new RoomQueue(journal, () => this.flush());
+    this.#changes = new Changes({
+      path,
+      journal,
+      overlay: this.#overlay,
+      drain: this.#drain,
+      room: this.#room,
+      reserved: owner?.room,
+      onChange: () => this.#flush.wrote(),
+      check: () => this.#checkWrite("write", 0, 0),
+    });
   }
 
   /** Receives the beginning and the end of each flush. */
@@ -115,6 +127,20 @@ export class RemoteComponent implements ComponentDevice {
   }
 
   /**
+   * Keeps the end of the component in memory from now on, so that reads of it
+   * finish at once: the chunk table and the superblocks.
+   *
+   * @param start The first byte.
+   * @returns Done when all of it was read.
+   * @throws {VirstorError} `io`.
+   */
+  async keep(start: number): Promise<void> {
+    const kept = new KeptTail(start, this.size);
+    this.#changes.kept = kept;
+    await kept.load(async (target, offset) => await this.read(target, offset));
+  }
+
+  /**
    * Fills `target`.
    *
    * @param target The buffer to fill.
@@ -124,6 +150,11 @@ export class RemoteComponent implements ComponentDevice {
    */
   read(target: Uint8Array, offset: number): Completion {
     this.#check("read", offset, target.length);
+    const { kept } = this.#changes;
+    if (kept?.has(offset, target.length) === true) {
+      kept.read(target, offset);
+      return undefined;
+    }
     const parts = this.#overlay.parts({
       start: offset,
       end: offset + target.length,
@@ -149,6 +180,11 @@ export class RemoteComponent implements ComponentDevice {
   readCached(target: Uint8Array, offset: number): number {
     this.#check("read", offset, target.length);
     const { length } = target;
+    const { kept } = this.#changes;
+    if (kept?.has(offset, length) === true) {
+      kept.read(target, offset);
+      return length;
+    }
     const [part, another] = this.#overlay.parts({
       start: offset,
       end: offset + length,
@@ -189,17 +225,7 @@ export class RemoteComponent implements ComponentDevice {
     options?: WriteOptions,
   ): Completion {
     this.#checkWrite("write", offset, source.length);
-    this.#refuseOwnerBlock(offset, source.length);
-    const { payloadMax } = this.#journal;
-    let bytes = source;
-    const pending = this.#room.run(source.length, (done) => {
-      const part = bytes.subarray(done, done + payloadMax);
-      const record = this.#journal.write(part, offset + done);
-      if (record !== undefined) this.#changed(record);
-      return record?.length ?? 0;
-    }, () => {
-      bytes = source.slice();
-    });
+    const pending = this.#changes.write(source, offset);
     return this.#completed(pending, options);
   }
 
@@ -220,13 +246,14 @@ export class RemoteComponent implements ComponentDevice {
   }
 
   /**
-   * Appends zeroes to the journal, which take no room there but a record.
+   * Appends zeroes to the journal, which take no room there but a record; of
+   * more than 1 GiB in steps, each when the far side has the one before it.
    *
    * @param offset First byte of the range.
    * @param length Bytes of the range.
    * @param options Whether the range keeps its space, and whether the zeroes
    *   are durable before the call is done.
-   * @returns As {@linkcode write}.
+   * @returns As {@linkcode write}; a promise also for more than 1 GiB.
    */
   writeZeroes(
     offset: number,
@@ -235,19 +262,7 @@ export class RemoteComponent implements ComponentDevice {
   ): Completion {
     this.#checkWrite("zero", offset, length);
     const noHole = options?.noHole === true;
-    const pending = this.#room.run(length, (done) => {
-      const { skipped, count } = besideRoom(
-        this.#owner?.room,
-        offset + done,
-        length - done,
-      );
-      if (count === 0) return skipped;
-      const start = offset + done + skipped;
-      const record = this.#journal.zero(start, count, noHole);
-      if (record === undefined) return 0;
-      this.#changed(record);
-      return skipped + count;
-    });
+    const pending = this.#changes.zero(offset, length, noHole);
     return this.#completed(pending, options);
   }
 
@@ -331,24 +346,6 @@ export class RemoteComponent implements ComponentDevice {
       if (!this.#journal.holds(record)) await this.read(target, start);
       assert(end - start === target.length, "a part has its length");
     });
-  }
-
-  #refuseOwnerBlock(offset: number, length: number): void {
-    const room = this.#owner?.room;
-    if (room === undefined) return;
-    if (offset >= room.end || offset + length <= room.start) return;
-    throw new VirstorError(
-      "unsupported",
-      `Cannot write ${inBytes(length)} at ${offset} of "${this.path}": they ` +
-        "reach into the owner block, the pool has too many members or " +
-        "snapshots for a remote component",
-    );
-  }
-
-  #changed(record: JournalRecord): void {
-    this.#overlay.add(record);
-    this.#flush.wrote();
-    this.#drain.push(record);
   }
 
   #completed(pending: Completion, options?: WriteOptions): Completion {

@@ -24,6 +24,8 @@ const OWNER = {
   generation: 7,
   componentSize: SECTORS * SECTOR,
 };
+/** Where the part begins that is kept in memory. */
+const KEPT = 4 * 4096;
 /** The longest change: longer than a record of this journal. */
 const COUNT_MAX = 24;
 
@@ -129,6 +131,8 @@ class Life {
       journal,
       retryMs: 0,
     });
+    // The end may be in memory, as the chunk table of a pool is.
+    if (this.#random.chance(25)) await this.#component.keep(KEPT);
     await this.#check();
     if (this.#random.chance(50)) return;
     await this.#component.flush();

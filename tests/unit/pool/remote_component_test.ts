@@ -148,9 +148,11 @@ Deno.test("a flush of a remote component ends when the far side has flushed", as
   assertEquals(seen, ["begins", "ends", "begins", "ends"]);
   assertEquals(component.flush(), undefined);
   // What the first flush covered was written before it, though overwritten.
-  const kinds = far.requests.map(({ what }) => what);
-  assertEquals(kinds, ["write", "flush", "write", "flush"]);
-  assertEquals(far.requests[0]?.bytes, pattern(100, 1));
+  const [first, ...others] = far.requests;
+  assertEquals(first?.bytes, pattern(100, 1));
+  assertEquals(others.map(({ what }) => what).toSorted(), [
+    ...["flush", "flush", "write"],
+  ]);
 });
 
 Deno.test("writes to a remote component wait in order while its journal is full", async () => {
