@@ -8,6 +8,7 @@ import { assert, VirstorError } from "../errors.ts";
 import {
   type Health,
   type PoolSettings,
+  recordById,
   SnapshotView,
   type VolumeState,
 } from "./core/mod.ts";
@@ -37,7 +38,8 @@ export class PoolVolumes implements VolumeHooks {
     this.#wiring = wiring;
     this.#settings = wiring.base.settings;
     this.#health = wiring.health;
-    for (const one of volumes) this.#add(one);
+    this.#open = volumes.map((one) => this.#volumeOf(one))
+      .sort((a, b) => a.number - b.number);
   }
 
   /** The open volumes, the first one first. */
@@ -142,7 +144,7 @@ export class PoolVolumes implements VolumeHooks {
    */
   open(map: VolumeState["map"]): void {
     const { records } = this.#wiring.base.format;
-    const record = records.find(({ id }) => id === map.volume);
+    const record = recordById(records, map.volume);
     assert(record !== undefined, "a volume that is opened has a record");
     this.#add({ record, map });
   }
@@ -184,8 +186,11 @@ export class PoolVolumes implements VolumeHooks {
   }
 
   #add(state: VolumeState): void {
-    const volume = new Volume(this.#wiring.open(state), this.#health);
-    const open = [...this.#open, volume];
+    const open = [...this.#open, this.#volumeOf(state)];
     this.#open = open.sort((a, b) => a.number - b.number);
+  }
+
+  #volumeOf(state: VolumeState): Volume {
+    return new Volume(this.#wiring.open(state), this.#health);
   }
 }

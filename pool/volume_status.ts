@@ -5,7 +5,13 @@
  */
 
 import { Slice } from "../device/block/mod.ts";
-import { firstFrom, type FullPolicy, turn } from "./core/mod.ts";
+import {
+  clonesOfVolume,
+  firstFrom,
+  type FullPolicy,
+  recordById,
+  turn,
+} from "./core/mod.ts";
 import type { PoolBase, VolumeParts } from "./io/mod.ts";
 
 /** Chunks that are examined between two looks at the clock. */
@@ -80,10 +86,10 @@ async function describeVolume(
   const { snapshots, parent } = record;
   const count = await countChunks(volume);
   const clones = Map.groupBy(
-    records.filter((one) => one.parent?.volume === record.id),
+    clonesOfVolume(records, record.id),
     (one) => one.parent?.epoch,
   );
-  const parentRecord = records.find(({ id }) => id === parent?.volume);
+  const parentRecord = parent && recordById(records, parent.volume);
   const parentName = parentRecord?.snapshots.find(({ epoch }) =>
     epoch === parent?.epoch
   )?.name;

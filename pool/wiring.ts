@@ -114,11 +114,17 @@ export function wirePool(
     open: ({ record, map }) => {
       const volume = new OpenVolume(base, record, map);
       volume.firstWrites.onNoneWaiting = () => control.evacuation.wake();
-      volumes.push(volume);
-      volumes.sort((a, b) => a.map.volume - b.map.volume);
+      insertInOrder(volumes, volume);
       return volume;
     },
   };
+}
+
+/** Most volumes are opened in the order of their numbers. */
+function insertInOrder(volumes: OpenVolume[], volume: OpenVolume): void {
+  const { volume: number } = volume.map;
+  const at = volumes.findLastIndex((one) => one.map.volume < number);
+  volumes.splice(at + 1, 0, volume);
 }
 
 function hooksOf(

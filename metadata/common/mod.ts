@@ -1,6 +1,6 @@
 /**
- * What both formats share: numbers in bytes, UUIDs, and the signatures of
- * foreign data.
+ * What both formats share: numbers and texts in bytes, UUIDs, and the
+ * signatures of foreign data.
  *
  * @module
  */
@@ -12,4 +12,5 @@ export {
   SIGNATURE_TAIL_SIZE,
 } from "./signatures.ts";
 export type { FileEnds, Signature } from "./signatures.ts";
+export { getUtf8, putUtf8, utf8Size } from "./text.ts";
 export { decodeUuid, encodeUuid, isUuid, NIL_UUID, UUID_SIZE } from "./uuid.ts";

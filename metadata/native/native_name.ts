@@ -4,10 +4,10 @@
  * @module
  */
 
+import { utf8Size } from "../common/mod.ts";
+
 /** The maximum length of a name, bytes of UTF-8. */
 export const NATIVE_NAME_SIZE_MAX = 255;
-
-const ENCODER = new TextEncoder();
 
 /**
  * Whether a text is a valid name of a pool: 1 to 255 bytes of UTF-8, without
@@ -18,7 +18,7 @@ const ENCODER = new TextEncoder();
  */
 export function isNativeName(name: string): boolean {
   return name !== "" && !/\p{Cc}/u.test(name) && name.isWellFormed() &&
-    ENCODER.encode(name).length <= NATIVE_NAME_SIZE_MAX;
+    utf8Size(name) <= NATIVE_NAME_SIZE_MAX;
 }
 
 /**

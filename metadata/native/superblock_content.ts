@@ -150,8 +150,24 @@ export function findingInSuperblock(superblock: Superblock): string {
   }
   const finding = findingInMembers(superblock);
   if (finding !== "" || volumes === undefined) return finding;
-  return findingInVolumes(volumes, superblock) ||
+  return findingInTable(volumes, superblock) ||
     findingInVolumesSize(volumes, members.length, overflowSize);
+}
+
+/** The pools for which lists of volumes are sound: lists never change. */
+const SOUND = new WeakMap<VolumeTable["volumes"], string>();
+
+/** Looks at a list once for all members of a pool: it may be long. */
+function findingInTable(
+  table: VolumeTable,
+  pool: Superblock,
+): string {
+  const { name, virtualSize, chunkSize } = pool;
+  const key = `${virtualSize} ${chunkSize} ${name}`;
+  if (isUuid(table.bootId) && SOUND.get(table.volumes) === key) return "";
+  const finding = findingInVolumes(table, pool);
+  if (finding === "") SOUND.set(table.volumes, key);
+  return finding;
 }
 
 function findingInMembers(superblock: Superblock): string {

@@ -10,10 +10,15 @@
  * @module
  */
 
-import { isUtf8 } from "node:buffer";
 import { viewOf } from "../../device/block/mod.ts";
 import { assert } from "../../errors.ts";
-import { getUint64, setUint64 } from "../common/mod.ts";
+import {
+  getUint64,
+  getUtf8,
+  putUtf8,
+  setUint64,
+  utf8Size,
+} from "../common/mod.ts";
 import type {
   EpochRange,
   SnapshotRecord,
@@ -79,25 +84,27 @@ const POLICIES: readonly VolumeFullPolicy[] = ["", "delay", "error"];
 /** A reserved u16 of a snapshot's record. */
 const SNAPSHOT_RESERVED = 6;
 
-const ENCODER = new TextEncoder();
-/** A byte order mark is a character of a name like any other. */
-const DECODER = new TextDecoder("utf-8", { ignoreBOM: true });
+/** Sizes that were asked for: all members have the same list, which is long. */
+const SIZES = new WeakMap<readonly VolumeRecord[], number>();
 
 /**
  * The size of the records of a volume table.
  *
- * @param volumes The volumes.
+ * @param volumes The volumes; the list does not change afterwards.
  * @returns Bytes.
  */
 export function volumeRecordsSize(volumes: readonly VolumeRecord[]): number {
+  const known = SIZES.get(volumes);
+  if (known !== undefined) return known;
   let size = 0;
   for (const volume of volumes) {
-    size += VOLUME_RECORD_SIZE + storedName(volume).length +
+    size += VOLUME_RECORD_SIZE + utf8Size(storedName(volume)) +
       volume.dead.length * DEAD_RANGE_SIZE;
     for (const { name } of volume.snapshots) {
-      size += SNAPSHOT_RECORD_SIZE + ENCODER.encode(name).length;
+      size += SNAPSHOT_RECORD_SIZE + utf8Size(name);
     }
   }
+  SIZES.set(volumes, size);
   return size;
 }
 
@@ -118,19 +125,19 @@ export function encodeVolumeRecords(
   bytes.fill(0);
   let end = 0;
   for (const volume of volumes) {
-    const name = storedName(volume);
-    encodeVolume(volume, name.length, view, end);
-    bytes.set(name, end + VOLUME_RECORD_SIZE);
-    end += VOLUME_RECORD_SIZE + name.length;
+    const start = end + VOLUME_RECORD_SIZE;
+    const size = putUtf8(storedName(volume), bytes, start);
+    encodeVolume(volume, size, view, end);
+    end = start + size;
     for (const snapshot of volume.snapshots) {
       const at = SNAPSHOT_RECORD_OFFSET;
-      const text = ENCODER.encode(snapshot.name);
+      const start = end + SNAPSHOT_RECORD_SIZE;
+      const size = putUtf8(snapshot.name, bytes, start);
       view.setUint32(end + at.epoch, snapshot.epoch, true);
-      view.setUint16(end + at.nameSize, text.length, true);
+      view.setUint16(end + at.nameSize, size, true);
       setUint64(view, end + at.size, snapshot.size);
       setUint64(view, end + at.created, snapshot.created);
-      bytes.set(text, end + SNAPSHOT_RECORD_SIZE);
-      end += SNAPSHOT_RECORD_SIZE + text.length;
+      end = start + size;
     }
     for (const { first, last } of volume.dead) {
       view.setUint32(end + DEAD_RANGE_OFFSET.first, first, true);
@@ -256,8 +263,8 @@ function decodeDead(view: DataView): EpochRange {
 }
 
 /** Volume 0 has the name of the pool, which the superblock stores already. */
-function storedName({ id, name }: VolumeRecord): Uint8Array {
-  return ENCODER.encode(id === 0 ? "" : name);
+function storedName({ id, name }: VolumeRecord): string {
+  return id === 0 ? "" : name;
 }
 
 /** Reads records one after the other. After a finding it returns zeroes. */
@@ -285,10 +292,9 @@ class RecordReader {
 
   /** A text; "" if it is no UTF-8. */
   text(size: number): string {
-    const bytes = this.#take(size);
-    if (isUtf8(bytes)) return DECODER.decode(bytes);
-    this.fail("has a name that is not UTF-8");
-    return "";
+    const text = getUtf8(this.#take(size));
+    if (text === undefined) this.fail("has a name that is not UTF-8");
+    return text ?? "";
   }
 
   /** As many records as `count` says; none if there cannot be so many. */

@@ -165,6 +165,8 @@ function findingInSnapshots(
   { id, epoch: current, snapshots }: VolumeRecord,
   pool: VolumeTablePool,
 ): string {
+  // There may be thousands of volumes, most of them without snapshots.
+  if (snapshots.length === 0) return "";
   const names = new Set<string>();
   let previous = -1;
   for (const { name, epoch, size, created } of snapshots) {
@@ -243,6 +245,7 @@ function findingInCycles(
 ): string {
   const done = new Set<number>();
   for (const volume of volumes) {
+    if (volume.parent === undefined) continue;
     const line = new Set<number>();
     let at: VolumeRecord | undefined = volume;
     while (at !== undefined && !done.has(at.id)) {

@@ -137,6 +137,9 @@ function connectedText(
 }
 
 /** @returns What was agreed on, or undefined if the client is to be ended. */
+/** Options that a client needs to learn all of an export. */
+const OPTIONS_AN_EXPORT = 4;
+
 async function shakeHands(
   client: Client,
   host: ServiceHost,
@@ -154,9 +157,11 @@ async function shakeHands(
       // A machine that has vanished must not keep its place for ever.
       connection.setKeepAlive(true);
     }
+    const exports = host.exports();
     const negotiated = await negotiate(connection, {
-      exports: host.exports(),
-      optionsMax: options,
+      exports,
+      // A client may ask of each export in one handshake.
+      optionsMax: Math.max(options, OPTIONS_AN_EXPORT * exports.length),
       isStopping: host.isStopping,
       isDismissed: host.isDismissed,
       tls: host.tls,

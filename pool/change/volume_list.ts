@@ -6,6 +6,7 @@
 
 import { isVolumeName, type VolumeRecord } from "../../metadata/native/mod.ts";
 import { VirstorError } from "../../errors.ts";
+import { snapshotByName } from "../core/mod.ts";
 import type { PoolBase, VolumeParts } from "../io/mod.ts";
 
 /** Bytes of the longest name. */
@@ -99,7 +100,7 @@ export function snapshotNamed(
   name: string,
   what: string,
 ): VolumeRecord["snapshots"][number] {
-  const found = record.snapshots.find((one) => one.name === name);
+  const found = snapshotByName(record.snapshots, name);
   if (found !== undefined) return found;
   throw new VirstorError(
     "not-found",

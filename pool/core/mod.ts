@@ -54,6 +54,7 @@ export {
   turn,
   TURN_BUDGET,
 } from "./turn.ts";
+export { clonesOfVolume, recordById, snapshotByName } from "./record_index.ts";
 export { firstFrom, takeUnseen, unseenVersions } from "./unseen_versions.ts";
 export { SnapshotView } from "./views.ts";
 export {

@@ -5,7 +5,7 @@
  */
 
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
-import type { ForwardMap } from "../core/mod.ts";
+import { type ForwardMap, recordById } from "../core/mod.ts";
 import { FirstWrites } from "./first_writes.ts";
 import { unmapForWrite } from "./give_back.ts";
 import type { PoolBase, VolumeParts } from "./pool_parts.ts";
@@ -42,7 +42,7 @@ export class OpenVolume implements VolumeParts {
   /** What the superblock says of the volume now, or said last. */
   get record(): VolumeRecord {
     const { records } = this.base.format;
-    const record = records.find(({ id }) => id === this.map.volume);
+    const record = recordById(records, this.map.volume);
     if (record !== undefined) this.#record = record;
     return this.#record;
   }

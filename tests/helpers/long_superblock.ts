@@ -13,7 +13,6 @@ import {
   type Superblock,
   superblockPosition,
   superblockWriteSize,
-  type VolumeTable,
 } from "../../metadata/mod.ts";
 import { readLabel } from "../../pool/mod.ts";
 import { readAt, writeAt } from "./freebsd_raw.ts";
@@ -51,16 +50,19 @@ export function putSuperblock(path: string, superblock: Superblock): void {
 }
 
 /**
- * Gives the first volume of a stopped pool snapshots, of when it was empty.
+ * Gives the first volume of a stopped pool snapshots, of when it was empty, and
+ * the pool other volumes, which are as large and empty.
  *
  * @param paths The components; nothing was ever written to the pool.
  * @param count How many snapshots.
  * @param nameSize Bytes of each name.
+ * @param others How many other volumes.
  */
 export function addSnapshots(
   paths: readonly string[],
   count: number,
   nameSize: number,
+  others = 0,
 ): void {
   for (const path of paths) {
     const superblock = superblockOn(path);
@@ -71,15 +73,18 @@ export function addSnapshots(
       size,
       created: 1,
     }));
-    const volumes: VolumeTable = {
-      bootId: "00000000-0000-0000-0000-000000000000",
-      volumes: [{
-        ...{ id: 0, name, size, epoch: count, created: 0, parent: undefined },
-        ...{ quota: 0, reserve: 0, isReadOnly: false, onFull: "", dead: [] },
-        snapshots,
-      }],
+    const plain = {
+      ...{ size, created: 0, parent: undefined, quota: 0, reserve: 0 },
+      ...{ isReadOnly: false, onFull: "" as const, dead: [] },
     };
-    putSuperblock(path, { ...superblock, volumes });
+    const first = { ...plain, id: 0, name, epoch: count, snapshots };
+    const rest = Array.from({ length: others }, (_, i) => ({
+      ...{ ...plain, id: i + 1, epoch: 0, snapshots: [] },
+      name: String(i).padStart(nameSize, "v"),
+    }));
+    const bootId = "00000000-0000-0000-0000-000000000000";
+    const volumes = [first, ...rest];
+    putSuperblock(path, { ...superblock, volumes: { bootId, volumes } });
   }
 }
 

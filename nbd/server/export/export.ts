@@ -104,13 +104,19 @@ export interface ExportProperties {
  * @param nbdExport The export.
  */
 export function assertExport(nbdExport: NbdExport): void {
+  // There may be thousands, and every handshake asks.
+  if (ASSERTED.has(nbdExport)) return;
   const { name, description, contexts } = nbdExport;
   assert(
     name !== "" && isString(name) && isString(description),
     "the name and the description of an export are strings of the protocol",
   );
   if (typeof contexts !== "function") contextsOf(nbdExport);
+  ASSERTED.add(nbdExport);
 }
+
+/** Exports that were found valid; they never change. */
+const ASSERTED = new WeakSet<NbdExport>();
 
 /**
  * The metadata contexts that an export adds.

@@ -360,10 +360,14 @@ Deno.test("a handshake that takes too long is ended", async () => {
 });
 
 Deno.test("too many options end the connection", async () => {
-  await using serving = await serve({ limits: { options: 3 } });
-  using client = await serving.greeted();
-  for (let i = 0; i < 3; i++) await client.list();
-  await assertRejects(() => client.list(), Error);
+  const exports = ["a", "b"].map((name) => exportOf(MEMORY, { name }));
+  // A client may ask of each export.
+  for (const [options, allowed] of [[9, 9], [3, 8]] as const) {
+    await using serving = await serve({ exports, limits: { options } });
+    using client = await serving.greeted();
+    for (let i = 0; i < allowed; i++) await client.list();
+    await assertRejects(() => client.list(), Error);
+  }
 });
 
 /** A device that has a size and nothing else. */
