@@ -45,6 +45,7 @@ export type {
   Finding,
   FindingKind,
   FullPolicy,
+  HostStatus,
   MissedEvents,
   MissingMember,
   PoolCounters,
@@ -54,6 +55,7 @@ export type {
   PoolSettings,
   RecoveryStep,
   Severity,
+  SpaceMark,
   Watermarks,
 } from "./core/mod.ts";
 export type { FormatName } from "./format/mod.ts";

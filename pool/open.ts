@@ -22,6 +22,7 @@ import {
   openFileDevice,
   type PoolEvent,
   type PoolSettings,
+  type SpaceMark,
   withPatience,
 } from "./core/mod.ts";
 import type { ResumeOptions } from "./change/mod.ts";
@@ -88,6 +89,15 @@ export interface PoolOptions extends PoolPlaces {
   readonly chunkWatermark?: number;
   /** Warn when fewer components are unused; 1. */
   readonly componentWatermark?: number;
+  /** Warn when less than so much of the pool is free; never by default. */
+  readonly spaceWatermark?: SpaceMark;
+  /** Warn when so many percent of the pool are used; never by default. */
+  readonly usedWatermark?: number;
+  /**
+   * Warn when a file system under a component has less than so much free, as
+   * {@linkcode Pool.lookAtHosts} finds it; never by default.
+   */
+  readonly hostWatermark?: SpaceMark;
   /** What becomes of an evacuation that was under way; it goes on. */
   readonly evacuation?: ResumeOptions;
   /**
@@ -182,6 +192,10 @@ function settingsOf(
     watermarks: {
       chunks: options.chunkWatermark ?? DEFAULT_CHUNK_WATERMARK,
       components: options.componentWatermark ?? DEFAULT_COMPONENT_WATERMARK,
+      ...options.spaceWatermark && { space: options.spaceWatermark },
+      ...options.usedWatermark !== undefined &&
+        { usedPercent: options.usedWatermark },
+      ...options.hostWatermark && { host: options.hostWatermark },
     },
     onEvent: options.onEvent,
   };

@@ -7,12 +7,16 @@
 import {
   type Component,
   type FullPolicy,
+  type HostStatus,
+  hostStatuses,
   hostWarnings,
   type MissingMember,
   newCounters,
+  passedHostMarks,
   passedMarks,
   type PoolCounters,
   type PoolSettings,
+  promiseWarnings,
 } from "./core/mod.ts";
 import type { SnapshotRecord } from "../metadata/native/mod.ts";
 import type { DelayedWrites } from "./io/mod.ts";
@@ -147,6 +151,8 @@ export interface PoolStatus {
   readonly counters: Readonly<PoolCounters>;
   /** The components, in order. */
   readonly components: readonly ComponentStatus[];
+  /** The file systems under the components, as far as they are known. */
+  readonly hosts: readonly HostStatus[];
   /** Warnings, one sentence each. */
   readonly warnings: readonly string[];
 }
@@ -216,7 +222,12 @@ export function describePool(source: StatusSource): PoolStatus {
     0,
   );
   const virtualChunks = virtualSize / settings.chunkSize;
-  const marks = passedMarks(format.members, settings.watermarks);
+  const { watermarks } = settings;
+  const marks = passedMarks(format.members, watermarks, settings.chunkSize);
+  const hosts = hostStatuses(format.members);
+  const hostMarks = watermarks.host === undefined
+    ? []
+    : passedHostMarks(hosts, watermarks.host);
   const { name, id, chunkSize, readOnly, missing } = settings;
   return {
     name,
@@ -245,6 +256,7 @@ export function describePool(source: StatusSource): PoolStatus {
     delayed: describeDelayed(source),
     counters: sumCounters(volumes.map(({ counters }) => counters)),
     components,
+    hosts,
     warnings: [
       ...reason === "" ? [] : [reason],
       ...settings.warnings,
@@ -253,9 +265,21 @@ export function describePool(source: StatusSource): PoolStatus {
         settings.chunkSize,
         format.name === "freebsd",
       ),
-      ...marks.map(({ message }) => message),
+      ...promiseWarnings(hosts.filter((host) => !isFull(source, host))),
+      ...[...hostMarks, ...marks].map(({ message }) => message),
     ],
   };
+}
+
+/** Whether there is a warning of a full file system already. */
+function isFull(
+  { settings, format }: StatusSource,
+  { freeBytes, paths }: HostStatus,
+): boolean {
+  return freeBytes < settings.chunkSize ||
+    format.members.some(({ refusal, device }) =>
+      refusal !== undefined && paths.includes(device.path)
+    );
 }
 
 function summaryOf(
@@ -305,7 +329,7 @@ function sumCounters(all: readonly PoolCounters[]): PoolCounters {
 
 function describeComponent(component: Component): ComponentStatus {
   const { index, device, geometry, used, free, freeing } = component;
-  const { hostFree, refusal } = component;
+  const { host, refusal } = component;
   return {
     index,
     path: device.path,
@@ -317,7 +341,7 @@ function describeComponent(component: Component): ComponentStatus {
     freeing,
     evacuating: component.evacuating,
     usedPercent: percent(used, used + free + freeing),
-    hostFree: hostFree ?? null,
+    hostFree: host?.freeBytes ?? null,
     refusedSince: refusal === undefined
       ? null
       : new Date(refusal.since).toISOString(),

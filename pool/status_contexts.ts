@@ -151,7 +151,7 @@ function chunkRuns(
 
 function pressureOf(source: ContextSource): number {
   const { settings, format: { members }, delayed, limits, isWritable } = source;
-  const { watermarks } = settings;
+  const { watermarks, chunkSize } = settings;
   let usable = 0;
   for (const { geometry } of members) {
     usable += geometry.chunkCount - geometry.chunkReserved;
@@ -159,7 +159,9 @@ function pressureOf(source: ContextSource): number {
   const { freeChunks: free, quotaChunks, quotaLeft } = limits;
   let flags = 0;
   const isNear = quotaLeft < chunkMark(quotaChunks, watermarks);
-  if (isNear || passedMarks(members, watermarks).length > 0) {
+  // The mark for used chunks says that the pool is about to grow.
+  const marks = passedMarks(members, watermarks, chunkSize);
+  if (isNear || marks.some(({ mark }) => mark !== "used")) {
     flags |= PRESSURE_LOW;
   }
   if (Math.min(free, quotaLeft) === 0) flags |= PRESSURE_FULL;

@@ -18,6 +18,7 @@ import {
   type Invocation,
   parseSize,
   print,
+  printNotices,
   printWarnings,
   withProgress,
 } from "../terminal/mod.ts";
@@ -43,6 +44,7 @@ export async function run(
     paths: absolutePaths(operands),
     force: invocation.flag("force"),
     hardcode: invocation.flag("hardcode"),
+    preallocate: invocation.flag("preallocate"),
     ...createSize !== undefined &&
       { createSize: parseSize(createSize, "component size") },
   };
@@ -54,7 +56,8 @@ export async function run(
     `Adding to pool "${name}"`,
     add(stateDirectory, name, request),
   );
-  const { components, warnings } = result;
+  const { components, notices, warnings } = result;
+  printNotices(notices);
   print(`Added ${counted(components.length, "component")} to pool "${name}"`);
   printWarnings(warnings.map((warning) => warningText(name, warning)));
   if (invocation.flag("verbose")) {

@@ -21,6 +21,10 @@ const CREATE: OptionSpec = {
   value: "SIZE",
   help: "create missing files, sparse, of this size",
 };
+const PREALLOCATE: OptionSpec = {
+  name: "preallocate",
+  help: "take all space of the files from their disks now",
+};
 const STOP_TEXT = {
   usage: "[-fv] NAME...",
   description: [
@@ -47,7 +51,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     name: "label",
     summary: "make a pool of files",
     usage: "[-fhv] [-s VIRSIZE] [-m CHUNKSIZE] [--create SIZE]\n" +
-      "                     [--format native|freebsd] NAME PATH...",
+      "                     [--preallocate] [--format native|freebsd] NAME PATH...",
     description: [
       "Make a pool of the given files or block devices. Each becomes a component, with",
       "a label at its end. label checks everything before it writes anything. What the",
@@ -69,6 +73,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         help: "size of a chunk (default 1M; freebsd: 4M)",
       },
       CREATE,
+      PREALLOCATE,
       {
         name: "format",
         value: "native|freebsd",
@@ -156,13 +161,14 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "add",
     summary: "add components to a pool, served or stopped",
-    usage: "[-fhv] [--create SIZE] NAME PATH...",
+    usage: "[-fhv] [--create SIZE] [--preallocate] NAME PATH...",
     description: [
       "Add components to a pool, also while it is served: writes that wait for space",
       "resume. Like label, add refuses files that hold data or are in use.",
     ],
     options: [
       CREATE,
+      PREALLOCATE,
       { name: "force", short: "f", help: "take files that hold data" },
       HARDCODE,
       VERBOSE,

@@ -63,6 +63,7 @@ export async function run(
       format,
       force,
       hardcode: invocation.flag("hardcode"),
+      preallocate: invocation.flag("preallocate"),
       ...virtualSize !== undefined && { virtualSize },
       ...chunkSize !== undefined && { chunkSize },
       ...createSize !== undefined && { createSize },

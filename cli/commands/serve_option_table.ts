@@ -153,7 +153,12 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
   {
     name: "chunk-watermark",
     value: "N",
-    help: "warn when fewer chunks are free (default 100)",
+    help: "warn when fewer chunks, N% or SIZE are free (100)",
+  },
+  {
+    name: "host-watermark",
+    value: "SPACE",
+    help: "warn when a disk below has less free, N% or SIZE",
   },
   {
     name: "component-watermark",

@@ -5,7 +5,11 @@
  */
 
 import { counted, printable } from "../../errors.ts";
-import type { ComponentStatus, PoolStatus } from "../../pool/mod.ts";
+import type {
+  ComponentStatus,
+  HostStatus,
+  PoolStatus,
+} from "../../pool/mod.ts";
 import type { ServerStatus, StatusReport } from "../control/mod.ts";
 import { jobPair } from "./job_text.ts";
 import { type PoolState, stateOf, stateWords } from "./pool_state.ts";
@@ -49,6 +53,7 @@ export function statusText(
       ["Physical", physicalText(pool)],
       ["Backing", `${percent(pool.backingPercent)} of the virtual size`],
       ["Used", `${percent(pool.usedPercent)} of the physical space`],
+      ...pool.hosts.map((host): [string, string] => ["Host", hostText(host)]),
       ...evacuationPairs(pool, server),
       ...pool.jobs.map((job) => jobPair(pool, job)),
       ...server === null ? [] : runPairs(pool),
@@ -149,6 +154,14 @@ function physicalText(pool: PoolStatus): string {
     `${pool.freeChunks} free, ` +
     (pool.freeingChunks === 0 ? "" : `${pool.freeingChunks} being freed, `) +
     `${pool.reservedChunks} reserved)`;
+}
+
+/** What the components may still take of a file system, and what it has. */
+function hostText(host: HostStatus): string {
+  const { paths, freeBytes, totalBytes, promisedBytes } = host;
+  return `${formatSize(promisedBytes)} promised, ${formatSize(freeBytes)} ` +
+    `free of ${formatSize(totalBytes)}, under ` +
+    counted(paths.length, "component");
 }
 
 function policyText(pool: PoolStatus): string {

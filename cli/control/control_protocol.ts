@@ -60,6 +60,8 @@ export interface AddRequest {
   readonly hardcode: boolean;
   /** The size of missing files, bytes; without a size they are not created. */
   readonly createSize?: number;
+  /** Whether to allocate the space of the files. */
+  readonly preallocate?: boolean;
 }
 
 /** The answer of `add`. */
@@ -161,6 +163,7 @@ const REQUEST_CHECKS: {
     paths: pathsOf(fields),
     force: booleanOf(fields, "force"),
     hardcode: booleanOf(fields, "hardcode"),
+    preallocate: booleanOf(fields, "preallocate"),
     ...typeof fields["createSize"] === "number" &&
       { createSize: fields["createSize"] },
   }),

@@ -6,7 +6,7 @@
 
 import { LEASE_THREADS_MAX } from "../../device/leases/mod.ts";
 import { type Address, DEFAULT_ADDRESS } from "../../nbd/listen/mod.ts";
-import type { PoolOptions } from "../../pool/mod.ts";
+import type { PoolOptions, SpaceMark } from "../../pool/mod.ts";
 import {
   AllowList,
   inheritedSockets,
@@ -112,12 +112,15 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
     HINT,
   );
   const maxDelayed = invocation.value("max-delayed");
-  const chunkWatermark = numberOption(
-    invocation,
-    "chunk-watermark",
-    /^\d+$/,
-    HINT,
-  );
+  const chunkText = invocation.value("chunk-watermark") ?? "";
+  const isCount = chunkText === "" || /^\d+$/.test(chunkText);
+  const chunkWatermark = isCount
+    ? numberOption(invocation, "chunk-watermark", /^\d+$/, HINT)
+    : 0;
+  const spaceWatermark = isCount
+    ? undefined
+    : spaceMarkOf(invocation, "chunk-watermark");
+  const hostWatermark = spaceMarkOf(invocation, "host-watermark");
   const componentWatermark = numberOption(
     invocation,
     "component-watermark",
@@ -133,7 +136,27 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
       { maxDelayedBytes: parseSize(maxDelayed, "most delayed") },
     ...chunkWatermark !== undefined && { chunkWatermark },
     ...componentWatermark !== undefined && { componentWatermark },
+    ...spaceWatermark !== undefined && { spaceWatermark },
+    ...hostWatermark !== undefined && { hostWatermark },
   };
+}
+
+/** Reads a minimum of free space, as a percentage or a size. */
+function spaceMarkOf(
+  invocation: Invocation,
+  option: string,
+): SpaceMark | undefined {
+  const text = invocation.value(option);
+  if (text === undefined) return undefined;
+  const [, percent] = /^(\d+(?:\.\d+)?)%$/.exec(text) ?? [];
+  if (percent === undefined) {
+    return { bytes: parseSize(text, option), percent: 0 };
+  }
+  if (Number(percent) <= 100) return { bytes: 0, percent: Number(percent) };
+  throw new UsageError(
+    `Option --${option} takes up to 100%, not ${text}`,
+    HINT,
+  );
 }
 
 /**

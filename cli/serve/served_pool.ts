@@ -34,6 +34,7 @@ import {
   recallRate,
   resumedText,
 } from "../state/mod.ts";
+import { watchHosts } from "./host_watch.ts";
 import { PoolEvents } from "./pool_events.ts";
 import { log, printNotices, withProgress } from "../terminal/mod.ts";
 
@@ -101,6 +102,7 @@ export class ServedPool {
   /** What happens to it. */
   readonly events: PoolEvents;
   readonly #calls: ServerCalls;
+  #endWatch: () => void = () => {};
   #exports: readonly NbdExport[];
   readonly #settings: ServedSettings;
   /** The change of volumes that runs, or ran last. */
@@ -231,6 +233,7 @@ export class ServedPool {
    *   made.
    */
   async listen(): Promise<void> {
+    this.#endWatch = watchHosts(this.pool);
     const path = controlSocketPath(this.#stateDirectory, this.name);
     await this.#control.listen(path);
     await registerOpenPool(this.#stateDirectory, this.pool);
@@ -244,6 +247,7 @@ export class ServedPool {
    *   durable; the pool is closed all the same.
    */
   async close(): Promise<void> {
+    this.#endWatch();
     // The socket goes first: a process that can lock the pool finds no socket.
     this.#control.retire();
     try {

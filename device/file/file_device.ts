@@ -29,7 +29,8 @@ import type { FileDeviceOptions } from "./file_device_options.ts";
 import { FileHoles } from "./file_holes.ts";
 import { FileSync, type FlushObserver, type LentSync } from "./file_sync.ts";
 import { transferError } from "./files.ts";
-import { fileSystemLater, type OpenElsewhere } from "../linux/mod.ts";
+import { type HostSpace, hostSpaceOf } from "./host_space.ts";
+import type { OpenElsewhere } from "../linux/mod.ts";
 import { openFile } from "./open_file.ts";
 import { readWhole, writeWhole } from "./transfers.ts";
 import { zeroByWriting } from "./zero_writes.ts";
@@ -345,15 +346,14 @@ export class FileDevice implements BlockDevice {
   }
 
   /**
-   * Asks the file system for its free space, without blocking the event loop.
+   * Asks the file system for its space, without blocking the event loop.
    *
-   * @returns Bytes that this process may use; undefined for a block device, or
-   *   if unknown. Pending until the file system answers.
+   * @internal
+   * @returns The space; undefined for a block device, or if unknown.
    */
-  async hostFree(): Promise<number | undefined> {
-    const isFile = this.identity.startsWith("file");
-    if (!isFile || !this.#native || this.#descriptor < 0) return undefined;
-    return (await fileSystemLater(this.#descriptor))?.freeBytes;
+  async hostSpace(): Promise<HostSpace | undefined> {
+    if (!this.#native || this.#descriptor < 0) return undefined;
+    return await hostSpaceOf(this.#descriptor, this);
   }
 
   /**

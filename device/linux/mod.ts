@@ -31,10 +31,12 @@ export {
   writeNatively,
 } from "./native_io.ts";
 export {
+  allocateLater,
   blockDeviceSize,
   fileState,
   fileSystem,
   fileSystemLater,
+  fileUsage,
   nextData,
   nextHole,
   punchHole,
@@ -42,7 +44,7 @@ export {
   readSmallFile,
   zeroRange,
 } from "./native_linux.ts";
-export type { FileState } from "./native_linux.ts";
+export type { FileState, FileUsage } from "./native_linux.ts";
 export { returnLargeBlocks, trimMemory } from "./native_memory.ts";
 export { NativeSockets } from "./native_sockets.ts";
 export { processName } from "./processes.ts";

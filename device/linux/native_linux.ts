@@ -21,6 +21,13 @@ import { NativeWords } from "./native_words.ts";
 
 const SYMBOLS = {
   fallocate: { parameters: ["i32", "i32", "i64", "i64"], result: "i32" },
+  // The same function, off the event loop.
+  fallocateLater: {
+    name: "fallocate",
+    parameters: ["i32", "i32", "i64", "i64"],
+    result: "i32",
+    nonblocking: true,
+  },
   lseek: { parameters: ["i32", "i64", "i32"], result: "i64" },
   posix_fadvise: { parameters: ["i32", "i64", "i64", "i32"], result: "i32" },
   open: { parameters: ["buffer", "i32"], result: "i32" },
@@ -58,6 +65,10 @@ const SEEK_HOLE = 4;
 const AT_EMPTY_PATH = 0x1000;
 /** From `linux/stat.h`: request the file type, the link count, the size. */
 const STATX_TYPE_NLINK_SIZE = 0x1 | 0x4 | 0x200;
+/** From `linux/stat.h`: request the space; do not ask a file server for it. */
+const [STATX_BLOCKS, AT_STATX_DONT_SYNC] = [0x400, 0x4000];
+/** From `linux/stat.h`: bytes of a block. */
+const STATX_BLOCK_BYTES = 512;
 /** From `asm-generic/statfs.h`: bytes of a `struct statfs`. */
 const STATFS_BYTES = 120;
 /** From `linux/stat.h`: mask of the type in a mode; type of a regular file. */
@@ -117,6 +128,26 @@ function fallocate(
 ): boolean {
   const range = [BigInt(offset), BigInt(length)] as const;
   return libc()?.symbols.fallocate(descriptor, mode, ...range) === 0;
+}
+
+/**
+ * Allocates a range of a file, off the event loop. What it holds stays.
+ *
+ * *Requires:* the descriptor stays open until the promise is fulfilled.
+ *
+ * @param descriptor A descriptor open for writing.
+ * @param offset First byte of the range.
+ * @param length Bytes of the range, above 0.
+ * @returns Whether the range has its space now.
+ */
+export async function allocateLater(
+  descriptor: number,
+  offset: number,
+  length: number,
+): Promise<boolean> {
+  const call = libc()?.symbols.fallocateLater;
+  const range = [BigInt(offset), BigInt(length)] as const;
+  return await call?.(descriptor, FALLOC_FL_KEEP_SIZE, ...range) === 0;
 }
 
 /**
@@ -197,6 +228,36 @@ export function fileState(descriptor: number): FileState | undefined {
     isFile: (statx.getUint16(28, true) & S_IFMT) === S_IFREG,
     links: statx.getUint32(16, true),
     size: statx.getUint32(44, true) * 2 ** 32 + statx.getUint32(40, true),
+  };
+}
+
+/** The space of a file. */
+export interface FileUsage {
+  /** The device of its file system. */
+  readonly device: string;
+  /** Bytes that are allocated for the file. */
+  readonly allocatedBytes: number;
+}
+
+/**
+ * Determines how much space a file has, without waiting for a file server.
+ *
+ * @param descriptor Descriptor of the file.
+ * @returns The space; `undefined` if the call fails or is not available.
+ */
+export function fileUsage(descriptor: number): FileUsage | undefined {
+  const flags = AT_EMPTY_PATH | AT_STATX_DONT_SYNC;
+  const call = libc()?.symbols.statx;
+  const result = call?.(descriptor, NO_PATH, flags, STATX_BLOCKS, statxBytes);
+  if (result !== 0 || (statx.getUint32(0, true) & STATX_BLOCKS) === 0) {
+    return undefined;
+  }
+  // `struct statx`: blocks u64 at 48, major and minor number u32 at 136, 140.
+  const blocks = Number(statx.getBigUint64(48, true));
+  const [major, minor] = [136, 140].map((at) => statx.getUint32(at, true));
+  return {
+    device: `${major}:${minor}`,
+    allocatedBytes: blocks * STATX_BLOCK_BYTES,
   };
 }
 

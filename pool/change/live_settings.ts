@@ -84,6 +84,6 @@ function withLive(
     onFull,
     fullTimeoutSeconds: checkedFullTimeout(fullTimeoutSeconds),
     maxDelayedBytes,
-    watermarks: { chunks, components },
+    watermarks: { ...watermarks, chunks, components },
   };
 }

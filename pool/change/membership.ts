@@ -8,11 +8,13 @@
 import { fileIdentity } from "../../device/file/mod.ts";
 import { counted, VirstorError } from "../../errors.ts";
 import {
+  allocateAll,
   type Candidate,
   checkCount,
   closeOthers,
   openCandidates,
   prepareNewComponent,
+  promiseNotices,
   wipeDeviceLabels,
 } from "../member/mod.ts";
 import { Component, type OpenDevice, openFileDevice } from "../core/mod.ts";
@@ -30,6 +32,8 @@ export interface AddOptions {
   readonly force?: boolean;
   /** Create missing files, sparse, with this size in bytes. */
   readonly createSize?: number;
+  /** Allocate the space of all files now; default false: they are sparse. */
+  readonly preallocate?: boolean;
   /** Tie each component to its file name (format 1 only). */
   readonly hardcode?: boolean;
   /**
@@ -53,6 +57,8 @@ export interface AddResult {
     /** Chunks on it. */
     readonly chunkCount: number;
   }[];
+  /** What the caller should know, a sentence each. */
+  readonly notices: readonly string[];
 }
 
 /** How to remove components. */
@@ -138,8 +144,10 @@ export async function addComponents(
       const isZero = await prepareNewComponent(device, metadata, true);
       if (isZero) one.ready = geometry.chunkCount;
     }
+    if (request.preallocate === true) await allocateAll(candidates);
+    const notices = await promiseNotices([...before, ...candidates]);
     await format.addMembers(added, request.onCommit);
-    return { components: added.map(describe) };
+    return { components: added.map(describe), notices };
   } catch (error) {
     const inDoubt = error instanceof VirstorError && error.code === "failed";
     if (!inDoubt) await wipeAll(candidates);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { HostSpace } from "../../device/file/mod.ts";
 import { assert } from "../../errors.ts";
 import { ChunkSet } from "./chunk_set.ts";
 import type { ChunkDevice, ComponentDevice } from "./component_device.ts";
@@ -73,8 +74,8 @@ export class Component {
   fenced = false;
   /** Its chunks are to be moved to other components; then it is removed. */
   evacuating = false;
-  /** Free bytes of its file system when last asked; undefined if unknown. */
-  hostFree: number | undefined;
+  /** The space of its file system when last asked; undefined if unknown. */
+  host: HostSpace | undefined;
   /** Set while its file system refuses writes because it is full. */
   refusal: Refusal | undefined;
 

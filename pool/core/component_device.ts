@@ -9,6 +9,7 @@ import {
   FileDevice,
   type FileDeviceOptions,
   type FlushObserver,
+  type HostSpace,
   type LentSync,
 } from "../../device/file/mod.ts";
 import type {
@@ -85,11 +86,11 @@ export interface ComponentDevice extends BlockDevice {
    */
   syncElsewhere?(): LentSync | undefined;
   /**
-   * Asks the file system for its free space, without blocking the event loop.
+   * Asks the file system for its space, without blocking the event loop.
    *
-   * @returns Free bytes; undefined if unknown.
+   * @returns The space; undefined if unknown.
    */
-  hostFree?(): Promise<number | undefined>;
+  hostSpace?(): Promise<HostSpace | undefined>;
   /** The ranges known to hold no data; absent if unknown. */
   readonly blanks?: Blanks | undefined;
 }

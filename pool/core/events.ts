@@ -91,14 +91,20 @@ export interface PoolEventData {
   };
   /** A watermark was passed. */
   readonly watermark: {
-    /** What is counted: free chunks, or components without mapped chunks. */
-    readonly mark: "chunks" | "components";
+    /**
+     * What is counted: free chunks (also as bytes or percent, or against the
+     * used ones), components without mapped chunks, or free bytes of a host's
+     * file system.
+     */
+    readonly mark: "chunks" | "components" | "space" | "used" | "host";
     /** How many there are. */
     readonly count: number;
     /** The minimum that `count` fell below. */
     readonly minimum: number;
-    /** How many there would be in an empty pool. */
+    /** How many there would be in an empty pool, or file system. */
     readonly total: number;
+    /** Paths of the components on the file system; [] for the other marks. */
+    readonly paths: readonly string[];
   };
 }
 

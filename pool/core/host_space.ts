@@ -10,6 +10,11 @@
 import type { Completion } from "../../device/block/mod.ts";
 import { inBytes, messageOf, VirstorError } from "../../errors.ts";
 import type { Component } from "./component.ts";
+import {
+  hostStatuses,
+  type PassedHostMark,
+  passedHostMarks,
+} from "./host_status.ts";
 import type { PoolSettings } from "./settings.ts";
 
 /**
@@ -32,6 +37,8 @@ export class HostSpaces {
   readonly #asked = new Map<Component, Promise<void>>();
   /** Components whose file systems refuse writes, or have done so lately. */
   readonly #refusing = new Set<Component>();
+  #passed: readonly PassedHostMark[] = [];
+  #isStopped = false;
   #timer: ReturnType<typeof setInterval> | undefined;
 
   /**
@@ -44,7 +51,7 @@ export class HostSpaces {
   }
 
   /**
-   * Asks the file systems for their free space, and stores it in `hostFree`.
+   * Asks the file systems for their free space, and stores it in `host`.
    *
    * @param members The components.
    * @returns Settles when all have answered, or after 200 milliseconds.
@@ -58,8 +65,22 @@ export class HostSpaces {
     ]);
     clearTimeout(timer);
     for (const one of members) {
-      if (this.#asked.has(one)) one.hostFree = undefined;
+      if (this.#asked.has(one)) one.host = undefined;
     }
+    this.#watch(members);
+  }
+
+  /** Says which file systems have passed their watermark since the last look. */
+  #watch(members: readonly Component[]): void {
+    const { watermarks: { host }, onEvent } = this.#settings;
+    if (host === undefined || this.#isStopped) return;
+    const passed = passedHostMarks(hostStatuses(members), host);
+    for (const one of passed) {
+      const [path = ""] = one.paths;
+      if (this.#passed.some(({ paths }) => paths.includes(path))) continue;
+      onEvent({ kind: "watermark", ...one });
+    }
+    this.#passed = passed;
   }
 
   /**
@@ -103,8 +124,13 @@ export class HostSpaces {
     );
   }
 
-  /** Asks no file system any more. */
+  /** Asks no file system any more, and says nothing more of them. */
   stop(): void {
+    this.#isStopped = true;
+    this.#rest();
+  }
+
+  #rest(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#refusing.clear();
@@ -132,7 +158,7 @@ export class HostSpaces {
       if (one.refusal === undefined) this.#refusing.delete(one);
       else void this.#ask(one);
     }
-    if (this.#refusing.size === 0) this.stop();
+    if (this.#refusing.size === 0) this.#rest();
   }
 
   /** Asks one file system, unless an answer is pending. Never rejects. */
@@ -149,8 +175,9 @@ export class HostSpaces {
 
   async #answer(component: Component): Promise<void> {
     const { device } = component;
-    const free = await device.hostFree?.().catch(() => undefined);
-    component.hostFree = free;
+    const host = await device.hostSpace?.().catch(() => undefined);
+    component.host = host;
+    const free = host?.freeBytes;
     const { refusal } = component;
     if (refusal === undefined) return;
     if (free !== undefined && free < this.#settings.chunkSize) {
@@ -177,7 +204,8 @@ export function hostWarnings(
   isDense: boolean,
 ): string[] {
   const isFull = (one: Component) => {
-    const { device: { capabilities }, refusal, hostFree } = one;
+    const { device: { capabilities }, refusal, host } = one;
+    const hostFree = host?.freeBytes;
     const isShort = hostFree !== undefined && hostFree < chunkSize;
     // Where holes cannot be punched, free chunks have their space already.
     const isSparse = capabilities.discard || capabilities.readOnly;
@@ -186,8 +214,8 @@ export function hostWarnings(
   const full = members.filter(isFull);
   const hasOthers = !isDense &&
     members.some((one) => one.free > 0 && !one.fenced && !full.includes(one));
-  return full.map(({ device: { path }, refusal, hostFree }) => {
-    const room = hostFree === undefined ? "" : `, ${inBytes(hostFree)} left`;
+  return full.map(({ device: { path }, refusal, host }) => {
+    const room = host === undefined ? "" : `, ${inBytes(host.freeBytes)} left`;
     const [now, later] = hasOthers
       ? ["new chunks go elsewhere", "new chunks will go elsewhere"]
       : ["writes fail there", "writes that need a chunk there will fail"];

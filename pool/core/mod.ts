@@ -34,6 +34,12 @@ export { ForwardMap } from "./forward_map.ts";
 export type { ChunkOwner } from "./forward_map.ts";
 export { Health } from "./health.ts";
 export { HostSpaces, hostWarnings } from "./host_space.ts";
+export {
+  hostStatuses,
+  passedHostMarks,
+  promiseWarnings,
+} from "./host_status.ts";
+export type { HostStatus } from "./host_status.ts";
 export { inDoubt } from "./in_doubt.ts";
 export { InFlight } from "./in_flight.ts";
 export type { MovingChunks } from "./moving_chunks.ts";
@@ -45,6 +51,7 @@ export type {
   FullPolicy,
   MissingMember,
   PoolSettings,
+  SpaceMark,
   Watermarks,
 } from "./settings.ts";
 export {
@@ -65,5 +72,5 @@ export {
   newVolume,
 } from "./volume_state.ts";
 export type { VolumeState } from "./volume_state.ts";
-export { chunkMark, passedMarks } from "./watermarks.ts";
+export { chunkMark, nextMinimum, passedMarks } from "./watermarks.ts";
 export type { PassedMark } from "./watermarks.ts";

@@ -32,6 +32,20 @@ export interface Watermarks {
   readonly chunks: number;
   /** The minimum number of components without mapped chunks. */
   readonly components: number;
+  /** The minimum of free chunks, in bytes and percent; none if absent. */
+  readonly space?: SpaceMark;
+  /** The percentage of used chunks that counts as low; none if absent. */
+  readonly usedPercent?: number;
+  /** The minimum that file systems have free; none if absent. */
+  readonly host?: SpaceMark;
+}
+
+/** A minimum of free space; the larger of the two holds. */
+export interface SpaceMark {
+  /** Bytes; 0 for none. */
+  readonly bytes: number;
+  /** Percent of all space; 0 for none. */
+  readonly percent: number;
 }
 
 /** The settings of an open pool. */

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { counted, isOrAre } from "../../errors.ts";
+import { counted, inBytes, isOrAre } from "../../errors.ts";
 import type { Component } from "./component.ts";
 import type { PoolEventData } from "./events.ts";
 import type { Watermarks } from "./settings.ts";
@@ -26,13 +26,16 @@ export type PassedMark = PoolEventData["watermark"] & {
  *
  * @param members The components of the pool.
  * @param marks The watermarks.
+ * @param chunkSize Bytes of a chunk.
  * @returns The passed watermarks.
  */
 export function passedMarks(
   members: readonly Component[],
   marks: Watermarks,
+  chunkSize = 1,
 ): PassedMark[] {
   const passed: PassedMark[] = [];
+  const paths: readonly string[] = [];
   // Components that are being removed count neither as free nor as full.
   const staying = members.filter((one) => !one.fenced);
   const scope = staying.length === members.length
@@ -51,11 +54,20 @@ export function passedMarks(
       count: free,
       minimum: chunks,
       total: usable,
+      paths,
       message: free === 0
         ? fullText(usable, total((one) => one.freeing), scope)
         : `${free} of ${counted(usable, "chunk")}${scope} ` +
           `${isOrAre(free)} free, fewer than ${chunks}`,
     });
+  }
+  for (const mark of ["space", "used"] as const) {
+    const minimum = spaceMinimum(mark, marks, usable, chunkSize);
+    if (free >= minimum) continue;
+    const message = `${free} of ${counted(usable, "chunk")}${scope} ` +
+      `${isOrAre(free)} free, fewer than ${minimum} (` +
+      `${mark === "used" ? `${marks.usedPercent}% used` : markText(marks)})`;
+    passed.push({ mark, count: free, minimum, total: usable, paths, message });
   }
   const unused = staying.filter((one) => one.used === 0).length;
   if (staying.length > marks.components && unused < marks.components) {
@@ -64,6 +76,7 @@ export function passedMarks(
       count: unused,
       minimum: marks.components,
       total: staying.length,
+      paths,
       message: `${unused} of ${counted(staying.length, "component")}` +
         `${scope === "" ? "" : " that stay"} ${isOrAre(unused)} unused, ` +
         `fewer than ${marks.components}`,
@@ -81,6 +94,58 @@ export function passedMarks(
  */
 export function chunkMark(usable: number, marks: Watermarks): number {
   return marks.chunks < usable ? marks.chunks : Math.ceil(usable / 4);
+}
+
+/**
+ * The number of free chunks below which {@linkcode passedMarks} passes a mark
+ * that is not passed yet.
+ *
+ * @param members The components of the pool.
+ * @param marks The watermarks.
+ * @param chunkSize Bytes of a chunk.
+ * @returns The number; 0 if all marks are passed.
+ */
+export function nextMinimum(
+  members: readonly Component[],
+  marks: Watermarks,
+  chunkSize: number,
+): number {
+  let [free, usable] = [0, 0];
+  for (const one of members) {
+    if (one.fenced) continue;
+    free += one.free;
+    usable += one.geometry.chunkCount - one.geometry.chunkReserved;
+  }
+  const minima = [
+    chunkMark(usable, marks),
+    spaceMinimum("space", marks, usable, chunkSize),
+    spaceMinimum("used", marks, usable, chunkSize),
+  ];
+  return Math.max(0, ...minima.filter((minimum) => minimum <= free));
+}
+
+/** The minimum of free chunks for a mark that is in bytes or percent. */
+function spaceMinimum(
+  mark: "space" | "used",
+  { space, usedPercent }: Watermarks,
+  usable: number,
+  chunkSize: number,
+): number {
+  if (mark === "used") {
+    if (usedPercent === undefined || usable === 0) return 0;
+    return Math.floor(usable * (100 - usedPercent) / 100) + 1;
+  }
+  const { bytes = 0, percent = 0 } = space ?? {};
+  const most = Math.max(
+    Math.ceil(bytes / chunkSize),
+    Math.ceil(usable * percent / 100),
+  );
+  return Math.min(most, usable);
+}
+
+function markText({ space }: Watermarks): string {
+  const { bytes = 0, percent = 0 } = space ?? {};
+  return bytes > 0 ? inBytes(bytes) : `${percent}%`;
 }
 
 /** The warning when no chunk is free, although some may be freed soon. */

@@ -14,6 +14,7 @@ import {
   finished,
   type ForwardMap,
   type HostSpaces,
+  nextMinimum,
   type PassedMark,
   passedMarks,
   type PoolSettings,
@@ -49,6 +50,8 @@ export interface MapperParts {
 export class ChunkMapper {
   readonly #parts: MapperParts;
   #passed: readonly PassedMark[] = [];
+  /** With fewer free chunks another watermark is passed. */
+  #next = 0;
 
   /**
    * Creates a mapper.
@@ -199,8 +202,10 @@ export class ChunkMapper {
 
   /** Says which watermarks were passed since the last look. */
   watch(): void {
-    const { settings: { watermarks, onEvent }, format } = this.#parts;
-    const passed = passedMarks(format.members, watermarks);
+    const { settings, format: { members } } = this.#parts;
+    const { watermarks, chunkSize, onEvent } = settings;
+    const passed = passedMarks(members, watermarks, chunkSize);
+    this.#next = nextMinimum(members, watermarks, chunkSize);
     for (const one of passed) {
       if (this.#passed.some(({ mark }) => mark === one.mark)) continue;
       onEvent({ kind: "watermark", ...one });
@@ -209,8 +214,7 @@ export class ChunkMapper {
   }
 
   #watchUse(component: Component): void {
-    const { space, settings: { watermarks } } = this.#parts;
-    const isLow = space.free < watermarks.chunks;
+    const isLow = this.#parts.space.free < this.#next;
     if (isLow || component.used === 1) this.watch();
   }
 

@@ -6,7 +6,12 @@
 
 import { inBytes } from "../../errors.ts";
 import { removeFile } from "../../device/file/mod.ts";
-import { checkCount, openCandidates } from "../member/mod.ts";
+import {
+  allocateAll,
+  checkCount,
+  openCandidates,
+  promiseNotices,
+} from "../member/mod.ts";
 import { type OpenDevice, openFileDevice } from "../core/mod.ts";
 import { planFreebsdLabel } from "./label_freebsd.ts";
 import { planNativeLabel } from "./label_native.ts";
@@ -44,6 +49,8 @@ export interface LabelOptions {
   readonly format?: FormatName;
   /** Create missing files, sparse, with this size in bytes. */
   readonly createSize?: number;
+  /** Allocate the space of all files now; default false: they are sparse. */
+  readonly preallocate?: boolean;
   /**
    * Opens a component; a file or block device by default.
    *
@@ -119,6 +126,8 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
       );
     }
     const id = await plan.write(candidates);
+    if (options.preallocate === true) await allocateAll(candidates);
+    notices.push(...await promiseNotices(candidates));
     const components = candidates.map(({ device, size, chunkCount }, i) => ({
       path: device.path,
       size,

@@ -38,3 +38,4 @@ export { checkCount, prepareNewComponent } from "./new_component.ts";
 export { refuseWriters } from "./occupied.ts";
 export type { OpenComponent } from "./open_component.ts";
 export { placesOf } from "./places.ts";
+export { allocateAll, promiseNotices } from "./promises.ts";

@@ -147,3 +147,63 @@ testUnless(
     await server.stop();
   },
 );
+
+testUnless(
+  "label, add and status name files that promise more than their disk has",
+  NO_NATIVE_CALLS ?? await whyNoMount(),
+  async () => {
+    await using work = await Workspace.create();
+    await using _tiny = await mountTiny(work.path("tiny"));
+    const sizes = ["-s", "64M", "-m", "128K", "--create"];
+    const promise = /Notice: .* has \d+ bytes free, but components there may/;
+    const labelled = await work.run([
+      "label",
+      ...sizes,
+      "8M",
+      "demo",
+      "tiny/a",
+    ]);
+    assertEquals(labelled.code, 0);
+    assertMatch(labelled.stderr, promise);
+    const text = await work.succeed(["status", "demo"]);
+    assertMatch(
+      text,
+      /\nHost: +[\d.]+ MiB promised, [\d.]+ MiB free of 2 MiB, /,
+    );
+    assertMatch(text, /\nWarning: .* free, but components there may take /);
+
+    const mark = ["--host-watermark", "95%"];
+    const server = await serve(work, ...mark);
+    await server.said(/watermark: The file system of component ".*\/tiny\/a"/);
+    const event = JSON.parse(await work.succeed(["events", "--json", "demo"]));
+    assertEquals([event.kind, event.mark], ["watermark", "host"]);
+    assertEquals(event.components, [work.path("tiny/a")]);
+    const add = ["add", "--create", "8M", "demo", "tiny/b"];
+    const refused = await work.run([...add, "--preallocate"]);
+    assertEquals(refused.code, 5);
+    assertMatch(refused.stderr, /Cannot allocate ".*\/tiny\/b": it needs /);
+    const added = await work.run(add);
+    assertEquals(added.code, 0);
+    assertMatch(added.stderr, promise);
+    await work.succeed(["add", "--preallocate", "--create", "1M", "demo", "c"]);
+    const { blocks } = await Deno.stat(work.path("c"));
+    assert((blocks ?? 0) * 512 >= 2 ** 20);
+    await server.stop();
+    for (const value of ["101%", "x", "5%%"]) {
+      const bad = await work.run(["serve", "--host-watermark", value, "demo"]);
+      assertEquals(bad.code, 64, bad.stderr);
+    }
+  },
+);
+
+Deno.test("serve --chunk-watermark takes a percentage and a size, too", async () => {
+  for (const value of ["50%", "384K"]) {
+    await using work = await Workspace.create();
+    const sizes = ["-s", "64M", "-m", "128K", "--create", "1M"];
+    await work.succeed(["label", ...sizes, "demo", "a"]);
+    const server = await serve(work, "--chunk-watermark", value);
+    using client = await BusyClient.open(server);
+    await fill(client, 4);
+    await server.said(/watermark: 2 of 6 chunks are free, fewer than 3 \(/);
+  }
+});

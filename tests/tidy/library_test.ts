@@ -46,13 +46,13 @@ const NAMES: Readonly<Record<string, string>> = {
     AddOptions AddResult BesidePool BesideReport CHANGED CHUNK_COMPONENT_SHIFT
     CHUNK_DELAYED CHUNK_MAPPED CHUNK_UNKNOWN ChangedRange ClearOptions ComponentLabel
     ComponentStatus DelayedStatus EvacuationStatus Finding FindingKind
-    FormatName FullPolicy InspectOptions JobKind JobStatus LabelOptions LabelResult
+    FormatName FullPolicy HostStatus InspectOptions JobKind JobStatus LabelOptions LabelResult
     LiveSettings
     MissedEvents MissingMember PRESSURE_DELAYED PRESSURE_FREE_SHIFT PRESSURE_FULL
     PRESSURE_LOW PRESSURE_STOPPED Pool PoolCounters PoolEvent PoolEventData
     PoolEventKind PoolOptions
     PoolPlaces PoolSettings PoolStatus RecoveryStep RemoveOptions RemovePlan RemoveResult
-    RepairOptions RepairReport ResizeOptions ResumeOptions RollbackOptions Severity
+    RepairOptions RepairReport ResizeOptions ResumeOptions RollbackOptions Severity SpaceMark
     SnapshotChanges SnapshotDisk SnapshotName SnapshotStatus
     StatusContext StatusRun TasteReport TastedComponent TastedPool Volume
     VolumeChanges VolumeSettings VolumeStatus VolumeSummary

@@ -167,7 +167,7 @@ testUnless(
 Deno.test("Pool does not wait for a file system that does not answer", async () => {
   await using scratch = await makeQuickScratch();
   class SilentHost extends FileDevice {
-    override hostFree(): Promise<number | undefined> {
+    override hostSpace(): Promise<undefined> {
       return new Promise(() => {});
     }
   }
