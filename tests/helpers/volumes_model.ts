@@ -24,6 +24,19 @@ export interface ModelParent {
   readonly snapshot: string;
 }
 
+/** What is set of a volume. */
+export interface ModelLimits {
+  /** The most bytes that it takes; 0 for no limit. */
+  readonly quota: number;
+  /** Bytes that are set aside for it. */
+  readonly reserve: number;
+  /** What writes do that find no chunk; "" for what the pool does. */
+  readonly onFull: "" | "delay" | "error";
+}
+
+/** Nothing is set. */
+const NO_LIMITS: ModelLimits = { quota: 0, reserve: 0, onFull: "" };
+
 /** A volume. Changes make another one, with the same id. */
 export interface ModelVolume {
   /** Tells volumes apart, whatever their names. */
@@ -38,13 +51,15 @@ export interface ModelVolume {
   readonly parent: ModelParent | undefined;
   /** Whether it is being flattened: it may be no clone any more. */
   readonly mayBeFlat: boolean;
+  /** What is set of it. */
+  readonly limits: ModelLimits;
 }
 
 /** All volumes, the first one first. */
 export type ModelVolumes = readonly ModelVolume[];
 
 /** What a pool says of a volume. */
-export interface SeenVolume {
+export interface SeenVolume extends ModelLimits {
   /** The name. */
   readonly name: string;
   /** Bytes. */
@@ -74,7 +89,9 @@ export function modelVolume(
   parent?: ModelParent,
 ): ModelVolume {
   lastId++;
-  return { id: lastId, name, disk, snapshots: [], parent, mayBeFlat: false };
+  const limits = NO_LIMITS;
+  const known = { snapshots: [], parent, mayBeFlat: false, limits };
+  return { id: lastId, name, disk, ...known };
 }
 
 /**
@@ -167,6 +184,10 @@ export function differenceOf(
     if (!mayBe.includes(one.parent)) {
       return `volume ${one.name} is a clone of ${one.parent}, not ${source}`;
     }
+    const limits = limitsOf(volume.limits);
+    if (limits !== limitsOf(one)) {
+      return `volume ${one.name} has ${limitsOf(one)}, not ${limits}`;
+    }
     const snapshots = volume.snapshots.map(({ name, contents }) =>
       `${name}:${contents.length * blockSize}`
     ).join();
@@ -176,6 +197,10 @@ export function differenceOf(
     }
   }
   return "";
+}
+
+function limitsOf({ quota, reserve, onFull }: ModelLimits): string {
+  return `quota=${quota} reserve=${reserve} on-full=${onFull}`;
 }
 
 /** A write, for the order of all of them. */

@@ -264,6 +264,9 @@ export class SimulatedDevice implements ComponentDevice {
     if (room < done) {
       try {
         this.#disk.admit("full", this.#epoch);
+        if (this.#disk.full.has(this.path)) {
+          throw new VirstorError("no-space", `There is no room for a hole`);
+        }
       } catch (error) {
         refusal = error;
         done = room;

@@ -63,6 +63,8 @@ export class SimulatedDisk {
   coldTurns = 0;
   /** Operations so far, of whatever kind: whether anything happens. */
   operations = 0;
+  /** Files whose file systems have no room for what is a hole now. */
+  readonly full = new Set<string>();
   /** Called for each operation that is admitted. */
   onOperation: (() => void) | undefined;
   /** Called before each change, while the power is on. */
@@ -98,6 +100,11 @@ export class SimulatedDisk {
       if (epoch !== this.#epoch) throw cutError();
       return new SimulatedDevice(this, this.file(path), how.readOnly ?? false);
     };
+  }
+
+  /** Whether a file system is full. */
+  get isAnyFull(): boolean {
+    return this.full.size > 0;
   }
 
   /** Tells devices apart that were opened before a crash and after it. */

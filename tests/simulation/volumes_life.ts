@@ -62,6 +62,10 @@ export class VolumesLife {
   rolling: { old: Volume; id: number; disk: ModelPool } | undefined;
   /** What writes do that find no chunk. */
   onFull: FullPolicy = "delay";
+  /** Whether limits of a volume are being set. */
+  isSetting = false;
+  /** How often limits were set, or a file system became full. */
+  limitChanges = 0;
 
   #pool: Pool | undefined;
   #change: PendingChange | undefined;
@@ -151,7 +155,8 @@ export class VolumesLife {
             onFull: this.onFull,
             onEvent: ({ kind, message }) => {
               if (process !== this.#process || disk.isDown) return;
-              const isBad = kind === "failed" || kind === "evacuation-failed";
+              const isBad = kind === "failed" ||
+                (kind === "evacuation-failed" && !disk.isAnyFull);
               if (isBad) this.fault(new Error(message));
             },
           }),
@@ -173,6 +178,7 @@ export class VolumesLife {
   #lose(): void {
     const { random, disk, log } = this;
     const isKill = random.chance(45);
+    this.isSetting = false;
     this.#process++;
     this.#pool = undefined;
     this.#running.clear();
@@ -329,20 +335,26 @@ export class VolumesLife {
    *
    * @param act Does it; given a signal that ends waits.
    * @param onEnd Called with whether it was done, unless the process ended.
+   * @param volume The volume that it writes to, if it does.
    */
   start(
     act: (signal: AbortSignal) => unknown,
     onEnd: (isDone: boolean) => void,
+    volume?: ModelVolume,
   ): void {
     const controller = new AbortController();
     const process = this.#process;
+    const { limitChanges } = this;
+    const mayLackSpace = this.#mayLackSpace(volume);
     const run = async () => {
       let isDone = false;
       try {
         await act(controller.signal);
         isDone = true;
       } catch (error) {
-        if (process === this.#process && !this.#mayFail(error)) {
+        const mayLack = mayLackSpace || limitChanges !== this.limitChanges ||
+          this.#mayLackSpace(volume);
+        if (process === this.#process && !this.#mayFail(error, mayLack)) {
           this.fault(error);
         }
       }
@@ -359,11 +371,19 @@ export class VolumesLife {
     this.#running.set(running, controller);
   }
 
-  #mayFail(error: unknown): boolean {
+  /** Whether a write to a volume may fail for want of space. */
+  #mayLackSpace(volume: ModelVolume | undefined): boolean {
+    if (this.isSetting || this.disk.isAnyFull) return true;
+    const now = this.volumes.find(({ id }) => id === volume?.id);
+    const onFull = now?.limits.onFull ?? "";
+    return (onFull === "" ? this.onFull : onFull) === "error";
+  }
+
+  #mayFail(error: unknown, mayLackSpace: boolean): boolean {
     if (this.disk.isDown) return true;
     if (!(error instanceof VirstorError)) return false;
     const { code } = error;
-    if (code === "no-space") return this.onFull === "error";
+    if (code === "no-space") return mayLackSpace;
     if (code === "shutdown") return this.isChanging || this.#isClosing;
     return code === "cancelled";
   }
@@ -438,11 +458,19 @@ export class VolumesLife {
       await turn();
       const { delayed, freeChunks } = this.pool.status();
       if (turns % 40 !== 0 || delayed.count === 0) continue;
-      if (freeChunks > 0 && turns < TURNS_TO_SETTLE / 2) continue;
+      const isPatient = freeChunks > 0 && turns < TURNS_TO_SETTLE / 2;
+      if (isPatient && !this.#isLimited) continue;
       this.log.push("cancel all");
       for (const controller of this.#running.values()) controller.abort();
     }
     throw new Error(`No rest: ${JSON.stringify(this.pool.status())}`);
+  }
+
+  /** Whether a write waits that may not take a free chunk. */
+  get #isLimited(): boolean {
+    return this.pool.volumes.some(({ delayed, parts: { firstWrites } }) =>
+      delayed.size > 0 && !firstWrites.limits.mayTake
+    );
   }
 
   /** Stops the pool, whatever is under way, and opens it again. */

@@ -57,7 +57,7 @@ export function changeBlocks(
     if (isDone) timed.ended = ++life.clock;
     const outcome = how === "fua" ? "durable" : "done";
     disk.end(note, isDone && how !== "discard" ? outcome : "maybe");
-  });
+  }, volume);
 }
 
 /**

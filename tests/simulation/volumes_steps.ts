@@ -41,13 +41,17 @@ import {
   shrinkBack,
   zeroBeside,
 } from "./volumes_scenes.ts";
+import { Accounts } from "./volumes_accounts.ts";
+import { fillHost, setLimits } from "./volumes_limits.ts";
 import { watchForFaults } from "./watch.ts";
 
-/** Steps, and how often each is taken. */
-const STEPS: readonly [
+/** What is done, and how often. */
+type WeightedStep = readonly [
   weight: number,
   step: (life: VolumesLife) => void | Promise<void>,
-][] = [
+];
+
+const STEPS: readonly WeightedStep[] = [
   [30, (life) => changeSome(life, "write")],
   [6, (life) => changeSome(life, "fua")],
   [8, (life) => changeSome(life, "discard")],
@@ -78,7 +82,21 @@ const STEPS: readonly [
   [3, crowd],
   [2, shrinkBack],
 ];
-const WEIGHTS = STEPS.reduce((sum, [weight]) => sum + weight, 0);
+/** With limits of volumes, and of the host's file systems. */
+const LIMITED: readonly WeightedStep[] = STEPS.toSpliced(
+  -1,
+  0,
+  [5, setLimits],
+  [2, fillHost],
+);
+
+/** What lives are like. */
+export interface LivesOptions {
+  /** Whether superblocks are longer than their slots. */
+  readonly isLong?: boolean;
+  /** Whether quotas, reserves and policies are set, and hosts become full. */
+  readonly isLimited?: boolean;
+}
 
 /**
  * Runs lives.
@@ -86,15 +104,16 @@ const WEIGHTS = STEPS.reduce((sum, [weight]) => sum + weight, 0);
  * @param seeds The seed of each.
  * @param steps How many steps each one has.
  * @param onProgress Called before each life.
- * @param isLong Whether superblocks are longer than their slots.
+ * @param options What they are like.
  * @throws {Error} If a promise was broken; it names the seed and the steps.
  */
 export async function runLives(
   seeds: Iterable<number>,
   steps: number,
   onProgress: (seed: number) => void = () => {},
-  isLong = false,
+  { isLong = false, isLimited = false }: LivesOptions = {},
 ): Promise<void> {
+  const all = isLimited ? LIMITED : STEPS;
   await inWorlds(async (directory) => {
     using watch = watchForFaults();
     for (const seed of seeds) {
@@ -102,7 +121,7 @@ export async function runLives(
       const life = new VolumesLife(directory, seed, isLong);
       TURN_BUDGET.sweptChunks = seed % 3 === 0 ? 4096 : seed % 3;
       try {
-        await runLife(life, steps, () => {
+        await runLife(life, { steps, all }, () => {
           const [fault] = watch.take();
           if (fault !== undefined && !life.disk.isDown) throw new Error(fault);
         });
@@ -118,7 +137,10 @@ export async function runLives(
 
 async function runLife(
   life: VolumesLife,
-  steps: number,
+  { steps, all }: {
+    readonly steps: number;
+    readonly all: readonly WeightedStep[];
+  },
   checkFaults: () => void,
 ): Promise<void> {
   const { random, disk } = life;
@@ -126,14 +148,17 @@ async function runLife(
   time.lookMs = random.pick([0, 0, 1, 3]);
   life.onFull = random.pick(["delay", "delay", "error"]);
   await life.open(false);
+  const accounts = new Accounts();
   if (random.chance(25)) await firstSnapshot(life);
   for (let i = 0; i < steps; i++) {
-    await oneStep(life);
+    await oneStep(life, all);
     if (disk.isDown) await life.cut();
+    accounts.check(life);
     life.assertSound();
     checkFaults();
   }
   time.lookMs = 0;
+  disk.full.clear();
   await life.changed();
   if (disk.isDown) await life.cut();
   await life.rest();
@@ -145,10 +170,13 @@ async function runLife(
   checkFaults();
 }
 
-async function oneStep(life: VolumesLife): Promise<void> {
+async function oneStep(
+  life: VolumesLife,
+  all: readonly WeightedStep[],
+): Promise<void> {
   const { random } = life;
-  let at = random.below(WEIGHTS);
-  const found = STEPS.find(([weight]) => (at -= weight) < 0);
+  let at = random.below(all.reduce((sum, [weight]) => sum + weight, 0));
+  const found = all.find(([weight]) => (at -= weight) < 0);
   await found?.[1](life);
   if (life.disk.isDown || random.chance(30)) return;
   if (random.chance(40)) return await life.drain();

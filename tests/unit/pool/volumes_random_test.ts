@@ -13,10 +13,15 @@ const STEPS = 60;
 
 Deno.test("superblocks that are longer than their slots are written as safely", async () => {
   const seeds = Array.from({ length: LIVES / 5 }, (_, i) => i + 1);
-  await runLives(seeds, STEPS, () => {}, true);
+  await runLives(seeds, STEPS, () => {}, { isLong: true });
 });
 
 Deno.test("volumes and snapshots hold what a model says, through random lives", async () => {
   const seeds = Array.from({ length: LIVES }, (_, i) => i + 1);
   await runLives(seeds, STEPS);
+});
+
+Deno.test("quotas, reserves, policies and full hosts hold through random lives", async () => {
+  const seeds = Array.from({ length: LIVES / 2 }, (_, i) => i + 1);
+  await runLives(seeds, STEPS, () => {}, { isLimited: true });
 });
