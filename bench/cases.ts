@@ -4,6 +4,7 @@
  * @module
  */
 
+import { CHUNK_SIZES, chunkSizeCases } from "./chunk_size_cases.ts";
 import type { FioJob } from "./fio.ts";
 import {
   coldRate,
@@ -116,6 +117,7 @@ export function allCases(scale: Scale, image: string): Case[] {
     ...firstWriteCases(scale),
     ...copyCases(scale, image),
     discardCase(scale),
+    ...chunkSizeCases(scale),
     ...openCases(scale),
     resumeCase(),
   ];
@@ -258,7 +260,7 @@ function coldCase({ seconds, coldSet: size }: Scale): Case {
 
 /** Every request maps a chunk. */
 function firstWriteCases({ seconds, firstWrites }: Scale): Case[] {
-  return [64 * KIB, MIB].map((chunkSize) => {
+  return CHUNK_SIZES.map((chunkSize) => {
     const size = firstWrites * chunkSize;
     const disk = { virtualSize: size, chunkSize, space: size, filled: 0 };
     const kib = chunkSize / KIB;

@@ -56,6 +56,7 @@ export const SERVER_NAMES = [
   "flat",
   "nbdkit",
   "qcow2",
+  "qcow2-backing",
   "raw",
   "yardstick",
 ] as const;
@@ -161,7 +162,13 @@ async function createFile(place: Place): Promise<void> {
   }
 }
 
-function fileOf(place: Place): string {
+/**
+ * The file of a server that keeps its disk in one.
+ *
+ * @param place The disk.
+ * @returns Its path.
+ */
+export function fileOf(place: Place): string {
   return `${place.directory}/disk`;
 }
 
@@ -179,6 +186,20 @@ function qemuCommand(place: Place, format: string): string[] {
     fileOf(place),
   ];
 }
+
+/** A qcow2 image with clusters of the size of chunks. */
+const QCOW2: ServerKind = {
+  title: "qemu-nbd, qcow2 with clusters of the chunk size",
+  needs: ["qemu-nbd", "qemu-img"],
+  create: async (place) => {
+    const { virtualSize, chunkSize } = place.disk;
+    const clusters = `cluster_size=${chunkSize}`;
+    const args = ["create", "-q", "-f", "qcow2", "-o", clusters];
+    await run("qemu-img", [...args, fileOf(place), String(virtualSize)]);
+  },
+  command: (place) => qemuCommand(place, "qcow2"),
+  exportName: "",
+};
 
 /** All servers. */
 export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
@@ -228,17 +249,10 @@ export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
     ) => ["nbdkit", "-f", "-U", socketOf(place), "file", fileOf(place)],
     exportName: "",
   },
-  qcow2: {
-    title: "qemu-nbd, qcow2 with clusters of the chunk size",
-    needs: ["qemu-nbd", "qemu-img"],
-    create: async (place) => {
-      const { virtualSize, chunkSize } = place.disk;
-      const clusters = `cluster_size=${chunkSize}`;
-      const args = ["create", "-q", "-f", "qcow2", "-o", clusters];
-      await run("qemu-img", [...args, fileOf(place), String(virtualSize)]);
-    },
-    command: (place) => qemuCommand(place, "qcow2"),
-    exportName: "",
+  qcow2: QCOW2,
+  "qcow2-backing": {
+    ...QCOW2,
+    title: "the same, with a backing file in place of a snapshot",
   },
   raw: {
     title: "qemu-nbd, raw file",
