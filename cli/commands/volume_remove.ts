@@ -44,6 +44,7 @@ export async function run(
   const name = nameOf(pool, volume);
   if (!invocation.flag("force")) {
     const status = await find(stateDirectory, named);
+    assertRemovable(pool, status, invocation.flag("dry-run"));
     if (invocation.flag("dry-run")) {
       showPlan(invocation.flag("json"), name, status);
       return EXIT_OK;
@@ -85,6 +86,27 @@ async function find(
   throw new VirstorError(
     "not-found",
     `Cannot remove volume "${volume}": pool "${pool}" has no such volume`,
+  );
+}
+
+/** Refuses what the pool would refuse, before the user confirms it. */
+function assertRemovable(
+  pool: string,
+  { number, name, snapshots }: VolumeStatus,
+  isDry: boolean,
+): void {
+  const what = `Cannot remove volume "${nameOf(pool, name)}"`;
+  if (number === 0) {
+    throw new VirstorError(
+      "invalid",
+      `${what}: the first volume of pool "${pool}" stays`,
+    );
+  }
+  if (isDry || snapshots.length === 0) return;
+  const names = snapshots.map((one) => `"${one.name}"`).join(", ");
+  throw new VirstorError(
+    "exists",
+    `${what}: it has the snapshots ${names}, remove them first`,
   );
 }
 

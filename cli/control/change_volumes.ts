@@ -89,12 +89,8 @@ export function volumeHandlers(
     },
     takeSnapshots: async ({ snapshots }) => {
       await snapshotChanges.take(snapshots.map(inPool));
-      const shared = snapshots.reduce(
-        (sum, { volume }) => sum + volumeOf(pool, volume).mappedChunks,
-        0,
-      );
       return {
-        sharedBytes: shared * chunkSize,
+        sharedBytes: await sharedBytes(pool, snapshots.map(inPool)),
         freeBytes: pool.status().freeChunks * chunkSize,
       };
     },
@@ -115,6 +111,24 @@ export function volumeHandlers(
         pool.diff(named(volume), from, to === "" ? undefined : to)
       ),
   };
+}
+
+/** Bytes that volumes refer to, and share with their newest snapshots. */
+async function sharedBytes(
+  pool: Pool,
+  snapshots: readonly SnapshotName[],
+): Promise<number> {
+  const names = snapshots.map(({ volume }) => volume);
+  const volumes = pool.volumes.filter(({ name }) => names.includes(name));
+  const isClone = volumes.some(({ parts: { map } }) => map.base !== undefined);
+  if (!isClone) {
+    const chunks = volumes.reduce((sum, one) => sum + one.mappedChunks, 0);
+    return chunks * pool.settings.chunkSize;
+  }
+  // A clone refers to chunks of its parent, too, which have to be counted.
+  const described = await pool.describeVolumes();
+  return described.filter(({ name }) => names.includes(name))
+    .reduce((sum, { referencedBytes }) => sum + referencedBytes, 0);
 }
 
 /**

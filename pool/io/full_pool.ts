@@ -49,16 +49,17 @@ export class FullPool {
    *
    * *Requires*: {@linkcode refuses} returns false.
    *
+   * @param isReserved Whether the free chunks are set aside for other volumes.
    * @returns Whether it waits because the pool is full.
    */
-  admit(): boolean {
+  admit(isReserved: boolean): boolean {
     const isFull = !this.#space.willBeReady;
     if (isFull && !this.#saidFull) {
       this.#saidFull = true;
       this.#settings.onEvent({
         kind: "delayed",
-        message: "The pool is full: writes wait until a component is " +
-          "added or space is given back",
+        message: `The pool is full${this.#rest(isReserved)}: writes wait ` +
+          "until a component is added or space is given back",
         fullTimeoutSeconds: this.#settings.fullTimeoutSeconds,
       });
     }
@@ -83,12 +84,16 @@ export class FullPool {
    * @returns The error, with code `no-space`.
    */
   error(isReserved: boolean): VirstorError {
-    const rest = isReserved && this.#space.free > 0
-      ? ", what is free is reserved for other volumes"
-      : "";
+    const { name } = this.#settings;
     return new VirstorError(
       "no-space",
-      `Cannot write to pool "${this.#settings.name}": it is full${rest}`,
+      `Cannot write to pool "${name}": it is full${this.#rest(isReserved)}`,
     );
+  }
+
+  #rest(isReserved: boolean): string {
+    return isReserved && this.#space.free > 0
+      ? ", what is free is reserved for other volumes"
+      : "";
   }
 }

@@ -126,7 +126,8 @@ export class VolumeLimits implements ReserveHolder {
    */
   admit(): boolean {
     if (this.refuses) throw this.error();
-    if (!this.isAtQuota) return this.#parts.full.admit();
+    const { full, reserves } = this.#parts;
+    if (!this.isAtQuota) return full.admit(!reserves.allow(this.#map.volume));
     if (this.#saidQuota) return true;
     this.#saidQuota = true;
     const { onEvent, fullTimeoutSeconds } = this.#parts.settings;
@@ -163,7 +164,7 @@ export class VolumeLimits implements ReserveHolder {
   error(): VirstorError {
     const { name, quota } = this.#record;
     if (!this.isAtQuota) {
-      const { reserves, full } = this.#parts;
+      const { full, reserves } = this.#parts;
       return full.error(!reserves.allow(this.#map.volume));
     }
     return new VirstorError(

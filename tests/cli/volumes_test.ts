@@ -204,6 +204,7 @@ testBoth("what volumes and snapshots refuse has an exit code", async (work) => {
     [["volume", "create", "-s", "0", "demo/w"], 9, /it is 1 to/],
     [["volume", "remove", "demo/v"], 4, /it has the snapshots "a", "b"/],
     [["volume", "remove", "demo/demo"], 9, /the first volume .* stays/],
+    [["volume", "remove", "--dry-run", "demo/demo"], 9, /the first volume/],
     [["volume", "flatten", "demo/v"], 9, /it is no clone/],
     [["snapshot", "demo/v@a"], 4, /it exists already/],
     [["snapshot", "demo/v@a", "demo/v@c"], 4, /exists already|at a time/],
@@ -476,6 +477,12 @@ Deno.test("virstor snapshot warns when writes may run out of space", async () =>
   assertEquals(code, 0);
   assertMatch(
     stderr,
+    /^virstor: Notice: Pool "demo" has 256 KiB free and shares 512 KiB with /m,
+  );
+  // A clone has no chunk of its own yet, and refers to as many.
+  await work.succeed(["clone", "demo@a", "demo/c"]);
+  assertMatch(
+    (await work.run(["snapshot", "demo/c@b"])).stderr,
     /^virstor: Notice: Pool "demo" has 256 KiB free and shares 512 KiB with /m,
   );
 });

@@ -214,6 +214,10 @@ Deno.test("a reserve keeps the last chunks for its volume", async () => {
   await pool.volumeChanges.set("small", { onFull: "delay" });
   const waits = write(pool, "small", 8);
   assertEquals(pool.status().delayed.count, 1);
+  assertMatch(
+    events.find(({ kind }) => kind === "delayed")?.message ?? "",
+    /^The pool is full, what is free is reserved for other volumes: writes w/,
+  );
   await pool.volumeChanges.set("b", { reserve: 0 });
   await waits;
   assert(events.some(({ kind }) => kind === "resumed"));
