@@ -187,18 +187,6 @@ export class Browser implements AsyncDisposable {
   }
 
   /**
-   * The text of an element.
-   *
-   * @param id Its id.
-   * @returns What can be read.
-   */
-  async text(id: string): Promise<string> {
-    return await this.evaluate(
-      `document.getElementById(${JSON.stringify(id)}).innerText`,
-    );
-  }
-
-  /**
    * Presses a key.
    *
    * @param key The name of the key, for instance `Tab`.

@@ -97,6 +97,7 @@ function draw({ id, lines, format, divisor }, samples, now) {
     context.strokeStyle = colour(name);
     context.lineWidth = 2;
     context.lineJoin = "round";
+    context.lineCap = "round";
     context.beginPath();
     let before;
     for (const one of samples) {

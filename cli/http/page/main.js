@@ -63,6 +63,7 @@ byId("sign-in").addEventListener("submit", (event) => {
   byId("token").value = "";
   byId("sign-in").hidden = true;
   isSignedOut = false;
+  byId("main").focus();
 });
 
 /** Repeats something while the page can be seen. */

@@ -1,0 +1,222 @@
+/**
+ * Goal: the page of a server shows what happens to its pools, is legible, and
+ * works with the keyboard. Method: a headless Chromium looks at a pool that is
+ * being filled, delayed, extended and evacuated, in three widths, light and
+ * dark. The pictures are kept in `artefacts/`, to be looked at.
+ *
+ * @module
+ */
+import { assert, assertEquals } from "@std/assert";
+import { join } from "node:path";
+import { Browser } from "../helpers/browser.ts";
+import { BusyClient } from "../helpers/busy_client.ts";
+import { pageUrl } from "../helpers/metrics.ts";
+import { peerTest } from "../helpers/peers.ts";
+import { pattern } from "../helpers/scratch.ts";
+import { Workspace } from "../helpers/virstor.ts";
+import { BLOCK, CHUNK } from "../cli/served.ts";
+import { ROOT } from "../tidy/files.ts";
+
+/** The widths of a large window, a small one, and a telephone. */
+const WIDTHS = [1400, 820, 390];
+/** What finds faults of contrast and structure; a test loads it, no user. */
+const AXE = "npm:axe-core@4.10.3";
+
+/**
+ * The text of axe-core, which runs in the page; undefined if it is not to be
+ * had. Another process loads it, so that this project depends on nothing.
+ */
+async function axeSource(): Promise<string | undefined> {
+  const program = `const { default: axe } = await import("${AXE}");` +
+    "await Deno.stdout.write(new TextEncoder().encode(axe.source));";
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--no-config", "--no-lock", program],
+  }).output();
+  const decoder = new TextDecoder();
+  if (success) return decoder.decode(stdout);
+  const reason = decoder.decode(stderr).split("\n")[0];
+  // deno-lint-ignore no-console -- the user must see this
+  console.warn(`IGNORED: contrast and structure: no axe-core: ${reason}`);
+  return undefined;
+}
+
+/** Faults that axe-core finds in the page as it is. */
+async function faultsIn(browser: Browser, axe: string): Promise<string[]> {
+  await browser.evaluate(`${axe}; 0`);
+  const { violations } = await browser.evaluate("axe.run()");
+  return violations.map((
+    { id, nodes }: { id: string; nodes: { html: string }[] },
+  ) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
+}
+
+/** Looks at the page in all ways: it fits the window, and has no faults. */
+async function lookAtAll(
+  browser: Browser,
+  name: string,
+  axe: string | undefined,
+): Promise<void> {
+  const directory = join(ROOT, "artefacts");
+  await Deno.mkdir(directory, { recursive: true });
+  for (const width of WIDTHS) {
+    for (const dark of [false, true]) {
+      await browser.look({ width, height: 900, dark });
+      await drawn(browser);
+      const [fits, height] = await browser.evaluate(
+        "[document.documentElement.scrollWidth, " +
+          "document.documentElement.scrollHeight]",
+      );
+      assertEquals(fits, width, `${name} fits ${width} pixels`);
+      await browser.look({ width, height, dark });
+      await drawn(browser);
+      const colours = dark ? "dark" : "light";
+      await browser.picture(join(directory, `${name}-${width}-${colours}.png`));
+      if (axe === undefined) continue;
+      assertEquals(await faultsIn(browser, axe), [], `${name}, ${colours}`);
+    }
+  }
+}
+
+/** Waits until the page has been drawn twice. */
+async function drawn(browser: Browser): Promise<void> {
+  const frame = "new Promise((done) => requestAnimationFrame(done))";
+  await browser.evaluate(`${frame}.then(() => ${frame}).then(() => 0)`);
+}
+
+/** Waits until the text of an element matches. */
+async function untilText(
+  browser: Browser,
+  id: string,
+  text: RegExp,
+): Promise<void> {
+  await browser.until(
+    `${text}.test(document.getElementById("${id}").innerText)`,
+  );
+}
+
+/** A pool of two components with a second volume and a snapshot. */
+async function makePool(): Promise<Workspace> {
+  const work = await Workspace.create();
+  const sizes = ["-s", "64M", "-m", "128K", "--create", "2M"];
+  await work.succeed(["label", ...sizes, "vm", "disk0.img", "disk1.img"]);
+  await work.succeed(["volume", "create", "-s", "32M", "vm/data"]);
+  return work;
+}
+
+peerTest(
+  "a browser shows a pool that is filled, delayed, extended and evacuated",
+  ["chromium"],
+  async () => {
+    await using work = await makePool();
+    const options = ["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    const server = await work.serve(["serve", ...options, "vm"]);
+    const url = await pageUrl(server);
+    const axe = await axeSource();
+    await using browser = await Browser.start();
+    await browser.look({ width: 1400, height: 900, dark: false });
+    await browser.open(url);
+    await untilText(browser, "verdict-title", /^vm: healthy/);
+    await browser.until("gauge.getAttribute('aria-label') === '0 % in use'");
+
+    using client = await BusyClient.open(server);
+    using other = await BusyClient.open(server, "vm/data");
+    for (let i = 0; i < 12; i++) {
+      await client.write(i * CHUNK, pattern(CHUNK, i));
+    }
+    await work.succeed(["snapshot", "vm@monday"]);
+    await client.write(0, pattern(BLOCK, 1));
+    for (let i = 0; i < 50; i++) await client.read(i * BLOCK, BLOCK);
+    await untilText(browser, "space", /In use\s+1\.63 MiB/);
+    await untilText(browser, "clients", /vm\/data/);
+    await untilText(browser, "map-legend", /Free/);
+    await lookAtAll(browser, "filled", axe);
+
+    const late = Array.from(
+      { length: 20 },
+      (_, i) => other.write(i * CHUNK, pattern(BLOCK, i)),
+    );
+    await untilText(browser, "verdict-title", /writes? waits? for space/);
+    await untilText(browser, "events", /The pool is full/);
+    await lookAtAll(browser, "delayed", axe);
+
+    await work.succeed(["add", "--create", "4M", "vm", "disk2.img"]);
+    for (const reply of late) assertEquals((await reply).errno, 0);
+    await untilText(browser, "components", /disk2\.img/);
+    await untilText(browser, "delayed", /Now\s+0 \(0 B\)/);
+    const args = ["remove", "--detach", "--rate", "4K", "vm", "disk0.img"];
+    await work.succeed(args);
+    await untilText(browser, "evacuation-text", /disk0\.img: moving/);
+    await untilText(browser, "evacuation", /Time left/);
+    await browser.evaluate("document.querySelector('[value=owner]').click()");
+    await untilText(browser, "map-legend", /data/);
+    await lookAtAll(browser, "evacuated", axe);
+
+    assertEquals(browser.complaints, []);
+    const own = new URL(url).host;
+    const strangers = browser.requests.filter((one) =>
+      one !== "about:blank" && new URL(one).host !== own
+    );
+    assertEquals(strangers, [], "No request leaves the server");
+    assertEquals((await server.stop()).code, 0);
+    await untilText(browser, "connection", /No answer from the server/);
+  },
+);
+
+peerTest("the page works with the keyboard, and asks for its token", [
+  "chromium",
+], async () => {
+  await using work = await makePool();
+  const token = "0123456789abcdef0123456789abcdef";
+  await Deno.writeTextFile(work.path("token"), token);
+  const server = await work.serve([
+    ...["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"],
+    ...["--http-token-file", "token", "vm"],
+  ]);
+  const url = await pageUrl(server);
+  const axe = await axeSource();
+  await using browser = await Browser.start();
+  await browser.look({ width: 1000, height: 900, dark: true });
+  await browser.open(url);
+  await browser.until("!document.getElementById('sign-in').hidden");
+  if (axe !== undefined) assertEquals(await faultsIn(browser, axe), []);
+  const enter = async (text: string) => {
+    await browser.until("document.activeElement.id === 'token'");
+    await browser.send("Input.insertText", { text });
+    await browser.press("Enter");
+  };
+  await enter("wrong-token-wrong-token");
+  await untilText(browser, "sign-in-text", /does not know this token/);
+  await enter(token);
+  await browser.until("!document.getElementById('content').hidden");
+
+  await browser.until("document.activeElement.id === 'main'");
+  await browser.evaluate("document.querySelector('.skip').focus()");
+  const reached: string[] = [];
+  for (let i = 0; i < 40 && !reached.includes("events"); i++) {
+    await browser.press("Tab");
+    reached.push(
+      await browser.evaluate(
+        "document.activeElement.id || document.activeElement.name || " +
+          "document.activeElement.textContent",
+      ),
+    );
+  }
+  for (const id of ["vm", "rows", "colours", "map", "components", "events"]) {
+    assert(reached.includes(id), `${id} in ${reached}`);
+  }
+  await untilText(browser, "map-legend", /Free/);
+  await browser.evaluate("document.getElementById('map').focus()");
+  await browser.press("ArrowRight");
+  await untilText(browser, "map-cell", /disk0\.img, chunk 0: 0 mapped/);
+  await browser.press("ArrowRight");
+  await untilText(browser, "map-cell", /disk0\.img, chunk 1: 0 mapped/);
+  await browser.press("Escape");
+  await untilText(browser, "map-cell", /Point to a cell/);
+
+  // A link brings the token along, and leaves it in no address.
+  await browser.evaluate("sessionStorage.clear()");
+  await browser.open("about:blank");
+  await browser.open(`${url}#token=${token}`);
+  await browser.until("!document.getElementById('content').hidden");
+  assertEquals(await browser.evaluate("location.href"), url);
+  assertEquals((await server.stop()).code, 0);
+});
