@@ -33,7 +33,10 @@ export interface ChunkRow {
   readonly mapped: readonly number[];
   /** Those of them that a snapshot or a clone has, too. */
   readonly shared: readonly number[];
-  /** Those of them that are on a component that is being evacuated. */
+  /**
+   * Those of them that are on a component that is being evacuated, and the new
+   * places of chunks that are being moved.
+   */
   readonly moving: readonly number[];
   /**
    * What most chunks of the cell belong to, if they have most of it: the index
@@ -81,6 +84,7 @@ export async function mapChunks(
     ofVolumes.push(cells);
     await new Walk(volume, index, cells, rows).run(pace);
   }
+  noteNewPlaces(rows);
   return {
     chunkSize: base.settings.chunkSize,
     components: Array.from(
@@ -93,6 +97,18 @@ export async function mapChunks(
     left: base.format.members.length + base.volumes.length - members.length -
       volumes.length,
   };
+}
+
+/** Chunks that are being moved have their new places already. */
+function noteNewPlaces(rows: Rows): void {
+  const byDevice = new Map(
+    Array.from(rows, ([{ device }, { cells }]) => [device as unknown, cells]),
+  );
+  for (const { moves } of rows.keys()) {
+    for (const { target, to } of moves?.moves ?? []) {
+      byDevice.get(target.device)?.note(to, -1, false, true);
+    }
+  }
 }
 
 /** The cells of one row. */

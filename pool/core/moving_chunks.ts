@@ -54,6 +54,11 @@ export class MovingChunks implements ChunkDevice {
     return this.#moves.size;
   }
 
+  /** The chunks that are being moved. */
+  get moves(): Iterable<Pick<MirroredChunk, "target" | "to">> {
+    return this.#moves.values();
+  }
+
   /**
    * Starts a move: from now on, writes to the chunk go to both places.
    *

@@ -2,7 +2,7 @@
  * Goal: the page of a server shows what happens to its pools, is legible, and
  * works with the keyboard. Method: a headless Chromium looks at a pool that is
  * being filled, delayed, extended and evacuated, in three widths, light and
- * dark. The pictures are kept in `artefacts/`, to be looked at.
+ * dark. What it sees is kept in `pictures/`, to be looked at.
  *
  * @module
  */
@@ -55,7 +55,7 @@ async function lookAtAll(
   name: string,
   axe: string | undefined,
 ): Promise<void> {
-  const directory = join(ROOT, "artefacts");
+  const directory = join(ROOT, "pictures");
   await Deno.mkdir(directory, { recursive: true });
   for (const width of WIDTHS) {
     for (const dark of [false, true]) {

@@ -187,7 +187,7 @@ export class ChunkMapView {
     const states = [
       legendItem(used, "Mapped; paler if only partly"),
       legendItem(shared, "Shared with snapshots or clones", true),
-      legendItem(moving, "On a component that leaves"),
+      legendItem(moving, "Leaving, or a new place for what leaves"),
     ];
     byId("map-legend").replaceChildren(
       legendItem(hole, isPhysical ? "Free" : "Hole"),

@@ -5,6 +5,7 @@
  */
 import { assert, assertEquals } from "@std/assert";
 import { labelPool, openPool } from "../../../pool/mod.ts";
+import { eventually } from "../../helpers/patience.ts";
 import { makeScratch } from "../../helpers/scratch.ts";
 
 const CHUNK = 128 * 1024;
@@ -47,6 +48,27 @@ Deno.test("the map of chunks counts what volumes and snapshots hold", async () =
   assertEquals(cells(volume?.shared), [1, 40]);
   assertEquals(volume?.owner[2], -1);
   assertEquals(sum(volume?.moving), 0);
+});
+
+Deno.test("the map of chunks shows what leaves, and its new places", async () => {
+  await using scratch = await makeScratch();
+  const paths = [`${scratch.path}/a`, `${scratch.path}/b`];
+  const sizes = { createSize: 2 ** 21, virtualSize: 64 * CHUNK };
+  await labelPool({ name: "demo", paths, chunkSize: CHUNK, ...sizes });
+  await using pool = await openPool(paths);
+  for (let i = 0; i < 6; i++) await pool.volume().write(BYTE, i * CHUNK);
+  const [from = ""] = paths;
+  await pool.remove([from], { bytesPerSecond: 1 });
+  await eventually("the first chunks move", async () => {
+    const { components: [leaving, other] } = await pool.view.chunkMap(never);
+    const places = sum(other?.moving);
+    assertEquals(sum(leaving?.moving), sum(leaving?.mapped));
+    return places > 0;
+  });
+  await pool.cancelRemove([from]);
+  const { components } = await pool.view.chunkMap(never);
+  assertEquals(sum(components.flatMap(({ moving }) => moving)), 0);
+  assertEquals(sum(components.flatMap(({ mapped }) => mapped)), 6);
 });
 
 Deno.test("the map of a huge volume has few cells, and can be ended", async () => {
