@@ -156,6 +156,26 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: "warn when fewer chunks, N% or SIZE are free (100)",
   },
   {
+    name: "auto-extend",
+    value: "SIZE",
+    help: "add components of this size before it is full",
+  },
+  {
+    name: "auto-extend-at",
+    value: "N",
+    help: "when N percent are used (default 80)",
+  },
+  {
+    name: "auto-extend-max",
+    value: "SIZE",
+    help: "limit of all components together",
+  },
+  {
+    name: "auto-extend-in",
+    value: "DIR",
+    help: "directory of the new components",
+  },
+  {
     name: "host-watermark",
     value: "SPACE",
     help: "warn when a disk below has less free, N% or SIZE",

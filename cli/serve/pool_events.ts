@@ -28,7 +28,7 @@ export class PoolEvents {
   /** The latest events. */
   readonly history: EventHistory;
   readonly #pool: string;
-  readonly #observe: (event: EventRecord) => void;
+  readonly #observers: ((event: EventRecord) => void)[];
 
   /**
    * Starts without events.
@@ -38,8 +38,17 @@ export class PoolEvents {
    */
   constructor(pool: string, observe: (event: EventRecord) => void = () => {}) {
     this.#pool = pool;
-    this.#observe = observe;
+    this.#observers = [observe];
     this.history = new EventHistory(pool);
+  }
+
+  /**
+   * Adds an observer.
+   *
+   * @param observe Receives each event at once; it must not throw.
+   */
+  watch(observe: (event: EventRecord) => void): void {
+    this.#observers.push(observe);
   }
 
   /**
@@ -67,6 +76,6 @@ export class PoolEvents {
       message,
       ...figures,
     });
-    this.#observe(record);
+    for (const observe of this.#observers) observe(record);
   }
 }

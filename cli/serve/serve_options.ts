@@ -22,6 +22,7 @@ import {
   parseSize,
   UsageError,
 } from "../terminal/mod.ts";
+import { extendSettingsOf } from "./extend_option.ts";
 import { checkHook, type Hook, parseHook } from "./hook_option.ts";
 import { pageOptionsOf } from "./page_options.ts";
 import type { ServerSettings } from "./server_settings.ts";
@@ -86,6 +87,7 @@ export function serverSettingsOf(invocation: Invocation): ServerSettings {
     ...pageOptionsOf(invocation),
     ...command !== undefined && { command },
     hooks: hooksOf(invocation),
+    extend: extendSettingsOf(invocation),
   };
 }
 
@@ -120,6 +122,7 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
   const spaceWatermark = isCount
     ? undefined
     : spaceMarkOf(invocation, "chunk-watermark");
+  const extend = extendSettingsOf(invocation);
   const hostWatermark = spaceMarkOf(invocation, "host-watermark");
   const componentWatermark = numberOption(
     invocation,
@@ -137,6 +140,7 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
     ...chunkWatermark !== undefined && { chunkWatermark },
     ...componentWatermark !== undefined && { componentWatermark },
     ...spaceWatermark !== undefined && { spaceWatermark },
+    ...extend !== undefined && { usedWatermark: extend.usedPercent },
     ...hostWatermark !== undefined && { hostWatermark },
   };
 }

@@ -34,7 +34,8 @@ import {
   recallRate,
   resumedText,
 } from "../state/mod.ts";
-import { watchHosts } from "./host_watch.ts";
+import type { ExtendSettings } from "./extend_option.ts";
+import { SpaceWatch } from "./space_watch.ts";
 import { PoolEvents } from "./pool_events.ts";
 import { log, printNotices, withProgress } from "../terminal/mod.ts";
 
@@ -87,6 +88,8 @@ export interface ServerCalls {
   retire(device: BlockDevice): Promise<void>;
   /** The settings of the whole process. */
   readonly settings: ProcessSettings;
+  /** When pools are extended; never if absent. */
+  readonly extend?: ExtendSettings | undefined;
   /**
    * Called for a bug in virstor.
    *
@@ -102,7 +105,7 @@ export class ServedPool {
   /** What happens to it. */
   readonly events: PoolEvents;
   readonly #calls: ServerCalls;
-  #endWatch: () => void = () => {};
+  #watch: SpaceWatch | undefined;
   #exports: readonly NbdExport[];
   readonly #settings: ServedSettings;
   /** The change of volumes that runs, or ran last. */
@@ -233,8 +236,10 @@ export class ServedPool {
    *   made.
    */
   async listen(): Promise<void> {
-    this.#endWatch = watchHosts(this.pool);
-    const path = controlSocketPath(this.#stateDirectory, this.name);
+    const { pool, events } = this;
+    const directory = this.#stateDirectory;
+    this.#watch = new SpaceWatch(pool, events, directory, this.#calls.extend);
+    const path = controlSocketPath(directory, this.name);
     await this.#control.listen(path);
     await registerOpenPool(this.#stateDirectory, this.pool);
     printNotices(this.pool.settings.warnings);
@@ -247,11 +252,12 @@ export class ServedPool {
    *   durable; the pool is closed all the same.
    */
   async close(): Promise<void> {
-    this.#endWatch();
+    this.#watch?.end();
     // The socket goes first: a process that can lock the pool finds no socket.
     this.#control.retire();
     try {
       await this.pool.close();
+      await this.#watch?.settled();
       const { state, reason } = this.pool.status();
       if (state === "failed") throw new VirstorError("failed", reason);
     } catch (error) {

@@ -7,6 +7,7 @@
 
 import type { Address, SocketRights } from "../../nbd/listen/mod.ts";
 import { AllowList } from "../listen/mod.ts";
+import type { ExtendSettings } from "./extend_option.ts";
 import type { Hook } from "./hook_option.ts";
 import type { TlsFiles } from "./tls_files.ts";
 
@@ -40,6 +41,8 @@ export interface ServerSettings extends SocketRights {
   readonly waitSeconds?: number;
   /** The programs that run for events. */
   readonly hooks?: readonly Hook[];
+  /** When pools are extended; never if absent. */
+  readonly extend?: ExtendSettings | undefined;
   /** A shell command to run; the server ends with it. */
   readonly command?: string;
 }

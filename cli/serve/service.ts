@@ -171,6 +171,7 @@ class Service {
       retire: (device: BlockDevice) =>
         this.#nbd.retire(device, { graceMs: this.#graceMs }),
       settings: this.#settings,
+      extend: settings.extend,
       panic: (error: unknown) => this.#panic(error),
     };
     this.#manager?.starting();

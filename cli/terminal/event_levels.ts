@@ -21,6 +21,8 @@ export type EventName =
   | "certificates" // files for TLS have changed
   | "control" // a command arrived over a control socket
   | "denied" // a client is in no network of --allow
+  | "extend-failed" // a pool could not be extended by itself
+  | "extended" // a pool was extended by itself
   | "hook-failed" // a program of --on-event has failed
   | "metrics" // where the metrics are served
   | "notice" // worth knowing
@@ -42,6 +44,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   // The operator should act before clients get errors.
   "denied": "warning",
   "evacuation-failed": "warning",
+  "extend-failed": "warning",
   "hook-failed": "warning",
   "host-full": "warning",
   "notice": "warning",
@@ -56,6 +59,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   "connected": "info",
   "disconnected": "info",
   "evacuation": "info",
+  "extended": "info",
   "freed": "info",
   "left": "info",
   "metrics": "info",

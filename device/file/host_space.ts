@@ -52,6 +52,24 @@ export async function hostSpaceOf(
 }
 
 /**
+ * Asks for the space of the file system of a directory.
+ *
+ * @param directory The directory.
+ * @returns The space; undefined if unknown.
+ * @throws {VirstorError} `not-found`, `io`.
+ */
+export async function hostSpaceAt(
+  directory: string,
+): Promise<HostSpace | undefined> {
+  const descriptor = attempt(directory, () => fs.openSync(directory, "r"));
+  try {
+    return await hostSpaceOf(descriptor, { size: 0, identity: "file" });
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/**
  * Allocates the space of a whole file, durably. What the file holds stays.
  *
  * @param path The file.

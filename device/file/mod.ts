@@ -19,6 +19,6 @@ export {
   putFileAside,
   removeFile,
 } from "./files.ts";
-export { allocateFile } from "./host_space.ts";
+export { allocateFile, hostSpaceAt } from "./host_space.ts";
 export type { HostSpace } from "./host_space.ts";
 export { missingDirectory } from "./missing_directory.ts";
