@@ -8,14 +8,13 @@
  * @module
  */
 
-import {
-  abandon,
-  type BlockDevice,
-  type Completion,
-  type DeviceCapabilities,
-  type Extent,
-  type WriteOptions,
-  type WriteZeroesOptions,
+import type {
+  BlockDevice,
+  Completion,
+  DeviceCapabilities,
+  Extent,
+  WriteOptions,
+  WriteZeroesOptions,
 } from "../device/block/mod.ts";
 import type { SnapshotRecord } from "../metadata/native/mod.ts";
 import type { Leases } from "../device/leases/mod.ts";
@@ -137,15 +136,7 @@ export class Volume implements BlockDevice {
    * @internal
    */
   get leases(): Leases {
-    this.#leases ??= new PoolLeases(
-      this.#parts,
-      () => this.#health,
-      // The thread that runs the flush reports its failure to the client.
-      (ended) => {
-        this.#counters.flushes++;
-        abandon(this.#inFlight.track(ended));
-      },
-    );
+    this.#leases ??= new PoolLeases(this.#parts, () => this.#health);
     return this.#leases;
   }
 

@@ -14,6 +14,7 @@ import {
   type PoolBase,
   Reserves,
   Settling,
+  shareSyncs,
 } from "./io/mod.ts";
 import {
   Health,
@@ -106,11 +107,9 @@ export function wirePool(
   const base = { ...parts, ...maps, mapper, full, reserves };
   const control = new PoolControl(base, hooksOf(base, health, spaceChanged));
   mapper.watch();
+  shareSyncs(base);
   return {
-    base,
-    volumes,
-    health,
-    control,
+    ...{ base, volumes, health, control },
     open: ({ record, map }) => {
       const volume = new OpenVolume(base, record, map);
       volume.firstWrites.onNoneWaiting = () => control.evacuation.wake();
@@ -128,7 +127,7 @@ function insertInOrder(volumes: OpenVolume[], volume: OpenVolume): void {
 }
 
 function hooksOf(
-  { volumes, format, space }: PoolBase,
+  { volumes, format, space, settling }: PoolBase,
   health: Health,
   spaceChanged: () => void,
 ): ControlHooks {
@@ -136,6 +135,7 @@ function hooksOf(
     admit: (reading) => reading ? health.assertOpen() : health.assertWritable(),
     membersChanged: () => {
       for (const { map } of volumes) map.setComponents(format.members);
+      shareSyncs({ format, settling });
       space.recount();
       spaceChanged();
     },

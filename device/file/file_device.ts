@@ -21,14 +21,14 @@ import {
   type WriteZeroesOptions,
 } from "../block/mod.ts";
 import { BlankRanges } from "./blank_ranges.ts";
-import type { LentDescriptor } from "../leases/mod.ts";
+import type { LentDescriptor, SyncLine } from "../leases/mod.ts";
 import { CachedReads } from "./cached_reads.ts";
 import type { FileClaim } from "./claim.ts";
 import { ColdReads } from "./cold_reads.ts";
 import type { FileDeviceOptions } from "./file_device_options.ts";
 import { FileHoles } from "./file_holes.ts";
-import { FileSync, type FlushObserver, type LentSync } from "./file_sync.ts";
-import { transferError } from "./files.ts";
+import { FileSync, type FlushObserver } from "./file_sync.ts";
+import { lossOf, transferError } from "./files.ts";
 import { type HostSpace, hostSpaceOf } from "./host_space.ts";
 import type { OpenElsewhere } from "../linux/mod.ts";
 import { openFile } from "./open_file.ts";
@@ -103,7 +103,16 @@ export class FileDevice implements BlockDevice {
     // Flush once at first: the page cache may hold writes of a process that was
     // killed.
     const { flushes } = this.durations;
-    this.#sync = new FileSync({ path, size, native }, !readOnly, flushes);
+    this.#sync = new FileSync(
+      {
+        path,
+        size,
+        sync: (ended) => fs.fdatasync(descriptor, ended),
+        loss: () => lossOf(descriptor, size, native),
+      },
+      !readOnly,
+      flushes,
+    );
   }
 
   /** @internal Receives the beginning and the end of each `fdatasync`. */
@@ -148,26 +157,15 @@ export class FileDevice implements BlockDevice {
   }
 
   /**
-   * Whether another thread may run the next `fdatasync`.
+   * Lets other threads make the file durable, too, until it is closed.
    *
    * @internal
+   * @param line What they and this device share.
+   * @returns Whether they may: not without native calls.
    */
-  get maySyncElsewhere(): boolean {
-    return this.#descriptor >= 0 && this.#closing === undefined &&
-      this.#sync.maySyncElsewhere;
-  }
-
-  /**
-   * Begins an `fdatasync` that another thread runs; `close` waits for it.
-   *
-   * *Requires*: {@linkcode maySyncElsewhere}.
-   *
-   * @internal
-   * @returns The `fdatasync`; undefined if nothing was written since the last
-   *   one.
-   */
-  syncElsewhere(): LentSync | undefined {
-    return this.#sync.syncElsewhere(this.#descriptor);
+  shareSync(line: SyncLine): boolean {
+    const isOpen = this.#descriptor >= 0 && this.#closing === undefined;
+    return this.#native && isOpen && this.#sync.share(line, this.#descriptor);
   }
 
   /**
@@ -252,7 +250,7 @@ export class FileDevice implements BlockDevice {
    *   the file was deleted or cut meanwhile.
    */
   flush(): Completion {
-    return this.#sync.flush(this.#descriptor);
+    return this.#sync.flush();
   }
 
   /**
@@ -363,7 +361,7 @@ export class FileDevice implements BlockDevice {
    */
   close(): Completion {
     if (this.#closing !== undefined) return this.#closing;
-    const syncing = this.#sync.pending;
+    const syncing = this.#sync.end();
     if (syncing === undefined && this.#coldReads.count === 0) {
       return this.#release();
     }

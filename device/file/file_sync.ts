@@ -1,7 +1,7 @@
 /**
  * Makes a file durable. One `fdatasync` runs at a time, off the event loop:
- * disks can be slow, and can hang. The thread of a lane may run the next one,
- * for a client that waits for nothing else.
+ * disks can be slow, and can hang. The thread of a lane may run one, too, for a
+ * client that waits for nothing else (`SyncLine`).
  *
  * A failed `fdatasync` is final: the kernel may have marked the lost pages
  * clean, so that a second one would succeed and mean nothing.
@@ -9,11 +9,9 @@
  * @module
  */
 
-import fs from "node:fs";
-import { assert, messageOf, VirstorError } from "../../errors.ts";
+import { messageOf, VirstorError } from "../../errors.ts";
 import type { Completion, Durations } from "../block/mod.ts";
-import type { LentFile } from "../leases/mod.ts";
-import { lossOf } from "./files.ts";
+import { SyncLine } from "../leases/mod.ts";
 
 /**
  * Learns when writes become durable: an owner of structures that must not
@@ -26,39 +24,37 @@ export interface FlushObserver {
   flushEnds(): void;
 }
 
-/** An `fdatasync` that has begun, and that another thread runs. */
-export interface LentSync {
-  /** The file to make durable. */
-  readonly file: LentFile;
-  /** Fulfilled when the `fdatasync` is done; rejects with `io` if it fails. */
-  readonly ended: Promise<void>;
-  /**
-   * Reports the result; to be called once.
-   *
-   * @param isDone Whether `fdatasync` succeeded.
-   */
-  end(isDone: boolean): void;
-}
-
-/** What a file was when it was opened. */
-export interface OpenedFile {
+/** What is made durable. */
+export interface SyncedFile {
   /** Where it was found. */
   readonly path: string;
-  /** Bytes. */
+  /** Bytes when it was opened. */
   readonly size: number;
-  /** Whether native calls may be used. */
-  readonly native: boolean;
+  /**
+   * Begins an `fdatasync`.
+   *
+   * @param ended Receives its error, or null. Called later, or not at all if
+   *   this throws.
+   */
+  sync(ended: (error: unknown) => void): void;
+  /**
+   * Says why a successful `fdatasync` means nothing.
+   *
+   * @returns The reason: the file was deleted or cut; else "".
+   */
+  loss(): string;
 }
 
 /** What has to be made durable of one file, and how. */
 export class FileSync {
-  /** Called for each `fdatasync`. */
+  /** Called for each `fdatasync` that the owner runs. */
   observer: FlushObserver | undefined;
 
-  readonly #file: OpenedFile;
-  readonly #durations: Durations;
-  /** Whether a write may have to be made durable. */
-  #isDirty: boolean;
+  readonly #file: SyncedFile;
+  /** The lock of the file, and whether a write may have to be made durable. */
+  #line = new SyncLine();
+  readonly #durations: Durations | undefined;
+  #isShared = false;
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
   #failure: VirstorError | undefined;
@@ -70,119 +66,130 @@ export class FileSync {
    * @param isDirty Whether anything may have to be made durable.
    * @param durations Where the duration of each `fdatasync` is noted.
    */
-  constructor(file: OpenedFile, isDirty: boolean, durations: Durations) {
+  constructor(file: SyncedFile, isDirty: boolean, durations?: Durations) {
     this.#file = file;
     this.#durations = durations;
-    this.#isDirty = isDirty;
-  }
-
-  /** The `fdatasync` in flight, or to come; it may fail. */
-  get pending(): Promise<void> | undefined {
-    return this.#nextSync ?? this.#syncing;
-  }
-
-  /**
-   * Whether another thread may run the next `fdatasync`: native calls are
-   * allowed, and no `fdatasync` is running or has failed.
-   */
-  get maySyncElsewhere(): boolean {
-    return this.#file.native && this.#syncing === undefined &&
-      this.#nextSync === undefined && this.#failure === undefined;
+    this.#line.isDirty = isDirty;
   }
 
   /** Notes a write, which may still be about to happen. */
   wrote(): void {
-    this.#isDirty = true;
+    this.#line.isDirty = true;
+  }
+
+  /**
+   * Lets other threads sync the file, too, until {@linkcode end}.
+   *
+   * @param line The line of the file, from now on.
+   * @param descriptor The descriptor of the file.
+   * @returns Whether they may: not while the line is another file's.
+   */
+  share(line: SyncLine, descriptor: number): boolean {
+    if (this.#isShared) return true;
+    if (this.#failure !== undefined) return false;
+    const { isDirty } = this.#line;
+    const isHeld = this.#syncing !== undefined;
+    if (!line.begin(descriptor, this.#file.size, isDirty, isHeld)) return false;
+    this.#line = line;
+    this.#isShared = true;
+    return true;
+  }
+
+  /**
+   * Ends the use of the file.
+   *
+   * @returns A promise while an `fdatasync` runs, or is to come; never rejects.
+   */
+  end(): Promise<void> | undefined {
+    const pending = this.#nextSync ?? this.#syncing;
+    if (pending === undefined) return this.#endShare();
+    return pending.catch(() => {}).then(() => this.#endShare());
   }
 
   /**
    * Makes earlier writes durable. Calls that come while one `fdatasync` runs
    * share the next one.
    *
-   * @param descriptor The file.
    * @returns A promise if there is anything to wait for.
    * @throws {VirstorError} `io`, for ever after the first failure; also if the
    *   file was deleted or truncated meanwhile.
    */
-  flush(descriptor: number): Completion {
+  flush(): Completion {
     if (this.#failure !== undefined) throw this.#failure;
     // Also when the running one has just ended and this one is about to begin.
     if (this.#nextSync !== undefined) return this.#nextSync;
-    if (this.#syncing === undefined) {
-      return this.#isDirty ? this.#sync(descriptor) : undefined;
-    }
+    if (this.#syncing === undefined) return this.#syncWhenFree();
     // The running one covers only what was written before it began.
-    if (!this.#isDirty) return this.#syncing;
+    if (!this.#line.isDirty) return this.#syncing;
     this.#nextSync = this.#syncing.then(() => {
       this.#nextSync = undefined;
-      return this.#sync(descriptor);
+      return this.#syncWhenFree();
     });
     return this.#nextSync;
   }
 
-  /**
-   * Begins an `fdatasync` that another thread runs. Flushes that arrive while it
-   * runs share the next one.
-   *
-   * *Requires*: {@linkcode maySyncElsewhere}.
-   *
-   * @param descriptor The file.
-   * @returns The `fdatasync`; undefined if there is nothing to make durable.
-   */
-  syncElsewhere(descriptor: number): LentSync | undefined {
-    if (!this.#isDirty) return undefined;
-    const { ended, end } = this.#begin(descriptor);
-    return {
-      file: { descriptor, size: this.#file.size },
-      ended,
-      end: (isDone) => end(isDone ? null : new Error("the system refused")),
-    };
+  #endShare(): Promise<void> | undefined {
+    if (!this.#isShared) return undefined;
+    this.#isShared = false;
+    const line = this.#line;
+    this.#line = new SyncLine();
+    return line.end();
   }
 
-  #sync(descriptor: number): Promise<void> {
-    const { ended, end } = this.#begin(descriptor);
-    try {
-      fs.fdatasync(descriptor, end);
-    } catch (error) {
-      end(error);
+  /** Syncs when no other thread does; what that one does may be enough. */
+  #syncWhenFree(): Completion {
+    if (this.#line.tryLock()) return this.#syncIfDirty();
+    this.#nextSync = this.#line.lockLater().then(() => {
+      this.#nextSync = undefined;
+      return this.#syncIfDirty();
+    });
+    return this.#nextSync;
+  }
+
+  /** *Requires*: the owner holds the lock, which is given back. */
+  #syncIfDirty(): Completion {
+    const line = this.#line;
+    if (line.hasFailed) {
+      line.unlock();
+      throw this.#fail(this.#file.loss() || "the system refused", undefined);
     }
-    return ended;
-  }
-
-  /** Begins an `fdatasync`; call `end` with its error, or null. */
-  #begin(
-    descriptor: number,
-  ): { ended: Promise<void>; end: (error: unknown) => void } {
-    assert(this.#syncing === undefined, "one fdatasync at a time");
-    this.#isDirty = false;
+    if (!line.isDirty) return line.unlock();
+    line.isDirty = false;
     this.observer?.flushBegins();
     const since = performance.now();
-    const { promise: ended, resolve, reject } = Promise.withResolvers<void>();
-    this.#syncing = ended;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#syncing = promise;
     const end = (error: unknown) => {
       this.#syncing = undefined;
-      this.#durations.note(performance.now() - since);
+      this.#durations?.note(performance.now() - since);
       try {
-        resolve(this.#end(descriptor, error));
+        resolve(this.#end(error));
       } catch (failure) {
         reject(failure);
       }
     };
-    return { ended, end };
+    try {
+      this.#file.sync(end);
+    } catch (error) {
+      end(error);
+    }
+    return promise;
   }
 
-  #end(descriptor: number, error: unknown): undefined {
-    const { path, size, native } = this.#file;
-    const reason = error ? messageOf(error) : lossOf(descriptor, size, native);
-    if (reason === "") {
-      this.observer?.flushEnds();
-      return;
-    }
+  #end(error: unknown): undefined {
+    const reason = error ? messageOf(error) : this.#file.loss();
+    if (reason !== "") this.#line.fail();
+    this.#line.unlock();
+    if (reason !== "") throw this.#fail(reason, error);
+    this.observer?.flushEnds();
+  }
+
+  #fail(reason: string, cause: unknown): VirstorError {
     this.#failure = new VirstorError(
       "io",
-      `Cannot make "${path}" durable: ${reason}`,
-      { cause: error },
+      `Cannot make "${this.#file.path}" durable: ${reason}`,
+      { cause },
     );
-    throw this.#failure;
+    return this.#failure;
   }
 }

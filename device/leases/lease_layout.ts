@@ -55,6 +55,8 @@ export const TELLS_CACHED = 2;
 export const READS = 0;
 /** Counters of a thread: its writes; their bytes are the next number. */
 export const WRITES = 2;
+/** Counter of a thread: its flushes. */
+export const FLUSHES = 4;
 
 /** The shared memory of a lease table; it can be posted to other threads. */
 export interface LeaseMemory {
@@ -66,6 +68,10 @@ export interface LeaseMemory {
   readonly control: SharedArrayBuffer;
   /** The counters of the threads. */
   readonly work: SharedArrayBuffer;
+  /** What makes files durable, shared with the tables of other volumes. */
+  readonly syncs: SharedArrayBuffer;
+  /** Number of the first thread among the threads of all tables. */
+  readonly firstThread: number;
 }
 
 /**

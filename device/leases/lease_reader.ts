@@ -7,6 +7,7 @@
 import {
   DESCRIPTOR,
   ENTRY_WORDS,
+  FLUSHES,
   hazardOf,
   type LeaseMemory,
   LINE_WORDS,
@@ -182,6 +183,12 @@ export class LeaseReader {
     const work = this.#work;
     work[WRITES] = (work[WRITES] ?? 0) + 1;
     work[WRITES + 1] = (work[WRITES + 1] ?? 0) + length;
+  }
+
+  /** Counts a flush. */
+  noteFlushed(): void {
+    const work = this.#work;
+    work[FLUSHES] = (work[FLUSHES] ?? 0) + 1;
   }
 
   /** Ends the use of the current lease. */

@@ -10,7 +10,8 @@
 import { CacheWatch } from "./cache_watch.ts";
 import type { LeaseMemory } from "./lease_layout.ts";
 import { LeaseReader } from "./lease_reader.ts";
-import { type LentFile, type LentResult, makeDurable } from "./lent_flush.ts";
+import { LeasedFlush } from "./leased_flush.ts";
+import { makeDurable } from "./make_durable.ts";
 import { NativeBuffer, NativeIo } from "../linux/mod.ts";
 
 /** Bytes of the smallest page of the page cache; a power of two. */
@@ -20,6 +21,7 @@ const PAGE_BYTES = 4096;
 export class LeasedDisk {
   readonly #io: NativeIo;
   readonly #leases: LeaseReader;
+  readonly #flushes: LeasedFlush;
   readonly #watch = new CacheWatch();
   /** Whether chunks may begin inside a page. */
   readonly #isSkewed: boolean;
@@ -40,6 +42,7 @@ export class LeasedDisk {
   ) {
     this.#io = io;
     this.#leases = new LeaseReader(memory, thread);
+    this.#flushes = new LeasedFlush(memory, thread);
     this.#isSkewed = memory.chunkSize % PAGE_BYTES !== 0;
   }
 
@@ -117,13 +120,23 @@ export class LeasedDisk {
   }
 
   /**
-   * Runs a flush that the owner has lent. Waits for the disk.
+   * Makes durable what was written to the volume before. Waits for the disk.
    *
-   * @param files The files of the flush.
-   * @returns The result of the flush.
+   * @returns Whether it is durable. If not, the caller must hand the flush to
+   *   the owner of the device.
    */
-  flush(files: readonly LentFile[]): LentResult {
-    return makeDurable(this.#io, files);
+  flush(): boolean {
+    const files = this.#flushes.begin();
+    if (typeof files === "string") return false;
+    let done = 0;
+    let isDone = false;
+    try {
+      done = makeDurable(this.#io, files);
+    } finally {
+      isDone = this.#flushes.end(done);
+    }
+    if (isDone) this.#leases.noteFlushed();
+    return isDone;
   }
 
   /**

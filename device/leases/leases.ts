@@ -21,12 +21,12 @@
  */
 
 import { assert } from "../../errors.ts";
-import type { LentFlush } from "./lent_flush.ts";
 import {
   CONTROL_WORDS,
   DESCRIPTOR,
   ENTRIES,
   ENTRY_WORDS,
+  FLUSHES,
   hazardOf,
   LEASE_SOURCES_MAX,
   LEASE_THREADS_MAX,
@@ -45,6 +45,7 @@ import {
   WRITTEN,
 } from "./lease_layout.ts";
 
+import { SyncLines } from "./sync_line.ts";
 import type { Transfers } from "./transfers.ts";
 
 export {
@@ -100,14 +101,6 @@ export interface Leases {
    * @returns Whether the chunk is mapped.
    */
   prepare(offset: number): boolean;
-  /**
-   * Begins a flush that another thread runs.
-   *
-   * *Ensures*: the flush covers every write that was done before this call.
-   *
-   * @returns The flush; undefined if only the owner can flush.
-   */
-  lendFlush(): LentFlush | undefined;
 }
 
 /** The lease table as the owner of the device uses it. */
@@ -117,6 +110,7 @@ export class LeaseTable {
   readonly #entries: Int32Array;
   readonly #control: Int32Array;
   readonly #work: Float64Array;
+  readonly #syncs: SyncLines;
   readonly #threads = new Set<number>();
   /** No slot from this one on was ever used. */
   #slots = 0;
@@ -127,8 +121,14 @@ export class LeaseTable {
    *
    * @param chunkSize Bytes of a chunk.
    * @param writable Whether threads may write under leases.
+   * @param syncs The lines of the pool's files; by default lines that no file
+   *   uses.
    */
-  constructor(chunkSize: number, writable: boolean) {
+  constructor(
+    chunkSize: number,
+    writable: boolean,
+    syncs: SyncLines = new SyncLines(),
+  ) {
     const bytes = Int32Array.BYTES_PER_ELEMENT;
     const entries = new SharedArrayBuffer(ENTRIES * ENTRY_WORDS * bytes);
     const control = new SharedArrayBuffer(CONTROL_WORDS * bytes);
@@ -136,7 +136,15 @@ export class LeaseTable {
     const work = new SharedArrayBuffer(
       numbers * Float64Array.BYTES_PER_ELEMENT,
     );
-    this.memory = { chunkSize, entries, control, work };
+    this.#syncs = syncs;
+    this.memory = {
+      chunkSize,
+      entries,
+      control,
+      work,
+      syncs: syncs.memory,
+      firstThread: syncs.newTable(),
+    };
     this.#work = new Float64Array(work);
     this.#entries = new Int32Array(entries);
     this.#control = new Int32Array(control);
@@ -164,6 +172,8 @@ export class LeaseTable {
    *
    * *Requires:* the thread uses no lease any more.
    *
+   * *Ensures:* it syncs no file; one that it has failed to sync stays unsound.
+   *
    * @param thread Number of the thread.
    */
   leave(thread: number): void {
@@ -172,6 +182,10 @@ export class LeaseTable {
       "a thread that leaves uses no lease",
     );
     this.#threads.delete(thread);
+    const { count } = this.#syncs;
+    for (let source = 1; source < count; source++) {
+      this.#syncs.line(source).abandon(this.memory.firstThread + thread);
+    }
   }
 
   /**
@@ -267,11 +281,14 @@ export class LeaseTable {
    * later one by the next call.
    *
    * @param source Number of the source.
+   * @param note Called before the mark is cleared, to note the writes elsewhere.
    * @returns Whether the source has writes to make durable.
    */
-  takeWritten(source: number): boolean {
+  takeWritten(source: number, note: () => void = () => {}): boolean {
     if (source >= LEASE_SOURCES_MAX) return false;
     const at = SOURCES + source * LINE_WORDS + WRITTEN;
+    if (Atomics.load(this.#control, at) === 0) return false;
+    note();
     return Atomics.exchange(this.#control, at, 0) !== 0;
   }
 
@@ -289,6 +306,7 @@ export class LeaseTable {
       bytesRead: sum(READS + 1),
       writes: sum(WRITES),
       bytesWritten: sum(WRITES + 1),
+      flushes: sum(FLUSHES),
     };
   }
 

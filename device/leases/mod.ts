@@ -6,10 +6,10 @@
  */
 
 export { CacheWatch } from "./cache_watch.ts";
-export { LENT_FILES_MAX } from "./lent_flush.ts";
-export type { LentFile, LentFlush, LentResult } from "./lent_flush.ts";
 export { LeasedDisk } from "./leased_disk.ts";
-export { LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
+export { LEASE_SOURCES_MAX, LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
 export type { LeaseMemory, Leases, LentDescriptor } from "./leases.ts";
+export { LeasedFlush } from "./leased_flush.ts";
+export { SyncLine, SyncLines } from "./sync_line.ts";
 export { addTransfers } from "./transfers.ts";
 export type { Transfers } from "./transfers.ts";

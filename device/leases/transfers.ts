@@ -1,10 +1,10 @@
 /**
- * Counting reads and writes: what a volume, its leases and a server count alike.
+ * Counting requests: what a volume, its leases and a server count alike.
  *
  * @module
  */
 
-/** Reads and writes that were done. */
+/** Requests that were done. */
 export interface Transfers {
   /** Reads. */
   reads: number;
@@ -14,10 +14,12 @@ export interface Transfers {
   writes: number;
   /** Bytes of the writes. */
   bytesWritten: number;
+  /** Flushes. */
+  flushes: number;
 }
 
 /**
- * Adds transfers to others.
+ * Adds requests to others.
  *
  * @param total What is added to.
  * @param more What is added.
@@ -30,4 +32,5 @@ export function addTransfers(
   total.bytesRead += more.bytesRead;
   total.writes += more.writes;
   total.bytesWritten += more.bytesWritten;
+  total.flushes += more.flushes;
 }

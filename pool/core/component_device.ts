@@ -10,14 +10,13 @@ import {
   type FileDeviceOptions,
   type FlushObserver,
   type HostSpace,
-  type LentSync,
 } from "../../device/file/mod.ts";
 import type {
   BlockDevice,
   Completion,
   DeviceDurations,
 } from "../../device/block/mod.ts";
-import type { LentDescriptor } from "../../device/leases/mod.ts";
+import type { LentDescriptor, SyncLine } from "../../device/leases/mod.ts";
 import type { OpenElsewhere } from "../../device/linux/mod.ts";
 import { assert } from "../../errors.ts";
 
@@ -73,18 +72,12 @@ export interface ComponentDevice extends BlockDevice {
   /** Notes that another thread has written, so that the next flush runs. */
   touched?(): void;
   /**
-   * Whether another thread may run the next `fdatasync`: no flush is running or
-   * has failed. Absent if never.
-   */
-  readonly maySyncElsewhere?: boolean;
-  /**
-   * Begins a flush that another thread runs.
+   * Lets other threads make it durable, too, until it is closed.
    *
-   * *Requires*: `maySyncElsewhere`.
-   *
-   * @returns The flush; undefined if there is nothing to make durable.
+   * @param line What they and the device share.
+   * @returns Whether they may. Absent if never.
    */
-  syncElsewhere?(): LentSync | undefined;
+  shareSync?(line: SyncLine): boolean;
   /**
    * Asks the file system for its space, without blocking the event loop.
    *

@@ -9,7 +9,7 @@ export type { DelayedWrites } from "./delayed_writes.ts";
 export { ChunkMapper } from "./chunk_mapper.ts";
 export { Eraser } from "./eraser.ts";
 export { FirstWrites } from "./first_writes.ts";
-export { flushMembers } from "./flush_members.ts";
+export { flushMembers, shareSyncs } from "./flush_members.ts";
 export { FullPool } from "./full_pool.ts";
 export { unmapChunks } from "./give_back.ts";
 export { leadingHole, mappedExtents } from "./mapped_ranges.ts";

@@ -6,24 +6,20 @@
  * @module
  */
 
-import type { Completion } from "../../device/block/mod.ts";
 import {
   addTransfers,
   type LeaseMemory,
   type Leases,
   LeaseTable,
-  type LentFlush,
 } from "../../device/leases/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import type { ForwardMap, Health, PoolCounters } from "../core/mod.ts";
 import type { FirstWrites } from "./first_writes.ts";
-import { lendFlush } from "./flush_members.ts";
 import type { VolumeParts } from "./pool_parts.ts";
 
 /** What a pool lends. */
 export class PoolLeases implements Leases {
   readonly #parts: VolumeParts;
-  readonly #onFlush: (ended: Completion) => void;
   readonly #map: ForwardMap;
   readonly #chunkSize: number;
   readonly #health: () => Health;
@@ -35,17 +31,11 @@ export class PoolLeases implements Leases {
    *
    * @param parts The open pool.
    * @param health Tells whether the volume takes requests.
-   * @param onFlush Receives the completion of each flush that is lent.
    */
-  constructor(
-    parts: VolumeParts,
-    health: () => Health,
-    onFlush: (ended: Completion) => void,
-  ) {
+  constructor(parts: VolumeParts, health: () => Health) {
     const { map, firstWrites, base } = parts;
     const { chunkSize, readOnly } = base.settings;
     this.#parts = parts;
-    this.#onFlush = onFlush;
     this.#health = health;
     this.#firstWrites = firstWrites;
     this.#map = map;
@@ -53,7 +43,7 @@ export class PoolLeases implements Leases {
     const { state } = health();
     const isWritable = !readOnly && !parts.record.isReadOnly &&
       state === "open";
-    this.#table = new LeaseTable(chunkSize, isWritable);
+    this.#table = new LeaseTable(chunkSize, isWritable, base.settling.syncs);
     if (state === "closed") this.#table.end();
     map.leases = this.#table;
   }
@@ -132,16 +122,6 @@ export class PoolLeases implements Leases {
     }
     this.grant(offset);
     return true;
-  }
-
-  /**
-   * Begins a flush of all components that another thread runs.
-   *
-   * @returns The flush; undefined if only the event loop can flush.
-   */
-  lendFlush(): LentFlush | undefined {
-    if (this.#health().state !== "open") return undefined;
-    return lendFlush(this.#parts.base, this.#onFlush);
   }
 
   /**

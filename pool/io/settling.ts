@@ -10,6 +10,7 @@
  */
 
 import { type Completion, joinParts } from "../../device/block/mod.ts";
+import { SyncLines } from "../../device/leases/mod.ts";
 import { type Component, flushAll } from "../core/mod.ts";
 import type { PoolFormat } from "../format/mod.ts";
 
@@ -17,6 +18,8 @@ type Marks = Map<Component, Set<number>>;
 
 /** The provisional mappings of an open pool. */
 export class Settling {
+  /** Where threads learn which flushes only the event loop can do. */
+  readonly syncs: SyncLines = new SyncLines();
   readonly #format: Pick<PoolFormat, "members" | "recordSettled">;
   /** Since the last flush began. */
   #marks: Marks = new Map();
@@ -49,6 +52,7 @@ export class Settling {
     const chunks = this.#marks.get(component);
     if (chunks === undefined) this.#marks.set(component, new Set([chunk]));
     else chunks.add(chunk);
+    this.syncs.isSettling = true;
   }
 
   /**
@@ -78,6 +82,7 @@ export class Settling {
       for (const chunk of chunks) its.delete(chunk);
       if (its.size === 0) marks.delete(component);
     }
+    this.syncs.isSettling = this.isNeeded;
   }
 
   /**
@@ -94,9 +99,10 @@ export class Settling {
     this.#running.add(marks);
     // Also those that a flush before this one is about to settle.
     const before = this.#last;
-    const settled = this.#settle(marks).finally(() =>
-      this.#running.delete(marks)
-    );
+    const settled = this.#settle(marks).finally(() => {
+      this.#running.delete(marks);
+      this.syncs.isSettling = this.isNeeded;
+    });
     const both = joinParts([settled, before], (one) => one, {
       // The pool has to stop writing as soon as a flush fails.
       failsFast: true,

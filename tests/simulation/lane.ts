@@ -9,7 +9,7 @@
  */
 
 import { LeaseReader } from "../../device/leases/lease_reader.ts";
-import type { Leases } from "../../device/leases/mod.ts";
+import { LeasedFlush, type Leases } from "../../device/leases/mod.ts";
 import type { Pool, Volume } from "../../pool/mod.ts";
 import type { Random } from "./random.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
@@ -24,6 +24,7 @@ export class Lane {
   readonly #disk: SimulatedDisk;
   readonly #leases: Leases;
   readonly #reader: LeaseReader;
+  readonly #flushes: LeasedFlush;
 
   /**
    * Connects to a pool.
@@ -39,6 +40,7 @@ export class Lane {
     const thread = this.#leases.join();
     if (thread === undefined) throw new Error("There is room for a lane");
     this.#reader = new LeaseReader(this.#leases.memory, thread);
+    this.#flushes = new LeasedFlush(this.#leases.memory, thread);
   }
 
   /**
@@ -103,6 +105,33 @@ export class Lane {
     await pause(random);
     this.#leases.grant(offset);
     await this.volume.read(target, offset);
+  }
+
+  /**
+   * Flushes by itself if it may; else the pool does.
+   *
+   * @param random Decides how long it takes.
+   */
+  async flush(random: Random): Promise<void> {
+    await pause(random);
+    const flushes = this.#flushes;
+    let files = flushes.begin(false);
+    for (; files === "busy"; files = flushes.begin(false)) await turn();
+    if (files !== "owner") {
+      let done = 0;
+      try {
+        for (const { descriptor } of files) {
+          await this.#disk.lent(descriptor).syncLent();
+          done++;
+        }
+      } catch {
+        // The pool is asked, and says why.
+      }
+      const isDone = flushes.end(done);
+      await pause(random);
+      if (isDone) return;
+    }
+    await this.volume.flush();
   }
 
   #readNow(target: Uint8Array, descriptor: number, at: number): boolean {

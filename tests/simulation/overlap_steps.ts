@@ -120,6 +120,8 @@ const ACTS = {
     const count = Math.min(chunkBlocks + 1, end - first);
     return laneWrite(stage, first, count, random);
   },
+  "lane flush": (stage, random) =>
+    stage.world.flush(() => laneOf(stage).flush(random)),
   "lane read": (stage, random) => {
     const { world } = stage;
     const lane = laneOf(stage);

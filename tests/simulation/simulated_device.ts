@@ -1,6 +1,5 @@
 /**
- * A simulated file, open. It flushes as `FileDevice` does: one flush at a time,
- * a failed one is final, and the observer is called for each.
+ * A simulated file, open. It flushes as `FileDevice` does, by the same class.
  *
  * @module
  */
@@ -11,8 +10,8 @@ import type {
   Extent,
   WriteZeroesOptions,
 } from "../../device/mod.ts";
-import type { FlushObserver } from "../../device/file/mod.ts";
-import type { LentDescriptor } from "../../device/leases/mod.ts";
+import { FileSync, type FlushObserver } from "../../device/file/mod.ts";
+import type { LentDescriptor, SyncLine } from "../../device/leases/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import type { Blanks, ComponentDevice } from "../../pool/core/mod.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
@@ -30,8 +29,6 @@ export class SimulatedDevice implements ComponentDevice {
   readonly blockSize = 1;
   /** What it can do. */
   readonly capabilities: DeviceCapabilities;
-  /** Called for each flush. */
-  observer: FlushObserver | undefined;
   /** What is there without waiting; only where reads may have to wait. */
   readonly readCached?: (target: Uint8Array, offset: number) => number;
   /** Waits for the rest. */
@@ -46,10 +43,9 @@ export class SimulatedDevice implements ComponentDevice {
       this.#file.extents(offset, length).every(({ kind }) => kind === "hole"),
     widen: () => undefined,
   };
+  readonly #sync: FileSync;
+  /** Whether the next flush has to do something. */
   #dirty: boolean;
-  #syncing: Promise<void> | undefined;
-  #nextSync: Promise<void> | undefined;
-  #syncFailure: unknown;
   /** Its number, once it is lent. */
   #descriptor: number | undefined;
   #isClosed = false;
@@ -76,7 +72,14 @@ export class SimulatedDevice implements ComponentDevice {
     this.#dirty = !readOnly;
     this.path = file.path;
     this.identity = file.path;
-    this.size = file.size;
+    const size = this.size = file.size;
+    const { path } = file;
+    this.#sync = new FileSync({
+      path,
+      size,
+      sync: (ended) => void this.#startSync().then(() => ended(null), ended),
+      loss: () => "",
+    }, !readOnly);
     const punches = disk.punches && !readOnly;
     this.capabilities = { readOnly, discard: punches, fastZeroes: punches };
     if (!disk.hasColdReads) return;
@@ -123,19 +126,11 @@ export class SimulatedDevice implements ComponentDevice {
    */
   flush(): Completion {
     this.#assertOpen();
-    if (this.#syncFailure !== undefined) throw this.#syncFailure;
-    // It has not begun yet, also if the one before it has just ended.
-    if (this.#nextSync === undefined) {
-      if (!this.#dirty) return this.#syncing;
-      this.#nextSync = this.#syncing?.then(() => {
-        this.#nextSync = undefined;
-        return this.#startSync();
-      });
-    }
-    if (this.#disk.skipsFlush !== undefined) {
+    const isCovered = !this.#dirty && this.#askers.length === 0;
+    if (!isCovered && this.#disk.skipsFlush !== undefined) {
       this.#askers.push(new Error().stack ?? "");
     }
-    return this.#nextSync ?? this.#startSync();
+    return this.#sync.flush();
   }
 
   /**
@@ -197,8 +192,8 @@ export class SimulatedDevice implements ComponentDevice {
       if (this.#file.writer === this) this.#file.writer = undefined;
     };
     this.#isClosed = true;
-    const running = this.#nextSync ?? this.#syncing;
-    if (running !== undefined) return running.then(release, release);
+    const running = this.#sync.end();
+    if (running !== undefined) return running.then(release);
     release();
     return undefined;
   }
@@ -216,6 +211,31 @@ export class SimulatedDevice implements ComponentDevice {
   /** Lanes have written to it: there is something to make durable. */
   touched(): void {
     this.#dirty = true;
+    this.#sync.wrote();
+  }
+
+  /** Called for each flush of the owner. */
+  get observer(): FlushObserver | undefined {
+    return this.#sync.observer;
+  }
+
+  set observer(observer: FlushObserver | undefined) {
+    this.#sync.observer = observer;
+  }
+
+  /**
+   * Lets lanes flush it, too.
+   *
+   * @param line What they share with it.
+   * @returns Whether they may.
+   */
+  shareSync(line: SyncLine): boolean {
+    return this.#sync.share(line, this.lend().descriptor);
+  }
+
+  /** Makes durable what is in the cache, as a lane does under a lock. */
+  async syncLent(): Promise<void> {
+    await this.#syncNow(this.#file.pending, []);
   }
 
   /**
@@ -225,12 +245,7 @@ export class SimulatedDevice implements ComponentDevice {
    * @param offset The first byte.
    */
   writeLent(source: Uint8Array, offset: number): void {
-    const dirty = this.#dirty;
-    try {
-      this.#change(offset, source.length, source, false);
-    } finally {
-      this.#dirty = dirty;
-    }
+    this.#changeFile(offset, source.length, source, false);
   }
 
   #assertOpen(): void {
@@ -239,8 +254,19 @@ export class SimulatedDevice implements ComponentDevice {
     }
   }
 
-  /** Does a change, or as much of it as there is room for, say. */
+  /** Does a change of the owner. */
   #change(
+    offset: number,
+    length: number,
+    source: Uint8Array | undefined,
+    isPunch: boolean,
+  ): void {
+    this.touched();
+    this.#changeFile(offset, length, source, isPunch);
+  }
+
+  /** Does a change, or as much of it as there is room for, say. */
+  #changeFile(
     offset: number,
     length: number,
     source: Uint8Array | undefined,
@@ -250,7 +276,6 @@ export class SimulatedDevice implements ComponentDevice {
       this.#disk.misuse(`"${this.path}" was written to after it was closed`);
     }
     this.#assertOpen();
-    this.#dirty = true;
     let refusal: unknown;
     let done = length;
     try {
@@ -281,24 +306,14 @@ export class SimulatedDevice implements ComponentDevice {
 
   #startSync(): Promise<void> {
     this.#dirty = false;
-    this.observer?.flushBegins();
     const askers = this.#askers;
     this.#askers = [];
-    this.#syncing = this.#sync(this.#file.pending, askers);
-    return this.#syncing;
+    return this.#syncNow(this.#file.pending, askers);
   }
 
-  async #sync(covered: number, askers: readonly string[]): Promise<void> {
-    try {
-      await this.#disk.flushTime();
-      this.#disk.admit("flush", this.#epoch);
-      if (!this.#disk.leavesOut(askers)) this.#file.sync(covered);
-    } catch (error) {
-      this.#syncFailure = error;
-      throw error;
-    } finally {
-      this.#syncing = undefined;
-    }
-    this.observer?.flushEnds();
+  async #syncNow(covered: number, askers: readonly string[]): Promise<void> {
+    await this.#disk.flushTime();
+    this.#disk.admit("flush", this.#epoch);
+    if (!this.#disk.leavesOut(askers)) this.#file.sync(covered);
   }
 }

@@ -249,9 +249,8 @@ export class World {
   }
 
   /**
-   * The machine starts again after a cut. Everything that is promised for
-   * then is checked; what is found is what there is from now on. The pool is
-   * stopped afterwards.
+   * The machine starts again after a cut. Everything that is promised then is
+   * checked; what is found is there from now on. The pool is stopped afterwards.
    *
    * @param survivors What is left of what was not flushed.
    * @param random Decides what survives by chance.
@@ -434,15 +433,16 @@ export class World {
   }
 
   /** Makes everything durable that was done before. */
-  async flush(): Promise<void> {
+  async flush(laneFlush?: () => Promise<void>): Promise<void> {
     const device = this.pool.volume();
-    // A flush of one volume is one of all.
-    const flushes = this.views.disks
+    // A flush of one volume is one of all, unless a lane does it by itself.
+    const one = [this.views.modelOf(device)];
+    const flushes = (laneFlush === undefined ? this.views.disks : one)
       .map((disk) => ({ disk, flush: disk.beginFlush() }));
     const isClosed = this.isClosed(device);
     let isDone = false;
     try {
-      await device.flush();
+      await (laneFlush?.() ?? device.flush());
       this.assertAnswered(isClosed);
       isDone = true;
     } catch (error) {

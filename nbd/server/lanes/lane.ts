@@ -24,6 +24,7 @@ import { ReceiveBuffer, RequestReader } from "../transmission/mod.ts";
 import { HandOver } from "./hand_over.ts";
 import { LaneConnection } from "./lane_connection.ts";
 import { LaneControl } from "./lane_control.ts";
+import { LaneFlushes } from "./lane_flushes.ts";
 import type { LaneJob, LaneReport } from "./lane_messages.ts";
 import { LaneSocket } from "./lane_socket.ts";
 import { OwnerQuestions } from "./owner_questions.ts";
@@ -82,7 +83,8 @@ export class Lane {
       reader: new RequestReader(received, extended),
       socket,
       handOver: new HandOver(received, control, report),
-      questions: new OwnerQuestions({ ...about, report }),
+      questions: new OwnerQuestions(about),
+      flushes: new LaneFlushes(disk, control, socket),
     });
   }
 }

@@ -36,6 +36,7 @@ import {
 } from "../transmission/mod.ts";
 import type { HandOver } from "./hand_over.ts";
 import type { LaneControl } from "./lane_control.ts";
+import type { LaneFlushes } from "./lane_flushes.ts";
 import type { LaneSocket } from "./lane_socket.ts";
 import type { OwnerQuestions } from "./owner_questions.ts";
 
@@ -63,6 +64,8 @@ export interface LaneConnectionParts {
   readonly handOver: HandOver;
   /** What the server is asked for. */
   readonly questions: OwnerQuestions;
+  /** What makes writes durable. */
+  readonly flushes: LaneFlushes;
 }
 
 /** A WRITE that is taken in pieces, as they come or chunk by chunk. */
@@ -92,6 +95,7 @@ export class LaneConnection {
   readonly #socket: LaneSocket;
   readonly #handOver: HandOver;
   readonly #questions: OwnerQuestions;
+  readonly #flushes: LaneFlushes;
   /** Bytes that are to be handed over, whatever they are. */
   #toHand = 0;
   #large: TakenWrite | undefined = undefined;
@@ -123,6 +127,7 @@ export class LaneConnection {
     this.#socket = parts.socket;
     this.#handOver = parts.handOver;
     this.#questions = parts.questions;
+    this.#flushes = parts.flushes;
   }
 
   /**
@@ -304,7 +309,7 @@ export class LaneConnection {
   #flush(request: NbdRequest): boolean {
     // Any other request in the buffer would have to wait for the disk.
     const count = this.#handOver.isIdle ? this.#countFlushes() : 0;
-    if (count === 0 || !this.#questions.flush(count)) return false;
+    if (count === 0 || !this.#flushes.flush(count)) return false;
     for (let i = 0; i < count; i++) {
       if (i > 0) this.#reader.next();
       this.#received.skip(this.#headerSize);

@@ -4,11 +4,7 @@
  * @module
  */
 
-import {
-  addTransfers,
-  LENT_FILES_MAX,
-  type LentFile,
-} from "../../../device/leases/mod.ts";
+import { addTransfers } from "../../../device/leases/mod.ts";
 import { LANE_WANTS_MAX } from "../../wire/mod.ts";
 import {
   type NbdCounters,
@@ -26,15 +22,13 @@ const RESTING = 80;
 const SERVER_WAITS = 96;
 const ALONE = 112;
 const QUESTION = 128;
-const WORDS = 144;
+const FLUSHING = 144;
+const WORDS = 160;
 /** Behind the words, in numbers of 64 bits: what the thread counts. */
 const COUNTS_AT: number = WORDS * Int32Array.BYTES_PER_ELEMENT;
-const COUNTS = 5;
-/** Behind those: how many files a flush has, and two numbers of each. */
-const FILES_AT: number = COUNTS_AT + COUNTS * Float64Array.BYTES_PER_ELEMENT;
-const FILES: number = 1 + 2 * LENT_FILES_MAX;
+const COUNTS = 6;
 /** Behind those: how many chunks are wanted, and a byte of each. */
-const WANTS_AT: number = FILES_AT + FILES * Float64Array.BYTES_PER_ELEMENT;
+const WANTS_AT: number = COUNTS_AT + COUNTS * Float64Array.BYTES_PER_ELEMENT;
 const WANTS: number = 1 + LANE_WANTS_MAX;
 /** Behind those: how long requests took. */
 const TIMES_AT: number = WANTS_AT + WANTS * Float64Array.BYTES_PER_ELEMENT;
@@ -63,7 +57,6 @@ export class LaneControl {
   readonly times: RequestTimes;
   readonly #words: Int32Array;
   readonly #counts: Float64Array;
-  readonly #files: Float64Array;
   readonly #wants: Float64Array;
 
   /**
@@ -77,7 +70,6 @@ export class LaneControl {
     this.memory = memory;
     this.#words = new Int32Array(memory, 0, WORDS);
     this.#counts = new Float64Array(memory, COUNTS_AT, COUNTS);
-    this.#files = new Float64Array(memory, FILES_AT, FILES);
     this.#wants = new Float64Array(memory, WANTS_AT, WANTS);
     this.times = new RequestTimes(
       new Float64Array(memory, TIMES_AT, TIMES_NUMBERS),
@@ -149,11 +141,20 @@ export class LaneControl {
    * Whether the thread is at work on requests. It is seen a little later.
    */
   get isAtWork(): boolean {
-    return this.#counts[4] === 1;
+    return this.#counts[5] === 1;
   }
 
   set isAtWork(isAtWork: boolean) {
-    this.#counts[4] = isAtWork ? 1 : 0;
+    this.#counts[5] = isAtWork ? 1 : 0;
+  }
+
+  /**
+   * The thread has answered FLUSHes.
+   *
+   * @param requests How many.
+   */
+  countFlushes(requests: number): void {
+    this.#counts[4] = (this.#counts[4] ?? 0) + requests;
   }
 
   /**
@@ -162,9 +163,24 @@ export class LaneControl {
    * @param counters Where to.
    */
   addCounts(counters: NbdCounters): void {
-    const [reads = 0, bytesRead = 0, writes = 0, bytesWritten = 0] =
-      this.#counts;
-    addTransfers(counters, { reads, bytesRead, writes, bytesWritten });
+    const [
+      reads = 0,
+      bytesRead = 0,
+      writes = 0,
+      bytesWritten = 0,
+      flushes = 0,
+    ] = this.#counts;
+    const transfers = { reads, bytesRead, writes, bytesWritten, flushes };
+    addTransfers(counters, transfers);
+  }
+
+  /** Whether the thread waits for a disk. */
+  get isFlushing(): boolean {
+    return Atomics.load(this.#words, FLUSHING) !== 0;
+  }
+
+  set isFlushing(isFlushing: boolean) {
+    Atomics.store(this.#words, FLUSHING, isFlushing ? 1 : 0);
   }
 
   /** Whether there is no other client, which would need the processor, too. */
@@ -333,24 +349,6 @@ export class LaneControl {
   endQuestions(): void {
     Atomics.store(this.#words, QUESTION, ENDED);
     Atomics.notify(this.#words, QUESTION);
-  }
-
-  /** The files of the flush that was lent; {@linkcode ask} was answered. */
-  get files(): LentFile[] {
-    const files: LentFile[] = [];
-    const [count = 0] = this.#files;
-    for (let i = 0; i < count; i++) {
-      const [descriptor = -1, size = 0] = this.#files.subarray(1 + 2 * i);
-      files.push({ descriptor, size });
-    }
-    return files;
-  }
-
-  set files(files: readonly LentFile[]) {
-    this.#files[0] = files.length;
-    for (const [i, { descriptor, size }] of files.entries()) {
-      this.#files.set([descriptor, size], 1 + 2 * i);
-    }
   }
 
   /**

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { LeaseMemory, LentResult } from "../../../device/leases/mod.ts";
+import type { LeaseMemory } from "../../../device/leases/mod.ts";
 import type { ExportProperties } from "../export/mod.ts";
 
 /** What a thread has to know of a connection to serve it. */
@@ -33,16 +33,6 @@ export type LaneReport =
     readonly bytes: Uint8Array<ArrayBuffer>;
     /** Bytes of the disk whose chunks should be leased. */
     readonly wants: readonly number[];
-  }
-  /** The thread would carry out a flush; it waits for an answer. */
-  | { readonly kind: "flush" }
-  /** The flush that the server has lent has ended. */
-  | {
-    readonly kind: "flushed";
-    /** What became of it; the thread has answered it if it is good. */
-    readonly result: LentResult;
-    /** FLUSHes that it answers. */
-    readonly requests: number;
   }
   /** Nothing more comes, and the thread uses the connection no more. */
   | { readonly kind: "ended" };

@@ -6,11 +6,7 @@
  * @module
  */
 
-import type {
-  Leases,
-  LentFlush,
-  LentResult,
-} from "../../../device/leases/mod.ts";
+import type { Leases } from "../../../device/leases/mod.ts";
 import type { NativeSockets } from "../../../device/linux/mod.ts";
 import type { NbdCounters, RequestTimes } from "../export/mod.ts";
 import type { LaneControl } from "./lane_control.ts";
@@ -51,8 +47,6 @@ export class LaneStream implements Carrier {
   readonly #finish = Promise.withResolvers<void>();
   /** What the thread has asked for; some of it may become possible later. */
   #wants: readonly number[] = [];
-  /** A flush that the thread carries out. */
-  #flush: LentFlush | undefined = undefined;
   #ended = false;
   #closed = false;
   #writes = 0;
@@ -73,7 +67,7 @@ export class LaneStream implements Carrier {
   get activity(): number {
     const { control } = this.#parts;
     // A client whose flush is in flight is not idle, however long that takes.
-    if (this.#flush !== undefined) control.noteActivity();
+    if (control.isFlushing) control.noteActivity();
     return control.activity;
   }
 
@@ -136,13 +130,7 @@ export class LaneStream implements Carrier {
       case "ended":
         this.#ended = true;
         this.#parts.control.endQuestions();
-        // A thread that has failed does not tell whether the data are durable.
-        this.#endFlush({ done: 0, isGood: false }, 0);
         break;
-      case "flush":
-        return this.#lendFlush();
-      case "flushed":
-        return this.#endFlush(report.result, report.requests);
       case "bytes":
         if (this.#closed) return;
         this.#grant(report.wants);
@@ -253,23 +241,6 @@ export class LaneStream implements Carrier {
       }
       control.answer(isAll);
     }
-  }
-
-  #lendFlush(): void {
-    const { control, leases } = this.#parts;
-    const flush = this.#closed ? undefined : leases.lendFlush();
-    if (flush === undefined) return control.answer(false);
-    this.#flush = flush;
-    control.files = flush.files;
-    control.answer(true);
-  }
-
-  #endFlush({ done, isGood }: LentResult, requests: number): void {
-    const flush = this.#flush;
-    this.#flush = undefined;
-    flush?.end(done);
-    // Otherwise the flush is handed over, and counted then.
-    if (isGood) this.#parts.counters.flushes += requests;
   }
 
   #grant(wants: readonly number[]): void {

@@ -1,28 +1,18 @@
 /**
  * What the thread of a lane asks the owner of the device for, and waits for:
- * chunks that are about to be written to, and flushes that the thread may carry
- * out. To wait for an answer costs less than to hand a request over.
+ * chunks that are about to be written to. To wait for an answer costs less than to hand a request over.
  *
  * @module
  */
 
 import type { LeasedDisk } from "../../../device/leases/mod.ts";
-import {
-  COMMAND_READ,
-  COMMAND_WRITE,
-  FLUSH_PAUSE_MAX,
-  FLUSH_PAUSE_MIN,
-  LANE_FLUSH_MS,
-  LANE_WANTS_MAX,
-} from "../../wire/mod.ts";
+import { COMMAND_READ, COMMAND_WRITE, LANE_WANTS_MAX } from "../../wire/mod.ts";
 import {
   NEXT_WHOLE,
   type ReceiveBuffer,
   RequestReader,
 } from "../transmission/mod.ts";
-import { Backoff } from "./backoff.ts";
 import type { LaneControl } from "./lane_control.ts";
-import type { LaneReport } from "./lane_messages.ts";
 import type { LaneSocket } from "./lane_socket.ts";
 
 /** What questions are about. */
@@ -39,14 +29,11 @@ export interface QuestionsParts {
   readonly socket: LaneSocket;
   /** Bytes of a chunk. */
   readonly chunkSize: number;
-  /** Where to ask. */
-  readonly report: (report: LaneReport) => void;
 }
 
 /** Asks for one connection. */
 export class OwnerQuestions {
   readonly #parts: QuestionsParts;
-  readonly #flushes = new Backoff(FLUSH_PAUSE_MIN, FLUSH_PAUSE_MAX);
   /** The owner was asked for the chunks of this batch. */
   #hasAsked = false;
 
@@ -105,28 +92,6 @@ export class OwnerQuestions {
       at += chunkSize - at % chunkSize;
     }
     this.#prepare(offsets);
-  }
-
-  /**
-   * Carries out a flush, if the owner lends it, and disks were quick of late.
-   *
-   * @param requests FLUSHes that it answers.
-   * @returns Whether all that was written before is durable; if not, the owner
-   *   has to flush, and knows why.
-   */
-  flush(requests: number): boolean {
-    const { control, report, disk, socket } = this.#parts;
-    if (!this.#flushes.isTime()) return false;
-    // What was done before is answered before.
-    socket.send();
-    if (!control.ask(() => report({ kind: "flush" }))) return false;
-    const start = performance.now();
-    const result = disk.flush(control.files);
-    const isSlow = performance.now() - start > LANE_FLUSH_MS;
-    // A client that has sent nothing meanwhile has lost nothing.
-    this.#flushes.ended(isSlow && socket.hasMore);
-    report({ kind: "flushed", result, requests });
-    return result.isGood;
   }
 
   #prepare(offsets: readonly number[]): void {

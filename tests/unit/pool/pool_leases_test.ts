@@ -5,7 +5,8 @@
  * @module
  */
 
-import { assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { LeasedFlush } from "../../../device/leases/mod.ts";
 import { LeaseReader } from "../../../device/leases/leases.ts";
 import { openPool, type Pool } from "../../../pool/mod.ts";
 import { testNatively } from "../../helpers/native.ts";
@@ -171,3 +172,57 @@ Deno.test("a pool for reading lends for reading, a closed one nothing", async ()
   assertEquals([isLeased(second, 0), second.isWritable], [true, false]);
   assertEquals(again.volume().leases.prepare(SMALL_CHUNK), false);
 });
+
+/** A thread's flushes. */
+function joinToFlush(pool: Pool): LeasedFlush {
+  const { leases } = pool.volume();
+  return new LeasedFlush(leases.memory, leases.join() ?? -1);
+}
+
+testNatively(
+  "a thread flushes by itself only while no mapping has to be settled",
+  async () => {
+    await using scratch = await makeQuickScratch();
+    const { pool } = await openSmallPool(scratch, 2, { format: "native" });
+    await using _closing = pool;
+    const thread = joinToFlush(pool);
+    const write = () => pool.volume().write(pattern(SMALL_CHUNK, 1), 0);
+    await write();
+    assertEquals(thread.begin(false), "owner", "where the chunk is");
+    await pool.volume().flush();
+    assertEquals(thread.begin(false), []);
+    assert(thread.end(0));
+    await pool.snapshotChanges.take([{ volume: "small", snapshot: "a" }]);
+    await write();
+    let isFlushed = false;
+    const flushed = Promise.resolve(pool.volume().flush()).then(() => {
+      isFlushed = true;
+    });
+    // Also between the two times that a component is made durable.
+    while (!isFlushed) {
+      assert(typeof thread.begin(false) === "string");
+      await new Promise((done) => setTimeout(done, 0));
+    }
+    await flushed;
+    assertEquals(thread.begin(false), []);
+    assert(thread.end(0));
+  },
+);
+
+testNatively(
+  "a thread flushes what the components of a pool hold after a change",
+  async () => {
+    await using scratch = await makeQuickScratch();
+    const { pool } = await openSmallPool(scratch, 1, { format: "native" });
+    await using _closing = pool;
+    const thread = joinToFlush(pool);
+    const path = scratch.file("more");
+    await pool.add([path], { createSize: componentSize("native", 4) });
+    assertEquals(thread.begin(false), []);
+    assert(thread.end(0));
+    await pool.remove([path]);
+    await pool.volume().flush();
+    assertEquals(thread.begin(false), []);
+    assert(thread.end(0));
+  },
+);
