@@ -97,31 +97,27 @@ export class SnapshotChanges {
     return this.#run(async () => {
       assertHasVolumes(this.#base, "take a snapshot");
       const taken = this.#assertMayTake(wanted);
+      const { format } = this.#base;
+      const created = Date.now();
+      // Before an epoch begins: chunks that are copied then are of the next one.
+      format.assertFits(withTaken(format.records, taken, created));
       // The next epoch begins before the superblocks list the snapshot.
-      await this.#base.format.listVolumes();
+      await format.listVolumes();
       await flushMembers(this.#base);
       // From here on nothing is awaited until no mapping is written to that a
       // snapshot sees: all snapshots are of one instant.
-      const created = Date.now();
-      let { records } = this.#base.format;
-      for (const { parts, name } of taken) {
-        const { record, map } = parts;
+      const records = withTaken(format.records, taken, created);
+      for (const { parts: { map } } of taken) {
         const { epoch } = map;
-        const snapshot = { name, epoch, size: record.size, created };
         map.setEpoch(epoch + 1);
         map.share(epoch);
-        records = withRecord(records, {
-          ...record,
-          epoch: epoch + 1,
-          snapshots: [...record.snapshots, snapshot],
-        });
       }
       // Mappings that became provisional during the first flush are the
       // snapshots' now: without this an open after a power cut drops them, and
       // a snapshot that a backup has read would change.
       await flushMembers(this.#base);
       try {
-        await this.#base.format.setVolumes(records);
+        await format.setVolumes(records);
       } catch (error) {
         // Nothing was written: the chunks are the volumes' own again.
         for (const { parts: { map, record } } of taken) {
@@ -208,9 +204,13 @@ export class SnapshotChanges {
       for (const { name, epoch } of newer) {
         this.#assertNoClones(record, { name, epoch }, what);
       }
+      const after = rolledBack(record, map, one);
+      const { format } = this.#base;
+      // Before the volume is closed: its clients would notice.
+      format.assertFits(withRecord(format.records, after));
       await this.#hooks.close(record.id);
       try {
-        await this.#endEpochs(record, map, one);
+        await this.#endEpochs(after, map);
       } catch (error) {
         // Nothing was written, or the pool has failed.
         this.#hooks.open(map);
@@ -312,20 +312,10 @@ export class SnapshotChanges {
   }
 
   /** Records that no view sees what was born after a snapshot. */
-  async #endEpochs(
-    record: VolumeRecord,
-    map: ForwardMap,
-    { epoch, size }: VolumeRecord["snapshots"][number],
-  ): Promise<void> {
+  async #endEpochs(after: VolumeRecord, map: ForwardMap): Promise<void> {
     const { format } = this.#base;
-    const last = map.epoch;
-    // Of a rollback before this one nothing is left: it, or the open after it,
-    // has released all that was born in its dead epochs.
-    const dead = [{ first: epoch + 1, last }];
-    const snapshots = record.snapshots.filter((one) => one.epoch <= epoch);
-    const after = { ...record, size, epoch: last + 1, snapshots, dead };
     await format.setVolumes(withRecord(format.records, after));
-    map.setEpoch(last + 1);
+    map.setEpoch(after.epoch);
     map.share(newestSnapshot(after));
   }
 
@@ -368,4 +358,36 @@ export class SnapshotChanges {
   #find(name: string, what: string): VolumeParts {
     return volumeNamed(this.#base, name, what);
   }
+}
+
+/** A snapshot that is about to be taken. */
+interface Taken {
+  readonly parts: VolumeParts;
+  readonly name: string;
+}
+
+/** The records with snapshots of what the volumes are now. */
+function withTaken(
+  records: readonly VolumeRecord[],
+  taken: readonly Taken[],
+  created: number,
+): readonly VolumeRecord[] {
+  return taken.reduce((all, { parts: { record, map: { epoch } }, name }) => {
+    const snapshot = { name, epoch, size: record.size, created };
+    const snapshots = [...record.snapshots, snapshot];
+    return withRecord(all, { ...record, epoch: epoch + 1, snapshots });
+  }, records);
+}
+
+/** The record of a volume that is rolled back to a snapshot. */
+function rolledBack(
+  record: VolumeRecord,
+  { epoch: last }: ForwardMap,
+  { epoch, size }: VolumeRecord["snapshots"][number],
+): VolumeRecord {
+  // Of a rollback before this one nothing is left: it, or the open after it,
+  // has released all that was born in its dead epochs.
+  const dead = [{ first: epoch + 1, last }];
+  const snapshots = record.snapshots.filter((one) => one.epoch <= epoch);
+  return { ...record, size, epoch: last + 1, snapshots, dead };
 }

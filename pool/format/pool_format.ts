@@ -146,6 +146,15 @@ export interface PoolFormat {
   setVolumes(records: readonly VolumeRecord[]): Promise<void>;
 
   /**
+   * Refuses volumes for which the superblocks have no room. Dense formats
+   * throw.
+   *
+   * @param records All volumes.
+   * @throws {VirstorError} `no-space`.
+   */
+  assertFits(records: readonly VolumeRecord[]): void;
+
+  /**
    * Makes the superblocks list the volumes, durably, if they do not yet. An
    * open refuses entries with a birth, and provisional ones, without a list.
    * Dense formats throw.

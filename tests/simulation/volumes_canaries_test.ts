@@ -125,7 +125,7 @@ export const CANARIES: readonly Canary[] = [
     name: "superblocks list volumes before the first snapshot",
     mutations: [{
       file: "pool/change/snapshot_changes.ts",
-      from: "      await this.#base.format.listVolumes();\n",
+      from: "      await format.listVolumes();\n",
       to: "",
     }],
     seed: 1,

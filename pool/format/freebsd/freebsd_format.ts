@@ -244,6 +244,11 @@ export class FreebsdFormat implements PoolFormat {
   }
 
   /** Always throws: a pool of this format has one volume. */
+  assertFits(): never {
+    unreachable();
+  }
+
+  /** Always throws: a pool of this format has one volume. */
   listVolumes(): Promise<void> {
     return unreachable();
   }

@@ -203,7 +203,7 @@ export class NativeFormat implements PoolFormat {
     onCommit: () => void,
   ): Promise<void> {
     const after = [...this.#members, ...added];
-    if (this.#listsVolumes) this.#assertFits(this.#records, after);
+    if (this.#listsVolumes) this.assertFits(this.#records, after);
     for (const one of added) {
       this.#stored.set(one, newMember(one, this.#pool.chunkSize));
     }
@@ -259,13 +259,14 @@ export class NativeFormat implements PoolFormat {
    * @param records All volumes from now on; the first one is number 0.
    */
   async setVolumes(records: readonly VolumeRecord[]): Promise<void> {
-    this.#assertFits(records);
+    const listsVolumes = this.#listsVolumes || records.length > 1 ||
+      !records.every(isPlainVolume);
+    if (listsVolumes) this.assertFits(records);
     await inDoubt("The superblocks", async () => {
       // Entries beyond a smaller size are free, but maybe not durably. They
       // must be durable first: an open refuses entries beyond the end.
       await this.#flushAll(this.#members);
-      this.#listsVolumes ||= records.length > 1 ||
-        !records.every(isPlainVolume);
+      this.#listsVolumes = listsVolumes;
       this.#records = records;
       await this.#nextGeneration(this.#members, false);
     });
@@ -274,15 +275,15 @@ export class NativeFormat implements PoolFormat {
   /** Makes the superblocks list the volumes, durably. */
   async listVolumes(): Promise<void> {
     if (this.#listsVolumes) return;
-    this.#assertFits(this.#records);
+    this.assertFits(this.#records);
     await inDoubt("The superblocks", async () => {
       this.#listsVolumes = true;
       await this.#nextGeneration(this.#members, false);
     });
   }
 
-  /** Throws if a superblock has no room for volumes and members. */
-  #assertFits(
+  /** Refuses volumes for which superblocks of members have no room. */
+  assertFits(
     records: readonly VolumeRecord[],
     members: readonly Component[] = this.#members,
   ): void {
@@ -307,13 +308,10 @@ export class NativeFormat implements PoolFormat {
       const stored = this.#stored.get(component);
       // A removal may have finished during the check of another member.
       if (stored === undefined) continue;
+      const generation = () => this.#generation;
+      const pool = { maps, hasVolumes: this.#listsVolumes };
       findings.push(
-        ...await checkNativeMember(
-          component,
-          stored,
-          () => this.#generation,
-          { maps, hasVolumes: this.#listsVolumes },
-        ),
+        ...await checkNativeMember(component, stored, generation, pool),
       );
     }
     return findings;
