@@ -26,6 +26,8 @@ import type { FarDisk } from "./drain.ts";
 import type { Span } from "./journal_record.ts";
 import { Signal } from "./signal.ts";
 
+/** So often in a row the far disk may refuse to show its block. */
+const REFUSALS_MAX = 5;
 /** Milliseconds that giving up a component may take, at most. */
 const RELEASE_MS = 5000;
 
@@ -112,6 +114,7 @@ export class FarOwner {
   #block: OwnerBlock;
   #seen: readonly [number, number] = [-Infinity, -Infinity];
   #looking: Promise<void> | undefined;
+  #refusals = 0;
   #failure: VirstorError | undefined;
   readonly #ending = new Signal();
   #beating: Promise<void> | undefined;
@@ -265,9 +268,14 @@ export class FarOwner {
       await this.#write(next, false);
       this.#block = next;
       this.#seen = seen;
+      this.#refusals = 0;
     } catch (error) {
-      // The far disk may refuse once; without its block nothing is sent.
-      if (error instanceof VirstorError && error.code === "corrupt") {
+      if (this.#failure !== undefined) return;
+      // A far disk that is away does not refuse: it lets the request wait.
+      this.#refusals += 1;
+      const isDamaged = error instanceof VirstorError &&
+        error.code === "corrupt";
+      if (isDamaged || this.#refusals > REFUSALS_MAX) {
         this.#lose(messageOf(error));
       } else await this.#ending.nextWithin(this.#block.intervalMs / 10);
     }

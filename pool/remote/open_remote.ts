@@ -20,8 +20,13 @@ import { RemoteComponent } from "./remote_component.ts";
 
 /** Bytes of a journal. */
 const JOURNAL_SIZE = 2 ** 30;
-/** Milliseconds in which the owner rewrites its block twice. */
-const INTERVAL_MS = 4000;
+/**
+ * Milliseconds in which the owner rewrites its block twice. A request that the
+ * owner has sent may be on its way until its disk takes the connection for lost,
+ * after 10 s of silence; so the two intervals of a watch are longer than one and
+ * that.
+ */
+const INTERVAL_MS = 12_000;
 
 /** How a remote component is opened. */
 export interface OpenRemoteOptions {
@@ -38,7 +43,9 @@ export interface OpenRemoteOptions {
   readonly journalSize?: number;
   /** The name of this host, for messages elsewhere. */
   readonly host: string;
-  /** Milliseconds in which the owner rewrites its block twice. Default: 4000. */
+  /**
+   * Milliseconds in which the owner rewrites its block twice. Default: 12000.
+   */
   readonly intervalMs?: number;
   /**
    * Whether to go on without a journal that is elsewhere, or lost: the component

@@ -59,11 +59,8 @@ export class Overlay {
     this.#eachStretch(range, (span, key) => {
       const pieces = this.#stretches.get(key);
       if (pieces === undefined) return;
-      const left = pieces.flatMap((piece) =>
-        piece.record === record ? without(piece, span) : [piece]
-      );
-      if (left.length === 0) this.#stretches.delete(key);
-      else this.#stretches.set(key, left);
+      remove(pieces, span, record);
+      if (pieces.length === 0) this.#stretches.delete(key);
     });
   }
 
@@ -139,6 +136,21 @@ function without(piece: Piece, { start, end }: Span): Piece[] {
   }
   if (piece.end > end) left.push({ start: end, end: piece.end, record });
   return left;
+}
+
+/** Removes what a record has in a range. */
+function remove(pieces: Piece[], span: Span, record: JournalRecord): void {
+  for (let i = firstEndingAfter(pieces, span.start); i < pieces.length;) {
+    const piece = pieces[i];
+    if (piece === undefined || piece.start >= span.end) return;
+    if (piece.record !== record) {
+      i += 1;
+      continue;
+    }
+    const left = without(piece, span);
+    pieces.splice(i, 1, ...left);
+    i += left.length;
+  }
 }
 
 /** Puts a piece in the place of all that it overlaps. */

@@ -39,6 +39,8 @@ export interface LifeResult {
   readonly recovered: number;
   /** Changes that had to wait for room. */
   readonly waits: number;
+  /** Times that operations of a disk were made to fail. */
+  readonly faults: number;
 }
 
 /** How a life goes. */
@@ -63,6 +65,7 @@ class Life {
   #changes = 0;
   #recovered = 0;
   #waits = 0;
+  #faults = 0;
 
   constructor(seed: number) {
     this.#random = new Random(seed);
@@ -86,17 +89,18 @@ class Life {
     // Sometimes during the recovery.
     const most = this.#random.chance(25) ? 12 : steps * 3;
     disk.crashAt(disk.changes + this.#random.below(most));
+    if (this.#random.chance(30)) this.#makeFaulty();
     try {
       await this.#open();
       for (let i = this.#random.below(steps); i > 0; i--) await this.#step();
     } catch (error) {
-      if (!this.#isDown) throw error;
+      if (!this.#mayFail) throw error;
     }
     await this.#crash();
   }
 
   /** Opens it once more, and looks whether all is well. */
-  async end(): Promise<LifeResult & { crashes: 0 }> {
+  async end(): Promise<LifeResult> {
     await this.#open();
     const component = this.#component;
     assert(component !== undefined);
@@ -113,8 +117,27 @@ class Life {
       changes: this.#changes,
       recovered: this.#recovered,
       waits: this.#waits,
+      faults: this.#faults,
       crashes: 0,
     };
+  }
+
+  /** Lets operations of one machine fail, once or for ever. */
+  #makeFaulty(): void {
+    const random = this.#random;
+    const disk = random.pick([this.#home, this.#far]);
+    const kind = random.pick(["read", "change", "flush", "full"] as const);
+    disk.setFault({
+      kind,
+      first: random.below(kind === "flush" ? 8 : 60),
+      persistent: random.chance(30),
+    });
+    this.#faults += 1;
+  }
+
+  /** Whether a request may fail: a machine is down, or its disk has failed. */
+  get #mayFail(): boolean {
+    return this.#isDown || this.#home.hasFailed || this.#far.hasFailed;
   }
 
   get #isDown(): boolean {
@@ -192,7 +215,7 @@ class Life {
   /** Starts a request; failures are those of a cut. */
   #start(request: Promise<void>): void {
     const ended = request.catch((error) => {
-      if (!this.#isDown) this.#failure ??= error;
+      if (!this.#mayFail) this.#failure ??= error;
     }).finally(() => this.#inFlight.delete(ended));
     this.#inFlight.add(ended);
   }

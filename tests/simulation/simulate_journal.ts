@@ -13,7 +13,7 @@ const { for: minutes, seed, lives } = parseArgs(Deno.args, {
   default: { for: "1", seed: "1", lives: "1000000000" },
 });
 const end = performance.now() + Number(minutes) * 60_000;
-const total = { changes: 0, crashes: 0, recovered: 0, waits: 0 };
+const total = { changes: 0, crashes: 0, recovered: 0, waits: 0, faults: 0 };
 let count = 0;
 for (; count < Number(lives) && performance.now() < end; count++) {
   const options = { seed: Number(seed) + count, steps: 60, crashes: 8 };
@@ -23,6 +23,7 @@ for (; count < Number(lives) && performance.now() < end; count++) {
     total.crashes += result.crashes;
     total.recovered += result.recovered;
     total.waits += result.waits;
+    total.faults += result.faults;
   } catch (error) {
     // deno-lint-ignore no-console
     console.log(`--seed ${options.seed} --lives 1: ${error}`);

@@ -279,3 +279,25 @@ Deno.test("a damaged owner block is refused, and a reconnect tells owners apart"
   setting.content.fill(0, position, position + OWNER_BLOCK_SIZE);
   assertEquals(await identify(), "no component: it was never written");
 });
+
+Deno.test("a far side that refuses its owner block for good fails the component", async () => {
+  await using scratch = await makeScratch();
+  const setting = new Setting(scratch);
+  const far = setting.connect();
+  const component = await setting.open("one", far);
+  far.refusals = 3;
+  await eventually("it was refused", () => far.refusals === 0);
+  component.write(pattern(100, 1), 0);
+  await component.flush();
+  far.refusals = Infinity;
+  await eventually(
+    "the component fails",
+    () => component.status().failure !== "",
+  );
+  await assertRejects(
+    async () => await component.write(pattern(100, 2), 0),
+    VirstorError,
+    "Cannot write to the component any more: The far side refuses",
+  );
+  await component.close();
+});
