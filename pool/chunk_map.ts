@@ -25,6 +25,8 @@ const CHUNKS_A_LOOK = 128;
 export interface ChunkRow {
   /** The path of the component, or the name of the volume. */
   readonly name: string;
+  /** Whether it is a component that is being evacuated. */
+  readonly isLeaving: boolean;
   /** How many chunks it has, mapped or not. */
   readonly chunks: number;
   /** How many chunks a cell stands for; the last cell may have fewer. */
@@ -89,10 +91,11 @@ export async function mapChunks(
     chunkSize: base.settings.chunkSize,
     components: Array.from(
       rows,
-      ([{ device }, { cells }]) => cells.rowOf(device.path),
+      ([{ device, evacuating }, { cells }]) =>
+        cells.rowOf(device.path, evacuating),
     ),
     volumes: volumes.map(({ record }, index) =>
-      (ofVolumes[index] ?? new Cells(0, 1)).rowOf(record.name)
+      (ofVolumes[index] ?? new Cells(0, 1)).rowOf(record.name, false)
     ),
     left: base.format.members.length + base.volumes.length - members.length -
       volumes.length,
@@ -148,9 +151,10 @@ class Cells {
     add(this.#lead, cell, this.#owner[cell] === owner ? 1 : -1);
   }
 
-  rowOf(name: string): ChunkRow {
+  rowOf(name: string, isLeaving: boolean): ChunkRow {
     return {
       name,
+      isLeaving,
       chunks: this.#chunks,
       chunksPerCell: this.chunksPerCell,
       mapped: Array.from(this.#mapped),

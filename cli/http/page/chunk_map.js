@@ -122,7 +122,7 @@ export class ChunkMapView {
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "top";
     for (const { row, top, left, room } of this.#blocks) {
-      const note = row.moving.some((value) => value > 0) ? ", leaving" : "";
+      const note = row.isLeaving ? ", leaving" : "";
       context.fillStyle = note === "" ? muted : text;
       const name = shortened(context, row.name, note, Math.min(room, width));
       context.fillText(name, left, top + 2);

@@ -62,6 +62,7 @@ Deno.test("the map of chunks shows what leaves, and its new places", async () =>
   await eventually("the first chunks move", async () => {
     const { components: [leaving, other] } = await pool.view.chunkMap(never);
     const places = sum(other?.moving);
+    assertEquals([leaving?.isLeaving, other?.isLeaving], [true, false]);
     assertEquals(sum(leaving?.moving), sum(leaving?.mapped));
     return places > 0;
   });
