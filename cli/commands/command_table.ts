@@ -7,7 +7,12 @@
 import type { CommandSpec, OptionSpec } from "../terminal/mod.ts";
 import { JSON_OUTPUT, VERBOSE } from "./common_options.ts";
 import { REMOTE_COMMANDS } from "./remote_command_table.ts";
-import { INSTALL_UNITS, SET } from "./operation_command_table.ts";
+import {
+  FORGET,
+  INSTALL_UNITS,
+  REPLACE,
+  SET,
+} from "./operation_command_table.ts";
 import { VOLUME_COMMANDS } from "./volume_command_table.ts";
 import { SERVE_OPTIONS } from "./serve_option_table.ts";
 
@@ -111,12 +116,17 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "status",
     summary: "show the state of pools, served or stopped",
-    usage: "[-v] [--json] [NAME...]",
+    usage: "[-v] [--watch] [--json] [NAME...]",
     description: [
       "Show the state of pools: a line for each known pool; with names or -v in full.",
+      "A verdict comes first: healthy, warning, degraded or failed, and what to do.",
       "JSON is one object for one name, and otherwise a list of objects.",
     ],
-    options: [VERBOSE, JSON_OUTPUT],
+    options: [
+      VERBOSE,
+      { name: "watch", help: "repeat every 2 seconds, until Ctrl-C" },
+      JSON_OUTPUT,
+    ],
     operands: [],
     moreOperands: true,
     load: () => import("./status.ts"),
@@ -211,10 +221,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "resize",
     summary: "give a volume another size, served or stopped",
-    usage: "[-f] POOL[/VOLUME] SIZE",
+    usage: "[-f] POOL[/VOLUME] [+|-]SIZE",
     description: [
       "Give a volume another size, rounded up to whole chunks: the named one, or the",
-      "pool's first.",
+      "pool's first. +SIZE and -SIZE say how much larger or smaller.",
       "Connected clients see the new size when they connect again. No chunk may be",
       "mapped beyond the new end. A pool of format freebsd cannot be resized.",
     ],
@@ -225,6 +235,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     moreOperands: false,
     load: () => import("./resize.ts"),
   },
+  REPLACE,
   SET,
   ...VOLUME_COMMANDS,
   {
@@ -281,6 +292,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     moreOperands: true,
     load: () => import("./taste.ts"),
   },
+  FORGET,
   {
     name: "check",
     summary: "check a pool, served or stopped",

@@ -68,3 +68,50 @@ export const INSTALL_UNITS: CommandSpec = {
   moreOperands: true,
   load: () => import("./install_units.ts"),
 };
+
+/** Forgets what is in the registry. */
+export const FORGET: CommandSpec = {
+  name: "forget",
+  summary: "remove a pool, or missing components, from the registry",
+  usage: "[--json] POOL [PATH...]",
+  description: [
+    "Remove a stopped pool from the registry, or components of it that are gone.",
+    "What is on disk stays as it is: taste finds it again. A component that is still",
+    "there is refused: remove takes it out of its pool.",
+  ],
+  options: [JSON_OUTPUT],
+  operands: ["POOL"],
+  moreOperands: true,
+  load: () => import("./forget.ts"),
+};
+
+/** Puts one component in the place of another. */
+export const REPLACE: CommandSpec = {
+  name: "replace",
+  summary: "replace a component: add, evacuate, remove",
+  usage: "[-f] [--create SIZE] [--rate SIZE] [--detach] [--json]\n" +
+    "                       POOL OLD NEW",
+  description: [
+    "Replace a component of a pool, served or stopped: add the new one, move the data",
+    "off the old one while requests continue, and remove it. If there is no room for",
+    "the data, nothing changes. After an interruption the same command goes on.",
+  ],
+  options: [
+    {
+      name: "create",
+      value: "SIZE",
+      help: "create the new component, sparse, of this size",
+    },
+    { name: "force", short: "f", help: "take a file that holds data" },
+    {
+      name: "rate",
+      value: "SIZE",
+      help: "most a second, 0: no limit (64M if served, else 0)",
+    },
+    { name: "detach", help: "do not wait; the pool has to be served" },
+    JSON_OUTPUT,
+  ],
+  operands: ["POOL", "OLD", "NEW"],
+  moreOperands: false,
+  load: () => import("./replace.ts"),
+};

@@ -26,19 +26,26 @@ import { absolutePaths, forgetRate, rememberRate } from "../state/mod.ts";
 import { waitForRemoval } from "./wait_for_removal.ts";
 
 /** A request to remove components. */
-interface Removal {
+export interface Removal {
+  /** The state directory. */
   readonly stateDirectory: string;
+  /** The name of the pool. */
   readonly name: string;
+  /** The components, absolute. */
   readonly paths: readonly string[];
   /** The most bytes a second; `undefined` for the default. */
   readonly rate: number | undefined;
+  /** Whether not to wait for the evacuation; the pool has to be served. */
   readonly isDetached: boolean;
 }
 
 /** The paths of the components, by outcome. */
-interface Outcome {
+export interface Outcome {
+  /** They are no longer members. */
   readonly removed: readonly string[];
+  /** They will be removed. */
   readonly evacuating: readonly string[];
+  /** They stay. */
   readonly kept: readonly string[];
 }
 
@@ -131,7 +138,15 @@ async function cancel(removal: Removal): Promise<Outcome> {
   }
 }
 
-async function remove(removal: Removal): Promise<Outcome> {
+/**
+ * Removes components, through the server if the pool is served.
+ *
+ * @param removal The components, and how.
+ * @returns What became of them.
+ * @throws {VirstorError} If the pool refuses, then nothing has changed; or if
+ *   the components are not removed in the end.
+ */
+export async function remove(removal: Removal): Promise<Outcome> {
   const { stateDirectory, name, paths, rate, isDetached } = removal;
   const doing = `Removing from pool "${name}"`;
   const reply = await withProgress(

@@ -41,7 +41,7 @@ export async function run(
   const { pool, volume } = await readVolume(stateDirectory, word);
   const request: ResizeRequest = {
     volume,
-    virtualSize: parseSize(size, "virtual size"),
+    ...readSize(size),
     force: invocation.flag("force"),
   };
   const kind = volume === "" ? "pool" : "volume";
@@ -58,6 +58,15 @@ export async function run(
     printNotices(["Connected clients see the new size when they reconnect"]);
   }
   return EXIT_OK;
+}
+
+/** Reads `2T`, `+1G` or `-1G`. */
+function readSize(
+  word: string,
+): Pick<ResizeRequest, "virtualSize" | "sign"> {
+  const virtualSize = parseSize(word.replace(/^[+-]/, ""), "virtual size");
+  if (word.startsWith("+")) return { virtualSize, sign: 1 };
+  return word.startsWith("-") ? { virtualSize, sign: -1 } : { virtualSize };
 }
 
 async function resize(

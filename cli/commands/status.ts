@@ -19,6 +19,7 @@ import {
 } from "../terminal/mod.ts";
 import { stateWords, surveyedState } from "./pool_state.ts";
 import { percent, statusText } from "./status_text.ts";
+import { healthOf, healthText } from "./verdict.ts";
 import { surveyAll, type SurveyedPool, surveyPool } from "./survey.ts";
 
 /**
@@ -31,6 +32,15 @@ import { surveyAll, type SurveyedPool, surveyPool } from "./survey.ts";
  * @throws {VirstorError} If a named pool cannot be found or read.
  */
 export async function run(
+  invocation: Invocation,
+  environment: Environment,
+): Promise<number> {
+  if (!invocation.flag("watch")) return await show(invocation, environment);
+  const { watch } = await import("./watch.ts");
+  return await watch(() => show(invocation, environment));
+}
+
+async function show(
   invocation: Invocation,
   environment: Environment,
 ): Promise<number> {
@@ -84,7 +94,9 @@ function jsonOf(surveyed: SurveyedPool): Record<string, unknown> {
   const { name, report, error } = surveyed;
   const pool = report === undefined ? null : poolJson(report.pool);
   const server = report?.server ?? null;
-  const value = { name, ...surveyedState(surveyed), pool, server };
+  const state = surveyedState(surveyed);
+  const health = healthOf(state, report?.pool);
+  const value = { name, health, ...state, pool, server };
   return error === undefined
     ? value
     : { ...value, error: { code: error.code, message: error.message } };
@@ -95,7 +107,9 @@ function textOf(surveyed: SurveyedPool): string {
   const { name, report } = surveyed;
   const state = surveyedState(surveyed);
   return report === undefined
-    ? `Pool:  ${printable(name)}\nState: ${stateWords(state)}: ${state.reason}`
+    ? `Pool:   ${printable(name)}\n` +
+      `Health: ${healthText(healthOf(state, undefined))}\n` +
+      `State:  ${stateWords(state)}: ${state.reason}`
     : statusText(report, state);
 }
 
@@ -118,6 +132,7 @@ function shortTable(pools: readonly SurveyedPool[]): string {
   return textTable([
     [
       "Name",
+      "Health",
       "State",
       "Virtual",
       "Physical",
@@ -128,15 +143,18 @@ function shortTable(pools: readonly SurveyedPool[]): string {
     ],
     ...pools.map((surveyed) => {
       const { name, report } = surveyed;
-      const state = stateWords(surveyedState(surveyed));
+      const found = surveyedState(surveyed);
+      const { verdict } = healthOf(found, report?.pool);
+      const state = stateWords(found);
       if (report === undefined) {
-        return [name, state, "-", "-", "-", "-", "-", "-"];
+        return [name, verdict, state, "-", "-", "-", "-", "-", "-"];
       }
       const { pool } = report;
       const count = pool.components.length;
       const all = count + pool.missing.length;
       return [
         name,
+        verdict,
         state,
         formatSize(pool.virtualSize),
         formatSize(pool.physicalChunks * pool.chunkSize),

@@ -13,6 +13,7 @@ import type {
 import type { ServerStatus, StatusReport } from "../control/mod.ts";
 import { jobPair } from "./job_text.ts";
 import { type PoolState, stateOf, stateWords } from "./pool_state.ts";
+import { healthOf, healthText } from "./verdict.ts";
 import {
   formatSeconds,
   formatSize,
@@ -39,6 +40,7 @@ export function statusText(
   const parts = [
     textPairs([
       ["Pool", pool.name],
+      ["Health", healthText(healthOf(state, pool))],
       ["State", state.reason === "" ? words : `${words}: ${state.reason}`],
       ...serverPairs(server),
       ["Id", pool.id],
@@ -60,6 +62,7 @@ export function statusText(
     ]),
     "",
     componentTable(pool),
+    ...clientTable(server),
   ];
   if (pool.warnings.length > 0) {
     parts.push(
@@ -230,6 +233,21 @@ function componentTable(pool: PoolStatus): string {
     ],
     ...rows.map(({ index, cells }) => [String(index), ...cells]),
   ]);
+}
+
+/** The clients, if there are any. */
+function clientTable(server: ServerStatus | null): string[] {
+  const { clients = [] } = server ?? {};
+  if (clients.length === 0) return [];
+  const rows = clients.map((client) => [
+    String(client.id),
+    client.peer,
+    client.exportName ?? "-",
+    client.since,
+    String(client.inFlight),
+  ]);
+  const heading = ["Client", "Peer", "Export", "Since", "In flight"];
+  return ["", textTable([heading, ...rows])];
 }
 
 function wordOf({ evacuating, refusedSince }: ComponentStatus): string {

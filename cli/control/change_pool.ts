@@ -89,11 +89,11 @@ export async function removeComponents(
  */
 export async function resizeDisk(
   pool: Pool,
-  { volume: named, virtualSize, force }: ResizeRequest,
+  { volume: named, virtualSize, sign, force }: ResizeRequest,
 ): Promise<ResizeResult> {
   const { name: volume, size: before } = volumeOf(pool, named);
-  const options = { volume, force };
-  return { before, ...await pool.resize(virtualSize, options) };
+  const options = { volume, force, isRelative: sign !== undefined };
+  return { before, ...await pool.resize((sign ?? 1) * virtualSize, options) };
 }
 
 /**

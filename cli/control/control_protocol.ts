@@ -95,8 +95,10 @@ export interface SetRequest {
 export interface ResizeRequest {
   /** The name of the volume; empty for the first one. */
   readonly volume: string;
-  /** The new size of the disk, bytes. */
+  /** The new size of the disk, or the difference, bytes. */
   readonly virtualSize: number;
+  /** Whether the size is added to that of the volume (1), or taken off (-1). */
+  readonly sign?: 1 | -1;
   /** Whether the disk may become smaller. */
   readonly force: boolean;
 }
@@ -178,6 +180,8 @@ const REQUEST_CHECKS: {
   resize: (fields) => ({
     volume: textOf(fields, "volume"),
     virtualSize: numberOf(fields, "virtualSize"),
+    ...fields["sign"] === 1 && { sign: 1 },
+    ...fields["sign"] === -1 && { sign: -1 },
     force: booleanOf(fields, "force"),
   }),
   stop: (fields) => ({ force: booleanOf(fields, "force") }),

@@ -16,6 +16,7 @@ export { absolutePath, parentPath } from "./paths.ts";
 export {
   absolutePaths,
   forgetComponents,
+  forgetPool,
   listRegistry,
   prepareRegistry,
   readRegistry,

@@ -214,6 +214,29 @@ export async function forgetComponents(
   });
 }
 
+/**
+ * Removes a pool from the registry.
+ *
+ * @param stateDirectory The state directory.
+ * @param name The pool's name.
+ * @throws {VirstorError} `io` if the entry cannot be removed.
+ */
+export async function forgetPool(
+  stateDirectory: string,
+  name: string,
+): Promise<void> {
+  const path = registryPath(stateDirectory, name);
+  try {
+    await whileLocked(directoryOf(stateDirectory), () => Deno.remove(path));
+  } catch (error) {
+    throw new VirstorError(
+      "io",
+      `Cannot remove "${path}": ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
+}
+
 function directoryOf(stateDirectory: string): string {
   return parentPath(registryPath(stateDirectory, "any"));
 }

@@ -14,6 +14,9 @@ import {
 } from "./command.ts";
 import { UsageError } from "./usage_error.ts";
 
+/** Stands before a word such as `-1G`, which is no option, while it is parsed. */
+const NO_OPTION = "\0";
+
 /** The options that may stand before the command. */
 export const GLOBAL_OPTIONS: readonly OptionSpec[] = [
   { name: "version", help: "print the version, and what virstor runs on" },
@@ -82,7 +85,8 @@ function parse(
     if (short !== undefined) alias[name] = short;
   }
   const parsed: Record<string, unknown> = parseArgs(
-    stopEarly ? [...args] : splitClusters(args, options),
+    (stopEarly ? [...args] : splitClusters(args, options))
+      .map((word) => /^-\d/.test(word) ? NO_OPTION + word : word),
     {
       boolean: names((option) => option.value === undefined),
       // Operands too are text: a pool may be called 007.
@@ -99,7 +103,9 @@ function parse(
   );
   const texts = (name: string): string[] => {
     const given = parsed[name];
-    return Array.isArray(given) ? given.map(String) : [];
+    return Array.isArray(given)
+      ? given.map((word) => String(word).replace(NO_OPTION, ""))
+      : [];
   };
   for (const { name, value, repeatable } of options) {
     if (value === undefined) continue;

@@ -28,6 +28,7 @@ export { findingText, isMissing } from "./finding_text.ts";
 export { commandHelp, generalHelp } from "./help.ts";
 export {
   ask,
+  clearScreen,
   log,
   logLevel,
   OutputClosedError,

@@ -121,6 +121,17 @@ export function print(text: string): void {
 }
 
 /**
+ * Clears the screen, if standard output is a terminal.
+ *
+ * @returns Whether it is one.
+ */
+export function clearScreen(): boolean {
+  if (!Deno.stdout.isTerminal()) return false;
+  writeAll(Deno.stdout, "\x1b[H\x1b[2J");
+  return true;
+}
+
+/**
  * Writes a value as JSON to standard output, for scripts.
  *
  * @param value Anything that JSON can hold.

@@ -17,6 +17,8 @@ export interface Client {
   readonly id: number;
   /** Where it came from: `ADDRESS:PORT`, or `unix`. */
   readonly peer: string;
+  /** When it connected, milliseconds since 1970. */
+  readonly since: number;
   /** What the runtime has. */
   readonly connection: Deno.Conn;
   /** The connection, or what carries it: closing this ends the client. */
@@ -91,6 +93,7 @@ export class Clients implements Iterable<Client> {
     return {
       id: ++this.#count,
       peer: peerOf(connection.remoteAddr),
+      since: Date.now(),
       connection,
       stream: connection,
       ended,

@@ -36,6 +36,10 @@ export interface NbdClientInfo {
   readonly peer: string;
   /** What it uses; `undefined` during the handshake. */
   readonly exportName: string | undefined;
+  /** When it connected, ISO 8601. */
+  readonly since: string;
+  /** Requests that it waits for. */
+  readonly inFlight: number;
 }
 
 /** What a server is made of. */
@@ -198,10 +202,12 @@ export class NbdServer {
 
   /** The connections, in the order of arrival. */
   get clients(): NbdClientInfo[] {
-    return [...this.#clients].map(({ id, peer, exportName }) => ({
-      id,
-      peer,
-      exportName,
+    return [...this.#clients].map((client) => ({
+      id: client.id,
+      peer: client.peer,
+      exportName: client.exportName,
+      since: new Date(client.since).toISOString(),
+      inFlight: client.transmission?.inFlight ?? 0,
     }));
   }
 

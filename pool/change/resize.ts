@@ -13,6 +13,8 @@ import { withRecord } from "./volume_list.ts";
 export interface ResizeOptions {
   /** Allow the disk to shrink, where nothing is mapped; default false. */
   readonly force?: boolean;
+  /** Whether the size is added to that of the volume, also if it is below 0. */
+  readonly isRelative?: boolean;
 }
 
 /**
@@ -24,7 +26,8 @@ export interface ResizeOptions {
  * beyond the new end while the superblocks are written.
  *
  * @param volume The volume.
- * @param wanted The new size, bytes; rounded up to whole chunks.
+ * @param wanted The new size, or the difference, bytes; the new size is
+ *   rounded up to whole chunks.
  * @param options Whether the disk may shrink.
  * @returns The new size, bytes.
  * @throws {VirstorError} `invalid`, `unsupported`: nothing has changed.
@@ -36,9 +39,10 @@ export async function resizePool(
   options: ResizeOptions,
 ): Promise<number> {
   const { base: { format, settings: { chunkSize, name } }, map } = volume;
-  const chunks = Math.ceil(wanted / chunkSize);
-  const size = chunks * chunkSize;
   const before = map.virtualChunks;
+  const bytes = options.isRelative ? before * chunkSize + wanted : wanted;
+  const chunks = Math.ceil(bytes / chunkSize);
+  const size = chunks * chunkSize;
   if (format.isDense) {
     throw new VirstorError(
       "unsupported",
@@ -48,10 +52,10 @@ export async function resizePool(
         } only, a pool of the native format can grow`,
     );
   }
-  if (!(wanted > 0) || size > VIRTUAL_SIZE_MAX) {
+  if (!(bytes > 0) || size > VIRTUAL_SIZE_MAX) {
     throw new VirstorError(
       "invalid",
-      `Cannot resize pool "${name}" to ${inBytes(wanted)}: it is 1 to ` +
+      `Cannot resize pool "${name}" to ${inBytes(bytes)}: it is 1 to ` +
         `${VIRTUAL_SIZE_MAX} bytes (8 PiB)`,
     );
   }

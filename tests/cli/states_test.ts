@@ -195,7 +195,7 @@ Deno.test("virstor status and list say the same in every state, as text and as J
     // The others are shown all the same.
     const both = await work.run(["status", "demo", "absent"]);
     assertEquals([both.code, both.stderr], [3, text.stderr]);
-    assertMatch(both.stdout, /^Pool: +demo\nState: +stopped\n/);
+    assertMatch(both.stdout, /^Pool: +demo\nHealth: .*\nState: +stopped\n/);
   });
 });
 

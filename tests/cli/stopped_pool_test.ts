@@ -163,7 +163,7 @@ Deno.test("virstor status shows a stopped pool, also as JSON", async () => {
   await using work = await Workspace.create();
   await makePool(work);
   const text = await work.succeed(["status", "demo"]);
-  assertMatch(text, /^Pool: +demo\nState: +stopped\n/);
+  assertMatch(text, /^Pool: +demo\nHealth: .*\nState: +stopped\n/);
   assertMatch(text, /\n 1 +32 MiB +31 +0 +31 +0 +0% +\/.*\/b\n/);
   const { pool, server } = JSON.parse(
     await work.succeed(["status", "--json", "demo"]),
@@ -212,9 +212,9 @@ Deno.test("virstor status without names shows a line a pool", async () => {
       line.replaceAll(/ {2,}/g, "  ")
     ),
     [
-      "Name  State  Virtual  Physical  Used%  Free  Delayed  Components",
-      "demo  stopped  1 GiB  94 MiB  0%  94 MiB  0  2",
-      "other  not-found  -  -  -  -  -  -",
+      "Name  Health  State  Virtual  Physical  Used%  Free  Delayed  Components",
+      "demo  healthy  stopped  1 GiB  94 MiB  0%  94 MiB  0  2",
+      "other  failed  not-found  -  -  -  -  -  -",
       "",
     ],
   );

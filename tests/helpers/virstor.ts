@@ -313,6 +313,15 @@ export class Server {
   }
 
   /**
+   * Waits until it has printed something.
+   *
+   * @param pattern What to wait for.
+   */
+  async shows(pattern: RegExp): Promise<void> {
+    await this.#stdout.waitFor(pattern, PATIENCE_MS);
+  }
+
+  /**
    * Sends a signal.
    *
    * @param signal Which.
