@@ -1,11 +1,13 @@
 /**
- * Makes the package of npm in `dist/`: `deno task bundle`, then
- * `npm pack ./dist`. The program is in few JavaScript files there: commands
+ * Makes the package of npm in `dist/`, or in the directory that is given:
+ * `deno task bundle`, then `npm pack ./dist`. The program is in few JavaScript files there: commands
  * start faster from them, and Deno runs no TypeScript from a package of npm.
  *
  * @module
  */
 
+import { resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import config from "../deno.json" with { type: "json" };
 
 /** The programs: what starts, and what a thread runs. */
@@ -19,7 +21,7 @@ const DENO = "2.9.6";
 const COPIED = ["virstor", "README.md", "CHANGELOG.md", "LICENSE"];
 
 const root = new URL("../", import.meta.url);
-const target = new URL("dist/", root);
+const target = pathToFileURL(`${resolve(Deno.args[0] ?? "dist")}/`);
 
 await Deno.remove(target, { recursive: true }).catch(() => {});
 await bundle();
@@ -37,7 +39,8 @@ async function bundle(): Promise<void> {
   const { success, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["bundle", "--quiet", "--platform", "deno", "--code-splitting"],
-      ...["--config", "deno.json", "--outdir", "dist", MAIN, THREAD],
+      ...["--config", "deno.json", "--outdir", fileURLToPath(target)],
+      ...[MAIN, THREAD],
     ],
     cwd: root,
     stdin: "null",

@@ -8,10 +8,17 @@
 import config from "../deno.json" with { type: "json" };
 import { COMMANDS } from "../cli/commands/mod.ts";
 import { manualPages, systemdUnits, USUAL_PATHS } from "../cli/manuals/mod.ts";
+import { formatManual } from "./format_manual.ts";
 
 const directory = new URL("../man/", import.meta.url);
 await Deno.mkdir(directory, { recursive: true });
-const pages = manualPages(COMMANDS, config.version);
+const markdown = await Deno.readTextFile(
+  new URL("../docs/format.md", import.meta.url),
+);
+const pages = new Map([
+  ...manualPages(COMMANDS, config.version),
+  ["virstor.5", formatManual(markdown, config.version)],
+]);
 for await (const { name } of Deno.readDir(directory)) {
   if (!pages.has(name)) await Deno.remove(new URL(name, directory));
 }

@@ -152,7 +152,13 @@ function reference(spec: CommandSpec): string {
 }
 
 function seeAlso(commands: readonly CommandSpec[]): string {
-  const others = ["nbdinfo(1)", "nbdcopy(1)", "qemu-img(1)", "nbd-client(8)"];
+  const others = [
+    "virstor(5)",
+    "nbdinfo(1)",
+    "nbdcopy(1)",
+    "qemu-img(1)",
+    "nbd-client(8)",
+  ];
   return [
     ...commands.map(reference),
     ...others.map((page) => page.replace(/^[^(]+/, bold)),

@@ -9,3 +9,5 @@ export type { Shell } from "./completion_script.ts";
 export { manualPages } from "./man_pages.ts";
 export { systemdUnits, USUAL_PATHS } from "./systemd_units.ts";
 export type { UnitPaths } from "./systemd_units.ts";
+export { manualPage } from "./roff.ts";
+export type { Section } from "./roff.ts";

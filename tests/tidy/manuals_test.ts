@@ -9,9 +9,14 @@ import config from "../../deno.json" with { type: "json" };
 import { COMMANDS } from "../../cli/commands/command_table.ts";
 import { manualPages } from "../../cli/manuals/man_pages.ts";
 import { hasPeer, testUnless } from "../helpers/peers.ts";
+import { formatManual } from "../../tools/format_manual.ts";
 import { ROOT } from "./files.ts";
 
-const PAGES = manualPages(COMMANDS, config.version);
+const FORMAT = await Deno.readTextFile(join(ROOT, "docs/format.md"));
+const PAGES = new Map([
+  ...manualPages(COMMANDS, config.version),
+  ["virstor.5", formatManual(FORMAT, config.version)],
+]);
 const DIRECTORY = join(ROOT, "man");
 
 Deno.test('the pages in man/ are those that "deno task man" writes', async () => {
