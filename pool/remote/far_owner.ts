@@ -204,10 +204,11 @@ export class FarOwner {
     this.#failure ??= new VirstorError("io", "The component is closed");
     if (!mayGiveUp) return;
     const block = { ...this.#next(), isInUse: false };
-    const writing = this.#looking ?? Promise.resolve();
-    const giveUp = writing.then(() => this.#write(block, true));
+    const done = new Signal();
     // If it fails, the next opening watches the block before it goes on.
-    await Promise.race([giveUp.catch(() => {}), pause(RELEASE_MS)]);
+    Promise.resolve(this.#looking).then(() => this.#write(block, true))
+      .then(() => done.raise(), () => done.raise());
+    await done.nextWithin(RELEASE_MS);
   }
 
   /** Waits until nothing is in flight. *Requires*: the far disk is closed. */
