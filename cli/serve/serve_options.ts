@@ -115,7 +115,7 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
   );
   const maxDelayed = invocation.value("max-delayed");
   const chunkText = invocation.value("chunk-watermark") ?? "";
-  const isCount = chunkText === "" || /^\d+$/.test(chunkText);
+  const isCount = !/[%a-z]$/i.test(chunkText);
   const chunkWatermark = isCount
     ? numberOption(invocation, "chunk-watermark", /^\d+$/, HINT)
     : 0;
