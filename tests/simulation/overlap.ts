@@ -347,6 +347,7 @@ export function shortTurns(): Disposable {
   const { spend } = Slice.prototype;
   TURN_BUDGET.unmappedChunks = 1;
   TURN_BUDGET.zeroedBytes = 512;
+  TURN_BUDGET.sweptChunks = 1;
   Slice.prototype.spend = () => true;
   return {
     [Symbol.dispose]() {

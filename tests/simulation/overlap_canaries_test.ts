@@ -154,6 +154,16 @@ const CANARIES: readonly Canary[] = [
     complaint: /Block \d+ of c\d+@s\d+ holds 0/,
   },
   {
+    name: "a volume with the number of one whose chunks are being freed",
+    mutations: [{
+      file: "pool/change/collector.ts",
+      from: "    base.removed.set(map.volume, map);\n",
+      to: "",
+    }],
+    runs: [["remove volume,create volume", 1]],
+    complaint: /Block \d+ of v\d+ holds/,
+  },
+  {
     name: "the removal of a snapshot outside the queue of changes",
     mutations: [{
       file: "pool/change/snapshot_changes.ts",

@@ -121,7 +121,10 @@ const ACTS = {
     return laneWrite(stage, first, count, random);
   },
   "lane flush": (stage, random) =>
-    stage.world.flush(() => laneOf(stage).flush(random)),
+    stage.world.flush(
+      () => laneOf(stage).flush(random),
+      laneOf(stage).volume,
+    ),
   "lane read": (stage, random) => {
     const { world } = stage;
     const lane = laneOf(stage);

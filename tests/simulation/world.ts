@@ -433,16 +433,16 @@ export class World {
   }
 
   /** Makes everything durable that was done before. */
-  async flush(laneFlush?: () => Promise<void>): Promise<void> {
-    const device = this.pool.volume();
+  async flush(by?: () => Promise<void>, volume?: Volume): Promise<void> {
+    const device = volume ?? this.pool.volume();
     // A flush of one volume is one of all, unless a lane does it by itself.
     const one = [this.views.modelOf(device)];
-    const flushes = (laneFlush === undefined ? this.views.disks : one)
+    const flushes = (by === undefined ? this.views.disks : one)
       .map((disk) => ({ disk, flush: disk.beginFlush() }));
     const isClosed = this.isClosed(device);
     let isDone = false;
     try {
-      await (laneFlush?.() ?? device.flush());
+      await (by?.() ?? device.flush());
       this.assertAnswered(isClosed);
       isDone = true;
     } catch (error) {

@@ -173,7 +173,7 @@ export function summaryOf(pool: Pool): string {
  * @throws {Error} If an evacuation has stopped, and nothing has failed.
  */
 export function isAtRest({ pool, disk }: World): boolean {
-  const { evacuation, components, freeingChunks, state } = pool.status();
+  const { evacuation, components, freeingChunks, jobs, state } = pool.status();
   if (state !== "open") return true;
   if (evacuation?.state === "stopped") {
     if (disk.isFaulty || disk.isDown) return freeingChunks === 0;
@@ -182,5 +182,5 @@ export function isAtRest({ pool, disk }: World): boolean {
   const hasRoom = components.some((one) => !one.evacuating && one.free > 0);
   const isMoving = evacuation?.state === "moving" ||
     (evacuation?.state === "waiting" && hasRoom);
-  return freeingChunks === 0 && !isMoving;
+  return freeingChunks === 0 && jobs.length === 0 && !isMoving;
 }
