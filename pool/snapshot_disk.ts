@@ -10,6 +10,7 @@ import type {
   DeviceCapabilities,
   Extent,
 } from "../device/block/mod.ts";
+import type { Leases } from "../device/leases/mod.ts";
 import { VirstorError } from "../errors.ts";
 import {
   assertInside,
@@ -21,6 +22,7 @@ import {
   leadingHole,
   mappedExtents,
   Reads,
+  SnapshotLeases,
   type VolumeParts,
 } from "./io/mod.ts";
 import { changedContexts } from "./changed_contexts.ts";
@@ -48,6 +50,7 @@ export class SnapshotDisk implements BlockDevice {
   readonly #reads: Reads;
   readonly #inFlight = new InFlight();
   #health: Health;
+  #leases: SnapshotLeases | undefined;
   #closed: Promise<void> | undefined;
 
   /**
@@ -86,6 +89,19 @@ export class SnapshotDisk implements BlockDevice {
   get contexts(): readonly StatusContext[] {
     const { epoch } = this.#view;
     return changedContexts(this.#parts, { epoch, view: () => this.#view });
+  }
+
+  /**
+   * Chunks that other threads may read by themselves.
+   *
+   * @internal
+   */
+  get leases(): Leases {
+    if (this.#leases === undefined) {
+      this.#leases = new SnapshotLeases(this.#parts.base, this.#view);
+      if (this.#closed !== undefined) this.#leases.end();
+    }
+    return this.#leases;
   }
 
   /**
@@ -172,6 +188,8 @@ export class SnapshotDisk implements BlockDevice {
 
   async #close(): Promise<void> {
     this.#health = this.#health.closedVolume();
+    // From here on a thread drops what it reads.
+    this.#leases?.end();
     await this.#inFlight.settled();
   }
 

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { LeaseTable } from "../device/leases/mod.ts";
 import { abandon } from "../device/block/mod.ts";
 import { type ControlHooks, PoolControl } from "./change/mod.ts";
 import {
@@ -103,7 +104,7 @@ export function wirePool(
   const reserves = new Reserves(space);
   const parts = { settings, format, space, hosts, freeing, settling, fail };
   const mapper = new ChunkMapper(parts);
-  const maps = { volumes, removed: new Map() };
+  const maps = { volumes, removed: new Map(), readers: new Set<LeaseTable>() };
   const base = { ...parts, ...maps, mapper, full, reserves };
   const control = new PoolControl(base, hooksOf(base, health, spaceChanged));
   mapper.watch();

@@ -12,6 +12,7 @@ import {
   type LeaseMemory,
   LINE_WORDS,
   OPEN,
+  READ_ONLY,
   READS,
   slotOf,
   SOURCES,
@@ -32,12 +33,19 @@ export interface Lease {
   tellsCached: boolean;
   /** Offset in the descriptor of the first byte of the range. */
   at: number;
+  /** Whether the lease is for reads only. */
+  isReadOnly: boolean;
 }
 
 /** The lease table as one thread uses it. */
 export class LeaseReader {
   /** The current lease; the next call of `find` or `use` overwrites it. */
-  readonly lease: Lease = { descriptor: -1, tellsCached: false, at: 0 };
+  readonly lease: Lease = {
+    descriptor: -1,
+    tellsCached: false,
+    at: 0,
+    isReadOnly: false,
+  };
   readonly #chunkSize: number;
   readonly #entries: Int32Array;
   readonly #control: Int32Array;
@@ -119,7 +127,7 @@ export class LeaseReader {
    *
    * @param offset First byte of the range.
    * @param length Bytes of the range, above 0.
-   * @returns Whether the range lies in one leased chunk; then
+   * @returns Whether the range lies in one chunk whose lease allows writes; then
    *   {@linkcode lease} says where it is stored.
    */
   use(offset: number, length: number): boolean {
@@ -128,7 +136,7 @@ export class LeaseReader {
     if (within + length > this.#chunkSize) return false;
     // Name the entry first, look at it second: see `leases.ts`.
     Atomics.store(this.#control, this.#hazard, slotOf(chunk) + 1);
-    if (this.#take(chunk, within)) return true;
+    if (this.#take(chunk, within) && !this.lease.isReadOnly) return true;
     this.release();
     return false;
   }
@@ -138,13 +146,14 @@ export class LeaseReader {
     const entries = this.#entries;
     const control = this.#control;
     const at = slotOf(chunk) * ENTRY_WORDS;
-    const source = Atomics.load(entries, at);
+    const word = Atomics.load(entries, at);
     if (
-      source === 0 || entries[at + 1] !== tagOf(chunk) ||
+      word === 0 || entries[at + 1] !== tagOf(chunk) ||
       Atomics.load(control, OPEN) === 0
     ) return false;
-    const about = SOURCES + source * LINE_WORDS;
+    const about = SOURCES + (word & ~READ_ONLY) * LINE_WORDS;
     const { lease } = this;
+    lease.isReadOnly = (word & READ_ONLY) !== 0;
     const place = (entries[at + 2] ?? 0) >>> 0;
     lease.descriptor = control[about + DESCRIPTOR] ?? -1;
     lease.tellsCached = control[about + TELLS_CACHED] === 1;

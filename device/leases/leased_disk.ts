@@ -110,13 +110,13 @@ export class LeasedDisk {
   }
 
   /**
-   * Tells whether a byte lies in a leased chunk.
+   * Tells whether a byte lies in a chunk whose lease allows writes.
    *
    * @param offset The byte.
    * @returns Whether the thread can write to the chunk now.
    */
   isLeased(offset: number): boolean {
-    return this.#leases.find(offset, 1);
+    return this.#leases.find(offset, 1) && !this.#leases.lease.isReadOnly;
   }
 
   /**
@@ -146,7 +146,8 @@ export class LeasedDisk {
    */
   #fetchEnds(offset: number, length: number): void {
     if (!this.#leases.find(offset, length)) return;
-    const { descriptor, at } = this.#leases.lease;
+    const { descriptor, at, isReadOnly } = this.#leases.lease;
+    if (isReadOnly) return;
     const { address } = this.#byte;
     const last = at + length - 1;
     const [head, tail] = [at % PAGE_BYTES, (last + 1) % PAGE_BYTES];

@@ -33,6 +33,7 @@ import {
   type LeaseMemory,
   LINE_WORDS,
   OPEN,
+  READ_ONLY,
   READS,
   slotOf,
   SOURCES,
@@ -88,7 +89,8 @@ export interface Leases {
    */
   leave(thread: number): void;
   /**
-   * Leases a chunk if it is mapped and not being moved; else does nothing.
+   * Leases a chunk if it is mapped and not being moved; else does nothing. The
+   * lease of a chunk that must not be written in place is for reads only.
    *
    * @param offset Any byte of the chunk; may lie past the end of the device.
    */
@@ -199,12 +201,14 @@ export class LeaseTable {
    *   `LEASE_SOURCES_MAX` on the call does nothing.
    * @param lent The descriptor of that source.
    * @param place Number of the chunk on that source.
+   * @param isReadOnly Whether the lease is for reads only; default false.
    */
   grant(
     chunk: number,
     source: number,
     lent: LentDescriptor,
     place: number,
+    isReadOnly = false,
   ): void {
     if (source >= LEASE_SOURCES_MAX) return;
     const slot = slotOf(chunk);
@@ -215,15 +219,16 @@ export class LeaseTable {
     this.#control[about + TELLS_CACHED] = lent.tellsCached ? 1 : 0;
     const tag = tagOf(chunk);
     const entries = this.#entries;
+    const word = isReadOnly ? source | READ_ONLY : source;
     if (
-      entries[at] === source && entries[at + 1] === tag &&
+      entries[at] === word && entries[at + 1] === tag &&
       entries[at + 2] === (place | 0)
     ) return;
     // No thread uses the other words of an entry whose source is 0.
     this.#clear(slot);
     entries[at + 1] = tag;
     entries[at + 2] = place;
-    Atomics.store(entries, at, source);
+    Atomics.store(entries, at, word);
   }
 
   /**

@@ -44,6 +44,8 @@ export class ForwardMap implements VersionedMap {
   readonly provisioned: ProvisionedChunks = new ProvisionedChunks();
   /** The chunks that other threads use; withdrawn before a mapping changes. */
   leases: LeaseTable | undefined = undefined;
+  /** The leases of the whole pool: clones and snapshots read its chunks, too. */
+  readers: Iterable<LeaseTable> = [];
 
   /** How many versions of a virtual chunk are being moved. */
   readonly #pinned = new Map<number, number>();
@@ -133,6 +135,7 @@ export class ForwardMap implements VersionedMap {
    * @param base What the parent sees; undefined if there is no parent any more.
    */
   setBase(base: ChunkView | undefined): void {
+    this.leases?.withdrawAll();
     this.#base = base;
     this.#view = base === undefined ? this : new CloneView(this, base);
   }
@@ -264,7 +267,7 @@ export class ForwardMap implements VersionedMap {
   }
 
   /**
-   * Maps a virtual chunk, and withdraws its lease if it was mapped elsewhere.
+   * Maps a virtual chunk, and withdraws its lease.
    *
    * @param virtualChunk The virtual chunk.
    * @param component The component that holds its data.
@@ -279,7 +282,8 @@ export class ForwardMap implements VersionedMap {
   ): void {
     assert(virtualChunk < this.#virtualChunks, "a mapping is inside the disk");
     if (this.#pages.id(virtualChunk) === 0) this.#mapped++;
-    else this.leases?.withdraw(virtualChunk);
+    // Also an unmapped chunk may have one, of what the parent sees.
+    this.leases?.withdraw(virtualChunk);
     this.#pages.set(virtualChunk, component.id, chunk, birth);
   }
 
@@ -337,7 +341,7 @@ export class ForwardMap implements VersionedMap {
   }
 
   /**
-   * Gives a version another place.
+   * Gives a version another place, and withdraws all leases that may lead to it.
    *
    * @param virtualChunk The virtual chunk.
    * @param birth The birth of the version.
@@ -350,6 +354,7 @@ export class ForwardMap implements VersionedMap {
     component: Component,
     chunk: number,
   ): void {
+    for (const table of this.readers) table.withdraw(virtualChunk);
     if (
       this.component(virtualChunk) !== undefined &&
       this.birth(virtualChunk) === birth

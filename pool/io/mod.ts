@@ -19,4 +19,5 @@ export type { PoolBase, VolumeParts } from "./pool_parts.ts";
 export { Reads } from "./reads.ts";
 export { Reserves } from "./reserves.ts";
 export { Settling } from "./settling.ts";
+export { SnapshotLeases } from "./snapshot_leases.ts";
 export type { VolumeLimits } from "./volume_limits.ts";

@@ -32,6 +32,7 @@ export class OpenVolume implements VolumeParts {
     this.base = base;
     this.map = map;
     this.#record = record;
+    map.readers = base.readers;
     this.firstWrites = new FirstWrites(base, {
       map,
       record,

@@ -13,7 +13,12 @@ import {
   LeaseTable,
 } from "../../device/leases/mod.ts";
 import { VirstorError } from "../../errors.ts";
-import type { ForwardMap, Health, PoolCounters } from "../core/mod.ts";
+import type {
+  ChunkView,
+  ForwardMap,
+  Health,
+  PoolCounters,
+} from "../core/mod.ts";
 import type { FirstWrites } from "./first_writes.ts";
 import type { VolumeParts } from "./pool_parts.ts";
 
@@ -44,7 +49,8 @@ export class PoolLeases implements Leases {
     const isWritable = !readOnly && !parts.record.isReadOnly &&
       state === "open";
     this.#table = new LeaseTable(chunkSize, isWritable, base.settling.syncs);
-    if (state === "closed") this.#table.end();
+    base.readers.add(this.#table);
+    if (state === "closed") this.end();
     map.leases = this.#table;
   }
 
@@ -81,7 +87,8 @@ export class PoolLeases implements Leases {
   }
 
   /**
-   * Leases a chunk, if it is mapped, not shared, and not about to be moved.
+   * Leases a chunk, if it is mapped and not about to be moved; for reads only if
+   * it is shared, or the parent's.
    *
    * @param offset Any byte of it, also beyond the disk.
    */
@@ -89,14 +96,10 @@ export class PoolLeases implements Leases {
     const map = this.#map;
     const chunk = Math.floor(offset / this.#chunkSize);
     if (chunk >= map.virtualChunks || map.pinned.has(chunk)) return;
-    // A lease allows writes, which a shared chunk must not get.
-    const component = map.writable(chunk);
-    if (component === undefined) return;
+    const isShared = map.writable(chunk) === undefined;
     // While a component is evacuated, writes go through what moves its chunks.
-    if (component.moves !== undefined) return;
-    const lent = component.device.lend?.();
-    if (lent === undefined) return;
-    this.#table.grant(chunk, component.id, lent, map.chunk(chunk));
+    if (map.view.component(chunk)?.moves !== undefined) return;
+    grantView(this.#table, map.view, chunk, isShared);
   }
 
   /**
@@ -144,5 +147,26 @@ export class PoolLeases implements Leases {
   /** Withdraws all leases, for ever. */
   end(): void {
     this.#table.end();
+    this.#parts.base.readers.delete(this.#table);
   }
+}
+
+/**
+ * Leases a chunk where a view sees it, if it does.
+ *
+ * @param table The leases.
+ * @param view The view.
+ * @param chunk The virtual chunk.
+ * @param isReadOnly Whether the lease is for reads only.
+ */
+export function grantView(
+  table: LeaseTable,
+  view: ChunkView,
+  chunk: number,
+  isReadOnly: boolean,
+): void {
+  const component = view.component(chunk);
+  const lent = component?.device.lend?.();
+  if (component === undefined || lent === undefined) return;
+  table.grant(chunk, component.id, lent, view.chunk(chunk), isReadOnly);
 }

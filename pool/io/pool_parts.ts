@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { LeaseTable } from "../../device/leases/mod.ts";
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import type { VirstorError } from "../../errors.ts";
 import type { ForwardMap, HostSpaces, PoolSettings } from "../core/mod.ts";
@@ -47,6 +48,8 @@ export interface PoolBase {
    * yet, by their numbers.
    */
   readonly removed: Map<number, ForwardMap>;
+  /** The leases of all volumes and snapshots. */
+  readonly readers: Set<LeaseTable>;
   /** The volumes that are open; the first one is number 0. */
   readonly volumes: readonly VolumeParts[];
 }

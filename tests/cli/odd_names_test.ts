@@ -11,6 +11,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { delimiter, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Workspace } from "../helpers/virstor.ts";
+import { makeSmallPool } from "./served.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../virstor", import.meta.url));
 
@@ -149,4 +150,18 @@ Deno.test("virstor shows what is in names, and obeys nothing of it", async () =>
   // In JSON it is what it is.
   const status = JSON.parse(await work.succeed(["list", "--json"]));
   assertEquals(status[0].components[0], work.path(NAME));
+});
+
+Deno.test("virstor label refuses names that look like a volume's", async () => {
+  await using work = await makeSmallPool("native", ["a"]);
+  for (const name of ["x/y", "x@y"]) {
+    for (const format of ["native", "freebsd"]) {
+      const { code, stderr } = await work.run([
+        ...["label", "--format", format, "--create", "64M", "-s", "1G"],
+        ...[name, "z"],
+      ]);
+      assertEquals(code, 9);
+      assertMatch(stderr, /the name has "\/" or "@"/);
+    }
+  }
 });

@@ -486,17 +486,3 @@ Deno.test("virstor snapshot warns when writes may run out of space", async () =>
     /^virstor: Notice: Pool "demo" has 256 KiB free and shares 512 KiB with /m,
   );
 });
-
-Deno.test("virstor label refuses names that look like a volume's", async () => {
-  await using work = await makeSmallPool("native", ["a"]);
-  for (const name of ["x/y", "x@y"]) {
-    for (const format of ["native", "freebsd"]) {
-      const { code, stderr } = await work.run([
-        ...["label", "--format", format, "--create", "64M", "-s", "1G"],
-        ...[name, "z"],
-      ]);
-      assertEquals(code, 9);
-      assertMatch(stderr, /the name has "\/" or "@"/);
-    }
-  }
-});

@@ -10,30 +10,51 @@
 
 import { LeaseReader } from "../../device/leases/lease_reader.ts";
 import { LeasedFlush, type Leases } from "../../device/leases/mod.ts";
-import type { Pool, Volume } from "../../pool/mod.ts";
+import type { SnapshotDisk, Volume } from "../../pool/mod.ts";
 import type { Random } from "./random.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
 import { turn } from "./turns.ts";
 
+/** The lanes of volumes and snapshots. */
+const LANES = new WeakMap<Volume | SnapshotDisk, Lane>();
+
+/**
+ * The lane of a client of a volume or snapshot, one for each.
+ *
+ * @param device The volume or snapshot.
+ * @param disk The machine that it is on.
+ * @returns The lane, with the leases that it has got so far.
+ */
+export function laneTo(
+  device: Volume | SnapshotDisk,
+  disk: SimulatedDisk,
+): Lane {
+  const lane = LANES.get(device) ?? new Lane(device, disk);
+  LANES.set(device, lane);
+  return lane;
+}
+
 /** A lane. */
-export class Lane {
+export class Lane<
+  Device extends Volume | SnapshotDisk = Volume | SnapshotDisk,
+> {
   /** Bytes of the disk when the connection was made: it learns of no other. */
   readonly size: number;
   /** Where it was connected. */
-  readonly volume: Volume;
+  readonly volume: Device;
   readonly #disk: SimulatedDisk;
   readonly #leases: Leases;
   readonly #reader: LeaseReader;
   readonly #flushes: LeasedFlush;
 
   /**
-   * Connects to a pool.
+   * Connects to a volume or a snapshot.
    *
-   * @param pool The pool.
+   * @param device The volume or snapshot.
    * @param disk The machine that it is on.
    */
-  constructor(pool: Pool, disk: SimulatedDisk) {
-    this.volume = pool.volume();
+  constructor(device: Device, disk: SimulatedDisk) {
+    this.volume = device;
     this.#disk = disk;
     this.size = this.volume.size;
     this.#leases = this.volume.leases;
@@ -58,11 +79,13 @@ export class Lane {
    * @param source The bytes.
    * @param offset The first byte.
    * @param random Decides how long it takes.
+   * @param signal Ends a wait for space.
    */
   async write(
     source: Uint8Array,
     offset: number,
     random: Random,
+    signal?: AbortSignal,
   ): Promise<void> {
     for (let done = 0; done < source.length;) {
       const at = offset + done;
@@ -74,7 +97,8 @@ export class Lane {
       ) {
         await pause(random);
         this.#leases.grant(at);
-        return await this.volume.write(source.subarray(done), at);
+        const rest = source.subarray(done);
+        return await this.volume.write(rest, at, signal && { signal });
       }
       done += piece.length;
       await pause(random);
@@ -132,6 +156,35 @@ export class Lane {
       if (isDone) return;
     }
     await this.volume.flush();
+  }
+
+  /**
+   * Reads from the start, a chunk at a time.
+   *
+   * @param target Where the bytes go.
+   * @param random Decides how long it takes.
+   */
+  async readAll(target: Uint8Array, random: Random): Promise<void> {
+    await this.readFrom(0, target, random);
+  }
+
+  /**
+   * Reads a chunk at a time.
+   *
+   * @param offset The first byte.
+   * @param target Where the bytes go.
+   * @param random Decides how long it takes.
+   */
+  async readFrom(
+    offset: number,
+    target: Uint8Array,
+    random: Random,
+  ): Promise<void> {
+    for (let at = 0; at < target.length;) {
+      const end = at + this.#reader.restOfChunk(offset + at);
+      await this.read(target.subarray(at, end), offset + at, random);
+      at = end;
+    }
   }
 
   #readNow(target: Uint8Array, descriptor: number, at: number): boolean {

@@ -14,7 +14,7 @@ import { Lane } from "./lane.ts";
 import { Random } from "./random.ts";
 import { turn } from "./turns.ts";
 import { World } from "./world.ts";
-import type { FormatName } from "../../pool/mod.ts";
+import type { FormatName, Volume } from "../../pool/mod.ts";
 
 /** Times that the power is cut in a run. */
 const CUTS = 4;
@@ -71,7 +71,7 @@ async function writeAndFlush(
   random: Random,
   trail: string[],
 ): Promise<void> {
-  const lane = new Lane(world.pool, world.disk);
+  const lane = new Lane(world.pool.volume(), world.disk);
   const { disk } = world;
   const { epoch } = disk;
   const inFlight = new Set<Promise<void>>();
@@ -100,7 +100,7 @@ async function writeAndFlush(
 function take(
   step: Step,
   world: World,
-  lane: Lane,
+  lane: Lane<Volume>,
   random: Random,
 ): Promise<void> {
   const block = random.below(CHUNKS * world.chunkBlocks);

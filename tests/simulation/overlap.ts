@@ -132,7 +132,9 @@ export class Overlap {
     watch: Watch,
     hasLane: boolean,
   ): Overlap {
-    const lane = hasLane ? new Lane(world.pool, world.disk) : undefined;
+    const lane = hasLane
+      ? new Lane(world.pool.volume(), world.disk)
+      : undefined;
     lane?.lease(world.format.chunkSize);
     const commands = { begun: 0, ended: 0 };
     const stage = { world, lane, bytesPerSecond, commands, givenUp: [] };

@@ -32,7 +32,7 @@ export interface Stage {
   /** The pool and its model. */
   readonly world: World;
   /** A client on a thread of its own, if there is one. */
-  readonly lane: Lane | undefined;
+  readonly lane: Lane<Volume> | undefined;
   /** How fast an evacuation moves chunks, bytes a second; 0 for no limit. */
   readonly bytesPerSecond: number;
   /** Commands that were begun, and have ended, but for cancels. */
@@ -332,7 +332,7 @@ function laneBlock(stage: Stage, random: Random): number {
   return random.below(laneOf(stage).size / BLOCK);
 }
 
-function laneOf({ lane }: Stage): Lane {
+function laneOf({ lane }: Stage): Lane<Volume> {
   if (lane === undefined) throw new Error("There is no lane");
   return lane;
 }

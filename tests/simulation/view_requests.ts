@@ -6,6 +6,7 @@
  */
 
 import { VirstorError } from "../../errors.ts";
+import { laneTo } from "./lane.ts";
 import { BLOCK, contentOf } from "./model_pool.ts";
 import type { Random } from "./random.ts";
 import { pickSnapshot } from "./view_changes.ts";
@@ -33,7 +34,14 @@ export async function changeOther(world: World, random: Random): Promise<void> {
     default: {
       const few = Math.min(blocks, 5 * world.chunkBlocks);
       const first = random.below(few);
-      return await world.write(first, 1, random.chance(20), device);
+      if (random.chance(50)) {
+        return await world.write(first, 1, random.chance(20), device);
+      }
+      const lane = laneTo(device, world.disk);
+      return await world.write(
+        ...[first, 1, false, device] as const,
+        (source, offset) => lane.write(source, offset, random),
+      );
     }
   }
 }
@@ -55,7 +63,9 @@ export async function readOneSnapshot(
   const known = [...contents];
   const bytes = new Uint8Array(known.length * BLOCK);
   try {
-    await pool.snapshotDisk(volume.name, name).read(bytes, 0);
+    const device = pool.snapshotDisk(volume.name, name);
+    if (random.chance(30)) await device.read(bytes, 0);
+    else await laneTo(device, world.disk).readAll(bytes, random);
   } catch (error) {
     const isGone = error instanceof VirstorError &&
       ["not-found", "shutdown"].includes(error.code);

@@ -84,7 +84,7 @@ export const CANARIES: readonly Canary[] = [
       from: "    if (this.#parts.map.isLayered) throw OVERTAKEN;\n",
       to: "",
     }],
-    seed: 1,
+    seed: 6,
     complaint: /may hold|are seen/,
   },
   {
@@ -118,7 +118,7 @@ export const CANARIES: readonly Canary[] = [
       from: "      await flushMembers(this.#base);\n      try {",
       to: "      try {",
     }],
-    seed: 9,
+    seed: 20,
     complaint: /may hold/,
   },
   {
@@ -130,6 +130,26 @@ export const CANARIES: readonly Canary[] = [
     }],
     seed: 1,
     complaint: /has no volume table|may hold/,
+  },
+  {
+    name: "a lease of a shared chunk allows no write",
+    mutations: [{
+      file: "device/leases/lease_reader.ts",
+      from: "if (this.#take(chunk, within) && !this.lease.isReadOnly) return",
+      to: "if (this.#take(chunk, within)) return",
+    }],
+    seed: 5,
+    complaint: /may hold/,
+  },
+  {
+    name: "a lease of the parent's chunk ends when a clone has its own",
+    mutations: [{
+      file: "pool/core/forward_map.ts",
+      from: "of what the parent sees.\n    this.leases?.withdraw(",
+      to: "of what the parent sees.\n    void (",
+    }],
+    seed: 36,
+    complaint: /may hold|gave/,
   },
   {
     name: "zeroes look again after a wait",

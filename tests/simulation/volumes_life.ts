@@ -52,6 +52,8 @@ export class VolumesLife {
   readonly random: Random;
   /** Whether superblocks are longer than their slots, until a rollback. */
   readonly isLong: boolean;
+  /** Decides which requests go through lanes, and how long these take. */
+  readonly laneRandom: Random;
   /** The files, components or not. */
   readonly paths: readonly string[];
   /** What was done. */
@@ -91,6 +93,7 @@ export class VolumesLife {
   constructor(directory: string, seed: number, isLong = false) {
     this.isLong = isLong;
     this.random = new Random(seed);
+    this.laneRandom = new Random(seed + 1);
     this.disk = new SimulatedDisk({ punches: this.random.chance(80) });
     this.disk.hasColdReads = this.random.chance(50);
     this.disk.coldTurns = this.random.pick([0, 3, 40]);

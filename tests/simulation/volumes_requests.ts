@@ -5,7 +5,10 @@
  * @module
  */
 
+import { VirstorError } from "../../errors.ts";
+import type { SnapshotDisk, Volume } from "../../pool/mod.ts";
 import type { ModelVolume, TimedWrite } from "../helpers/volumes_model.ts";
+import { type Lane, laneTo } from "./lane.ts";
 import { BLOCK, contentOf, filledBlocks } from "./model_pool.ts";
 import type { VolumesLife } from "./volumes_life.ts";
 
@@ -48,6 +51,13 @@ export function changeBlocks(
       return device.writeZeroes(at, length, { noHole, signal });
     }
     const bytes = filledBlocks(content, first, count);
+    if (how === "write" && life.laneRandom.chance(30)) {
+      return onLane(
+        life,
+        device,
+        (lane) => lane.write(bytes, at, life.laneRandom, signal),
+      );
+    }
     const pending = device.write(bytes, at, { fua: how === "fua", signal });
     // They are the caller's again.
     bytes.fill(0xdd);
@@ -78,7 +88,14 @@ export function readRange(
   const { device, disk } = target;
   const read = disk.beginRead(first, count);
   const bytes = new Uint8Array(count * BLOCK);
-  life.start(() => device.read(bytes, first * BLOCK), (isDone) => {
+  const { laneRandom } = life;
+  const at = first * BLOCK;
+  const act = laneRandom.chance(50)
+    ? () => device.read(bytes, at)
+    : () =>
+      onLane(life, device, (lane) => lane.readFrom(at, bytes, laneRandom));
+  if (laneRandom.chance(50)) readOneSnapshot(life, volume);
+  life.start(act, (isDone) => {
     disk.endRead(read);
     if (!isDone) return;
     for (let i = 0; i < count; i++) {
@@ -90,6 +107,87 @@ export function readRange(
       );
     }
   });
+}
+
+/** Does something on a lane. Its device may be closed between two chunks. */
+async function onLane(
+  { pool, disk }: VolumesLife,
+  device: Volume | SnapshotDisk,
+  act: (lane: Lane) => Promise<void>,
+): Promise<void> {
+  try {
+    await act(laneTo(device, disk));
+  } catch (error) {
+    const isGone = !pool.volumes.some((one) =>
+      one === device ||
+      one.snapshots.some(({ name }) => `${one.name}@${name}` === device.name)
+    );
+    const isEnd = error instanceof VirstorError && error.code === "shutdown";
+    if (!isEnd || !isGone) throw error;
+    throw new VirstorError("cancelled", error.message, { cause: error });
+  }
+}
+
+/** Begins to read all of a snapshot of a volume on a lane, if it has one. */
+function readOneSnapshot(life: VolumesLife, volume: ModelVolume): void {
+  const { laneRandom, pool } = life;
+  if (volume.snapshots.length === 0) return;
+  const snapshot = laneRandom.pick(volume.snapshots);
+  const { name, contents } = snapshot;
+  let device: SnapshotDisk;
+  try {
+    device = pool.snapshotDisk(volume.name, name);
+  } catch {
+    // It is being removed, or the volume is rolled back.
+    return;
+  }
+  const bytes = new Uint8Array(contents.length * BLOCK);
+  const act = () =>
+    onLane(life, device, (lane) => lane.readAll(bytes, laneRandom));
+  life.start(act, (isDone) => {
+    if (!isDone) return;
+    assertContents(device, bytes, (b) => contents[b]);
+  });
+}
+
+/**
+ * Reads all volumes and snapshots on lanes, which keep their leases.
+ *
+ * @param life The life; nothing is under way.
+ * @throws {Error} If anything reads as it may not.
+ */
+export async function readOnLanes(life: VolumesLife): Promise<void> {
+  const { pool, laneRandom } = life;
+  for (const { name, disk, snapshots } of life.volumes) {
+    const read = async (
+      device: Volume | SnapshotDisk,
+      allowed: (block: number) => ReadonlySet<number> | undefined,
+    ) => {
+      const bytes = new Uint8Array(device.size);
+      await laneTo(device, life.disk).readAll(bytes, laneRandom);
+      assertContents(device, bytes, allowed);
+    };
+    await read(pool.volume(name), (b) => disk.allowed(b));
+    for (const one of snapshots) {
+      const device = pool.snapshotDisk(name, one.name);
+      await read(device, (b) => one.contents[b]);
+    }
+  }
+}
+
+function assertContents(
+  { name }: Volume | SnapshotDisk,
+  bytes: Uint8Array,
+  allowed: (block: number) => ReadonlySet<number> | undefined,
+): void {
+  for (let b = 0; b * BLOCK < bytes.length; b++) {
+    const found = contentOf(b, bytes.subarray(b * BLOCK, (b + 1) * BLOCK));
+    if (allowed(b)?.has(found) === true) continue;
+    throw new Error(
+      `A lane read ${found} in block ${b} of ${name}, it may hold ` +
+        `${[...allowed(b) ?? []]}`,
+    );
+  }
 }
 
 /**

@@ -30,6 +30,7 @@ import {
   type BlockChange,
   changeBlocks,
   flushAll,
+  readOnLanes,
   readRange,
 } from "./volumes_requests.ts";
 import {
@@ -71,7 +72,7 @@ const STEPS: readonly WeightedStep[] = [
   [3, add],
   [3, evacuate],
   [2, cancel],
-  [3, (life) => life.rest()],
+  [3, rest],
   [4, (life) => void life.readAll()],
   [2, (life) => life.reopen()],
   [5, planCut],
@@ -161,13 +162,19 @@ async function runLife(
   disk.full.clear();
   await life.changed();
   if (disk.isDown) await life.cut();
-  await life.rest();
+  await rest(life);
   if (disk.isDown) await life.cut();
   await life.reopen();
-  await life.rest();
+  await rest(life);
   await life.pool.close();
   life.assertSound();
   checkFaults();
+}
+
+/** Waits until nothing is under way, and reads all on lanes. */
+async function rest(life: VolumesLife): Promise<void> {
+  await life.rest();
+  if (!life.disk.isDown) await readOnLanes(life);
 }
 
 async function oneStep(

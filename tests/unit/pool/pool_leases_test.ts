@@ -8,7 +8,12 @@
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
 import { LeasedFlush } from "../../../device/leases/mod.ts";
 import { LeaseReader } from "../../../device/leases/leases.ts";
-import { openPool, type Pool } from "../../../pool/mod.ts";
+import {
+  openPool,
+  type Pool,
+  type SnapshotDisk,
+  type Volume,
+} from "../../../pool/mod.ts";
 import { testNatively } from "../../helpers/native.ts";
 import {
   componentSize,
@@ -226,3 +231,111 @@ testNatively(
     assert(thread.end(0));
   },
 );
+/** A thread's view of what a volume or a snapshot lends. */
+function readerOf({ leases }: Volume | SnapshotDisk): LeaseReader {
+  return new LeaseReader(leases.memory, leases.join() ?? -1);
+}
+
+/** Where a thread reads a chunk; undefined without a lease. */
+function placeOf(reader: LeaseReader, chunk: number): string | undefined {
+  if (!reader.find(chunk * SMALL_CHUNK, 1)) return undefined;
+  return `${reader.lease.descriptor}:${reader.lease.at}`;
+}
+
+Deno.test("a shared chunk is leased for reads, until it is written to", async () => {
+  await using scratch = await makeQuickScratch();
+  const { pool } = await openSmallPool(scratch, 1, { format: "native" });
+  await using _closing = pool;
+  const volume = pool.volume();
+  const reader = readerOf(volume);
+  for (const v of [0, 1]) await volume.write(pattern(512, v), v * SMALL_CHUNK);
+  volume.leases.grant(0);
+  assertEquals(isLeased(reader, 0), true);
+  await pool.snapshotChanges.take([{ volume: "small", snapshot: "a" }]);
+  assertEquals(placeOf(reader, 0), undefined);
+  for (const v of [0, 1]) volume.leases.grant(v * SMALL_CHUNK);
+  const shared = placeOf(reader, 0);
+  assertEquals([shared !== undefined, isLeased(reader, 0)], [true, false]);
+  assertEquals(volume.leases.prepare(0), false);
+  // A read that began before the write sees that it is out of date.
+  reader.find(0, 1);
+  await volume.write(pattern(512, 2), 0);
+  assertEquals(reader.holds(), false);
+  assertEquals(placeOf(reader, 0), undefined);
+  volume.leases.grant(0);
+  assertEquals(isLeased(reader, 0), true);
+  assertEquals(placeOf(reader, 0) === shared, false);
+  // What no snapshot sees any more may be written to where it is.
+  await pool.snapshotChanges.remove("small", "a");
+  assertEquals(isLeased(reader, 1), false);
+  assertEquals(volume.leases.prepare(SMALL_CHUNK), true);
+  assertEquals(isLeased(reader, 1), true);
+});
+
+Deno.test("a snapshot leases what it sees, for reads, as long as it is there", async () => {
+  await using scratch = await makeQuickScratch();
+  const { pool, paths } = await openSmallPool(scratch, 2, { format: "native" });
+  await using _closing = pool;
+  const volume = pool.volume();
+  await volume.write(pattern(512, 1), 0);
+  await pool.snapshotChanges.take([{ volume: "small", snapshot: "a" }]);
+  const disk = pool.snapshotDisk("small", "a");
+  const reader = readerOf(disk);
+  for (const v of [0, 1, 1000, 2 ** 40]) disk.leases.grant(v * SMALL_CHUNK);
+  const place = placeOf(reader, 0);
+  assertEquals([place !== undefined, isLeased(reader, 0)], [true, false]);
+  assertEquals([reader.isWritable, placeOf(reader, 1)], [false, undefined]);
+  assertEquals(disk.leases.prepare(0), false);
+  const flushes = new LeasedFlush(disk.leases.memory, 0);
+  assertEquals(flushes.begin(false), "owner");
+  // A write to the volume changes nothing for the snapshot.
+  await volume.write(pattern(512, 2), 0);
+  assertEquals(placeOf(reader, 0), place);
+  // The evacuation does: the chunk is an old version by now.
+  const [first = ""] = paths;
+  await pool.remove([first]);
+  await pool.evacuated(first);
+  assertEquals(placeOf(reader, 0), undefined);
+  disk.leases.grant(0);
+  assertEquals(
+    [placeOf(reader, 0) !== undefined, placeOf(reader, 0) === place],
+    [
+      ...[true, false],
+    ],
+  );
+  reader.find(0, 1);
+  await pool.snapshotChanges.remove("small", "a");
+  assertEquals([reader.holds(), placeOf(reader, 0)], [false, undefined]);
+});
+
+Deno.test("a clone leases what its parent sees, until it has a chunk of its own", async () => {
+  await using scratch = await makeQuickScratch();
+  const { pool, paths } = await openSmallPool(scratch, 2, { format: "native" });
+  await using _closing = pool;
+  for (const v of [0, 1]) {
+    await pool.volume().write(pattern(512, v), v * SMALL_CHUNK);
+  }
+  await pool.snapshotChanges.take([{ volume: "small", snapshot: "a" }]);
+  await pool.volumeChanges.clone("small", "a", "c");
+  const clone = pool.volume("c");
+  const reader = readerOf(clone);
+  const grant = () => [0, 1].map((v) => clone.leases.grant(v * SMALL_CHUNK));
+  grant();
+  const [first, second] = [0, 1].map((v) => placeOf(reader, v));
+  assertEquals([first === undefined, isLeased(reader, 0)], [false, false]);
+  await clone.write(pattern(512, 2), 0);
+  assertEquals([placeOf(reader, 0), placeOf(reader, 1)], [undefined, second]);
+  grant();
+  assertEquals([isLeased(reader, 0), isLeased(reader, 1)], [true, false]);
+  const [path = ""] = paths;
+  await pool.remove([path]);
+  await pool.evacuated(path);
+  assertEquals(placeOf(reader, 1), undefined);
+  grant();
+  assertEquals(placeOf(reader, 1) === second, false);
+  await pool.volumeChanges.flatten("c");
+  assertEquals(isLeased(reader, 1), false);
+  grant();
+  assertEquals(isLeased(reader, 1), true);
+  await pool.snapshotChanges.remove("small", "a");
+});
