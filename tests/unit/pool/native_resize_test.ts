@@ -74,7 +74,7 @@ Deno.test("Pool.resize() makes a disk of up to 8 PiB", async () => {
   const { pool, paths } = await openSmallPool(scratch, 1, {
     ...NATIVE,
     chunkSize: 1024 * MIB,
-    createSize: 1026 * MIB,
+    createSize: 1028 * MIB,
     virtualSize: 1024 * MIB,
   });
   await assertRefused(() => pool.resize(2 ** 53 + 2), "invalid", "8 PiB");
