@@ -118,6 +118,7 @@ function denoCommand(place: Place, ...args: string[]): string[] {
     : ["--cpu-prof", `--cpu-prof-dir=${place.profile}`];
   return [
     ...[Deno.execPath(), "run", "--quiet", "--no-prompt", ...profile],
+    "--v8-flags=--always-sparkplug",
     ...["--config", `${rootOf(place)}/deno.json`],
     ...["--allow-read", "--allow-write", "--allow-net", "--allow-ffi"],
     "--allow-env=HOME,VIRSTOR_STATE_DIR,XDG_STATE_HOME",
