@@ -37,8 +37,8 @@ const SIZE = 4;
 const COUNT = 0;
 /** First line: 1 while mappings have to be settled after their data. */
 const SETTLING = 1;
-/** First line: 1 unless each file that the owner writes to has a line. */
-const INCOMPLETE = 2;
+/** First line: 1 if each file that the owner writes to has a line. */
+const COMPLETE = 2;
 /** First line: lease tables that there have been. */
 const TABLES = 3;
 /** A lock that no thread holds. */
@@ -250,13 +250,13 @@ export class SyncLines {
     Atomics.store(this.#words, SETTLING, isSettling ? 1 : 0);
   }
 
-  /** Whether each file that the owner writes to has a line. */
+  /** Whether each file that the owner writes to has a line; at first, no. */
   get isComplete(): boolean {
-    return Atomics.load(this.#words, INCOMPLETE) === 0;
+    return Atomics.load(this.#words, COMPLETE) !== 0;
   }
 
   set isComplete(isComplete: boolean) {
-    Atomics.store(this.#words, INCOMPLETE, isComplete ? 0 : 1);
+    Atomics.store(this.#words, COMPLETE, isComplete ? 1 : 0);
   }
 
   /**

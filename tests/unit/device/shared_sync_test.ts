@@ -43,6 +43,8 @@ class Shared implements AsyncDisposable {
       assert(lent !== undefined);
       shared.table.grant(i, i + 1, lent, 0);
     }
+    assertEquals(shared.thread().flush.begin(), "owner", "of unknown files");
+    shared.lines.isComplete = true;
     return shared;
   }
 
@@ -206,7 +208,7 @@ testNatively("a thread that ends in its flush leaves it unsound", async () => {
   thread.write(0);
   assertEquals(thread.flush.begin().length, 1);
   const waiting = shared.devices[0]?.flush();
-  shared.table.leave(0);
+  shared.table.leave(1);
   await assertRejects(async () => await waiting, VirstorError, "refused");
 });
 
