@@ -35,7 +35,7 @@ Deno.test("virstor demo makes a pool, and serves it at once", async () => {
   const state = ["--state-dir", "demo-pool/state"];
   assertMatch(
     await work.succeed([...state, "status"]),
-    /\ndemo +served +1 GiB +126 MiB /,
+    /\ndemo +healthy +served +1 GiB +126 MiB /,
   );
   await work.succeed(
     [...state, "add", "--create", "64M", "demo", "demo-pool/component-2.img"],
