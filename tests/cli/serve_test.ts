@@ -86,7 +86,10 @@ Deno.test("virstor status shows a served pool from elsewhere", async () => {
   assertMatch(text, /\nClients: +1 connected \(1 since the start\)\n/);
   assertMatch(text, /\nWhen full: +writes wait, at most 1 min 30 s\n/);
   assertMatch(text, /\nWarning: /);
-  assertMatch(await work.succeed(["status"]), /\ndemo +warning +served +64 MiB /);
+  assertMatch(
+    await work.succeed(["status"]),
+    /\ndemo +warning +served +64 MiB /,
+  );
   const [listed] = JSON.parse(await work.succeed(["list", "--json"]));
   assertEquals([listed.state, listed.uri], ["served", server.uri]);
 });
