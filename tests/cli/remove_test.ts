@@ -299,8 +299,8 @@ Deno.test("virstor remove says once that it waits for space", async () => {
   await using work = await Workspace.create();
   // Chunks so large that they are moved one by one, and all but empty.
   const chunk = 64 * MIB;
-  await work.makeFile("a", 5 * chunk + MIB);
-  await work.makeFile("b", 3 * chunk + MIB);
+  await work.makeFile("a", 5 * chunk + 4 * MIB);
+  await work.makeFile("b", 3 * chunk + 4 * MIB);
   await work.succeed(["label", "-s", "4G", "-m", "64M", "demo", "a", "b"]);
   const server = await serve(work);
   using client = await BusyClient.open(server);
