@@ -74,7 +74,7 @@ const CASES: readonly (readonly [string[], string])[] = [
   [["remove", "demo"], 'Command "remove" needs PATH\n'],
   [
     ["resize", "demo"],
-    'Command "resize" needs SIZE\nUsage: virstor resize [-f] POOL[/VOLUME] SIZE',
+    'Command "resize" needs SIZE\nUsage: virstor resize [-f] POOL[/VOLUME] [+|-]SIZE',
   ],
   [["repair"], 'Command "repair" needs NAME\n'],
   [
