@@ -28,8 +28,8 @@ const CANARIES: readonly Canary[] = [
       to: "const { owner } = map;",
     },
     sequence: "write",
-    seed: 2,
-    complaint: /Block \d+ of c\d+ holds 0, it may hold/,
+    seed: 3,
+    complaint: /Block \d+ of \w+ holds 0, it may hold/,
   },
   {
     name: "a rollback ends the epochs since its snapshot",

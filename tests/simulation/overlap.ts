@@ -9,7 +9,7 @@ import { VirstorError } from "../../errors.ts";
 import { Slice, turns } from "../../device/block/mod.ts";
 import { TURN_BUDGET } from "../../pool/core/turn.ts";
 import { add, remove } from "./commands.ts";
-import { Lane } from "./lane.ts";
+import { Lane, laneTurns } from "./lane.ts";
 import { layer } from "./layers.ts";
 import {
   type OverlapStep,
@@ -144,7 +144,7 @@ export class Overlap {
   /** Changes whenever anything happens. */
   get activity(): number {
     const { operations } = this.stage.world.disk;
-    return operations + simulatedTime().set + this.#ended;
+    return operations + simulatedTime().set + this.#ended + laneTurns.taken;
   }
 
   /**

@@ -77,7 +77,7 @@ export class SimulatedDevice implements ComponentDevice {
     this.#sync = new FileSync({
       path,
       size,
-      sync: (ended) => void this.#startSync().then(() => ended(null), ended),
+      sync: (ended) => void this.#startSync(ended),
       loss: () => "",
     }, !readOnly);
     const punches = disk.punches && !readOnly;
@@ -235,7 +235,9 @@ export class SimulatedDevice implements ComponentDevice {
 
   /** Makes durable what is in the cache, as a lane does under a lock. */
   async syncLent(): Promise<void> {
-    await this.#syncNow(this.#file.pending, []);
+    const covered = this.#file.pending;
+    await this.#disk.flushTime();
+    this.#makeDurable(covered, []);
   }
 
   /**
@@ -304,15 +306,22 @@ export class SimulatedDevice implements ComponentDevice {
     if (refusal !== undefined) throw refusal;
   }
 
-  #startSync(): Promise<void> {
+  async #startSync(ended: (error: unknown) => void): Promise<void> {
     this.#dirty = false;
     const askers = this.#askers;
     this.#askers = [];
-    return this.#syncNow(this.#file.pending, askers);
+    const covered = this.#file.pending;
+    let failure: unknown = null;
+    try {
+      await this.#disk.flushTime();
+      this.#makeDurable(covered, askers);
+    } catch (error) {
+      failure = error;
+    }
+    ended(failure);
   }
 
-  async #syncNow(covered: number, askers: readonly string[]): Promise<void> {
-    await this.#disk.flushTime();
+  #makeDurable(covered: number, askers: readonly string[]): void {
     this.#disk.admit("flush", this.#epoch);
     if (!this.#disk.leavesOut(askers)) this.#file.sync(covered);
   }
