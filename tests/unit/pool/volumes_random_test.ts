@@ -8,7 +8,7 @@
 
 import { runLives } from "../../simulation/volumes_steps.ts";
 
-const LIVES = Number(Deno.env.get("VIRSTOR_LIVES") ?? 60);
+const LIVES = Number(Deno.env.get("VIRSTOR_LIVES") ?? 20);
 const STEPS = 60;
 
 Deno.test("superblocks that are longer than their slots are written as safely", async () => {
