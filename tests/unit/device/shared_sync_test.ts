@@ -124,7 +124,9 @@ testNatively("what the owner has written is the owner's to flush", async () => {
   shared.table.forbidWrites();
   assertEquals(flush.begin(), "owner", "the pool may have failed");
   shared.table.allowWrites();
+  assertEquals(flush.begin(), []);
   shared.table.end();
+  assert(!flush.end(0), "it was closed meanwhile");
   assertEquals(flush.begin(), "owner", "the pool is closed");
 });
 

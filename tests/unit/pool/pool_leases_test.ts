@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals, assertStrictEquals } from "@std/assert";
+import { FileDevice } from "../../../device/mod.ts";
 import { LeasedFlush } from "../../../device/leases/mod.ts";
 import { LeaseReader } from "../../../device/leases/leases.ts";
 import {
@@ -188,7 +189,15 @@ testNatively(
   "a thread flushes by itself only while no mapping has to be settled",
   async () => {
     await using scratch = await makeQuickScratch();
-    const { pool } = await openSmallPool(scratch, 2, { format: "native" });
+    const devices: FileDevice[] = [];
+    const { pool } = await openSmallPool(scratch, 2, {
+      format: "native",
+      openDevice(path, options) {
+        const device = new FileDevice(path, options);
+        devices.push(device);
+        return device;
+      },
+    });
     await using _closing = pool;
     const thread = joinToFlush(pool);
     const write = () => pool.volume().write(pattern(SMALL_CHUNK, 1), 0);
@@ -199,16 +208,23 @@ testNatively(
     assert(thread.end(0));
     await pool.snapshotChanges.take([{ volume: "small", snapshot: "a" }]);
     await write();
-    let isFlushed = false;
-    const flushed = Promise.resolve(pool.volume().flush()).then(() => {
-      isFlushed = true;
-    });
-    // Also between the two times that a component is made durable.
-    while (!isFlushed) {
-      assert(typeof thread.begin(false) === "string");
-      await new Promise((done) => setTimeout(done, 0));
+    // Just as a component is durable: when the last one is, nothing is dirty,
+    // and the mappings are still provisional.
+    const found: unknown[] = [];
+    for (const device of devices.slice(-2)) {
+      const { observer } = device;
+      assert(observer !== undefined);
+      device.observer = {
+        flushBegins: () => observer.flushBegins(),
+        flushEnds() {
+          observer.flushEnds();
+          found.push(thread.begin(false));
+        },
+      };
     }
-    await flushed;
+    await pool.volume().flush();
+    assert(found.length >= 2);
+    assertEquals(found.filter((one) => one !== "owner"), []);
     assertEquals(thread.begin(false), []);
     assert(thread.end(0));
   },
