@@ -4,16 +4,14 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
 import {
   type Address,
   isLocal,
-  type OpenListener,
-  openListener,
   type SocketRights,
 } from "../../nbd/listen/mod.ts";
 import { HttpServer, metricsPage } from "../http/mod.ts";
 import { log, printInternalError, printNotices } from "../terminal/mod.ts";
+import { openHttpListener, urlOf } from "./http_listener.ts";
 import { type FigureSources, gatherFigures, lookAtHosts } from "./figures.ts";
 
 /** The path of the page. */
@@ -33,7 +31,11 @@ export async function serveMetrics(
   rights: SocketRights,
   parts: FigureSources,
 ): Promise<HttpServer> {
-  const { listener, address: found } = await open(address, rights);
+  const { listener, address: found } = await openHttpListener(
+    address,
+    rights,
+    "--metrics",
+  );
   let isBugPrinted = false;
   const server = new HttpServer(listener, {
     name: "metrics",
@@ -50,7 +52,7 @@ export async function serveMetrics(
       isBugPrinted = true;
     },
   });
-  log("metrics", `Serves metrics on ${urlOf(found ?? address)}`);
+  log("metrics", `Serves metrics on ${urlOf(found ?? address, PATH)}`);
   if (!isLocal(address)) {
     printNotices([
       "Any client that reaches the address of the metrics can read them: " +
@@ -58,26 +60,4 @@ export async function serveMetrics(
     ]);
   }
   return server;
-}
-
-/** Opens the listener. Names the option that chooses another port. */
-async function open(
-  address: Address,
-  rights: SocketRights,
-): Promise<OpenListener> {
-  try {
-    return await openListener(address, rights);
-  } catch (error) {
-    if ("path" in address || !(error instanceof VirstorError)) throw error;
-    if (error.code !== "busy") throw error;
-    const message = `${error.message} with --metrics HOST:PORT`;
-    throw new VirstorError("busy", message, { cause: error });
-  }
-}
-
-function urlOf(address: Address): string {
-  if ("path" in address) return `${address.path} (a Unix socket)`;
-  const { hostname, port } = address;
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  return `http://${host}:${port}${PATH}`;
 }

@@ -6,12 +6,9 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
 import {
   type Address,
   isLocal,
-  type OpenListener,
-  openListener,
   type SocketRights,
 } from "../../nbd/listen/mod.ts";
 import {
@@ -26,6 +23,7 @@ import {
   sharedPage,
 } from "../http/mod.ts";
 import { log, printInternalError, printNotices } from "../terminal/mod.ts";
+import { openHttpListener, urlOf } from "./http_listener.ts";
 import { type FigureSources, gatherFigures, lookAtHosts } from "./figures.ts";
 import { LatestMap } from "./latest_map.ts";
 import { RecentEvents } from "./recent_events.ts";
@@ -100,9 +98,13 @@ export class PageServer {
     options: PageOptions,
   ): Promise<PageServer> {
     const { address } = options;
-    const { listener, address: found } = await open(address, options);
+    const { listener, address: found } = await openHttpListener(
+      address,
+      options,
+      "--http",
+    );
     const server = new PageServer(listener, sources, options);
-    log("page", `Shows its page on ${urlOf(found ?? address)}`);
+    log("page", `Shows its page on ${urlOf(found ?? address, "/")}`);
     if (!isLocal(address)) {
       printNotices([
         "The page is sent without encryption, and so is its token: use it in " +
@@ -171,26 +173,4 @@ export class PageServer {
     if (!this.#isBugPrinted) printInternalError(error);
     this.#isBugPrinted = true;
   }
-}
-
-/** Opens the listener. Names the option that chooses another port. */
-async function open(
-  address: Address,
-  rights: SocketRights,
-): Promise<OpenListener> {
-  try {
-    return await openListener(address, rights);
-  } catch (error) {
-    if ("path" in address || !(error instanceof VirstorError)) throw error;
-    if (error.code !== "busy") throw error;
-    const message = `${error.message} with --http HOST:PORT`;
-    throw new VirstorError("busy", message, { cause: error });
-  }
-}
-
-function urlOf(address: Address): string {
-  if ("path" in address) return `${address.path} (a Unix socket)`;
-  const { hostname, port } = address;
-  const host = hostname.includes(":") ? `[${hostname}]` : hostname;
-  return `http://${host}:${port}/`;
 }
