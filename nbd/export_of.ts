@@ -8,7 +8,7 @@
 import type { BlockDevice } from "../device/block/mod.ts";
 import { VirstorError } from "../errors.ts";
 import type { NbdExport } from "./server/export/mod.ts";
-import type { NbdContext } from "./wire/mod.ts";
+import type { NbdContext, NbdContextFamily } from "./wire/mod.ts";
 
 /** A block device that may describe itself, for instance a volume of a pool. */
 export interface ExportSource extends BlockDevice {
@@ -16,6 +16,8 @@ export interface ExportSource extends BlockDevice {
   readonly name?: string;
   /** What clients can ask of ranges. Default: nothing. */
   readonly contexts?: readonly NbdContext[];
+  /** What may be too much to list with that. Default: nothing. */
+  readonly contextFamilies?: readonly NbdContextFamily[];
   /** Whether the device is a rotating disk. Default: false. */
   readonly rotational?: boolean;
 }
@@ -53,7 +55,10 @@ export interface ExportOptions {
 export function exportOf(
   volume: ExportSource,
   options: ExportOptions = {},
-): NbdExport & { readonly contexts: readonly NbdContext[] } {
+): NbdExport & {
+  readonly contexts: readonly NbdContext[];
+  readonly contextFamilies: readonly NbdContextFamily[];
+} {
   const { name = volume.name ?? "", preferredBlockSize } = options;
   if (name === "") {
     throw new VirstorError(
@@ -69,9 +74,12 @@ export function exportOf(
     get readOnly() {
       return volume.capabilities.readOnly || (options.readOnly ?? false);
     },
-    // A volume has a context for each of its snapshots: they come and go.
     get contexts() {
       return volume.contexts ?? [];
+    },
+    // A volume has a context for each of its snapshots: they come and go.
+    get contextFamilies() {
+      return volume.contextFamilies ?? [];
     },
     rotational: volume.rotational ?? false,
     ...preferredBlockSize !== undefined && { preferredBlockSize },

@@ -60,4 +60,9 @@ export type {
 } from "./server/mod.ts";
 export type { NbdTls, NbdTlsIdentity } from "./server/tls/mod.ts";
 export { DEFAULT_LIMITS } from "./wire/mod.ts";
-export type { NbdContext, NbdLimits, NbdStatusRun } from "./wire/mod.ts";
+export type {
+  NbdContext,
+  NbdContextFamily,
+  NbdLimits,
+  NbdStatusRun,
+} from "./wire/mod.ts";

@@ -89,7 +89,11 @@ export {
   PRESSURE_LOW,
   PRESSURE_STOPPED,
 } from "./status_contexts.ts";
-export type { StatusContext, StatusRun } from "./status_contexts.ts";
+export type {
+  StatusContext,
+  StatusFamily,
+  StatusRun,
+} from "./status_contexts.ts";
 export { CHANGED } from "./changed_contexts.ts";
 export { Volume } from "./volume.ts";
 export type { SnapshotStatus, VolumeStatus } from "./volume_status.ts";

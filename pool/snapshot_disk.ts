@@ -26,7 +26,7 @@ import {
   type VolumeParts,
 } from "./io/mod.ts";
 import { changedContexts } from "./changed_contexts.ts";
-import type { StatusContext } from "./status_contexts.ts";
+import type { StatusContext, StatusFamily } from "./status_contexts.ts";
 
 /** What a volume was when a snapshot was taken. */
 export class SnapshotDisk implements BlockDevice {
@@ -38,6 +38,8 @@ export class SnapshotDisk implements BlockDevice {
     discard: false,
     fastZeroes: false,
   };
+  /** What clients can ask of ranges beside what has changed: nothing. */
+  readonly contexts: readonly StatusContext[] = [];
   /** The name, as `VOLUME@SNAPSHOT`. */
   readonly name: string;
   /** Tells disks of the same name apart. */
@@ -85,8 +87,8 @@ export class SnapshotDisk implements BlockDevice {
     return members.some(({ device }) => device.rotational);
   }
 
-  /** What clients can ask of ranges: what has changed since older snapshots. */
-  get contexts(): readonly StatusContext[] {
+  /** What has changed since older snapshots. */
+  get contextFamilies(): readonly StatusFamily[] {
     const { epoch } = this.#view;
     return changedContexts(this.#parts, { epoch, view: () => this.#view });
   }

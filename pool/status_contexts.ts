@@ -73,6 +73,20 @@ export interface StatusContext {
   status(offset: number, length: number, limit: number): StatusRun[];
 }
 
+/** Contexts whose names share a prefix, and that may be thousands. */
+export interface StatusFamily {
+  /** What each name begins with: `namespace:leaf:`, with the last colon. */
+  readonly prefix: string;
+  /** How many contexts there are. */
+  readonly count: number;
+  /**
+   * Makes the contexts.
+   *
+   * @returns The contexts, as many as `count`.
+   */
+  contexts(): readonly StatusContext[];
+}
+
 /** The sources of the contexts. */
 export interface ContextSource {
   /** The pool's settings. */

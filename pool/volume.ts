@@ -38,7 +38,8 @@ import {
   Reads,
   type VolumeParts,
 } from "./io/mod.ts";
-import type { StatusContext } from "./status_contexts.ts";
+import { changedContexts } from "./changed_contexts.ts";
+import type { StatusContext, StatusFamily } from "./status_contexts.ts";
 import { VolumeAccess } from "./volume_access.ts";
 import { volumeContexts } from "./volume_contexts.ts";
 
@@ -128,6 +129,11 @@ export class Volume implements BlockDevice {
       this.#parts,
       () => !this.capabilities.readOnly && this.#health.state === "open",
     );
+  }
+
+  /** What clients can ask of ranges: what has changed since each snapshot. */
+  get contextFamilies(): readonly StatusFamily[] {
+    return changedContexts(this.#parts, { view: () => this.#map.view });
   }
 
   /**

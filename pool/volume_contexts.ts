@@ -5,11 +5,10 @@
  */
 
 import type { VolumeParts } from "./io/mod.ts";
-import { changedContexts } from "./changed_contexts.ts";
 import { type StatusContext, statusContexts } from "./status_contexts.ts";
 
 /**
- * Makes what clients can ask of ranges of a volume.
+ * Makes what clients can ask of ranges of a volume, as it is now.
  *
  * @param parts The volume.
  * @param isWritable Returns whether the volume takes writes.
@@ -22,8 +21,5 @@ export function volumeContexts(
   const { map, base: { settings, format }, firstWrites } = parts;
   const { delayed, limits } = firstWrites;
   const own = { map: map.view, delayed, limits, isWritable };
-  return [
-    ...statusContexts({ settings, format, ...own }),
-    ...changedContexts(parts, { view: () => map.view }),
-  ];
+  return statusContexts({ settings, format, ...own });
 }

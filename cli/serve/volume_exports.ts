@@ -33,7 +33,6 @@ export function exportsOf(pool: Pool): NbdExport[] {
   return exports;
 }
 
-/** The contexts are as many as snapshots, so only a client's question makes them. */
 function exportAs(
   device: Volume | SnapshotDisk,
   name: string,
@@ -45,6 +44,7 @@ function exportAs(
     device,
     readOnly: device.capabilities.readOnly,
     contexts: () => device.contexts,
+    contextFamilies: () => device.contextFamilies,
     rotational: device.rotational,
   };
 }

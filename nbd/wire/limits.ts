@@ -56,6 +56,19 @@ export const DEFAULT_LIMITS: NbdLimits = {
 export const OPTION_DATA_MAX = 16 * 1024;
 
 /**
+ * Contexts of a family that a list without queries names; of a larger family it
+ * names the prefix. A program that lists the contexts of all exports, one for
+ * each snapshot, would get as many names as there are pairs of snapshots.
+ */
+export const FAMILY_LISTED_MAX = 16;
+
+/**
+ * Contexts that a connection can select. Each answer asks all of them, and each
+ * may take a slice of the event loop.
+ */
+export const SELECTED_CONTEXTS_MAX = 16;
+
+/**
  * The longest option data that the server reads and drops, bytes, to stay in
  * sync and reply that the data is too long. Longer data ends the connection: a
  * u32 length must not make the server receive 4 GiB.

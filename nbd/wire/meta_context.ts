@@ -8,6 +8,7 @@
  */
 
 import type { BlockDevice, ExtentKind } from "../../device/block/mod.ts";
+import { FAMILY_LISTED_MAX } from "./limits.ts";
 import { STATE_HOLE, STATE_ZERO } from "./protocol.ts";
 
 /** A run of bytes with one status. */
@@ -44,6 +45,32 @@ export interface NbdContext {
   status(offset: number, length: number, limit: number): NbdStatusRun[];
 }
 
+/**
+ * Contexts whose names share a prefix. An export may have thousands, so a list
+ * without queries has at most {@linkcode FAMILY_LISTED_MAX} of them.
+ */
+export interface NbdContextFamily {
+  /** What each name begins with: `namespace:leaf:`, with the last colon. */
+  readonly prefix: string;
+  /** How many contexts there are. */
+  readonly count: number;
+  /**
+   * Makes the contexts. The server calls it when a client asks for one of them,
+   * or for all.
+   *
+   * @returns The contexts, as many as `count`.
+   */
+  contexts(): readonly NbdContext[];
+}
+
+/** What an export offers for BLOCK_STATUS. */
+export interface OfferedContexts {
+  /** The contexts that every list names. */
+  readonly single: readonly NbdContext[];
+  /** Contexts that may be too many for that. */
+  readonly families: readonly NbdContextFamily[];
+}
+
 /** A metadata context that a client has selected. */
 export interface SelectedContext {
   /** Id of the context in this connection, 32 bits. */
@@ -60,6 +87,9 @@ const ALLOCATION_FLAGS: Readonly<Record<ExtentKind, number>> = {
   zero: STATE_ZERO,
 };
 
+/** The form of a family's prefix: namespace, colon, leaf, colon. */
+const PREFIX = /^[^\s:\p{C}]+:[^\0]+:$/u;
+
 /** The form of a context's name: namespace, colon, leaf. */
 const NAME = /^[^\s:\p{C}]+:[^\0]+$/u;
 
@@ -74,47 +104,102 @@ export function isContextName(name: string): boolean {
 }
 
 /**
- * Lists the metadata contexts of an export.
+ * Checks the prefix of a family of metadata contexts.
+ *
+ * @param prefix The prefix.
+ * @returns Whether it is `namespace:leaf:` and not in namespace `base`.
+ */
+export function isContextPrefix(prefix: string): boolean {
+  return PREFIX.test(prefix) && isContextName(prefix);
+}
+
+/**
+ * Makes the metadata context that every export has.
  *
  * @param device The exported device.
- * @param more The contexts that the export adds; none by default.
- * @returns `base:allocation`, then `more`.
+ * @returns `base:allocation`.
  */
-export function allContexts(
-  device: BlockDevice,
-  more: readonly NbdContext[] = [],
-): NbdContext[] {
+export function allocationContext(device: BlockDevice): NbdContext {
+  return {
+    name: ALLOCATION_NAME,
+    status: (offset, length, limit) =>
+      device.extents(offset, length, limit).map(({ length, kind }) => ({
+        length,
+        flags: ALLOCATION_FLAGS[kind],
+      })),
+  };
+}
+
+/**
+ * Lists the contexts that a client asks for. A query is a full name,
+ * `namespace:` for all contexts of that namespace, or the prefix of a family.
+ * Without queries the list names all contexts, and of a family that is too large
+ * the prefix in place of the names: section "Metadata querying" allows that, so
+ * that the lists of all exports together stay short. Unknown queries are no
+ * error there.
+ *
+ * @param offered The contexts of the export.
+ * @param queries The queries of the client.
+ * @returns The names, each once: single contexts first.
+ */
+export function listContexts(
+  offered: OfferedContexts,
+  queries: readonly string[],
+): string[] {
+  const { single, families } = offered;
+  if (queries.length === 0) {
+    return [
+      ...single.map(({ name }) => name),
+      ...families.flatMap((family) =>
+        family.count > FAMILY_LISTED_MAX
+          ? [family.prefix]
+          : family.contexts().map(({ name }) => name)
+      ),
+    ];
+  }
+  const wanted = new Set(queries);
+  const whole = new Set(
+    families.map(({ prefix }) => prefix).filter((prefix) => wanted.has(prefix)),
+  );
+  const isWanted = (name: string, prefix = "") =>
+    wanted.has(name) || whole.has(prefix) ||
+    wanted.has(name.slice(0, name.indexOf(":") + 1));
   return [
-    {
-      name: ALLOCATION_NAME,
-      status: (offset, length, limit) =>
-        device.extents(offset, length, limit).map(({ length, kind }) => ({
-          length,
-          flags: ALLOCATION_FLAGS[kind],
-        })),
-    },
-    ...more,
+    ...single.filter(({ name }) => isWanted(name)).map(({ name }) => name),
+    ...families.filter(({ prefix }) => concerns(prefix, queries)).flatMap(
+      (family) =>
+        family.contexts().map(({ name }) => name)
+          .filter((name) => isWanted(name, family.prefix)),
+    ),
   ];
 }
 
 /**
- * Finds the contexts that a client asks for. A query is a full name, or
- * `namespace:` for all contexts of that namespace. Unknown queries are no
- * error: section "Metadata querying" has the server ignore them.
+ * Finds the contexts that a client selects, by their full names. Unknown names
+ * are no error.
  *
- * @param contexts All contexts of the export.
- * @param queries The queries of the client.
- * @param wildcards Whether `namespace:` matches; else only full names do.
- * @returns The matching contexts, each once, in the order of `contexts`.
+ * @param offered The contexts of the export.
+ * @param names The names.
+ * @returns The contexts, each once: single contexts first.
  */
-export function findContexts(
-  contexts: readonly NbdContext[],
-  queries: readonly string[],
-  wildcards: boolean,
+export function selectContexts(
+  { single, families }: OfferedContexts,
+  names: readonly string[],
 ): NbdContext[] {
-  const wanted = new Set(queries);
-  return contexts.filter(({ name }) =>
-    wanted.has(name) ||
-    (wildcards && wanted.has(name.slice(0, name.indexOf(":") + 1)))
+  const wanted = new Set(names);
+  const isWanted = ({ name }: NbdContext) => wanted.has(name);
+  return [
+    ...single.filter(isWanted),
+    ...families.filter(({ prefix }) => concerns(prefix, names)).flatMap(
+      (family) => family.contexts().filter(isWanted),
+    ),
+  ];
+}
+
+/** Whether a query may be about contexts of a family. */
+function concerns(prefix: string, queries: readonly string[]): boolean {
+  const namespace = prefix.slice(0, prefix.indexOf(":") + 1);
+  return queries.some((query) =>
+    query === namespace || query.startsWith(prefix)
   );
 }

@@ -11,6 +11,7 @@ export { DEVICE_FAILED, failureOf, STOPPING } from "./errno.ts";
 export type { Failure } from "./failure.ts";
 export {
   DEFAULT_LIMITS,
+  FAMILY_LISTED_MAX,
   FLUSH_PAUSE_MAX,
   FLUSH_PAUSE_MIN,
   HOLE_STEP,
@@ -35,6 +36,7 @@ export {
   REPLY_BUFFERS_MAX,
   REQUESTS_PENDING_MAX,
   ROUNDS_MAX,
+  SELECTED_CONTEXTS_MAX,
   SEND_BUFFER_SIZE,
   STATUS_RUNS_MAX,
   STEP_BYTES,
@@ -44,10 +46,18 @@ export {
   WRITE_PIECE_SIZE,
 } from "./limits.ts";
 export type { NbdLimits } from "./limits.ts";
-export { allContexts, findContexts, isContextName } from "./meta_context.ts";
+export {
+  allocationContext,
+  isContextName,
+  isContextPrefix,
+  listContexts,
+  selectContexts,
+} from "./meta_context.ts";
 export type {
   NbdContext,
+  NbdContextFamily,
   NbdStatusRun,
+  OfferedContexts,
   SelectedContext,
 } from "./meta_context.ts";
 export {

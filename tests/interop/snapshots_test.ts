@@ -8,6 +8,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { BusyClient } from "../helpers/busy_client.ts";
+import { addSnapshots } from "../helpers/long_superblock.ts";
 import { peerTest } from "../helpers/peers.ts";
 import { randomOf } from "../helpers/small_pools.ts";
 import {
@@ -133,6 +134,31 @@ peerTest(
       ["pool/v@a", true, 16 * MIB, []],
       ["pool/v@b", true, 16 * MIB, [a]],
     ]);
+    await pool.stopAndCheck();
+  },
+);
+
+peerTest(
+  "nbdinfo --list ends soon on a server with 300 snapshots of one volume",
+  ["nbdinfo"],
+  async () => {
+    await using pool = await startPool();
+    await pool.stopAndCheck();
+    addSnapshots(pool.paths, 300, 3);
+    await pool.restart();
+    const told = JSON.parse(
+      await peerSucceeds("nbdinfo", ["--list", "--json", uriOf(pool, "")]),
+    );
+    const contexts = told.exports.map((one: { contexts: string[] }) =>
+      one.contexts.filter((name) => name.startsWith("virstor:changed:"))
+    );
+    assertEquals(contexts.length, 301);
+    const few = contexts.filter((all: string[]) => all.length <= 16);
+    assertEquals(few.length, 301);
+    assertEquals(contexts[0], ["virstor:changed:"]);
+    // Those that a list leaves out are there.
+    const [run] = await changedSince(pool, "pool", "ss7");
+    assertEquals(run && plain(run), { offset: 0, length: 64 * MIB, type: 0 });
     await pool.stopAndCheck();
   },
 );

@@ -54,7 +54,7 @@ const NAMES: Readonly<Record<string, string>> = {
     PoolPlaces PoolSettings PoolStatus RecoveryStep RemoveOptions RemovePlan RemoveResult
     RepairOptions RepairReport ResizeOptions ResumeOptions RollbackOptions Severity SpaceMark
     SnapshotChanges SnapshotDisk SnapshotName SnapshotStatus
-    StatusContext StatusRun TasteReport TastedComponent TastedPool Volume
+    StatusContext StatusFamily StatusRun TasteReport TastedComponent TastedPool Volume
     VolumeChanges VolumeSettings VolumeStatus VolumeSummary
     Watermarks checkComponents clearLabels inspectComponents labelPool
     lookBeside openPool readLabel repairComponents taste`,
@@ -63,7 +63,7 @@ const NAMES: Readonly<Record<string, string>> = {
     ServeOptions
     BackOffOptions CopyOptions CopyResult DEFAULT_LIMITS DescribeOptions
     FreezeReason HandshakeStyle ListedExport NbdClientInfo NbdClientTls
-    NbdCloseOptions NbdContext NbdCounters NbdDialect NbdDisk NbdDiskEvent
+    NbdCloseOptions NbdContext NbdContextFamily NbdCounters NbdDialect NbdDisk NbdDiskEvent
     NbdDiskOptions NbdDiskStatus NbdEvent NbdExport NbdExportFeatures
     NbdExportInfo NbdIdentityRead NbdLimits NbdServer NbdServerOptions
     NbdStatusRun NbdTls NbdTlsIdentity copyDisk describeExport featuresOf

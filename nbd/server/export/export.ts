@@ -10,6 +10,7 @@
 import type { BlockDevice } from "../../../device/block/mod.ts";
 import { assert } from "../../../errors.ts";
 import {
+  allocationContext,
   type Dialect,
   EXPORT_BLOCK_STATUS_PAYLOAD,
   EXPORT_CAN_MULTI_CONN,
@@ -24,7 +25,10 @@ import {
   EXPORT_SEND_TRIM,
   EXPORT_SEND_WRITE_ZEROES,
   isContextName,
+  isContextPrefix,
   type NbdContext,
+  type NbdContextFamily,
+  type OfferedContexts,
   PAYLOAD_SIZE_MAX,
   type SelectedContext,
   STRING_SIZE_MAX,
@@ -60,6 +64,14 @@ export interface NbdExport {
    * of now when a client asks. Their names are unique. Default: none.
    */
   readonly contexts?: readonly NbdContext[] | (() => readonly NbdContext[]);
+  /**
+   * Contexts that may be too many to list with the others, or a function that
+   * gives those of now. No name is in two families, or among the other
+   * contexts. Default: none.
+   */
+  readonly contextFamilies?:
+    | readonly NbdContextFamily[]
+    | (() => readonly NbdContextFamily[]);
   /**
    * Whether the device is a rotating disk, on which random access is slow.
    * Default: false.
@@ -106,12 +118,15 @@ export interface ExportProperties {
 export function assertExport(nbdExport: NbdExport): void {
   // There may be thousands, and every handshake asks.
   if (ASSERTED.has(nbdExport)) return;
-  const { name, description, contexts } = nbdExport;
+  const { name, description, contexts = [], contextFamilies = [] } = nbdExport;
   assert(
     name !== "" && isString(name) && isString(description),
     "the name and the description of an export are strings of the protocol",
   );
-  if (typeof contexts !== "function") contextsOf(nbdExport);
+  if (typeof contexts !== "function") addedContexts(contexts);
+  if (typeof contextFamilies !== "function") {
+    contextFamilies.forEach(assertedFamily);
+  }
   ASSERTED.add(nbdExport);
 }
 
@@ -119,15 +134,24 @@ export function assertExport(nbdExport: NbdExport): void {
 const ASSERTED = new WeakSet<NbdExport>();
 
 /**
- * The metadata contexts that an export adds.
+ * The metadata contexts that an export offers.
  *
  * @param nbdExport The export. Its contexts obey {@linkcode NbdExport}.
- * @returns The contexts, as they are now.
+ * @returns `base:allocation`, and what the export adds, as it is now.
  */
-export function contextsOf(
-  { contexts = [] }: NbdExport,
-): readonly NbdContext[] {
+export function contextsOf(nbdExport: NbdExport): OfferedContexts {
+  const { device, contexts = [], contextFamilies = [] } = nbdExport;
   const added = typeof contexts === "function" ? contexts() : contexts;
+  const families = typeof contextFamilies === "function"
+    ? contextFamilies()
+    : contextFamilies;
+  return {
+    single: [allocationContext(device), ...addedContexts(added)],
+    families: families.map(assertedFamily),
+  };
+}
+
+function addedContexts(added: readonly NbdContext[]): readonly NbdContext[] {
   const names = added.map((context) => context.name);
   assert(
     names.every((name) => isContextName(name) && isString(name)) &&
@@ -135,6 +159,26 @@ export function contextsOf(
     "the metadata contexts of an export have names of their own",
   );
   return added;
+}
+
+function assertedFamily(family: NbdContextFamily): NbdContextFamily {
+  const { prefix, count } = family;
+  assert(
+    isContextPrefix(prefix) && isString(prefix),
+    "the prefix of a family of contexts is namespace:leaf:",
+  );
+  return {
+    prefix,
+    count,
+    contexts: () => {
+      const added = addedContexts(family.contexts());
+      assert(
+        added.every(({ name }) => name.startsWith(prefix)),
+        "the contexts of a family have its prefix",
+      );
+      return added;
+    },
+  };
 }
 
 /**

@@ -30,16 +30,16 @@ import {
   OPTION_MAGIC_LOW,
   REPLY_ERROR_SHUTDOWN,
 } from "../../wire/mod.ts";
+import { answerOption } from "./option_answers.ts";
+import { encodeGreeting } from "./option_reply.ts";
 import {
   type Answer,
-  answerOption,
   type Choice,
   type Option,
   refusal,
   type Security,
   type Session,
-} from "./option_answers.ts";
-import { encodeGreeting } from "./option_reply.ts";
+} from "./session.ts";
 import { type ByteStream, type Carrier, writeAll } from "../stream/mod.ts";
 import { type NbdTls, startTls } from "../tls/mod.ts";
 

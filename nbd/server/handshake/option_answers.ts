@@ -9,14 +9,12 @@
 
 import { inBytes, VirstorError } from "../../../errors.ts";
 import {
-  allContexts,
   decodeContextQuery,
   decodeInfoQuery,
   decodeString,
-  type Dialect,
-  findContexts,
   INFO_DESCRIPTION,
   INFO_NAME,
+  listContexts,
   OPTION_ABORT,
   OPTION_EXPORT_NAME,
   OPTION_EXTENDED_HEADERS,
@@ -35,11 +33,11 @@ import {
   REPLY_ERROR_TOO_BIG,
   REPLY_ERROR_UNKNOWN,
   REPLY_ERROR_UNSUPPORTED,
-  type SelectedContext,
+  selectContexts,
+  SELECTED_CONTEXTS_MAX,
 } from "../../wire/mod.ts";
 import {
   contextsOf,
-  type ExportProperties,
   findExport,
   type NbdExport,
   propertiesOf,
@@ -54,78 +52,13 @@ import {
   encodeOptionReply,
   encodeServer,
 } from "./option_reply.ts";
-
-/**
- * Encryption of a connection:
- *
- * - `plain`: plain; the server is not configured for TLS
- * - `optional`: plain; the client may send STARTTLS
- * - `required`: plain; the client must send STARTTLS
- * - `encrypted`: TLS
- */
-export type Security = "plain" | "optional" | "required" | "encrypted";
-
-/** The state of a handshake. */
-export interface Session {
-  /** Encryption of the connection. */
-  readonly security: Security;
-  /** All exports; the first is the default one. */
-  readonly exports: readonly NbdExport[];
-  /**
-   * Tells whether the server no longer serves an export and refuses it.
-   *
-   * @param name Name of the export.
-   */
-  isDismissed(name: string): boolean;
-  /** Whether the client expects zeroes after the EXPORT_NAME reply. */
-  readonly zeroes: boolean;
-  /** The dialect that is negotiated so far. */
-  dialect: Dialect;
-  /**
-   * The selected metadata contexts, with the export's name as the client sent
-   * it; `undefined` if the client has selected none.
-   */
-  selection:
-    | { readonly name: string; readonly contexts: readonly SelectedContext[] }
-    | undefined;
-  /**
-   * Called when the client asks for an export that does not exist.
-   *
-   * @param name Name that the client sent, in quotes, on one line.
-   */
-  readonly onUnknownExport: (name: string) => void;
-  /** Id for the next selected context; ids are unique in a handshake. */
-  nextContextId: number;
-}
-
-/** An option that a client sent. */
-export interface Option {
-  /** Number of the option, 32 bits. */
-  readonly number: number;
-  /** Data of the option; empty if the server dropped it as too long. */
-  readonly data: Uint8Array;
-  /** Length of the data that the client sent, bytes. */
-  readonly length: number;
-}
-
-/** What a client has chosen for the transmission phase. */
-export interface Choice {
-  /** The chosen export. */
-  readonly nbdExport: NbdExport;
-  /** The export's properties, and what was negotiated for this connection. */
-  readonly properties: ExportProperties;
-}
-
-/** The reply to an option, and the next phase of the connection. */
-export interface Answer {
-  /** The messages to send, in order. */
-  readonly messages: readonly Uint8Array[];
-  /**
-   * What follows the messages: the end of the connection, the TLS handshake, or
-   * the transmission phase; by default the next option.
-   */
-  readonly then?: "end" | "encrypt" | Choice;
-}
+import {
+  type Answer,
+  type Choice,
+  type Option,
+  refusal,
+  type Session,
+} from "./session.ts";
 
 type Answering = (option: Option, session: Session) => Answer;
 
@@ -188,18 +121,6 @@ export function answerOption(option: Option, session: Session): Answer {
     );
   }
   return answer(option, session);
-}
-
-/**
- * Refuses an option with an error reply.
- *
- * @param option The option.
- * @param type One of the `REPLY_ERROR_` constants.
- * @param text One line for the user of the client, at most 4096 bytes.
- * @returns The reply; the handshake continues.
- */
-export function refusal(option: Option, type: number, text: string): Answer {
-  return { messages: [encodeOptionReply(option.number, type, text)] };
 }
 
 function refuseUnencrypted(option: Option): Answer {
@@ -341,19 +262,24 @@ function answerMetaContext(option: Option, session: Session): Answer {
   if (session.isDismissed(nbdExport.name)) {
     return refuseDismissed(option, nbdExport);
   }
-  const all = allContexts(nbdExport.device, contextsOf(nbdExport));
-  const selects = number === OPTION_SET_META_CONTEXT;
-  const found = !selects && queries.length === 0
-    ? all
-    : findContexts(all, queries, !selects);
-  const contexts = found.map((context) => ({
-    id: selects ? session.nextContextId++ : 0,
-    context,
-  }));
-  if (selects) session.selection = { name, contexts };
-  const messages = contexts.map(({ id, context }) =>
-    encodeMetaContext(number, id, context.name)
-  );
+  const offered = contextsOf(nbdExport);
+  const messages: Uint8Array[] = [];
+  if (number === OPTION_LIST_META_CONTEXT) {
+    for (const listed of listContexts(offered, queries)) {
+      messages.push(encodeMetaContext(number, 0, listed));
+    }
+  } else {
+    const found = selectContexts(offered, queries);
+    if (found.length > SELECTED_CONTEXTS_MAX) return refuseSelection(option);
+    const contexts = found.map((context) => ({
+      id: session.nextContextId++,
+      context,
+    }));
+    session.selection = { name, contexts };
+    for (const { id, context } of contexts) {
+      messages.push(encodeMetaContext(number, id, context.name));
+    }
+  }
   messages.push(encodeOptionReply(number, REPLY_ACK));
   return { messages };
 }
@@ -368,6 +294,14 @@ function choose(nbdExport: NbdExport, name: string, session: Session): Choice {
 
 function refuseData(option: Option): Answer {
   return refusal(option, REPLY_ERROR_INVALID, "This option takes no data");
+}
+
+function refuseSelection(option: Option): Answer {
+  return refusal(
+    option,
+    REPLY_ERROR_TOO_BIG,
+    `At most ${SELECTED_CONTEXTS_MAX} contexts can be selected`,
+  );
 }
 
 function refuseNonsense(option: Option): Answer {

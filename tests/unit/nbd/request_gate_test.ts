@@ -8,7 +8,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import type { ExportProperties } from "../../../nbd/server/export/export.ts";
-import { allContexts } from "../../../nbd/wire/meta_context.ts";
+import { allocationContext } from "../../../nbd/wire/meta_context.ts";
 import { createRequest } from "../../../nbd/wire/request.ts";
 import { checkRequest } from "../../../nbd/server/transmission/request_gate.ts";
 import { NBD } from "../../helpers/nbd_client.ts";
@@ -28,7 +28,7 @@ const SIMPLE: ExportProperties = {
   contexts: [],
   flags: 0,
 };
-const CONTEXTS = allContexts(new MemoryDevice(512))
+const CONTEXTS = [allocationContext(new MemoryDevice(512))]
   .map((context) => ({ id: 1, context }));
 const STRUCTURED: ExportProperties = {
   ...SIMPLE,

@@ -25,6 +25,7 @@ Deno.test("exportOf() tells clients what a volume tells of itself", async () => 
     description: "virstor volume vm",
     readOnly: true,
     rotational: volume.rotational,
+    contextFamilies: [],
   });
   assert(device === volume);
   const names = (all: readonly { name: string }[]) =>
