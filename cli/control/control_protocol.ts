@@ -23,7 +23,8 @@ import {
   pathsOf,
   textOf,
 } from "./request_fields.ts";
-import { type ServeSettings, settingsIn } from "./serve_settings.ts";
+import type { ServeSettings } from "./serve_settings.ts";
+import { settingsIn } from "./setting_values.ts";
 import { VOLUME_REQUEST_CHECKS, type VolumeCalls } from "./volume_calls.ts";
 
 /** The status of the server of a pool. */

@@ -43,6 +43,8 @@ export {
   sendLines,
   sendStreamHead,
 } from "./control_wire.ts";
-export { parseSettings, SETTINGS, settingText } from "./serve_settings.ts";
+export { SETTINGS } from "./serve_settings.ts";
 export type { ServeSettings, SettingSpec } from "./serve_settings.ts";
+export { parseSettings, settingText } from "./setting_values.ts";
+export { parseSpaceMark } from "./space_mark.ts";
 export type { ControlMessage } from "./control_wire.ts";

@@ -5,14 +5,8 @@
  * @module
  */
 
-import type { FullPolicy } from "../../pool/mod.ts";
-import {
-  formatSize,
-  LOG_LEVELS,
-  type LogLevel,
-  parseSize,
-  UsageError,
-} from "../terminal/mod.ts";
+import type { FullPolicy, SpaceMark } from "../../pool/mod.ts";
+import { LOG_LEVELS, type LogLevel } from "../terminal/mod.ts";
 
 /** All settings: those of a pool, then those of the whole process. */
 export interface ServeSettings {
@@ -24,8 +18,20 @@ export interface ServeSettings {
   readonly maxDelayed: number;
   /** Warn when fewer chunks are free. */
   readonly chunkWatermark: number;
+  /** Warn when less than so much of the pool is free. */
+  readonly spaceWatermark: SpaceMark;
   /** Warn when fewer components are unused. */
   readonly componentWatermark: number;
+  /** Warn when less than so much of a file system below is free. */
+  readonly hostWatermark: SpaceMark;
+  /** Bytes of each component that is added by itself; 0 for none. */
+  readonly autoExtend: number;
+  /** The percentage of used chunks at which one is added. */
+  readonly autoExtendAt: number;
+  /** The most bytes of all components together; 0 for none. */
+  readonly autoExtendMax: number;
+  /** The directory of the new components, absolute; "" for none. */
+  readonly autoExtendIn: string;
   /** The most that an evacuation moves, bytes a second; 0 for no limit. */
   readonly evacuationRate: number;
   /** The most clients at once. */
@@ -48,11 +54,23 @@ export interface SettingSpec {
   readonly scope: "pool" | "process";
   /** What the value looks like, for the help. */
   readonly value: string;
+  /** How the value is written. */
+  readonly kind: SettingKind;
   /** The values, where they are few. */
   readonly words?: readonly string[];
-  /** What numbers look like on the command line; sizes have no pattern. */
+  /** What numbers look like on the command line. */
   readonly pattern?: RegExp;
 }
+
+/** How the value of a setting is written. */
+export type SettingKind =
+  | "word" // one of a few
+  | "number"
+  | "size" // bytes
+  | "percent" // with or without "%"
+  | "path" // of a directory
+  | "mark" // a minimum of free space: a size, or percent
+  | "chunks"; // the same, or a number of chunks
 
 const SECONDS = /^\d+(\.\d+)?$/;
 const COUNT = /^\d+$/;
@@ -64,6 +82,7 @@ export const SETTINGS: readonly SettingSpec[] = [
     key: "on-full",
     scope: "pool",
     value: "delay|error",
+    kind: "word",
     words: ["delay", "error"],
   },
   {
@@ -71,6 +90,7 @@ export const SETTINGS: readonly SettingSpec[] = [
     key: "full-timeout",
     scope: "pool",
     value: "SECONDS",
+    kind: "number",
     pattern: SECONDS,
   },
   {
@@ -78,32 +98,71 @@ export const SETTINGS: readonly SettingSpec[] = [
     key: "max-delayed",
     scope: "pool",
     value: "SIZE",
+    kind: "size",
   },
   {
     field: "chunkWatermark",
     key: "chunk-watermark",
     scope: "pool",
-    value: "N",
-    pattern: COUNT,
+    value: "N|SIZE|PERCENT%",
+    kind: "chunks",
   },
   {
     field: "componentWatermark",
     key: "component-watermark",
     scope: "pool",
     value: "N",
+    kind: "number",
     pattern: COUNT,
+  },
+  {
+    field: "hostWatermark",
+    key: "host-watermark",
+    scope: "pool",
+    value: "SIZE|PERCENT%",
+    kind: "mark",
+  },
+  {
+    field: "autoExtend",
+    key: "auto-extend",
+    scope: "pool",
+    value: "SIZE",
+    kind: "size",
+  },
+  {
+    field: "autoExtendAt",
+    key: "auto-extend-at",
+    scope: "pool",
+    value: "PERCENT",
+    kind: "percent",
+  },
+  {
+    field: "autoExtendMax",
+    key: "auto-extend-max",
+    scope: "pool",
+    value: "SIZE",
+    kind: "size",
+  },
+  {
+    field: "autoExtendIn",
+    key: "auto-extend-in",
+    scope: "pool",
+    value: "DIR",
+    kind: "path",
   },
   {
     field: "evacuationRate",
     key: "evacuation-rate",
     scope: "pool",
     value: "SIZE",
+    kind: "size",
   },
   {
     field: "maxClients",
     key: "max-clients",
     scope: "process",
     value: "N",
+    kind: "number",
     pattern: /^[1-9]\d*$/,
   },
   {
@@ -111,6 +170,7 @@ export const SETTINGS: readonly SettingSpec[] = [
     key: "idle-timeout",
     scope: "process",
     value: "SECONDS",
+    kind: "number",
     pattern: SECONDS,
   },
   {
@@ -118,6 +178,7 @@ export const SETTINGS: readonly SettingSpec[] = [
     key: "grace",
     scope: "process",
     value: "SECONDS",
+    kind: "number",
     pattern: SECONDS,
   },
   {
@@ -125,87 +186,7 @@ export const SETTINGS: readonly SettingSpec[] = [
     key: "log-level",
     scope: "process",
     value: "LEVEL",
+    kind: "word",
     words: LOG_LEVELS,
   },
 ];
-
-/**
- * Reads words such as `on-full=error`.
- *
- * @param words The words.
- * @returns The settings that they give.
- * @throws {UsageError} For an unknown setting or value, and one given twice.
- */
-export function parseSettings(
-  words: readonly string[],
-): Partial<ServeSettings> {
-  const values = new Map<string, string | number>();
-  for (const word of words) {
-    const at = word.indexOf("=");
-    const key = at < 0 ? word : word.slice(0, at);
-    const spec = SETTINGS.find((one) => one.key === key);
-    if (spec === undefined || at < 0) throw unknownSetting(word);
-    if (values.has(spec.field)) {
-      throw new UsageError(`Setting ${key} is given twice`);
-    }
-    values.set(spec.field, parseValue(spec, word.slice(at + 1)));
-  }
-  return Object.fromEntries(values);
-}
-
-function parseValue(spec: SettingSpec, text: string): string | number {
-  const { key, words, pattern, value } = spec;
-  if (words !== undefined) {
-    if (words.includes(text)) return text;
-    throw new UsageError(
-      `Setting ${key} has no value "${text}"`,
-      `Values are ${words.slice(0, -1).join(", ")} and ${words.at(-1)}`,
-    );
-  }
-  if (pattern === undefined) return parseSize(text, key);
-  const isNumber = pattern.test(text) && Number(text) <= 2 ** 53;
-  if (isNumber) return Number(text);
-  throw new UsageError(
-    `Setting ${key} needs a number, not "${text}"`,
-    `As in ${key}=${value}`,
-  );
-}
-
-function unknownSetting(word: string): UsageError {
-  const keys = SETTINGS.map(({ key, value }) => `${key}=${value}`);
-  return new UsageError(`Cannot set "${word}"`, `Known: ${keys.join(", ")}`);
-}
-
-/**
- * Reads the settings of a request.
- *
- * @param fields The fields of the request; others are left out.
- * @returns The settings that it gives, each of the right type.
- */
-export function settingsIn(
-  fields: Readonly<Record<string, unknown>>,
-): Partial<ServeSettings> {
-  const given = SETTINGS.filter(({ field, words }) => {
-    const value = fields[field];
-    return words === undefined
-      ? typeof value === "number" && value >= 0
-      : typeof value === "string" && words.includes(value);
-  });
-  return Object.fromEntries(given.map(({ field }) => [field, fields[field]]));
-}
-
-/**
- * Formats a value as the command line takes it.
- *
- * @param spec The setting.
- * @param settings The settings.
- * @returns For instance `delay`, `30`, `64 MiB`.
- */
-export function settingText(
-  { field, words, pattern }: SettingSpec,
-  settings: Partial<ServeSettings>,
-): string {
-  const value = settings[field];
-  const isSize = words === undefined && pattern === undefined;
-  return isSize ? formatSize(Number(value)) : String(value);
-}

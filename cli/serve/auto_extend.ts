@@ -31,7 +31,7 @@ export interface ExtendOptions {
   readonly events: PoolEvents;
   /** The state directory. */
   readonly stateDirectory: string;
-  /** When and how. */
+  /** When and how, at first. */
   readonly settings: ExtendSettings;
   /** The pause after a failure, milliseconds; 30,000 by default. */
   readonly retryMs?: number;
@@ -40,6 +40,7 @@ export interface ExtendOptions {
 /** Extends one pool. */
 export class AutoExtend {
   readonly #options: ExtendOptions;
+  #settings: ExtendSettings;
   #running: Promise<void> | undefined;
   #retry: ReturnType<typeof setTimeout> | undefined;
   /** The code of the failure that was said last; "" after a success. */
@@ -53,11 +54,27 @@ export class AutoExtend {
    */
   constructor(options: ExtendOptions) {
     this.#options = options;
+    this.#settings = options.settings;
+  }
+
+  /** When and how the pool is extended. */
+  get settings(): ExtendSettings {
+    return this.#settings;
+  }
+
+  set settings(settings: ExtendSettings) {
+    this.#settings = settings;
+    // What stood in the way may be gone, and what comes is worth a line.
+    clearTimeout(this.#retry);
+    this.#retry = undefined;
+    this.#said = "";
+    this.wake();
   }
 
   /** Something has happened to the pool: extends it if that is due. */
   wake(): void {
     if (this.#isEnded || this.#retry !== undefined) return;
+    if (this.#settings.size === 0) return;
     this.#running ??= this.#run();
   }
 
@@ -87,9 +104,10 @@ export class AutoExtend {
   }
 
   #isDue(): boolean {
-    const { pool, settings } = this.#options;
+    const { pool } = this.#options;
+    const settings = this.#settings;
     const { state, readOnly, components, delayed } = pool.status();
-    if (state !== "open" || readOnly) return false;
+    if (state !== "open" || readOnly || settings.size === 0) return false;
     const staying = components.filter(({ evacuating }) => !evacuating);
     const sum = (key: "used" | "free" | "freeing") =>
       staying.reduce((total, one) => total + one[key], 0);
@@ -100,11 +118,13 @@ export class AutoExtend {
   }
 
   async #extend(): Promise<void> {
-    const { pool, events, stateDirectory, settings } = this.#options;
+    const { pool, events, stateDirectory } = this.#options;
+    // They may change during the extension.
+    const settings = this.#settings;
     const { size } = settings;
-    this.#checkMax(pool.status());
-    await this.#checkHost();
-    const path = await this.#makeFile();
+    checkMax(pool.status(), settings);
+    await checkHost(settings);
+    const path = await this.#makeFile(settings);
     try {
       const request = { paths: [path], force: false, hardcode: false };
       await addComponents(stateDirectory, pool, request);
@@ -120,32 +140,9 @@ export class AutoExtend {
     events.emit({ kind: "extended", message, path, size, usedPercent });
   }
 
-  #checkMax({ components }: PoolStatus): void {
-    const { size, max } = this.#options.settings;
-    const all = components.reduce((sum, one) => sum + one.size, 0);
-    if (all + size <= max) return;
-    throw new VirstorError(
-      "unsupported",
-      `Cannot extend the pool: the components have ${inBytes(all)}, and ` +
-        `--auto-extend-max allows ${inBytes(max)}`,
-    );
-  }
-
-  async #checkHost(): Promise<void> {
-    const { size, directory } = this.#options.settings;
-    const host = await hostSpaceAt(directory);
-    if (host === undefined || host.freeBytes >= size) return;
-    throw new VirstorError(
-      "no-space",
-      `Cannot extend the pool: the file system of "${directory}" has ` +
-        `${inBytes(host.freeBytes)} free`,
-    );
-  }
-
   /** Makes a file of a name that is not in use. */
-  async #makeFile(): Promise<string> {
-    const { pool, settings } = this.#options;
-    const { directory, size } = settings;
+  async #makeFile({ directory, size }: ExtendSettings): Promise<string> {
+    const { pool } = this.#options;
     const name = pool.name.replaceAll(/[^\w.-]/g, "_").slice(0, NAME_MAX);
     const names = new Set<string>();
     for await (const entry of Deno.readDir(directory)) names.add(entry.name);
@@ -181,4 +178,27 @@ export class AutoExtend {
     const message = `${reason}; the next attempts are logged when one succeeds`;
     events.emit({ kind: "extend-failed", message, reason });
   }
+}
+
+function checkMax(
+  { components }: PoolStatus,
+  { size, max }: ExtendSettings,
+): void {
+  const all = components.reduce((sum, one) => sum + one.size, 0);
+  if (all + size <= max) return;
+  throw new VirstorError(
+    "unsupported",
+    `Cannot extend the pool: the components have ${inBytes(all)}, and ` +
+      `--auto-extend-max allows ${inBytes(max)}`,
+  );
+}
+
+async function checkHost({ size, directory }: ExtendSettings): Promise<void> {
+  const host = await hostSpaceAt(directory);
+  if (host === undefined || host.freeBytes >= size) return;
+  throw new VirstorError(
+    "no-space",
+    `Cannot extend the pool: the file system of "${directory}" has ` +
+      `${inBytes(host.freeBytes)} free`,
+  );
 }

@@ -7,6 +7,7 @@
 
 import { resolve } from "node:path";
 import { messageOf, VirstorError } from "../../errors.ts";
+import type { ServeSettings } from "../control/mod.ts";
 import {
   type Invocation,
   numberOption,
@@ -19,7 +20,7 @@ const USED_PERCENT = 80;
 
 /** When and how a pool is extended. */
 export interface ExtendSettings {
-  /** Bytes of each new component. */
+  /** Bytes of each new component; 0 if the pool is not extended. */
   readonly size: number;
   /** The percentage of used chunks at which the pool is extended. */
   readonly usedPercent: number;
@@ -28,6 +29,14 @@ export interface ExtendSettings {
   /** The directory of the new components, absolute. */
   readonly directory: string;
 }
+
+/** The pool is not extended. */
+export const NO_EXTENSION: ExtendSettings = {
+  size: 0,
+  usedPercent: USED_PERCENT,
+  max: 0,
+  directory: "",
+};
 
 /**
  * Reads the options.
@@ -67,6 +76,41 @@ export function extendSettingsOf(
     max: parseSize(max, "pool size"),
     directory: absolute,
   };
+}
+
+/**
+ * Merges settings of `virstor set` with those that hold.
+ *
+ * @param now The settings that hold.
+ * @param wanted What replaces them.
+ * @returns The settings that are to hold; nothing has changed yet.
+ * @throws {VirstorError} `invalid` if they do not fit together, `not-found` if
+ *   there is no such directory.
+ */
+export function changedExtension(
+  now: ExtendSettings,
+  { autoExtend, autoExtendAt, autoExtendMax, autoExtendIn }: Partial<
+    ServeSettings
+  >,
+): ExtendSettings {
+  const changed = {
+    size: autoExtend ?? now.size,
+    usedPercent: autoExtendAt ?? now.usedPercent,
+    max: autoExtendMax ?? now.max,
+    directory: autoExtendIn ?? now.directory,
+  };
+  const { size, usedPercent, max, directory } = changed;
+  const isSound = [size, max].every(Number.isSafeInteger) &&
+    usedPercent >= 1 && usedPercent <= 100;
+  if (!isSound || (size > 0 && (max === 0 || directory === ""))) {
+    throw new VirstorError(
+      "invalid",
+      "Cannot set auto-extend: sizes are whole numbers, auto-extend-at is 1 " +
+        "to 100, and auto-extend needs auto-extend-max and auto-extend-in, too",
+    );
+  }
+  if (size > 0) checkDirectory(directory);
+  return changed;
 }
 
 function checkDirectory(path: string): void {

@@ -10,6 +10,17 @@ import type { LiveSettings, Pool } from "../../pool/mod.ts";
 import { type ServeSettings, SETTINGS, settingText } from "../control/mod.ts";
 import { rememberRate } from "../state/mod.ts";
 import { log, logLevel, setLogLevel } from "../terminal/mod.ts";
+import { changedExtension, type ExtendSettings } from "./extend_option.ts";
+
+/** The settings of the extension of a pool. */
+const EXTENSION_FIELDS = [
+  "autoExtend",
+  "autoExtendAt",
+  "autoExtendMax",
+  "autoExtendIn",
+] as const;
+/** No minimum of free space. */
+const NO_MARK = { bytes: 0, percent: 0 };
 
 /** The settings of the whole process. */
 export class ProcessSettings {
@@ -59,6 +70,12 @@ export class ProcessSettings {
   }
 }
 
+/** What decides when a pool is extended. */
+export interface Extension {
+  /** When and how; what is set holds at once. */
+  extension: ExtendSettings;
+}
+
 /** The settings of a served pool, together with those of its process. */
 export class ServedSettings {
   /** The limit of evacuations that are given none, bytes a second. */
@@ -66,6 +83,7 @@ export class ServedSettings {
   readonly #pool: Pool;
   readonly #stateDirectory: string;
   readonly #process: ProcessSettings;
+  readonly #extension: Extension;
 
   /**
    * Takes over the settings that the pool was opened with.
@@ -74,14 +92,17 @@ export class ServedSettings {
    * @param stateDirectory The state directory.
    * @param process The settings of the process.
    * @param evacuationRate The limit of evacuations, bytes a second.
+   * @param extension What decides when the pool is extended.
    */
   constructor(
     pool: Pool,
     stateDirectory: string,
     process: ProcessSettings,
     evacuationRate: number,
+    extension: Extension,
   ) {
     this.#pool = pool;
+    this.#extension = extension;
     this.#stateDirectory = stateDirectory;
     this.#process = process;
     this.evacuationRate = evacuationRate;
@@ -92,13 +113,26 @@ export class ServedSettings {
    *
    * @param wanted The settings to replace.
    * @returns All settings.
-   * @throws {VirstorError} As `Pool.set`; nothing has changed then.
+   * @throws {VirstorError} As `Pool.set` and {@linkcode changedExtension};
+   *   nothing has changed then.
    */
   async set(wanted: Partial<ServeSettings>): Promise<ServeSettings> {
     const { name } = this.#pool;
-    const live = liveSettings(wanted);
+    const isExtension = EXTENSION_FIELDS.some((key) => key in wanted);
+    const { extension } = this.#extension;
+    const changed = isExtension
+      ? changedExtension(extension, wanted)
+      : extension;
+    const live = {
+      ...liveSettings(wanted),
+      // Its event makes the pool look whether to extend itself.
+      ...isExtension &&
+        { usedWatermark: changed.size > 0 ? changed.usedPercent : 0 },
+    };
     if (Object.keys(live).length > 0) await this.#pool.set(live);
     this.#process.set(wanted);
+    if (isExtension) this.#extension.extension = changed;
+    if (wanted.hostWatermark !== undefined) await this.#pool.lookAtHosts();
     const { evacuationRate } = wanted;
     if (evacuationRate !== undefined) {
       this.evacuationRate = evacuationRate;
@@ -114,12 +148,19 @@ export class ServedSettings {
   get #ofPool(): Omit<ServeSettings, keyof ProcessSettings["values"]> {
     const { onFull, fullTimeoutSeconds, maxDelayedBytes, watermarks } =
       this.#pool.settings;
+    const { extension } = this.#extension;
     return {
       onFull,
       fullTimeout: fullTimeoutSeconds,
       maxDelayed: maxDelayedBytes,
       chunkWatermark: watermarks.chunks,
       componentWatermark: watermarks.components,
+      spaceWatermark: watermarks.space ?? NO_MARK,
+      hostWatermark: watermarks.host ?? NO_MARK,
+      autoExtend: extension.size,
+      autoExtendAt: extension.usedPercent,
+      autoExtendMax: extension.max,
+      autoExtendIn: extension.directory,
       evacuationRate: this.evacuationRate,
     };
   }
@@ -129,12 +170,15 @@ export class ServedSettings {
 function liveSettings(wanted: Partial<ServeSettings>): LiveSettings {
   const { onFull, fullTimeout, maxDelayed, evacuationRate } = wanted;
   const { chunkWatermark, componentWatermark } = wanted;
+  const { spaceWatermark, hostWatermark } = wanted;
   return {
     ...onFull !== undefined && { onFull },
     ...fullTimeout !== undefined && { fullTimeoutSeconds: fullTimeout },
     ...maxDelayed !== undefined && { maxDelayedBytes: maxDelayed },
     ...chunkWatermark !== undefined && { chunkWatermark },
     ...componentWatermark !== undefined && { componentWatermark },
+    ...spaceWatermark !== undefined && { spaceWatermark },
+    ...hostWatermark !== undefined && { hostWatermark },
     ...evacuationRate !== undefined &&
       { evacuationBytesPerSecond: evacuationRate },
   };

@@ -6,7 +6,8 @@
 
 import { LEASE_THREADS_MAX } from "../../device/leases/mod.ts";
 import { type Address, DEFAULT_ADDRESS } from "../../nbd/listen/mod.ts";
-import type { PoolOptions, SpaceMark } from "../../pool/mod.ts";
+import type { PoolOptions } from "../../pool/mod.ts";
+import { parseSpaceMark } from "../control/mod.ts";
 import {
   AllowList,
   inheritedSockets,
@@ -121,9 +122,9 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
     : 0;
   const spaceWatermark = isCount
     ? undefined
-    : spaceMarkOf(invocation, "chunk-watermark");
+    : parseSpaceMark(chunkText, "chunk-watermark");
   const extend = extendSettingsOf(invocation);
-  const hostWatermark = spaceMarkOf(invocation, "host-watermark");
+  const hostText = invocation.value("host-watermark");
   const componentWatermark = numberOption(
     invocation,
     "component-watermark",
@@ -141,26 +142,9 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
     ...componentWatermark !== undefined && { componentWatermark },
     ...spaceWatermark !== undefined && { spaceWatermark },
     ...extend !== undefined && { usedWatermark: extend.usedPercent },
-    ...hostWatermark !== undefined && { hostWatermark },
+    ...hostText !== undefined &&
+      { hostWatermark: parseSpaceMark(hostText, "host-watermark") },
   };
-}
-
-/** Reads a minimum of free space, as a percentage or a size. */
-function spaceMarkOf(
-  invocation: Invocation,
-  option: string,
-): SpaceMark | undefined {
-  const text = invocation.value(option);
-  if (text === undefined) return undefined;
-  const [, percent] = /^(\d+(?:\.\d+)?)%$/.exec(text) ?? [];
-  if (percent === undefined) {
-    return { bytes: parseSize(text, option), percent: 0 };
-  }
-  if (Number(percent) <= 100) return { bytes: 0, percent: Number(percent) };
-  throw new UsageError(
-    `Option --${option} takes up to 100%, not ${text}`,
-    HINT,
-  );
 }
 
 /**

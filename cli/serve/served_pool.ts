@@ -34,7 +34,7 @@ import {
   recallRate,
   resumedText,
 } from "../state/mod.ts";
-import type { ExtendSettings } from "./extend_option.ts";
+import { type ExtendSettings, NO_EXTENSION } from "./extend_option.ts";
 import { SpaceWatch } from "./space_watch.ts";
 import { PoolEvents } from "./pool_events.ts";
 import { log, printNotices, withProgress } from "../terminal/mod.ts";
@@ -88,7 +88,7 @@ export interface ServerCalls {
   retire(device: BlockDevice): Promise<void>;
   /** The settings of the whole process. */
   readonly settings: ProcessSettings;
-  /** When pools are extended; never if absent. */
+  /** When pools are extended at first; never if absent. */
   readonly extend?: ExtendSettings | undefined;
   /**
    * Called for a bug in virstor.
@@ -105,7 +105,7 @@ export class ServedPool {
   /** What happens to it. */
   readonly events: PoolEvents;
   readonly #calls: ServerCalls;
-  #watch: SpaceWatch | undefined;
+  readonly #watch: SpaceWatch;
   #exports: readonly NbdExport[];
   readonly #settings: ServedSettings;
   /** The change of volumes that runs, or ran last. */
@@ -122,11 +122,13 @@ export class ServedPool {
   ) {
     this.pool = pool;
     this.events = events;
+    this.#watch = new SpaceWatch(pool, events, stateDirectory);
     this.#settings = new ServedSettings(
       pool,
       stateDirectory,
       calls.settings,
       evacuationRate,
+      this.#watch,
     );
     this.#calls = calls;
     this.#exports = exportsOf(pool);
@@ -236,10 +238,8 @@ export class ServedPool {
    *   made.
    */
   async listen(): Promise<void> {
-    const { pool, events } = this;
-    const directory = this.#stateDirectory;
-    this.#watch = new SpaceWatch(pool, events, directory, this.#calls.extend);
-    const path = controlSocketPath(directory, this.name);
+    this.#watch.begin(this.#calls.extend ?? NO_EXTENSION);
+    const path = controlSocketPath(this.#stateDirectory, this.name);
     await this.#control.listen(path);
     await registerOpenPool(this.#stateDirectory, this.pool);
     printNotices(this.pool.settings.warnings);
@@ -252,12 +252,12 @@ export class ServedPool {
    *   durable; the pool is closed all the same.
    */
   async close(): Promise<void> {
-    this.#watch?.end();
+    this.#watch.end();
     // The socket goes first: a process that can lock the pool finds no socket.
     this.#control.retire();
     try {
       await this.pool.close();
-      await this.#watch?.settled();
+      await this.#watch.settled();
       const { state, reason } = this.pool.status();
       if (state === "failed") throw new VirstorError("failed", reason);
     } catch (error) {

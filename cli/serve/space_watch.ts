@@ -7,45 +7,57 @@
 
 import type { Pool } from "../../pool/mod.ts";
 import { AutoExtend } from "./auto_extend.ts";
-import type { ExtendSettings } from "./extend_option.ts";
+import { type ExtendSettings, NO_EXTENSION } from "./extend_option.ts";
 import { watchHosts } from "./host_watch.ts";
 import type { PoolEvents } from "./pool_events.ts";
 
 /** The watch of one pool. */
 export class SpaceWatch {
-  readonly #endHosts: () => void;
-  readonly #extend: AutoExtend | undefined;
+  readonly #pool: Pool;
+  readonly #extend: AutoExtend;
+  #endHosts: () => void = () => {};
 
   /**
-   * Begins.
+   * Prepares the watch.
    *
    * @param pool The pool.
    * @param events Its events.
    * @param stateDirectory The state directory.
-   * @param settings When the pool is extended; undefined for never.
    */
-  constructor(
-    pool: Pool,
-    events: PoolEvents,
-    stateDirectory: string,
-    settings: ExtendSettings | undefined,
-  ) {
-    this.#endHosts = watchHosts(pool);
-    if (settings === undefined) return;
-    const options = { pool, events, stateDirectory, settings };
-    const extend = this.#extend = new AutoExtend(options);
-    events.watch(() => extend.wake());
-    extend.wake();
+  constructor(pool: Pool, events: PoolEvents, stateDirectory: string) {
+    this.#pool = pool;
+    const settings = NO_EXTENSION;
+    this.#extend = new AutoExtend({ pool, events, stateDirectory, settings });
+    events.watch(() => this.#extend.wake());
+  }
+
+  /**
+   * Begins.
+   *
+   * @param settings When the pool is extended.
+   */
+  begin(settings: ExtendSettings): void {
+    this.#endHosts = watchHosts(this.#pool);
+    this.#extend.settings = settings;
+  }
+
+  /** When the pool is extended. */
+  get extension(): ExtendSettings {
+    return this.#extend.settings;
+  }
+
+  set extension(settings: ExtendSettings) {
+    this.#extend.settings = settings;
   }
 
   /** Ends the watch. */
   end(): void {
     this.#endHosts();
-    this.#extend?.end();
+    this.#extend.end();
   }
 
   /** Waits, after `end`, until the pool is not being extended. */
   async settled(): Promise<void> {
-    await this.#extend?.settled();
+    await this.#extend.settled();
   }
 }

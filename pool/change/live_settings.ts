@@ -10,6 +10,7 @@ import {
   checkedFullTimeout,
   type FullPolicy,
   type PoolSettings,
+  type SpaceMark,
 } from "../core/mod.ts";
 import type { PoolBase } from "../io/mod.ts";
 import type { Evacuation } from "./evacuation.ts";
@@ -26,6 +27,12 @@ export interface LiveSettings {
   readonly chunkWatermark?: number;
   /** Warn when fewer components are unused. */
   readonly componentWatermark?: number;
+  /** Warn when less than so much of the pool is free. */
+  readonly spaceWatermark?: SpaceMark;
+  /** Warn when so many percent of the pool are used; 0 for never. */
+  readonly usedWatermark?: number;
+  /** Warn when a file system under a component has less than so much free. */
+  readonly hostWatermark?: SpaceMark;
   /** The most that the evacuation moves, bytes a second; 0 for no limit. */
   readonly evacuationBytesPerSecond?: number;
 }
@@ -64,6 +71,9 @@ function withLive(
     maxDelayedBytes = before.maxDelayedBytes,
     chunkWatermark: chunks = watermarks.chunks,
     componentWatermark: components = watermarks.components,
+    spaceWatermark: space = watermarks.space,
+    usedWatermark: used = watermarks.usedPercent ?? 0,
+    hostWatermark: host = watermarks.host,
     evacuationBytesPerSecond = 0,
   } = live;
   const amounts = [
@@ -71,19 +81,31 @@ function withLive(
     chunks,
     components,
     evacuationBytesPerSecond,
+    space?.bytes ?? 0,
+    host?.bytes ?? 0,
   ];
+  const percents = [space?.percent ?? 0, host?.percent ?? 0, used];
   const isAmount = (value: number) => Number.isSafeInteger(value) && value >= 0;
-  if (!amounts.every(isAmount) || !["delay", "error"].includes(onFull)) {
+  const isPercent = (value: number) => value >= 0 && value <= 100;
+  const areNumbers = amounts.every(isAmount) && percents.every(isPercent);
+  if (!areNumbers || !["delay", "error"].includes(onFull)) {
     throw new VirstorError(
       "invalid",
       `Cannot set "${JSON.stringify(live)}" of pool "${name}": amounts are ` +
-        'whole numbers from 0, and writes to a full pool "delay" or "error"',
+        "whole numbers from 0, percentages up to 100, and writes to a full " +
+        'pool "delay" or "error"',
     );
   }
   return {
     onFull,
     fullTimeoutSeconds: checkedFullTimeout(fullTimeoutSeconds),
     maxDelayedBytes,
-    watermarks: { ...watermarks, chunks, components },
+    watermarks: {
+      chunks,
+      components,
+      ...space && { space },
+      ...used > 0 && { usedPercent: used },
+      ...host && { host },
+    },
   };
 }

@@ -29,6 +29,12 @@ const DEFAULTS = {
   maxDelayed: 64 * 1024 ** 2,
   chunkWatermark: 100,
   componentWatermark: 1,
+  spaceWatermark: { bytes: 0, percent: 0 },
+  hostWatermark: { bytes: 0, percent: 0 },
+  autoExtend: 0,
+  autoExtendAt: 80,
+  autoExtendMax: 0,
+  autoExtendIn: "",
   evacuationRate: 64 * 1024 ** 2,
   maxClients: 128,
   idleTimeout: 0,
@@ -151,6 +157,63 @@ Deno.test("virstor set watermarks warns at once, and max-clients spares the conn
   assertEquals((await client.read(0, BLOCK)).errno, 0);
 });
 
+Deno.test("virstor set takes watermarks in percent and bytes, also of disks", async () => {
+  await using work = await makeSmallPool();
+  const server = await serve(work, "--chunk-watermark", "0");
+  using client = await BusyClient.open(server);
+  await fill(client, 3);
+  assertEquals(
+    await set(work, "chunk-watermark=60%"),
+    'Set chunk-watermark=60% of pool "demo", until its server ends\n',
+  );
+  await server.said(/ watermark: 3 of 6 chunks are free, fewer than 4 \(60%/);
+  const warnings = async () => (await statusOf(work)).pool.warnings.join();
+  assertStringIncludes(await warnings(), "fewer than 4 (60%)");
+  // A number of chunks takes the place of the percentage.
+  await set(work, "chunk-watermark=0");
+  assertEquals(await warnings(), "");
+  await set(work, "chunk-watermark=512K", "host-watermark=100%");
+  await server.said(/ watermark: .* fewer than 4 \(524288 bytes\)/);
+  await server.said(/ watermark: The file system of component .* free, fewer/);
+  const settings = JSON.parse(await work.succeed(["set", "--json", "demo"]));
+  assertEquals(
+    [settings.settings.spaceWatermark, settings.settings.hostWatermark],
+    [{ bytes: 512 * 1024, percent: 0 }, { bytes: 0, percent: 100 }],
+  );
+});
+
+Deno.test("virstor set auto-extend begins to extend a pool, and ends it", async () => {
+  await using work = await makeSmallPool();
+  using client = await BusyClient.open(await serve(work));
+  await fill(client);
+  const [waiting] = await writeDelayed(work, client);
+  const incomplete = await work.run(["set", "demo", "auto-extend=1M"]);
+  assertEquals(incomplete.code, 9);
+  assertStringIncludes(incomplete.stderr, "needs auto-extend-max and auto-ext");
+  const where = ["auto-extend-in=.", "auto-extend-max=3M"];
+  const absent = ["set", "demo", "auto-extend=1M", where[1] ?? ""];
+  assertEquals((await work.run([...absent, "auto-extend-in=absent"])).code, 3);
+  assertEquals((await statusOf(work)).pool.components.length, 1);
+  await set(work, "auto-extend=1M", "auto-extend-at=90%", ...where);
+  assertEquals((await waiting)?.errno, 0);
+  const { pool } = await statusOf(work);
+  assertEquals(pool.components[1]?.path, work.path("demo-extend-1.img"));
+  await set(work, "auto-extend=0");
+  const rest = COMPONENT_CHUNKS - 1;
+  await Promise.all(
+    Array.from(
+      { length: rest },
+      (_, i) => client.write((20 + i) * CHUNK, pattern(BLOCK, i)),
+    ),
+  );
+  const [again] = await writeDelayed(work, client, 40);
+  assertEquals((await statusOf(work)).pool.components.length, 2);
+  // What was set before holds on.
+  await set(work, "auto-extend=1M");
+  assertEquals((await again)?.errno, 0);
+  await assertSound(work);
+});
+
 Deno.test("virstor set evacuation-rate speeds up an evacuation that runs", async () => {
   await using work = await makeSmallPool("native", ["a", "b"]);
   const server = await serve(work);
@@ -187,6 +250,8 @@ Deno.test("virstor set refuses what cannot be set, and changes nothing", async (
       ["on-full=wait", 'Setting on-full has no value "wait"'],
       ["full-timeout=soon", 'Setting full-timeout needs a number, not "soon"'],
       ["max-delayed=much", 'Cannot read max-delayed "much"'],
+      ["host-watermark=101%", "host-watermark takes up to 100%, not 101%"],
+      ["auto-extend-at=0", "Setting auto-extend-at takes 1 to 100, not 0"],
       ["max-clients=0", 'Setting max-clients needs a number, not "0"'],
     ]
   ) {
