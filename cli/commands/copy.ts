@@ -1,12 +1,17 @@
 /**
- * `virstor copy`: copies disks between files, block devices, exports and
- * streams.
+ * `virstor copy`: copies disks between files, block devices, exports, volumes of
+ * pools and streams.
  *
  * @module
  */
 
-import { hidePassword, isNbdUri } from "../../nbd/client/mod.ts";
-import { copyDisk, type CopyResult } from "../../nbd/client/mod.ts";
+import {
+  copyDisk,
+  type CopyResult,
+  hidePassword,
+  isNbdUri,
+} from "../../nbd/client/mod.ts";
+import { nameOf } from "../control/mod.ts";
 import {
   type Environment,
   EXIT_OK,
@@ -19,11 +24,14 @@ import {
   withProgress,
 } from "../terminal/mod.ts";
 import {
+  endName,
+  type EndNames,
   type EndOptions,
   openSource,
   openStreamFile,
   openTarget,
 } from "./copy_ends.ts";
+import { CopyPools } from "./copy_pools.ts";
 import {
   copyFromStream,
   copyStreamToFile,
@@ -40,34 +48,80 @@ const STALL_SECONDS = 60;
  * Copies one disk to another.
  *
  * @param invocation The command line.
- * @param _environment Not used.
+ * @param environment The state directory.
  * @returns The exit code.
  * @throws {VirstorError} If an end cannot be opened, or the copy fails. A file
  *   that was made for it is removed then.
  */
 export async function run(
   invocation: Invocation,
-  _environment: Environment,
+  environment: Environment,
 ): Promise<number> {
   const [source = "", target = ""] = invocation.operands;
-  if (source === STREAM && target === STREAM) {
-    throw new UsageError("Only one end of a copy can be a stream", HINT);
-  }
-  const options = endOptionsOf(invocation);
+  checkUsage(invocation, source, target);
   const progress = new Progress();
   const what = `Copying to ${
     target === STREAM ? "standard output" : `"${hidePassword(target)}"`
   }`;
-  const copying = source === STREAM
-    ? fromStream(target, options, progress)
-    : target === STREAM
-    ? toStream(source, options, progress)
-    : betweenDisks(source, target, options, invocation, progress);
+  const copying = copy(source, target, invocation, environment, progress);
   const result = await withProgress(what, copying, () => progress.text());
   if (invocation.flag("verbose") && target !== STREAM) {
     print(resultText(result, progress.seconds));
   }
   return EXIT_OK;
+}
+
+function checkUsage(
+  invocation: Invocation,
+  source: string,
+  target: string,
+): void {
+  if (source === STREAM && target === STREAM) {
+    throw new UsageError("Only one end of a copy can be a stream", HINT);
+  }
+  const since = invocation.value("since");
+  if (since === undefined) return;
+  if (source === STREAM || target === STREAM) {
+    throw new UsageError("--since is not for streams", HINT);
+  }
+  if (since === "" || since.includes("@")) {
+    throw new UsageError(
+      `--since needs the name of a snapshot, not "${since}"`,
+      "The snapshot is one of the same volume, for instance: --since mon",
+    );
+  }
+  if (invocation.flag("target-is-zero")) {
+    throw new UsageError(
+      "--since and --target-is-zero exclude each other",
+      HINT,
+    );
+  }
+}
+
+async function copy(
+  source: string,
+  target: string,
+  invocation: Invocation,
+  environment: Environment,
+  progress: Progress,
+): Promise<CopyResult> {
+  const options = endOptionsOf(invocation);
+  const stateDirectory = environment.stateDirectory();
+  const from = await endName(stateDirectory, source);
+  const to = await endName(stateDirectory, target);
+  if (to.word !== undefined && to.word.snapshot !== "") {
+    throw new UsageError(
+      `"${target}" is a snapshot, which never changes`,
+      "Copy to a volume, or to a clone of the snapshot",
+    );
+  }
+  if (isSame(from, to)) {
+    throw new UsageError(`"${source}" is both ends of the copy`, HINT);
+  }
+  await using pools = new CopyPools(stateDirectory, to.word?.pool ?? "");
+  if (source === STREAM) return await fromStream(to, pools, options, progress);
+  if (target === STREAM) return await toStream(from, pools, options, progress);
+  return await betweenDisks([from, to], pools, options, invocation, progress);
 }
 
 function endOptionsOf(invocation: Invocation): EndOptions {
@@ -89,19 +143,36 @@ function endOptionsOf(invocation: Invocation): EndOptions {
   };
 }
 
+function isSame(from: EndNames, to: EndNames): boolean {
+  if (from.word === undefined || to.word === undefined) {
+    return from.name === to.name;
+  }
+  const [one, other] = [from.word, to.word].map((word) =>
+    nameOf(word.pool, word.volume, word.snapshot)
+  );
+  return one === other;
+}
+
 async function betweenDisks(
-  source: string,
-  target: string,
+  [source, target]: readonly [EndNames, EndNames],
+  pools: CopyPools,
   options: EndOptions,
   invocation: Invocation,
   progress: Progress,
 ): Promise<CopyResult> {
-  await using from = await openSource(source, options);
+  await using from = await openSource(source, pools, options);
   const { device } = from;
-  await using to = await openTarget(target, device.size, options);
-  progress.begin(device.size);
+  const since = invocation.value("since");
+  const changes = since === undefined
+    ? undefined
+    : await from.changedSince(since);
+  const wanted = { size: device.size, changes };
+  await using to = await openTarget(target, wanted, pools, options);
+  const ranges = changes?.ranges ?? [{ offset: 0, length: device.size }];
+  progress.begin(ranges.reduce((sum, { length }) => sum + length, 0));
   try {
     return await copyDisk(device, to.device, {
+      ranges,
       targetIsZero: to.isZero || invocation.flag("target-is-zero"),
       flush: !invocation.flag("unsafe"),
       onProgress: (done) => progress.done = done,
@@ -113,11 +184,12 @@ async function betweenDisks(
 }
 
 async function toStream(
-  source: string,
+  source: EndNames,
+  pools: CopyPools,
   options: EndOptions,
   progress: Progress,
 ): Promise<CopyResult> {
-  await using from = await openSource(source, options);
+  await using from = await openSource(source, pools, options);
   progress.begin(from.device.size);
   return await copyToStream(
     from.device,
@@ -127,7 +199,8 @@ async function toStream(
 }
 
 async function fromStream(
-  target: string,
+  target: EndNames,
+  pools: CopyPools,
   options: EndOptions,
   progress: Progress,
 ): Promise<CopyResult> {
@@ -135,11 +208,12 @@ async function fromStream(
   const onProgress = (done: number) => {
     progress.done = done;
   };
-  if (isNbdUri(target)) {
-    await using to = await openTarget(target, 0, options);
+  if (isNbdUri(target.name) || target.word !== undefined) {
+    const wanted = { size: 0, changes: undefined };
+    await using to = await openTarget(target, wanted, pools, options);
     return await copyFromStream(read, to.device, onProgress);
   }
-  using file = openStreamFile(target, options.force);
+  using file = openStreamFile(target.name, options.force);
   return await copyStreamToFile(read, file, onProgress);
 }
 

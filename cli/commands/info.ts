@@ -24,7 +24,7 @@ import {
   textTable,
   UsageError,
 } from "../terminal/mod.ts";
-import { uriOperand } from "./remote_uri.ts";
+import { uriOperand, withExport } from "./remote_uri.ts";
 
 /** The forms of a handshake, as nbdinfo names them. */
 const PROTOCOLS: Readonly<Record<NbdExportInfo["style"], string>> = {
@@ -80,13 +80,6 @@ async function describeAll(uri: string): Promise<NbdExportInfo[]> {
     infos.push({ ...info, description: info.description || description });
   }
   return infos;
-}
-
-/** The same URI for another export. */
-function withExport(uri: string, name: string): string {
-  const [, start = "", rest = ""] = /^([^:]+:\/\/[^/?]*)[^?]*(.*)$/.exec(uri) ??
-    [];
-  return `${start}/${encodeURIComponent(name)}${rest}`;
 }
 
 function protocolOf(info: NbdExportInfo | undefined): object {

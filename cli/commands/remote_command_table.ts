@@ -30,17 +30,29 @@ export const REMOTE_COMMANDS: readonly CommandSpec[] = [
   },
   {
     name: "copy",
-    summary: "copy a disk: files, devices, NBD exports",
+    summary: "copy a disk: files, devices, pools, NBD exports",
     usage: "[-fv] [OPTION...] SOURCE TARGET",
     description: [
       "Copy all of a disk to the beginning of another. SOURCE and TARGET are files,",
-      "block devices, NBD URIs, or - for standard input or output. Holes and zeroes are",
-      "not read where the source tells of them, and become holes. A connection that is",
-      "lost is made again. copy makes a missing file; it overwrites one that may hold",
-      "data only with -f. What an export holds is overwritten in any case.",
+      "block devices, POOL, POOL/VOLUME, NBD URIs, or - for standard input or output;",
+      "SOURCE may be a snapshot, POOL@NAME or POOL/VOLUME@NAME. Pools may be served or",
+      "stopped. Holes and zeroes are not read where the source tells of them, and",
+      "become holes. A connection that is lost is made again. copy makes a missing",
+      "file; it overwrites a file or a volume that may hold data only with -f. What an",
+      "export holds is overwritten in any case. With --since, TARGET must hold what the",
+      "volume was at the snapshot; only what has changed since is copied.",
     ],
     options: [
-      { name: "force", short: "f", help: "overwrite a file or a block device" },
+      {
+        name: "force",
+        short: "f",
+        help: "overwrite a file, a block device or a volume",
+      },
+      {
+        name: "since",
+        value: "SNAPSHOT",
+        help: "copy only what has changed since",
+      },
       {
         name: "connections",
         value: "N",

@@ -21,3 +21,16 @@ export function uriOperand(text: string): string {
     "For instance nbd://localhost/vm or nbd+unix:///vm?socket=vm.sock",
   );
 }
+
+/**
+ * Names another export of the same server.
+ *
+ * @param uri The URI of an export.
+ * @param name The name of the other one.
+ * @returns The URI of the other one.
+ */
+export function withExport(uri: string, name: string): string {
+  const [, start = "", rest = ""] = /^([^:]+:\/\/[^/?]*)[^?]*(.*)$/.exec(uri) ??
+    [];
+  return `${start}/${encodeURIComponent(name)}${rest}`;
+}

@@ -143,6 +143,16 @@ _virstor_reply() {
     [[ $1 == directories ]] && action=-d
     mapfile -t COMPREPLY < <(compgen "$action" -- "$value")
     ;;
+  ends)
+    compopt -o filenames 2>/dev/null
+    mapfile -t names < <(
+      _virstor_names "$state" disks
+      _virstor_names "$state" snapshots
+    )
+    _virstor_add "\${names[@]}"
+    mapfile -t names < <(compgen -f -- "$value")
+    COMPREPLY+=("\${names[@]}")
+    ;;
   names:*)
     local of=\${1#names:}
     mapfile -t names < <(_virstor_names "$state" "\${of%:*}")

@@ -28,6 +28,8 @@ const TAKING = "snapshot";
 export type Candidates =
   /** The system: files, or directories. */
   | { readonly kind: "files" | "directories" }
+  /** Files, and volumes and snapshots of the registry. */
+  | { readonly kind: "ends" }
   /** The registry; `suffix` follows each name. */
   | {
     readonly kind: "names";
@@ -100,9 +102,10 @@ function candidatesOf(word: string, isNew = false): Candidates {
       return namesOf(word, isNew);
     case "PATH":
     case "FILE":
+      return { kind: "files" };
     case "SOURCE":
     case "TARGET":
-      return { kind: "files" };
+      return { kind: "ends" };
     case "DIR":
       return { kind: "directories" };
     case "COMMAND":

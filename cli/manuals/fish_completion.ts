@@ -106,6 +106,9 @@ function argumentsOf(candidates: Candidates): string {
   switch (candidates.kind) {
     case "files":
       return "-F";
+    case "ends":
+      return "-F -a '(__virstor_names disks \\'\\'; " +
+        "__virstor_names snapshots \\'\\')'";
     case "directories":
       return "-f -a '(__fish_complete_directories)'";
     case "names":

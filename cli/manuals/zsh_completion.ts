@@ -127,6 +127,8 @@ function actionOf(candidates: Candidates): string {
       return "_files";
     case "directories":
       return "_files -/";
+    case "ends":
+      return "_virstor_ends";
     case "names":
       return `_virstor_names ${candidates.of} "${candidates.suffix}"`;
     case "commands":
@@ -159,6 +161,12 @@ ${programCases("  ")}
   else
     _wanted names expl name compadd -a names
   fi
+}
+
+# Completes what a copy has at its ends: volumes, snapshots, files.
+_virstor_ends() {
+  _alternative 'disks:volume:_virstor_names disks ""' \\
+    'snapshots:snapshot:_virstor_names snapshots ""' 'files:file:_files'
 }
 
 _virstor() {

@@ -7,6 +7,7 @@
 import type { BlockDevice, Extent } from "../../device/block/mod.ts";
 import { inBytes, VirstorError } from "../../errors.ts";
 import { NbdDisk } from "./nbd_disk.ts";
+import { pieces } from "./pieces.ts";
 
 /** Bytes of a piece. */
 const PIECE_SIZE = 256 * 1024;
@@ -17,6 +18,14 @@ const STATUS_RANGE = 1024 * 1024 * 1024;
 
 /** Options of a copy. */
 export interface CopyOptions {
+  /**
+   * What to copy, in order and inside the source. The rest of the target stays
+   * as it is. Default: all of the source.
+   */
+  readonly ranges?: readonly {
+    readonly offset: number;
+    readonly length: number;
+  }[];
   /**
    * Whether the target reads as zeroes already: then holes are left out.
    * Default: false, zeroes are written there.
@@ -52,7 +61,7 @@ interface Part {
 }
 
 /**
- * Copies all of one disk to the beginning of another.
+ * Copies all of one disk, or ranges of it, to the same place on another.
  *
  * *Requires:* the target is not smaller.
  *
@@ -137,12 +146,13 @@ class Copy {
 /** Pieces of data, and runs of zeroes, in order. */
 async function* partsOf(
   source: BlockDevice,
-  { signal }: CopyOptions,
+  { ranges = [{ offset: 0, length: source.size }], signal }: CopyOptions,
 ): AsyncGenerator<Part> {
-  for (let at = 0; at < source.size; at += STATUS_RANGE) {
-    const length = Math.min(STATUS_RANGE, source.size - at);
-    let offset = at;
-    for (const run of await extentsOf(source, at, length)) {
+  for (
+    const asked of ranges.flatMap((range) => pieces(range, STATUS_RANGE, 1))
+  ) {
+    let { offset } = asked;
+    for (const run of await extentsOf(source, offset, asked.length)) {
       const end = offset + run.length;
       const isData = run.kind === "data";
       while (offset < end) {

@@ -22,6 +22,7 @@ export type {
   NbdUri,
 } from "./connection/mod.ts";
 export type { Dialect as NbdDialect } from "../wire/mod.ts";
+export { changedSince } from "./changed.ts";
 export { copyDisk, inParallel, isZero } from "./copy.ts";
 export type { CopyOptions, CopyResult } from "./copy.ts";
 export { describeExport, featuresOf, listNbdExports } from "./describe.ts";
@@ -29,6 +30,7 @@ export type { DescribeOptions, NbdExportFeatures } from "./describe.ts";
 export type { NbdDiskStatus } from "./disk_status.ts";
 export type { FreezeReason } from "./freezes.ts";
 export { NbdDisk } from "./nbd_disk.ts";
+export type { Range } from "./pieces.ts";
 export type {
   NbdDiskEvent,
   NbdDiskOptions,

@@ -130,6 +130,8 @@ export interface Settings {
   readonly backOff: BackOffOptions;
   readonly unsafeNoFlush: boolean;
   readonly tls: NbdClientTls | undefined;
+  /** The metadata context; `base:allocation` without one. */
+  readonly context?: string;
   readonly identify:
     | ((read: NbdIdentityRead) => Promise<string>)
     | undefined;

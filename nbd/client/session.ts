@@ -58,7 +58,7 @@ export class Session {
     hooks: SessionHooks,
   ) {
     this.info = connection.info;
-    this.#hasStatus = connection.allocationId !== undefined;
+    this.#hasStatus = connection.contextId !== undefined;
     this.#uri = uri;
     this.#settings = settings;
     this.#hooks = hooks;
@@ -226,7 +226,7 @@ export class Session {
 /** Connects, but not for longer than the settings say. */
 async function connectWithin(
   uri: NbdUri,
-  { connectTimeoutMs, tls }: Settings,
+  { connectTimeoutMs, context, tls }: Settings,
   signal: AbortSignal,
 ): Promise<Negotiated> {
   const limit = new AbortController();
@@ -237,6 +237,7 @@ async function connectWithin(
   try {
     return await negotiate(uri, {
       tls,
+      context,
       signal: AbortSignal.any([limit.signal, signal]),
     });
   } finally {

@@ -136,6 +136,7 @@ const CASES: readonly Case[] = [
   [`add -f de\tex\t`, "add", "-f", "demo", "extra file"],
   [`label -s 10G new da\t`, "label", "-s", "10G", "new", "data"],
   ["clone dem\tda\tcopy", "clone", "demo@tue", "data/copy"],
+  ["copy demo@t\tex\t", "copy", "demo@tue", "extra file"],
   [`snapshot remove da\tdem\t`, ...SNAPSHOTS_REMOVED],
   [`snapshot remove tw\t`, "snapshot", "remove", "two words@s"],
   [`--state-dir=none status ${ALL}`, "--state-dir=none", "status"],

@@ -1,6 +1,6 @@
 /**
  * From a URI to a connection in the transmission phase: the best dialect that
- * both sides have, block sizes, `base:allocation`.
+ * both sides have, block sizes, one metadata context.
  *
  * Source: NBD `doc/proto.md`, section "Handshake".
  *
@@ -51,8 +51,8 @@ const ALLOCATION = "base:allocation";
 export interface Negotiated {
   /** The export. */
   readonly info: NbdExportInfo;
-  /** Id of `base:allocation`; `undefined` if the server does not have it. */
-  readonly allocationId: number | undefined;
+  /** Id of the selected context; `undefined` if the server does not have it. */
+  readonly contextId: number | undefined;
   /** The connection. */
   readonly stream: ClientStream;
   /** Receives from the connection. */
@@ -78,18 +78,20 @@ export async function negotiate(
       const { size, flags } = channel.oldstyleExport;
       const fields = createInfoFields();
       Object.assign(fields, { size: checkSize(size), flags });
-      return finish(channel, uri, "simple", fields, undefined);
+      return finish(channel, uri, "simple", fields);
     }
     if (channel.style === "newstyle") {
       const fields = await openByName(channel, uri.exportName);
-      return finish(channel, uri, "simple", fields, undefined);
+      return finish(channel, uri, "simple", fields);
     }
     const dialect = await agreeOnDialect(channel, uri.exportName);
-    const allocationId = dialect === "simple"
+    const { context = ALLOCATION } = options;
+    const id = dialect === "simple"
       ? undefined
-      : await selectAllocation(channel, uri.exportName);
+      : await selectContext(channel, uri.exportName, context);
     const fields = await openExport(channel, uri.exportName, dialect);
-    return finish(channel, uri, dialect, fields, allocationId);
+    const selected = id === undefined ? undefined : { name: context, id };
+    return finish(channel, uri, dialect, fields, selected);
   });
 }
 
@@ -111,13 +113,14 @@ export async function agreeOnDialect(
   return structured.end === REPLY_ACK ? "structured" : "simple";
 }
 
-async function selectAllocation(
+async function selectContext(
   channel: OptionChannel,
   name: string,
+  context: string,
 ): Promise<number | undefined> {
   const answer = await channel.option(
     OPTION_SET_META_CONTEXT,
-    encodeContextQuery(name, [ALLOCATION]),
+    encodeContextQuery(name, [context]),
   );
   // GO tells what is wrong with the export.
   if (answer.end !== REPLY_ACK || answer.replies.length === 0) return undefined;
@@ -125,7 +128,7 @@ async function selectAllocation(
   if (
     first === undefined || second !== undefined ||
     first.type !== REPLY_META_CONTEXT || first.data.length < 4 ||
-    stringOf(first.data.subarray(4)) !== ALLOCATION
+    stringOf(first.data.subarray(4)) !== context
   ) {
     throw new ProtocolFault(
       "the server selects contexts that were not requested",
@@ -183,7 +186,7 @@ function finish(
   uri: NbdUri,
   dialect: Dialect,
   fields: InfoFields,
-  allocationId: number | undefined,
+  selected?: { readonly name: string; readonly id: number },
 ): Negotiated {
   const { size, ...rest } = fields;
   if (size === undefined) {
@@ -198,8 +201,8 @@ function finish(
     style: channel.style,
     dialect,
     tls: uri.tls,
-    contexts: allocationId === undefined ? [] : [ALLOCATION],
+    contexts: selected === undefined ? [] : [selected.name],
   };
   const { stream, reader } = channel;
-  return { info, allocationId, stream, reader };
+  return { info, contextId: selected?.id, stream, reader };
 }

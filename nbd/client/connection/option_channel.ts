@@ -81,6 +81,8 @@ export interface ConnectionOptions {
   readonly tls?: NbdClientTls | undefined;
   /** Gives up. */
   readonly signal: AbortSignal;
+  /** The metadata context to select. Default: `base:allocation`. */
+  readonly context?: string | undefined;
 }
 
 /** A connection in its option phase. */

@@ -94,7 +94,7 @@ export class Link {
     this.#isExtended = dialect === "extended";
     this.#replies = new ReplyReader(connection.reader, this.#tags, {
       dialect,
-      allocationId: connection.allocationId,
+      contextId: connection.contextId,
       isEnded: () => this.#ended,
     });
     const lookMs = options.silenceMs / SILENT_LOOKS_MAX;

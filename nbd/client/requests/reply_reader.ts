@@ -43,8 +43,8 @@ const RUNS_MAX = 2 ** 20;
 export interface ReplyRules {
   /** The dialect. */
   readonly dialect: Dialect;
-  /** Id of `base:allocation`, if it is selected. */
-  readonly allocationId: number | undefined;
+  /** Id of the metadata context that is selected, if any. */
+  readonly contextId: number | undefined;
   /**
    * Tells whether the connection has ended. Then no reply may touch a buffer:
    * another connection may be filling it.
@@ -250,7 +250,7 @@ export class ReplyReader {
     await reader.need(headSize);
     const head = reader.take(headSize);
     if (
-      reader.view.getUint32(head) !== this.#rules.allocationId ||
+      reader.view.getUint32(head) !== this.#rules.contextId ||
       (isLong && reader.view.getUint32(head + 4) !== count)
     ) {
       throw new ProtocolFault("a status chunk has a wrong context or count");
