@@ -20,7 +20,7 @@ export const SET: CommandSpec = {
     "  on-full              of the pool: delay or error",
     "  full-timeout         of the pool: seconds, 0 for no limit",
     "  max-delayed          of the pool: a size",
-    "  chunk-watermark      of the pool: warn when less is free: chunks, a size, or 10%",
+    "  chunk-watermark      of the pool: warn when less is free: chunks, size or %",
     "  component-watermark  of the pool: warn when fewer components are unused",
     "  host-watermark       of the pool: the same of file systems, as size or %",
     "  auto-extend          of the pool: the size of new components, 0 for none",
