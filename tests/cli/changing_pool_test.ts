@@ -31,7 +31,7 @@ import {
 import { makeSmallPool } from "./served.ts";
 
 /** How long the processes go on at least, milliseconds. */
-const RUN_MS = 6000;
+const RUN_MS = 2000;
 
 /** A pool of one component; each further one has a directory of its own. */
 async function makePool(

@@ -52,7 +52,9 @@ for (const error of NO_LOCKS) {
         ["serve", "--socket", "s", "pool"],
         ["clear", "a"],
       ];
-      for (const args of commands) {
+      // Each error of one command, each command with the commonest error.
+      const some = error === NO_LOCKS[0] ? commands : commands.slice(-1);
+      for (const args of some) {
         const { code, stderr } = await failing(work, "flock", error, args);
         assertEquals(code, 7, stderr);
         assertMatch(
@@ -76,11 +78,10 @@ for (const error of ["EIO", "EINTR", "ENOMEM", "ESTALE"]) {
     async () => {
       await using work = await Workspace.create();
       await work.succeed(["label", "-s", "1G", "--create", "8M", "pool", "a"]);
-      for (const args of [["status", "pool"], ["clear", "a"]]) {
-        const { code, stderr } = await failing(work, "flock", error, args);
-        assertEquals(code, 1, stderr);
-        assertMatch(stderr, /^virstor: .*annot lock ".*": E\w+.*\n$/);
-      }
+      const args = ["status", "pool"];
+      const { code, stderr } = await failing(work, "flock", error, args);
+      assertEquals(code, 1, stderr);
+      assertMatch(stderr, /^virstor: .*annot lock ".*": E\w+.*\n$/);
     },
   );
 }

@@ -100,7 +100,11 @@ async function assertKnown(
 for (const format of FORMATS) {
   Deno.test(`virstor says that a component was cut or extended (${format})`, async (t) => {
     await using work = await makePools(format);
-    for (const one of CHANGES) {
+    // What the formats have in common is tried with one of them.
+    const some = CHANGES.filter((_, index) =>
+      format === "native" || index % 3 === 0
+    );
+    for (const one of some) {
       await t.step(one.what, async () => {
         await work.restore();
         await change(work, one);
