@@ -29,7 +29,7 @@ export interface NbdDiskStatus {
   readonly unflushedBytes: number;
   /** Writes that wait for a flush to make room for them. */
   readonly delayedWrites: number;
-  /** Why the queue holds, and how many times. */
+  /** Why requests do not leave, and how many times. */
   readonly freezes: Readonly<Partial<Record<FreezeReason, number>>>;
   /** Median of the last round trips, milliseconds. */
   readonly roundTripP50: number;

@@ -1,12 +1,13 @@
 /**
  * The one queue of a remote disk. Requests leave in order while nothing holds
- * the queue and a connection has room. Requests that lost their connection go
- * back in front.
+ * the queue and a connection has room. Those that are contiguous leave as one.
+ * Requests that lost their connection go back in front.
  *
  * @module
  */
 
-import type { VirstorError } from "../../errors.ts";
+import { assert, type VirstorError } from "../../errors.ts";
+import { countContiguous, join } from "./coalesce.ts";
 import { Freezes } from "./freezes.ts";
 import type { Command } from "./requests/mod.ts";
 import type { Session } from "./session.ts";
@@ -25,6 +26,18 @@ export class Dispatcher {
   #session: Session | undefined;
   #refusal: VirstorError | undefined;
   #pumping = false;
+  #isScheduled = false;
+  readonly #joinedMax: number;
+
+  /**
+   * Creates an empty queue.
+   *
+   * @param joinedMax The most bytes of contiguous requests that leave as one; 0
+   *   joins none.
+   */
+  constructor(joinedMax: number) {
+    this.#joinedMax = joinedMax;
+  }
 
   /** Requests that have not left. */
   get queued(): number {
@@ -60,7 +73,14 @@ export class Dispatcher {
     this.#sequence += 1;
     command.sequence = this.#sequence;
     this.#queue.push(command);
-    this.pump();
+    // Requests of the same turn of the event loop come first: they may join.
+    if (!this.#isScheduled) {
+      this.#isScheduled = true;
+      queueMicrotask(() => {
+        this.#isScheduled = false;
+        this.pump();
+      });
+    }
     return command.done;
   }
 
@@ -97,12 +117,11 @@ export class Dispatcher {
    */
   detach(commands: readonly Command[]): void {
     this.#session = undefined;
-    if (this.#refusal !== undefined) {
-      for (const command of commands) command.fail(this.#refusal);
-      return;
-    }
-    this.#queue = [...commands, ...this.#queue.slice(this.#head)];
-    this.#head = 0;
+    const parts = commands.flatMap((command) =>
+      command.parts.length === 0 ? [command] : command.parts
+    );
+    if (this.#refusal === undefined) this.#putBack(parts);
+    else for (const command of parts) command.fail(this.#refusal);
   }
 
   /**
@@ -128,14 +147,48 @@ export class Dispatcher {
       this.#session !== undefined
     ) {
       const command = this.#queue[this.#head];
-      const isLive = command !== undefined && !command.isSettled;
-      if (isLive && !this.#session.send(command)) break;
-      this.#head += 1;
+      if (command === undefined || command.isSettled) this.#head += 1;
+      else if (!this.#sendNext(command, this.#session)) break;
     }
     this.#pumping = false;
     if (this.#head >= this.#queue.length || this.#head > COMPACT_AFTER) {
       this.#queue = this.#queue.slice(this.#head);
       this.#head = 0;
     }
+  }
+
+  /** Sends the first request, with those that join it; false without room. */
+  #sendNext(command: Command, session: Session): boolean {
+    if (!session.hasRoom) return false;
+    const most = Math.min(this.#joinedMax, session.info.maximumPayload);
+    const count = countContiguous(this.#queue, this.#head, most);
+    const sent = count === 1 ? command : this.#joined(count);
+    this.#head += count;
+    const isSent = session.send(sent);
+    assert(isSent, "a connection with room takes a request");
+    return true;
+  }
+
+  #joined(count: number): Command {
+    const parts = this.#queue.slice(this.#head, this.#head + count);
+    return join(parts, (error) => this.#onJoinedFailed(parts, error));
+  }
+
+  /** One part may be the fault of all: each is tried by itself. */
+  #onJoinedFailed(parts: readonly Command[], error: VirstorError): void {
+    const cause = this.#refusal ??
+      (this.#session === undefined ? error : undefined);
+    for (const part of parts) {
+      part.isAlone = true;
+      if (cause !== undefined) part.fail(cause);
+    }
+    if (cause !== undefined) return;
+    this.#putBack(parts);
+    // The caller pumps: the reply that failed makes room.
+  }
+
+  #putBack(commands: readonly Command[]): void {
+    this.#queue = [...commands, ...this.#queue.slice(this.#head)];
+    this.#head = 0;
   }
 }

@@ -216,6 +216,8 @@ export class Keeper {
       },
     };
     const session = await Session.open(uri, this.#settings, hooks, signal);
+    const { freezes } = this.#dispatcher;
+    freezes.freeze("changing");
     try {
       const fences = this.#fences;
       this.#compare(uri, session.info);
@@ -231,6 +233,8 @@ export class Keeper {
           : new VirstorError("io", messageOf(error), { cause: error }),
       );
       throw error;
+    } finally {
+      freezes.thaw("changing");
     }
   }
 

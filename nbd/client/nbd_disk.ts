@@ -103,7 +103,7 @@ export class NbdDisk implements BlockDevice {
   ): Promise<NbdDisk> {
     const paths = [uris].flat().map(parseNbdUri);
     const settings = settingsOf(options, paths.length);
-    const dispatcher = new Dispatcher();
+    const dispatcher = new Dispatcher(settings.coalesceBytes);
     const trips = new RoundTrips();
     // Nothing presses before the disk is open.
     let onPressure = () => {};
@@ -322,7 +322,7 @@ export class NbdDisk implements BlockDevice {
       queued,
       unflushedBytes: this.#unflushed.used,
       delayedWrites: this.#unflushed.waiting,
-      freezes: freezes.reasons,
+      freezes: freezes.reasons(this.#unflushed.waiting),
       roundTripP50: this.#trips.quantile(0.5),
       roundTripP99: this.#trips.quantile(0.99),
       oldestMs: oldest === Infinity ? 0 : performance.now() - oldest,

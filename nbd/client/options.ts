@@ -48,6 +48,11 @@ export interface NbdDiskOptions {
   /** Requests in flight on one connection, 1 to 4095. Default: 64. */
   readonly depth?: number;
   /**
+   * Contiguous reads or writes that wait together leave as one request of up to
+   * so many bytes; 0: never. Default: 256 KiB.
+   */
+  readonly coalesceBytes?: number;
+  /**
    * Bytes of writes to keep until a flush makes them durable. At half of it the
    * disk flushes by itself; at the whole, writes wait. Default: 64 MiB.
    */
@@ -120,6 +125,7 @@ export interface Settings {
   readonly readOnly: boolean;
   readonly connections: number;
   readonly depth: number;
+  readonly coalesceBytes: number;
   readonly unflushedBytes: number;
   /** 0 fails at once; `undefined` never. */
   readonly stallMs: number | undefined;
@@ -147,6 +153,8 @@ const SILENCE_ONE_MS = 10_000;
 const CONNECT_SEVERAL_MS = 3000;
 /** How long to try the only path, milliseconds. */
 const CONNECT_ONE_MS = 10_000;
+/** The longest request that contiguous ones are joined to, bytes. */
+const COALESCE_BYTES = 256 * 1024;
 /** The most connections at once. */
 const CONNECTIONS_MAX = 64;
 
@@ -165,6 +173,7 @@ export function settingsOf(options: NbdDiskOptions, paths: number): Settings {
     readOnly: options.readOnly ?? false,
     connections: options.connections ?? 4,
     depth: options.depth ?? 64,
+    coalesceBytes: options.coalesceBytes ?? COALESCE_BYTES,
     unflushedBytes: options.unflushedBytes ?? 64 * 1024 * 1024,
     stallMs: whileAway === "fail" ? 0 : stallTimeoutMs || undefined,
     openTimeoutMs: options.openTimeoutMs ?? 0,
@@ -182,6 +191,7 @@ export function settingsOf(options: NbdDiskOptions, paths: number): Settings {
   };
   check("connections", settings.connections, 1, CONNECTIONS_MAX);
   check("depth", settings.depth, 1, DEPTH_MAX);
+  check("coalesceBytes", settings.coalesceBytes, 0, Infinity);
   check("unflushedBytes", settings.unflushedBytes, 1, Infinity);
   check("connectTimeoutMs", settings.connectTimeoutMs, 1, Infinity);
   check("silenceMs", settings.silenceMs, 1, Infinity);

@@ -100,6 +100,11 @@ export class Session {
     return this.#links.reduce((sum, { inFlight }) => sum + inFlight, 0);
   }
 
+  /** Whether a connection takes another request. */
+  get hasRoom(): boolean {
+    return this.#links.some(({ hasRoom }) => hasRoom);
+  }
+
   /** When the oldest request in flight left, milliseconds. */
   get oldest(): number {
     return Math.min(Infinity, ...this.#links.map(({ oldest }) => oldest));

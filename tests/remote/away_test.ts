@@ -300,6 +300,7 @@ Deno.test("a suspended disk sends nothing, and a busy one is not suspended", asy
   assertEquals(await reading, content.slice(0, 10));
 
   const flushing = disk.flush();
+  await eventually("it is in flight", () => disk.status().inFlight === 1);
   const { code } = await assertRejects(() => disk.suspend(5), VirstorError);
   assertEquals(code, "busy");
   assertEquals(disk.status().state, "connected");
@@ -312,7 +313,7 @@ Deno.test("a suspended disk sends nothing, and a busy one is not suspended", asy
 Deno.test("what is kept is bounded: a flush makes room", async () => {
   await using scratch = await makeScratch();
   const content = new Uint8Array(SIZE);
-  let [flushes, most] = [0, 0];
+  let [flushes, most, short] = [0, 0, 0];
   await using server = new ScriptedServer(
     scratch.file("s"),
     USUAL,
@@ -320,7 +321,9 @@ Deno.test("what is kept is bounded: a flush makes room", async () => {
       await conn.handshake();
       await serveBytes(conn, content, ({ command }) => {
         if (command === NBD.CMD_FLUSH) flushes += 1;
-        most = Math.max(most, disk.status().unflushedBytes);
+        const { unflushedBytes, freezes: { shortage = 0 } } = disk.status();
+        most = Math.max(most, unflushedBytes);
+        short = Math.max(short, shortage);
         return Promise.resolve(false);
       });
     },
@@ -336,6 +339,7 @@ Deno.test("what is kept is bounded: a flush makes room", async () => {
   );
   assert(flushes > 3, `${flushes}`);
   assert(most <= 10_000, `${most}`);
+  assert(short > 0, "writes that wait for room count as a shortage");
   for (let i = 0; i < 32; i++) {
     assertEquals(content.slice(i * 2000, (i + 1) * 2000), pattern(2000, i));
   }

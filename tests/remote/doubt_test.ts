@@ -260,15 +260,22 @@ Deno.test("a path to another disk is not written to", async () => {
       await serveBytes(conn, second);
     },
   );
+  let look = () => ({});
+  let freezes = {};
   await using disk = await NbdDisk.connect([a.uri, b.uri], {
     ...QUICK,
-    identify,
+    identify: (read) => {
+      freezes = look();
+      return identify(read);
+    },
   });
+  look = () => disk.status().freezes;
   await disk.write(pattern(100, 5), 1000);
   await assertRejects(
     async () => await disk.read(new Uint8Array(100), 1000),
     VirstorError,
     "nothing more is written there",
   );
+  assertEquals(freezes, { connecting: 1, changing: 1 });
   assertEquals(second, pattern(SIZE, 2));
 });

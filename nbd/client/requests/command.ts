@@ -46,10 +46,16 @@ export class Command {
    * Whether the request ends with its connection, instead of being sent again.
    */
   readonly isBound: boolean;
+  /** The requests that this one carries; none if it carries itself only. */
+  parts: readonly Command[] = [];
+  /** Whether the request must leave by itself: joined with others it failed. */
+  isAlone = false;
   /** Called when the request leaves. */
   onSend: (() => void) | undefined;
   /** Called when the server has reported success, before `done` resolves. */
   onSuccess: (() => void) | undefined;
+  /** Called when the request has failed, before `done` rejects. */
+  onFailure: ((error: VirstorError) => void) | undefined;
   /** Resolves with success; rejects with the failure. */
   readonly done: Promise<void>;
   readonly #resolve: () => void;
@@ -100,6 +106,7 @@ export class Command {
   fail(error: VirstorError): void {
     if (this.#settled) return;
     this.#settled = true;
+    this.onFailure?.(error);
     this.#reject(error);
   }
 }

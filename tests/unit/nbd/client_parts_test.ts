@@ -31,7 +31,8 @@ Deno.test("Freezes counts by reason", () => {
   freezes.freeze("connecting");
   freezes.freeze("suspended");
   freezes.freeze("suspended");
-  assertEquals(freezes.reasons, { connecting: 1, suspended: 2 });
+  assertEquals(freezes.reasons(0), { connecting: 1, suspended: 2 });
+  assertEquals(freezes.reasons(3).shortage, 3);
   freezes.thaw("connecting");
   freezes.thaw("suspended");
   assert(freezes.isFrozen);
