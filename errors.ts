@@ -80,6 +80,52 @@ export function printable(text: string): string {
   return text.replaceAll(UNPRINTABLE, escapeCharacter);
 }
 
+/**
+ * Hides the password of a URI, or of a text that was meant as one.
+ *
+ * @param text Any text.
+ * @returns The text with `***` in place of a password.
+ */
+export function hidePassword(text: string): string {
+  // Digits before a slash are a port.
+  return text.replace(
+    /(:\/\/[^/?#@:]*):(?!\d*(?:\/|$))[^?#]*@/,
+    "$1:***@",
+  );
+}
+
+/**
+ * Tells whether a component is named by a URI, not by a path.
+ *
+ * @param path A path, or a URI.
+ * @returns Whether it begins with a scheme and `://`.
+ */
+export function isUri(path: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(path);
+}
+
+/**
+ * Splits the URIs of one component that is reached in several ways.
+ *
+ * @param uris One or more URIs of the same disk, joined with commas.
+ * @returns The URIs, in the order in which they are to be tried.
+ */
+export function splitUris(uris: string): string[] {
+  // A comma inside a URI is not followed by a scheme.
+  return uris.split(/,(?=[a-z][a-z0-9+.-]*:\/\/)/i);
+}
+
+/**
+ * The name of a component in messages, in the status and in the registry.
+ *
+ * @param path A path, or URIs.
+ * @returns The path; the URIs without passwords.
+ */
+export function shownPath(path: string): string {
+  if (!isUri(path)) return path;
+  return splitUris(path).map(hidePassword).join(",");
+}
+
 function escapeCharacter(character: string): string {
   const quoted = JSON.stringify(character).slice(1, -1);
   if (quoted !== character) return quoted;

@@ -69,6 +69,14 @@ export { checkComponents, openPool } from "./open.ts";
 export type { PoolOptions, PoolPlaces } from "./open.ts";
 export { Pool } from "./pool.ts";
 export type { RepairReport } from "./put_aside.ts";
+export type {
+  ConnectedDisk,
+  FarConnectOptions,
+  FarDisk,
+  FarDiskStatus,
+  FarEvent,
+  RemoteComponents,
+} from "./remote/mod.ts";
 export { repairComponents } from "./repair.ts";
 export type { RepairOptions } from "./repair.ts";
 export { SnapshotDisk } from "./snapshot_disk.ts";
@@ -97,5 +105,10 @@ export type {
 export { CHANGED } from "./changed_contexts.ts";
 export { Volume } from "./volume.ts";
 export type { SnapshotStatus, VolumeStatus } from "./volume_status.ts";
-export { readLabel, taste } from "./taste.ts";
-export type { TastedComponent, TastedPool, TasteReport } from "./taste.ts";
+export { findLabel, readLabel, taste } from "./taste.ts";
+export type {
+  TastedComponent,
+  TastedPool,
+  TasteOptions,
+  TasteReport,
+} from "./taste.ts";

@@ -19,7 +19,6 @@ import {
   type Finding,
   type FullPolicy,
   type OpenDevice,
-  openFileDevice,
   type PoolEvent,
   type PoolSettings,
   type SpaceMark,
@@ -29,6 +28,7 @@ import type { ResumeOptions } from "./change/mod.ts";
 import { readFreebsdPool } from "./format/freebsd/mod.ts";
 import { readNativePool, type ReadOptions } from "./format/native/mod.ts";
 import { Pool } from "./pool.ts";
+import { openerOf, type RemoteComponents } from "./remote/mod.ts";
 import type { DamageSink, StoredPool } from "./format/mod.ts";
 
 const DEFAULT_MAX_DELAYED_BYTES = 64 << 20;
@@ -53,6 +53,8 @@ export interface PoolPlaces {
    * paths are not the whole pool: a copy that lies around there is no matter.
    */
   readonly others?: readonly string[];
+  /** How to reach components that are given as URIs; refused by default. */
+  readonly remote?: RemoteComponents | undefined;
   /**
    * How components are opened.
    *
@@ -167,9 +169,22 @@ export async function openPool(
  * @returns What assembling takes.
  */
 export function placesOf(
-  { name, id, others, openDevice = openFileDevice }: PoolPlaces,
+  places: PoolPlaces,
 ): Omit<AssembleOptions, "readOnly"> {
-  return { name, id, others, openDevice };
+  const { name, id, others } = places;
+  return { name, id, others, openDevice: deviceOpener(places) };
+}
+
+/**
+ * How components are opened.
+ *
+ * @param places What the caller says of it.
+ * @returns The function that opens one.
+ */
+export function deviceOpener(
+  { openDevice, remote }: Pick<PoolPlaces, "openDevice" | "remote">,
+): OpenDevice {
+  return openDevice ?? openerOf(remote);
 }
 
 function settingsOf(
@@ -189,6 +204,7 @@ function settingsOf(
     onFull: options.onFull ?? "delay",
     fullTimeoutSeconds: options.fullTimeoutSeconds,
     maxDelayedBytes: options.maxDelayedBytes ?? DEFAULT_MAX_DELAYED_BYTES,
+    openDevice: deviceOpener(options),
     watermarks: {
       chunks: options.chunkWatermark ?? DEFAULT_CHUNK_WATERMARK,
       components: options.componentWatermark ?? DEFAULT_COMPONENT_WATERMARK,

@@ -7,8 +7,13 @@
  * @module
  */
 
-import { fileIdentity } from "../device/file/mod.ts";
-import { assert, counted, inBytes, VirstorError } from "../errors.ts";
+import {
+  assert,
+  counted,
+  inBytes,
+  shownPath,
+  VirstorError,
+} from "../errors.ts";
 import type { Superblock } from "../metadata/native/mod.ts";
 import {
   assemble,
@@ -20,6 +25,7 @@ import {
 import {
   type Finding,
   type ForwardMap,
+  identityAt,
   type OpenDevice,
   withPatience,
 } from "./core/mod.ts";
@@ -127,8 +133,11 @@ function componentAt(
   { name, found, faults }: Assembly,
   path: string,
 ): OpenComponent {
-  const identity = fileIdentity(path);
-  const one = found.find(({ device }) => device.identity === identity);
+  const shown = shownPath(path);
+  const identity = identityAt(shown);
+  const one = found.find(({ path, device }) =>
+    path === shown || device.identity === identity
+  );
   if (one?.label.format === "native") return one;
   if (one !== undefined) {
     throw new VirstorError(

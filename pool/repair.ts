@@ -12,8 +12,13 @@ import {
   refuseWriters,
   wipeDeviceLabels,
 } from "./member/mod.ts";
-import { type Finding, openFileDevice, withPatience } from "./core/mod.ts";
-import { checkComponents, type PoolPlaces, readPool } from "./open.ts";
+import { type Finding, withPatience } from "./core/mod.ts";
+import {
+  checkComponents,
+  deviceOpener,
+  type PoolPlaces,
+  readPool,
+} from "./open.ts";
 import {
   putAside,
   type RepairReport,
@@ -48,7 +53,8 @@ export async function repairComponents(
   paths: readonly string[],
   options: RepairOptions = {},
 ): Promise<RepairReport> {
-  const { dryRun = false, openDevice = openFileDevice } = options;
+  const { dryRun = false } = options;
+  const openDevice = deviceOpener(options);
   const task: Task = { ...options, dryRun, openDevice };
   const { acceptStale = [] } = options;
   if (acceptStale.length > 0) return await putAside(paths, acceptStale, task);

@@ -5,15 +5,23 @@
  */
 
 import { FileDevice } from "../device/file/mod.ts";
-import { isFaithfulName, messageOf, VirstorError } from "../errors.ts";
+import {
+  isFaithfulName,
+  isUri,
+  messageOf,
+  shownPath,
+  VirstorError,
+} from "../errors.ts";
 import {
   type ComponentLabel,
   type Effort,
+  openWithLabels,
   placesOf,
   poolIdOf,
   readComponentLabel,
 } from "./member/mod.ts";
 import type { FormatName } from "./format/mod.ts";
+import { openerOf, type RemoteComponents } from "./remote/mod.ts";
 
 /** In a directory with more files, the search for moved labels is brief. */
 const THOROUGH_MAX = 16;
@@ -60,26 +68,75 @@ export interface TasteReport {
   }[];
 }
 
+/** How to look at components. */
+export interface TasteOptions {
+  /** How to reach components that are given as URIs; refused by default. */
+  readonly remote?: RemoteComponents | undefined;
+}
+
 /**
  * Searches for pools.
  *
- * @param paths Files, block devices, or directories. Of a directory, its files
- *   are examined, but not those of its subdirectories.
+ * @param paths Files, block devices, URIs, or directories. Of a directory, its
+ *   files are examined, but not those of its subdirectories.
+ * @param options How.
  * @returns The pools, and the files that are no components.
  * @throws {VirstorError} `not-found` if a path does not exist, `io` if a
  *   directory cannot be read.
  */
-export async function taste(paths: readonly string[]): Promise<TasteReport> {
+export async function taste(
+  paths: readonly string[],
+  options: TasteOptions = {},
+): Promise<TasteReport> {
   const found: TastedComponent[] = [];
   const rejected: { path: string; reason: string }[] = [];
-  for (const [path, effort] of await filesOf(paths, rejected)) {
+  const uris = new Map(
+    paths.filter(isUri).map((uri) => [shownPath(uri), uri]),
+  );
+  const files = await filesOf(paths.filter((path) => !isUri(path)), rejected);
+  for (const [path, effort] of files) {
     try {
       found.push({ path, label: tasteFile(path, effort) });
     } catch (error) {
       rejected.push({ path, reason: messageOf(error) });
     }
   }
+  for (const [path, uri] of uris) {
+    try {
+      found.push({ path, label: await tasteUri(uri, options) });
+    } catch (error) {
+      rejected.push({ path, reason: messageOf(error) });
+    }
+  }
   return { pools: groupPools(found, rejected), rejected };
+}
+
+/**
+ * Reads the label of a component.
+ *
+ * @param path A file, a block device, or a URI.
+ * @param options How.
+ * @returns The label.
+ * @throws {VirstorError} `not-found`, `corrupt`, `unsupported`, `io`.
+ */
+export async function findLabel(
+  path: string,
+  options: TasteOptions = {},
+): Promise<ComponentLabel> {
+  return isUri(path) ? await tasteUri(path, options) : readLabel(path);
+}
+
+async function tasteUri(
+  uri: string,
+  { remote }: TasteOptions,
+): Promise<ComponentLabel> {
+  const how = { readOnly: true };
+  const device = await openWithLabels(uri, how, openerOf(remote));
+  try {
+    return readComponentLabel(device);
+  } finally {
+    await device.close();
+  }
 }
 
 /**

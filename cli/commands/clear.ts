@@ -13,7 +13,11 @@ import {
   print,
   withProgress,
 } from "../terminal/mod.ts";
-import { absolutePaths, forgetComponents } from "../state/mod.ts";
+import {
+  absolutePaths,
+  forgetComponents,
+  remoteComponents,
+} from "../state/mod.ts";
 
 /**
  * Clears the labels of components and removes them from the registry.
@@ -32,7 +36,10 @@ export async function run(
   const paths = absolutePaths(invocation.operands);
   const cleared = await withProgress(
     "Clearing labels",
-    clearLabels(paths, { force: invocation.flag("force") }),
+    clearLabels(paths, {
+      force: invocation.flag("force"),
+      remote: remoteComponents(stateDirectory),
+    }),
   );
   await forgetComponents(stateDirectory, paths);
   if (invocation.flag("verbose")) {

@@ -5,12 +5,8 @@
  * @module
  */
 
-import {
-  copyDisk,
-  type CopyResult,
-  hidePassword,
-  isNbdUri,
-} from "../../nbd/client/mod.ts";
+import { hidePassword } from "../../errors.ts";
+import { copyDisk, type CopyResult, isNbdUri } from "../../nbd/client/mod.ts";
 import { nameOf } from "../control/mod.ts";
 import {
   type Environment,

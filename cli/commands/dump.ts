@@ -4,11 +4,11 @@
  * @module
  */
 
-import { counted, printable, VirstorError } from "../../errors.ts";
+import { counted, isUri, printable, VirstorError } from "../../errors.ts";
 import { resolve } from "node:path";
 import { SUPERBLOCK_SLOT_SIZE } from "../../metadata/native/mod.ts";
 import type { ComponentLabel } from "../../pool/member/mod.ts";
-import { readLabel } from "../../pool/mod.ts";
+import { findLabel } from "../../pool/mod.ts";
 import {
   type Environment,
   exactSize,
@@ -19,6 +19,7 @@ import {
   textPairs,
 } from "../terminal/mod.ts";
 import { knownSizeText } from "../registry/mod.ts";
+import { absolutePath, remoteComponents } from "../state/mod.ts";
 
 /** A label of one format. */
 type LabelOf<Format extends ComponentLabel["format"]> = Extract<
@@ -39,7 +40,8 @@ export async function run(
   environment: Environment,
 ): Promise<number> {
   const labels: [string, ComponentLabel][] = [];
-  for (const path of invocation.operands) {
+  for (const operand of invocation.operands) {
+    const path = isUri(operand) ? absolutePath(operand) : operand;
     labels.push([path, await labelOf(path, environment)]);
   }
   if (invocation.flag("json")) {
@@ -58,7 +60,8 @@ async function labelOf(
   environment: Environment,
 ): Promise<ComponentLabel> {
   try {
-    return readLabel(path);
+    const remote = remoteComponents(environment.stateDirectory());
+    return await findLabel(path, { remote });
   } catch (error) {
     const isMissing = error instanceof VirstorError &&
       error.code === "not-found";

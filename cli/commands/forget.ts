@@ -6,7 +6,7 @@
  */
 
 import { counted, VirstorError } from "../../errors.ts";
-import { readLabel } from "../../pool/mod.ts";
+import { findLabel, type RemoteComponents } from "../../pool/mod.ts";
 import { callServer } from "../control/mod.ts";
 import {
   absolutePaths,
@@ -14,6 +14,7 @@ import {
   forgetPool,
   readRegistry,
   type RegistryEntry,
+  remoteComponents,
 } from "../state/mod.ts";
 import {
   type Environment,
@@ -49,7 +50,8 @@ export async function run(
     );
   }
   await refuseServed(stateDirectory, name);
-  for (const path of paths) refuseMember(entry, path);
+  const remote = remoteComponents(stateDirectory);
+  for (const path of paths) await refuseMember(entry, path, remote);
   if (paths.length === 0) await forgetPool(stateDirectory, name);
   else await forgetComponents(stateDirectory, paths);
   const forgotten = paths.length === 0 ? entry.components : paths;
@@ -80,10 +82,11 @@ async function refuseServed(
 }
 
 /** Refuses a path that the registry does not have, or a component that is there. */
-function refuseMember(
+async function refuseMember(
   { name, id, components }: RegistryEntry,
   path: string,
-): void {
+  remote: RemoteComponents,
+): Promise<void> {
   if (!components.includes(path)) {
     throw new VirstorError(
       "not-found",
@@ -92,7 +95,7 @@ function refuseMember(
     );
   }
   try {
-    const label = readLabel(path);
+    const label = await findLabel(path, { remote });
     const isNative = label.format === "native";
     if ((isNative ? label.poolUuid : String(label.id)) !== id) return;
   } catch (error) {

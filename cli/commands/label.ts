@@ -7,7 +7,7 @@
 import { counted, VirstorError } from "../../errors.ts";
 import type { FormatName } from "../../pool/format/mod.ts";
 import { labelPool, type LabelResult } from "../../pool/label/mod.ts";
-import { taste } from "../../pool/mod.ts";
+import { type RemoteComponents, taste } from "../../pool/mod.ts";
 import {
   type Environment,
   EXIT_OK,
@@ -27,6 +27,7 @@ import {
   prepareRegistry,
   readRegistry,
   registerPool,
+  remoteComponents,
 } from "../state/mod.ts";
 
 /**
@@ -51,8 +52,9 @@ export async function run(
   const stateDirectory = environment.stateDirectory();
   refuseSeparators(name);
   await prepareRegistry(stateDirectory);
+  const remote = remoteComponents(stateDirectory);
   if (!force) {
-    await refuseKnownName(stateDirectory, name, paths);
+    await refuseKnownName(stateDirectory, name, paths, remote);
     await refuseKnownComponents(stateDirectory, paths);
   }
   const result = await withProgress(
@@ -64,6 +66,7 @@ export async function run(
       force,
       hardcode: invocation.flag("hardcode"),
       preallocate: invocation.flag("preallocate"),
+      remote,
       ...virtualSize !== undefined && { virtualSize },
       ...chunkSize !== undefined && { chunkSize },
       ...createSize !== undefined && { createSize },
@@ -133,11 +136,12 @@ async function refuseKnownName(
   stateDirectory: string,
   name: string,
   paths: readonly string[],
+  remote: RemoteComponents,
 ): Promise<void> {
   const entry = await readRegistry(stateDirectory, name);
   const others = entry?.components.filter((path) => !paths.includes(path));
   if (entry === undefined || others === undefined) return;
-  const { pools } = await taste(others);
+  const { pools } = await taste(others, { remote });
   if (pools.some((pool) => pool.name === name && pool.id === entry.id)) {
     throw new VirstorError(
       "exists",

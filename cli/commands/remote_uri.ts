@@ -4,7 +4,8 @@
  * @module
  */
 
-import { hidePassword, isNbdUri } from "../../nbd/client/mod.ts";
+import { hidePassword } from "../../errors.ts";
+import { isNbdUri } from "../../nbd/client/mod.ts";
 import { UsageError } from "../terminal/mod.ts";
 
 /**

@@ -40,9 +40,10 @@ export async function run(
   const poolOptions = poolOptionsOf(invocation);
   setLogStyle(logStyleOf(invocation));
   const stateDirectory = environment.stateDirectory();
-  const given = assignComponents(
+  const given = await assignComponents(
     names,
     absolutePaths(invocation.values("component")),
+    stateDirectory,
   );
   return await servePools({
     stateDirectory,

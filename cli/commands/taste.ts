@@ -21,7 +21,7 @@ import {
   passedOverNotices,
   registerTasted,
 } from "../registry/mod.ts";
-import { absolutePaths, readRegistry } from "../state/mod.ts";
+import { absolutePaths, readRegistry, remoteComponents } from "../state/mod.ts";
 
 /**
  * Looks for components and registers the pools that they form. A pool of which
@@ -41,7 +41,10 @@ export async function run(
   const paths = absolutePaths(invocation.operands);
   const report = await withKnownSizes(
     stateDirectory,
-    await withProgress("Looking for pools", taste(paths)),
+    await withProgress(
+      "Looking for pools",
+      taste(paths, { remote: remoteComponents(stateDirectory) }),
+    ),
   );
   const passedOver = [...report.rejected];
   const pools: TastedPool[] = [];

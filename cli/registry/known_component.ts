@@ -6,7 +6,7 @@
  */
 
 import { FileDevice } from "../../device/file/mod.ts";
-import { printable, VirstorError } from "../../errors.ts";
+import { isUri, printable, VirstorError } from "../../errors.ts";
 import { MovedLabelError } from "../../pool/member/mod.ts";
 import { readLabel } from "../../pool/mod.ts";
 import { exactSize, printNotices } from "../terminal/mod.ts";
@@ -44,7 +44,7 @@ export async function knownSizeText(
   path: string,
 ): Promise<string> {
   for (const entry of await listRegistry(stateDirectory)) {
-    if (!entry.components.includes(path)) continue;
+    if (!entry.components.includes(path) || isUri(path)) continue;
     const text = movedText(path) || sizeText(entry, path);
     if (text !== "") return text;
   }
@@ -66,7 +66,10 @@ export async function refuseKnownComponents(
   const entries = await listRegistry(stateDirectory);
   for (const path of paths) {
     const entry = entries.find((one) => one.components.includes(path));
-    if (entry === undefined || hasLabel(path) || !holdsData(path)) continue;
+    // Of a URI its signatures are looked at, which takes a connection.
+    if (
+      entry === undefined || isUri(path) || hasLabel(path) || !holdsData(path)
+    ) continue;
     const change = changeText(entry, path);
     throw new VirstorError(
       "exists",
@@ -78,7 +81,7 @@ export async function refuseKnownComponents(
 }
 
 function sizeText(entry: RegistryEntry, path: string): string {
-  const change = changeText(entry, path);
+  const change = isUri(path) ? "" : changeText(entry, path);
   if (change === "" || hasLabel(path)) return "";
   return printable(`"${path}", a component of pool "${entry.name}", ${change}`);
 }

@@ -4,11 +4,20 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
-import { type BesideReport, lookBeside, readLabel } from "../../pool/mod.ts";
+import { isUri, VirstorError } from "../../errors.ts";
+import {
+  type BesideReport,
+  findLabel,
+  lookBeside,
+  type RemoteComponents,
+} from "../../pool/mod.ts";
 import { noticeSizes } from "./known_component.ts";
 import { printNotices } from "../terminal/mod.ts";
-import { readRegistry, type RegistryEntry } from "../state/mod.ts";
+import {
+  readRegistry,
+  type RegistryEntry,
+  remoteComponents,
+} from "../state/mod.ts";
 
 /** How often virstor locates a pool that other commands are changing. */
 const TRIES_MAX = 10;
@@ -23,6 +32,8 @@ export interface StoppedPool {
   readonly named?: readonly string[] | undefined;
   /** Whether components may be missing: then look for them first. */
   readonly degraded?: boolean | undefined;
+  /** Whether to do without journals that are elsewhere. */
+  readonly withoutJournal?: boolean;
 }
 
 /**
@@ -40,6 +51,8 @@ export interface Located {
     readonly id?: string;
     /** Further paths where components may be. */
     readonly others: readonly string[];
+    /** How to reach components on other machines. */
+    readonly remote: RemoteComponents;
   };
 }
 
@@ -79,7 +92,7 @@ export async function withComponents<T>(
     const code = "error" in attempt ? attempt.error.code : "not-found";
     if (code !== "busy") {
       const next = await locate(pool);
-      const isNews = JSON.stringify(next) !== JSON.stringify(located);
+      const isNews = keyOf(next) !== keyOf(located);
       located = next;
       if (isNews) continue;
     }
@@ -100,13 +113,20 @@ export async function withComponents<T>(
   );
 }
 
+/** Equal for two results if nothing has changed between them. */
+function keyOf({ paths, options, entry }: Found): string {
+  const { name, id, others } = options;
+  return JSON.stringify([paths, name, id, others, entry]);
+}
+
 /** Prints notices for components that were cut or extended. */
 function noticeChanges({ entry }: Found): void {
   if (entry !== undefined) noticeSizes(entry);
 }
 
 function look({ paths, options }: Located): Promise<BesideReport> {
-  return lookBeside([...paths, ...options.others], options);
+  const known = [...paths, ...options.others];
+  return lookBeside(known.filter((path) => !isUri(path)), options);
 }
 
 function withDoubts(
@@ -145,7 +165,7 @@ function withOthers(
 }
 
 async function locate(
-  { stateDirectory, name, named = [] }: StoppedPool,
+  { stateDirectory, name, named = [], withoutJournal }: StoppedPool,
 ): Promise<Found> {
   const entry = await readRegistry(stateDirectory, name);
   if (entry === undefined && named.length === 0) {
@@ -158,7 +178,8 @@ async function locate(
   const known = entry?.components ?? [];
   const [paths, others] = named.length === 0 ? [known, []] : [named, known];
   const which = entry === undefined ? { name } : { name, id: entry.id };
-  return { paths, options: { ...which, others }, entry };
+  const remote = remoteComponents(stateDirectory, withoutJournal);
+  return { paths, options: { ...which, others, remote }, entry };
 }
 
 /**
@@ -167,26 +188,33 @@ async function locate(
  *
  * @param names The names of the pools.
  * @param paths Paths of components that the user gave, absolute.
+ * @param stateDirectory The state directory.
  * @returns The paths, by the name of their pool.
  * @throws {VirstorError} `invalid` if a component belongs to another pool;
  *   `not-found`, `corrupt`, `unsupported`, `io` if it has no readable label.
  */
-export function assignComponents(
+export async function assignComponents(
   names: readonly string[],
   paths: readonly string[],
-): ReadonlyMap<string, string[]> {
+  stateDirectory: string,
+): Promise<ReadonlyMap<string, string[]>> {
   const [only] = names;
   if (names.length === 1 && only !== undefined) {
     return new Map([[only, [...paths]]]);
   }
-  return Map.groupBy(paths, (path) => {
-    const { name } = readLabel(path);
-    if (names.includes(name)) return name;
-    throw new VirstorError(
-      "invalid",
-      `Cannot use component "${path}": it belongs to pool "${name}", which ` +
-        "the command does not name; name the pool, too, or leave the " +
-        "component out",
-    );
-  });
+  const remote = remoteComponents(stateDirectory);
+  const assigned = new Map<string, string[]>();
+  for (const path of paths) {
+    const { name } = await findLabel(path, { remote });
+    if (!names.includes(name)) {
+      throw new VirstorError(
+        "invalid",
+        `Cannot use component "${path}": it belongs to pool "${name}", which ` +
+          "the command does not name; name the pool, too, or leave the " +
+          "component out",
+      );
+    }
+    assigned.set(name, [...assigned.get(name) ?? [], path]);
+  }
+  return assigned;
 }

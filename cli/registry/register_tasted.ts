@@ -5,10 +5,11 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
+import { isUri, VirstorError } from "../../errors.ts";
 import type { ComponentLabel } from "../../pool/member/mod.ts";
 import {
-  readLabel,
+  findLabel,
+  type RemoteComponents,
   taste,
   type TastedComponent,
   type TastedPool,
@@ -16,6 +17,7 @@ import {
 import {
   registeredSize,
   type RegistryEntry,
+  remoteComponents,
   updatePool,
 } from "../state/mod.ts";
 import type { PassedOver } from "./passed_over.ts";
@@ -43,13 +45,19 @@ export async function registerTasted(
   found: TastedPool,
 ): Promise<RegisteredPool> {
   let registered: RegisteredPool = { pool: found, copies: [] };
+  const remote = remoteComponents(stateDirectory);
   await updatePool(stateDirectory, found.name, async (entry) => {
     const known = entry?.id === found.id ? entry : undefined;
-    registered = withoutCopies(await withKnown(found, known), known);
+    registered = withoutCopies(
+      await withKnown(found, known, remote),
+      known,
+    );
     const { pool } = registered;
-    const away = pool.missing.length === 0
-      ? []
-      : (known?.components ?? []).filter(isAway);
+    const away: string[] = [];
+    for (const path of known?.components ?? []) {
+      const isMissing = pool.missing.length > 0;
+      if (isMissing && await isAway(path, remote)) away.push(path);
+    }
     const components = [
       ...pool.components,
       ...away.map((path) => ({
@@ -66,16 +74,19 @@ export async function registerTasted(
 async function withKnown(
   found: TastedPool,
   entry: RegistryEntry | undefined,
+  remote: RemoteComponents,
 ): Promise<TastedPool> {
   if (entry === undefined) return found;
   const taken = new Set(found.components.map(({ label }) => keyOf(label)));
   const paths = found.components.map(({ path }) => path);
-  const more = entry.components.filter((path) => {
-    const label = paths.includes(path) ? undefined : labelOf(path);
-    return label !== undefined && !taken.has(keyOf(label));
-  });
+  const more: string[] = [];
+  for (const path of entry.components) {
+    if (paths.includes(path)) continue;
+    const label = await labelOf(path, remote);
+    if (label !== undefined && !taken.has(keyOf(label))) more.push(path);
+  }
   if (more.length === 0) return found;
-  const { pools } = await taste([...paths, ...more]);
+  const { pools } = await taste([...paths, ...more], { remote });
   return pools.find(({ name, id }) => name === found.name && id === found.id) ??
     found;
 }
@@ -124,13 +135,16 @@ function keyOf(label: ComponentLabel): string {
 }
 
 /** Tells whether the file at a path cannot be read, or is absent. */
-function isAway(path: string): boolean {
+async function isAway(
+  path: string,
+  remote: RemoteComponents,
+): Promise<boolean> {
   try {
-    readLabel(path);
+    await findLabel(path, { remote });
     return false;
   } catch (error) {
     if (!(error instanceof VirstorError)) throw error;
-    return error.code === "io" || !isThere(path);
+    return isUri(path) || error.code === "io" || !isThere(path);
   }
 }
 
@@ -143,9 +157,12 @@ function isThere(path: string): boolean {
   }
 }
 
-function labelOf(path: string): ComponentLabel | undefined {
+async function labelOf(
+  path: string,
+  remote: RemoteComponents,
+): Promise<ComponentLabel | undefined> {
   try {
-    return readLabel(path);
+    return await findLabel(path, { remote });
   } catch (error) {
     if (error instanceof VirstorError) return undefined;
     throw error;

@@ -25,4 +25,5 @@ export {
   updatePool,
 } from "./registry.ts";
 export type { RegistryEntry } from "./registry.ts";
+export { remoteComponents, useJournals } from "./remote_components.ts";
 export { controlSocketPath, findStateDirectory } from "./state_directory.ts";

@@ -6,14 +6,18 @@
  * @module
  */
 
+import { isUri, shownPath } from "../../errors.ts";
+
 /**
  * Makes a path absolute and normal: without `.`, `..`, empty parts and a slash
- * at the end.
+ * at the end. In a URI it makes the paths absolute that parameters name, and
+ * hides the password, which NBD does not use.
  *
- * @param path A path, relative to the working directory or absolute.
- * @returns The absolute path.
+ * @param path A path, relative to the working directory or absolute; or a URI.
+ * @returns The absolute path, or the URI.
  */
 export function absolutePath(path: string): string {
+  if (isUri(path)) return shownPath(absoluteUri(path));
   const whole = path.startsWith("/") ? path : `${Deno.cwd()}/${path}`;
   const parts: string[] = [];
   for (const part of whole.split("/")) {
@@ -21,6 +25,25 @@ export function absolutePath(path: string): string {
     else if (part !== "" && part !== ".") parts.push(part);
   }
   return `/${parts.join("/")}`;
+}
+
+/** The parameters whose values are paths. */
+const PATH_PARAMETER = /([?&](?:socket|tls-certificates)=)([^&#,]*)/g;
+
+function absoluteUri(uri: string): string {
+  return uri.replace(PATH_PARAMETER, (_, name: string, value: string) => {
+    const path = encodeURIComponent(absolutePath(decoded(value)));
+    return name + path.replaceAll("%2F", "/");
+  });
+}
+
+/** A value with a stray "%" is refused where the URI is parsed. */
+function decoded(value: string): string {
+  try {
+    return decodeURIComponent(value);
+  } catch {
+    return value;
+  }
 }
 
 /**

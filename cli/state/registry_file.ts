@@ -92,8 +92,12 @@ async function lockDirectory(path: string): Promise<Deno.FsFile | undefined> {
   return undefined;
 }
 
-/** Makes a directory durable, where its file system supports that. */
-async function syncDirectory(path: string): Promise<void> {
+/**
+ * Makes a directory durable, where its file system supports that.
+ *
+ * @param path The directory.
+ */
+export async function syncDirectory(path: string): Promise<void> {
   let directory: Deno.FsFile | undefined;
   try {
     directory = await Deno.open(path, { read: true });

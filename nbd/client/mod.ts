@@ -6,7 +6,6 @@
 
 export type { BackOffOptions } from "./back_off.ts";
 export {
-  hidePassword,
   isNbdUri,
   listContexts,
   listExports,

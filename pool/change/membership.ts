@@ -5,8 +5,7 @@
  * @module
  */
 
-import { fileIdentity } from "../../device/file/mod.ts";
-import { counted, VirstorError } from "../../errors.ts";
+import { counted, shownPath, VirstorError } from "../../errors.ts";
 import {
   allocateAll,
   type Candidate,
@@ -17,7 +16,12 @@ import {
   promiseNotices,
   wipeDeviceLabels,
 } from "../member/mod.ts";
-import { Component, type OpenDevice, openFileDevice } from "../core/mod.ts";
+import {
+  Component,
+  identityAt,
+  type OpenDevice,
+  openFileDevice,
+} from "../core/mod.ts";
 import { checkRoom, fits, roomFor } from "./room.ts";
 import type { PoolBase } from "../io/mod.ts";
 import type { PoolFormat } from "../format/mod.ts";
@@ -118,7 +122,7 @@ interface RemoveActions {
  *   other code nothing has changed.
  */
 export async function addComponents(
-  { format }: PoolBase,
+  { format, settings }: PoolBase,
   request: AddRequest,
 ): Promise<AddResult> {
   const { layout, members: before } = format;
@@ -134,7 +138,7 @@ export async function addComponents(
     taken: new Map(
       before.map(({ device }) => [device.identity, device.path]),
     ),
-    openDevice: request.openDevice ?? openFileDevice,
+    openDevice: request.openDevice ?? settings.openDevice ?? openFileDevice,
   });
   try {
     const added = makeComponents(before, candidates);
@@ -374,17 +378,18 @@ export function memberAt(
   { format, settings }: PoolBase,
   path: string,
 ): Component {
-  const member = format.members.find(({ device }) => device.path === path) ??
-    byIdentity(format, path);
+  const shown = shownPath(path);
+  const member = format.members.find(({ device }) => device.path === shown) ??
+    byIdentity(format, shown);
   if (member !== undefined) return member;
   throw new VirstorError(
     "invalid",
-    `Cannot ${action} "${path}": it is no component of pool "${settings.name}"`,
+    `Cannot ${action} "${shown}": it is no component of pool "${settings.name}"`,
   );
 }
 
 function byIdentity(format: PoolFormat, path: string): Component | undefined {
-  const identity = fileIdentity(path);
+  const identity = identityAt(path);
   return format.members.find(({ device }) => device.identity === identity);
 }
 

@@ -8,6 +8,7 @@ import {
   type BlankRanges,
   FileDevice,
   type FileDeviceOptions,
+  fileIdentity,
   type FlushObserver,
   type HostSpace,
 } from "../../device/file/mod.ts";
@@ -18,7 +19,7 @@ import type {
 } from "../../device/block/mod.ts";
 import type { LentDescriptor, SyncLine } from "../../device/leases/mod.ts";
 import type { OpenElsewhere } from "../../device/linux/mod.ts";
-import { assert } from "../../errors.ts";
+import { assert, isUri } from "../../errors.ts";
 
 /** The device of a component: a block device with a path. */
 export interface ComponentDevice extends BlockDevice {
@@ -86,6 +87,25 @@ export interface ComponentDevice extends BlockDevice {
   hostSpace?(): Promise<HostSpace | undefined>;
   /** The ranges known to hold no data; absent if unknown. */
   readonly blanks?: Blanks | undefined;
+  /**
+   * Reads the end of the component once, so that reads there finish at once from
+   * now on. Absent where they always do.
+   *
+   * @param start The first byte.
+   * @returns Rejects with `io`.
+   */
+  keep?(start: number): Promise<void>;
+  /**
+   * Takes the ownership of a component on another machine: until then nothing is
+   * written there. Absent if there is nothing to take.
+   *
+   * *Requires*: the label is that of a pool of format 2, or what the component
+   * holds is not needed.
+   *
+   * @returns The device to use from now on, in place of this one.
+   * @throws {VirstorError} `busy`, `failed`, `io`; this device stays open.
+   */
+  claim?(): Promise<ComponentDevice>;
 }
 
 /** The ranges of a device that hold no data. */
@@ -101,7 +121,7 @@ export type ChunkDevice = Pick<
 export type OpenDevice = (
   path: string,
   options: FileDeviceOptions,
-) => ComponentDevice;
+) => ComponentDevice | Promise<ComponentDevice>;
 
 /**
  * The default {@linkcode OpenDevice}: opens a file or a block device.
@@ -115,6 +135,17 @@ export function openFileDevice(
   options: FileDeviceOptions,
 ): ComponentDevice {
   return new FileDevice(path, options);
+}
+
+/**
+ * The identity of the component at a path or a URI, without opening it.
+ *
+ * @param path The path, or the URI without a password.
+ * @returns Equal for two paths of one file; a URI stands for itself.
+ * @throws {VirstorError} `not-found`, `io`.
+ */
+export function identityAt(path: string): string {
+  return isUri(path) ? path : fileIdentity(path);
 }
 
 /**

@@ -10,7 +10,7 @@ export type { ChunkView } from "./chunk_view.ts";
 export { readBootId } from "./boot_id.ts";
 export { Component } from "./component.ts";
 export type { ComponentGeometry } from "./component.ts";
-export { finished, openFileDevice } from "./component_device.ts";
+export { finished, identityAt, openFileDevice } from "./component_device.ts";
 export type {
   Blanks,
   ChunkDevice,

@@ -17,6 +17,11 @@ const PATIENCE_MS = 300;
  * parent has closed them.
  */
 const OPEN_PATIENCE_MS = 1000;
+/**
+ * An attempt that took this long is not repeated, milliseconds: it has watched
+ * the owner of a remote component already.
+ */
+const LONG_MS = 5000;
 /** The time between two attempts, milliseconds. */
 const PAUSE_MS = 30;
 
@@ -31,15 +36,19 @@ const PAUSE_MS = 30;
  * @throws {VirstorError} `busy` if the locks stay taken, naming the holder;
  *   any other error of the operation.
  */
-export async function withPatience<T>(attempt: () => T): Promise<T> {
+export async function withPatience<T>(
+  attempt: () => T | Promise<T>,
+): Promise<T> {
   for (let waited = 0;; waited += PAUSE_MS) {
+    const start = performance.now();
     try {
-      return attempt();
+      return await attempt();
     } catch (error) {
       const isBusy = error instanceof VirstorError && error.code === "busy";
       const isOpen = error instanceof FileInUseError;
       const patience = isOpen ? OPEN_PATIENCE_MS : PATIENCE_MS;
-      if (!isBusy || waited >= patience) {
+      const isLong = performance.now() - start >= LONG_MS;
+      if (!isBusy || isLong || waited >= patience) {
         throw isOpen ? await error.named() : error;
       }
     }

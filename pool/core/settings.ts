@@ -6,6 +6,7 @@
  */
 
 import { counted, VirstorError } from "../../errors.ts";
+import type { OpenDevice } from "./component_device.ts";
 import type { PoolEvent } from "./events.ts";
 
 /** A timeout in seconds that a timer can keep: about 24 days. */
@@ -72,6 +73,12 @@ export interface PoolSettings {
   readonly maxDelayedBytes: number;
   /** The levels below which the pool warns. */
   readonly watermarks: Watermarks;
+  /**
+   * Opens the components that are added.
+   *
+   * @internal
+   */
+  readonly openDevice?: OpenDevice;
   /**
    * Receives the events of the pool.
    *

@@ -4,19 +4,22 @@
  * @module
  */
 
-import { fileIdentity } from "../../device/file/mod.ts";
-import { inBytes, messageOf, VirstorError } from "../../errors.ts";
+import { inBytes, messageOf, shownPath, VirstorError } from "../../errors.ts";
 import type { FreebsdLabel } from "../../metadata/freebsd/mod.ts";
 import {
   type ComponentDevice,
+  identityAt,
   type OpenDevice,
-  openFileDevice,
   turn,
   withPatience,
 } from "../core/mod.ts";
+import { openerOf, type RemoteComponents } from "../remote/mod.ts";
 import {
+  claimed,
   type ComponentLabel,
+  keepTable,
   MovedLabelError,
+  openWithLabels,
   readComponentLabel,
   refuseWriters,
   wipeDeviceLabels,
@@ -30,8 +33,10 @@ const [PIECE_BYTES, ZEROES_READ_MAX] = [1 << 20, 64 << 20];
 export interface ClearOptions {
   /** Also clear components that hold data, or may hold data. */
   readonly force?: boolean;
+  /** How to reach components that are given as URIs; refused by default. */
+  readonly remote?: RemoteComponents | undefined;
   /**
-   * Opens a component; a file or block device by default.
+   * Opens a component; a file, block device or URI by default.
    *
    * @internal
    */
@@ -58,21 +63,25 @@ export async function clearLabels(
   paths: readonly string[],
   options: ClearOptions = {},
 ): Promise<{ path: string; name: string }[]> {
-  const { force = false, openDevice = openFileDevice } = options;
+  const { force = false, openDevice = openerOf(options.remote) } = options;
   const devices: ComponentDevice[] = [];
   const cleared: { path: string; name: string }[] = [];
   try {
     const identities = new Set<string>();
-    for (const path of paths) {
-      const identity = fileIdentity(path);
+    for (const given of paths) {
+      const path = shownPath(given);
+      const identity = identityAt(path);
       if (identities.has(identity)) continue;
       identities.add(identity);
       const device = await withPatience(() =>
-        openDevice(path, { lock: "exclusive" })
+        openWithLabels(given, { lock: "exclusive" }, openDevice)
       );
       devices.push(device);
       await refuseWriters(device);
       cleared.push({ path, name: await inspect(device, force) });
+    }
+    for (const [i, device] of devices.entries()) {
+      devices[i] = await claimed(device);
     }
     for (const device of devices) await wipeDeviceLabels(device);
     return cleared;
@@ -122,6 +131,7 @@ async function holdingOf(
 ): Promise<Holding> {
   if (label.format === "freebsd") return await freebsdHolding(device, label);
   const { name, chunkSize } = label;
+  await keepTable(device, label);
   let [owned, isDamaged] = [0, false];
   await scanTable(tableOf(device, label), {
     page() {},

@@ -12,7 +12,8 @@ import {
   openCandidates,
   promiseNotices,
 } from "../member/mod.ts";
-import { type OpenDevice, openFileDevice } from "../core/mod.ts";
+import type { OpenDevice } from "../core/mod.ts";
+import { openerOf, type RemoteComponents } from "../remote/mod.ts";
 import { planFreebsdLabel } from "./label_freebsd.ts";
 import { planNativeLabel } from "./label_native.ts";
 import type { FormatName } from "../format/mod.ts";
@@ -27,7 +28,7 @@ export interface LabelOptions {
    * characters. FreeBSD format: 1 to 15 letters, digits and `. _ - : + @`.
    */
   readonly name: string;
-  /** Paths of its components, in order. */
+  /** Paths of its components, in order; of the native format URIs, too. */
   readonly paths: readonly string[];
   /** Bytes of the virtual disk, fitted to whole chunks; default 2 TiB. */
   readonly virtualSize?: number;
@@ -51,8 +52,10 @@ export interface LabelOptions {
   readonly createSize?: number;
   /** Allocate the space of all files now; default false: they are sparse. */
   readonly preallocate?: boolean;
+  /** How to reach components that are given as URIs; refused by default. */
+  readonly remote?: RemoteComponents | undefined;
   /**
-   * Opens a component; a file or block device by default.
+   * Opens a component; a file, block device or URI by default.
    *
    * @internal
    */
@@ -113,7 +116,7 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
     createSize: options.createSize,
     hardcode: options.hardcode ?? false,
     taken: new Map(),
-    openDevice: options.openDevice ?? openFileDevice,
+    openDevice: options.openDevice ?? openerOf(options.remote),
     check: plan.check,
   });
   try {

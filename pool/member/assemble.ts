@@ -6,11 +6,15 @@
  * @module
  */
 
-import { fileIdentity } from "../../device/file/mod.ts";
-import { messageOf, VirstorError } from "../../errors.ts";
-import type { ComponentDevice, OpenDevice } from "../core/mod.ts";
-import { poolIdOf, readComponentLabel } from "./component_label.ts";
+import { messageOf, shownPath, VirstorError } from "../../errors.ts";
+import {
+  type ComponentDevice,
+  identityAt,
+  type OpenDevice,
+} from "../core/mod.ts";
+import { poolIdOf } from "./component_label.ts";
 import type { Fault, OpenComponent } from "./open_component.ts";
+import { labelledDevice, openWithLabels } from "./open_member.ts";
 import { isWhole } from "./places.ts";
 import { explainSizes } from "./size_faults.ts";
 
@@ -58,31 +62,32 @@ export interface AssembleOptions {
  * @throws {VirstorError} `not-found` if no component of the pool was found,
  *   `corrupt`, `busy` naming the process that holds the lock, `invalid`, `io`.
  */
-export function assemble(
+export async function assemble(
   paths: readonly string[],
   options: AssembleOptions,
-): Assembly {
+): Promise<Assembly> {
   const found: OpenComponent[] = [];
   const faults: Fault[] = [];
   try {
     const identities = new Set<string>();
-    openAll(paths, options, identities, found, faults);
+    await openAll(paths, options, identities, found, faults);
     if (!isNamedPool(options, found)) {
-      openAll(options.others ?? [], options, identities, found, faults);
+      const { others = [] } = options;
+      await openAll(others, options, identities, found, faults);
     }
     const name = options.name ?? onlyName(found, faults);
     const mine = found.filter(({ label }) => label.name === name);
     for (const { path, device, label } of found) {
       if (label.name === name) continue;
-      device.close();
+      await device.close();
       const message = `"${path}" is a component of pool "${label.name}"`;
       faults.push({ path, error: new VirstorError("not-found", message) });
     }
     checkOnePool(name, mine, options.isTolerant === true ? [] : faults);
-    const explained = explainSizes(mine, faults, options.openDevice);
+    const explained = await explainSizes(mine, faults, options.openDevice);
     return { name, found: mine, faults: explained };
   } catch (error) {
-    for (const { device } of found) device.close();
+    for (const { device } of found) await device.close();
     throw error;
   }
 }
@@ -99,25 +104,26 @@ function isNamedPool(
   ) && isWhole(labels);
 }
 
-function openAll(
+async function openAll(
   paths: readonly string[],
   options: AssembleOptions,
   identities: Set<string>,
   found: OpenComponent[],
   faults: Fault[],
-): void {
+): Promise<void> {
   const { readOnly, openDevice } = options;
-  for (const path of paths) {
+  for (const given of paths) {
+    const path = shownPath(given);
     let device: ComponentDevice | undefined;
     try {
-      const identity = fileIdentity(path);
+      const identity = identityAt(path);
       if (identities.has(identity)) continue;
       identities.add(identity);
       const lock = readOnly ? "shared" : "exclusive";
-      device = openDevice(path, { readOnly, lock });
-      found.push({ path, device, label: readComponentLabel(device) });
+      device = await openWithLabels(given, { readOnly, lock }, openDevice);
+      found.push({ path, ...await labelledDevice(device) });
     } catch (error) {
-      device?.close();
+      await device?.close();
       if (!(error instanceof VirstorError) || error.code === "busy") {
         throw error;
       }

@@ -7,15 +7,22 @@
 
 import {
   createSparseFile,
-  fileIdentity,
   FileInUseError,
   missingDirectory,
   removeFile,
 } from "../../device/file/mod.ts";
-import { counted, inBytes, isOrAre, VirstorError } from "../../errors.ts";
+import {
+  counted,
+  inBytes,
+  isOrAre,
+  isUri,
+  shownPath,
+  VirstorError,
+} from "../../errors.ts";
 import { FREEBSD_NAME_LENGTH_MAX } from "../../metadata/freebsd/mod.ts";
 import {
   type ComponentDevice,
+  identityAt,
   type OpenDevice,
   withPatience,
 } from "../core/mod.ts";
@@ -28,6 +35,7 @@ import {
   movedText,
 } from "./moved_label.ts";
 import { refuseSignatures, refuseUsers } from "./occupied.ts";
+import { openWithLabels, ownedDevice, refusedUri } from "./open_member.ts";
 
 /** A file that passed all checks; open and locked exclusively. */
 export interface Candidate {
@@ -107,17 +115,19 @@ export async function openCandidates(
 }
 
 /** Opens and checks the existing files; undefined for files to create. */
-function openAll(
+async function openAll(
   paths: readonly string[],
   options: CandidateOptions,
-): (ComponentDevice | undefined)[] {
+): Promise<(ComponentDevice | undefined)[]> {
   const taken = new Map(options.taken);
   const opened: (ComponentDevice | undefined)[] = [];
   try {
-    for (const path of paths) opened.push(open(path, options, taken));
+    for (const path of paths) {
+      opened.push(await open(path, options, taken));
+    }
     return opened;
   } catch (error) {
-    for (const device of opened) device?.close();
+    for (const device of opened) await device?.close();
     throw error;
   }
 }
@@ -161,6 +171,9 @@ async function complete(
         options.openDevice(path, { lock: "exclusive" })
       );
       opened[i] = device;
+    } else {
+      device = await ownedDevice(device, layout.chunkSize);
+      opened[i] = device;
     }
     candidates.push({
       device,
@@ -174,11 +187,13 @@ async function complete(
 }
 
 /** Opens and checks one file; undefined if it has to be created. */
-function open(
-  path: string,
+async function open(
+  given: string,
   options: CandidateOptions,
   taken: Map<string, string>,
-): ComponentDevice | undefined {
+): Promise<ComponentDevice | undefined> {
+  const path = shownPath(given);
+  if (isUri(path) && options.layout.canHardcode) throw refusedUri(path);
   if (options.hardcode) checkName(path, options.layout);
   const identity = identityOrNone(path, options.createSize);
   const other = taken.get(identity ?? `missing ${path}`);
@@ -196,7 +211,11 @@ function open(
     checkSize(path, options.createSize ?? 0, options.layout);
     return undefined;
   }
-  const device = options.openDevice(path, { lock: "exclusive" });
+  const device = await openWithLabels(
+    given,
+    { lock: "exclusive" },
+    options.openDevice,
+  );
   try {
     checkSize(path, device.size, options.layout);
     // withPatience() retries for a moment: a scanner may read in passing.
@@ -204,7 +223,7 @@ function open(
       throw new FileInUseError(path, device.identity, "reading");
     }
   } catch (error) {
-    device.close();
+    await device.close();
     throw error;
   }
   return device;
@@ -215,7 +234,7 @@ function identityOrNone(
   createSize: number | undefined,
 ): string | undefined {
   try {
-    return fileIdentity(path);
+    return identityAt(path);
   } catch (error) {
     if (!(error instanceof VirstorError) || error.code !== "not-found") {
       throw error;

@@ -37,5 +37,11 @@ export {
 export { checkCount, prepareNewComponent } from "./new_component.ts";
 export { refuseWriters } from "./occupied.ts";
 export type { OpenComponent } from "./open_component.ts";
+export {
+  claimed,
+  keepTable,
+  labelledDevice,
+  openWithLabels,
+} from "./open_member.ts";
 export { placesOf } from "./places.ts";
 export { allocateAll, promiseNotices } from "./promises.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { counted, inBytes, VirstorError } from "../../errors.ts";
+import { counted, inBytes, isUri, VirstorError } from "../../errors.ts";
 import {
   newOverflowSize,
   OVERFLOW_SIZE_MAX,
@@ -35,20 +35,23 @@ interface MissingSize {
  * @param openDevice Opens a file, to search for a moved label.
  * @returns The same faults in the same order, some with a better error.
  */
-export function explainSizes(
+export async function explainSizes(
   found: readonly OpenComponent[],
   faults: readonly Fault[],
   openDevice: OpenDevice,
-): Fault[] {
+): Promise<Fault[]> {
   const missing = missingSizes(found);
-  return faults.map((fault) => {
+  const explained: Fault[] = [];
+  for (const fault of faults) {
     const { path, size, error } = fault;
     const isKnown = size === undefined || error.code !== "not-found" ||
-      error instanceof MovedLabelError;
-    if (isKnown || missing.length === 0) return fault;
-    const explained = explain(path, size, missing, openDevice);
-    return explained === undefined ? fault : { ...fault, error: explained };
-  });
+      error instanceof MovedLabelError || isUri(path);
+    const better = isKnown || missing.length === 0
+      ? undefined
+      : await explain(path, size, missing, openDevice);
+    explained.push(better === undefined ? fault : { ...fault, error: better });
+  }
+  return explained;
 }
 
 function missingSizes(found: readonly OpenComponent[]): MissingSize[] {
@@ -70,12 +73,12 @@ function missingSizes(found: readonly OpenComponent[]): MissingSize[] {
     .toSorted((a, b) => a.min - b.min);
 }
 
-function explain(
+async function explain(
   path: string,
   size: number,
   missing: readonly MissingSize[],
   openDevice: OpenDevice,
-): VirstorError | undefined {
+): Promise<VirstorError | undefined> {
   const [smallest] = missing;
   if (smallest !== undefined && size < smallest.min) {
     return new VirstorError(
@@ -88,7 +91,7 @@ function explain(
     );
   }
   try {
-    const device = openDevice(path, { readOnly: true });
+    const device = await openDevice(path, { readOnly: true });
     try {
       for (const { min, max } of missing) {
         const label = findLabelBetween(device, min, max);
@@ -96,7 +99,7 @@ function explain(
         return new MovedLabelError(device, label, "not-found");
       }
     } finally {
-      device.close();
+      await device.close();
     }
   } catch (error) {
     // The file cannot be searched; the fault that is known has to do.

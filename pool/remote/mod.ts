@@ -22,7 +22,16 @@ export { Overlay } from "./overlay.ts";
 export type { OverlayPart } from "./overlay.ts";
 export { FarOwner, readOwnerBlock, watchOwner } from "./far_owner.ts";
 export type { OwnedDisk } from "./far_owner.ts";
+export { openerOf } from "./open_uri.ts";
 export { openRemoteComponent } from "./open_remote.ts";
+export type {
+  ConnectedDisk,
+  FarConnectOptions,
+  FarDiskStatus,
+  FarEvent,
+  RemoteComponents,
+} from "./remote_components.ts";
+export { RemoteReader } from "./remote_reader.ts";
 export type { OpenRemoteOptions } from "./open_remote.ts";
 export { RemoteComponent } from "./remote_component.ts";
 export type {

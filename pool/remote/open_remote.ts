@@ -15,7 +15,7 @@ import type { OwnerBlock } from "../../metadata/journal/mod.ts";
 import type { FarDisk } from "./drain.ts";
 import { FarOwner, readOwnerBlock, watchOwner } from "./far_owner.ts";
 import { Journal } from "./journal.ts";
-import { ForeignJournalError, type JournalOwner } from "./journal_recovery.ts";
+import { ForeignJournalError } from "./journal_recovery.ts";
 import { RemoteComponent } from "./remote_component.ts";
 
 /** Bytes of a journal. */
@@ -37,8 +37,13 @@ export interface OpenRemoteOptions {
    * superblock slot is an owner block, or not needed.
    */
   readonly far: FarDisk;
-  /** The file of the journal; it is made if there is none. */
-  readonly journalPath: string;
+  /**
+   * Names the file of the journal; it is made if there is none.
+   *
+   * @param componentUuid The UUID of the component.
+   * @returns The path.
+   */
+  readonly journalOf: (componentUuid: string) => string;
   /** Bytes of a journal that is made. Default: 1 GiB. */
   readonly journalSize?: number;
   /** The name of this host, for messages elsewhere. */
@@ -83,6 +88,7 @@ export async function openRemoteComponent(
 ): Promise<RemoteComponent> {
   const { far, path, host, onNotice = () => {} } = options;
   const block = await readOwnerBlock(far);
+  const componentUuid = block?.componentUuid ?? crypto.randomUUID();
   const own = block === undefined
     ? undefined
     : await openOwnJournal(options, block);
@@ -101,7 +107,7 @@ export async function openRemoteComponent(
     if (journal === undefined && block?.isInUse === true) {
       refuseWithoutJournal(options, block);
     }
-    journal ??= await makeJournal(options, block);
+    journal ??= await makeJournal(options, block, componentUuid);
     const owner = await FarOwner.take(
       far,
       blockOf(options, block, journal),
@@ -120,11 +126,13 @@ async function openOwnJournal(
   options: OpenRemoteOptions,
   block: OwnerBlock,
 ): Promise<Journal | undefined> {
-  const device = openFile(options.journalPath);
+  const device = openFile(options.journalOf(block.componentUuid));
   if (device === undefined) return undefined;
   try {
     const journal = await Journal.open(device, {
-      ...ownerOf(options, block),
+      componentUuid: block.componentUuid,
+      generation: block.generation,
+      componentSize: options.far.size,
       journalUuid: block.journalUuid,
     });
     if (journal.recoveredEpoch > block.epoch) {
@@ -151,8 +159,10 @@ async function openOwnJournal(
 async function makeJournal(
   options: OpenRemoteOptions,
   block: OwnerBlock | undefined,
+  componentUuid: string,
 ): Promise<Journal> {
-  const { journalPath, journalSize = JOURNAL_SIZE } = options;
+  const { journalOf, journalSize = JOURNAL_SIZE } = options;
+  const journalPath = journalOf(componentUuid);
   const old = openFile(journalPath);
   if (old !== undefined) {
     await old.close();
@@ -165,9 +175,11 @@ async function makeJournal(
   createSparseFile(journalPath, journalSize);
   const device = new FileDevice(journalPath, { lock: "exclusive" });
   try {
-    const { generation = 0 } = block ?? {};
-    const owner = { ...ownerOf(options, block), generation: generation + 1 };
-    return await Journal.create(device, owner);
+    return await Journal.create(device, {
+      componentUuid,
+      generation: (block?.generation ?? 0) + 1,
+      componentSize: options.far.size,
+    });
   } catch (error) {
     await device.close();
     throw error;
@@ -194,24 +206,14 @@ function refuseWithoutJournal(
       "failed",
       `Cannot open "${path}": host "${host}" has not given it up, and its ` +
         "journal, which may hold writes that are not here, is not on this " +
-        "host: open and stop it there, or use -f to do without them",
+        "host: serve and stop the pool there, or use virstor repair " +
+        "--without-journal to do without them",
     );
   }
   onNotice?.(
     `"${path}" is opened without the journal of host "${host}": what was not ` +
       "flushed is lost",
   );
-}
-
-function ownerOf(
-  { far }: OpenRemoteOptions,
-  block: OwnerBlock | undefined,
-): JournalOwner {
-  return {
-    componentUuid: block?.componentUuid ?? crypto.randomUUID(),
-    generation: block?.generation ?? 1,
-    componentSize: far.size,
-  };
 }
 
 function blockOf(

@@ -17,7 +17,7 @@ const PERMISSIONS = [
   "--allow-write",
   "--allow-net",
   "--allow-ffi",
-  "--allow-env=HOME,JOURNAL_STREAM,NOTIFY_SOCKET,VIRSTOR_STATE_DIR,WATCHDOG_PID,WATCHDOG_USEC,XDG_STATE_HOME",
+  "--allow-env=HOME,JOURNAL_STREAM,NOTIFY_SOCKET,VIRSTOR_JOURNAL,VIRSTOR_OWNER_INTERVAL,VIRSTOR_STATE_DIR,WATCHDOG_PID,WATCHDOG_USEC,XDG_STATE_HOME",
 ];
 
 /** The words before those of the command, for `deno`. */

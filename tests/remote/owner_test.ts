@@ -37,7 +37,7 @@ async function open(
   const component = await openRemoteComponent({
     path: uri,
     far: disk,
-    journalPath: scratch.file(`journal-${host}`),
+    journalOf: () => scratch.file(`journal-${host}`),
     journalSize: 2 ** 20,
     host,
     intervalMs: INTERVAL_MS,

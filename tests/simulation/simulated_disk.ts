@@ -11,7 +11,7 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import type { OpenDevice } from "../../pool/core/mod.ts";
+import type { ComponentDevice, OpenDevice } from "../../pool/core/mod.ts";
 import { Random } from "./random.ts";
 import { SimulatedDevice } from "./simulated_device.ts";
 import { SECTOR, SimulatedFile } from "./simulated_file.ts";
@@ -94,7 +94,7 @@ export class SimulatedDisk {
    * To be given to what opens components: a process that begins now, and ends
    * with the next crash.
    */
-  get open(): OpenDevice {
+  get open(): (...how: Parameters<OpenDevice>) => ComponentDevice {
     const epoch = this.#epoch;
     return (path, how) => {
       if (epoch !== this.#epoch) throw cutError();

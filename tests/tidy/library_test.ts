@@ -48,13 +48,14 @@ const NAMES: Readonly<Record<string, string>> = {
     ComponentStatus DelayedStatus EvacuationStatus Finding FindingKind
     FormatName FullPolicy HostStatus InspectOptions JobKind JobStatus LabelOptions LabelResult
     LiveSettings
+    ConnectedDisk FarConnectOptions FarDisk FarDiskStatus FarEvent RemoteComponents findLabel
     MissedEvents MissingMember PRESSURE_DELAYED PRESSURE_FREE_SHIFT PRESSURE_FULL
     PRESSURE_LOW PRESSURE_STOPPED Pool PoolCounters PoolEvent PoolEventData
     PoolEventKind PoolOptions
     PoolPlaces PoolSettings PoolStatus RecoveryStep RemoveOptions RemovePlan RemoveResult
     RepairOptions RepairReport ResizeOptions ResumeOptions RollbackOptions Severity SpaceMark
     SnapshotChanges SnapshotDisk SnapshotName SnapshotStatus
-    StatusContext StatusFamily StatusRun TasteReport TastedComponent TastedPool Volume
+    StatusContext StatusFamily StatusRun TasteOptions TasteReport TastedComponent TastedPool Volume
     VolumeChanges VolumeSettings VolumeStatus VolumeSummary
     Watermarks checkComponents clearLabels inspectComponents labelPool
     lookBeside openPool readLabel repairComponents taste`,

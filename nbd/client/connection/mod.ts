@@ -15,5 +15,5 @@ export type { Negotiated } from "./negotiate.ts";
 export type { ConnectionOptions } from "./option_channel.ts";
 export { sendAll } from "./stream.ts";
 export type { ClientStream } from "./stream.ts";
-export { hidePassword, isNbdUri, parseNbdUri } from "./uri.ts";
+export { isNbdUri, parseNbdUri } from "./uri.ts";
 export type { NbdUri } from "./uri.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 
-import { VirstorError } from "../../../errors.ts";
+import { hidePassword, VirstorError } from "../../../errors.ts";
 
 /** The port of NBD. */
 const PORT_DEFAULT = 10_809;
@@ -38,20 +38,6 @@ export interface NbdUri {
   readonly tlsVerify: boolean;
   /** The URI without its password, for messages. */
   readonly text: string;
-}
-
-/**
- * Hides the password of a URI, or of a text that was meant as one.
- *
- * @param text Any text.
- * @returns The text with `***` in place of a password.
- */
-export function hidePassword(text: string): string {
-  // Digits before a slash are a port.
-  return text.replace(
-    /(:\/\/[^/?#@:]*):(?!\d*(?:\/|$))[^?#]*@/,
-    "$1:***@",
-  );
 }
 
 /**

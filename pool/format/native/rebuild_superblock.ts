@@ -6,7 +6,6 @@
  * @module
  */
 
-import { fileIdentity } from "../../../device/file/mod.ts";
 import {
   isSuperblock,
   NATIVE_PAGE_SIZE,
@@ -24,7 +23,10 @@ import {
 import { decodeUuid, UUID_SIZE } from "../../../metadata/common/mod.ts";
 import {
   type Assembly,
+  claimed,
   hasSuperblock,
+  keepTable,
+  openWithLabels,
   planNativeMembers,
   readSuperblock,
   refuseWriters,
@@ -33,6 +35,7 @@ import {
 import {
   type ComponentDevice,
   type Finding,
+  identityAt,
   type OpenDevice,
   withPatience,
 } from "../../core/mod.ts";
@@ -82,9 +85,11 @@ export async function rebuildSuperblocks(
     for (const path of pathsOf(assembly)) {
       const lock = dryRun ? "shared" : "exclusive";
       const device = await withPatience(() =>
-        openDevice(path, { readOnly: dryRun, lock })
+        openWithLabels(path, { readOnly: dryRun, lock }, openDevice)
       );
       devices.push(device);
+      const overflowSize = newOverflowSize(device.size);
+      await keepTable(device, { ...truth, overflowSize });
       if (isSound(device) || isMoved(device)) continue;
       const found = claimantOf(device, truth);
       if (found === undefined || !missing.has(found.uuid)) continue;
@@ -97,7 +102,11 @@ export async function rebuildSuperblocks(
       if (found === undefined || copy !== undefined) continue;
       if (!dryRun) {
         await refuseWriters(found.device);
-        await rebuild(found, truth);
+        const device = await claimed(found.device);
+        devices.push(device);
+        const { chunkSize } = truth;
+        await keepTable(device, { chunkSize, ...found });
+        await rebuild({ ...found, device }, truth);
       }
       findings.push(rebuiltFinding(found.device.path, uuid));
     }
@@ -125,7 +134,7 @@ function pathsOf({ faults }: Assembly): string[] {
   for (const { path, error } of faults) {
     if (error.code !== "corrupt" && error.code !== "not-found") continue;
     try {
-      const identity = fileIdentity(path);
+      const identity = identityAt(path);
       if (!identities.has(identity)) paths.push(path);
       identities.add(identity);
     } catch {

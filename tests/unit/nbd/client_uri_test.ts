@@ -5,12 +5,8 @@
  */
 
 import { assertEquals, assertThrows } from "@std/assert";
-import { VirstorError } from "../../../errors.ts";
-import {
-  hidePassword,
-  isNbdUri,
-  parseNbdUri,
-} from "../../../nbd/client/mod.ts";
+import { hidePassword, VirstorError } from "../../../errors.ts";
+import { isNbdUri, parseNbdUri } from "../../../nbd/client/mod.ts";
 
 /** The parts that tell URIs apart. */
 function parts(text: string): (boolean | number | string)[] {

@@ -50,7 +50,7 @@ class Setting {
       path: "nbd://far/",
       far,
       host,
-      journalPath: this.journalOf(host),
+      journalOf: () => this.journalOf(host),
       journalSize: 2 ** 20,
       intervalMs: INTERVAL_MS,
       onNotice: (line) => this.notices.push(line),

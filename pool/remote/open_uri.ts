@@ -1,0 +1,213 @@
+/**
+ * Opening a component by its URI: connects, finds out whether the component has
+ * an owner, and takes the ownership where that overwrites nothing.
+ *
+ * @module
+ */
+
+import { FileDevice, type FileLock } from "../../device/file/mod.ts";
+import { readSmallFile } from "../../device/linux/mod.ts";
+import {
+  counted,
+  isUri,
+  shownPath,
+  splitUris,
+  VirstorError,
+} from "../../errors.ts";
+import type { OwnerBlock } from "../../metadata/journal/mod.ts";
+import {
+  type ComponentDevice,
+  type OpenDevice,
+  openFileDevice,
+} from "../core/mod.ts";
+import { type FarOwner, readOwnerBlock, watchOwner } from "./far_owner.ts";
+import { ForeignJournalError, recoverJournal } from "./journal_recovery.ts";
+import { openRemoteComponent } from "./open_remote.ts";
+import type {
+  ConnectedDisk,
+  FarEvent,
+  RemoteComponents,
+} from "./remote_components.ts";
+import { type LeftJournal, RemoteReader } from "./remote_reader.ts";
+
+/** How long a reader waits for a far side that is away, milliseconds. */
+const READER_PATIENCE_MS = 30_000;
+
+/**
+ * Makes a function that opens components: files, block devices, and URIs.
+ *
+ * @param remote How to reach other machines; undefined: URIs are refused.
+ * @returns The function.
+ */
+export function openerOf(remote: RemoteComponents | undefined): OpenDevice {
+  return (path, options) => {
+    if (!isUri(path)) return openFileDevice(path, options);
+    if (remote !== undefined) return openUri(path, options, remote);
+    throw new VirstorError(
+      "unsupported",
+      `Cannot open "${shownPath(path)}": nothing tells how to reach other ` +
+        'machines, which is the option "remote"',
+    );
+  };
+}
+
+/** A connection, and the owner that it has to identify after a reconnect. */
+interface Connection {
+  readonly path: string;
+  readonly far: ConnectedDisk;
+  owner: FarOwner | undefined;
+}
+
+async function openUri(
+  uris: string,
+  { readOnly = false, lock }: {
+    readonly readOnly?: boolean;
+    readonly lock?: FileLock;
+  },
+  remote: RemoteComponents,
+): Promise<ComponentDevice> {
+  const connection = await connect(uris, readOnly, remote);
+  const { path, far } = connection;
+  try {
+    const block = await readOwnerBlock(far);
+    if (readOnly) {
+      const journal = await journalLeft(far, block, lock, remote);
+      try {
+        if (lock !== undefined && journal === undefined) {
+          await watch(path, far, block, remote);
+        }
+      } catch (error) {
+        await journal?.device.close();
+        throw error;
+      }
+      return new RemoteReader({ path, far, journal, claim: undefined });
+    }
+    // The page of the block is the owner's already.
+    if (block !== undefined) return await claim(connection, remote);
+    return new RemoteReader({
+      path,
+      far,
+      journal: undefined,
+      claim: () => claim(connection, remote),
+    });
+  } catch (error) {
+    await far.close();
+    throw error;
+  }
+}
+
+async function connect(
+  uris: string,
+  readOnly: boolean,
+  remote: RemoteComponents,
+): Promise<Connection> {
+  const path = shownPath(uris);
+  let connection: Connection | undefined;
+  try {
+    const far = await remote.connect(splitUris(uris), {
+      readOnly,
+      stallTimeoutMs: readOnly ? READER_PATIENCE_MS : 0,
+      identify: async (read) => await connection?.owner?.identify(read) ?? "",
+      onEvent: eventNotices(remote),
+    });
+    connection = { path, far, owner: undefined };
+  } catch (error) {
+    const isAway = error instanceof VirstorError && error.code === "io";
+    if (!isAway) throw error;
+    // As of a file that is not there: the pool may be open without it.
+    throw new VirstorError("not-found", error.message, { cause: error });
+  }
+  if (readOnly || !connection.far.capabilities.readOnly) return connection;
+  await connection.far.close();
+  throw new VirstorError(
+    "read-only",
+    `Cannot write to "${path}": its server says that it is read-only`,
+  );
+}
+
+async function claim(
+  connection: Connection,
+  remote: RemoteComponents,
+): Promise<ComponentDevice> {
+  const { path, far } = connection;
+  const { journalSize, intervalMs, onNotice, host = hostName() } = remote;
+  return await openRemoteComponent({
+    path,
+    far,
+    journalOf: journalOf(remote),
+    host,
+    force: remote.withoutJournal ?? false,
+    onOwner: (owner) => connection.owner = owner,
+    ...journalSize !== undefined && { journalSize },
+    ...intervalMs !== undefined && { intervalMs },
+    ...onNotice !== undefined && { onNotice },
+  });
+}
+
+/** The journal that the owner has left on this machine, if it has. */
+async function journalLeft(
+  far: ConnectedDisk,
+  block: OwnerBlock | undefined,
+  lock: FileLock | undefined,
+  remote: RemoteComponents,
+): Promise<LeftJournal | undefined> {
+  if (block === undefined) return undefined;
+  let device: FileDevice | undefined;
+  try {
+    device = new FileDevice(journalOf(remote)(block.componentUuid), {
+      readOnly: true,
+      lock: "shared",
+    });
+    const { records } = await recoverJournal(device, {
+      componentUuid: block.componentUuid,
+      generation: block.generation,
+      componentSize: far.size,
+      journalUuid: block.journalUuid,
+    });
+    return { device, records };
+  } catch (error) {
+    await device?.close();
+    if (!(error instanceof VirstorError)) throw error;
+    const isElsewhere = error.code === "not-found" ||
+      error instanceof ForeignJournalError;
+    // Without a lock, the far side alone is looked at.
+    const isBusy = lock === undefined && error.code === "busy";
+    if (isElsewhere || isBusy) return undefined;
+    throw error;
+  }
+}
+
+/** Refuses to read what the owner, on another machine, may be writing. */
+async function watch(
+  path: string,
+  far: ConnectedDisk,
+  block: OwnerBlock | undefined,
+  { onNotice }: RemoteComponents,
+): Promise<void> {
+  if (block?.isInUse !== true) return;
+  onNotice?.(
+    `"${path}" was not given up on host "${block.host}", and its journal is ` +
+      "not here: watching for " +
+      `${counted(2 * block.intervalMs / 1000, "second")} whether it is still ` +
+      "in use there",
+  );
+  await watchOwner(far, block);
+}
+
+/** Tells when the connection is lost, and when it is there again. */
+function eventNotices({ onNotice }: RemoteComponents) {
+  let isLost = false;
+  return ({ kind, message }: FarEvent) => {
+    if (kind === "retry" || (kind === "connected" && !isLost)) return;
+    isLost = kind !== "connected";
+    onNotice?.(message);
+  };
+}
+
+function hostName(): string {
+  return readSmallFile("/proc/sys/kernel/hostname").trim();
+}
+
+function journalOf({ journals }: RemoteComponents) {
+  return (componentUuid: string) => `${journals}/${componentUuid}.journal`;
+}
