@@ -231,7 +231,18 @@ export function withoutProgress(text: string): string {
     "Adding|Checking|Clearing|Copying|Evacuating|Labelling|Looking|Opening|" +
     "Reading|Removing|Repairing|Resizing|Stopping";
   const line = new RegExp(`^(${what})\\b.*( \\.\\.\\.|: \\d+%, .*)\n`, "gm");
-  return text.replaceAll(line, "");
+  return withoutRuntime(text).replaceAll(line, "");
+}
+
+/**
+ * Leaves out what the runtime says of its own caches, when many processes open
+ * them at once.
+ *
+ * @param text What was said on standard error, or on a terminal.
+ * @returns The rest.
+ */
+export function withoutRuntime(text: string): string {
+  return text.replaceAll(/^Failed to open cache file '.*', .*\.\r?\n/gm, "");
 }
 
 /** Copies everything in a directory, with holes, times and rights. */
@@ -282,7 +293,7 @@ export class Server {
 
   /** What it has said on standard error so far. */
   get stderr(): string {
-    return this.#stderr.text;
+    return withoutRuntime(this.#stderr.text);
   }
 
   /** Waits until it has printed its URI. */
