@@ -53,6 +53,7 @@ export const ROOMS: readonly string[] = [
   "cli/signals",
   "cli/state",
   "cli/control",
+  "cli/calls",
   "cli/registry",
   "cli/listen",
   "cli/http",

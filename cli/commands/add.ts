@@ -5,12 +5,8 @@
  */
 
 import { counted, printable } from "../../errors.ts";
-import {
-  type AddAnswer,
-  addComponents,
-  type AddRequest,
-  callServer,
-} from "../control/mod.ts";
+import { addComponents } from "../calls/mod.ts";
+import { type AddAnswer, type AddRequest, callServer } from "../control/mod.ts";
 import {
   type Environment,
   EXIT_OK,
@@ -76,7 +72,17 @@ function warningText(name: string, warning: string): string {
     "virstor taste";
 }
 
-async function add(
+/**
+ * Adds components to a pool, through its server if the pool is served.
+ *
+ * @param stateDirectory The state directory.
+ * @param name The name of the pool.
+ * @param request The components, and how.
+ * @returns The added components, notices and warnings.
+ * @throws {VirstorError} If the pool or its server refuses; then nothing has
+ *   changed.
+ */
+export async function add(
   stateDirectory: string,
   name: string,
   request: AddRequest,

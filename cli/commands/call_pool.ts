@@ -6,13 +6,8 @@
  */
 
 import type { Pool } from "../../pool/mod.ts";
-import {
-  callServer,
-  registerOpenPool,
-  type VolumeCalls,
-  type VolumeHandlers,
-  volumeHandlers,
-} from "../control/mod.ts";
+import type { VolumeHandlers } from "../calls/mod.ts";
+import { callServer, type VolumeCalls } from "../control/mod.ts";
 
 /** Calls that change nothing. */
 const READING: ReadonlySet<keyof VolumeCalls> = new Set([
@@ -41,15 +36,15 @@ export async function callPool<Call extends keyof VolumeCalls>(
 ): Promise<VolumeCalls[Call]["answer"]> {
   const reply = await callServer(stateDirectory, name, call, request);
   if (reply !== undefined) return reply.answer;
-  const { openStopped } = await import("../registry/mod.ts");
-  const readOnly = READING.has(call);
-  const pool = await openStopped({ stateDirectory, name }, { readOnly });
-  try {
-    onOpened(pool);
-    const handlers: VolumeHandlers = volumeHandlers(pool, true);
-    return await handlers[call](request);
-  } finally {
-    if (!readOnly) await registerOpenPool(stateDirectory, pool);
-    await pool.close();
-  }
+  const { volumeHandlers } = await import("../calls/mod.ts");
+  const { changeStopped } = await import("../registry/mod.ts");
+  return await changeStopped(
+    { stateDirectory, name },
+    async (pool) => {
+      onOpened(pool);
+      const handlers: VolumeHandlers = volumeHandlers(pool, true);
+      return await handlers[call](request);
+    },
+    { readOnly: READING.has(call) },
+  );
 }

@@ -9,12 +9,8 @@ import type { BlockDevice } from "../../device/block/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import { changedSince, type Range } from "../../nbd/client/mod.ts";
 import type { Pool, VolumeStatus } from "../../pool/mod.ts";
-import {
-  callServer,
-  nameOf,
-  registerOpenPool,
-  volumeHandlers,
-} from "../control/mod.ts";
+import { registerOpenPool, volumeHandlers } from "../calls/mod.ts";
+import { callServer, nameOf } from "../control/mod.ts";
 import { readRegistry } from "../state/mod.ts";
 import { UsageError } from "../terminal/mod.ts";
 import { readSnapshot, readVolume } from "./pool_words.ts";

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { joinParts } from "../../device/block/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import {
   type EventRecord,
@@ -57,6 +56,7 @@ export async function run(
     ? (event: EventRecord) => JSON.stringify(event)
     : (event: EventRecord) => textOf(event, streams.length > 1);
   if (follow) {
+    const { joinParts } = await import("../../device/block/mod.ts");
     // The first error ends the command, and with it the other streams.
     await joinParts(streams, async ({ events = [] }) => {
       for await (const event of events) print(lineOf(event));

@@ -7,7 +7,6 @@
 
 import { counted, VirstorError } from "../../errors.ts";
 import { findLabel, type RemoteComponents } from "../../pool/mod.ts";
-import { callServer } from "../control/mod.ts";
 import {
   absolutePaths,
   forgetComponents,
@@ -23,6 +22,7 @@ import {
   print,
   printJson,
 } from "../terminal/mod.ts";
+import { refuseServed } from "./refuse_served.ts";
 
 /**
  * Forgets a pool, or some of its components.
@@ -49,7 +49,7 @@ export async function run(
         `"${stateDirectory}"`,
     );
   }
-  await refuseServed(stateDirectory, name);
+  await refuseServed("forget", stateDirectory, name);
   const remote = remoteComponents(stateDirectory);
   for (const path of paths) await refuseMember(entry, path, remote);
   if (paths.length === 0) await forgetPool(stateDirectory, name);
@@ -66,19 +66,6 @@ export async function run(
     print(`Forgot ${counted(paths.length, "component")} of pool "${name}"`);
   }
   return EXIT_OK;
-}
-
-async function refuseServed(
-  stateDirectory: string,
-  name: string,
-): Promise<void> {
-  const reply = await callServer(stateDirectory, name, "status", null);
-  if (reply === undefined) return;
-  throw new VirstorError(
-    "busy",
-    `Cannot forget pool "${name}": process ${reply.answer.server?.pid} serves ` +
-      "it, stop it first",
-  );
 }
 
 /** Refuses a path that the registry does not have, or a component that is there. */

@@ -8,7 +8,7 @@
 import { counted, isOrAre, printable, VirstorError } from "../../errors.ts";
 import type { Pool, PoolOptions } from "../../pool/mod.ts";
 import type { RemovePlan } from "../../pool/change/mod.ts";
-import { callServer, registerOpenPool } from "../control/mod.ts";
+import { callServer } from "../control/mod.ts";
 import {
   type Environment,
   EXIT_CODES,
@@ -21,9 +21,8 @@ import {
   UsageError,
   withProgress,
 } from "../terminal/mod.ts";
-import { handleSignals } from "../signals/mod.ts";
 import { absolutePaths, forgetRate, rememberRate } from "../state/mod.ts";
-import { waitForRemoval } from "./wait_for_removal.ts";
+import type { waitForRemoval } from "./wait_for_removal.ts";
 
 /** A request to remove components. */
 export interface Removal {
@@ -98,13 +97,14 @@ function checkOptions(invocation: Invocation): void {
   );
 }
 
-/** Opens the stopped pool. */
-async function open(
+/** Opens the stopped pool, changes it and closes it. */
+async function change<T>(
   { stateDirectory, name }: Removal,
   more: PoolOptions,
-): Promise<Pool> {
-  const { openStopped } = await import("../registry/mod.ts");
-  return await openStopped({ stateDirectory, name }, more);
+  act: (pool: Pool) => Promise<T>,
+): Promise<T> {
+  const { changeStopped } = await import("../registry/mod.ts");
+  return await changeStopped({ stateDirectory, name }, act, more);
 }
 
 async function plan(removal: Removal): Promise<RemovePlan> {
@@ -113,12 +113,11 @@ async function plan(removal: Removal): Promise<RemovePlan> {
     paths,
   });
   if (reply !== undefined) return reply.answer;
-  const pool = await open(removal, { readOnly: true });
-  try {
-    return pool.planRemove(paths);
-  } finally {
-    await pool.close();
-  }
+  return await change(
+    removal,
+    { readOnly: true },
+    (pool) => Promise.resolve(pool.planRemove(paths)),
+  );
 }
 
 async function cancel(removal: Removal): Promise<Outcome> {
@@ -129,13 +128,12 @@ async function cancel(removal: Removal): Promise<Outcome> {
   if (reply !== undefined) {
     return { removed: [], evacuating: [], ...reply.answer };
   }
-  const pool = await open(removal, { evacuation: { paused: true } });
-  try {
-    return { removed: [], evacuating: [], ...await pool.cancelRemove(paths) };
-  } finally {
-    await registerOpenPool(stateDirectory, pool);
-    await pool.close();
-  }
+  const { kept } = await change(
+    removal,
+    { evacuation: { paused: true } },
+    (pool) => pool.cancelRemove(paths),
+  );
+  return { removed: [], evacuating: [], kept };
 }
 
 /**
@@ -187,21 +185,21 @@ async function removeFromStopped(
       "Leave --detach out, or serve the pool",
     );
   }
-  const pool = await open(removal, { evacuation: { paused: true } });
-  try {
-    const { removed, evacuating } = await withProgress(
-      doing,
-      pool.remove(paths, { bytesPerSecond: rate ?? 0 }),
-    );
-    // After a stop in the middle a server continues at this rate.
-    if (rate === undefined) await forgetRate(stateDirectory, name);
-    else await rememberRate(stateDirectory, name, rate);
-    if (evacuating.length > 0) await evacuateHere(pool, name, evacuating);
-    return { removed: [...removed, ...evacuating], evacuating: [], kept: [] };
-  } finally {
-    await registerOpenPool(stateDirectory, pool);
-    await pool.close();
-  }
+  return await change(
+    removal,
+    { evacuation: { paused: true } },
+    async (pool) => {
+      const { removed, evacuating } = await withProgress(
+        doing,
+        pool.remove(paths, { bytesPerSecond: rate ?? 0 }),
+      );
+      // After a stop in the middle a server continues at this rate.
+      if (rate === undefined) await forgetRate(stateDirectory, name);
+      else await rememberRate(stateDirectory, name, rate);
+      if (evacuating.length > 0) await evacuateHere(pool, name, evacuating);
+      return { removed: [...removed, ...evacuating], evacuating: [], kept: [] };
+    },
+  );
 }
 
 function evacuateHere(
@@ -228,6 +226,8 @@ interface Waiting {
 async function untilRemoved(
   { name, evacuating, ask, whenInterrupted }: Waiting,
 ): Promise<void> {
+  const { handleSignals } = await import("../signals/mod.ts");
+  const { waitForRemoval } = await import("./wait_for_removal.ts");
   const interrupt = new AbortController();
   const removeHandlers = handleSignals({
     begin: (signal) =>

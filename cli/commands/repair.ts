@@ -4,7 +4,7 @@
  * @module
  */
 
-import { messageOf, VirstorError } from "../../errors.ts";
+import { messageOf } from "../../errors.ts";
 import type { Finding } from "../../pool/core/mod.ts";
 import { repairComponents } from "../../pool/mod.ts";
 import {
@@ -19,7 +19,7 @@ import {
   printNotices,
   withProgress,
 } from "../terminal/mod.ts";
-import { callServer } from "../control/mod.ts";
+import { refuseServed } from "./refuse_served.ts";
 import { withComponents } from "../registry/mod.ts";
 import { absolutePaths, registeredSize, updatePool } from "../state/mod.ts";
 
@@ -39,7 +39,7 @@ export async function run(
   const [name = ""] = invocation.operands;
   const stateDirectory = environment.stateDirectory();
   const dryRun = invocation.flag("dry-run");
-  await refuseServed(stateDirectory, name);
+  await refuseServed("repair", stateDirectory, name);
   const acceptStale = absolutePaths(invocation.values("accept-stale"));
   const { repaired, refused, members } = await withProgress(
     `Repairing pool "${name}"`,
@@ -80,19 +80,6 @@ async function forgetOthers(
     // An entry too many does no harm: the open leaves the component out.
     printNotices([messageOf(error)]);
   }
-}
-
-async function refuseServed(
-  stateDirectory: string,
-  name: string,
-): Promise<void> {
-  const reply = await callServer(stateDirectory, name, "status", null);
-  if (!reply?.answer.server) return;
-  throw new VirstorError(
-    "busy",
-    `Cannot repair pool "${name}": process ${reply.answer.server.pid} ` +
-      "serves it, stop it first",
-  );
 }
 
 function show(

@@ -7,8 +7,8 @@
  */
 
 import { printable, VirstorError } from "../../errors.ts";
-import { addComponents, callServer } from "../control/mod.ts";
-import { openStopped, refuseKnownComponents } from "../registry/mod.ts";
+import { callServer } from "../control/mod.ts";
+import { refuseKnownComponents } from "../registry/mod.ts";
 import { absolutePaths } from "../state/mod.ts";
 import {
   type Environment,
@@ -20,6 +20,7 @@ import {
   printNotices,
   withProgress,
 } from "../terminal/mod.ts";
+import { add } from "./add.ts";
 import { type Removal, remove } from "./remove.ts";
 import { surveyPool } from "./survey.ts";
 
@@ -60,7 +61,7 @@ export async function run(
   const members = await membersOf(replacement);
   const isAdded = members.includes(fresh);
   if (!members.includes(old) && !isAdded) throw noMember(replacement);
-  if (!isAdded) await add(invocation, replacement);
+  if (!isAdded) await addNew(invocation, replacement);
   else if (members.includes(old)) {
     printNotices([`"${fresh}" is a component already: going on with "${old}"`]);
   }
@@ -97,7 +98,7 @@ async function membersOf(
   return (report?.pool.components ?? []).map(({ path }) => path);
 }
 
-async function add(
+async function addNew(
   invocation: Invocation,
   { stateDirectory, name, new: path }: Replacement,
 ): Promise<void> {
@@ -111,17 +112,10 @@ async function add(
       { createSize: parseSize(createSize, "component size") },
   };
   if (!force) await refuseKnownComponents(stateDirectory, [path]);
-  const doing = async () => {
-    const reply = await callServer(stateDirectory, name, "add", request);
-    if (reply !== undefined) return reply.answer;
-    const pool = await openStopped({ stateDirectory, name });
-    try {
-      return await addComponents(stateDirectory, pool, request);
-    } finally {
-      await pool.close();
-    }
-  };
-  const { warnings } = await withProgress(`Adding to pool "${name}"`, doing());
+  const { warnings } = await withProgress(
+    `Adding to pool "${name}"`,
+    add(stateDirectory, name, request),
+  );
   printNotices(warnings);
 }
 

@@ -7,8 +7,6 @@
 import {
   callServer,
   nameOf,
-  registerOpenPool,
-  resizeDisk,
   type ResizeRequest,
   type ResizeResult,
 } from "../control/mod.ts";
@@ -76,12 +74,11 @@ async function resize(
 ): Promise<ResizeResult & { isServed: boolean }> {
   const reply = await callServer(stateDirectory, name, "resize", request);
   if (reply !== undefined) return { ...reply.answer, isServed: true };
-  const { openStopped } = await import("../registry/mod.ts");
-  const pool = await openStopped({ stateDirectory, name });
-  try {
-    return { ...await resizeDisk(pool, request), isServed: false };
-  } finally {
-    await registerOpenPool(stateDirectory, pool);
-    await pool.close();
-  }
+  const { resizeDisk } = await import("../calls/mod.ts");
+  const { changeStopped } = await import("../registry/mod.ts");
+  const resized = await changeStopped(
+    { stateDirectory, name },
+    (pool) => resizeDisk(pool, request),
+  );
+  return { ...resized, isServed: false };
 }

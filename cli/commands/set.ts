@@ -5,13 +5,8 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import {
-  callServer,
-  parseSettings,
-  type ServeSettings,
-  SETTINGS,
-  settingText,
-} from "../control/mod.ts";
+import { parseSettings, SETTINGS, settingText } from "../calls/mod.ts";
+import { callServer, type ServeSettings } from "../control/mod.ts";
 import {
   type Environment,
   EXIT_OK,

@@ -15,17 +15,8 @@ import type {
 } from "../../pool/change/mod.ts";
 import type { Finding } from "../../pool/core/mod.ts";
 import type { PoolStatus } from "../../pool/mod.ts";
-import {
-  booleanOf,
-  numberOf,
-  objectOf,
-  parseFields,
-  pathsOf,
-  textOf,
-} from "./request_fields.ts";
 import type { ServeSettings } from "./serve_settings.ts";
-import { settingsIn } from "./setting_values.ts";
-import { VOLUME_REQUEST_CHECKS, type VolumeCalls } from "./volume_calls.ts";
+import type { VolumeCalls } from "./volume_calls.ts";
 
 /** The status of the server of a pool. */
 export interface ServerStatus {
@@ -152,63 +143,3 @@ export type ControlHandlers = {
     request: ControlCalls[Call]["request"],
   ) => Promise<ControlCalls[Call]["answer"]>;
 };
-
-/** Checks and converts the request of each call. */
-const REQUEST_CHECKS: {
-  readonly [Call in ControlCall]: (
-    fields: Record<string, unknown>,
-  ) => ControlCalls[Call]["request"];
-} = {
-  ...VOLUME_REQUEST_CHECKS,
-  status: () => null,
-  check: () => null,
-  add: (fields) => ({
-    paths: pathsOf(fields),
-    force: booleanOf(fields, "force"),
-    hardcode: booleanOf(fields, "hardcode"),
-    preallocate: booleanOf(fields, "preallocate"),
-    ...typeof fields["createSize"] === "number" &&
-      { createSize: fields["createSize"] },
-  }),
-  remove: (fields) => ({
-    paths: pathsOf(fields),
-    ...fields["bytesPerSecond"] !== undefined &&
-      { bytesPerSecond: numberOf(fields, "bytesPerSecond") },
-  }),
-  set: (fields) => ({ settings: settingsIn(objectOf(fields, "settings")) }),
-  planRemove: (fields) => ({ paths: pathsOf(fields) }),
-  cancelRemove: (fields) => ({ paths: pathsOf(fields) }),
-  resize: (fields) => ({
-    volume: textOf(fields, "volume"),
-    virtualSize: numberOf(fields, "virtualSize"),
-    ...fields["sign"] === 1 && { sign: 1 },
-    ...fields["sign"] === -1 && { sign: -1 },
-    force: booleanOf(fields, "force"),
-  }),
-  stop: (fields) => ({ force: booleanOf(fields, "force") }),
-};
-
-/**
- * Tells whether a call exists.
- *
- * @param name The name of the call.
- * @returns True if it exists.
- */
-export function isControlCall(name: string): name is ControlCall {
-  return Object.hasOwn(REQUEST_CHECKS, name);
-}
-
-/**
- * Decodes and checks a request from the socket.
- *
- * @param call The name of the call.
- * @param text The request's body, JSON.
- * @returns The request.
- * @throws {VirstorError} `invalid` if the body is not a request of this call.
- */
-export function parseControlRequest<Call extends ControlCall>(
-  call: Call,
-  text: string,
-): ControlCalls[Call]["request"] {
-  return REQUEST_CHECKS[call](parseFields(text));
-}

@@ -6,7 +6,6 @@
  */
 
 import type { LogLevel } from "../terminal/mod.ts";
-import { booleanOf, type Fields, numberOf } from "./request_fields.ts";
 
 /** An event of a served pool. Further fields are the figures of its kind. */
 export interface EventRecord {
@@ -38,17 +37,3 @@ export interface EventsRequest {
 
 /** The last line of the stream of a server that has sent everything. */
 export const EVENTS_END = "{}";
-
-/**
- * Reads a request for events.
- *
- * @param fields The request.
- * @returns The request.
- * @throws {VirstorError} `invalid` if a field is missing or something else.
- */
-export function eventsRequestOf(fields: Fields): EventsRequest {
-  return {
-    last: numberOf(fields, "last"),
-    follow: booleanOf(fields, "follow"),
-  };
-}

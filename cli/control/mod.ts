@@ -1,26 +1,14 @@
 /**
- * The control socket: its calls, its wire format and its client.
+ * The control socket: its calls, its wire format and its client. This room
+ * loads nothing of a pool, so commands that ask a server start fast.
  *
  * @module
  */
 
-export {
-  addComponents,
-  registerOpenPool,
-  removeComponents,
-  resizeDisk,
-  SERVED_EVACUATION_RATE,
-} from "./change_pool.ts";
-export {
-  nameOf,
-  type VolumeHandlers,
-  volumeHandlers,
-} from "./change_volumes.ts";
 export { callServer } from "./control_client.ts";
 export { followServer } from "./events_client.ts";
-export { EVENTS_END, eventsRequestOf } from "./event_record.ts";
+export { EVENTS_END } from "./event_record.ts";
 export type { EventRecord, EventsRequest } from "./event_record.ts";
-export { isControlCall, parseControlRequest } from "./control_protocol.ts";
 export type {
   AddAnswer,
   AddRequest,
@@ -35,7 +23,6 @@ export type {
   StatusReport,
   StopRequest,
 } from "./control_protocol.ts";
-export { parseFields } from "./request_fields.ts";
 export type { RollbackRequest, VolumeCalls } from "./volume_calls.ts";
 export {
   receiveMessage,
@@ -43,8 +30,6 @@ export {
   sendLines,
   sendStreamHead,
 } from "./control_wire.ts";
-export { SETTINGS } from "./serve_settings.ts";
-export type { ServeSettings, SettingSpec } from "./serve_settings.ts";
-export { parseSettings, settingText } from "./setting_values.ts";
-export { parseSpaceMark } from "./space_mark.ts";
+export type { ServeSettings } from "./serve_settings.ts";
 export type { ControlMessage } from "./control_wire.ts";
+export { nameOf } from "./volume_name.ts";

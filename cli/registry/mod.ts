@@ -9,4 +9,9 @@ export { assignComponents, withComponents } from "./locate.ts";
 export type { StoppedPool } from "./locate.ts";
 export { passedOverNotices } from "./passed_over.ts";
 export { registerTasted } from "./register_tasted.ts";
-export { checkStopped, inspectStopped, openStopped } from "./stopped_pool.ts";
+export {
+  changeStopped,
+  checkStopped,
+  inspectStopped,
+  openStopped,
+} from "./stopped_pool.ts";

@@ -14,6 +14,7 @@ import {
   type PoolOptions,
   type PoolStatus,
 } from "../../pool/mod.ts";
+import { registerOpenPool } from "../calls/mod.ts";
 import { isMissing } from "../terminal/mod.ts";
 import { type StoppedPool, withComponents } from "./locate.ts";
 
@@ -34,6 +35,31 @@ export function openStopped(
     pool,
     ({ paths, options }) => openPool(paths, { ...options, ...more }),
   );
+}
+
+/**
+ * Opens a pool, changes it, registers its components, and closes it.
+ *
+ * @param pool The pool.
+ * @param change What to do with it; with `readOnly` nothing is registered.
+ * @param more Options of `openPool`.
+ * @returns The value of `change`.
+ * @throws {VirstorError} The errors of {@linkcode openStopped} and of `change`.
+ */
+export async function changeStopped<T>(
+  pool: StoppedPool,
+  change: (pool: Pool) => Promise<T>,
+  more: PoolOptions = {},
+): Promise<T> {
+  const opened = await openStopped(pool, more);
+  try {
+    return await change(opened);
+  } finally {
+    if (more.readOnly !== true) {
+      await registerOpenPool(pool.stateDirectory, opened);
+    }
+    await opened.close();
+  }
 }
 
 /**

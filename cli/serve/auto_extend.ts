@@ -13,7 +13,7 @@ import {
 } from "../../device/file/mod.ts";
 import { inBytes, messageOf, VirstorError } from "../../errors.ts";
 import type { Pool, PoolStatus } from "../../pool/mod.ts";
-import { addComponents } from "../control/mod.ts";
+import { addComponents } from "../calls/mod.ts";
 import { formatSize } from "../terminal/mod.ts";
 import type { ExtendSettings } from "./extend_option.ts";
 import type { PoolEvents } from "./pool_events.ts";

@@ -8,13 +8,12 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { messageOf, VirstorError } from "../../errors.ts";
 import { Pace } from "../../nbd/server/export/mod.ts";
+import { isControlCall, parseControlRequest } from "../calls/mod.ts";
 import {
   type ControlCall,
   type ControlCalls,
   type ControlHandlers,
   type ControlMessage,
-  isControlCall,
-  parseControlRequest,
   receiveMessage,
   sendAnswer,
 } from "../control/mod.ts";

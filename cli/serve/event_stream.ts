@@ -5,13 +5,8 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import {
-  EVENTS_END,
-  eventsRequestOf,
-  parseFields,
-  sendLines,
-  sendStreamHead,
-} from "../control/mod.ts";
+import { eventsRequestOf, parseFields } from "../calls/mod.ts";
+import { EVENTS_END, sendLines, sendStreamHead } from "../control/mod.ts";
 import type { EventHistory, EventReader } from "./event_history.ts";
 
 /**

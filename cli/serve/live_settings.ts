@@ -7,7 +7,8 @@
 
 import type { NbdServer } from "../../nbd/mod.ts";
 import type { LiveSettings, Pool } from "../../pool/mod.ts";
-import { type ServeSettings, SETTINGS, settingText } from "../control/mod.ts";
+import { SETTINGS, settingText } from "../calls/mod.ts";
+import type { ServeSettings } from "../control/mod.ts";
 import { rememberRate } from "../state/mod.ts";
 import { log, logLevel, setLogLevel } from "../terminal/mod.ts";
 import { changedExtension, type ExtendSettings } from "./extend_option.ts";

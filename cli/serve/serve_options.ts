@@ -7,7 +7,7 @@
 import { LEASE_THREADS_MAX } from "../../device/leases/mod.ts";
 import { type Address, DEFAULT_ADDRESS } from "../../nbd/listen/mod.ts";
 import type { PoolOptions } from "../../pool/mod.ts";
-import { parseSpaceMark } from "../control/mod.ts";
+import { parseSpaceMark } from "../calls/mod.ts";
 import {
   AllowList,
   inheritedSockets,

@@ -10,18 +10,20 @@ import type { NbdExport } from "../../nbd/mod.ts";
 import { openPool, type Pool, type PoolOptions } from "../../pool/mod.ts";
 import {
   addComponents,
+  registerOpenPool,
+  removeComponents,
+  resizeDisk,
+  SERVED_EVACUATION_RATE,
+  type VolumeHandlers,
+  volumeHandlers,
+} from "../calls/mod.ts";
+import {
   callServer,
   type ControlCalls,
   type ControlHandlers,
   type EventRecord,
   nameOf,
-  registerOpenPool,
-  removeComponents,
-  resizeDisk,
   type RollbackRequest,
-  SERVED_EVACUATION_RATE,
-  type VolumeHandlers,
-  volumeHandlers,
 } from "../control/mod.ts";
 import { ControlServer } from "./control_server.ts";
 import { type ProcessSettings, ServedSettings } from "./live_settings.ts";

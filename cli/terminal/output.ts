@@ -271,7 +271,7 @@ export async function withProgress<T>(
 ): Promise<T> {
   const terminal = style.format === "text" && Deno.stderr.isTerminal();
   let seconds = 0;
-  const timer = setInterval(() => {
+  const report = () => {
     seconds += 1;
     const far = detail?.() ?? "";
     const text = far === "" ? `${what} ...` : `${what}: ${far}`;
@@ -286,10 +286,19 @@ export async function withProgress<T>(
     ) {
       writeLine("progress", text, {}, text);
     }
-  }, 1000);
+  };
+  let timer: ReturnType<typeof setInterval> | undefined;
+  // Most work is done before: the runtime takes long to load its timers.
+  const first = AbortSignal.timeout(1000);
+  const begin = () => {
+    timer = setInterval(report, 1000);
+    report();
+  };
+  first.addEventListener("abort", begin);
   try {
     return await promise;
   } finally {
+    first.removeEventListener("abort", begin);
     clearInterval(timer);
     if (isLineOpen) writeErrorText("\n");
     isLineOpen = false;

@@ -10,7 +10,7 @@
  */
 import { PATIENCE_MS } from "../helpers/patience.ts";
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { addComponents } from "../../cli/control/change_pool.ts";
+import { addComponents } from "../../cli/calls/change_pool.ts";
 import { isMissing } from "../../cli/terminal/finding_text.ts";
 import { withComponents } from "../../cli/registry/locate.ts";
 import { registerPool } from "../../cli/state/registry.ts";

@@ -15,7 +15,7 @@ import { makeScratch, type Scratch } from "../helpers/scratch.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../virstor", import.meta.url));
 /** What the launcher runs, beside Deno and npx. */
-const TOOLS = ["sh", "readlink", "dirname", "mkdir", "mv", "rm"];
+const TOOLS = ["sh", "readlink", "mkdir", "mv", "rm"];
 
 /** A search path without Deno, and the launcher under another name in it. */
 async function makePath(scratch: Scratch): Promise<void> {
@@ -47,11 +47,12 @@ async function calls(scratch: Scratch, name: string): Promise<number> {
 async function launch(
   scratch: Scratch,
   env: Record<string, string> = { HOME: scratch.path },
+  args: readonly string[] = ["version", "--json"],
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   const { code, stdout, stderr } = await new Deno.Command(
     scratch.file("bin/v"),
     {
-      args: ["version", "--json"],
+      args: [...args],
       clearEnv: true,
       env: {
         PATH: scratch.file("bin"),
@@ -109,6 +110,39 @@ Deno.test("the launcher takes a Deno on PATH that is new enough, and looks again
     3,
     1,
   ]);
+});
+
+Deno.test("the launcher lets Deno compile at once for a server only", async () => {
+  await using scratch = await makeScratch();
+  await makePath(scratch);
+  await fake(scratch, "deno", "deno 2.10.0 (stable, release)");
+  const flagged: string[] = [];
+  for (const command of ["status", "serve", "demo", "copy"]) {
+    const env = { HOME: scratch.path };
+    await launch(scratch, env, [command, "pool"]);
+    const log = await Deno.readTextFile(scratch.file("deno.log"));
+    const last = log.trimEnd().split("\n").at(-1) ?? "";
+    assertStringIncludes(last, `cli/main.ts ${command} pool`);
+    if (last.includes("--always-sparkplug")) flagged.push(command);
+  }
+  assertEquals(flagged, ["serve", "demo"]);
+});
+
+Deno.test("Deno reads what a command loads when the command loads it", async () => {
+  await using scratch = await makeScratch();
+  const place = (name: string) => scratch.file(`place/${name}`);
+  await Deno.mkdir(place("cli"), { recursive: true });
+  await Deno.copyFile(LAUNCHER, place("virstor"));
+  await Deno.writeTextFile(place("deno.json"), "{}");
+  await Deno.writeTextFile(place("cli/late.ts"), "");
+  // What was read before is there for the import, removed or not.
+  await Deno.writeTextFile(
+    place("cli/main.ts"),
+    `await Deno.remove(new URL("./late.ts", import.meta.url));
+    console.log(await import("./late.ts").then(() => "early", () => "late"));`,
+  );
+  const { stdout } = await new Deno.Command(place("virstor")).output();
+  assertEquals(new TextDecoder().decode(stdout), "late\n");
 });
 
 Deno.test("paths of the state directory are those of node:path", () => {

@@ -5,14 +5,11 @@
  * @module
  */
 
-import { resolve } from "node:path";
 import type { SpaceMark } from "../../pool/mod.ts";
+import type { ServeSettings } from "../control/mod.ts";
+import { absolutePath } from "../state/mod.ts";
 import { formatSize, parseSize, UsageError } from "../terminal/mod.ts";
-import {
-  type ServeSettings,
-  SETTINGS,
-  type SettingSpec,
-} from "./serve_settings.ts";
+import { SETTINGS, type SettingSpec } from "./settings.ts";
 import { parseSpaceMark, spaceMarkText } from "./space_mark.ts";
 
 /** No minimum of free space. */
@@ -57,7 +54,7 @@ function parseValue(spec: SettingSpec, text: string): Partial<ServeSettings> {
     case "size":
       return { [field]: parseSize(text, key) };
     case "path":
-      return { [field]: text === "" ? "" : resolve(text) };
+      return { [field]: text === "" ? "" : absolutePath(text) };
     case "mark":
       return { [field]: parseSpaceMark(text, key) };
     case "chunks":

@@ -5,7 +5,7 @@
  */
 
 import type { Pool, SnapshotName, Volume } from "../../pool/mod.ts";
-import type { VolumeCalls } from "./volume_calls.ts";
+import type { VolumeCalls } from "../control/mod.ts";
 
 /**
  * The functions that carry the calls out. Each takes a function to call once
@@ -28,19 +28,6 @@ export type VolumeHandlers = {
  */
 export function volumeOf(pool: Pool, name: string): Volume {
   return pool.volume(name === "" ? pool.name : name);
-}
-
-/**
- * The name under which users know a volume.
- *
- * @param pool The name of the pool.
- * @param volume The name of the volume; empty for the first one.
- * @param snapshot The name of a snapshot of it; the volume itself by default.
- * @returns `POOL`, `POOL/VOLUME`, and with a snapshot `@SNAPSHOT` behind it.
- */
-export function nameOf(pool: string, volume: string, snapshot = ""): string {
-  const name = volume === "" || volume === pool ? pool : `${pool}/${volume}`;
-  return snapshot === "" ? name : `${name}@${snapshot}`;
 }
 
 /**

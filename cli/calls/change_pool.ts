@@ -8,16 +8,17 @@
 import { messageOf } from "../../errors.ts";
 import type { Pool } from "../../pool/mod.ts";
 import type { RemoveResult } from "../../pool/change/mod.ts";
-import type {
-  AddAnswer,
-  AddRequest,
-  RemoveRequest,
-  ResizeRequest,
-  ResizeResult,
-} from "./control_protocol.ts";
+import {
+  type AddAnswer,
+  type AddRequest,
+  nameOf,
+  type RemoveRequest,
+  type ResizeRequest,
+  type ResizeResult,
+} from "../control/mod.ts";
 import { registeredSize, rememberRate, updatePool } from "../state/mod.ts";
 import { printNotices } from "../terminal/mod.ts";
-import { nameOf, volumeOf } from "./change_volumes.ts";
+import { volumeOf } from "./change_volumes.ts";
 
 /**
  * The default rate of an evacuation of a served pool, bytes a second: slow
