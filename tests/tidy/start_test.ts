@@ -24,7 +24,7 @@ const ROOMS = ["cli", "cli/commands", "cli/control", "cli/state"]
 /** `set` needs the table of settings. */
 const MORE_ROOMS: Readonly<Record<string, string>> = { set: "cli/calls" };
 /** The most modules that `status` loads. */
-const STATUS_MODULES_MAX = 47;
+const STATUS_MODULES_MAX = 50;
 
 interface GraphModule {
   readonly specifier: string;
