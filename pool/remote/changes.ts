@@ -12,7 +12,7 @@ import { besideRoom } from "./far_owner.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalRecord, Span } from "./journal_record.ts";
 import type { KeptTail } from "./kept_tail.ts";
-import type { Overlay } from "./overlay.ts";
+import { Overlay } from "./overlay.ts";
 import type { RoomQueue } from "./room_queue.ts";
 
 /** The longest range that is zeroed at once: the overlay has an entry a MiB. */
@@ -32,16 +32,31 @@ export interface ChangesOptions {
   readonly room: RoomQueue;
   /** The bytes of the owner block, which no change reaches. */
   readonly reserved: Span | undefined;
-  /** Called after each change. */
-  readonly onChange: () => void;
+  /** Called after each record. */
+  readonly onRecord: () => void;
   /** Throws if the component takes no changes. */
   readonly check: () => void;
 }
 
-/** The changes of a remote component. */
+/** A change, or the rest of one, that waits for room in the journal. */
+export interface WaitingChange {
+  /** The first byte, on the component. */
+  readonly offset: number;
+  /** Bytes of the range. */
+  readonly length: number;
+  /** What is written; undefined for zeroes. */
+  readonly bytes: Uint8Array | undefined;
+}
+
+/**
+ * The changes of a remote component. Reads see a change before the call
+ * returns, also one that waits for room; it is complete when the journal has it.
+ */
 export class Changes {
   /** The end of the component in memory, if it is kept. */
   kept: KeptTail | undefined;
+  /** What waits for room, newer than all that the journal has. */
+  readonly waiting = new Overlay<WaitingChange>();
   readonly #options: ChangesOptions;
 
   /**
@@ -65,15 +80,22 @@ export class Changes {
     this.#refuseReserved(offset, source.length);
     const { journal, room } = this.#options;
     let bytes = source;
+    let waits: WaitingChange | undefined;
     return room.run(source.length, (done) => {
       const part = bytes.subarray(done, done + journal.payloadMax);
       const record = journal.write(part, offset + done);
       if (record === undefined) return 0;
-      this.kept?.write(part, offset + done);
-      this.#changed(record);
+      if (waits === undefined) this.kept?.write(part, offset + done);
+      this.#appended(record);
+      this.#waitsNoMore(waits, offset + done, record.length);
       return record.length;
-    }, () => {
+    }, (done) => {
       bytes = source.slice();
+      const rest = bytes.subarray(done);
+      waits = { offset: offset + done, length: rest.length, bytes: rest };
+      this.waiting.add(waits);
+      this.kept?.write(rest, offset + done);
+      return rest.length;
     });
   }
 
@@ -110,23 +132,43 @@ export class Changes {
 
   #zero(offset: number, length: number, noHole: boolean): Completion {
     const { journal, room, reserved } = this.#options;
+    let waits: WaitingChange | undefined;
     return room.run(length, (done) => {
       const at = offset + done;
       const { skipped, count } = besideRoom(reserved, at, length - done);
-      if (count === 0) return skipped;
-      const record = journal.zero(at + skipped, count, noHole);
-      if (record === undefined) return 0;
-      this.kept?.zero(at + skipped, count);
-      this.#changed(record);
+      if (count > 0) {
+        const record = journal.zero(at + skipped, count, noHole);
+        if (record === undefined) return 0;
+        if (waits === undefined) this.kept?.zero(at + skipped, count);
+        this.#appended(record);
+      }
+      this.#waitsNoMore(waits, at, skipped + count);
       return skipped + count;
+    }, (done) => {
+      // Nothing reads the owner block through the component.
+      const left = length - done;
+      waits = { offset: offset + done, length: left, bytes: undefined };
+      this.waiting.add(waits);
+      this.kept?.zero(offset + done, left);
+      return 0;
     });
   }
 
-  #changed(record: JournalRecord): void {
-    const { overlay, drain, onChange } = this.#options;
+  #appended(record: JournalRecord): void {
+    const { overlay, drain, onRecord } = this.#options;
     overlay.add(record);
-    onChange();
+    onRecord();
     drain.push(record);
+  }
+
+  /** The journal has a part of a change, which newer ones may overlap. */
+  #waitsNoMore(
+    waits: WaitingChange | undefined,
+    start: number,
+    length: number,
+  ): void {
+    if (waits === undefined) return;
+    this.waiting.drop(waits, { start, end: start + length });
   }
 
   #refuseReserved(offset: number, length: number): void {

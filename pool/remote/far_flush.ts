@@ -1,6 +1,6 @@
 /**
- * Flushes of a remote component. One runs at a time; those that arrive
- * meanwhile share the next one.
+ * Flushes of the far side. One runs at a time; those that arrive meanwhile share
+ * the next one.
  *
  * A flush makes the journal durable while it drains, and ends when both are
  * done and the far side has flushed. A failed flush is final.
@@ -9,7 +9,6 @@
  */
 
 import type { Completion } from "../../device/block/mod.ts";
-import type { FlushObserver } from "../../device/file/mod.ts";
 import { messageOf, VirstorError } from "../../errors.ts";
 import type { Drain, FarDisk } from "./drain.ts";
 import type { Journal } from "./journal.ts";
@@ -26,10 +25,8 @@ export interface FarFlushOptions {
   readonly onFailure: (error: VirstorError) => void;
 }
 
-/** The flushes of a remote component. */
+/** The flushes of the far side. */
 export class FarFlush {
-  /** Called for each flush. */
-  observer: FlushObserver | undefined;
   readonly #options: FarFlushOptions;
   /** Also what an earlier opening left has to be made durable. */
   #isDirty = true;
@@ -46,13 +43,13 @@ export class FarFlush {
     this.#options = options;
   }
 
-  /** Notes a change. */
+  /** Notes a record. */
   wrote(): void {
     this.#isDirty = true;
   }
 
   /**
-   * Makes earlier changes durable on the far side.
+   * Makes what the journal has durable on the far side.
    *
    * @returns A promise if there is anything to wait for.
    * @throws {VirstorError} `io`, at every call after the first failure.
@@ -79,7 +76,6 @@ export class FarFlush {
 
   #start(): Promise<void> {
     this.#isDirty = false;
-    this.observer?.flushBegins();
     this.#running = this.#run();
     return this.#running;
   }
@@ -104,7 +100,6 @@ export class FarFlush {
       this.#running = undefined;
     }
     journal.release(last);
-    this.observer?.flushEnds();
   }
 
   async #flushFar(): Promise<void> {

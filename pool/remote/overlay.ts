@@ -1,6 +1,6 @@
 /**
- * Which record of the journal holds the newest content of each byte that the
- * far side may lack.
+ * Which record holds the newest content of each byte: of the journal, for what
+ * the far side may lack, or of the changes that wait for room in it.
  *
  * The component is cut into stretches, so that one change moves few entries.
  *
@@ -9,26 +9,35 @@
 
 import type { JournalRecord, Span } from "./journal_record.ts";
 
+/** A change of the component: what an overlay has to know of it. */
+export interface OverlayRecord {
+  /** The first byte of the range, on the component. */
+  readonly offset: number;
+  /** Bytes of the range. */
+  readonly length: number;
+}
+
 /** Bytes of a stretch. */
 const STRETCH = 1 << 20;
 
-/** A range whose newest content is in one record, or on the far side. */
-export interface OverlayPart extends Span {
-  /** The record; undefined: the far side has it. */
-  readonly record: JournalRecord | undefined;
+/** A range whose newest content is in one record, or below the overlay. */
+export interface OverlayPart<R extends OverlayRecord = JournalRecord>
+  extends Span {
+  /** The record; undefined: what is below has it, as the far side. */
+  readonly record: R | undefined;
 }
 
 /** A range of one record, inside one stretch. */
-interface Piece extends Span {
-  readonly record: JournalRecord;
+interface Piece<R extends OverlayRecord> extends Span {
+  readonly record: R;
 }
 
-/** The newest content of what is in the journal. */
-export class Overlay {
+/** The newest content of what the records hold. */
+export class Overlay<R extends OverlayRecord = JournalRecord> {
   /** Pieces in ascending order, without overlaps, by stretch. */
-  readonly #stretches = new Map<number, Piece[]>();
+  readonly #stretches = new Map<number, Piece<R>[]>();
 
-  /** Whether the far side has everything. */
+  /** Whether no record has anything. */
   get isEmpty(): boolean {
     return this.#stretches.size === 0;
   }
@@ -38,7 +47,7 @@ export class Overlay {
    *
    * @param record The record.
    */
-  add(record: JournalRecord): void {
+  add(record: R): void {
     const { offset, length } = record;
     this.#eachStretch({ start: offset, end: offset + length }, (span, key) => {
       const pieces = this.#stretches.get(key);
@@ -55,7 +64,7 @@ export class Overlay {
    * @param record The record.
    * @param range The range, inside the record.
    */
-  drop(record: JournalRecord, range: Span): void {
+  drop(record: R, range: Span): void {
     this.#eachStretch(range, (span, key) => {
       const pieces = this.#stretches.get(key);
       if (pieces === undefined) return;
@@ -70,8 +79,8 @@ export class Overlay {
    * @param range The range.
    * @returns Parts in ascending order, without gaps.
    */
-  parts(range: Span): OverlayPart[] {
-    const parts: OverlayPart[] = [];
+  parts(range: Span): OverlayPart<R>[] {
+    const parts: OverlayPart<R>[] = [];
     this.#eachStretch(range, ({ start, end }, key) => {
       const pieces = this.#stretches.get(key) ?? [];
       let at = start;
@@ -95,7 +104,7 @@ export class Overlay {
    * @param record The record.
    * @returns The ranges in ascending order.
    */
-  rangesOf(record: JournalRecord): Span[] {
+  rangesOf(record: R): Span[] {
     const { offset, length } = record;
     return this.parts({ start: offset, end: offset + length })
       .filter((part) => part.record === record);
@@ -115,10 +124,10 @@ export class Overlay {
 }
 
 /** Adds a part, joined to the last one where they belong together. */
-function append(
-  parts: OverlayPart[],
+function append<R extends OverlayRecord>(
+  parts: OverlayPart<R>[],
   { start, end }: Span,
-  record: JournalRecord | undefined,
+  record: R | undefined,
 ): void {
   const last = parts.at(-1);
   if (last !== undefined && last.record === record && last.end === start) {
@@ -127,8 +136,11 @@ function append(
 }
 
 /** What is left of a piece without a range. */
-function without(piece: Piece, { start, end }: Span): Piece[] {
-  const left: Piece[] = [];
+function without<R extends OverlayRecord>(
+  piece: Piece<R>,
+  { start, end }: Span,
+): Piece<R>[] {
+  const left: Piece<R>[] = [];
   const { record } = piece;
   if (start >= piece.end || end <= piece.start) return [piece];
   if (piece.start < start) {
@@ -139,7 +151,11 @@ function without(piece: Piece, { start, end }: Span): Piece[] {
 }
 
 /** Removes what a record has in a range. */
-function remove(pieces: Piece[], span: Span, record: JournalRecord): void {
+function remove<R extends OverlayRecord>(
+  pieces: Piece<R>[],
+  span: Span,
+  record: R,
+): void {
   for (let i = firstEndingAfter(pieces, span.start); i < pieces.length;) {
     const piece = pieces[i];
     if (piece === undefined || piece.start >= span.end) return;
@@ -154,11 +170,15 @@ function remove(pieces: Piece[], span: Span, record: JournalRecord): void {
 }
 
 /** Puts a piece in the place of all that it overlaps. */
-function replace(pieces: Piece[], span: Span, piece: Piece): void {
+function replace<R extends OverlayRecord>(
+  pieces: Piece<R>[],
+  span: Span,
+  piece: Piece<R>,
+): void {
   const first = firstEndingAfter(pieces, span.start);
-  const fresh: Piece[] = [];
+  const fresh: Piece<R>[] = [];
   let count = 0;
-  let rest: Piece[] = [];
+  let rest: Piece<R>[] = [];
   for (let i = first; i < pieces.length; i++) {
     const old = pieces[i];
     if (old === undefined || old.start >= span.end) break;
@@ -171,7 +191,7 @@ function replace(pieces: Piece[], span: Span, piece: Piece): void {
 }
 
 /** Index of the first piece that ends behind a byte. */
-function firstEndingAfter(pieces: readonly Piece[], byte: number): number {
+function firstEndingAfter(pieces: readonly Span[], byte: number): number {
   let [low, high] = [0, pieces.length];
   while (low < high) {
     const middle = (low + high) >> 1;

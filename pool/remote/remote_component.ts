@@ -27,11 +27,13 @@ import type { FlushObserver } from "../../device/file/mod.ts";
 import { assert, messageOf, VirstorError } from "../../errors.ts";
 import { JOURNAL_WRITE } from "../../metadata/journal/mod.ts";
 import type { ComponentDevice } from "../core/mod.ts";
-import { Changes } from "./changes.ts";
+import { Changes, type WaitingChange } from "./changes.ts";
+import { ComponentFlush } from "./component_flush.ts";
 import { Drain, type FarDisk } from "./drain.ts";
 import type { FarOwner } from "./far_owner.ts";
 import { FarFlush } from "./far_flush.ts";
 import type { Journal } from "./journal.ts";
+import type { JournalRecord, Span } from "./journal_record.ts";
 import { KeptTail } from "./kept_tail.ts";
 import { Overlay, type OverlayPart } from "./overlay.ts";
 import type {
@@ -42,6 +44,9 @@ import { RoomQueue } from "./room_queue.ts";
 
 /** Milliseconds before a request that the far side refuses is repeated. */
 const RETRY_MS = 100;
+
+/** A range whose newest content is in one place. */
+type Part = OverlayPart<JournalRecord | WaitingChange>;
 
 /** The device of a remote component. */
 export class RemoteComponent implements ComponentDevice {
@@ -63,7 +68,8 @@ export class RemoteComponent implements ComponentDevice {
   readonly #journal: Journal;
   readonly #overlay = new Overlay();
   readonly #drain: Drain;
-  readonly #flush: FarFlush;
+  readonly #farFlush: FarFlush;
+  readonly #flush: ComponentFlush;
   readonly #owner: FarOwner | undefined;
   readonly #room: RoomQueue;
   readonly #changes: Changes;
@@ -93,8 +99,11 @@ export class RemoteComponent implements ComponentDevice {
       overlay: this.#overlay,
       admit: owner && (() => owner.admit()),
     });
-    this.#flush = new FarFlush({ ...parts, drain: this.#drain });
-    this.#room = new RoomQueue(journal, () => this.flush());
+    const farFlush = new FarFlush({ ...parts, drain: this.#drain });
+    this.#farFlush = farFlush;
+    this.#room = new RoomQueue(journal, () => farFlush.flush(), onFailure);
+    const flush = new ComponentFlush(farFlush, this.#room);
+    this.#flush = flush;
     this.#changes = new Changes({
       path,
       journal,
@@ -102,7 +111,7 @@ export class RemoteComponent implements ComponentDevice {
       drain: this.#drain,
       room: this.#room,
       reserved: owner?.room,
-      onChange: () => this.#flush.wrote(),
+      onRecord: () => farFlush.wrote(),
       check: () => this.#checkWrite("write", 0, 0),
     });
   }
@@ -116,9 +125,17 @@ export class RemoteComponent implements ComponentDevice {
     this.#flush.observer = observer;
   }
 
-  /** A promise while writes wait for room in the journal; never rejects. */
+  /** Set while too much waits for room in the journal; never rejects. */
   get congestion(): Promise<void> | undefined {
     return this.#room.congestion;
+  }
+
+  /**
+   * Set while changes wait for room in the journal: settles when those made so
+   * far are complete, and rejects if they never will be.
+   */
+  get behind(): Promise<void> | undefined {
+    return this.#room.last;
   }
 
   /** Number of writes that were delayed since the component was opened. */
@@ -155,12 +172,8 @@ export class RemoteComponent implements ComponentDevice {
       kept.read(target, offset);
       return undefined;
     }
-    const parts = this.#overlay.parts({
-      start: offset,
-      end: offset + target.length,
-    });
     return joinParts(
-      parts,
+      this.#parts({ start: offset, end: offset + target.length }),
       (part) =>
         this.#readPart(
           part,
@@ -185,15 +198,16 @@ export class RemoteComponent implements ComponentDevice {
       kept.read(target, offset);
       return length;
     }
-    const [part, another] = this.#overlay.parts({
+    const [part, another] = this.#parts({
       start: offset,
       end: offset + length,
     });
     if (part?.record === undefined || another !== undefined) return 0;
-    if (part.record.kind === JOURNAL_WRITE) {
-      return this.#journal.readCached(part.record, offset, target);
+    const { record } = part;
+    if ("kind" in record && record.kind === JOURNAL_WRITE) {
+      return this.#journal.readCached(record, offset, target);
     }
-    target.fill(0);
+    fillFrom(record, offset, target);
     return length;
   }
 
@@ -225,6 +239,7 @@ export class RemoteComponent implements ComponentDevice {
     options?: WriteOptions,
   ): Completion {
     this.#checkWrite("write", offset, source.length);
+    this.#flush.wrote();
     const pending = this.#changes.write(source, offset);
     return this.#completed(pending, options);
   }
@@ -262,6 +277,7 @@ export class RemoteComponent implements ComponentDevice {
   ): Completion {
     this.#checkWrite("zero", offset, length);
     const noHole = options?.noHole === true;
+    this.#flush.wrote();
     const pending = this.#changes.zero(offset, length, noHole);
     return this.#completed(pending, options);
   }
@@ -330,15 +346,25 @@ export class RemoteComponent implements ComponentDevice {
     await this.#far.close();
     await this.#owner?.settled();
     await this.#flush.settled();
+    await this.#farFlush.settled();
     // After a failure of the file there is nothing that could be done here.
     await this.#journal.sync().catch(() => {});
     await this.#journal.close();
   }
 
-  #readPart({ start, end, record }: OverlayPart, target: Uint8Array) {
+  /** Where the newest content of a range is. */
+  #parts(span: Span): Part[] {
+    const { waiting } = this.#changes;
+    if (waiting.isEmpty) return this.#overlay.parts(span);
+    return waiting.parts(span).flatMap((part): Part[] =>
+      part.record === undefined ? this.#overlay.parts(part) : [part]
+    );
+  }
+
+  #readPart({ start, end, record }: Part, target: Uint8Array): Completion {
     if (record === undefined) return this.#far.read(target, start);
-    if (record.kind !== JOURNAL_WRITE) {
-      target.fill(0);
+    if (!("kind" in record) || record.kind !== JOURNAL_WRITE) {
+      fillFrom(record, start, target);
       return undefined;
     }
     return this.#journal.read(record, start, target)?.then(async () => {
@@ -383,5 +409,19 @@ export class RemoteComponent implements ComponentDevice {
   #closedError(action: string): VirstorError {
     const message = `Cannot ${action} "${this.path}": it is closed`;
     return new VirstorError("io", message);
+  }
+}
+
+/** Fills a buffer with a part of a change that waits, or with zeroes. */
+function fillFrom(
+  record: JournalRecord | WaitingChange,
+  start: number,
+  target: Uint8Array,
+): void {
+  const bytes = "kind" in record ? undefined : record.bytes;
+  if (bytes === undefined) target.fill(0);
+  else {
+    const from = start - record.offset;
+    target.set(bytes.subarray(from, from + target.length));
   }
 }

@@ -16,11 +16,18 @@ import type { Journal } from "./journal.ts";
  */
 type Append = (done: number) => number;
 
+/** Bytes and changes that may wait before there is congestion. */
+const WAITING_BYTES_MAX = 64 << 20;
+const WAITING_MAX = 8192;
+
 /** A change that waits. */
 interface Waiter {
   readonly length: number;
+  /** Bytes of it in memory. */
+  readonly held: number;
   readonly append: Append;
   done: number;
+  readonly promise: Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
@@ -29,22 +36,30 @@ interface Waiter {
 export class RoomQueue {
   readonly #journal: Pick<Journal, "capacity" | "sync" | "used">;
   readonly #flush: () => Completion;
+  readonly #onFailure: (error: VirstorError) => void;
   #waiters: Waiter[] = [];
   #making: Promise<void> | undefined;
   #waits = 0;
+  #held = 0;
+  #congestion: PromiseWithResolvers<void> | undefined;
 
   /**
    * Creates an empty queue.
    *
    * @param journal The journal.
-   * @param flush Makes the far side have everything, durably.
+   * @param flush Makes the far side have everything that is in the journal,
+   *   durably.
+   * @param onFailure Called when a change that waited cannot be appended: reads
+   *   have seen it already.
    */
   constructor(
     journal: Pick<Journal, "capacity" | "sync" | "used">,
     flush: () => Completion,
+    onFailure: (error: VirstorError) => void,
   ) {
     this.#journal = journal;
     this.#flush = flush;
+    this.#onFailure = onFailure;
   }
 
   /** Number of changes that wait. */
@@ -57,9 +72,19 @@ export class RoomQueue {
     return this.#waits;
   }
 
-  /** A promise while changes wait; it never rejects. */
+  /**
+   * Set while so much waits that callers should send no more; never rejects.
+   */
   get congestion(): Promise<void> | undefined {
-    return this.#waiters.length === 0 ? undefined : this.#making;
+    return this.#congestion?.promise;
+  }
+
+  /**
+   * Settles with the newest change that waits, and so after all others; rejects
+   * if it fails. Undefined if none waits.
+   */
+  get last(): Promise<void> | undefined {
+    return this.#waiters.at(-1)?.promise;
   }
 
   /**
@@ -67,10 +92,15 @@ export class RoomQueue {
    *
    * @param length Bytes of the change.
    * @param append Appends the next part.
-   * @param onWait Called if the change has to wait.
+   * @param onWait Called if the change has to wait, with the bytes of it that
+   *   are appended; returns how many bytes it holds in memory from now on.
    * @returns A promise if the change waits.
    */
-  run(length: number, append: Append, onWait?: () => void): Completion {
+  run(
+    length: number,
+    append: Append,
+    onWait: (done: number) => number,
+  ): Completion {
     let done = 0;
     if (this.#waiters.length === 0) {
       done = advance(append, 0, length);
@@ -78,11 +108,13 @@ export class RoomQueue {
       if (done === length) return undefined;
     }
     this.#waits += 1;
-    onWait?.();
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.#waiters.push({ length, append, done, resolve, reject });
+    const held = onWait(done);
+    const settled = Promise.withResolvers<void>();
+    const waiter = { ...settled, length, held, append, done };
+    this.#waiters.push(waiter);
+    this.#hold(held);
     this.#makeRoom();
-    return promise;
+    return waiter.promise;
   }
 
   /**
@@ -94,6 +126,19 @@ export class RoomQueue {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const { reject } of waiters) reject(error);
+    this.#hold(-this.#held);
+  }
+
+  #hold(bytes: number): void {
+    this.#held += bytes;
+    if (
+      this.#held >= WAITING_BYTES_MAX || this.#waiters.length >= WAITING_MAX
+    ) {
+      this.#congestion ??= Promise.withResolvers();
+    } else {
+      this.#congestion?.resolve();
+      this.#congestion = undefined;
+    }
   }
 
   get #isHalfFull(): boolean {
@@ -113,25 +158,23 @@ export class RoomQueue {
         this.#grant();
       } while (this.#waiters.length > 0 || this.#isHalfFull);
     } catch (error) {
-      this.fail(
-        error instanceof VirstorError
-          ? error
-          : new VirstorError("io", messageOf(error), { cause: error }),
-      );
+      const failure = error instanceof VirstorError
+        ? error
+        : new VirstorError("io", messageOf(error), { cause: error });
+      this.#onFailure(failure);
+      this.fail(failure);
     }
     this.#making = undefined;
   }
 
+  /** Appends what there is room for. */
   #grant(): void {
     for (let waiter; (waiter = this.#waiters[0]) !== undefined;) {
-      try {
-        waiter.done = advance(waiter.append, waiter.done, waiter.length);
-        if (waiter.done < waiter.length) return;
-        waiter.resolve();
-      } catch (error) {
-        waiter.reject(error);
-      }
+      waiter.done = advance(waiter.append, waiter.done, waiter.length);
+      if (waiter.done < waiter.length) return;
       this.#waiters.shift();
+      this.#hold(-waiter.held);
+      waiter.resolve();
     }
   }
 }

@@ -173,17 +173,58 @@ Deno.test("writes to a remote component wait in order while its journal is full"
   assertEquals(delayedWrites, waiting.length + 1);
   assertEquals(component.waits, waiting.length + 1);
   assert(waiting.length > 20 && journalUsed <= journalSize);
-  assert(component.congestion !== undefined);
-  far.release();
-  await Promise.all([...waiting, zeroes]);
-  assertEquals(component.congestion, undefined);
-  await component.flush();
   const wanted = new Uint8Array(SIZE);
   for (let i = 0; i < 40; i++) {
     wanted.fill(i + 1, i * 5000, i * 5000 + 10_000);
   }
   wanted.fill(0, 3, 13);
+  const { behind } = component;
+  assert(behind !== undefined && component.congestion === undefined);
+  let isComplete = false;
+  zeroes.then(() => isComplete = true);
+  // Reads see what waits; what neither waits nor is in the journal comes later.
+  const target = new Uint8Array(205_000);
+  assertEquals(component.read(target, 0), undefined);
+  assertEquals(target, wanted.slice(0, 205_000));
+  assertEquals(component.readCached(target.subarray(0, 99), 150_000), 99);
+  assertEquals(target.slice(0, 99), wanted.slice(150_000, 150_099));
+  assertEquals(component.readCached(target.subarray(0, 20), 3), 0);
+  far.release();
+  await behind;
+  assert(isComplete);
+  await Promise.all(waiting);
+  assertEquals(component.behind, undefined);
+  await component.flush();
   assertEquals(far.content, wanted);
+});
+
+Deno.test("a flush of a remote component covers what waits for room", async () => {
+  await using scratch = await makeScratch();
+  const far = new FarMemory(SIZE);
+  await using component = await create(scratch, far);
+  const seen: string[] = [];
+  component.observer = {
+    flushBegins: () => seen.push("begins"),
+    flushEnds: () => seen.push("ends"),
+  };
+  far.hold();
+  const waiting: Promise<void>[] = [];
+  for (let i = 0; i < 40; i++) {
+    const pending = component.write(pattern(10_000, i), 0);
+    if (pending !== undefined) waiting.push(pending);
+  }
+  assert(waiting.length > 20);
+  const flush = component.flush();
+  // What comes later is not covered, and takes no room before what waits.
+  const late = component.write(pattern(10_000, 41), 20_000);
+  far.release();
+  await flush;
+  assertEquals(seen, ["begins", "ends"]);
+  assertEquals(far.content.slice(0, 10_000), pattern(10_000, 39));
+  const flushes = far.requests.filter(({ what }) => what === "flush").length;
+  assert(flushes > 2, "the far side was flushed to make room");
+  await late;
+  await Promise.all(waiting);
 });
 
 Deno.test("a far side that refuses now and then is asked again", async () => {
