@@ -102,6 +102,8 @@ export interface PoolOptions extends PoolPlaces {
   readonly hostWatermark?: SpaceMark;
   /** What becomes of an evacuation that was under way; it goes on. */
   readonly evacuation?: ResumeOptions;
+  /** How long a stop waits for remote components, seconds. Default: 30. */
+  readonly stopSeconds?: number;
   /**
    * Receives each event at once, also those of the open itself. It should not
    * throw: that ends the program. {@linkcode Pool.events} is the other way.
@@ -213,6 +215,7 @@ function settingsOf(
         { usedPercent: options.usedWatermark },
       ...options.hostWatermark && { host: options.hostWatermark },
     },
+    stopSeconds: options.stopSeconds,
     onEvent: options.onEvent,
   };
 }

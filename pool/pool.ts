@@ -6,15 +6,16 @@
  */
 
 import { assert } from "../errors.ts";
-import type {
-  Component,
-  EventHub,
-  Finding,
-  Health,
-  MissedEvents,
-  PoolEvent,
-  PoolSettings,
-  VolumeState,
+import {
+  type Component,
+  type EventHub,
+  type Finding,
+  type Health,
+  type MissedEvents,
+  type PoolEvent,
+  type PoolSettings,
+  StopPatience,
+  type VolumeState,
 } from "./core/mod.ts";
 import {
   type AddOptions,
@@ -356,6 +357,16 @@ export class Pool {
   }
 
   async #close(): Promise<void> {
+    const patience = new StopPatience(this.#format, this.settings);
+    try {
+      await this.#end();
+    } finally {
+      for (const { device } of this.#format.members) await device.close();
+      patience.end();
+    }
+  }
+
+  async #end(): Promise<void> {
     const { space, freeing } = this.#base;
     this.#health.close();
     this.#base.hosts.stop();
@@ -372,13 +383,8 @@ export class Pool {
     for (const { requestsInFlight } of this.volumes) {
       assert(requestsInFlight === 0, "no request begins in a closed pool");
     }
-    try {
-      if (this.#health.state !== "failed" && !this.settings.readOnly) {
-        await flushMembers(this.#base);
-        await this.#format.stop();
-      }
-    } finally {
-      for (const { device } of this.#format.members) await device.close();
-    }
+    if (this.#health.state === "failed" || this.settings.readOnly) return;
+    await flushMembers(this.#base);
+    await this.#format.stop();
   }
 }

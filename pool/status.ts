@@ -17,6 +17,7 @@ import {
   type PoolCounters,
   type PoolSettings,
   promiseWarnings,
+  type WaitingChanges,
 } from "./core/mod.ts";
 import type { SnapshotRecord } from "../metadata/native/mod.ts";
 import type { DelayedWrites } from "./io/mod.ts";
@@ -297,16 +298,23 @@ function summaryOf(
   };
 }
 
-function describeDelayed({ volumes, settings }: StatusSource): DelayedStatus {
+function describeDelayed(
+  { volumes, settings, format: { members } }: StatusSource,
+): DelayedStatus {
   const sum = (key: "size" | "bytes" | "total" | "timedOut" | "cancelled") =>
     volumes.reduce((total, { delayed }) => total + delayed[key], 0);
+  const remote = (key: keyof WaitingChanges) =>
+    members.reduce(
+      (total, { device }) => total + (device.waitingChanges?.[key] ?? 0),
+      0,
+    );
   const oldestMs = Math.max(0, ...volumes.map((one) => one.delayed.oldestMs));
   return {
-    count: sum("size"),
-    bytes: sum("bytes"),
+    count: sum("size") + remote("count"),
+    bytes: sum("bytes") + remote("bytes"),
     maxBytes: settings.maxDelayedBytes,
     oldestSeconds: Math.round(oldestMs) / 1000,
-    total: sum("total"),
+    total: sum("total") + remote("total"),
     timedOut: sum("timedOut"),
     cancelled: sum("cancelled"),
   };

@@ -36,6 +36,8 @@ import {
   mappedExtents,
   PoolLeases,
   Reads,
+  remoteCongestion,
+  remoteWaits,
   type VolumeParts,
 } from "./io/mod.ts";
 import { changedContexts } from "./changed_contexts.ts";
@@ -146,14 +148,14 @@ export class Volume implements BlockDevice {
     return this.#leases;
   }
 
-  /** Set while too many bytes wait for space. */
+  /** Set while too many bytes wait for space, in the pool or in a journal. */
   get congestion(): Promise<void> | undefined {
-    return this.#firstWrites.delayed.congestion;
+    return this.delayed.congestion ?? remoteCongestion(this.#parts.base);
   }
 
-  /** How many writes have begun to wait for a chunk since the pool was opened. */
+  /** How many writes have begun to wait for space since the pool was opened. */
   get waits(): number {
-    return this.#firstWrites.delayed.begun;
+    return this.#firstWrites.delayed.begun + remoteWaits(this.#parts.base);
   }
 
   /** What the volume has done since the pool was opened: a snapshot. */

@@ -19,7 +19,13 @@ import {
   messageOf,
   VirstorError,
 } from "../../errors.ts";
-import { type Component, copyChunk, pause, turn } from "../core/mod.ts";
+import {
+  type Component,
+  copyChunk,
+  endsBefore,
+  pause,
+  turn,
+} from "../core/mod.ts";
 import type {
   EvacuationObserver,
   EvacuationStatus,
@@ -55,6 +61,8 @@ export class Evacuation {
   #movedBytes = 0;
   #sinceTurn = 0;
   #room = Promise.withResolvers<void>();
+  /** Settles when moves have to end. */
+  #stopped = Promise.withResolvers<void>();
 
   /**
    * Creates an idle evacuation.
@@ -135,6 +143,7 @@ export class Evacuation {
    */
   async hold(): Promise<void> {
     this.#holds++;
+    this.#stopped.resolve();
     this.#rate.endPauses();
     this.wake();
     await this.#running;
@@ -211,6 +220,7 @@ export class Evacuation {
   #goOn(): void {
     if (this.#running !== undefined || this.#mustPause || !this.#isOn) return;
     this.#rate.resumePauses();
+    this.#stopped = Promise.withResolvers();
     const { chunkSize } = this.#parts.settings;
     for (const one of this.#leaving) one.allowMoves(chunkSize);
     this.#running = this.#run();
@@ -323,6 +333,7 @@ export class Evacuation {
       // A free chunk reads as zeroes before it is taken.
       skipsHoles: true,
       mustStop: () => this.#mustPause,
+      stopped: this.#stopped.promise,
       spend: (bytes: number) => this.#spend(bytes),
     };
     let copied = 0;
@@ -330,8 +341,11 @@ export class Evacuation {
       if (!await copyChunk(move, options)) break;
       copied++;
     }
-    await this.#moves.flush(moves.slice(0, copied));
-    return copied;
+    const flushed = this.#moves.flush(moves.slice(0, copied));
+    const isRemote = moves.some(({ target }) => target.device.isRemote);
+    // Another machine may take any time, and holds up no change.
+    const stopped = isRemote ? this.#stopped.promise : undefined;
+    return await endsBefore(stopped, flushed) ? copied : 0;
   }
 
   /** Counts copied bytes, and gives other work a turn now and then. */

@@ -247,7 +247,7 @@ export async function removeEmpty(
   for (const one of leaving) one.fenced = true;
   space.recount();
   try {
-    await space.settle();
+    await space.settle(leaving);
     for (const one of leaving) await freeing.settled(one);
     await format.removeMembers(leaving, onCommit);
   } finally {

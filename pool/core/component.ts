@@ -58,6 +58,8 @@ export class Component {
    * may have read a chunk that was unmapped and mapped anew meanwhile.
    */
   givenBack = 0;
+  /** The same of each chunk, where a read may take any time. */
+  readonly #givenBackOf: Uint16Array | undefined;
   /**
    * All free chunks below this number durably read as zeroes, and may be
    * allocated.
@@ -102,6 +104,9 @@ export class Component {
     this.device = device;
     this.#data = device;
     this.geometry = geometry;
+    if (device.isRemote === true) {
+      this.#givenBackOf = new Uint16Array(chunkCount);
+    }
     this.freeChunks = new ChunkSet(chunkCount, chunkReserved);
     this.ready = chunkReserved;
   }
@@ -164,6 +169,28 @@ export class Component {
   get freeing(): number {
     const { chunkCount, chunkReserved } = this.geometry;
     return chunkCount - chunkReserved - this.used - this.free;
+  }
+
+  /**
+   * Counts chunks as given back.
+   *
+   * @param chunks Their numbers; they are unmapped.
+   */
+  giveBack(chunks: readonly number[]): void {
+    this.givenBack++;
+    const counts = this.#givenBackOf;
+    if (counts === undefined) return;
+    for (const chunk of chunks) counts[chunk] = (counts[chunk] ?? 0) + 1;
+  }
+
+  /**
+   * A number that changes when a chunk is given back.
+   *
+   * @param chunk Its number.
+   * @returns The number; without remote reads it also changes for other chunks.
+   */
+  givenBackOf(chunk: number): number {
+    return this.#givenBackOf?.[chunk] ?? this.givenBack;
   }
 
   /**

@@ -12,10 +12,11 @@ import {
   type FlushObserver,
   type HostSpace,
 } from "../../device/file/mod.ts";
-import type {
-  BlockDevice,
-  Completion,
-  DeviceDurations,
+import {
+  type BlockDevice,
+  type Completion,
+  type DeviceDurations,
+  joinParts,
 } from "../../device/block/mod.ts";
 import type { LentDescriptor, SyncLine } from "../../device/leases/mod.ts";
 import type { OpenElsewhere } from "../../device/linux/mod.ts";
@@ -106,6 +107,38 @@ export interface ComponentDevice extends BlockDevice {
    * @throws {VirstorError} `busy`, `failed`, `io`; this device stays open.
    */
   claim?(): Promise<ComponentDevice>;
+  /**
+   * Whether it is on another machine. Then a read may come later, after any time.
+   * A write, a discard or zeroes always take effect before the call returns, so
+   * that reads see them; but they may be complete later.
+   */
+  readonly isRemote?: boolean;
+  /** Whether changes are slow for now, so that new chunks are better elsewhere. */
+  readonly isStalled?: boolean;
+  /**
+   * Set while changes are not complete: settles when those made so far are, and
+   * rejects if one never will be. Absent where all are when their calls return.
+   */
+  readonly behind?: Promise<void> | undefined;
+  /** The changes that are not complete; absent where there are never any. */
+  readonly waitingChanges?: WaitingChanges;
+  /**
+   * Ends all that waits for another machine, with `io`: no change is taken any
+   * more, and what is not there stays in the journal.
+   *
+   * @param reason Why, as in `the pool is stopped`.
+   */
+  giveUp?(reason: string): void;
+}
+
+/** Changes of a remote component that wait for room in its journal. */
+export interface WaitingChanges {
+  /** How many wait. */
+  readonly count: number;
+  /** Bytes of them in memory. */
+  readonly bytes: number;
+  /** How many have waited since the component was opened. */
+  readonly total: number;
 }
 
 /** The ranges of a device that hold no data. */
@@ -149,11 +182,33 @@ export function identityAt(path: string): string {
 }
 
 /**
- * Asserts that a component has finished a short request at once: the write path
- * is synchronous.
+ * Notes that a change has taken effect. `ComponentDevice.behind` tells whether it
+ * is complete: look at it before the change is acknowledged.
+ *
+ * @param pending What the component's device returned for a write, a discard or
+ *   zeroes.
+ */
+export function applied(pending: Completion): void {
+  pending?.catch(() => {});
+}
+
+/**
+ * Asserts that a component has finished a read at once.
  *
  * @param pending What the component's device returned.
  */
 export function finished(pending: Completion): void {
-  assert(pending === undefined, "components finish short requests at once");
+  assert(pending === undefined, "this component finishes reads at once");
+}
+
+/**
+ * Waits until what was done to components so far is complete.
+ *
+ * @param components The components.
+ * @returns Undefined if it is; else rejects if a part of it never will be.
+ */
+export function caughtUp(
+  components: Iterable<{ readonly device: ComponentDevice }>,
+): Completion {
+  return joinParts(components, ({ device }) => device.behind);
 }

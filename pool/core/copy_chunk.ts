@@ -4,9 +4,10 @@
  * @module
  */
 
-import type { Extent } from "../../device/block/mod.ts";
-import { finished } from "./component_device.ts";
+import type { Completion, Extent } from "../../device/block/mod.ts";
+import { applied, finished } from "./component_device.ts";
 import type { MirroredChunk } from "./moving_chunks.ts";
+import { WrittenRanges } from "./written_ranges.ts";
 
 /** The most bytes that are copied at a time. */
 const PIECE_BYTES = 1 << 20;
@@ -24,6 +25,11 @@ export interface CopyOptions {
   /** Whether to stop; called before each piece. Never by default. */
   readonly mustStop?: () => boolean;
   /**
+   * Settles when `mustStop` becomes true, so that a component that does not
+   * answer delays no stop.
+   */
+  readonly stopped?: Promise<void>;
+  /**
    * Called with the bytes of each piece; settles when the copy may go on. At
    * once by default.
    */
@@ -34,7 +40,9 @@ export interface CopyOptions {
  * Copies a chunk to another component.
  *
  * The function reads and writes each piece with no `await` in between, so that
- * no write to the chunk gets lost; between pieces other work gets a turn.
+ * no write to the chunk gets lost; between pieces other work gets a turn. A read
+ * of a remote component takes time: what is written meanwhile, in both places, is
+ * left out of the piece.
  *
  * *Requires*: writes to the chunk go to both places.
  *
@@ -45,35 +53,128 @@ export interface CopyOptions {
  */
 export async function copyChunk(
   copy: MirroredChunk,
-  { chunkSize, skipsHoles, mustStop = never, spend }: CopyOptions,
+  options: CopyOptions,
 ): Promise<boolean> {
-  const { source: { device: source }, from, target: { device: target }, to } =
-    copy;
-  const start = from * chunkSize;
+  const { chunkSize, skipsHoles, mustStop = never, spend } = options;
+  const { source: { device: source }, from } = copy;
   let skipped = 0;
   if (mustStop()) return false;
   const runs: readonly Extent[] = skipsHoles
-    ? source.extents(start, chunkSize)
+    ? source.extents(from * chunkSize, chunkSize)
     : [{ length: chunkSize, kind: "data" }];
   for (const { length, kind } of runs) {
     const end = skipped + length;
     for (let at = skipped; kind !== "hole" && at < end;) {
       if (copy.fault !== undefined) return true;
       if (mustStop()) return false;
-      const piece = buffer.subarray(0, Math.min(PIECE_BYTES, end - at));
-      finished(source.read(piece, start + at));
-      try {
-        finished(target.write(piece, to * chunkSize + at));
-      } catch (error) {
-        copy.fault = error;
-        return true;
+      const count = Math.min(PIECE_BYTES, end - at);
+      const isCopied = source.isRemote === true
+        ? await copyRemotePiece(copy, at, count, options)
+        : copyPiece(copy, at, count, chunkSize);
+      if (!isCopied) return copy.fault !== undefined;
+      const { behind } = copy.target.device;
+      if (behind !== undefined && !await caughtUp(copy, behind, options)) {
+        return copy.fault !== undefined;
       }
-      at += piece.length;
-      await spend?.(piece.length);
+      at += count;
+      await spend?.(count);
     }
     skipped = end;
   }
   return true;
+}
+
+/** @returns Whether it is copied; else the copy has a fault. */
+function copyPiece(
+  copy: MirroredChunk,
+  at: number,
+  count: number,
+  chunkSize: number,
+): boolean {
+  const { source: { device: source }, from } = copy;
+  const piece = buffer.subarray(0, count);
+  finished(source.read(piece, from * chunkSize + at));
+  return put(copy, piece, at, chunkSize);
+}
+
+/**
+ * Copies a piece of a component on another machine.
+ *
+ * @returns Whether it is copied; else the copy has a fault, or has to stop.
+ */
+async function copyRemotePiece(
+  copy: MirroredChunk,
+  at: number,
+  count: number,
+  { chunkSize, stopped }: CopyOptions,
+): Promise<boolean> {
+  const { source: { device: source }, from } = copy;
+  // A read that is given up still fills its buffer, so it has its own.
+  const piece = new Uint8Array(count);
+  copy.written = new WrittenRanges();
+  try {
+    const reading = source.read(piece, from * chunkSize + at);
+    if (!await endsBefore(stopped, reading)) return false;
+    const gaps = copy.written.gaps(at, at + count);
+    return copy.fault === undefined &&
+      gaps.every(([start, end]) =>
+        put(copy, piece.subarray(start - at, end - at), start, chunkSize)
+      );
+  } finally {
+    copy.written = undefined;
+  }
+}
+
+function put(
+  copy: MirroredChunk,
+  piece: Uint8Array,
+  at: number,
+  chunkSize: number,
+): boolean {
+  try {
+    applied(copy.target.device.write(piece, copy.to * chunkSize + at));
+    return true;
+  } catch (error) {
+    copy.fault = error;
+    return false;
+  }
+}
+
+/** Waits for the target, so that little waits for room there. */
+async function caughtUp(
+  copy: MirroredChunk,
+  behind: Promise<void>,
+  { stopped }: CopyOptions,
+): Promise<boolean> {
+  try {
+    return await endsBefore(stopped, behind);
+  } catch (error) {
+    copy.fault ??= error;
+    return false;
+  }
+}
+
+/**
+ * Waits for something, unless the copy has to stop.
+ *
+ * @param stopped Settles when it has to.
+ * @param pending What to wait for; it may end later.
+ * @returns Whether it has ended.
+ */
+export async function endsBefore(
+  stopped: Promise<void> | undefined,
+  pending: Completion,
+): Promise<boolean> {
+  if (pending === undefined) return true;
+  if (stopped === undefined) {
+    await pending;
+    return true;
+  }
+  pending.catch(() => {});
+  return await Promise.race([
+    pending.then(() => true),
+    stopped.then(() => false),
+  ]);
 }
 
 function never(): boolean {

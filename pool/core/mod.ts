@@ -10,14 +10,21 @@ export type { ChunkView } from "./chunk_view.ts";
 export { readBootId } from "./boot_id.ts";
 export { Component } from "./component.ts";
 export type { ComponentGeometry } from "./component.ts";
-export { finished, identityAt, openFileDevice } from "./component_device.ts";
+export {
+  applied,
+  caughtUp,
+  finished,
+  identityAt,
+  openFileDevice,
+} from "./component_device.ts";
 export type {
   Blanks,
   ChunkDevice,
   ComponentDevice,
   OpenDevice,
+  WaitingChanges,
 } from "./component_device.ts";
-export { copyChunk } from "./copy_chunk.ts";
+export { copyChunk, endsBefore } from "./copy_chunk.ts";
 export { newCounters } from "./counters.ts";
 export type { PoolCounters } from "./counters.ts";
 export { EventHub, EVENTS_WAITING_MAX } from "./event_hub.ts";
@@ -64,6 +71,7 @@ export {
 export { clonesOfVolume, recordById, snapshotByName } from "./record_index.ts";
 export { firstFrom, takeUnseen, unseenVersions } from "./unseen_versions.ts";
 export { SnapshotView } from "./views.ts";
+export { StopPatience } from "./stop_patience.ts";
 export {
   connectVolumes,
   firstVolume,

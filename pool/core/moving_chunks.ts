@@ -6,13 +6,10 @@
  * @module
  */
 
-import type {
-  BlockDevice,
-  Completion,
-  WriteZeroesOptions,
-} from "../../device/block/mod.ts";
+import type { Completion, WriteZeroesOptions } from "../../device/block/mod.ts";
 import { assert } from "../../errors.ts";
-import { type ChunkDevice, finished } from "./component_device.ts";
+import type { ChunkDevice, ComponentDevice } from "./component_device.ts";
+import type { WrittenRanges } from "./written_ranges.ts";
 
 /** A chunk that is being copied from one component to another. */
 export interface MirroredChunk {
@@ -21,15 +18,26 @@ export interface MirroredChunk {
   /** Its number on the source. */
   readonly from: number;
   /** The component that it moves to. */
-  readonly target: { readonly device: ChunkDevice };
+  readonly target: { readonly device: ChunkTarget };
   /** Its number on the target. */
   readonly to: number;
   /** Why the copy is unusable; undefined if it is sound. */
   fault: unknown;
+  /**
+   * What was changed, in both places, while a piece is being read; bytes from
+   * the start of the chunk. Undefined while none is.
+   */
+  written?: WrittenRanges | undefined;
 }
 
 /** The device that a chunk is copied from. */
-export type ChunkSource = Pick<BlockDevice, "read" | "extents">;
+export type ChunkSource = Pick<
+  ComponentDevice,
+  "read" | "extents" | "isRemote"
+>;
+
+/** The device that a chunk is copied to. */
+export type ChunkTarget = ChunkDevice & Pick<ComponentDevice, "behind">;
 
 /** The chunk I/O of a component, some chunks of which are being moved. */
 export class MovingChunks implements ChunkDevice {
@@ -105,12 +113,17 @@ export class MovingChunks implements ChunkDevice {
    *
    * @param source The bytes to write, all in one chunk.
    * @param offset Offset on the component, bytes.
-   * @returns Always undefined: the write is complete.
+   * @returns When the old place has it. The new one has it before the entry that
+   *   makes it count.
    */
   write(source: Uint8Array, offset: number): Completion {
-    finished(this.#device.write(source, offset));
-    this.#mirror(offset, (target, at) => target.write(source, at));
-    return undefined;
+    const pending = this.#device.write(source, offset);
+    this.#mirror(
+      offset,
+      source.length,
+      (target, at) => target.write(source, at),
+    );
+    return pending;
   }
 
   /**
@@ -118,12 +131,12 @@ export class MovingChunks implements ChunkDevice {
    *
    * @param offset Offset on the component, bytes.
    * @param length Bytes to discard, all in one chunk.
-   * @returns Always undefined: the discard is complete.
+   * @returns As {@linkcode write}.
    */
   discard(offset: number, length: number): Completion {
-    finished(this.#device.discard(offset, length));
-    this.#mirror(offset, (target, at) => target.discard(at, length));
-    return undefined;
+    const pending = this.#device.discard(offset, length);
+    this.#mirror(offset, length, (target, at) => target.discard(at, length));
+    return pending;
   }
 
   /**
@@ -132,34 +145,41 @@ export class MovingChunks implements ChunkDevice {
    * @param offset Offset on the component, bytes.
    * @param length Bytes to zero, all in one chunk.
    * @param options How to zero.
-   * @returns Always undefined: the zeroing is complete.
+   * @returns As {@linkcode write}.
    */
   writeZeroes(
     offset: number,
     length: number,
     options?: WriteZeroesOptions,
   ): Completion {
-    finished(this.#device.writeZeroes(offset, length, options));
+    const pending = this.#device.writeZeroes(offset, length, options);
     this.#mirror(
       offset,
+      length,
       (target, at) => target.writeZeroes(at, length, options),
     );
-    return undefined;
+    return pending;
   }
 
   #mirror(
     offset: number,
+    length: number,
     act: (target: ChunkDevice, at: number) => Completion,
   ): void {
     const chunk = Math.floor(offset / this.#chunkSize);
     const move = this.#moves.get(chunk);
     if (move === undefined || move.fault !== undefined) return;
     const at = offset + (move.to - chunk) * this.#chunkSize;
-    try {
-      finished(act(move.target.device, at));
-    } catch (error) {
+    const within = offset - chunk * this.#chunkSize;
+    move.written?.add(within, within + length);
+    const failed = (error: unknown) => {
       // The old place has the data: the request succeeds, the move fails.
-      move.fault = error;
+      move.fault ??= error;
+    };
+    try {
+      act(move.target.device, at)?.catch(failed);
+    } catch (error) {
+      failed(error);
     }
   }
 }

@@ -71,6 +71,8 @@ export interface PoolSettings {
   readonly fullTimeoutSeconds: number;
   /** Bytes of delayed writes above which the pool applies backpressure. */
   readonly maxDelayedBytes: number;
+  /** How long a stop waits for remote components, seconds; default 30. */
+  readonly stopSeconds?: number | undefined;
   /** The levels below which the pool warns. */
   readonly watermarks: Watermarks;
   /**

@@ -12,6 +12,7 @@
 
 import { type Completion, Slice } from "../../device/block/mod.ts";
 import {
+  applied,
   type Component,
   finished,
   type ForwardMap,
@@ -147,7 +148,7 @@ export class ChunkCopies {
       isRecorded: false,
     };
     try {
-      if (this.#goOnAnywhere(copy)) return undefined;
+      if (this.#goOnAnywhere(copy)) return this.#caughtUp(virtualChunk);
     } catch (error) {
       this.#giveUp(copy);
       throw error;
@@ -164,10 +165,14 @@ export class ChunkCopies {
       do {
         if (copy.isCold) await this.#copyColdAnywhere(copy);
         else await turn(this);
+        // Little waits for room in the journal of a remote component.
+        await copy.target.device.behind;
         // Meanwhile the pool may have failed, or the volume been closed.
         this.#parts.assertWritable();
       } while (!this.#goOnAnywhere(copy));
+      // A write that comes meanwhile finds the chunk mapped.
       this.#copies.delete(copy.virtualChunk);
+      await this.#caughtUp(copy.virtualChunk);
       copy.ended.resolve();
     } catch (error) {
       this.#copies.delete(copy.virtualChunk);
@@ -175,6 +180,11 @@ export class ChunkCopies {
       copy.ended.reject(error);
     }
     this.#parts.onEnd();
+  }
+
+  /** Waits until what was written to a chunk of the volume is complete. */
+  #caughtUp(virtualChunk: number): Completion {
+    return this.#parts.map.writable(virtualChunk)?.device.behind;
   }
 
   /** Goes on; with another target if the file system of this one is full. */
@@ -324,10 +334,11 @@ export class ChunkCopies {
     const count = this.#nextCount(copy);
     if (source?.device.readCold === undefined || count === 0) return;
     const bytes = new Uint8Array(count);
-    const { givenBack } = source;
+    const givenBack = source.givenBackOf(from);
     const isSame = () =>
       view.component(virtualChunk) === source &&
-      view.chunk(virtualChunk) === from && source.givenBack === givenBack;
+      view.chunk(virtualChunk) === from &&
+      source.givenBackOf(from) === givenBack;
     try {
       await source.device.readCold(bytes, from * chunkSize + copy.at, 0);
     } catch (error) {
@@ -341,7 +352,7 @@ export class ChunkCopies {
   #put(copy: ChunkCopy, bytes: Uint8Array): void {
     const { hosts, chunkSize } = this.#parts;
     const { target, to } = copy;
-    finished(hosts.write(target, bytes, to * chunkSize + copy.at));
+    applied(hosts.write(target, bytes, to * chunkSize + copy.at));
     copy.at += bytes.length;
   }
 
@@ -352,7 +363,7 @@ export class ChunkCopies {
   ): void {
     const { hosts, chunkSize } = this.#parts;
     for (const { within, source } of pieces) {
-      finished(hosts.write(component, source, chunk * chunkSize + within));
+      applied(hosts.write(component, source, chunk * chunkSize + within));
     }
   }
 

@@ -8,10 +8,12 @@
  * @module
  */
 
+import type { Completion } from "../../device/block/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import {
+  applied,
+  caughtUp,
   type Component,
-  finished,
   type ForwardMap,
   type HostSpaces,
   nextMinimum,
@@ -118,7 +120,7 @@ export class ChunkMapper {
     if (source !== undefined) {
       const at = chunk * chunkSize + within;
       try {
-        finished(hosts.write(component, source, at));
+        applied(hosts.write(component, source, at));
       } catch (error) {
         space.spoil(component);
         const other = this.elsewhere(error);
@@ -198,6 +200,15 @@ export class ChunkMapper {
       throw fail(error);
     }
     settling.forget(component, chunks);
+  }
+
+  /**
+   * Waits until everything that was done to the components is complete.
+   *
+   * @returns Undefined if it is; else rejects if a part of it never will be.
+   */
+  caughtUp(): Completion {
+    return caughtUp(this.#parts.format.members);
   }
 
   /** Says which watermarks were passed since the last look. */

@@ -6,12 +6,7 @@
  */
 
 import type { Completion } from "../../device/block/mod.ts";
-import {
-  type Component,
-  finished,
-  type ForwardMap,
-  type HostSpaces,
-} from "../core/mod.ts";
+import type { Component, ForwardMap, HostSpaces } from "../core/mod.ts";
 import type { ChunkCopies, CopyPiece } from "./chunk_copies.ts";
 import type { ChunkMapper } from "./chunk_mapper.ts";
 import type { DelayedWrites } from "./delayed_writes.ts";
@@ -89,14 +84,21 @@ export class ChunkWriter {
    * @param chunk The virtual chunk.
    * @param piece The bytes.
    * @param within The offset of the first byte in the chunk.
+   * @param pending Receives a promise if the write is complete later.
    * @returns Whether it is written.
    * @throws {VirstorError} `io`.
    */
-  overwriteMapped(chunk: number, piece: Uint8Array, within: number): boolean {
+  overwriteMapped(
+    chunk: number,
+    piece: Uint8Array,
+    within: number,
+    pending: Promise<void>[],
+  ): boolean {
     const component = this.#parts.map.writable(chunk);
     if (component === undefined) return false;
     try {
-      this.overwrite(component, chunk, piece, within);
+      const written = this.overwrite(component, chunk, piece, within);
+      if (written !== undefined) pending.push(written);
       return true;
     } catch (error) {
       if (!this.#parts.unmaps({ virtualChunk: chunk, error })) throw error;
@@ -111,6 +113,7 @@ export class ChunkWriter {
    * @param chunk The virtual chunk.
    * @param piece The bytes.
    * @param within The offset of the first byte in the chunk.
+   * @returns A promise if the write is complete later.
    * @throws {VirstorError} `io`.
    */
   overwrite(
@@ -118,10 +121,10 @@ export class ChunkWriter {
     chunk: number,
     piece: Uint8Array,
     within: number,
-  ): void {
+  ): Completion {
     const { map, chunkSize, hosts } = this.#parts;
     const at = map.chunk(chunk) * chunkSize + within;
-    finished(hosts.write(component, piece, at));
+    return hosts.write(component, piece, at);
   }
 
   /**
@@ -131,7 +134,7 @@ export class ChunkWriter {
    * @param chunk The virtual chunk.
    * @param source The bytes.
    * @param within The offset of the first byte in the chunk.
-   * @param copies Receives a promise if a copy takes time.
+   * @param pending Receives a promise if the write, or a copy, takes time.
    * @returns Whether the write has begun.
    * @throws {VirstorError} `io`, `failed`.
    */
@@ -139,23 +142,23 @@ export class ChunkWriter {
     chunk: number,
     source: Uint8Array,
     within: number,
-    copies: Promise<void>[],
+    pending: Promise<void>[],
   ): boolean {
-    const { copies: allCopies, delayed } = this.#parts;
-    const isCopying = allCopies.has(chunk);
+    const { copies, delayed } = this.#parts;
+    const isCopying = copies.has(chunk);
     if (!isCopying && !this.isSeen(chunk)) {
-      return this.#writeNow(chunk, source, within);
+      return this.#writeNow(chunk, source, within, pending);
     }
     const piece = { source, within };
     let copying: Completion;
-    if (isCopying) copying = allCopies.join(chunk, piece);
+    if (isCopying) copying = copies.join(chunk, piece);
     else {
       if (delayed.size > 0) return false;
       const target = this.fresh();
       if (target === undefined) return false;
       copying = this.copy(target, chunk, [piece]);
     }
-    if (copying !== undefined) copies.push(copying);
+    if (copying !== undefined) pending.push(copying);
     return true;
   }
 
@@ -163,11 +166,12 @@ export class ChunkWriter {
    * Maps a chunk without data, unless none is free or others wait.
    *
    * @param chunk The virtual chunk.
+   * @param pending Receives a promise if the mapping is complete later.
    * @returns Whether it is mapped.
    * @throws {VirstorError} `failed`.
    */
-  mapNow(chunk: number): boolean {
-    return this.#writeNow(chunk, undefined, 0);
+  mapNow(chunk: number, pending: Promise<void>[]): boolean {
+    return this.#writeNow(chunk, undefined, 0, pending);
   }
 
   /**
@@ -177,6 +181,7 @@ export class ChunkWriter {
    * @param chunk The virtual chunk.
    * @param piece The bytes; undefined for none.
    * @param within The offset of the first byte in the chunk.
+   * @returns A promise if data and mapping are complete later.
    * @throws {VirstorError} `io`, `failed`.
    */
   place(
@@ -184,10 +189,12 @@ export class ChunkWriter {
     chunk: number,
     piece: Uint8Array | undefined,
     within: number,
-  ): void {
+  ): Completion {
     const { mapper, map } = this.#parts;
     mapper.map(map, chunk, component, piece, within);
     this.count++;
+    // Another component may have taken its place.
+    return map.component(chunk)?.device.behind;
   }
 
   /**
@@ -212,11 +219,13 @@ export class ChunkWriter {
     chunk: number,
     piece: Uint8Array | undefined,
     within: number,
+    pending: Promise<void>[],
   ): boolean {
     if (this.#parts.delayed.size > 0) return false;
     const component = this.fresh();
     if (component === undefined) return false;
-    this.place(component, chunk, piece, within);
+    const placed = this.place(component, chunk, piece, within);
+    if (placed !== undefined) pending.push(placed);
     return true;
   }
 }

@@ -12,6 +12,8 @@ export interface DelayedWrite {
   since: number;
   /** The pieces that still wait. */
   readonly pieces: Set<DelayedPiece>;
+  /** What pieces that wait no more are not complete without. */
+  readonly behind: Promise<void>[];
   /** The virtual chunks to map, whatever they hold; undefined if data wait. */
   readonly range: DelayedRange | undefined;
   /** Whether the write is done or has failed. */

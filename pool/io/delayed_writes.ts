@@ -17,6 +17,7 @@
  * @module
  */
 
+import { type Completion, joinParts } from "../../device/block/mod.ts";
 import type { VirstorError } from "../../errors.ts";
 import {
   type DelayedOptions,
@@ -42,7 +43,6 @@ export class DelayedWrites {
   cancelled = 0;
   /** How many that waited did so for too long. */
   timedOut = 0;
-
   readonly #options: DelayedOptions;
   /** In the order in which they came. */
   readonly #writes = new Set<DelayedWrite>();
@@ -50,7 +50,7 @@ export class DelayedWrites {
   readonly #chunks = new Map<number, Set<DelayedPiece>>();
   /** What waits no more for a chunk, but for the copy that goes there. */
   readonly #held = new Map<number, Set<DelayedPiece>>();
-  /** Those that wait as a range, in the order of their turns. */
+  /** Ranges, in the order of their turns. */
   readonly #ranges = new Set<DelayedWrite>();
   /** Those that wait for nothing but their turns. */
   readonly #working = new Set<DelayedWrite>();
@@ -103,10 +103,9 @@ export class DelayedWrites {
   }
 
   /**
-   * Whether anything waits for a virtual chunk of a number or above, or is
-   * about to map it.
+   * Whether anything waits for a virtual chunk from one on, or is about to map it.
    *
-   * @param chunk The number.
+   * @param chunk The first virtual chunk.
    * @returns Whether something does.
    */
   reaches(chunk: number): boolean {
@@ -118,8 +117,7 @@ export class DelayedWrites {
   }
 
   /**
-   * The virtual chunks of a range that something waits for. Of those that a
-   * range waits for, some may be mapped.
+   * The virtual chunks that something waits for; of ranges, also mapped ones.
    *
    * @param from The first of the range.
    * @param end What follows its last.
@@ -136,15 +134,14 @@ export class DelayedWrites {
   }
 
   /**
-   * Begins a wait. Pieces are added with {@linkcode add} before anything else
-   * happens.
+   * Begins a wait. {@linkcode add} adds its pieces, before any other call.
    *
    * @param signal Ends it when the client is gone.
    * @returns A write without pieces.
    * @throws {VirstorError} `cancelled` if that one is gone already.
    */
   begin(signal: AbortSignal | undefined): DelayedWrite {
-    const write = this.#newWrite(signal, undefined);
+    const write = this.#newWrite(signal);
     this.begun++;
     this.#writes.add(write);
     this.#arm();
@@ -152,8 +149,7 @@ export class DelayedWrites {
   }
 
   /**
-   * Begins a range that is being mapped a slice at a time. It waits for no
-   * chunk, and nothing waits for it.
+   * Begins a range that is being mapped in slices, and waits for no chunk.
    *
    * @param range The range.
    * @param signal Ends it when the client is gone.
@@ -188,13 +184,14 @@ export class DelayedWrites {
 
   #newWrite(
     signal: AbortSignal | undefined,
-    range: DelayedRange | undefined,
+    range?: DelayedRange,
   ): DelayedWrite {
     if (signal?.aborted === true) throw goneError();
     const write: DelayedWrite = {
       ...Promise.withResolvers<void>(),
       since: this.#options.now(),
       pieces: new Set(),
+      behind: [],
       range,
       isEnded: false,
       signal,
@@ -234,10 +231,10 @@ export class DelayedWrites {
   }
 
   /**
-   * A chunk of a range is mapped: other ranges have their turn.
+   * A chunk of a range is mapped: others have their turn.
    *
    * @param write The write.
-   * @param chunk The virtual chunk.
+   * @param chunk The chunk.
    */
   chunkMapped(write: DelayedWrite, chunk: number): void {
     if (write.isEnded || write.range === undefined) return;
@@ -261,8 +258,7 @@ export class DelayedWrites {
    * Takes what waits for a virtual chunk: it waits no more for a free chunk.
    *
    * @param chunk The virtual chunk.
-   * @returns Its pieces; each is to be given to {@linkcode finishPiece}, or its
-   *   write to {@linkcode fail}.
+   * @returns Its pieces, for {@linkcode finishPiece}; or writes to `fail`.
    */
   hold(chunk: number): DelayedPiece[] {
     const pieces = this.#chunks.get(chunk) ?? new Set();
@@ -276,20 +272,26 @@ export class DelayedWrites {
    * Ends the wait of a piece, and of its write if it was the last one.
    *
    * @param piece The piece; its bytes are written.
+   * @param pending Set if they are complete later.
    */
-  finishPiece(piece: DelayedPiece): void {
+  finishPiece(piece: DelayedPiece, pending?: Completion): void {
+    const { write } = piece;
     this.#remove(piece);
-    if (piece.write.pieces.size === 0) this.finish(piece.write);
+    if (pending !== undefined) write.behind.push(pending);
+    if (write.pieces.size > 0) return;
+    this.finish(write, joinParts(write.behind, (one) => one));
   }
 
   /**
    * Ends the wait of a write that is done.
    *
    * @param write The write.
+   * @param pending Set if it is complete later.
    */
-  finish(write: DelayedWrite): void {
+  finish(write: DelayedWrite, pending?: Completion): void {
     this.#end(write);
-    write.resolve();
+    if (pending === undefined) write.resolve();
+    else void pending.then(write.resolve, write.reject);
   }
 
   /**
@@ -313,7 +315,7 @@ export class DelayedWrites {
   }
 
   /**
-   * The same, and also ends the ranges that are being mapped.
+   * Ends every wait, and the ranges that are being mapped.
    *
    * @param error The error.
    */

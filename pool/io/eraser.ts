@@ -222,12 +222,16 @@ export class Eraser {
     const slice = new Slice(1);
     slice.begin();
     let reached = first;
-    do reached = this.#unmapSome(reached, end, pinned); while (
-      reached < end && !slice.spend(1)
+    let unmapped: Completion;
+    do ({ reached, unmapped } = this.#unmapSome(reached, end, pinned)); while (
+      reached < end && unmapped === undefined && !slice.spend(1)
     );
     const inPlace = () => joinParts(pinned, erase);
-    if (reached === end) return inPlace();
+    if (reached === end) {
+      return joinParts([() => unmapped, inPlace], (start) => start());
+    }
     const rest = async () => {
+      await unmapped;
       await turn(owner);
       this.#assertMayGoOn();
       await this.#unmap(reached, end, owner, erase);
@@ -235,21 +239,24 @@ export class Eraser {
     return joinParts([inPlace, rest], (start) => start());
   }
 
-  /** Unmaps some chunks; returns how far it came. */
-  #unmapSome(first: number, end: number, pinned: number[]): number {
+  /** Unmaps some chunks; returns how far it came, and what to wait for. */
+  #unmapSome(
+    first: number,
+    end: number,
+    pinned: number[],
+  ): { reached: number; unmapped: Completion } {
     const { map } = this.#parts;
-    const unmapped: number[] = [];
+    const chunks: number[] = [];
     let v = map.nextMapped(first, end);
     for (
       ;
-      v < end && unmapped.length < TURN_BUDGET.unmappedChunks;
+      v < end && chunks.length < TURN_BUDGET.unmappedChunks;
       v = map.nextMapped(v + 1, end)
     ) {
       if (map.pinned.has(v)) pinned.push(v);
-      else unmapped.push(v);
+      else chunks.push(v);
     }
-    unmapChunks(this.#parts, unmapped);
-    return v;
+    return { reached: v, unmapped: unmapChunks(this.#parts, chunks) };
   }
 }
 

@@ -118,7 +118,8 @@ export class FirstWrites {
     this.#ranges = new RangeMapper({
       map,
       delayed: this.delayed,
-      mapNow: (chunk) => this.#chunks.mapNow(chunk),
+      mapNow: (chunk) => this.#chunks.mapNow(chunk, []),
+      caughtUp: () => mapper.caughtUp(),
       admitWait: () => this.#admitWait(),
     });
     this.#resumption = new Resumption({
@@ -192,7 +193,7 @@ export class FirstWrites {
     const { chunkSize } = this.#settings;
     const { length } = source;
     let waiting: DelayedWrite | undefined;
-    const copies: Promise<void>[] = [];
+    const pending: Promise<void>[] = [];
     try {
       for (let done = 0; done < length;) {
         const at = offset + done;
@@ -201,8 +202,8 @@ export class FirstWrites {
         const count = Math.min(chunkSize - within, length - done);
         const piece = source.subarray(done, done + count);
         if (
-          !this.#chunks.overwriteMapped(chunk, piece, within) &&
-          !this.#chunks.beginNow(chunk, piece, within, copies)
+          !this.#chunks.overwriteMapped(chunk, piece, within, pending) &&
+          !this.#chunks.beginNow(chunk, piece, within, pending)
         ) {
           if (waiting === undefined) {
             this.#admitWait();
@@ -213,13 +214,13 @@ export class FirstWrites {
         done += count;
       }
     } catch (error) {
-      if (waiting === undefined && copies.length === 0) throw error;
+      if (waiting === undefined && pending.length === 0) throw error;
       if (waiting !== undefined) this.delayed.fail(waiting, error);
-      else copies.push(Promise.reject(error));
+      else pending.push(Promise.reject(error));
     }
-    if (copies.length === 0) return waiting?.promise;
-    if (waiting !== undefined) copies.push(waiting.promise);
-    return joinParts(copies, (one) => one);
+    if (pending.length === 0) return waiting?.promise;
+    if (waiting !== undefined) pending.push(waiting.promise);
+    return joinParts(pending, (one) => one);
   }
 
   /**
@@ -267,11 +268,13 @@ export class FirstWrites {
    * Hides one chunk, unless none is free or others wait.
    *
    * @param chunk The virtual chunk.
-   * @returns Whether it reads as zeroes now.
+   * @returns A promise if that is complete later.
    * @throws {VirstorError} `failed`.
    */
-  hideNow(chunk: number): boolean {
-    return this.#chunks.mapNow(chunk);
+  hideNow(chunk: number): Completion {
+    const pending: Promise<void>[] = [];
+    this.#chunks.mapNow(chunk, pending);
+    return pending[0];
   }
 
   /**
@@ -301,7 +304,7 @@ export class FirstWrites {
    */
   mapNow(chunk: number): boolean {
     if (this.#map.writable(chunk) !== undefined) return true;
-    return !this.#chunks.isSeen(chunk) && this.#chunks.mapNow(chunk);
+    return !this.#chunks.isSeen(chunk) && this.#chunks.mapNow(chunk, []);
   }
 
   /** How many chunks were mapped since the pool was opened. */

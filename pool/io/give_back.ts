@@ -5,8 +5,9 @@
  * @module
  */
 
+import type { Completion } from "../../device/block/mod.ts";
 import { assert } from "../../errors.ts";
-import type { Component } from "../core/mod.ts";
+import { applied, caughtUp, type Component } from "../core/mod.ts";
 import type { FailedWrite } from "./chunk_writer.ts";
 import type { VolumeParts } from "./pool_parts.ts";
 
@@ -15,12 +16,13 @@ import type { VolumeParts } from "./pool_parts.ts";
  *
  * @param parts The open pool.
  * @param virtualChunks Mapped and not pinned; none is shared or hides another.
+ * @returns A promise if that is complete later.
  * @throws {VirstorError} `failed`: what is on disk is unknown.
  */
 export function unmapChunks(
   parts: VolumeParts,
   virtualChunks: readonly number[],
-): void {
+): Completion {
   const { map, base: { mapper, freeing } } = parts;
   const places = new Map<Component, number[]>();
   for (const v of virtualChunks) {
@@ -33,6 +35,7 @@ export function unmapChunks(
   for (const [component, chunks] of places) mapper.release(component, chunks);
   for (const v of virtualChunks) map.delete(v);
   for (const [component, chunks] of places) freeing.add(component, chunks);
+  return caughtUp(places.keys());
 }
 
 /**
@@ -63,7 +66,8 @@ export function unmapForWrite(
   if (component.device.blanks?.isBlank(offset, chunkSize) !== true) {
     return false;
   }
-  unmapChunks(parts, [virtualChunk]);
+  // The write follows it on the way to completion.
+  applied(unmapChunks(parts, [virtualChunk]));
   return true;
 }
 
@@ -108,5 +112,6 @@ export function giveBackIfBlank(
     map.leases.withdraw(virtualChunk);
     if (!blanks.isBlank(offset, chunkSize)) return;
   }
-  unmapChunks(parts, [virtualChunk]);
+  // Only local components know what is blank, and complete it at once.
+  applied(unmapChunks(parts, [virtualChunk]));
 }

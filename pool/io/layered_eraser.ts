@@ -9,7 +9,7 @@
  */
 
 import { type Completion, Slice } from "../../device/block/mod.ts";
-import { finished, PIECE_STEP_BYTES, turn, TURN_BUDGET } from "../core/mod.ts";
+import { applied, PIECE_STEP_BYTES, turn, TURN_BUDGET } from "../core/mod.ts";
 import { giveBackIfBlank, unmapChunks } from "./give_back.ts";
 import type { PartAction } from "./mapped_ranges.ts";
 import type { VolumeParts } from "./pool_parts.ts";
@@ -67,8 +67,9 @@ export class LayeredEraser {
   discard(erasure: LayeredErasure, act: PartAction): Completion {
     const { firstWrites, base: { settings: { chunkSize } } } = this.#parts;
     return this.#each(erasure, act, ({ virtualChunk, count }) => {
-      if (count === chunkSize) firstWrites.hideNow(virtualChunk);
-      return undefined;
+      return count === chunkSize
+        ? firstWrites.hideNow(virtualChunk)
+        : undefined;
     });
   }
 
@@ -124,8 +125,10 @@ export class LayeredEraser {
         this.#assertWritable();
         const isOwn = this.#parts.map.writable(part.virtualChunk) !== undefined;
         at = part.offset + part.count;
-        if (isOwn) this.#eraseOwn(part, erasure, act);
-        else {
+        if (isOwn) {
+          const pending = this.#eraseOwn(part, erasure, act);
+          if (pending !== undefined) return pending;
+        } else {
           const most = this.#parts.base.settings.chunkSize;
           if (part.count < most) {
             at = part.offset + Math.min(part.count, ZEROES.length);
@@ -170,22 +173,23 @@ export class LayeredEraser {
     { virtualChunk, offset, count }: Part,
     { mayUnmap, isPunched }: LayeredErasure,
     act: PartAction,
-  ): void {
+  ): Completion {
     const { map, base: { settings: { chunkSize } } } = this.#parts;
     const hasToStay = map.pinned.has(virtualChunk) || map.hides(virtualChunk);
     if (count === chunkSize && mayUnmap && !hasToStay) {
       return unmapChunks(this.#parts, [virtualChunk]);
     }
     const component = map.writable(virtualChunk);
-    if (component === undefined) return;
+    if (component === undefined) return undefined;
     const at = map.chunk(virtualChunk) * chunkSize + offset % chunkSize;
     for (let done = 0; done < count;) {
       const piece = Math.min(TURN_BUDGET.zeroedBytes, count - done);
-      finished(act(component, at + done, piece, virtualChunk));
+      applied(act(component, at + done, piece, virtualChunk));
       done += piece;
     }
     if (mayUnmap && isPunched) {
       giveBackIfBlank(this.#parts, virtualChunk, at, count);
     }
+    return component.device.behind;
   }
 }

@@ -16,7 +16,6 @@ import { assert } from "../../errors.ts";
 import {
   type ChunkView,
   type Component,
-  finished,
   PIECE_STEP_BYTES,
   turn,
   TURN_BUDGET,
@@ -32,13 +31,13 @@ const EXTENTS_COST = 64;
 const EXTENTS_A_CALL = 64;
 
 /**
- * What is done to a part of a chunk. It finishes at once.
+ * What is done to a part of a chunk. Reads see it when the call returns.
  *
  * @param component The chunk's component.
  * @param at The first byte on it.
  * @param count How many, up to the end of the chunk.
  * @param virtualChunk The chunk.
- * @returns Nothing: it is done.
+ * @returns A promise if it is complete later.
  */
 export type PartAction = (
   component: Component,
@@ -75,23 +74,31 @@ export function eachMapped(
   const { offset, length } = range;
   const stop = offset + length;
   const slice = new Slice(STEPS_A_LOOK);
-  const reached = oneSlice(range, offset, slice, act);
-  if (reached === stop) return undefined;
+  const first = oneSlice(range, offset, slice, act);
+  if (first.at === stop) return first.pending;
   return (async () => {
-    for (let at = reached; at < stop;) {
+    for (let { at, pending } = first;;) {
+      await pending;
+      if (at === stop) return;
       await turn(owner);
-      at = oneSlice(range, at, slice, act);
+      ({ at, pending } = oneSlice(range, at, slice, act));
     }
   })();
 }
 
-/** Goes on from a byte until the slice is over; returns how far it came. */
+/** How far a slice came, and what to wait for before the next one. */
+interface Progress {
+  readonly at: number;
+  readonly pending: Completion;
+}
+
+/** Goes on from a byte until the slice is over. */
 function oneSlice(
   { map, chunkSize, offset, length }: VirtualRange,
   start: number,
   slice: Slice,
   act: PartAction,
-): number {
+): Progress {
   const stop = offset + length;
   const end = Math.ceil(stop / chunkSize);
   slice.begin();
@@ -105,11 +112,12 @@ function oneSlice(
     const component = map.component(chunk);
     assert(component !== undefined, "a mapped chunk has a component");
     const at = map.chunk(chunk) * chunkSize + from - first;
-    finished(act(component, at, count, chunk));
+    const pending = act(component, at, count, chunk);
     from += count;
-    if (slice.spend(1 + Math.floor(count / PIECE_STEP_BYTES))) return from;
+    const isOver = slice.spend(1 + Math.floor(count / PIECE_STEP_BYTES));
+    if (isOver || pending !== undefined) return { at: from, pending };
   }
-  return stop;
+  return { at: stop, pending: undefined };
 }
 
 /**

@@ -17,6 +17,7 @@ export { PoolLeases } from "./pool_leases.ts";
 export { OpenVolume } from "./open_volume.ts";
 export type { PoolBase, VolumeParts } from "./pool_parts.ts";
 export { Reads } from "./reads.ts";
+export { remoteCongestion, remoteWaits } from "./remote_waits.ts";
 export { Reserves } from "./reserves.ts";
 export { Settling } from "./settling.ts";
 export { SnapshotLeases } from "./snapshot_leases.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { Slice } from "../../device/block/mod.ts";
+import { type Completion, Slice } from "../../device/block/mod.ts";
 import { type ForwardMap, turn } from "../core/mod.ts";
 import type { DelayedRange, DelayedWrite } from "./delayed_write.ts";
 import type { DelayedWrites } from "./delayed_writes.ts";
@@ -31,6 +31,8 @@ export interface RangeMapperParts {
    * @returns Whether it is mapped.
    */
   mapNow(virtualChunk: number): boolean;
+  /** Waits until all that was mapped is complete. */
+  caughtUp(): Completion;
   /** Throws if no write may begin to wait for a chunk. */
   admitWait(): void;
 }
@@ -61,10 +63,10 @@ export class RangeMapper {
   start(
     range: DelayedRange,
     signal: AbortSignal | undefined,
-  ): Promise<void> | undefined {
+  ): Completion {
     const { delayed } = this.#parts;
     const progress = this.#mapSome(range);
-    if (progress === "done") return undefined;
+    if (progress === "done") return this.#parts.caughtUp();
     if (progress === "no chunk") this.#parts.admitWait();
     const write = delayed.beginRange(range, signal);
     if (progress === "no chunk") delayed.wait(write);
@@ -83,7 +85,7 @@ export class RangeMapper {
       const { range } = of;
       const chunk = range === undefined ? 0 : this.#pass(range, range.end);
       if (range !== undefined && chunk < range.end) return { chunk, of };
-      delayed.finish(of);
+      delayed.finish(of, this.#parts.caughtUp());
     }
     return undefined;
   }
@@ -94,7 +96,9 @@ export class RangeMapper {
     for (const one of [...delayed.ranges]) {
       const { range } = one;
       if (range === undefined) continue;
-      if (this.#pass(range, range.end) >= range.end) delayed.finish(one);
+      if (this.#pass(range, range.end) >= range.end) {
+        delayed.finish(one, this.#parts.caughtUp());
+      }
     }
   }
 
@@ -126,7 +130,9 @@ export class RangeMapper {
       try {
         const progress = this.#mapSome(range);
         if (progress === "slice over") continue;
-        if (progress === "done") return delayed.finish(write);
+        if (progress === "done") {
+          return delayed.finish(write, this.#parts.caughtUp());
+        }
         this.#parts.admitWait();
         return delayed.wait(write);
       } catch (error) {

@@ -96,10 +96,14 @@ export class Reads {
     done: number,
     tries = 0,
   ): Completion {
-    const { givenBack, device } = component;
+    const { device } = component;
     const place = this.#viewed.view.chunk(chunk);
+    const givenBack = component.givenBackOf(place);
     const at = place * this.#chunkSize + within;
-    if (device.readCold === undefined || tries === COLD_TRIES) {
+    // A remote component has no read that ends at once; its chunks are counted
+    // one by one, so others that are given back cause no try.
+    const isLast = tries === COLD_TRIES && device.isRemote !== true;
+    if (device.readCold === undefined || isLast) {
       return device.read(target, at);
     }
     const ended = (failure: unknown): Completion => {
@@ -107,7 +111,7 @@ export class Reads {
       const now = view.component(chunk);
       if (now === component && view.chunk(chunk) === place) {
         if (failure !== undefined) throw failure;
-        if (component.givenBack === givenBack) return undefined;
+        if (component.givenBackOf(place) === givenBack) return undefined;
       }
       if (now === undefined) {
         this.#assertComplete();

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { Slice } from "../../device/block/mod.ts";
-import { type Component, type ForwardMap, turn } from "../core/mod.ts";
+import { type Completion, Slice } from "../../device/block/mod.ts";
+import { applied, type Component, type ForwardMap, turn } from "../core/mod.ts";
 import type { ChunkCopies } from "./chunk_copies.ts";
 import type { ChunkWriter } from "./chunk_writer.ts";
 import type { DelayedWrite } from "./delayed_write.ts";
@@ -126,23 +126,25 @@ export class Resumption {
     if (isShared && !hides) return this.#serveCopy(component, chunk);
     const pieces = delayed.piecesFor(chunk);
     if (hides || pieces.length === 0) {
-      chunks.place(component, chunk, undefined, 0);
+      // The range that wants it ends when all components have caught up.
+      applied(chunks.place(component, chunk, undefined, 0));
     }
     let bytes = 0;
     for (const piece of pieces) {
       const { source, within } = piece;
+      let pending: Completion;
       try {
         const own = map.writable(chunk);
-        if (own === undefined) {
-          chunks.place(component, chunk, source, within);
-        } else chunks.overwrite(own, chunk, source, within);
+        pending = own === undefined
+          ? chunks.place(component, chunk, source, within)
+          : chunks.overwrite(own, chunk, source, within);
       } catch (error) {
         if (this.#parts.hasFailed()) throw error;
         delayed.fail(piece.write, error);
         continue;
       }
       bytes += source.length;
-      delayed.finishPiece(piece);
+      delayed.finishPiece(piece, pending);
     }
     return bytes;
   }

@@ -22,7 +22,7 @@ import {
 } from "../../metadata/native/mod.ts";
 import { SECTOR_SIZE } from "../../metadata/freebsd/mod.ts";
 import { VirstorError } from "../../errors.ts";
-import type { ComponentDevice } from "../core/mod.ts";
+import { applied, type ComponentDevice, finished } from "../core/mod.ts";
 
 /** Bytes of a slot that identify a superblock. */
 const MAGIC_BYTES = 16;
@@ -37,7 +37,7 @@ export function hasSuperblock(device: ComponentDevice): boolean {
   if (superblockPosition(device.size, 0) < 0) return false;
   const start = new Uint8Array(MAGIC_BYTES);
   for (let slot = 0; slot < SUPERBLOCK_SLOTS; slot++) {
-    device.read(start, superblockPosition(device.size, slot));
+    finished(device.read(start, superblockPosition(device.size, slot)));
     if (isSuperblock(start)) return true;
   }
   return false;
@@ -69,13 +69,13 @@ export function readSuperblock(device: ComponentDevice): NewerSuperblock {
 /** Reads a slot, and the used part of its overflow. */
 function readSlot(device: ComponentDevice, position: number): Uint8Array {
   const slot = new Uint8Array(SUPERBLOCK_SLOT_SIZE);
-  device.read(slot, position);
+  finished(device.read(slot, position));
   const more = usedOverflow(slot);
   // In doubt the slot alone: then its size is wrong, and it is damaged.
   if (more === undefined || more.offset + more.length > position) return slot;
   const bytes = new Uint8Array(SUPERBLOCK_SLOT_SIZE + more.length);
   bytes.set(slot);
-  device.read(bytes.subarray(SUPERBLOCK_SLOT_SIZE), more.offset);
+  finished(device.read(bytes.subarray(SUPERBLOCK_SLOT_SIZE), more.offset));
   return bytes;
 }
 
@@ -117,8 +117,10 @@ export function writeSuperblock(
   slot: number,
 ): void {
   const { position, bytes, more } = encoded(superblock, slot);
-  if (more.bytes.length > 0) device.write(more.bytes, more.position);
-  device.write(bytes, position);
+  if (more.bytes.length > 0) {
+    applied(device.write(more.bytes, more.position));
+  }
+  applied(device.write(bytes, position));
 }
 
 /** The used bytes of a slot and of its overflow, and where they go. */
@@ -157,12 +159,14 @@ export async function writeFirstSuperblock(
     (_, slot) => encoded(superblock, slot),
   );
   for (const { position, bytes, more } of slots) {
-    if (more.bytes.length > 0) device.write(more.bytes, more.position);
-    device.write(bytes.subarray(SECTOR_SIZE), position + SECTOR_SIZE);
+    if (more.bytes.length > 0) {
+      applied(device.write(more.bytes, more.position));
+    }
+    applied(device.write(bytes.subarray(SECTOR_SIZE), position + SECTOR_SIZE));
   }
   await device.flush();
   for (const { position, bytes } of slots) {
-    device.write(bytes.subarray(0, SECTOR_SIZE), position);
+    applied(device.write(bytes.subarray(0, SECTOR_SIZE), position));
   }
   await device.flush();
 }
@@ -179,6 +183,6 @@ export function wipeSuperblocks(device: ComponentDevice): void {
   if (superblockPosition(device.size, 0) < 0) return;
   for (let slot = 0; slot < SUPERBLOCK_SLOTS; slot++) {
     const position = superblockPosition(device.size, slot);
-    device.write(new Uint8Array(SECTOR_SIZE), position);
+    applied(device.write(new Uint8Array(SECTOR_SIZE), position));
   }
 }

@@ -16,37 +16,35 @@
  */
 
 import {
+  abandon,
   type Completion,
   type DeviceCapabilities,
   type Extent,
-  joinParts,
   type WriteOptions,
   type WriteZeroesOptions,
 } from "../../device/block/mod.ts";
 import type { FlushObserver } from "../../device/file/mod.ts";
-import { assert, messageOf, VirstorError } from "../../errors.ts";
-import { JOURNAL_WRITE } from "../../metadata/journal/mod.ts";
-import type { ComponentDevice } from "../core/mod.ts";
-import { Changes, type WaitingChange } from "./changes.ts";
+import { assert, counted, messageOf, VirstorError } from "../../errors.ts";
+import type { ComponentDevice, WaitingChanges } from "../core/mod.ts";
+import { Changes } from "./changes.ts";
 import { ComponentFlush } from "./component_flush.ts";
 import { Drain, type FarDisk } from "./drain.ts";
 import type { FarOwner } from "./far_owner.ts";
 import { FarFlush } from "./far_flush.ts";
 import type { Journal } from "./journal.ts";
-import type { JournalRecord, Span } from "./journal_record.ts";
 import { KeptTail } from "./kept_tail.ts";
-import { Overlay, type OverlayPart } from "./overlay.ts";
+import { Overlay } from "./overlay.ts";
 import type {
   RemoteComponentOptions,
   RemoteComponentStatus,
 } from "./remote_options.ts";
+import { RemoteReads } from "./remote_reads.ts";
 import { RoomQueue } from "./room_queue.ts";
 
+/** With this share of the journal used, new chunks are better elsewhere. */
+const STALLED_SHARE = 3 / 4;
 /** Milliseconds before a request that the far side refuses is repeated. */
 const RETRY_MS = 100;
-
-/** A range whose newest content is in one place. */
-type Part = OverlayPart<JournalRecord | WaitingChange>;
 
 /** The device of a remote component. */
 export class RemoteComponent implements ComponentDevice {
@@ -64,6 +62,8 @@ export class RemoteComponent implements ComponentDevice {
     discard: true,
     fastZeroes: true,
   };
+  /** A read may have to ask another machine. */
+  readonly isRemote = true;
   readonly #far: FarDisk;
   readonly #journal: Journal;
   readonly #overlay = new Overlay();
@@ -73,6 +73,7 @@ export class RemoteComponent implements ComponentDevice {
   readonly #owner: FarOwner | undefined;
   readonly #room: RoomQueue;
   readonly #changes: Changes;
+  readonly #reads: RemoteReads;
   #failure: VirstorError | undefined;
   #closing: Promise<void> | undefined;
 
@@ -102,8 +103,7 @@ export class RemoteComponent implements ComponentDevice {
     const farFlush = new FarFlush({ ...parts, drain: this.#drain });
     this.#farFlush = farFlush;
     this.#room = new RoomQueue(journal, () => farFlush.flush(), onFailure);
-    const flush = new ComponentFlush(farFlush, this.#room);
-    this.#flush = flush;
+    this.#flush = new ComponentFlush(farFlush, this.#room);
     this.#changes = new Changes({
       path,
       journal,
@@ -113,6 +113,12 @@ export class RemoteComponent implements ComponentDevice {
       reserved: owner?.room,
       onRecord: () => farFlush.wrote(),
       check: () => this.#checkWrite("write", 0, 0),
+    });
+    this.#reads = new RemoteReads({
+      far,
+      journal,
+      overlay: this.#overlay,
+      changes: this.#changes,
     });
   }
 
@@ -138,9 +144,20 @@ export class RemoteComponent implements ComponentDevice {
     return this.#room.last;
   }
 
+  /** The changes that wait for room in the journal. */
+  get waitingChanges(): WaitingChanges {
+    return this.#room.state;
+  }
+
+  /** Whether the journal is so full that changes wait, or soon will. */
+  get isStalled(): boolean {
+    return this.#room.last !== undefined ||
+      this.#journal.used > this.#journal.capacity * STALLED_SHARE;
+  }
+
   /** Number of writes that were delayed since the component was opened. */
   get waits(): number {
-    return this.#room.waits;
+    return this.#room.state.total;
   }
 
   /**
@@ -167,19 +184,7 @@ export class RemoteComponent implements ComponentDevice {
    */
   read(target: Uint8Array, offset: number): Completion {
     this.#check("read", offset, target.length);
-    const { kept } = this.#changes;
-    if (kept?.has(offset, target.length) === true) {
-      kept.read(target, offset);
-      return undefined;
-    }
-    return joinParts(
-      this.#parts({ start: offset, end: offset + target.length }),
-      (part) =>
-        this.#readPart(
-          part,
-          target.subarray(part.start - offset, part.end - offset),
-        ),
-    );
+    return this.#reads.read(target, offset);
   }
 
   /**
@@ -192,23 +197,7 @@ export class RemoteComponent implements ComponentDevice {
    */
   readCached(target: Uint8Array, offset: number): number {
     this.#check("read", offset, target.length);
-    const { length } = target;
-    const { kept } = this.#changes;
-    if (kept?.has(offset, length) === true) {
-      kept.read(target, offset);
-      return length;
-    }
-    const [part, another] = this.#parts({
-      start: offset,
-      end: offset + length,
-    });
-    if (part?.record === undefined || another !== undefined) return 0;
-    const { record } = part;
-    if ("kind" in record && record.kind === JOURNAL_WRITE) {
-      return this.#journal.readCached(record, offset, target);
-    }
-    fillFrom(record, offset, target);
-    return length;
+    return this.#reads.readCached(target, offset);
   }
 
   /**
@@ -230,7 +219,7 @@ export class RemoteComponent implements ComponentDevice {
    * @param source The bytes; the caller's again when the call returns.
    * @param offset The offset of the first byte.
    * @param options Whether the write is durable before it is done.
-   * @returns A promise with `fua`, and while there is no room in the journal.
+   * @returns A promise with `fua`, or if there is no room in the journal.
    * @throws {VirstorError} `io`; `no-space` if the journal's file system is full.
    */
   write(
@@ -283,7 +272,7 @@ export class RemoteComponent implements ComponentDevice {
   }
 
   /**
-   * Makes earlier writes durable on the far side.
+   * Makes earlier changes durable there, also those that wait for room.
    *
    * @returns A promise if there is anything to wait for.
    * @throws {VirstorError} `io`, at every call after the first failure.
@@ -316,9 +305,29 @@ export class RemoteComponent implements ComponentDevice {
       journalUsed: this.#journal.used,
       pending: this.#drain.pending,
       inFlight: this.#drain.inFlight,
-      delayedWrites: this.#room.waiting,
+      delayedWrites: this.#room.state.count,
       failure: this.#failure?.message ?? "",
     };
+  }
+
+  /**
+   * Waits for the far side no more: flushes, reads and writes that wait for it
+   * fail, and so do later ones. What the far side lacks stays in the journal.
+   *
+   * @param reason Why, as in `the pool is stopped`.
+   */
+  giveUp(reason: string): void {
+    if (this.#closing !== undefined) return;
+    const { pending } = this.#drain;
+    this.#fail(
+      new VirstorError(
+        "io",
+        `The far side of "${this.path}" does not answer, and ${reason}: ` +
+          `${counted(pending, "change")} that it may lack stay in the journal`,
+      ),
+    );
+    // The reads that are in flight end with it.
+    abandon(Promise.resolve(this.#far.close()));
   }
 
   /**
@@ -331,7 +340,7 @@ export class RemoteComponent implements ComponentDevice {
     return this.#closing;
   }
 
-  /** Closes the component, at the end of an `await using` block. */
+  /** As {@linkcode close}. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
   }
@@ -350,28 +359,6 @@ export class RemoteComponent implements ComponentDevice {
     // After a failure of the file there is nothing that could be done here.
     await this.#journal.sync().catch(() => {});
     await this.#journal.close();
-  }
-
-  /** Where the newest content of a range is. */
-  #parts(span: Span): Part[] {
-    const { waiting } = this.#changes;
-    if (waiting.isEmpty) return this.#overlay.parts(span);
-    return waiting.parts(span).flatMap((part): Part[] =>
-      part.record === undefined ? this.#overlay.parts(part) : [part]
-    );
-  }
-
-  #readPart({ start, end, record }: Part, target: Uint8Array): Completion {
-    if (record === undefined) return this.#far.read(target, start);
-    if (!("kind" in record) || record.kind !== JOURNAL_WRITE) {
-      fillFrom(record, start, target);
-      return undefined;
-    }
-    return this.#journal.read(record, start, target)?.then(async () => {
-      // Meanwhile the space may have become that of another record.
-      if (!this.#journal.holds(record)) await this.read(target, start);
-      assert(end - start === target.length, "a part has its length");
-    });
   }
 
   #completed(pending: Completion, options?: WriteOptions): Completion {
@@ -409,19 +396,5 @@ export class RemoteComponent implements ComponentDevice {
   #closedError(action: string): VirstorError {
     const message = `Cannot ${action} "${this.path}": it is closed`;
     return new VirstorError("io", message);
-  }
-}
-
-/** Fills a buffer with a part of a change that waits, or with zeroes. */
-function fillFrom(
-  record: JournalRecord | WaitingChange,
-  start: number,
-  target: Uint8Array,
-): void {
-  const bytes = "kind" in record ? undefined : record.bytes;
-  if (bytes === undefined) target.fill(0);
-  else {
-    const from = start - record.offset;
-    target.set(bytes.subarray(from, from + target.length));
   }
 }

@@ -6,6 +6,7 @@
 
 import type { Completion } from "../../device/block/mod.ts";
 import { messageOf, VirstorError } from "../../errors.ts";
+import type { WaitingChanges } from "../core/mod.ts";
 import type { Journal } from "./journal.ts";
 
 /**
@@ -62,14 +63,13 @@ export class RoomQueue {
     this.#onFailure = onFailure;
   }
 
-  /** Number of changes that wait. */
-  get waiting(): number {
-    return this.#waiters.length;
-  }
-
-  /** Number of changes that ever had to wait. */
-  get waits(): number {
-    return this.#waits;
+  /** What waits, and what ever had to. */
+  get state(): WaitingChanges {
+    return {
+      count: this.#waiters.length,
+      bytes: this.#held,
+      total: this.#waits,
+    };
   }
 
   /**
@@ -110,6 +110,8 @@ export class RoomQueue {
     this.#waits += 1;
     const held = onWait(done);
     const settled = Promise.withResolvers<void>();
+    // Callers may look at it later, in `last`, or not at all.
+    settled.promise.catch(() => {});
     const waiter = { ...settled, length, held, append, done };
     this.#waiters.push(waiter);
     this.#hold(held);

@@ -11,7 +11,7 @@
  * @module
  */
 
-import { type Completion, joinParts, Slice } from "../../device/block/mod.ts";
+import { type Completion, Slice } from "../../device/block/mod.ts";
 import { messageOf, VirstorError } from "../../errors.ts";
 import {
   type Component,
@@ -50,18 +50,25 @@ export interface FreeingObserver {
   failed(error: VirstorError, component: Component, count: number): void;
 }
 
-/** Frees chunks in the background, in batches. */
+/** The batches of a component, one after the other. */
+interface Run {
+  /** Ends with the last batch. */
+  ended: Promise<void>;
+  /** Ends with the batch that is running. */
+  batch: Promise<void> | undefined;
+}
+
+/**
+ * Frees chunks in the background, in batches. Each component has its own, so that
+ * one that does not answer holds up no other.
+ */
 export class Freeing {
   readonly #chunkSize: number;
   readonly #observer: FreeingObserver;
-  #waiting = new Map<Component, number[]>();
-  #running: Promise<void> | undefined;
-  /** The batch that is running. */
-  #batch: Promise<void> | undefined;
+  readonly #waiting = new Map<Component, number[]>();
+  readonly #runs = new Map<Component, Run>();
   /** How many chunks of each component are free, or could not be freed. */
   readonly #ended = new WeakMap<Component, number>();
-  /** The components of that batch. */
-  #inBatch: readonly Component[] = [];
   #isStopped = false;
 
   /**
@@ -87,11 +94,14 @@ export class Freeing {
   add(component: Component, chunks: readonly number[]): void {
     component.used -= chunks.length;
     component.releasing += chunks.length;
-    component.givenBack++;
+    component.giveBack(chunks);
     const waiting = this.#waiting.get(component);
     if (waiting === undefined) this.#waiting.set(component, [...chunks]);
     else for (const chunk of chunks) waiting.push(chunk);
-    this.#running ??= this.#run();
+    if (this.#runs.has(component)) return;
+    const run: Run = { ended: Promise.resolve(), batch: undefined };
+    this.#runs.set(component, run);
+    run.ended = this.#run(component, run);
   }
 
   /**
@@ -100,7 +110,8 @@ export class Freeing {
    * @returns Settles when all chunks are free, or cannot be freed.
    */
   async settle(): Promise<void> {
-    while (this.#running !== undefined) await this.#running;
+    for (const { ended } of [...this.#runs.values()]) await ended;
+    if (this.#runs.size > 0) await this.settle();
   }
 
   /**
@@ -112,7 +123,7 @@ export class Freeing {
    * @returns Settles when its chunks are free, or cannot be freed.
    */
   async settled(component: Component): Promise<void> {
-    while (component.releasing > 0 && this.#running !== undefined) {
+    while (component.releasing > 0 && this.#runs.has(component)) {
       await pause();
     }
   }
@@ -124,18 +135,21 @@ export class Freeing {
    *   has stopped before.
    */
   async settledSoFar(): Promise<boolean> {
-    const components = [...this.#waiting.keys(), ...this.#inBatch];
     // Chunks of a component are freed in the order in which they were queued.
-    const waits = components.map((one) => ({
+    const waits = [...this.#runs].map(([one, run]) => ({
       one,
+      run,
       end: this.#endedOf(one) + one.releasing,
     }));
-    const isWaiting = () =>
-      waits.some(({ one, end }) => this.#endedOf(one) < end);
-    while (this.#running !== undefined && isWaiting()) {
-      await (this.#batch ?? pause());
+    let isFree = true;
+    for (const { one, run, end } of waits) {
+      const isWaiting = () => this.#endedOf(one) < end;
+      while (this.#runs.get(one) === run && isWaiting()) {
+        await (run.batch ?? pause());
+      }
+      if (isWaiting()) isFree = false;
     }
-    return !isWaiting();
+    return isFree;
   }
 
   /** Stops after the running batch; the next open frees the rest. */
@@ -143,32 +157,22 @@ export class Freeing {
     this.#isStopped = true;
   }
 
-  async #run(): Promise<void> {
+  async #run(component: Component, run: Run): Promise<void> {
     // Chunks that are queued in the same turn of the event loop share a batch.
     await Promise.resolve();
-    while (this.#waiting.size > 0 && !this.#isStopped) {
-      const batch = this.#nextBatch();
-      this.#inBatch = batch.map(([component]) => component);
-      const freed = joinParts(
-        batch,
-        ([component, chunks]) => this.#free(component, chunks),
-      );
-      this.#batch = Promise.resolve(freed);
-      await freed;
-      this.#batch = undefined;
+    for (
+      let chunks = this.#waiting.get(component);
+      chunks !== undefined && !this.#isStopped;
+      chunks = this.#waiting.get(component)
+    ) {
+      const batch = chunks.splice(0, CHUNKS_A_BATCH);
+      if (chunks.length === 0) this.#waiting.delete(component);
+      run.batch = this.#free(component, batch);
+      await run.batch;
+      run.batch = undefined;
       this.#observer.done();
     }
-    this.#inBatch = [];
-    this.#running = undefined;
-  }
-
-  /** Takes a batch from the queue, of all components at once. */
-  #nextBatch(): [Component, number[]][] {
-    return [...this.#waiting].map(([component, chunks]) => {
-      const some = chunks.splice(0, CHUNKS_A_BATCH);
-      if (chunks.length === 0) this.#waiting.delete(component);
-      return [component, some];
-    });
+    this.#runs.delete(component);
   }
 
   async #free(component: Component, chunks: number[]): Promise<void> {

@@ -91,8 +91,9 @@ export class Space {
    *
    * This takes nothing. The caller writes the data and then calls
    * {@linkcode take}, with no `await` in between, so that a failed write leaves
-   * no gap. Not in format 1, a component whose file system refuses writes is
-   * offered only if no other one has free chunks.
+   * no gap. Not in format 1, a component whose file system refuses writes, or
+   * that does not answer for now, is offered only if no other one has free
+   * chunks.
    *
    * @returns The component; undefined if no chunk is free and ready.
    * @throws {VirstorError} `io` if the labels cannot be written.
@@ -103,7 +104,22 @@ export class Space {
       : this.#nextOpen();
     if (component === undefined) return undefined;
     if (component.next >= component.ready) this.#prepare(component);
-    return component.next < component.ready ? component : undefined;
+    if (component.next < component.ready) return component;
+    return component.device.isRemote === true
+      ? this.#readyElsewhere()
+      : undefined;
+  }
+
+  /** A component with ready chunks, in place of one that may take any time. */
+  #readyElsewhere(): Component | undefined {
+    const { members, isDense } = this.#format;
+    if (isDense) return undefined;
+    for (const one of members) {
+      if (one.free === 0 || one.fenced || !takesChunks(one)) continue;
+      if (one.next >= one.ready) this.#prepare(one);
+      if (one.next < one.ready) return one;
+    }
+    return undefined;
   }
 
   /** The component that format 1 allocates from. */
@@ -125,24 +141,25 @@ export class Space {
 
   /**
    * The first component with free chunks whose file system does not refuse
-   * writes. One that refuses them is tried again if no other one has or gets
-   * free chunks.
+   * writes, and that answers. One that does not is tried if no other one has or
+   * gets free chunks.
    */
   #nextOpen(): Component | undefined {
     const { members } = this.#format;
-    let refusing: Component | undefined;
+    let spare: Component | undefined;
     for (let index = this.#current; index < members.length; index++) {
       const one = members[index];
       if (one === undefined || one.free === 0 || one.fenced) continue;
-      if (refusing === undefined) this.#current = index;
-      if (one.refusal === undefined) return one;
-      refusing ??= one;
+      if (spare === undefined) this.#current = index;
+      if (takesChunks(one)) return one;
+      // Writes to a component that does not answer wait; the others fail.
+      if (spare === undefined || spare.refusal !== undefined) spare = one;
     }
-    const isAwaited = refusing !== undefined &&
+    const isAwaited = spare !== undefined &&
       members.some((one) =>
-        one.refusal === undefined && !one.fenced && one.releasing > 0
+        takesChunks(one) && !one.fenced && one.releasing > 0
       );
-    return isAwaited ? undefined : refusing;
+    return isAwaited ? undefined : spare;
   }
 
   /**
@@ -201,9 +218,15 @@ export class Space {
     await component.preparing;
   }
 
-  /** Waits until no chunk is being made ready. */
-  async settle(): Promise<void> {
-    for (const one of this.#format.members) await one.preparing;
+  /**
+   * Waits until no chunk is being made ready.
+   *
+   * @param components The components to wait for; by default all.
+   */
+  async settle(
+    components: readonly Component[] = this.#format.members,
+  ): Promise<void> {
+    for (const one of components) await one.preparing;
   }
 
   /** Makes more chunks ready, also on the next component if necessary. */
@@ -302,6 +325,11 @@ export class Space {
 
 /** A run of consecutive chunks: the first, and the one after the last. */
 type ChunkRun = readonly [start: number, end: number];
+
+/** Whether a component takes new chunks as well as any other. */
+function takesChunks({ refusal, device }: Component): boolean {
+  return refusal === undefined && device.isStalled !== true;
+}
 
 function aheadBytes(component: Component): number {
   return component.device.capabilities.discard

@@ -25,6 +25,10 @@ export class FarMemory implements FarDisk {
   readonly requests: FarRequest[] = [];
   /** Number of requests that are refused from now on. */
   refusals = 0;
+  /** Called with the kind of each request that arrives. */
+  onRequest: ((what: FarRequest["what"] | "read") => void) | undefined;
+  /** Called before each request; settles when the far side goes on with it. */
+  travel: () => Promise<void> = () => Promise.resolve();
   readonly #memory: MemoryDevice;
   #held: PromiseWithResolvers<void> | undefined;
   #closed = false;
@@ -54,20 +58,20 @@ export class FarMemory implements FarDisk {
   }
 
   async read(target: Uint8Array, offset: number): Promise<void> {
-    await this.#ready();
+    await this.#ready("read");
     this.#memory.read(target, offset);
   }
 
   async write(source: Uint8Array, offset: number): Promise<void> {
     const bytes = source.slice();
-    await this.#ready();
+    await this.#ready("write");
     this.#refuse();
     this.requests.push({ what: "write", offset, bytes });
     this.#memory.write(bytes, offset);
   }
 
   async writeZeroes(offset: number, length: number): Promise<void> {
-    await this.#ready();
+    await this.#ready("zero");
     this.#refuse();
     const bytes = new Uint8Array(length);
     this.requests.push({ what: "zero", offset, bytes });
@@ -75,7 +79,7 @@ export class FarMemory implements FarDisk {
   }
 
   async flush(): Promise<void> {
-    await this.#ready();
+    await this.#ready("flush");
     this.#refuse();
     const bytes = new Uint8Array();
     this.requests.push({ what: "flush", offset: 0, bytes });
@@ -86,8 +90,9 @@ export class FarMemory implements FarDisk {
     this.#held?.reject(new VirstorError("io", "The far side is closed"));
   }
 
-  async #ready(): Promise<void> {
-    await Promise.resolve();
+  async #ready(what: FarRequest["what"] | "read"): Promise<void> {
+    this.onRequest?.(what);
+    await this.travel();
     await this.#held?.promise;
     if (this.#closed) throw new VirstorError("io", "The far side is closed");
   }

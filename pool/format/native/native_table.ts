@@ -34,7 +34,7 @@ import {
   TABLE_SLOTS,
   tableSlotPosition,
 } from "../../../metadata/native/mod.ts";
-import type { ComponentDevice } from "../../core/mod.ts";
+import { applied, type ComponentDevice, finished } from "../../core/mod.ts";
 
 /** In place of a slot: none was written. In place of a page: none is loaded. */
 const NONE = -1;
@@ -257,7 +257,7 @@ export class ChunkTable implements FlushObserver {
    * @throws {VirstorError} `io`.
    */
   blank(position: number): void {
-    this.device.write(new Uint8Array(NATIVE_PAGE_SIZE), position);
+    applied(this.device.write(new Uint8Array(NATIVE_PAGE_SIZE), position));
   }
 
   /** The device begins a flush, which covers all changes so far. */
@@ -292,7 +292,7 @@ export class ChunkTable implements FlushObserver {
       this.#bytes.fill(0);
     } else {
       const position = tableSlotPosition(this.geometry, page, slot);
-      this.device.read(this.#bytes, position);
+      finished(this.device.read(this.#bytes, position));
       const fault = checkPage(this.#bytes, position, page, this.uuid);
       if (fault !== "") throw this.#damaged(position, fault);
     }
@@ -308,7 +308,7 @@ export class ChunkTable implements FlushObserver {
     const generation = pageGeneration(this.#page) + 1;
     const position = tableSlotPosition(this.geometry, page, slot);
     sealPage(this.#page, position, page, this.uuid, generation);
-    this.device.write(this.#bytes, position);
+    applied(this.device.write(this.#bytes, position));
     this.#version++;
     this.#changed.set(page, slot);
     this.#single.add(page);

@@ -61,10 +61,11 @@ testFormats(
     await pool.volume().flush();
     pool.volume().discard(SMALL_CHUNK, SMALL_CHUNK / 2);
     assertEquals(pool.volume().writeZeroes(2 * SMALL_CHUNK, 10), undefined);
-    assertEquals(await pool.check(), []);
+    // The chunk that the discard has left empty serves one of them soon.
     const { delayed } = pool.status();
     assertEquals([delayed.count, delayed.bytes, delayed.total], [2, 200, 2]);
     assert(delayed.oldestSeconds > 0);
+    assertEquals(await pool.check(), []);
     await pool.add([scratch.file("new")], { createSize: MIB });
     await Promise.all([first, second]);
     assertEquals(
