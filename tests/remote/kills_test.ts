@@ -10,6 +10,7 @@ import { assert } from "@std/assert";
 import { peerTest } from "../helpers/peers.ts";
 import { makeScratch } from "../helpers/scratch.ts";
 import { FAR_SIDES } from "./far_sides.ts";
+import { killUnderFio } from "./fio_load.ts";
 import { killAgainAndAgain } from "./killed_servers.ts";
 import { BLOCK } from "./verified_load.ts";
 
@@ -17,7 +18,7 @@ const BLOCKS = 256;
 const KILLS = 3;
 
 for (const [name, side] of Object.entries(FAR_SIDES)) {
-  if (side.forgets) continue;
+  if (side.forgets || side.isSlow) continue;
   peerTest(
     `a remote disk of ${name} does not notice that it is killed`,
     [side.peer],
@@ -38,3 +39,25 @@ for (const [name, side] of Object.entries(FAR_SIDES)) {
     },
   );
 }
+
+peerTest(
+  "fio verifies a remote disk whose server is killed",
+  ["fio", "nbdkit"],
+  async () => {
+    await using scratch = await makeScratch();
+    const image = scratch.file("image");
+    const size = BLOCKS * BLOCK;
+    await Deno.writeFile(image, new Uint8Array(size));
+    const side = FAR_SIDES["nbdkit that forgets"];
+    assert(side !== undefined);
+    await using far = await side.start(scratch, image);
+    const { kills, reconnects } = await killUnderFio({
+      far,
+      directory: scratch.path,
+      seconds: 1,
+      pauseMs: 200,
+      size,
+    });
+    assert(kills > 0 && reconnects >= kills, `${kills}, ${reconnects}`);
+  },
+);

@@ -11,6 +11,7 @@ import { makeScratch } from "../helpers/scratch.ts";
 import { RemoteComponent } from "../../pool/remote/mod.ts";
 import { openJournal } from "./journaled.ts";
 import { FAR_SIDES } from "./far_sides.ts";
+import { killUnderFio } from "./fio_load.ts";
 import { killAgainAndAgain } from "./killed_servers.ts";
 import { BLOCK } from "./verified_load.ts";
 
@@ -22,12 +23,13 @@ const { for: minutes, seed, only } = parseArgs(Deno.args, {
   string: ["for", "seed", "only"],
   default: { for: "1", seed: `${Date.now() % 1_000_000}`, only: "" },
 });
-/** Each far side by itself, and as a remote component. */
+/** Each far side by itself, as a remote component, and under fio. */
 const RUNS = Object.entries(FAR_SIDES).flatMap(([name, side]) => [
-  { name, side, isJournaled: false },
-  { name: `${name}, through a journal`, side, isJournaled: true },
+  { name, side, way: "plain" },
+  { name: `${name}, through a journal`, side, way: "journal" },
+  { name: `${name}, under fio`, side, way: "fio" },
 ]);
-for (const { name, side, isJournaled } of RUNS) {
+for (const { name, side, way } of RUNS) {
   if (!name.includes(only)) continue;
   if (!hasPeer(side.peer)) {
     // deno-lint-ignore no-console
@@ -38,10 +40,18 @@ for (const { name, side, isJournaled } of RUNS) {
   const image = scratch.file("image");
   await Deno.writeFile(image, new Uint8Array(BLOCKS * BLOCK));
   await using far = await side.start(scratch, image);
+  const underFio = () =>
+    killUnderFio({
+      far,
+      directory: scratch.path,
+      seconds: Number(minutes) * 60,
+      pauseMs: PAUSE_MS,
+      size: BLOCKS * BLOCK,
+    });
   const end = performance.now() + Number(minutes) * 60_000;
   // deno-lint-ignore no-console
   console.log(`${name}: ${minutes} min, --seed ${seed}`);
-  const result = await killAgainAndAgain({
+  const result = way === "fio" ? await underFio() : await killAgainAndAgain({
     far,
     image,
     seed: Number(seed),
@@ -49,7 +59,7 @@ for (const { name, side, isJournaled } of RUNS) {
     writes: 1,
     pauseMs: PAUSE_MS,
     isEnough: () => performance.now() > end,
-    ...isJournaled && {
+    ...way === "journal" && {
       over: async (disk) => {
         const journal = await openJournal(scratch.file("journal"), disk);
         return new RemoteComponent({ path: far.uri, far: disk, journal });
