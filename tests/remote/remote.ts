@@ -1,5 +1,6 @@
 /**
- * Kills far servers under a verified load for as long as its arguments say:
+ * Kills far servers under a verified load, and pulls the links to them, for as
+ * long as its arguments say:
  * `deno task remote [--for MINUTES] [--seed N] [--only NAME]`.
  *
  * @module
@@ -13,9 +14,13 @@ import { openJournal } from "./journaled.ts";
 import { FAR_SIDES } from "./far_sides.ts";
 import { killUnderFio } from "./fio_load.ts";
 import { killAgainAndAgain } from "./killed_servers.ts";
+import { NETWORK_FAULTS, underFault } from "./network_faults.ts";
+import { reasonAgainst } from "./two_machines.ts";
 import { BLOCK } from "./verified_load.ts";
 
 const BLOCKS = 4096;
+/** Rounds of a network fault in a minute. */
+const ROUNDS = 5;
 /** Milliseconds between two kills. */
 const PAUSE_MS = 1000;
 
@@ -68,4 +73,15 @@ for (const { name, side, way } of RUNS) {
   });
   // deno-lint-ignore no-console
   console.log(`${name}: ${JSON.stringify(result)}`);
+}
+
+const against = reasonAgainst();
+for (const name of Object.keys(NETWORK_FAULTS)) {
+  const title = `another machine, ${name}`;
+  if (!title.includes(only)) continue;
+  const rounds = Math.ceil(Number(minutes) * ROUNDS);
+  // 10 s without a link is what a network may need to find another way.
+  const result = against ?? await underFault(name, { ms: 10_000, rounds });
+  // deno-lint-ignore no-console
+  console.log(`${title}: ${JSON.stringify(result)}`);
 }
