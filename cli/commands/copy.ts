@@ -209,7 +209,7 @@ async function fromStream(
     await using to = await openTarget(target, wanted, pools, options);
     return await copyFromStream(read, to.device, onProgress);
   }
-  using file = openStreamFile(target.name, options.force);
+  using file = await openStreamFile(target.name, options.force);
   return await copyStreamToFile(read, file, onProgress);
 }
 

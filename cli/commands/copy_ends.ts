@@ -162,9 +162,13 @@ export async function openTarget(
  * @param name The path.
  * @param force Whether it may hold data.
  * @returns The file.
- * @throws {VirstorError} `exists` if it holds data, unless forced.
+ * @throws {VirstorError} `exists` if it holds data, unless forced; `busy` if it
+ *   is in use.
  */
-export function openStreamFile(name: string, force: boolean): Deno.FsFile {
+export async function openStreamFile(
+  name: string,
+  force: boolean,
+): Promise<Deno.FsFile> {
   const found = findFile(name);
   if (found !== undefined && found.size > 0 && !force) throw mayHoldData(name);
   if (found?.isFile === false) {
@@ -173,6 +177,10 @@ export function openStreamFile(name: string, force: boolean): Deno.FsFile {
       `Cannot copy standard input to "${name}": it is no file; copy a file, ` +
         "whose size is known",
     );
+  }
+  // Refuses a file that another process uses, before it is touched.
+  if (found !== undefined) {
+    await new FileDevice(name, { lock: "exclusive" }).close();
   }
   return Deno.openSync(name, { create: true, truncate: true, write: true });
 }

@@ -7,6 +7,9 @@
 import { lstatSync } from "node:fs";
 import { messageOf, VirstorError } from "../../errors.ts";
 
+/** Bytes of the largest file that may be a pid file. */
+const SIZE_MAX = 32;
+
 /** A pid file that this process has written. */
 export class PidFile {
   readonly #path: string;
@@ -14,13 +17,15 @@ export class PidFile {
   readonly #state: string;
 
   /**
-   * Writes the file, also over an existing one.
+   * Writes the file, also over an existing pid file.
    *
    * @param path The file's path.
-   * @throws {VirstorError} `io` if the file cannot be written.
+   * @throws {VirstorError} `exists` if it holds anything else; `io` if the file
+   *   cannot be written.
    */
   constructor(path: string) {
     this.#path = path;
+    checkPidFile(path);
     try {
       Deno.writeTextFileSync(path, this.#text);
       this.#state = stateOf(path);
@@ -46,6 +51,35 @@ export class PidFile {
       // Another process removed it first, or the directory: nothing depends on
       // it.
     }
+  }
+}
+
+/**
+ * Checks that a pid file may be written, before anything else happens: that
+ * there is no file yet, or an earlier pid file.
+ *
+ * @param path The file's path.
+ * @throws {VirstorError} `exists` if it is no file (opening a FIFO would wait
+ *   for a reader), or if it holds anything but a process id.
+ */
+export function checkPidFile(path: string): void {
+  const found = contentOf(path);
+  if (found === undefined || /^\s*\d*\s*$/.test(found)) return;
+  throw new VirstorError(
+    "exists",
+    `Cannot write the pid file "${path}": something else than a process id is ` +
+      "there, use another path",
+  );
+}
+
+/** What a small file holds, "?" for anything else; undefined if unknown. */
+function contentOf(path: string): string | undefined {
+  try {
+    const { isFile, size } = Deno.statSync(path);
+    return isFile && size <= SIZE_MAX ? Deno.readTextFileSync(path) : "?";
+  } catch {
+    // It does not exist yet, or writing it will tell.
+    return undefined;
   }
 }
 

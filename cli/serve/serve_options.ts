@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkPidFile } from "./pid_file.ts";
 import { LEASE_THREADS_MAX } from "../../device/leases/mod.ts";
 import { type Address, DEFAULT_ADDRESS } from "../../nbd/listen/mod.ts";
 import type { PoolOptions } from "../../pool/mod.ts";
@@ -67,6 +68,7 @@ export function serverSettingsOf(invocation: Invocation): ServerSettings {
   const grace = numberOption(invocation, "grace", /^\d+(\.\d+)?$/, HINT);
   const waitSeconds = numberOption(invocation, "wait", /^\d+(\.\d+)?$/, HINT);
   const pidFile = invocation.value("pid-file");
+  if (pidFile !== undefined) checkPidFile(pidFile);
   const command = invocation.value("run");
   const metrics = invocation.value("metrics");
   const tls = tlsOf(invocation);

@@ -63,6 +63,13 @@ Deno.test("virstor copy overwrites a file only if forced", async () => {
   assertEquals(await Deno.readFile(work.path("b")), pattern(2 * SIZE, 2));
   await work.succeed(["copy", "-f", "a", "b"]);
   assertEquals(await Deno.readFile(work.path("b")), pattern(SIZE, 1));
+  // Force does not take what another process uses.
+  using lock = await Deno.open(work.path("b"));
+  await lock.lock(true);
+  const taken = await pipe(work, ["copy", "-f", "-", "b"], new Uint8Array(10));
+  assertEquals(taken.code, 8);
+  assertMatch(taken.stderr, /^virstor: Cannot open "b": it is in use by .*\n$/);
+  assertEquals(await Deno.readFile(work.path("b")), pattern(SIZE, 1));
   // Nothing is left of a copy that cannot be.
   const missing = await work.run(["copy", "nowhere", "d"]);
   assertEquals(missing.code, 3);

@@ -63,6 +63,18 @@ Deno.test("virstor serve does not begin if the pid file cannot be written", asyn
   assertEquals([code, stdout], [1, ""]);
   assertMatch(stderr, /^virstor: Cannot write the pid file "none\/pid": .*\n$/);
   assertEquals(await exists(work.path("s")), false);
+  // A slip of the hand: the file of a component.
+  const before = await Deno.readFile(work.path("a"));
+  const slip = await work.run(
+    ["serve", "--socket", "s", "--pid-file", "a", "demo"],
+  );
+  assertEquals([slip.code, slip.stdout], [4, ""]);
+  assertEquals(
+    slip.stderr,
+    'virstor: Cannot write the pid file "a": something else than a process id ' +
+      "is there, use another path\n",
+  );
+  assertEquals(await Deno.readFile(work.path("a")), before);
 });
 
 /** A server that has to stop, and a client whose unread replies hold it up. */

@@ -4,7 +4,13 @@
  *
  * @module
  */
-import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "@std/assert";
 import { exists } from "@std/fs";
 import { basename, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -147,6 +153,27 @@ Deno.test("PidFile leaves a file alone that another process has written", async 
   successor.remove();
   assertEquals(await exists(path), false);
   successor.remove();
+});
+
+Deno.test("PidFile overwrites nothing but pid files", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("pid");
+  const diary = scratch.file("diary");
+  const fifo = scratch.file("fifo");
+  await Deno.writeTextFile(diary, "Dear diary\n");
+  await new Deno.Command("mkfifo", { args: [fifo] }).output();
+  await Deno.symlink(diary, scratch.file("link"));
+  for (const other of [diary, fifo, scratch.file("link"), scratch.path]) {
+    const refused = assertThrows(() => new PidFile(other), VirstorError);
+    assertEquals(refused.code, "exists");
+  }
+  assertEquals(await Deno.readTextFile(diary), "Dear diary\n");
+  // What servers leave behind that crash, or that find no space.
+  for (const left of ["4194304\n", ""]) {
+    await Deno.writeTextFile(path, left);
+    new PidFile(path).remove();
+    assertEquals(await exists(path), false);
+  }
 });
 
 Deno.test("listenOnPath() replaces sockets without a listener, and nothing else", async () => {
