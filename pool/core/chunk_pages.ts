@@ -1,20 +1,27 @@
 /**
- * A table of places by virtual chunk, with two levels: pages are created on
- * first use, so that an empty disk of any size costs next to nothing.
+ * A table of places by virtual chunk, with two levels: a page exists while it
+ * has an entry, so that an empty disk of any size costs next to nothing, also
+ * after a client has written and discarded all over it.
  *
  * @module
  */
+
+import { assert } from "../../errors.ts";
 
 /** Entries of a page; a power of two. */
 const PAGE_ENTRIES = 8192;
 /** Words of an entry: the component's id (0: unmapped), and the chunk. */
 const ENTRY_WORDS = 2;
+/** Where a page counts its entries: behind the last one. */
+const COUNT_AT = PAGE_ENTRIES * ENTRY_WORDS;
 
 /** For each virtual chunk a component's id, a chunk and a birth. */
 export class ChunkPages {
   readonly #pages: (Uint32Array | undefined)[] = [];
   /** Per page the births of its chunks; without it all are 0. */
   readonly #births: (Uint32Array | undefined)[] = [];
+  /** The last page that became empty; all zeroes. */
+  #spare: Uint32Array | undefined;
 
   /**
    * The component of an entry.
@@ -60,10 +67,9 @@ export class ChunkPages {
    */
   set(virtualChunk: number, id: number, chunk: number, birth: number): void {
     const index = (virtualChunk / PAGE_ENTRIES) | 0;
-    const page = this.#pages[index] ??= new Uint32Array(
-      PAGE_ENTRIES * ENTRY_WORDS,
-    );
+    const page = this.#pages[index] ??= this.#newPage();
     const at = (virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS;
+    if (page[at] === 0) page[COUNT_AT] = (page[COUNT_AT] ?? 0) + 1;
     page[at] = id;
     page[at + 1] = chunk;
     if (birth === 0 && this.#births[index] === undefined) return;
@@ -74,12 +80,19 @@ export class ChunkPages {
   /**
    * Empties an entry.
    *
-   * @param virtualChunk The virtual chunk.
+   * @param virtualChunk The virtual chunk; its entry is not empty.
    */
   clear(virtualChunk: number): void {
-    const page = this.#pages[(virtualChunk / PAGE_ENTRIES) | 0];
+    const index = (virtualChunk / PAGE_ENTRIES) | 0;
+    const page = this.#pages[index];
+    assert(page !== undefined, "the page of an entry exists");
     const at = (virtualChunk % PAGE_ENTRIES) * ENTRY_WORDS;
-    page?.fill(0, at, at + ENTRY_WORDS);
+    page[at] = page[at + 1] = 0;
+    const left = page[COUNT_AT] = (page[COUNT_AT] ?? 0) - 1;
+    if (left > 0) return;
+    this.#pages[index] = undefined;
+    this.#births[index] = undefined;
+    this.#spare = page;
   }
 
   /**
@@ -118,5 +131,12 @@ export class ChunkPages {
       if (this.id(at) === 0) return at;
     }
     return end;
+  }
+
+  /** A page without entries. */
+  #newPage(): Uint32Array {
+    const page = this.#spare ?? new Uint32Array(COUNT_AT + 1);
+    this.#spare = undefined;
+    return page;
   }
 }

@@ -8,9 +8,15 @@
 /** Bits of a page. */
 const PAGE_BITS = 8192;
 
-/** A set of virtual chunks, with a bit for each. */
+/** Bits, and how many of them are set. */
+interface Page {
+  readonly bits: Uint8Array;
+  count: number;
+}
+
+/** A set of virtual chunks, with a bit for each near one that is in it. */
 export class ProvisionedChunks {
-  readonly #pages = new Map<number, Uint8Array>();
+  readonly #pages = new Map<number, Page>();
 
   /**
    * Adds a virtual chunk.
@@ -18,14 +24,16 @@ export class ProvisionedChunks {
    * @param virtualChunk The chunk.
    */
   add(virtualChunk: number): void {
+    if (this.has(virtualChunk)) return;
     const index = (virtualChunk / PAGE_BITS) | 0;
     let page = this.#pages.get(index);
     if (page === undefined) {
-      page = new Uint8Array(PAGE_BITS / 8);
+      page = { bits: new Uint8Array(PAGE_BITS / 8), count: 0 };
       this.#pages.set(index, page);
     }
     const bit = virtualChunk % PAGE_BITS;
-    page[bit >> 3] = (page[bit >> 3] ?? 0) | 1 << (bit & 7);
+    page.bits[bit >> 3] = (page.bits[bit >> 3] ?? 0) | 1 << (bit & 7);
+    page.count++;
   }
 
   /**
@@ -37,7 +45,7 @@ export class ProvisionedChunks {
   has(virtualChunk: number): boolean {
     const page = this.#pages.get((virtualChunk / PAGE_BITS) | 0);
     const bit = virtualChunk % PAGE_BITS;
-    return ((page?.[bit >> 3] ?? 0) & 1 << (bit & 7)) !== 0;
+    return ((page?.bits[bit >> 3] ?? 0) & 1 << (bit & 7)) !== 0;
   }
 
   /**
@@ -46,9 +54,12 @@ export class ProvisionedChunks {
    * @param virtualChunk The chunk.
    */
   delete(virtualChunk: number): void {
-    const page = this.#pages.get((virtualChunk / PAGE_BITS) | 0);
-    if (page === undefined) return;
+    const index = (virtualChunk / PAGE_BITS) | 0;
+    const page = this.#pages.get(index);
+    if (page === undefined || !this.has(virtualChunk)) return;
     const bit = virtualChunk % PAGE_BITS;
-    page[bit >> 3] = (page[bit >> 3] ?? 0) & ~(1 << (bit & 7));
+    page.bits[bit >> 3] = (page.bits[bit >> 3] ?? 0) & ~(1 << (bit & 7));
+    page.count--;
+    if (page.count === 0) this.#pages.delete(index);
   }
 }
