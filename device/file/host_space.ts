@@ -42,7 +42,9 @@ export async function hostSpaceOf(
   if (!identity.startsWith("file")) return undefined;
   const found = await fileSystemLater(descriptor);
   const usage = fileUsage(descriptor);
-  if (found === undefined || usage === undefined) return undefined;
+  // File systems that do not count their space (some of FUSE) report zeroes.
+  if (found === undefined || found.totalBytes === 0) return undefined;
+  if (usage === undefined) return undefined;
   return {
     fileSystem: usage.device,
     freeBytes: found.freeBytes,
