@@ -1,7 +1,7 @@
 /**
- * Signatures of foreign data: of file systems, partition tables, volumes and
- * image files. The list has the common ones that `wipefs` knows, and those of
- * image files; docs/operations.md tables it. A signature lies at a fixed offset
+ * Signatures of foreign data: of file systems, partition tables, volumes, image
+ * files and archives. The list has the common ones that `wipefs` knows, and
+ * those of files that it does not know; docs/operations.md tables it. A signature lies at a fixed offset
  * from the start or the end. Where libblkid is available, it knows many more.
  *
  * @module
@@ -203,6 +203,18 @@ const FIXED: readonly Fixed[] = [
   { what: "a Parallels image", magic: "WithoutFreeSpace", at: [0] },
   { what: "a Parallels image", magic: "WithouFreSpacExt", at: [0] },
   { what: "an Apple disk image", magic: "koly", at: [-512] },
+  { what: "a sparse Android image", magic: "\x3a\xff\x26\xed", at: [0] },
+  { what: "a partclone image", magic: "partclone-image", at: [0] },
+  { what: "a tar archive", magic: "ustar", at: [257] },
+  { what: "a cpio archive", magic: "07070", at: [0] },
+  { what: "a zip archive", magic: "PK\x03\x04", at: [0] },
+  { what: "a 7z archive", magic: "7z\xbc\xaf\x27\x1c", at: [0] },
+  { what: "a gzip file", magic: "\x1f\x8b\x08", at: [0] },
+  { what: "a bzip2 file", magic: "1AY&SY", at: [4] },
+  { what: "an xz file", magic: "\xfd7zXZ\0", at: [0] },
+  { what: "a Zstandard file", magic: "\x28\xb5\x2f\xfd", at: [0] },
+  { what: "a SQLite database", magic: "SQLite format 3\0", at: [0] },
+  { what: "a program", magic: "\x7fELF", at: [0] },
 ];
 
 /**
