@@ -158,3 +158,18 @@ Deno.test("paths of the state directory are those of node:path", () => {
     }
   }
 });
+
+Deno.test("the launcher says that its directory is gone", async () => {
+  await using scratch = await makeScratch();
+  const script = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" version';
+  const { code, stdout, stderr } = await new Deno.Command("sh", {
+    args: ["-c", script, LAUNCHER],
+    cwd: scratch.path,
+  }).output();
+  assertEquals([code, stdout.length], [3, 0]);
+  // The shell has its own complaint.
+  assertMatch(
+    new TextDecoder().decode(stderr),
+    /^(sh: .*\n)*virstor: Cannot start: the current directory was removed, .*\n$/,
+  );
+});
