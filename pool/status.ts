@@ -19,6 +19,7 @@ import {
   promiseWarnings,
   type WaitingChanges,
 } from "./core/mod.ts";
+import { counted } from "../errors.ts";
 import type { SnapshotRecord } from "../metadata/native/mod.ts";
 import type { DelayedWrites } from "./io/mod.ts";
 import type { EvacuationStatus, JobStatus } from "./change/mod.ts";
@@ -56,6 +57,18 @@ export interface ComponentStatus {
    * null if it does not.
    */
   readonly refusedSince: string | null;
+  /**
+   * Requests that its disk has failed since the pool was opened; null if that
+   * is not counted.
+   */
+  readonly errors: {
+    /** Reads. */
+    readonly reads: number;
+    /** Writes, without those that a full file system has refused. */
+    readonly writes: number;
+    /** Flushes: one at most, since a failed flush is final. */
+    readonly flushes: number;
+  } | null;
 }
 
 /** The delayed writes of a pool. */
@@ -266,10 +279,25 @@ export function describePool(source: StatusSource): PoolStatus {
         settings.chunkSize,
         format.name === "freebsd",
       ),
+      ...components.flatMap(errorWarnings),
       ...promiseWarnings(hosts.filter((host) => !isFull(source, host))),
       ...[...hostMarks, ...marks].map(({ message }) => message),
     ],
   };
+}
+
+/** Says that a disk has failed requests. */
+function errorWarnings({ path, errors }: ComponentStatus): string[] {
+  const { reads = 0, writes = 0, flushes = 0 } = errors ?? {};
+  if (reads + writes + flushes === 0) return [];
+  const words = [
+    ...reads > 0 ? [counted(reads, "read")] : [],
+    ...writes > 0 ? [counted(writes, "write")] : [],
+    ...flushes > 0 ? [counted(flushes, "flush", "flushes")] : [],
+  ];
+  return [
+    `Component "${path}" has failed ${words.join(", ")}: look at its disk`,
+  ];
 }
 
 /** Whether there is a warning of a full file system already. */
@@ -353,5 +381,6 @@ function describeComponent(component: Component): ComponentStatus {
     refusedSince: refusal === undefined
       ? null
       : new Date(refusal.since).toISOString(),
+    errors: device.errors === undefined ? null : { ...device.errors },
   };
 }

@@ -16,6 +16,7 @@ const LAYERS = ["errors", "device", "metadata", "pool", "nbd", "cli"] as const;
  */
 export const ROOMS: readonly string[] = [
   "device/linux",
+  "device/measures",
   "device/leases",
   "device/block",
   "device/file",

@@ -206,11 +206,15 @@ function componentTable(pool: PoolStatus): string {
   const hasStates = missing.length > 0 ||
     components.some((one) => wordOf(one) !== "in use");
   const state = (word: string) => hasStates ? [word] : [];
+  // The same of disks that have failed requests.
+  const hasErrors = components.some((one) => errorsOf(one) > 0);
+  const errors = (word: string) => hasErrors ? [word] : [];
   const rows = [
     ...components.map((component) => ({
       index: component.index,
       cells: [
         ...figures(component),
+        ...errors(String(errorsOf(component))),
         ...state(wordOf(component)),
         component.path,
       ],
@@ -220,6 +224,7 @@ function componentTable(pool: PoolStatus): string {
       cells: [
         ...["-", chunkCount === 0 ? "-" : String(chunkCount)],
         ...["-", "-", "-", "-"],
+        ...errors("-"),
         ...state("missing"),
         uuid === "" ? "-" : uuid,
       ],
@@ -228,6 +233,7 @@ function componentTable(pool: PoolStatus): string {
   return textTable([
     [
       ...["No", "Size", "Chunks", "Used", "Free", "Reserved", "Used%"],
+      ...errors("Errors"),
       ...state("State"),
       "Path",
     ],
@@ -242,12 +248,23 @@ function clientTable(server: ServerStatus | null): string[] {
   const rows = clients.map((client) => [
     String(client.id),
     client.peer,
+    client.pid === null ? "-" : String(client.pid),
     client.exportName ?? "-",
     client.since,
+    formatSize(client.bytesRead),
+    formatSize(client.bytesWritten),
     String(client.inFlight),
   ]);
-  const heading = ["Client", "Peer", "Export", "Since", "In flight"];
+  const heading = [
+    ...["Client", "Peer", "Pid", "Export", "Since"],
+    ...["Read", "Written", "In flight"],
+  ];
   return ["", textTable([heading, ...rows])];
+}
+
+/** Requests that the disk of a component has failed. */
+function errorsOf({ errors }: ComponentStatus): number {
+  return errors === null ? 0 : errors.reads + errors.writes + errors.flushes;
 }
 
 function wordOf({ evacuating, refusedSince }: ComponentStatus): string {

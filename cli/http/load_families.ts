@@ -7,6 +7,7 @@
 
 import type { Durations } from "../../device/block/mod.ts";
 import { TIMED_COMMANDS } from "../../nbd/server/export/mod.ts";
+import type { NbdClientInfo } from "../../nbd/server/mod.ts";
 import { batchSamples, durationSamples } from "./histogram.ts";
 import type { Family } from "./metric_family.ts";
 import type { MetricsSource, PoolFigures } from "./metrics_source.ts";
@@ -16,6 +17,9 @@ import type { MetricsSource, PoolFigures } from "./metrics_source.ts";
  * a histogram has as many samples as many other metrics together.
  */
 const OWN_HISTOGRAMS_MAX = 100;
+
+/** The most clients that have counters of their own. */
+const OWN_COUNTERS_MAX = 1000;
 
 type LoadFamily = Family<MetricsSource>;
 
@@ -37,6 +41,32 @@ function ofComponents(
           const labels = { pool: status.name, component: disk.path };
           yield* durationSamples(labels, durations);
         }
+      }
+    },
+  };
+}
+
+/** A counter for each client that has chosen an export. */
+function ofClients(
+  name: string,
+  help: string,
+  valueOf: (client: NbdClientInfo) => number,
+): LoadFamily {
+  return {
+    name: `virstor_client_${name}`,
+    type: "counter",
+    help,
+    *samples({ clients }) {
+      for (const client of clients.slice(0, OWN_COUNTERS_MAX)) {
+        const { id, peer, pid, exportName } = client;
+        if (exportName === undefined) continue;
+        const labels = {
+          export: exportName,
+          client: String(id),
+          peer,
+          pid: pid === null ? "" : String(pid),
+        };
+        yield [labels, valueOf(client)];
       }
     },
   };
@@ -95,6 +125,16 @@ export const LOAD_FAMILIES: readonly LoadFamily[] = [
       }
     },
   },
+  ofClients(
+    "read_bytes_total",
+    "Bytes that a client has read, as long as it is connected.",
+    ({ bytesRead }) => bytesRead,
+  ),
+  ofClients(
+    "written_bytes_total",
+    "Bytes that a client has written, as long as it is connected.",
+    ({ bytesWritten }) => bytesWritten,
+  ),
   ofComponents(
     "flush_duration_seconds",
     "How long the disk took to make a component durable.",

@@ -5,7 +5,7 @@
  */
 
 import type { DeviceDurations } from "../../device/block/mod.ts";
-import type { NbdLoad } from "../../nbd/server/mod.ts";
+import type { NbdClientInfo, NbdLoad } from "../../nbd/server/mod.ts";
 import type { NbdCounters } from "../../nbd/server/export/mod.ts";
 import type { PoolCounters } from "../../pool/core/mod.ts";
 import type { PoolStatus } from "../../pool/mod.ts";
@@ -38,8 +38,8 @@ export interface MetricsSource {
   readonly counters: Readonly<NbdCounters>;
   /** How long the requests took, and how many are in flight. */
   readonly load: NbdLoad;
-  /** Open connections, also those without an export. */
-  readonly connections: number;
+  /** The clients, also those without an export. */
+  readonly clients: readonly NbdClientInfo[];
   /** The pools that are served. */
   readonly pools: readonly PoolFigures[];
 }

@@ -6,7 +6,6 @@
  */
 
 import config from "../../deno.json" with { type: "json" };
-import type { NbdClientInfo } from "../../nbd/server/mod.ts";
 import { COMMAND_READ, COMMAND_WRITE } from "../../nbd/wire/mod.ts";
 import type { PoolStatus } from "../../pool/mod.ts";
 import type { Page } from "./http_server.ts";
@@ -33,8 +32,6 @@ export interface PageEvent {
 export interface PageSource {
   /** The figures. */
   readonly figures: MetricsSource;
-  /** The clients. */
-  readonly clients: readonly NbdClientInfo[];
   /** The newest events, the newest first. */
   readonly events: readonly PageEvent[];
   /** When the server started, ISO 8601. */
@@ -59,13 +56,14 @@ export function jsonPage(value: unknown): Page {
  * @returns What the page shows; it can be written as JSON.
  */
 export function pageStatus(
-  { figures, clients, events, startedAt }: PageSource,
+  { figures, events, startedAt }: PageSource,
 ): unknown {
+  const { clients } = figures;
   return {
     version: config.version,
     startedAt,
     now: Date.now(),
-    connections: figures.connections,
+    connections: clients.length,
     pools: figures.pools.map((pool) => poolOf(pool, figures)),
     clients: clients.slice(0, LISTED_MAX),
     clientsLeft: Math.max(0, clients.length - LISTED_MAX),

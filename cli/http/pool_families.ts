@@ -75,9 +75,10 @@ function ofComponents(
   name: string,
   help: string,
   values: (component: ComponentStatus) => Iterable<Sample>,
+  type: PoolFamily["type"] = "gauge",
 ): PoolFamily {
   const family = `virstor_component_${name}`;
-  return samplesOf("gauge", family, help, function* ({ status }) {
+  return samplesOf(type, family, help, function* ({ status }) {
     for (const one of status.components.slice(0, OWN_METRICS_MAX)) {
       for (const [labels, value] of values(one)) {
         yield [{ pool: status.name, component: one.path, ...labels }, value];
@@ -324,6 +325,17 @@ const COMPONENT_FAMILIES: readonly PoolFamily[] = [
     "host_free_bytes",
     "Free bytes of the file system of the component, where they are known.",
     ({ hostFree }) => hostFree === null ? [] : [[NO_LABELS, hostFree]],
+  ),
+  ofComponents(
+    "errors_total",
+    "Requests that the disk of the component has failed, by kind.",
+    ({ errors }) =>
+      errors === null ? [] : labelled("request", {
+        read: errors.reads,
+        write: errors.writes,
+        flush: errors.flushes,
+      }),
+    "counter",
   ),
   ofComponents(
     "refused_since_timestamp_seconds",

@@ -38,7 +38,7 @@ const NBD_FAMILIES: readonly ServerFamily[] = [
     "gauge",
     "virstor_nbd_connections",
     "Connected clients.",
-    ({ connections }) => connections,
+    ({ clients }) => clients.length,
   ),
   ofServer(
     "counter",

@@ -51,7 +51,7 @@ export function gatherFigures(sources: FigureSources): MetricsSource {
       connectionsRefused: counters.connectionsRefused + deniedCount(),
     },
     load,
-    connections: clients.length,
+    clients,
     pools: pools.live.map((served) => ({
       status: served.pool.status(),
       counters: served.pool.volumes.map((volume) => volume.counters),

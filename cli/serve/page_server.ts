@@ -142,7 +142,6 @@ export class PageServer {
     }
     return jsonPage(pageStatus({
       figures: gatherFigures(this.#sources),
-      clients: this.#sources.nbd.clients,
       events: this.#events.newest,
       startedAt: this.#options.startedAt,
     }));

@@ -1,7 +1,6 @@
 /**
  * The block device interface, and what needs no file: devices in memory, slices
- * of devices, parts of requests, turns of the event loop, durations, and the
- * check of file names.
+ * of devices, parts of requests, turns of the event loop, and what is measured.
  *
  * @module
  */
@@ -19,10 +18,11 @@ export type {
 export { viewOf } from "./bytes.ts";
 export {
   DeviceDurations,
+  DeviceErrors,
   DURATION_BOUNDS,
   DURATION_NUMBERS,
   Durations,
-} from "./durations.ts";
+} from "../measures/mod.ts";
 export { joinParts } from "./join_parts.ts";
 export type { JoinOptions } from "./join_parts.ts";
 export { MemoryDevice } from "./memory_device.ts";

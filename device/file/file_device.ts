@@ -16,6 +16,7 @@ import {
   type Completion,
   type DeviceCapabilities,
   DeviceDurations,
+  DeviceErrors,
   type Extent,
   type WriteOptions,
   type WriteZeroesOptions,
@@ -39,6 +40,8 @@ import { zeroByWriting } from "./zero_writes.ts";
 export class FileDevice implements BlockDevice {
   /** @internal How long the disk takes. */
   readonly durations: DeviceDurations = new DeviceDurations();
+  /** @internal How often the disk has failed. */
+  readonly errors: DeviceErrors = new DeviceErrors();
   /** The path that it was opened with. */
   readonly path: string;
   /** Bytes at the time of opening. */
@@ -82,8 +85,7 @@ export class FileDevice implements BlockDevice {
     const { readOnly = false, native = true } = options;
     const { claim, descriptor, ...file } = openFile(path, options);
     this.path = path;
-    this.identity = file.identity;
-    this.rotational = file.rotational;
+    [this.identity, this.rotational] = [file.identity, file.rotational];
     const size = this.size = file.size;
     this.openElsewhere = claim.openElsewhere;
     this.#claim = claim;
@@ -102,7 +104,6 @@ export class FileDevice implements BlockDevice {
     );
     // Flush once at first: the page cache may hold writes of a process that was
     // killed.
-    const { flushes } = this.durations;
     this.#sync = new FileSync(
       {
         path,
@@ -111,7 +112,8 @@ export class FileDevice implements BlockDevice {
         loss: () => lossOf(descriptor, size, native),
       },
       !readOnly,
-      flushes,
+      this.durations.flushes,
+      this.errors,
     );
   }
 
@@ -212,9 +214,7 @@ export class FileDevice implements BlockDevice {
     // A read that began now could outlive its descriptor.
     if (this.#closing !== undefined || this.#descriptor < 0) {
       const { length } = target;
-      return Promise.reject(
-        this.#failure("read", length, offset, "it is closed"),
-      );
+      return Promise.reject(this.#failure("read", length, offset, "closed"));
     }
     return this.#coldReads.read(this.#descriptor, target, offset, done);
   }
@@ -287,6 +287,7 @@ export class FileDevice implements BlockDevice {
     options?: WriteZeroesOptions,
   ): Completion {
     if (length === 0) return undefined;
+    const isDurable = options?.fua === true;
     this.#sync.wrote();
     const done = options?.noHole === true
       ? this.#holes.zeroInPlace(this.#descriptor, offset, length)
@@ -300,12 +301,10 @@ export class FileDevice implements BlockDevice {
       }
       const pending = zeroByWriting(this, offset, length);
       if (pending !== undefined) {
-        return options?.fua === true
-          ? pending.then(() => this.flush())
-          : pending;
+        return isDurable ? pending.then(() => this.flush()) : pending;
       }
     }
-    return options?.fua === true ? this.flush() : undefined;
+    return isDurable ? this.flush() : undefined;
   }
 
   /**
@@ -350,8 +349,8 @@ export class FileDevice implements BlockDevice {
    * @returns The space; undefined for a block device, or if unknown.
    */
   async hostSpace(): Promise<HostSpace | undefined> {
-    if (!this.#native || this.#descriptor < 0) return undefined;
-    return await hostSpaceOf(this.#descriptor, this);
+    const isKnown = this.#native && this.#descriptor >= 0;
+    return isKnown ? await hostSpaceOf(this.#descriptor, this) : undefined;
   }
 
   /**
@@ -387,12 +386,15 @@ export class FileDevice implements BlockDevice {
   }
 
   #failure(
-    action: string,
+    action: "read" | "write",
     length: number,
     offset: number,
     cause: unknown,
   ): VirstorError {
     const what = `${action} ${inBytes(length)} at ${offset} of "${this.path}"`;
-    return transferError(what, this.#descriptor < 0, cause);
+    const isClosed = this.#descriptor < 0 || this.#closing !== undefined;
+    const error = transferError(what, isClosed, cause);
+    if (!isClosed && error.code === "io") this.errors[`${action}s`]++;
+    return error;
   }
 }

@@ -10,7 +10,8 @@
  */
 
 import { messageOf, VirstorError } from "../../errors.ts";
-import type { Completion, Durations } from "../block/mod.ts";
+import type { Completion, DeviceErrors } from "../block/mod.ts";
+import { DURATION_NUMBERS, type Durations } from "../measures/mod.ts";
 import { SyncLine } from "../leases/mod.ts";
 
 /**
@@ -54,6 +55,7 @@ export class FileSync {
   /** The lock of the file, and whether a write may have to be made durable. */
   #line = new SyncLine();
   readonly #durations: Durations | undefined;
+  readonly #errors: DeviceErrors | undefined;
   #isShared = false;
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
@@ -65,10 +67,17 @@ export class FileSync {
    * @param file The file.
    * @param isDirty Whether anything may have to be made durable.
    * @param durations Where the duration of each `fdatasync` is noted.
+   * @param errors Where a failure is counted.
    */
-  constructor(file: SyncedFile, isDirty: boolean, durations?: Durations) {
+  constructor(
+    file: SyncedFile,
+    isDirty: boolean,
+    durations?: Durations,
+    errors?: DeviceErrors,
+  ) {
     this.#file = file;
     this.#durations = durations;
+    this.#errors = errors;
     this.#line.isDirty = isDirty;
   }
 
@@ -89,7 +98,10 @@ export class FileSync {
     if (this.#failure !== undefined) return false;
     const { isDirty } = this.#line;
     const isHeld = this.#syncing !== undefined;
-    if (!line.begin(descriptor, this.#file.size, isDirty, isHeld)) return false;
+    const { size } = this.#file;
+    const durations = this.#durations;
+    const isShared = line.begin(descriptor, size, isDirty, isHeld, durations);
+    if (!isShared) return false;
     this.#line = line;
     this.#isShared = true;
     return true;
@@ -133,7 +145,13 @@ export class FileSync {
     this.#isShared = false;
     const line = this.#line;
     this.#line = new SyncLine();
-    return line.end();
+    // The line may become another file's.
+    const takeBack = () =>
+      this.#durations?.moveTo(new Float64Array(DURATION_NUMBERS));
+    const ended = line.end();
+    if (ended !== undefined) return ended.then(takeBack);
+    takeBack();
+    return undefined;
   }
 
   /** Syncs when no other thread does; what that one does may be enough. */
@@ -185,6 +203,7 @@ export class FileSync {
   }
 
   #fail(reason: string, cause: unknown): VirstorError {
+    if (this.#errors !== undefined) this.#errors.flushes++;
     this.#failure = new VirstorError(
       "io",
       `Cannot make "${this.#file.path}" durable: ${reason}`,

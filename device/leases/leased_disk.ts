@@ -128,12 +128,13 @@ export class LeasedDisk {
   flush(): boolean {
     const files = this.#flushes.begin();
     if (typeof files === "string") return false;
+    const start = files.length > 0 ? performance.now() : 0;
     let done = 0;
     let isDone = false;
     try {
       done = makeDurable(this.#io, files);
     } finally {
-      isDone = this.#flushes.end(done);
+      isDone = this.#flushes.end(done, performance.now() - start);
     }
     if (isDone) this.#leases.noteFlushed();
     return isDone;

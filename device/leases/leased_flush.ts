@@ -68,13 +68,16 @@ export class LeasedFlush {
    *
    * @param done How many of the files, from the first one on, are durable and
    *   whole; the next one is not, and fails for good.
+   * @param ms How long the disks took, milliseconds; not noted unless given.
    * @returns Whether the flush is done; if not, the owner has to flush, and
    *   knows why.
    */
-  end(done: number): boolean {
+  end(done: number, ms?: number): boolean {
     const failed = this.#taken[done];
     for (const source of this.#taken.splice(0, done)) {
-      this.#lines.line(source).unlock();
+      const line = this.#lines.line(source);
+      if (ms !== undefined) line.noteDuration(ms);
+      line.unlock();
     }
     if (failed !== undefined) this.#lines.line(failed).fail();
     this.#giveBack();

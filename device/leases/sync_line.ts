@@ -21,8 +21,14 @@ import {
   LINE_WORDS,
 } from "./lease_layout.ts";
 
+import { DURATION_NUMBERS, Durations } from "../measures/mod.ts";
+
 const WORD_BYTES = Int32Array.BYTES_PER_ELEMENT;
 const LINE_BYTES: number = LINE_WORDS * WORD_BYTES;
+/** Behind the lines: how long the `fdatasync` of each file took. */
+const DURATIONS_AT: number = (1 + LEASE_SOURCES_MAX) * LINE_BYTES;
+const DURATIONS_BYTES: number = DURATION_NUMBERS *
+  Float64Array.BYTES_PER_ELEMENT;
 /** Line of a file: which thread holds the lock, or {@linkcode FREE}. */
 const LOCK = 0;
 /** Line of a file: 1 if the owner has written since it last began to sync. */
@@ -58,18 +64,24 @@ const ALIVE_MS = 60_000;
 /** The line of one file. */
 export class SyncLine {
   readonly #words: Int32Array;
+  readonly #numbers: Float64Array | undefined;
+  #durations: Durations | undefined;
 
   /**
    * Attaches to a line.
    *
    * @param memory The memory; by default memory of its own.
    * @param line Number of the line, from 0.
+   * @param numbers Where all that may sync the file note how long that took;
+   *   nowhere by default.
    */
   constructor(
     memory: SharedArrayBuffer = new SharedArrayBuffer(LINE_BYTES),
     line = 0,
+    numbers: Float64Array | undefined = undefined,
   ) {
     this.#words = new Int32Array(memory, line * LINE_BYTES, LINE_WORDS);
+    this.#numbers = numbers;
   }
 
   /** Whether the owner has written since it last began to sync. */
@@ -117,6 +129,7 @@ export class SyncLine {
    * @param size Bytes of the file.
    * @param isDirty Whether the owner has something to make durable.
    * @param isHeld Whether the owner holds the lock from the beginning.
+   * @param durations What the owner has noted; it goes on in the line.
    * @returns False if the line is still another file's; nothing was done.
    */
   begin(
@@ -124,12 +137,15 @@ export class SyncLine {
     size: number,
     isDirty: boolean,
     isHeld: boolean,
+    durations?: Durations,
   ): boolean {
     const words = this.#words;
     if (Atomics.load(words, STATE) !== NONE || !this.isFree) return false;
     words[DESCRIPTOR] = descriptor;
     words[SIZE] = size % WORD_VALUES;
     words[SIZE + 1] = Math.floor(size / WORD_VALUES);
+    // Before a thread may note something there.
+    if (this.#numbers !== undefined) durations?.moveTo(this.#numbers);
     Atomics.store(words, DIRTY, isDirty ? 1 : 0);
     Atomics.store(words, LOCK, isHeld ? OWNER : FREE);
     Atomics.store(words, STATE, READY);
@@ -147,6 +163,19 @@ export class SyncLine {
     Atomics.store(this.#words, STATE, NONE);
     if (this.tryLock()) return this.unlock();
     return this.lockLater().then(() => this.unlock());
+  }
+
+  /**
+   * Notes how long an `fdatasync` of the file took.
+   *
+   * *Requires*: the caller holds the lock.
+   *
+   * @param ms The duration, milliseconds.
+   */
+  noteDuration(ms: number): void {
+    if (this.#numbers === undefined) return;
+    this.#durations ??= new Durations(this.#numbers);
+    this.#durations.note(ms);
   }
 
   /** Records that an `fdatasync` of the file has failed. */
@@ -229,7 +258,7 @@ export class SyncLines {
    */
   constructor(
     memory: SharedArrayBuffer = new SharedArrayBuffer(
-      (1 + LEASE_SOURCES_MAX) * LINE_BYTES,
+      DURATIONS_AT + LEASE_SOURCES_MAX * DURATIONS_BYTES,
     ),
   ) {
     this.memory = memory;
@@ -268,7 +297,9 @@ export class SyncLines {
   line(source: number): SyncLine {
     let line = this.#lines[source];
     if (line === undefined) {
-      line = new SyncLine(this.memory, 1 + source);
+      const at = DURATIONS_AT + source * DURATIONS_BYTES;
+      const numbers = new Float64Array(this.memory, at, DURATION_NUMBERS);
+      line = new SyncLine(this.memory, 1 + source, numbers);
       this.#lines[source] = line;
       const count = Math.max(source + 1, this.count);
       Atomics.store(this.#words, COUNT, count);

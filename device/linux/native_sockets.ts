@@ -22,6 +22,10 @@ const SYMBOLS = {
     parameters: ["i32", "i32", "i32", "buffer", "i32"],
     result: "i32",
   },
+  getsockopt: {
+    parameters: ["i32", "i32", "i32", "buffer", "buffer"],
+    result: "i32",
+  },
   ioctl: { parameters: ["i32", "usize", "buffer"], result: "i32" },
 } as const;
 
@@ -29,6 +33,9 @@ const SYMBOLS = {
 // `poll.h`, `sys/socket.h`; the same on x86-64 and arm64.
 const SOL_SOCKET = 1;
 const SO_SNDBUF = 7;
+const SO_PEERCRED = 17;
+/** Bytes of `struct ucred`: the process, its user and its group. */
+const UCRED_SIZE = 12;
 const MSG_PEEK = 0x02;
 const MSG_DONTWAIT = 0x40;
 const MSG_WAITALL = 0x100;
@@ -258,5 +265,22 @@ export class NativeSockets {
   setSendBuffer(descriptor: number, size: number): void {
     const value = new Int32Array([size]);
     this.#libc.setsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, value, 4);
+  }
+
+  /**
+   * Finds the process that has connected.
+   *
+   * @param descriptor A connection on a Unix socket.
+   * @returns Its number; undefined if the system does not tell, or the process
+   *   lies in another container.
+   */
+  peerProcess(descriptor: number): number | undefined {
+    const found = new Int32Array(UCRED_SIZE / Int32Array.BYTES_PER_ELEMENT);
+    const size = new Int32Array([UCRED_SIZE]);
+    const failed = this.#libc.getsockopt(
+      ...[descriptor, SOL_SOCKET, SO_PEERCRED, found, size] as const,
+    );
+    const [pid = 0] = found;
+    return failed === 0 && pid > 0 ? pid : undefined;
   }
 }

@@ -7,8 +7,8 @@
 import type { BlockDevice } from "../../device/block/mod.ts";
 import { counted } from "../../errors.ts";
 import type { NbdLimits } from "../wire/mod.ts";
-import { peerOf } from "./export/mod.ts";
-import { type ByteStream, closeQuietly } from "./stream/mod.ts";
+import { createCounters, type NbdCounters, peerOf } from "./export/mod.ts";
+import { type ByteStream, closeQuietly, peerProcess } from "./stream/mod.ts";
 import type { Transmission } from "./transmission/mod.ts";
 
 /** A connection. */
@@ -17,6 +17,10 @@ export interface Client {
   readonly id: number;
   /** Where it came from: `ADDRESS:PORT`, or `unix`. */
   readonly peer: string;
+  /** Its process; `undefined` if unknown. */
+  readonly pid: number | undefined;
+  /** What the event loop has done for it. */
+  readonly counters: NbdCounters;
   /** When it connected, milliseconds since 1970. */
   readonly since: number;
   /** What the runtime has. */
@@ -93,6 +97,8 @@ export class Clients implements Iterable<Client> {
     return {
       id: ++this.#count,
       peer: peerOf(connection.remoteAddr),
+      pid: peerProcess(connection),
+      counters: createCounters(),
       since: Date.now(),
       connection,
       stream: connection,

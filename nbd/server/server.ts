@@ -15,6 +15,7 @@ import { DEFAULT_LIMITS, type NbdLimits } from "../wire/mod.ts";
 import { serveClient, type ServiceHost } from "./client_service.ts";
 import { Clients } from "./clients.ts";
 import {
+  addCounters,
   createCounters,
   ExportTimes,
   type NbdCounters,
@@ -23,7 +24,7 @@ import {
   type RequestTimes,
   ServerLog,
 } from "./export/mod.ts";
-import { Lanes } from "./lanes/mod.ts";
+import { Lanes, LaneStream } from "./lanes/mod.ts";
 import { closeQuietly, LoopBell } from "./stream/mod.ts";
 import type { NbdTls } from "./tls/mod.ts";
 import { allEnded, CANCEL_MS, endAll } from "./transmission/mod.ts";
@@ -34,10 +35,19 @@ export interface NbdClientInfo {
   readonly id: number;
   /** Where it came from: `ADDRESS:PORT`, or `unix`. */
   readonly peer: string;
+  /**
+   * Its process, for a client on a Unix socket of this machine; null if
+   * unknown.
+   */
+  readonly pid: number | null;
   /** What it uses; `undefined` during the handshake. */
   readonly exportName: string | undefined;
   /** When it connected, ISO 8601. */
   readonly since: string;
+  /** Bytes of its READs. */
+  readonly bytesRead: number;
+  /** Bytes of its WRITEs. */
+  readonly bytesWritten: number;
   /** Requests that it waits for. */
   readonly inFlight: number;
 }
@@ -101,6 +111,7 @@ export class NbdServer {
    */
   readonly finished: Promise<void>;
 
+  /** What was done so far, without that for connections that are open. */
   readonly #counters: NbdCounters = createCounters();
   readonly #times: ExportTimes;
   readonly #lanes: Lanes;
@@ -175,6 +186,7 @@ export class NbdServer {
   get counters(): Readonly<NbdCounters> {
     const counters = { ...this.#counters };
     this.#lanes.addCounts(counters);
+    for (const client of this.#clients) addCounters(counters, client.counters);
     return counters;
   }
 
@@ -202,13 +214,21 @@ export class NbdServer {
 
   /** The connections, in the order of arrival. */
   get clients(): NbdClientInfo[] {
-    return [...this.#clients].map((client) => ({
-      id: client.id,
-      peer: client.peer,
-      exportName: client.exportName,
-      since: new Date(client.since).toISOString(),
-      inFlight: client.transmission?.inFlight ?? 0,
-    }));
+    return [...this.#clients].map((client) => {
+      const counters = { ...client.counters };
+      const { stream } = client;
+      if (stream instanceof LaneStream) stream.addCounts(counters);
+      return {
+        id: client.id,
+        peer: client.peer,
+        pid: client.pid ?? null,
+        exportName: client.exportName,
+        since: new Date(client.since).toISOString(),
+        bytesRead: counters.bytesRead,
+        bytesWritten: counters.bytesWritten,
+        inFlight: client.transmission?.inFlight ?? 0,
+      };
+    });
   }
 
   /**
@@ -349,6 +369,7 @@ export class NbdServer {
       .finally(() => {
         closeQuietly(client.stream);
         clients.remove(client);
+        addCounters(this.#counters, client.counters);
         this.#lanes.setAlone(clients.size === 1);
         end.resolve();
       });

@@ -16,6 +16,7 @@ import {
   type BlockDevice,
   type Completion,
   type DeviceDurations,
+  type DeviceErrors,
   joinParts,
 } from "../../device/block/mod.ts";
 import type { LentDescriptor, SyncLine } from "../../device/leases/mod.ts";
@@ -37,6 +38,8 @@ export interface ComponentDevice extends BlockDevice {
   readonly openElsewhere?: OpenElsewhere;
   /** How long the disk took; absent if that is not measured. */
   readonly durations?: DeviceDurations;
+  /** How often the disk has failed; absent if that is not counted. */
+  readonly errors?: Readonly<DeviceErrors>;
   /** Receives the beginning and the end of each flush. */
   observer: FlushObserver | undefined;
   /**

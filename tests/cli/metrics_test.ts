@@ -35,12 +35,10 @@ for (const threads of ["0", "4"]) {
     const server = await serve(work, ...options);
     const url = await metricsUrl(server);
     using client = await BusyClient.open(server);
-    for (let i = 0; i < 4; i++) {
-      await client.write(i * CHUNK, pattern(BLOCK, i));
-    }
-    for (let i = 0; i < 100; i++) {
-      await client.write(i * BLOCK, pattern(BLOCK, i));
-    }
+    const write = (offset: number, i: number) =>
+      client.write(offset, pattern(BLOCK, i));
+    for (let i = 0; i < 4; i++) await write(i * CHUNK, i);
+    for (let i = 0; i < 100; i++) await write(i * BLOCK, i);
     for (let i = 0; i < 50; i++) await client.read(i * BLOCK, BLOCK);
     for (let i = 0; i < 3; i++) assertEquals((await client.flush()).errno, 0);
     assertEquals((await client.trim(3 * CHUNK, CHUNK)).errno, 0);
@@ -64,6 +62,10 @@ for (const threads of ["0", "4"]) {
       "virstor_nbd_read_bytes_total": 50 * BLOCK,
       "virstor_nbd_written_bytes_total": 104 * BLOCK,
     });
+    assertEquals(
+      Object.values(picked(values, /^virstor_client_read_bytes_total/)),
+      [50 * BLOCK],
+    );
     await assertTimed(url, {
       read: 50,
       write: 104,
@@ -83,10 +85,8 @@ for (const threads of ["0", "4"]) {
       [`virstor_volume_written_bytes_total{${volume}}`]: 104 * BLOCK,
       [`virstor_volume_first_writes_total{${volume}}`]: 4,
     });
-    assertEquals(
-      values.get('virstor_export_connections{pool="demo",export="demo"}'),
-      1,
-    );
+    const connections = "virstor_export_connections";
+    assertEquals(values.get(`${connections}{pool="demo",export="demo"}`), 1);
     await eventually("the discarded chunk is free", async () => {
       const { "free": free } = chunksOf(await metricsOf(url));
       return free === 3;

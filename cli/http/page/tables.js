@@ -18,6 +18,7 @@ const COMPONENT_COLUMNS = [
     "number",
     (one) => one.hostFree === null ? "unknown" : bytes(one.hostFree),
   ],
+  ["Errors", "number", errorsOf],
   ["State", "flag", stateOf],
 ];
 
@@ -33,7 +34,11 @@ const VOLUME_COLUMNS = [
 const CLIENT_COLUMNS = [
   ["Client", "", (one) => `${one.id}`],
   ["Address", "text", (one) => one.peer],
+  ["Process", "number", (one) => one.pid === null ? "" : `${one.pid}`],
   ["Export", "text", (one) => one.exportName ?? "negotiates"],
+  ["Read", "number", (one) => bytes(one.bytesRead)],
+  ["Written", "number", (one) => bytes(one.bytesWritten)],
+  ["In flight", "number", (one) => count(one.inFlight)],
 ];
 
 const EVENT_COLUMNS = [
@@ -50,6 +55,11 @@ export function showTables(pool, { clients, clientsLeft, events }) {
   show("clients", CLIENT_COLUMNS, own, clientsLeft, "No client is connected");
   const ownEvents = events.filter((one) => one.pool === pool.name);
   show("events", EVENT_COLUMNS, ownEvents, 0, "Nothing has happened yet");
+}
+
+function errorsOf({ errors }) {
+  if (errors === null) return "";
+  return count(errors.reads + errors.writes + errors.flushes);
 }
 
 function stateOf({ evacuating, refusedSince }) {

@@ -5,3 +5,4 @@
  */
 
 export { Lanes } from "./lanes.ts";
+export { LaneStream } from "./lane_stream.ts";

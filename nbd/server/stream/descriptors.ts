@@ -98,6 +98,21 @@ export function descriptorOf(connection: object): number | undefined {
 }
 
 /**
+ * Finds the process of a client.
+ *
+ * @param connection A connection that is open.
+ * @returns The number of the process; undefined unless the connection is on a
+ *   Unix socket, and if its descriptor is not known.
+ */
+export function peerProcess(connection: Deno.Conn): number | undefined {
+  const [descriptor, native] = [descriptors.get(connection), nativeSockets()];
+  if (descriptor === undefined || native === null) return undefined;
+  return "path" in connection.localAddr
+    ? native.peerProcess(descriptor)
+    : undefined;
+}
+
+/**
  * Tells whether the system holds no bytes of a connection: all that arrived was
  * received and, for TCP, all that was sent has arrived.
  *

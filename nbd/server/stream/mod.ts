@@ -8,6 +8,7 @@ export {
   descriptorOf,
   isDrained,
   nativeSockets,
+  peerProcess,
   takeAway,
   trackDescriptors,
 } from "./descriptors.ts";

@@ -49,7 +49,7 @@ async function sourceOf(volumeCount: number): Promise<MetricsSource> {
       byExport: new Map(volumes.map(({ name }) => [name, busyTimes()])),
       inFlight: new Map(),
     },
-    connections: 0,
+    clients: [],
     pools: [{
       status: { ...status, volumes },
       counters: volumes.map(() => newCounters()),

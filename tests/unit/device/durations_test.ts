@@ -8,7 +8,7 @@ import {
   DURATION_BOUNDS,
   DURATION_NUMBERS,
   Durations,
-} from "../../../device/block/durations.ts";
+} from "../../../device/measures/durations.ts";
 
 /** The bucket that a duration falls into. */
 function bucketOf(us: number): number {
@@ -38,4 +38,10 @@ Deno.test("a histogram sums up, and takes over the numbers of others", () => {
   again.add(durations);
   assertEquals([again.count, again.seconds], [8, 0.007]);
   assertEquals([durations.count, durations.seconds], [4, 0.0035]);
+  const other = new Float64Array(DURATION_NUMBERS).fill(7);
+  durations.moveTo(other);
+  durations.note(1);
+  assertEquals([durations.count, durations.seconds], [5, 0.0045]);
+  assertEquals(new Durations(other).count, 5);
+  assertEquals(new Durations(numbers).count, 4);
 });

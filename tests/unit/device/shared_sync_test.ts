@@ -104,6 +104,29 @@ testNatively("a thread flushes what threads have written", async () => {
   assertEquals(shared.told, [], "it was not the owner's");
 });
 
+testNatively(
+  "a file's histogram has the flushes of threads, and keeps them",
+  async () => {
+    await using scratch = await makeScratch();
+    await using shared = await Shared.make(["a", "b"].map(scratch.file));
+    const counts = () =>
+      shared.devices.map(({ durations }) => durations.flushes.count);
+    const before = counts();
+    const { flush, write } = shared.thread();
+    write(1);
+    assertEquals(flush.begin().length, 1);
+    assert(flush.end(1, 3));
+    const [first = 0, second = 0] = before;
+    assertEquals(counts(), [first, second + 1]);
+    shared.devices[1]?.write(pattern(10, 1), 0);
+    await shared.devices[1]?.flush();
+    await shared.devices[1]?.close();
+    assertEquals(counts(), [first, second + 2]);
+    const { seconds = 0 } = shared.devices[1]?.durations.flushes ?? {};
+    assert(seconds >= 0.003, `${seconds}`);
+  },
+);
+
 testNatively("what the owner has written is the owner's to flush", async () => {
   await using scratch = await makeScratch();
   await using shared = await Shared.make(["a", "b"].map(scratch.file));
