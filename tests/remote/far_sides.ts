@@ -18,6 +18,8 @@ export interface FarSide {
   readonly forgets: boolean;
   /** Whether it is too slow for the suite. */
   readonly isSlow?: boolean;
+  /** Whether it differs from others for the remote disk only, not for pools. */
+  readonly isFilter?: boolean;
   /** Starts it. */
   start(scratch: Scratch, image: string): Promise<Killable>;
 }
@@ -32,6 +34,7 @@ function filtered(
   return {
     peer: "nbdkit",
     forgets: false,
+    isFilter: true,
     start: (scratch, image) =>
       FarServer.nbdkit(scratch.file("s"), [
         ...filters.map((filter) => `--filter=${filter}`),

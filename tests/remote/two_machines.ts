@@ -73,7 +73,9 @@ export class TwoMachines implements AsyncDisposable {
     const nbdkit = [peerPath("nbdkit") ?? "nbdkit", "--foreground"];
     return FarServer.start("ip", [
       ...["netns", "exec", this.#name, ...nbdkit, "--exit-with-parent"],
-      ...["--port", `${PORT}`, "--pidfile", pidFile, ...args],
+      // With several, nbdkit 1.32 crashes when a connection is lost.
+      ...["--threads", "1", "--port", `${PORT}`, "--pidfile", pidFile],
+      ...args,
     ], pidFile);
   }
 
