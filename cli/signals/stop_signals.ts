@@ -43,7 +43,7 @@ export interface SignalHandler {
 export function handleSignals(handler: SignalHandler): () => void {
   let first = "";
   let quietUntil = 0;
-  const isIgnored = isSignalIgnored(STOP_SIGNALS.SIGHUP);
+  const isIgnored = isHangupIgnored();
   const listeners = Object.entries(STOP_SIGNALS).map(([name, number]) => {
     const signal = name as keyof typeof STOP_SIGNALS;
     const listener = () => {
@@ -66,4 +66,13 @@ export function handleSignals(handler: SignalHandler): () => void {
       Deno.removeSignalListener(signal, listener);
     }
   };
+}
+
+/**
+ * Whether SIGHUP was ignored when the process started. The launcher looks before
+ * the runtime starts, which may install handlers of its own.
+ */
+function isHangupIgnored(): boolean {
+  return Deno.env.get("VIRSTOR_IGNORE_SIGHUP") === "1" ||
+    isSignalIgnored(STOP_SIGNALS.SIGHUP);
 }
