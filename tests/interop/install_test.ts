@@ -1,12 +1,14 @@
 /**
- * An installed `virstor` works: from the package of npm, and with `deno install`.
- * It runs with an environment of nothing but a search path and a home.
+ * An installed `virstor` works: from the package of npm, with `deno install`, and
+ * in a root directory of nothing but the package, Deno and a shell, as in an
+ * image for containers. It runs with an environment of nothing but a search path
+ * and a home.
  *
  * @module
  */
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { fileURLToPath } from "node:url";
-import { hasPeer, peerPath, peerTest } from "../helpers/peers.ts";
+import { hasPeer, peerPath, peerTest, testUnless } from "../helpers/peers.ts";
 import { makeScratch, type Scratch } from "../helpers/scratch.ts";
 import { Server } from "../helpers/virstor.ts";
 
@@ -51,10 +53,11 @@ function bareEnv(scratch: Scratch, path: string): Deno.CommandOptions {
 async function assertDemo(
   program: string,
   options: Deno.CommandOptions,
+  words: readonly string[] = [],
 ): Promise<void> {
   const server = new Server(
     new Deno.Command(program, {
-      args: ["demo", "--listen", "127.0.0.1:0"],
+      args: [...words, "demo", "--listen", "127.0.0.1:0"],
       ...options,
       stdin: "null",
       stdout: "piped",
@@ -107,24 +110,111 @@ peerTest(
   },
 );
 
-peerTest(
-  "a virstor that deno install has installed serves the demo",
-  ["nbdinfo"],
+for (const from of ["the package", "the sources"]) {
+  peerTest(
+    `a virstor that deno install has installed from ${from} serves the demo`,
+    ["nbdinfo"],
+    async () => {
+      await using scratch = await makeScratch();
+      await Deno.mkdir(scratch.file("home"));
+      const dist = scratch.file("dist");
+      const isPacked = from === "the package";
+      if (isPacked) await bundle(dist);
+      await succeed(Deno.execPath(), [
+        ...["install", "--global", "--root", scratch.file("root")],
+        ...["--name", "virstor"],
+        "--no-config",
+        ...isPacked ? [] : ["--import-map", `${ROOT}contrib/import_map.json`],
+        ...["read", "write", "net", "ffi", "env"].map((one) =>
+          `--allow-${one}`
+        ),
+        isPacked ? `${dist}/cli/main.js` : `${ROOT}cli/main.ts`,
+      ], { cwd: scratch.path });
+      const path = `${Deno.execPath().replace(/\/[^/]*$/, "")}:/usr/bin:/bin`;
+      const bare = bareEnv(scratch, path);
+      const program = scratch.file("root/bin/virstor");
+      const version = await succeed(program, ["version"], bare);
+      assertStringIncludes(version, "virstor ");
+      await assertDemo(program, bare);
+    },
+  );
+}
+
+/** Puts a program into a root directory, with the libraries that it needs. */
+async function place(root: string, program: string, as: string): Promise<void> {
+  const list = await succeed("ldd", [program]);
+  const libraries = list.matchAll(/(?:=> |^\s+)(\/\S+)/gm);
+  const files = new Map([[as, program]]);
+  for (const [, path = ""] of libraries) files.set(path, path);
+  for (const [target, source] of files) {
+    const path = `${root}${target}`;
+    await Deno.mkdir(path.replace(/\/[^/]*$/, ""), { recursive: true });
+    await Deno.copyFile(source, path);
+  }
+}
+
+/** Makes a root directory of the package, Deno and a shell. */
+async function makeRoot(root: string): Promise<void> {
+  for (const name of ["dev", "home", "opt", "proc"]) {
+    await Deno.mkdir(`${root}/${name}`, { recursive: true });
+  }
+  await succeed("mknod", ["-m", "666", `${root}/dev/null`, "c", "1", "3"]);
+  await place(root, await Deno.realPath("/bin/sh"), "/bin/sh");
+  await place(root, Deno.execPath(), "/bin/deno");
+}
+
+/**
+ * The words that run a program in a root directory, with `/proc` as long as it
+ * runs.
+ */
+function wordsInside(root: string): string[] {
+  const script = 'mount --bind /proc "$0/proc" && exec chroot "$0" "$@"';
+  return ["--mount", "sh", "-c", script, root];
+}
+
+/** Why no root directory can be made here, if so. */
+async function whyNoRoot(): Promise<string | undefined> {
+  if (Deno.uid() !== 0) return "only root may use chroot";
+  const peers = ["nbdinfo", "chroot", "ldd", "unshare"];
+  const missing = peers.find((one) => !hasPeer(one));
+  if (missing !== undefined) return `"${missing}" is not installed`;
+  await using scratch = await makeScratch();
+  for (
+    const [program, ...args] of [
+      ["mknod", scratch.file("null"), "c", "1", "3"],
+      ["unshare", "--mount", "mount", "--bind", "/proc", scratch.path],
+    ]
+  ) {
+    const { code, stderr } = await run(program ?? "", args);
+    if (code !== 0) return `"${program}" does not work here: ${stderr.trim()}`;
+  }
+  return undefined;
+}
+
+testUnless(
+  "virstor serves the demo in a root directory of nothing but Deno and a shell",
+  await whyNoRoot(),
   async () => {
     await using scratch = await makeScratch();
-    await Deno.mkdir(scratch.file("home"));
-    const dist = scratch.file("dist");
-    await bundle(dist);
-    await succeed(Deno.execPath(), [
-      ...["install", "--global", "--root", scratch.file("root")],
-      ...["--name", "virstor", "--no-config"],
-      ...["read", "write", "net", "ffi", "env"].map((one) => `--allow-${one}`),
-      `${dist}/cli/main.js`,
-    ], { cwd: scratch.path });
-    const path = `${Deno.execPath().replace(/\/[^/]*$/, "")}:/usr/bin:/bin`;
-    const bare = bareEnv(scratch, path);
-    const program = scratch.file("root/bin/virstor");
-    assertStringIncludes(await succeed(program, ["version"], bare), "virstor ");
-    await assertDemo(program, bare);
+    const root = scratch.file("root");
+    await makeRoot(root);
+    await bundle(`${root}/opt/virstor`);
+    const options = {
+      clearEnv: true,
+      // Outside, the words need a search path, too.
+      env: { PATH: "/bin:/usr/bin:/usr/sbin", HOME: "/home" },
+    };
+    const words = [...wordsInside(root), "/opt/virstor/virstor"];
+    const unshare = peerPath("unshare") ?? "";
+    const version = await succeed(unshare, [...words, "version"], options);
+    assertMatch(version, /^virstor \d.*\nDeno \d/);
+    assertMatch(version, /threads for clients/);
+    await assertDemo(unshare, options, words);
+    // Without Deno one sentence says what to install.
+    await Deno.remove(`${root}/bin/deno`);
+    await Deno.remove(`${root}/home`, { recursive: true });
+    const refused = await run(unshare, [...words, "version"], options);
+    assertEquals(refused.code, 69);
+    assertMatch(refused.stderr, /^virstor: Cannot start: neither Deno .*\n$/);
   },
 );
