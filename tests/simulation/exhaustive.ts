@@ -170,7 +170,8 @@ async function cutTwice(
   await first.settle();
   let runs = 0;
   for (const [cut, second] of cuts.entries()) {
-    for (const fate of ["none", "some"] as const) {
+    // The last is a kill: the next open runs in the same boot.
+    for (const fate of ["none", "some", "all"] as const) {
       try {
         const after = second.clone();
         after.lose(fate, random);

@@ -15,6 +15,8 @@ interface Canary {
   /** The steps, with commas in between. */
   readonly sequence: string;
   readonly seed: number;
+  /** Whether the open after it is interrupted, too. */
+  readonly isTwice?: boolean;
   /** What the simulation says. */
   readonly complaint: RegExp;
 }
@@ -77,11 +79,48 @@ const CANARIES: readonly Canary[] = [
     seed: 2,
     complaint: /a version of a chunk is there twice|may hold/,
   },
+  {
+    name: "what was dropped is gone before this boot is recorded (V4)",
+    mutation: {
+      file: "pool/format/native/native_recovery.ts",
+      from: "  await endProvisional(loaded, say);\n  await format.begin();\n",
+      to: "  await format.begin();\n  await endProvisional(loaded, say);\n",
+    },
+    sequence: "write",
+    seed: 3,
+    isTwice: true,
+    complaint: /again before change .* with all surviving: .*may hold/,
+  },
+  {
+    name: "what counts after a kill is settled by the open (V4)",
+    mutation: {
+      file: "pool/format/native/native_recovery.ts",
+      from: "    format.recordSettled(component, " +
+        "chunks.toSorted((a, b) => a - b));\n",
+      to: "",
+    },
+    sequence: "write",
+    seed: 3,
+    complaint: /an entry has other flags|may hold/,
+  },
+  {
+    name: "a mapping that is newer than the superblock counts (V9)",
+    mutation: {
+      file: "pool/format/native/native_map.ts",
+      from: "    if (birth > map.epoch) map.setEpoch(birth);\n",
+      to: "",
+    },
+    sequence: "busy snapshot",
+    seed: 1,
+    complaint: /Block \d+ of world@\w+ holds 0, it may hold/,
+  },
 ];
 
-for (const { name, mutation, sequence, seed, complaint } of CANARIES) {
+for (const canary of CANARIES) {
+  const { name, mutation, sequence, seed, isTwice, complaint } = canary;
   Deno.test(`sequences find out whether ${name}`, async () => {
     const args = ["--sequence", sequence, "--seed", `${seed}`];
+    if (isTwice === true) args.push("--twice");
     const { code, output } = await simulateMutant([mutation], args);
     assertEquals(code, 1, output);
     assert(complaint.test(output), output);

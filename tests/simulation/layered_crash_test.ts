@@ -16,8 +16,8 @@ import { inWorlds } from "./in_worlds.ts";
 /** How many steps, every so manyth sequence, and at least so many runs. */
 const SHARES: readonly [steps: number, stride: number, runs: number][] = [
   [1, 1, 200],
-  [2, 17, 100],
-  [3, 337, 40],
+  [2, 21, 100],
+  [3, 437, 40],
 ];
 
 for (const [steps, stride, least] of SHARES) {

@@ -2,10 +2,11 @@
  * The long simulation: everything exhaustively, then random runs.
  *
  * `deno task simulate [--format NAME] [--overlap WHAT] [--sequence STEPS]
- * [--seed N] [--for MINUTES]`: with a seed, that run only; `--overlap` is
+ * [--twice] [--seed N] [--for MINUTES]`: with a seed, that run only; `--overlap` is
  * `random`, `degraded`, the two steps of a pair with a comma in between, or a
  * step of which each operation fails; `--sequence` are steps, with commas in
- * between, that are interrupted anywhere in a pool with snapshots and clones;
+ * between, that are interrupted anywhere in a pool with snapshots and clones,
+ * and with `--twice` again while the pool is opened;
  * `--for` says how long the random runs go on.
  *
  * @module
@@ -37,6 +38,7 @@ const LAYERED_SEEDS: readonly [steps: number, seeds: number][] = [
 
 const args = parseArgs(Deno.args, {
   string: ["seed", "for", "format", "overlap", "sequence"],
+  boolean: ["twice"],
 });
 const formats = formatsFrom(args.format);
 const minutes = Number(args.for ?? 5);
@@ -108,7 +110,9 @@ async function sequenceAgain(
   for (const punches of [true, false]) {
     const options = { directory, format: "native", punches, seed } as const;
     const steps = sequence.length;
-    await exhaustSequence(sequence, { ...options, steps, isLayered: true });
+    const { twice } = args;
+    const layered = { ...options, steps, isLayered: true, twice };
+    await exhaustSequence(sequence, layered);
   }
 }
 

@@ -14,12 +14,15 @@ import {
   removeVolume,
   rollBack,
   takeSnapshots,
+  takeSnapshotsOf,
 } from "./view_changes.ts";
 import { changeOther } from "./view_requests.ts";
 import type { World } from "./world.ts";
 
 /** Virtual chunks that steps touch: few, so that they meet. */
 const TOUCHED = 8;
+/** Writes that come while a snapshot is being taken. */
+const WRITES_BESIDE = 3;
 /** Those of a pool with snapshots. */
 const LAYERED = 5;
 /** The fewest and the most chunks that a disk is resized to. */
@@ -43,6 +46,7 @@ export type Step =
   | "shrink"
   | "write"
   | "snapshot"
+  | "busy snapshot" // of a volume that is written to meanwhile
   | "remove snapshot"
   | "roll back"
   | "clone"
@@ -81,6 +85,7 @@ export const LAYERED_STEPS: readonly Step[] = [
   "discard chunks",
   "zero chunks",
   "snapshot",
+  "busy snapshot",
   "remove snapshot",
   "roll back",
   "clone",
@@ -158,6 +163,8 @@ async function takeLayeredStep(
       return await writeSomewhere(world, random);
     case "snapshot":
       return await meanwhile(world, takeSnapshots(world, random), random);
+    case "busy snapshot":
+      return await takeBusy(world, random);
     case "remove snapshot":
       return await meanwhile(world, removeSnapshot(world, random), random);
     case "roll back":
@@ -176,6 +183,31 @@ async function writeSomewhere(world: World, random: Random): Promise<void> {
   if (random.chance(30)) return await changeOther(world, random);
   const first = random.below(LAYERED * world.chunkBlocks);
   await world.write(first, 1, random.chance(10));
+}
+
+/**
+ * Takes a snapshot of the first volume, which is written to as soon as its next
+ * epoch has begun, before a superblock says so.
+ */
+async function takeBusy(world: World, random: Random): Promise<void> {
+  const [first] = world.views.volumes;
+  const map = world.firstVolume?.parts.map;
+  if (first === undefined || map === undefined) return;
+  const { epoch } = map;
+  let isTaken = false;
+  const all = [
+    takeSnapshotsOf(world, [first]).finally(() => isTaken = true),
+  ];
+  for (let i = 1; !isTaken; i++) {
+    if (map.epoch > epoch && all.length <= WRITES_BESIDE) {
+      const block = random.below(TOUCHED * world.chunkBlocks);
+      all.push(world.write(block, 1, false));
+    }
+    // The snapshot goes on by both.
+    if (i % TOUCHED === 0) await turn();
+    else await Promise.resolve();
+  }
+  await allDone(all);
 }
 
 function chunksOf({ model, chunkBlocks }: World): number {

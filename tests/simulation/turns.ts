@@ -57,3 +57,15 @@ export async function allDone(all: readonly Promise<void>[]): Promise<void> {
     if (result.status === "rejected") throw result.reason;
   }
 }
+
+/** Turns after which a lane has learnt of the end of its pool. */
+const LANE_TURNS = 20;
+
+/**
+ * Waits for requests on lanes, which learn of the end of their pool late.
+ *
+ * @param requests Those that have not ended.
+ */
+export async function emptied(requests: ReadonlySet<unknown>): Promise<void> {
+  for (let i = 0; i < LANE_TURNS && requests.size > 0; i++) await turn();
+}

@@ -9,8 +9,11 @@ import { VirstorError } from "../../errors.ts";
 import { laneTo } from "./lane.ts";
 import { BLOCK, contentOf } from "./model_pool.ts";
 import type { Random } from "./random.ts";
-import { pickSnapshot } from "./view_changes.ts";
+import { pickSnapshot, takeSnapshotsOf } from "./view_changes.ts";
 import type { World } from "./world.ts";
+
+/** Chunks that are written to after a cut: steps touch as many. */
+const OVERWRITTEN = 8;
 
 /**
  * Writes to a volume that is not the first one, or discards or zeroes all of it.
@@ -43,6 +46,19 @@ export async function changeOther(world: World, random: Random): Promise<void> {
         (source, offset) => lane.write(source, offset, random),
       );
     }
+  }
+}
+
+/**
+ * Takes a snapshot of each volume, and writes to chunks that it shares. A pool
+ * that has forgotten in which epoch it is writes them in place.
+ *
+ * @param world The world; nothing is in flight.
+ */
+export async function takeAndOverwrite(world: World): Promise<void> {
+  await takeSnapshotsOf(world, world.views.volumes);
+  for (let chunk = 0; chunk < OVERWRITTEN; chunk++) {
+    await world.write(chunk * world.chunkBlocks, 1, false);
   }
 }
 

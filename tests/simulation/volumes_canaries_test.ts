@@ -152,6 +152,17 @@ export const CANARIES: readonly Canary[] = [
     complaint: /may hold|gave/,
   },
   {
+    name: "a version that moves ends the leases of all that read it",
+    mutations: [{
+      file: "pool/core/forward_map.ts",
+      from:
+        "    for (const table of this.readers) table.withdraw(virtualChunk);\n",
+      to: "",
+    }],
+    seed: 66,
+    complaint: /A lane read \d+ in block|gave/,
+  },
+  {
     name: "zeroes look again after a wait",
     mutations: [{
       file: "pool/io/layered_eraser.ts",

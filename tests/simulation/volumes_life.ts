@@ -26,7 +26,7 @@ import { BLOCK, contentOf, ModelPool } from "./model_pool.ts";
 import { hasNativeMagic } from "./native_checker.ts";
 import { Random } from "./random.ts";
 import { SimulatedDisk, type Survivors } from "./simulated_disk.ts";
-import { turn, within } from "./turns.ts";
+import { emptied, turn, within } from "./turns.ts";
 import {
   CHUNK_BLOCKS,
   contentOfFile,
@@ -41,7 +41,6 @@ const TURNS_TO_SETTLE = 4000;
 interface PendingChange {
   /** The volumes if it takes effect. */
   readonly after: () => ModelVolumes;
-  readonly ended: Promise<void>;
 }
 
 /** A pool, its disks and its model. */
@@ -66,6 +65,8 @@ export class VolumesLife {
   onFull: FullPolicy = "delay";
   /** Whether limits of a volume are being set. */
   isSetting = false;
+  /** Requests on lanes: a thread learns of the end of a pool later. */
+  readonly onLanes = new Set<Promise<void>>();
   /** How often limits were set, or a file system became full. */
   limitChanges = 0;
 
@@ -185,6 +186,7 @@ export class VolumesLife {
     this.#process++;
     this.#pool = undefined;
     this.#running.clear();
+    this.onLanes.clear();
     this.writes.splice(0);
     const survivors: Survivors = isKill
       ? "all"
@@ -403,8 +405,7 @@ export class VolumesLife {
     after: () => ModelVolumes = () => this.volumes,
     onDone: () => void = () => {},
   ): void {
-    const ended = Promise.withResolvers<void>();
-    this.#change = { after, ended: ended.promise };
+    this.#change = { after };
     this.start(act, (isDone) => {
       const volumes = isDone ? after() : this.volumes;
       this.rolling = undefined;
@@ -413,14 +414,12 @@ export class VolumesLife {
         this.volumes = volumes;
         if (isDone && !this.disk.isDown && !this.#isClosing) onDone();
       }
-      ended.resolve();
     });
   }
 
   /** Waits for the change that is under way. */
   async changed(): Promise<void> {
-    const ended = this.#change?.ended;
-    if (ended === undefined) return;
+    if (!this.isChanging) return;
     await this.#until(() => !this.isChanging || this.disk.isDown);
   }
 
@@ -486,6 +485,7 @@ export class VolumesLife {
       if (!this.disk.isDown) throw error;
     }
     await turn();
+    await emptied(this.onLanes);
     this.assertSound();
     if (this.disk.isDown) return await this.cut();
     this.disk.crashAt(Infinity);

@@ -111,12 +111,15 @@ export function readRange(
 
 /** Does something on a lane. Its device may be closed between two chunks. */
 async function onLane(
-  { pool, disk }: VolumesLife,
+  life: VolumesLife,
   device: Volume | SnapshotDisk,
   act: (lane: Lane) => Promise<void>,
 ): Promise<void> {
+  const { pool, disk } = life;
+  const acting = act(laneTo(device, disk));
+  life.onLanes.add(acting);
   try {
-    await act(laneTo(device, disk));
+    await acting;
   } catch (error) {
     const isGone = !pool.volumes.some((one) =>
       one === device ||
@@ -125,6 +128,8 @@ async function onLane(
     const isEnd = error instanceof VirstorError && error.code === "shutdown";
     if (!isEnd || !isGone) throw error;
     throw new VirstorError("cancelled", error.message, { cause: error });
+  } finally {
+    life.onLanes.delete(acting);
   }
 }
 

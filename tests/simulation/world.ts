@@ -22,6 +22,7 @@ import type { Random } from "./random.ts";
 import { SimulatedDisk, type Survivors } from "./simulated_disk.ts";
 import { type Step, takeStep } from "./steps.ts";
 import { turn, within } from "./turns.ts";
+import { takeAndOverwrite } from "./view_requests.ts";
 import { ViewsModel } from "./views_model.ts";
 import { checkWalk } from "./volumes_walk.ts";
 import { checkVolumes, findVolumes } from "./world_volumes.ts";
@@ -277,13 +278,12 @@ export class World {
     await this.open();
     // What is found is what there is from now on: the cut has decided.
     await findVolumes(this);
-    const all = this.checkRunning();
-    for (const [disk, contents] of all) disk.restart(contents);
-    const found = all.get(this.model) ?? [];
+    this.checkRunning().forEach((contents, disk) => disk.restart(contents));
     this.members.restart(this.pool.status().components);
     await checkLive(this.pool);
+    if (!this.views.isPlain) await takeAndOverwrite(this);
     await this.settle();
-    this.checkRunning();
+    const found = this.checkRunning().get(this.model) ?? [];
     await checkLive(this.pool);
     if (!this.views.isPlain) await checkWalk(this.pool);
     const { status, members } = await stopSound(this);
