@@ -5,6 +5,7 @@
  */
 
 import { CHUNK_SIZES, chunkSizeCases } from "./chunk_size_cases.ts";
+import { snapshotReadCases } from "./snapshot_cases.ts";
 import type { FioJob } from "./fio.ts";
 import {
   coldRate,
@@ -48,6 +49,8 @@ export interface Case {
   readonly servers: readonly ServerName[];
   /** How. */
   readonly measure: MeasureFunction;
+  /** The most rounds: figures that do not vary need no more. Default: any. */
+  readonly roundsMax?: number;
 }
 
 /** How much is done. */
@@ -118,6 +121,7 @@ export function allCases(scale: Scale, image: string): Case[] {
     ...copyCases(scale, image),
     discardCase(scale),
     ...chunkSizeCases(scale),
+    ...snapshotReadCases(scale),
     ...openCases(scale),
     resumeCase(),
   ];
@@ -258,7 +262,7 @@ function coldCase({ seconds, coldSet: size }: Scale): Case {
   };
 }
 
-/** Every request maps a chunk. */
+/** Every request maps a chunk. Only pools and qcow2 have chunks in between. */
 function firstWriteCases({ seconds, firstWrites }: Scale): Case[] {
   return CHUNK_SIZES.map((chunkSize) => {
     const size = firstWrites * chunkSize;
@@ -266,10 +270,14 @@ function firstWriteCases({ seconds, firstWrites }: Scale): Case[] {
     const kib = chunkSize / KIB;
     const title = `first writes: 4 KiB into each ${kib} KiB, depth 32`;
     return {
-      ...inIops(`first-write-${kib}k`, title, disk, [
-        ...RIVALS,
-        "virstor-loop",
-      ]),
+      ...inIops(
+        `first-write-${kib}k`,
+        title,
+        disk,
+        chunkSize === 256 * KIB
+          ? ["virstor", "before", "qcow2"]
+          : [...RIVALS, "virstor-loop"],
+      ),
       fresh: true,
       measure: requestRate({
         ...USUAL,

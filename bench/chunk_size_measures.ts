@@ -20,13 +20,18 @@ const SNAPSHOT = "before";
  * Requests a second of a job of fio that begins right after a snapshot.
  *
  * @param job The job.
+ * @param isOfSnapshot Whether it uses the snapshot in place of the volume; only
+ *   for virstor.
  * @returns The way to measure it.
  */
-export function rateAfterSnapshot(job: FioJob): MeasureFunction {
+export function rateAfterSnapshot(
+  job: FioJob,
+  isOfSnapshot = false,
+): MeasureFunction {
   const measure = requestRate(job);
   return async (session) => {
     await takeSnapshot(session);
-    return await measure(session);
+    return await measure(session, isOfSnapshot ? `@${SNAPSHOT}` : "");
   };
 }
 

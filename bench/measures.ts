@@ -35,11 +35,15 @@ const DELAYED_MS = 500;
  * Requests a second of a job of fio.
  *
  * @param job The job.
- * @returns The way to measure it.
+ * @returns The way to measure it; given what follows the name of the export, to
+ *   use another one.
  */
-export function requestRate(job: FioJob): MeasureFunction {
-  return async (session) => {
-    const [result] = await fio(session.uri, [job]);
+export function requestRate(
+  job: FioJob,
+): (session: Session, suffix?: string) => Promise<Measure> {
+  return async (session, suffix = "") => {
+    const uri = session.uri.replace("?", `${suffix}?`);
+    const [result] = await fio(uri, [job]);
     if (result === undefined) throw new Error("fio gave no result");
     return { ...result, value: result.iops, work: result.requests };
   };

@@ -171,7 +171,45 @@ export function formatReport(report: Report): string {
     `${programs}; rounds: ${rounds}, of ${seconds} s.`,
     "",
     ...report.cases.flatMap(formatCase),
+    ...formatSizes(report.cases),
   ].join("\n").trimEnd();
+}
+
+/** A case that is measured for several sizes of chunks: its name ends so. */
+const SIZED = /^(.*)-(\d+)k$/;
+
+/** One table of what depends on the size of chunks, if that was measured. */
+function formatSizes(cases: readonly CaseReport[]): string[] {
+  const sized = cases.flatMap((one) => {
+    const [, name = "", kib = ""] = SIZED.exec(one.name) ?? [];
+    return name === "" ? [] : [{ ...one, name, kib: Number(kib) }];
+  });
+  const sizes = [...new Set(sized.map(({ kib }) => kib))]
+    .toSorted((a, b) => a - b);
+  if (sizes.length < 2) return [];
+  const rows = Map.groupBy(
+    sized.flatMap(({ name, kib, unit, servers }) =>
+      servers.map(({ server, value }) => ({
+        ...{ kib, value: number(value) },
+        row: `${name}, ${unit}: ${server}`,
+      }))
+    ),
+    ({ row }) => row,
+  );
+  const valueOf = (row: string, size: number) =>
+    rows.get(row)?.find(({ kib }) => kib === size)?.value ?? "";
+  return [
+    "### Sizes of chunks",
+    "",
+    ...formatTable([
+      ["chunks of", ...sizes.map((kib) => `${kib} KiB`)],
+      ...Array.from(
+        rows.keys(),
+        (row) => [row, ...sizes.map((size) => valueOf(row, size))],
+      ),
+    ]),
+    "",
+  ];
 }
 
 function formatCase(result: CaseReport): string[] {

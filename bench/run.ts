@@ -110,10 +110,10 @@ async function runGroup(
   const sessions: Sessions = new Map();
   try {
     for (const result of group) {
-      for (let round = 0; round < options.rounds; round++) {
-        options.progress(
-          `${result.case.name}, round ${round + 1} of ${options.rounds}`,
-        );
+      const { name, roundsMax = Infinity } = result.case;
+      const rounds = Math.min(options.rounds, roundsMax);
+      for (let round = 0; round < rounds; round++) {
+        options.progress(`${name}, round ${round + 1} of ${rounds}`);
         for (const outcome of rotate(result.outcomes, round)) {
           await runOne(result.case, outcome, sessions, options);
           options.signal.throwIfAborted();

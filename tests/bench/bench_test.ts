@@ -11,6 +11,7 @@ import { allCases, QUICK } from "../../bench/cases.ts";
 import { run } from "../../bench/processes.ts";
 import {
   type CaseReport,
+  formatReport,
   medianOf,
   type Report,
   reportCase,
@@ -155,6 +156,34 @@ Deno.test("reportCase() gives medians, and how many times better we are", () => 
     ],
   );
   assertEquals(medianOf([]), null);
+});
+
+Deno.test("formatReport() ends with a table of the sizes of chunks", () => {
+  const caseOf = (kib: number, value: number) => {
+    const name = `discards-${kib}k`;
+    const [one] = allCases(QUICK, "").filter((each) => each.name === name);
+    assert(one !== undefined, name);
+    const samples = [{ value, work: 1, cpu: 2, rss: MIB }];
+    const outcomes = [
+      { server: "virstor" as const, samples, leftOut: undefined },
+    ];
+    return reportCase({ case: one, outcomes });
+  };
+  const machine = {
+    ...{ cores: 1, processor: "a", memory: 1, kernel: "b", fileSystem: "c" },
+    ...{ load: 0, programs: {} },
+  };
+  const report = (...cases: CaseReport[]) =>
+    formatReport({
+      ...{ machine, date: "today", rounds: 1, seconds: 1, cases },
+    });
+  const table = report(caseOf(1024, 32), caseOf(64, 26.9));
+  assertEquals(table.split("\n").slice(-3), [
+    "| chunks of              | 64 KiB | 1024 KiB |",
+    "| ---------------------- | -----: | -------: |",
+    "| discards, MiB: virstor |   26.9 |       32 |",
+  ]);
+  assert(!report(caseOf(64, 1)).includes("Sizes of chunks"));
 });
 
 Deno.test("bench refuses what it does not know", async () => {
