@@ -24,16 +24,17 @@ export interface ChangedRange {
 /**
  * Compares two views, chunk by chunk: chunks in the same place are the same.
  *
- * @param from The older view.
- * @param to The newer view.
+ * @param views The older view and the newer one.
  * @param chunkSize Bytes of a chunk.
+ * @param assertThere Throws if the views show no longer what they showed; called
+ *   after each wait.
  * @returns The ranges of the newer view that differ, in order. What the older
  *   one has beyond the end of the newer one is not among them.
  */
 export async function changedRanges(
-  from: ChunkView,
-  to: ChunkView,
+  { from, to }: { readonly from: ChunkView; readonly to: ChunkView },
   chunkSize: number,
+  assertThere: () => void,
 ): Promise<ChangedRange[]> {
   const ranges: { offset: number; length: number; isHole: boolean }[] = [];
   const end = to.virtualChunks;
@@ -43,6 +44,7 @@ export async function changedRanges(
   for (let v = next(0); v < end; v = next(v + 1)) {
     if (slice.spend(1)) {
       await turn();
+      assertThere();
       slice.begin();
     }
     if (!differs(from, to, v)) continue;

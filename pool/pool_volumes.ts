@@ -95,9 +95,8 @@ export class PoolVolumes implements VolumeHooks {
     if (open !== undefined) return open;
     const { chunkSize, id: pool } = this.#settings;
     const view = new SnapshotView(map, epoch, size / chunkSize);
-    const name = `${record.name}@${snapshot}`;
-    const id = `${pool}/${key}`;
-    const disk = new SnapshotDisk(parts, view, this.#health, { name, id });
+    const identity = { snapshot, id: `${pool}/${key}` };
+    const disk = new SnapshotDisk(parts, view, this.#health, identity);
     this.#snapshots.set(key, disk);
     return disk;
   }
@@ -109,7 +108,8 @@ export class PoolVolumes implements VolumeHooks {
    * @param from The name of the snapshot.
    * @param to The name of a newer snapshot; what the volume is now if undefined.
    * @returns The ranges that may differ, in order, whole chunks.
-   * @throws {VirstorError} `not-found`.
+   * @throws {VirstorError} `not-found`, also if a snapshot or the volume is
+   *   removed meanwhile, or the volume is rolled back.
    */
   diff(
     volume: string,
@@ -118,12 +118,27 @@ export class PoolVolumes implements VolumeHooks {
   ): Promise<ChangedRange[]> {
     const parts = volumeNamed(this.#wiring.base, volume, "compare volume");
     const { chunkSize } = this.#settings;
+    const epochs: number[] = [];
     const viewOf = (name: string) => {
       const { epoch, size } = snapshotNamed(parts.record, name, "compare");
+      epochs.push(epoch);
       return new SnapshotView(parts.map, epoch, size / chunkSize);
     };
-    const newer = to === undefined ? parts.map.view : viewOf(to);
-    return changedRanges(viewOf(from), newer, chunkSize);
+    const views = {
+      from: viewOf(from),
+      to: to === undefined ? parts.map.view : viewOf(to),
+    };
+    return changedRanges(views, chunkSize, () => {
+      const { record: { snapshots } } = parts;
+      const isThere = this.#wiring.base.volumes.includes(parts) &&
+        epochs.every((epoch) => snapshots.some((one) => one.epoch === epoch));
+      if (isThere) return;
+      throw new VirstorError(
+        "not-found",
+        `Cannot compare volume "${volume}": a snapshot was removed meanwhile, ` +
+          "or the volume was removed or rolled back",
+      );
+    });
   }
 
   /**

@@ -40,14 +40,13 @@ export class SnapshotDisk implements BlockDevice {
   };
   /** What clients can ask of ranges beside what has changed: nothing. */
   readonly contexts: readonly StatusContext[] = [];
-  /** The name, as `VOLUME@SNAPSHOT`. */
-  readonly name: string;
   /** Tells disks of the same name apart. */
   readonly id: string;
   /** Bytes of the disk. */
   readonly size: number;
 
   readonly #parts: VolumeParts;
+  readonly #snapshot: string;
   readonly #view: SnapshotView;
   readonly #reads: Reads;
   readonly #inFlight = new InFlight();
@@ -62,16 +61,16 @@ export class SnapshotDisk implements BlockDevice {
    * @param parts The volume.
    * @param view What the snapshot sees.
    * @param health Whether the pool takes requests.
-   * @param identity Its name, and an id.
+   * @param identity The name of the snapshot, and an id of the disk.
    */
   constructor(
     parts: VolumeParts,
     view: SnapshotView,
     health: Health,
-    { name, id }: { name: string; id: string },
+    { snapshot, id }: { snapshot: string; id: string },
   ) {
     const { chunkSize } = parts.base.settings;
-    this.name = name;
+    this.#snapshot = snapshot;
     this.id = id;
     this.size = view.virtualChunks * chunkSize;
     this.#parts = parts;
@@ -79,6 +78,11 @@ export class SnapshotDisk implements BlockDevice {
     this.#health = health;
     const viewed = { view };
     this.#reads = new Reads(viewed, chunkSize, () => health.assertComplete());
+  }
+
+  /** The name, as `VOLUME@SNAPSHOT`; the volume may be renamed. */
+  get name(): string {
+    return `${this.#parts.record.name}@${this.#snapshot}`;
   }
 
   /** Whether a component is known to be on a rotational disk. */

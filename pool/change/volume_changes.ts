@@ -152,7 +152,8 @@ export class VolumeChanges {
       const { format, settings } = this.#base;
       const what = `rename volume "${name}" to "${to}"`;
       assertHasVolumes(this.#base, what);
-      const { record } = this.#find(name, "rename volume");
+      const parts = this.#find(name, "rename volume");
+      const { record } = parts;
       if (record.id === 0) {
         throw new VirstorError(
           "invalid",
@@ -164,6 +165,8 @@ export class VolumeChanges {
       await format.setVolumes(
         withRecord(format.records, { ...record, name: to }),
       );
+      // They name the volume when it is full.
+      parts.firstWrites.limits.apply(parts.record);
     });
   }
 

@@ -427,3 +427,20 @@ Deno.test("threads write to no chunk of a read-only volume, and read", async () 
   await pool.volumeChanges.set("small", { isReadOnly: false });
   assertEquals([reader.isWritable, leases.prepare(0)], [true, true]);
 });
+
+Deno.test("a volume that was renamed has its new name wherever it is named", async () => {
+  await using scratch = await makeQuickScratch();
+  const { pool } = await openTwo(scratch, { onFull: "error" });
+  await pool.snapshotChanges.take([{ volume: "b", snapshot: "s" }]);
+  const disk = pool.snapshotDisk("b", "s");
+  await pool.volumeChanges.set("b", { quota: chunks(1) });
+  await pool.volumeChanges.rename("b", "c");
+  assertEquals(disk.name, "c@s");
+  await write(pool, "c", 0);
+  await assertFails(
+    Promise.resolve().then(() => write(pool, "c", 1)),
+    "no-space",
+    /^Cannot write to volume "c": its quota of .* is reached$/,
+  );
+  await pool.close();
+});
