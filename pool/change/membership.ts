@@ -352,12 +352,15 @@ function makeComponents(
   });
 }
 
-/** Undoes what may be done: wipes labels, and deletes the created files. */
+/**
+ * Undoes what may be done: deletes the created files, and wipes the labels of
+ * the others, which a full file system may refuse.
+ */
 async function wipeAll(candidates: readonly Candidate[]): Promise<void> {
   for (const { device, isNew } of candidates) {
     try {
-      await wipeDeviceLabels(device);
       if (isNew) await Deno.remove(device.path);
+      else await wipeDeviceLabels(device);
     } catch {
       // The add has failed anyway; the next open wipes an unfinished label.
     }

@@ -214,3 +214,24 @@ testUnless(
     assert(event.count < event.minimum && event.minimum <= event.total);
   },
 );
+
+testUnless(
+  "add leaves no file behind on a file system that is full",
+  reason,
+  async () => {
+    await using scratch = await makeScratch();
+    await using tiny = await mountTiny(scratch.file("tiny"));
+    const path = scratch.file("a");
+    await labelPool(small([path], MIB));
+    await using pool = await openPool([path]);
+    await Deno.writeFile(tiny.file("filler"), new Uint8Array(2 * MIB))
+      .catch(() => {});
+    const added = tiny.file("b");
+    const refused = await assertRejects(
+      () => pool.add([added], { createSize: 4 * MIB }),
+      VirstorError,
+    );
+    assertEquals(refused.code, "no-space");
+    assertEquals(await exists(added), false);
+  },
+);
