@@ -79,13 +79,13 @@ export interface NbdDiskOptions {
   readonly connectTimeoutMs?: number;
   /**
    * Milliseconds without an answer, to a probe either, after which a connection
-   * counts as lost. Default: 10000; with several paths 1200.
+   * counts as lost. Default: 10000; with several paths 800.
    */
   readonly silenceMs?: number;
   /**
    * Milliseconds to wait, before anything is written again, until the server
-   * has ended the lost connections, too: then it executes no request late.
-   * Default: 1000.
+   * has ended the lost connections, too: then it executes no request late. After
+   * that time they are reset. Default: 1000; with several paths 500.
    */
   readonly fenceMs?: number;
   /** Waits between attempts to connect. Default: 100 ms to 10 s. */
@@ -145,8 +145,15 @@ export interface Settings {
   readonly random: () => number;
 }
 
-/** Silence of a path before another one is tried, milliseconds. */
-const SILENCE_SEVERAL_MS = 1200;
+/**
+ * Silence of a path before another one is tried, milliseconds. With the fence
+ * another path takes over within 2 s.
+ */
+const SILENCE_SEVERAL_MS = 800;
+/** How long to wait for the end of lost connections, with several paths. */
+const FENCE_SEVERAL_MS = 500;
+/** The same, with one path, milliseconds. */
+const FENCE_ONE_MS = 1000;
 /** Silence before the only path is tried again, milliseconds. */
 const SILENCE_ONE_MS = 10_000;
 /** How long to try one of several paths, milliseconds. */
@@ -181,7 +188,8 @@ export function settingsOf(options: NbdDiskOptions, paths: number): Settings {
       (paths > 1 ? CONNECT_SEVERAL_MS : CONNECT_ONE_MS),
     silenceMs: options.silenceMs ??
       (paths > 1 ? SILENCE_SEVERAL_MS : SILENCE_ONE_MS),
-    fenceMs: options.fenceMs ?? 1000,
+    fenceMs: options.fenceMs ??
+      (paths > 1 ? FENCE_SEVERAL_MS : FENCE_ONE_MS),
     backOff: options.backOff ?? BACK_OFF_DEFAULT,
     unsafeNoFlush: options.unsafeNoFlush ?? false,
     tls: options.tls,

@@ -6,7 +6,7 @@
 
 import { connect as connectSocket, type Socket } from "node:net";
 import { messageOf, VirstorError } from "../../../errors.ts";
-import { type ClientStream, PlainStream } from "./stream.ts";
+import { type ClientStream, NodeStream, PlainStream } from "./stream.ts";
 import type { NbdUri } from "./uri.ts";
 
 /**
@@ -25,11 +25,8 @@ export async function connectPlain(
     if (uri.socket !== "") {
       return new PlainStream(await connectUnix(uri.socket, signal));
     }
-    const { host: hostname, port } = uri;
-    const conn = await Deno.connect({ hostname, port, signal });
-    conn.setNoDelay(true);
-    conn.setKeepAlive(true);
-    return new PlainStream(conn);
+    // The runtime's own sockets cannot reset a connection.
+    return new NodeStream(await connectForTls(uri, signal));
   } catch (error) {
     throw unreachable(signal.aborted ? signal.reason : error);
   }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { messageOf, VirstorError } from "../../../errors.ts";
 
@@ -27,6 +28,13 @@ export interface ClientStream {
   closeWrite(): Promise<void>;
   /** Closes the connection. Idempotent, never fails. */
   close(): void;
+  /**
+   * Closes the connection at once: the system forgets what it has not delivered.
+   * After a plain close TCP goes on delivering, for minutes if the network is
+   * down, and the server would execute those requests after later ones.
+   * Idempotent, never fails.
+   */
+  abort(): void;
 }
 
 /**
@@ -43,7 +51,10 @@ export async function sendAll(
   while (rest.length > 0) rest = rest.subarray(await stream.write(rest));
 }
 
-/** A socket of the runtime, without encryption. */
+/**
+ * A Unix socket of the runtime, without encryption. It delivers at once what
+ * is sent.
+ */
 export class PlainStream implements ClientStream {
   readonly #conn: Deno.Conn;
   #closed = false;
@@ -95,6 +106,11 @@ export class PlainStream implements ClientStream {
     } catch {
       // The connection has ended.
     }
+  }
+
+  /** Closes the connection: nothing is left to deliver. */
+  abort(): void {
+    this.close();
   }
 }
 
@@ -197,6 +213,13 @@ export class NodeStream implements ClientStream {
   close(): void {
     this.#socket.destroy();
     this.#below.destroy();
+  }
+
+  /** Resets the connection. */
+  abort(): void {
+    const below = this.#below;
+    if (below instanceof Socket && !below.destroyed) below.resetAndDestroy();
+    this.close();
   }
 
   #error(): VirstorError {

@@ -156,7 +156,7 @@ export class Link {
     const { stream } = this.#connection;
     // The server sees the end, and finishes or drops what it has received.
     stream.closeWrite();
-    const timer = setTimeout(() => stream.close(), this.#options.fenceMs);
+    const timer = setTimeout(() => stream.abort(), this.#options.fenceMs);
     this.closed.then(() => clearTimeout(timer));
   }
 
