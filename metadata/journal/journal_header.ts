@@ -12,13 +12,18 @@ import { viewOf } from "../../device/block/mod.ts";
 import { assert } from "../../errors.ts";
 import {
   areZeroes,
-  checksumOf,
   decodeUuid,
   encodeUuid,
   getUint64,
   NIL_UUID,
   setUint64,
 } from "../common/mod.ts";
+import {
+  beginBlock,
+  blockFault,
+  type BlockKind,
+  sealBlock,
+} from "./block_start.ts";
 import {
   JOURNAL_HEADER_OFFSET,
   JOURNAL_HEADER_SIZE,
@@ -28,15 +33,18 @@ import {
   JOURNAL_SLOTS,
 } from "./journal_layout.ts";
 
-/** The first 16 bytes of a header. */
-const MAGIC = new TextEncoder().encode("VIRSTOR::JOURNAL");
-/** The version that this code reads and writes. */
-const VERSION = 1;
 /** Where the last field ends. */
 const FIELDS_END = JOURNAL_HEADER_OFFSET.tailPosition + 8;
 
 /** The result of {@linkcode decodeJournalHeader} for a slot of zeroes. */
 export const JOURNAL_NEVER_WRITTEN = "it was never written";
+
+const KIND: BlockKind = {
+  magic: new TextEncoder().encode("VIRSTOR::JOURNAL"),
+  version: 1,
+  never: JOURNAL_NEVER_WRITTEN,
+  other: "it holds no header of a journal",
+};
 
 /** The header of a journal. */
 export interface JournalHeader {
@@ -74,9 +82,7 @@ export function encodeJournalHeader(
   const bytes = new Uint8Array(JOURNAL_HEADER_SIZE);
   const view = viewOf(bytes);
   const at = JOURNAL_HEADER_OFFSET;
-  bytes.set(MAGIC, at.magic);
-  view.setUint32(at.version, VERSION, true);
-  setUint64(view, at.position, slot * JOURNAL_SLOT_SIZE);
+  beginBlock(bytes, KIND, slot * JOURNAL_SLOT_SIZE);
   setUint64(view, at.counter, header.counter);
   encodeUuid(header.journalUuid, bytes, at.journalUuid);
   encodeUuid(header.componentUuid, bytes, at.componentUuid);
@@ -86,7 +92,7 @@ export function encodeJournalHeader(
   setUint64(view, at.epoch, header.epoch);
   setUint64(view, at.tailSequence, header.tailSequence);
   setUint64(view, at.tailPosition, header.tailPosition);
-  view.setUint32(at.checksum, checksumOf(bytes, at.checksum), true);
+  sealBlock(bytes);
   const fault = faultOf(header);
   assert(fault === "", `a header to write is sound: ${fault}`);
   return bytes;
@@ -107,18 +113,8 @@ export function decodeJournalHeader(
   assert(bytes.length === JOURNAL_HEADER_SIZE, "a header has 512 bytes");
   const at = JOURNAL_HEADER_OFFSET;
   const view = viewOf(bytes);
-  if (!MAGIC.every((byte, i) => bytes[at.magic + i] === byte)) {
-    return areZeroes(bytes, 0, bytes.length)
-      ? JOURNAL_NEVER_WRITTEN
-      : "it holds no header of a journal";
-  }
-  if (view.getUint32(at.checksum, true) !== checksumOf(bytes, at.checksum)) {
-    return "its checksum is wrong";
-  }
-  const version = view.getUint32(at.version, true);
-  if (version !== VERSION) return `it has version ${version}, not ${VERSION}`;
-  const home = getUint64(view, at.position);
-  if (home !== slot * JOURNAL_SLOT_SIZE) return `it belongs at byte ${home}`;
+  const fault = blockFault(bytes, KIND, slot * JOURNAL_SLOT_SIZE);
+  if (fault !== "") return fault;
   if (!areZeroes(bytes, FIELDS_END, bytes.length)) {
     return "its reserved bytes are not zero";
   }

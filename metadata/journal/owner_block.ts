@@ -13,7 +13,6 @@ import { viewOf } from "../../device/block/mod.ts";
 import { assert } from "../../errors.ts";
 import {
   areZeroes,
-  checksumOf,
   decodeUuid,
   encodeUuid,
   getUint64,
@@ -25,6 +24,12 @@ import {
   SUPERBLOCK_SLOT_SIZE,
   superblockPosition,
 } from "../native/mod.ts";
+import {
+  beginBlock,
+  blockFault,
+  type BlockKind,
+  sealBlock,
+} from "./block_start.ts";
 
 /** Bytes of an owner block. */
 export const OWNER_BLOCK_SIZE = 512;
@@ -66,8 +71,6 @@ export const OWNER_BLOCK_OFFSET: Readonly<
   host: 112,
 };
 
-const MAGIC = new TextEncoder().encode("VIRSTOR::OWNER\0\0");
-const VERSION = 1;
 /** Reserved bytes behind `isInUse`. */
 const RESERVED = OWNER_BLOCK_OFFSET.isInUse + 1;
 /** Where the last field ends. */
@@ -77,6 +80,13 @@ const INTERVAL_MAX = 86_400_000;
 
 /** The result of {@linkcode decodeOwnerBlock} for a block of zeroes. */
 export const NO_OWNER = "it was never written";
+
+const KIND: BlockKind = {
+  magic: new TextEncoder().encode("VIRSTOR::OWNER\0\0"),
+  version: 1,
+  never: NO_OWNER,
+  other: "it holds no owner block",
+};
 
 /** Which process writes to a remote component. */
 export interface OwnerBlock {
@@ -124,9 +134,7 @@ export function encodeOwnerBlock(
   const at = OWNER_BLOCK_OFFSET;
   const bytes = new Uint8Array(OWNER_BLOCK_SIZE);
   const view = viewOf(bytes);
-  bytes.set(MAGIC, at.magic);
-  view.setUint32(at.version, VERSION, true);
-  setUint64(view, at.position, position);
+  beginBlock(bytes, KIND, position);
   encodeUuid(block.componentUuid, bytes, at.componentUuid);
   encodeUuid(block.ownerUuid, bytes, at.ownerUuid);
   encodeUuid(block.journalUuid, bytes, at.journalUuid);
@@ -137,7 +145,7 @@ export function encodeOwnerBlock(
   view.setUint8(at.isInUse, block.isInUse ? 1 : 0);
   // Whole characters only.
   new TextEncoder().encodeInto(block.host, bytes.subarray(at.host, FIELDS_END));
-  view.setUint32(at.checksum, checksumOf(bytes, at.checksum), true);
+  sealBlock(bytes);
   const fault = faultOf(block);
   assert(fault === "", `an owner block to write is sound: ${fault}`);
   return bytes;
@@ -157,18 +165,8 @@ export function decodeOwnerBlock(
   assert(bytes.length === OWNER_BLOCK_SIZE, "an owner block has 512 bytes");
   const at = OWNER_BLOCK_OFFSET;
   const view = viewOf(bytes);
-  if (!MAGIC.every((byte, i) => bytes[at.magic + i] === byte)) {
-    return areZeroes(bytes, 0, bytes.length)
-      ? NO_OWNER
-      : "it holds no owner block";
-  }
-  if (view.getUint32(at.checksum, true) !== checksumOf(bytes, at.checksum)) {
-    return "its checksum is wrong";
-  }
-  const version = view.getUint32(at.version, true);
-  if (version !== VERSION) return `it has version ${version}, not ${VERSION}`;
-  const home = getUint64(view, at.position);
-  if (home !== position) return `it belongs at byte ${home}`;
+  const fault = blockFault(bytes, KIND, position);
+  if (fault !== "") return fault;
   const state = view.getUint8(at.isInUse);
   if (
     state > 1 || !areZeroes(bytes, RESERVED, at.host) ||

@@ -13,6 +13,7 @@
 import type { Completion } from "../../device/block/mod.ts";
 import type { FlushObserver } from "../../device/file/mod.ts";
 import type { FarFlush } from "./far_flush.ts";
+import { FlushTurns } from "./flush_turns.ts";
 import type { RoomQueue } from "./room_queue.ts";
 
 /** The flushes of a remote component. */
@@ -21,11 +22,7 @@ export class ComponentFlush {
   observer: FlushObserver | undefined;
   readonly #far: Pick<FarFlush, "flush">;
   readonly #room: Pick<RoomQueue, "last">;
-  /** Also what an earlier opening left has to be made durable. */
-  #isDirty = true;
-  #running: Promise<void> | undefined;
-  #next: Promise<void> | undefined;
-  #failure: { readonly error: unknown } | undefined;
+  readonly #turns = new FlushTurns(() => this.#run());
 
   /**
    * Prepares the flushes.
@@ -40,7 +37,7 @@ export class ComponentFlush {
 
   /** Notes a change. */
   wrote(): void {
-    this.#isDirty = true;
+    this.#turns.wrote();
   }
 
   /**
@@ -50,44 +47,20 @@ export class ComponentFlush {
    * @throws {VirstorError} `io`, at every call after the first failure.
    */
   flush(): Completion {
-    if (this.#failure !== undefined) throw this.#failure.error;
-    if (this.#next !== undefined) return this.#next;
-    if (this.#running === undefined) {
-      return this.#isDirty ? this.#start() : undefined;
-    }
-    if (!this.#isDirty) return this.#running;
-    this.#next = this.#running.then(() => {
-      this.#next = undefined;
-      return this.#start();
-    });
-    return this.#next;
+    return this.#turns.flush();
   }
 
   /** Waits for the flushes that have begun. Never fails. */
   async settled(): Promise<void> {
-    await this.#next?.catch(() => {});
-    await this.#running?.catch(() => {});
-  }
-
-  #start(): Promise<void> {
-    this.#isDirty = false;
-    this.observer?.flushBegins();
-    this.#running = this.#run();
-    return this.#running;
+    await this.#turns.settled();
   }
 
   async #run(): Promise<void> {
-    try {
-      // A change that fails has been seen by reads, and is not durable.
-      const { last } = this.#room;
-      if (last !== undefined) await last;
-      await this.#far.flush();
-    } catch (error) {
-      this.#failure = { error };
-      throw error;
-    } finally {
-      this.#running = undefined;
-    }
+    this.observer?.flushBegins();
+    // A change that fails has been seen by reads, and is not durable.
+    const { last } = this.#room;
+    if (last !== undefined) await last;
+    await this.#far.flush();
     this.observer?.flushEnds();
   }
 }

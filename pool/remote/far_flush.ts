@@ -11,6 +11,7 @@
 import type { Completion } from "../../device/block/mod.ts";
 import { messageOf, VirstorError } from "../../errors.ts";
 import type { Drain, FarDisk } from "./drain.ts";
+import { FlushTurns } from "./flush_turns.ts";
 import type { Journal } from "./journal.ts";
 
 /** What a flush needs. */
@@ -28,11 +29,7 @@ export interface FarFlushOptions {
 /** The flushes of the far side. */
 export class FarFlush {
   readonly #options: FarFlushOptions;
-  /** Also what an earlier opening left has to be made durable. */
-  #isDirty = true;
-  #running: Promise<void> | undefined;
-  #next: Promise<void> | undefined;
-  #failure: VirstorError | undefined;
+  readonly #turns = new FlushTurns(() => this.#run());
 
   /**
    * Prepares the flushes.
@@ -45,7 +42,7 @@ export class FarFlush {
 
   /** Notes a record. */
   wrote(): void {
-    this.#isDirty = true;
+    this.#turns.wrote();
   }
 
   /**
@@ -55,29 +52,12 @@ export class FarFlush {
    * @throws {VirstorError} `io`, at every call after the first failure.
    */
   flush(): Completion {
-    if (this.#failure !== undefined) throw this.#failure;
-    if (this.#next !== undefined) return this.#next;
-    if (this.#running === undefined) {
-      return this.#isDirty ? this.#start() : undefined;
-    }
-    if (!this.#isDirty) return this.#running;
-    this.#next = this.#running.then(() => {
-      this.#next = undefined;
-      return this.#start();
-    });
-    return this.#next;
+    return this.#turns.flush();
   }
 
   /** Waits for the flushes that have begun. Never fails. */
   async settled(): Promise<void> {
-    await this.#next?.catch(() => {});
-    await this.#running?.catch(() => {});
-  }
-
-  #start(): Promise<void> {
-    this.#isDirty = false;
-    this.#running = this.#run();
-    return this.#running;
+    await this.#turns.settled();
   }
 
   async #run(): Promise<void> {
@@ -91,13 +71,11 @@ export class FarFlush {
       await this.#flushFar();
       await synced;
     } catch (error) {
-      this.#failure = error instanceof VirstorError
+      const failure = error instanceof VirstorError
         ? error
         : new VirstorError("io", messageOf(error), { cause: error });
-      onFailure(this.#failure);
-      throw this.#failure;
-    } finally {
-      this.#running = undefined;
+      onFailure(failure);
+      throw failure;
     }
     journal.release(last);
   }
