@@ -29,7 +29,7 @@ import {
   findCommand,
   unknownCommand,
 } from "./commands/mod.ts";
-import { findStateDirectory } from "./state/mod.ts";
+import { findStateDirectory, useJournals } from "./state/mod.ts";
 
 /** The number of SIGPIPE, which ends other programs when their reader exits. */
 const SIGPIPE = 13;
@@ -80,6 +80,8 @@ async function dispatch(args: readonly string[]): Promise<number> {
     invocation.value("state-dir") ?? global.value("state-dir"),
     readVariable,
   );
+  const journals = invocation.value("journal");
+  if (journals !== undefined) useJournals(journals);
   return await run(invocation, { ...state, commands: COMMANDS });
 }
 

@@ -8,6 +8,11 @@
 import { FileDevice, fileIdentity } from "../device/file/mod.ts";
 import { VirstorError } from "../errors.ts";
 import {
+  decodeOwnerBlock,
+  OWNER_BLOCK_SIZE,
+  ownerBlockPosition,
+} from "../metadata/journal/mod.ts";
+import {
   type ComponentLabel,
   placesOf,
   poolIdOf,
@@ -191,10 +196,21 @@ function identityOf(path: string): string | undefined {
   }
 }
 
+/** Whether another process uses the file by a URI: it is not to be opened here. */
+function isInUse(device: FileDevice): boolean {
+  const position = ownerBlockPosition(device.size);
+  if (position < 0) return false;
+  const bytes = new Uint8Array(OWNER_BLOCK_SIZE);
+  device.read(bytes, position);
+  const block = decodeOwnerBlock(bytes, position);
+  return typeof block !== "string" && block.isInUse;
+}
+
 function labelOf(path: string): TastedComponent | undefined {
   let device: FileDevice | undefined;
   try {
     device = new FileDevice(path, { readOnly: true });
+    if (isInUse(device)) return undefined;
     return { path, label: readLabelAtEnd(device) };
   } catch (error) {
     if (error instanceof VirstorError) return undefined;

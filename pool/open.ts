@@ -174,7 +174,9 @@ export function placesOf(
   places: PoolPlaces,
 ): Omit<AssembleOptions, "readOnly"> {
   const { name, id, others } = places;
-  return { name, id, others, openDevice: deviceOpener(places) };
+  const withoutJournal = places.remote?.withoutJournal ?? false;
+  const openDevice = deviceOpener(places);
+  return { name, id, others, withoutJournal, openDevice };
 }
 
 /**

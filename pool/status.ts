@@ -17,6 +17,7 @@ import {
   type PoolCounters,
   type PoolSettings,
   promiseWarnings,
+  type RemoteStatus,
   type WaitingChanges,
 } from "./core/mod.ts";
 import { counted } from "../errors.ts";
@@ -69,6 +70,8 @@ export interface ComponentStatus {
     /** Flushes: one at most, since a failed flush is final. */
     readonly flushes: number;
   } | null;
+  /** Its connection and its journal, on another machine; null on this one. */
+  readonly remote: RemoteStatus | null;
 }
 
 /** The delayed writes of a pool. */
@@ -382,5 +385,6 @@ function describeComponent(component: Component): ComponentStatus {
       ? null
       : new Date(refusal.since).toISOString(),
     errors: device.errors === undefined ? null : { ...device.errors },
+    remote: device.remoteStatus?.() ?? null,
   };
 }

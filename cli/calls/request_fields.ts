@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
+import { isUri, VirstorError } from "../../errors.ts";
 
 /** The fields of a request. */
 export type Fields = Record<string, unknown>;
@@ -31,7 +31,7 @@ export function parseFields(text: string): Fields {
 }
 
 /**
- * Reads absolute paths.
+ * Reads absolute paths and URIs.
  *
  * @param fields The request.
  * @returns The field `paths`.
@@ -41,7 +41,9 @@ export function pathsOf(fields: Fields): string[] {
   const { paths }: { paths?: unknown } = fields;
   if (
     Array.isArray(paths) && paths.length > 0 &&
-    paths.every((path) => typeof path === "string" && path.startsWith("/"))
+    paths.every((path) =>
+      typeof path === "string" && (path.startsWith("/") || isUri(path))
+    )
   ) {
     return paths;
   }

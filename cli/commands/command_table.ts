@@ -5,7 +5,7 @@
  */
 
 import type { CommandSpec, OptionSpec } from "../terminal/mod.ts";
-import { JSON_OUTPUT, VERBOSE } from "./common_options.ts";
+import { JOURNAL, JSON_OUTPUT, VERBOSE } from "./common_options.ts";
 import { REMOTE_COMMANDS } from "./remote_command_table.ts";
 import {
   FORGET,
@@ -90,6 +90,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         help: "take files that hold data, and names in use",
       },
       HARDCODE,
+      JOURNAL,
       VERBOSE,
     ],
     operands: ["NAME", "PATH"],
@@ -181,6 +182,7 @@ export const COMMANDS: readonly CommandSpec[] = [
       PREALLOCATE,
       { name: "force", short: "f", help: "take files that hold data" },
       HARDCODE,
+      JOURNAL,
       VERBOSE,
     ],
     operands: ["NAME", "PATH"],
@@ -309,7 +311,8 @@ export const COMMANDS: readonly CommandSpec[] = [
   {
     name: "repair",
     summary: "repair damage in a stopped pool",
-    usage: "[--dry-run] [--accept-stale PATH]... [--json] NAME",
+    usage: "[--dry-run] [--accept-stale PATH]... [--without-journal]\n" +
+      "                      [--json] NAME",
     description: [
       "Repair damage in a stopped pool where the correct contents are certain.",
       "repair removes a component that was restored from an older copy only with",
@@ -323,6 +326,10 @@ export const COMMANDS: readonly CommandSpec[] = [
         value: "PATH",
         repeatable: true,
         help: "remove this stale component; repeatable",
+      },
+      {
+        name: "without-journal",
+        help: "give up what is in journals that are elsewhere",
       },
       JSON_OUTPUT,
     ],

@@ -12,6 +12,12 @@ export const VERBOSE: OptionSpec = {
   short: "v",
   help: "print more details",
 };
+/** `--journal`. */
+export const JOURNAL: OptionSpec = {
+  name: "journal",
+  value: "DIR[,SIZE]",
+  help: "journals of components on other machines",
+};
 /** `--json`. */
 export const JSON_OUTPUT: OptionSpec = {
   name: "json",

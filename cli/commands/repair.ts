@@ -17,10 +17,11 @@ import {
   print,
   printJson,
   printNotices,
+  UsageError,
   withProgress,
 } from "../terminal/mod.ts";
 import { refuseServed } from "./refuse_served.ts";
-import { withComponents } from "../registry/mod.ts";
+import { openStopped, withComponents } from "../registry/mod.ts";
 import { absolutePaths, registeredSize, updatePool } from "../state/mod.ts";
 
 /**
@@ -41,6 +42,13 @@ export async function run(
   const dryRun = invocation.flag("dry-run");
   await refuseServed("repair", stateDirectory, name);
   const acceptStale = absolutePaths(invocation.values("accept-stale"));
+  if (invocation.flag("without-journal")) {
+    if (dryRun) {
+      throw new UsageError("Option --without-journal changes the pool");
+    }
+    const pool = { stateDirectory, name, withoutJournal: true };
+    await (await openStopped(pool)).close();
+  }
   const { repaired, refused, members } = await withProgress(
     `Repairing pool "${name}"`,
     withComponents(

@@ -5,6 +5,7 @@
  */
 
 import { LOG_LEVELS, type OptionSpec } from "../terminal/mod.ts";
+import { JOURNAL } from "./common_options.ts";
 
 /** The options of `serve`. */
 export const SERVE_OPTIONS: readonly OptionSpec[] = [
@@ -81,6 +82,12 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     name: "grace",
     value: "SECONDS",
     help: "wait so long for requests at the end (default 10)",
+  },
+  JOURNAL,
+  {
+    name: "drain-timeout",
+    value: "SECONDS",
+    help: "at the end, wait for other machines (default 30)",
   },
   {
     name: "wait",

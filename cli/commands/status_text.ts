@@ -55,6 +55,7 @@ export function statusText(
       ["Physical", physicalText(pool)],
       ["Backing", `${percent(pool.backingPercent)} of the virtual size`],
       ["Used", `${percent(pool.usedPercent)} of the physical space`],
+      ...pool.components.flatMap(remotePair),
       ...pool.hosts.map((host): [string, string] => ["Host", hostText(host)]),
       ...evacuationPairs(pool, server),
       ...pool.jobs.map((job) => jobPair(pool, job)),
@@ -139,6 +140,34 @@ function evacuationPairs(
     stopped: `stopped by an error (${reason})`,
   };
   return [["Evacuation", `${words[state]}: ${parts.join(", ")}`]];
+}
+
+/** The connection and the journal of a component on another machine. */
+function remotePair({ index, remote }: ComponentStatus): [string, string][] {
+  if (remote === null) return [];
+  const { journalSize, reconnects, lastError } = remote;
+  const parts = [
+    `${remote.state}, ${remote.path}`,
+    counted(reconnects, "reconnect"),
+    `${remote.inFlight} in flight`,
+    `${remote.queued} queued`,
+    ...journalSize === 0 ? [] : [
+      `journal ${formatSize(remote.journalBytes)} of ` +
+      formatSize(journalSize),
+    ],
+    ...remote.delayedWrites === 0
+      ? []
+      : [counted(remote.delayedWrites, "write waits", "writes wait")],
+    `round trip ${millis(remote.roundTripP50Ms)} ` +
+    `(p99 ${millis(remote.roundTripP99Ms)})`,
+    `oldest request ${millis(remote.oldestMs)}`,
+    ...lastError === "" ? [] : [`last error: ${printable(lastError)}`],
+  ];
+  return [[`Remote ${index}`, parts.join(", ")]];
+}
+
+function millis(ms: number): string {
+  return `${ms < 10 ? ms.toFixed(2) : Math.round(ms)} ms`;
 }
 
 /** What has a value only while the pool is open. */

@@ -345,6 +345,24 @@ const COMPONENT_FAMILIES: readonly PoolFamily[] = [
       refusedSince === null ? 0 : Date.parse(refusedSince) / 1000,
     ]],
   ),
+  ofComponents(
+    "connected",
+    "Whether the far side of a component on another machine is connected.",
+    ({ remote }) =>
+      remote === null
+        ? []
+        : [[NO_LABELS, Number(remote.state === "connected")]],
+  ),
+  ofComponents(
+    "reconnects",
+    "How many times a component on another machine has connected again.",
+    ({ remote }) => remote === null ? [] : [[NO_LABELS, remote.reconnects]],
+  ),
+  ofComponents(
+    "journal_bytes",
+    "Bytes in the journal of a component on another machine.",
+    ({ remote }) => remote === null ? [] : [[NO_LABELS, remote.journalBytes]],
+  ),
 ];
 
 /** The metrics of pools, their volumes and components. */

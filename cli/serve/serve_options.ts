@@ -133,9 +133,16 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
     /^\d+$/,
     HINT,
   );
+  const drainSeconds = numberOption(
+    invocation,
+    "drain-timeout",
+    /^\d+(\.\d+)?$/,
+    HINT,
+  );
   return {
     readOnly: invocation.flag("read-only"),
     degraded: invocation.flag("degraded"),
+    ...drainSeconds !== undefined && { stopSeconds: drainSeconds },
     onFull,
     ...fullTimeoutSeconds !== undefined && { fullTimeoutSeconds },
     ...maxDelayed !== undefined &&

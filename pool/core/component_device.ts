@@ -22,6 +22,7 @@ import {
 import type { LentDescriptor, SyncLine } from "../../device/leases/mod.ts";
 import type { OpenElsewhere } from "../../device/linux/mod.ts";
 import { assert, isUri } from "../../errors.ts";
+import type { RemoteStatus } from "./remote_status.ts";
 
 /** The device of a component: a block device with a path. */
 export interface ComponentDevice extends BlockDevice {
@@ -132,6 +133,12 @@ export interface ComponentDevice extends BlockDevice {
    * @param reason Why, as in `the pool is stopped`.
    */
   giveUp?(reason: string): void;
+  /**
+   * The state of a component on another machine; absent for others.
+   *
+   * @returns The state now.
+   */
+  remoteStatus?(): RemoteStatus;
 }
 
 /** Changes of a remote component that wait for room in its journal. */

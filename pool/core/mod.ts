@@ -24,6 +24,7 @@ export type {
   OpenDevice,
   WaitingChanges,
 } from "./component_device.ts";
+export type { RemoteStatus } from "./remote_status.ts";
 export { copyChunk, endsBefore } from "./copy_chunk.ts";
 export { newCounters } from "./counters.ts";
 export type { PoolCounters } from "./counters.ts";

@@ -13,7 +13,7 @@ import {
   turn,
   withPatience,
 } from "../core/mod.ts";
-import { openerOf, type RemoteComponents } from "../remote/mod.ts";
+import { openerOf, type RemoteComponents, watchFile } from "../remote/mod.ts";
 import {
   claimed,
   type ComponentLabel,
@@ -78,6 +78,7 @@ export async function clearLabels(
       );
       devices.push(device);
       await refuseWriters(device);
+      if (device.keep === undefined) await watchFile(device);
       cleared.push({ path, name: await inspect(device, force) });
     }
     for (const [i, device] of devices.entries()) {

@@ -46,6 +46,8 @@ export interface AssembleOptions {
   readonly readOnly: boolean;
   /** Opens a component. */
   readonly openDevice: OpenDevice;
+  /** Whether to do without journals of other owners; default false. */
+  readonly withoutJournal?: boolean;
   /** Report components with unreadable labels as faults instead of failing. */
   readonly isTolerant?: boolean;
 }
@@ -111,7 +113,7 @@ async function openAll(
   found: OpenComponent[],
   faults: Fault[],
 ): Promise<void> {
-  const { readOnly, openDevice } = options;
+  const { readOnly, openDevice, withoutJournal } = options;
   for (const given of paths) {
     const path = shownPath(given);
     let device: ComponentDevice | undefined;
@@ -121,7 +123,7 @@ async function openAll(
       identities.add(identity);
       const lock = readOnly ? "shared" : "exclusive";
       device = await openWithLabels(given, { readOnly, lock }, openDevice);
-      found.push({ path, ...await labelledDevice(device) });
+      found.push({ path, ...await labelledDevice(device, withoutJournal) });
     } catch (error) {
       await device?.close();
       if (!(error instanceof VirstorError) || error.code === "busy") {

@@ -26,6 +26,7 @@ import {
   type OpenDevice,
   withPatience,
 } from "../core/mod.ts";
+import { watchFile } from "../remote/mod.ts";
 import { hasLabel, readComponentLabel } from "./component_label.ts";
 import type { ComponentLayout } from "./component_layout.ts";
 import {
@@ -135,6 +136,7 @@ async function openAll(
 /** Refuses a file that is in use or holds data that may still be needed. */
 async function inspect(device: ComponentDevice, force: boolean): Promise<void> {
   await refuseUsers(device, force);
+  if (device.keep === undefined) await watchFile(device);
   if (force) return;
   const label = hasLabel(device)
     ? labelOf(device)

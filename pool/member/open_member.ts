@@ -16,6 +16,7 @@ import {
   SUPERBLOCK_SLOTS,
 } from "../../metadata/native/mod.ts";
 import type { ComponentDevice, OpenDevice } from "../core/mod.ts";
+import { refuseOwnedFile } from "../remote/mod.ts";
 import { type ComponentLabel, readComponentLabel } from "./component_label.ts";
 
 /** Pages beside its place in which a label is looked for. */
@@ -60,6 +61,8 @@ export interface LabelledDevice {
  * *Ensures*: reads of the label and of the chunk table finish at once.
  *
  * @param device The component, of {@linkcode openWithLabels}.
+ * @param withoutJournal Whether to do without the journal of another owner;
+ *   default false.
  * @returns The label, and the device to use from now on.
  * @throws {VirstorError} As `readComponentLabel`; `unsupported` if the label is
  *   of format 1 and the component on another machine; `busy`, `failed`, `io`.
@@ -67,9 +70,15 @@ export interface LabelledDevice {
  */
 export async function labelledDevice(
   device: ComponentDevice,
+  withoutJournal = false,
 ): Promise<LabelledDevice> {
   const label = readComponentLabel(device);
-  if (device.keep === undefined) return { device, label };
+  if (device.keep === undefined) {
+    if (label.format === "native") {
+      await refuseOwnedFile(device, withoutJournal);
+    }
+    return { device, label };
+  }
   if (label.format === "freebsd") throw refusedUri(device.path);
   const owned = await device.claim?.() ?? device;
   try {

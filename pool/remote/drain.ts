@@ -30,11 +30,42 @@ const COMPACT_AFTER = 4096;
 /** So often a request that the far side refuses is repeated. */
 const RETRIES_MAX = 5;
 
+/** What is known of the connection to a far disk. */
+export interface FarDiskStatus {
+  /** In a word: `connected`, `connecting`, `failed`, ... */
+  readonly state: string;
+  /** The path in use, or that was in use last, without a password. */
+  readonly path: string;
+  /** How many times the disk has connected again. */
+  readonly reconnects: number;
+  /** Requests in flight. */
+  readonly inFlight: number;
+  /** Requests that have not left. */
+  readonly queued: number;
+  /** Median of the last round trips, milliseconds. */
+  readonly roundTripP50: number;
+  /** 99th percentile of the last round trips, milliseconds. */
+  readonly roundTripP99: number;
+  /** Age of the oldest request in flight, milliseconds; 0 if there is none. */
+  readonly oldestMs: number;
+  /** The last fault of a connection; "" if there was none. */
+  readonly lastError: string;
+}
+
 /** The far side: a disk that loses no acknowledged write while it is open. */
-export type FarDisk = Pick<
-  BlockDevice,
-  "size" | "read" | "write" | "writeZeroes" | "flush" | "close"
->;
+export type FarDisk =
+  & Pick<
+    BlockDevice,
+    "size" | "read" | "write" | "writeZeroes" | "flush" | "close"
+  >
+  & {
+    /**
+     * The state of the connection.
+     *
+     * @returns The state now.
+     */
+    readonly status?: () => FarDiskStatus;
+  };
 
 /** A part of a record. */
 interface Piece extends Span {

@@ -80,6 +80,26 @@ export async function watchOwner(
 }
 
 /**
+ * Gives a component up in place of its owner, durably.
+ *
+ * *Requires*: the owner has ended, and its journal is not needed.
+ *
+ * @param disk The component.
+ * @param block Its owner block.
+ */
+export async function releaseOwner(
+  disk: Pick<FarDisk, "flush" | "size" | "write">,
+  block: OwnerBlock,
+): Promise<void> {
+  const position = ownerBlockPosition(disk.size);
+  // A journal of before is of an older generation from now on.
+  const generation = block.generation + 1;
+  const free = { ...block, generation, isInUse: false };
+  await disk.write(encodeOwnerBlock(free, position), position);
+  await disk.flush();
+}
+
+/**
  * Finds the first part of a range that does not lie in the room of an owner
  * block.
  *

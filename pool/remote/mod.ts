@@ -5,7 +5,7 @@
  * @module
  */
 
-export type { FarDisk } from "./drain.ts";
+export type { FarDisk, FarDiskStatus } from "./drain.ts";
 export { Journal, JOURNAL_PAYLOAD_MAX, JOURNAL_SIZE_MIN } from "./journal.ts";
 export type { JournalRecord } from "./journal_record.ts";
 export {
@@ -22,12 +22,12 @@ export { Overlay } from "./overlay.ts";
 export type { OverlayPart } from "./overlay.ts";
 export { FarOwner, readOwnerBlock, watchOwner } from "./far_owner.ts";
 export type { OwnedDisk } from "./far_owner.ts";
+export { refuseOwnedFile, watchFile } from "./owned_file.ts";
 export { openerOf } from "./open_uri.ts";
 export { openRemoteComponent } from "./open_remote.ts";
 export type {
   ConnectedDisk,
   FarConnectOptions,
-  FarDiskStatus,
   FarEvent,
   RemoteComponents,
 } from "./remote_components.ts";

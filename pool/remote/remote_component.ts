@@ -25,7 +25,11 @@ import {
 } from "../../device/block/mod.ts";
 import type { FlushObserver } from "../../device/file/mod.ts";
 import { assert, counted, messageOf, VirstorError } from "../../errors.ts";
-import type { ComponentDevice, WaitingChanges } from "../core/mod.ts";
+import type {
+  ComponentDevice,
+  RemoteStatus,
+  WaitingChanges,
+} from "../core/mod.ts";
 import { Changes } from "./changes.ts";
 import { ComponentFlush } from "./component_flush.ts";
 import { Drain, type FarDisk } from "./drain.ts";
@@ -40,6 +44,7 @@ import type {
 } from "./remote_options.ts";
 import { RemoteReads } from "./remote_reads.ts";
 import { RoomQueue } from "./room_queue.ts";
+import { remoteStatusOf } from "./status_of.ts";
 
 /** With this share of the journal used, new chunks are better elsewhere. */
 const STALLED_SHARE = 3 / 4;
@@ -200,15 +205,7 @@ export class RemoteComponent implements ComponentDevice {
     return this.#reads.readCached(target, offset);
   }
 
-  /**
-   * Fills `target`, for which the far side may have to be asked.
-   *
-   * @param target The buffer to fill.
-   * @param offset The offset of the first byte.
-   * @param done Bytes at the start of `target` that {@linkcode readCached} has
-   *   read.
-   * @returns Rejects with `io`.
-   */
+  /** As {@linkcode read}; the first `done` bytes of `target` are there. */
   async readCold(target: Uint8Array, offset: number, done = 0): Promise<void> {
     await this.read(target.subarray(done), offset + done);
   }
@@ -294,11 +291,7 @@ export class RemoteComponent implements ComponentDevice {
     return length === 0 ? [] : [{ length, kind: "data" }];
   }
 
-  /**
-   * The state of the component.
-   *
-   * @returns The state now.
-   */
+  /** What the component itself knows of its state. */
   status(): RemoteComponentStatus {
     return {
       journalSize: this.#journal.capacity,
@@ -308,6 +301,15 @@ export class RemoteComponent implements ComponentDevice {
       delayedWrites: this.#room.state.count,
       failure: this.#failure?.message ?? "",
     };
+  }
+
+  /** The state of the component and of its connection. */
+  remoteStatus(): RemoteStatus {
+    return remoteStatusOf(this.path, this.#far.status?.(), {
+      journal: this.#journal,
+      delayedWrites: this.#room.state.count,
+      failure: this.#failure?.message ?? "",
+    });
   }
 
   /**

@@ -7,42 +7,14 @@
 
 import type { FarDisk } from "./drain.ts";
 
-/** What is known of the connection to a far disk. */
-export interface FarDiskStatus {
-  /** In a word: `connected`, `connecting`, `failed`, ... */
-  readonly state: string;
-  /** The path in use, or that was in use last, without a password. */
-  readonly path: string;
-  /** How many times the disk has connected again. */
-  readonly reconnects: number;
-  /** Requests in flight. */
-  readonly inFlight: number;
-  /** Requests that have not left. */
-  readonly queued: number;
-  /** Median of the last round trips, milliseconds. */
-  readonly roundTripP50: number;
-  /** 99th percentile of the last round trips, milliseconds. */
-  readonly roundTripP99: number;
-  /** Age of the oldest request in flight, milliseconds; 0 if there is none. */
-  readonly oldestMs: number;
-  /** The last fault of a connection; "" if there was none. */
-  readonly lastError: string;
-}
-
 /** A disk on another machine, connected. */
-export interface ConnectedDisk extends FarDisk {
+export type ConnectedDisk = FarDisk & {
   /** What the far side can do. */
   readonly capabilities: {
     /** Whether it refuses writes. */
     readonly readOnly: boolean;
   };
-  /**
-   * The state of the connection.
-   *
-   * @returns The state now.
-   */
-  status(): FarDiskStatus;
-}
+};
 
 /** An event of a connection. */
 export interface FarEvent {

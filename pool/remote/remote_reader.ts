@@ -18,11 +18,12 @@ import {
   JOURNAL_RECORD_SIZE,
   JOURNAL_WRITE,
 } from "../../metadata/journal/mod.ts";
-import type { ComponentDevice } from "../core/mod.ts";
+import type { ComponentDevice, RemoteStatus } from "../core/mod.ts";
 import type { JournalRecord } from "./journal_record.ts";
 import { KeptTail } from "./kept_tail.ts";
 import { Overlay, type OverlayPart } from "./overlay.ts";
-import type { ConnectedDisk, FarDiskStatus } from "./remote_components.ts";
+import type { ConnectedDisk } from "./remote_components.ts";
+import { remoteStatusOf } from "./status_of.ts";
 
 /** What an owner has left on this machine. */
 export interface LeftJournal {
@@ -54,6 +55,8 @@ export class RemoteReader implements ComponentDevice {
   readonly size: number;
   /** Requests may start and end at any byte. */
   readonly blockSize = 1;
+  /** Reads may come later. */
+  readonly isRemote = true;
   /** It takes no changes. */
   readonly capabilities: DeviceCapabilities = {
     readOnly: true,
@@ -186,8 +189,12 @@ export class RemoteReader implements ComponentDevice {
    *
    * @returns The state now.
    */
-  farStatus(): FarDiskStatus {
-    return this.#far.status();
+  remoteStatus(): RemoteStatus {
+    return remoteStatusOf(this.path, this.#far.status?.(), {
+      journal: undefined,
+      delayedWrites: 0,
+      failure: "",
+    });
   }
 
   /**
