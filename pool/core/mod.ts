@@ -52,7 +52,7 @@ export { inDoubt } from "./in_doubt.ts";
 export { InFlight } from "./in_flight.ts";
 export type { MovingChunks } from "./moving_chunks.ts";
 export type { OldVersion } from "./old_versions.ts";
-export { withPatience } from "./patience.ts";
+export { OwnerBusyError, withPatience } from "./patience.ts";
 export { assertInside, VIRTUAL_SIZE_MAX } from "./range.ts";
 export { checkedFullTimeout } from "./settings.ts";
 export type {

@@ -17,13 +17,20 @@ const PATIENCE_MS = 300;
  * parent has closed them.
  */
 const OPEN_PATIENCE_MS = 1000;
-/**
- * An attempt that took this long is not repeated, milliseconds: it has watched
- * the owner of a remote component already.
- */
-const LONG_MS = 5000;
 /** The time between two attempts, milliseconds. */
 const PAUSE_MS = 30;
+
+/** A component on another machine has an owner that was watched for long. */
+export class OwnerBusyError extends VirstorError {
+  /**
+   * Creates an error of code `busy`.
+   *
+   * @param message One line.
+   */
+  constructor(message: string) {
+    super("busy", message);
+  }
+}
 
 /**
  * Runs an operation that takes locks, and retries for a moment while another
@@ -40,15 +47,14 @@ export async function withPatience<T>(
   attempt: () => T | Promise<T>,
 ): Promise<T> {
   for (let waited = 0;; waited += PAUSE_MS) {
-    const start = performance.now();
     try {
       return await attempt();
     } catch (error) {
-      const isBusy = error instanceof VirstorError && error.code === "busy";
+      const isBusy = error instanceof VirstorError && error.code === "busy" &&
+        !(error instanceof OwnerBusyError);
       const isOpen = error instanceof FileInUseError;
       const patience = isOpen ? OPEN_PATIENCE_MS : PATIENCE_MS;
-      const isLong = performance.now() - start >= LONG_MS;
-      if (!isBusy || isLong || waited >= patience) {
+      if (!isBusy || waited >= patience) {
         throw isOpen ? await error.named() : error;
       }
     }

@@ -22,6 +22,7 @@ import {
   type OwnerBlock,
   ownerBlockPosition,
 } from "../../metadata/journal/mod.ts";
+import { OwnerBusyError } from "../core/mod.ts";
 import type { FarDisk } from "./drain.ts";
 import type { Span } from "./journal_record.ts";
 import { Signal } from "./signal.ts";
@@ -73,8 +74,7 @@ export async function watchOwner(
   await pause(2 * block.intervalMs);
   const now = await readOwnerBlock(far);
   if (now?.ownerUuid === block.ownerUuid && now.beat === block.beat) return;
-  throw new VirstorError(
-    "busy",
+  throw new OwnerBusyError(
     `Cannot open the component: it is in use on ${hostOf(now ?? block)}`,
   );
 }

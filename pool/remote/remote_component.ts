@@ -9,8 +9,7 @@
  *
  * So after a kill of this process, the next opening finds in the journal
  * everything that the far side may lack. If the journal is lost with its
- * machine, the far side holds what it held after a power cut: everything that
- * was flushed.
+ * machine, the far side holds what was flushed, as after a power cut.
  *
  * @module
  */
@@ -127,7 +126,7 @@ export class RemoteComponent implements ComponentDevice {
     });
   }
 
-  /** Receives the beginning and the end of each flush. */
+  /** Receives each flush. */
   get observer(): FlushObserver | undefined {
     return this.#flush.observer;
   }
@@ -160,7 +159,7 @@ export class RemoteComponent implements ComponentDevice {
       this.#journal.used > this.#journal.capacity * STALLED_SHARE;
   }
 
-  /** Number of writes that were delayed since the component was opened. */
+  /** Writes that were delayed since the component was opened. */
   get waits(): number {
     return this.#room.state.total;
   }
@@ -170,8 +169,7 @@ export class RemoteComponent implements ComponentDevice {
    * finish at once: the chunk table and the superblocks.
    *
    * @param start The first byte.
-   * @returns Done when all of it was read.
-   * @throws {VirstorError} `io`.
+   * @returns Rejects with `io`.
    */
   async keep(start: number): Promise<void> {
     const kept = new KeptTail(start, this.size);
@@ -280,7 +278,7 @@ export class RemoteComponent implements ComponentDevice {
   }
 
   /**
-   * Describes the range as data: the far side would have to be asked.
+   * Describes a range as data, without asking the far side.
    *
    * @param offset First byte of the range.
    * @param length Bytes of the range.
