@@ -263,7 +263,11 @@ async function readEntry(
   ignore: (why: string) => void,
 ): Promise<RegistryEntry | undefined> {
   try {
-    const entry = entryOf(JSON.parse(await Deno.readTextFile(path)));
+    // Reading a FIFO, say, might never end.
+    const { isFile } = await Deno.stat(path);
+    const entry = isFile
+      ? entryOf(JSON.parse(await Deno.readTextFile(path)))
+      : undefined;
     if (entry !== undefined) return entry;
     ignore(`Ignoring "${path}": it is no entry of the registry`);
   } catch (error) {

@@ -372,6 +372,12 @@ Deno.test("virstor ignores a damaged entry of the registry", async () => {
     assertEquals(code, 3);
     assertMatch(stderr, /^virstor: Ignoring ".*demo.json": .*\nvirstor: /);
   }
+  // Reading it would wait for a writer.
+  await Deno.remove(path);
+  await new Deno.Command("mkfifo", { args: [path] }).output();
+  const { code, stderr } = await work.run(["status", "demo"]);
+  assertEquals(code, 3);
+  assertMatch(stderr, /^virstor: Ignoring ".*demo.json": it is no entry .*\n/);
   await work.succeed(["taste", "."]);
   await work.succeed(["status", "demo"]);
 });
