@@ -352,10 +352,7 @@ function makeComponents(
   });
 }
 
-/**
- * Undoes what may be done: deletes the created files, and wipes the labels of
- * the others, which a full file system may refuse.
- */
+/** Deletes the created files, and wipes the others' labels where it can. */
 async function wipeAll(candidates: readonly Candidate[]): Promise<void> {
   for (const { device, isNew } of candidates) {
     try {
