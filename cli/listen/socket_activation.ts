@@ -7,6 +7,7 @@
  */
 
 import type { Address, OpenListener } from "../../nbd/listen/mod.ts";
+import { readVariable } from "../terminal/mod.ts";
 import { inheritListener } from "./inherited_listener.ts";
 
 /** The first inherited descriptor. */
@@ -40,11 +41,6 @@ export async function inheritListeners(): Promise<OpenListener[]> {
     });
   }
   return listeners;
-}
-
-function readVariable(variable: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  return state === "granted" ? Deno.env.get(variable) : undefined;
 }
 
 /** The path of a Unix socket, from Linux; the runtime does not know it. */

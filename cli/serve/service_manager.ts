@@ -7,6 +7,7 @@
  */
 
 import { sendDatagram } from "../../device/linux/mod.ts";
+import { readVariable } from "../terminal/mod.ts";
 
 /** The pause between two looks at the server, milliseconds. */
 const LOOK_MS = 2000;
@@ -111,9 +112,4 @@ function watchdogTime(): number | undefined {
   const pid = readVariable("WATCHDOG_PID") ?? String(Deno.pid);
   const usec = Number(readVariable("WATCHDOG_USEC"));
   return pid === String(Deno.pid) && usec > 0 ? usec / 1000 : undefined;
-}
-
-function readVariable(variable: string): string | undefined {
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  return state === "granted" ? Deno.env.get(variable) : undefined;
 }

@@ -5,7 +5,7 @@
  */
 
 import { ignoreSignal, isSignalIgnored } from "../../device/linux/mod.ts";
-import { EXIT_SIGNAL } from "../terminal/mod.ts";
+import { EXIT_SIGNAL, readVariable } from "../terminal/mod.ts";
 
 /** The signals, and their numbers. */
 const STOP_SIGNALS = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 } as const;
@@ -73,6 +73,6 @@ export function handleSignals(handler: SignalHandler): () => void {
  * the runtime starts, which may install handlers of its own.
  */
 function isHangupIgnored(): boolean {
-  return Deno.env.get("VIRSTOR_IGNORE_SIGHUP") === "1" ||
+  return readVariable("VIRSTOR_IGNORE_SIGHUP") === "1" ||
     isSignalIgnored(STOP_SIGNALS.SIGHUP);
 }

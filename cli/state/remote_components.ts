@@ -7,7 +7,7 @@
 
 import { VirstorError } from "../../errors.ts";
 import type { RemoteComponents } from "../../pool/mod.ts";
-import { parseSize, printNotices } from "../terminal/mod.ts";
+import { parseSize, printNotices, readVariable } from "../terminal/mod.ts";
 import { absolutePath, parentPath } from "./paths.ts";
 import { makeDirectory, syncDirectory } from "./registry_file.ts";
 
@@ -49,7 +49,7 @@ export function remoteComponents(
   let found: Journals | undefined;
   const journals = () =>
     found ??= journalsOf(
-      journalOption ?? Deno.env.get("VIRSTOR_JOURNAL") ?? "",
+      journalOption ?? readVariable("VIRSTOR_JOURNAL") ?? "",
       stateDirectory,
     );
   return {
@@ -106,7 +106,7 @@ function journalsOf(text: string, stateDirectory: string): Journals {
 
 /** Milliseconds in which an owner rewrites its block twice. */
 function ownerInterval(): number {
-  const text = Deno.env.get("VIRSTOR_OWNER_INTERVAL") ?? "12";
+  const text = readVariable("VIRSTOR_OWNER_INTERVAL") ?? "12";
   const seconds = Number(text);
   if (seconds >= 0.1 && seconds <= 3600) return Math.round(seconds * 1000);
   throw new VirstorError(

@@ -6,6 +6,7 @@
 
 import type { LogLevel } from "./event_levels.ts";
 import { nodeProcess } from "./node_process.ts";
+import { readVariable } from "./variable.ts";
 
 /** The priorities of syslog(3). */
 const PRIORITIES: { readonly [Level in LogLevel]: number } = {
@@ -33,9 +34,7 @@ export function withPriority(level: LogLevel, text: string): string {
 
 /** Whether `JOURNAL_STREAM` names the device and inode of standard error. */
 function findJournal(): boolean {
-  const variable = "JOURNAL_STREAM";
-  const { state } = Deno.permissions.querySync({ name: "env", variable });
-  const stream = state === "granted" ? Deno.env.get(variable) : undefined;
+  const stream = readVariable("JOURNAL_STREAM");
   if (stream === undefined) return false;
   try {
     const fs = nodeProcess().getBuiltinModule("node:fs");

@@ -48,3 +48,4 @@ export type { LogStyle } from "./output.ts";
 export { exactSize, formatSeconds, formatSize, parseSize } from "./size.ts";
 export { textPairs, textTable } from "./text_table.ts";
 export { UsageError } from "./usage_error.ts";
+export { readVariable } from "./variable.ts";
