@@ -294,10 +294,10 @@ async function filledWorld(
   options: WorldOptions,
   scene: Scene,
 ): Promise<World> {
-  const { directory, format, punches } = options;
+  const { directory, format, punches, isRemote } = options;
   const { leaving, isFull, isLayered } = scene;
   const key = JSON.stringify([
-    ...[directory, format, punches],
+    ...[directory, format, punches, isRemote],
     ...[leaving, isFull, isLayered],
   ]);
   let world = filled.get(key);

@@ -109,7 +109,7 @@ export async function runPair(
   moment: Moment,
   watch: Watch,
 ): Promise<void> {
-  const { first, second, seed, format, punches } = options;
+  const { first, second, seed, format, punches, isRemote } = options;
   try {
     const overlap = await create(options, watch);
     const random = new Random(seed * 1000 + moment.number * 40 + moment.hop);
@@ -137,7 +137,7 @@ export async function runPair(
         `of "${first}" ` +
         `(${punches ? "with" : "without"} holes): ${error} (again with: deno ` +
         `task simulate --format ${format} --overlap "${first},${second}" ` +
-        `--seed ${seed})`,
+        `--seed ${seed}${isRemote === true ? " --remote" : ""})`,
       { cause: error },
     );
   }

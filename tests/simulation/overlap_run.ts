@@ -38,6 +38,8 @@ export interface OverlapRunOptions {
   readonly seed: number;
   /** How many steps. */
   readonly steps: number;
+  /** Whether a component is on another machine. */
+  readonly isRemote?: boolean;
 }
 
 /**
@@ -51,7 +53,7 @@ export async function overlapRun(
   options: OverlapRunOptions,
   watch: Watch,
 ): Promise<void> {
-  const { format, seed, steps } = options;
+  const { format, seed, steps, isRemote = false } = options;
   const run = new OverlapRun(options, watch);
   try {
     await run.open();
@@ -61,7 +63,7 @@ export async function overlapRun(
     throw new Error(
       `Seed ${seed}: ${error} after ${run.trail.join(", ")} (again with: ` +
         `deno task simulate --format ${format} --overlap random ` +
-        `--seed ${seed})`,
+        `--seed ${seed}${isRemote ? " --remote" : ""})`,
       { cause: error },
     );
   }
@@ -81,10 +83,10 @@ class OverlapRun {
   #isDoomed = false;
 
   constructor(options: OverlapRunOptions, watch: Watch) {
-    const { directory, format, seed } = options;
+    const { directory, format, seed, isRemote = false } = options;
     const random = new Random(seed);
     const punches = random.chance(70);
-    const world = World.create({ directory, format, punches });
+    const world = World.create({ directory, format, punches, isRemote });
     world.disk.flushTurns = FLUSH_TURNS;
     world.disk.hasColdReads = random.chance(40);
     world.onFull = "delay";

@@ -1,8 +1,9 @@
 /**
  * The long simulation: everything exhaustively, then random runs.
  *
- * `deno task simulate [--format NAME] [--overlap WHAT] [--sequence STEPS]
- * [--twice] [--seed N] [--for MINUTES]`: with a seed, that run only; `--overlap` is
+ * `deno task simulate [--format NAME] [--overlap WHAT] [--remote]
+ * [--sequence STEPS] [--twice] [--seed N] [--for MINUTES]`: with a seed, that run
+ * only; with `--remote`, a component is on another machine; `--overlap` is
  * `random`, `degraded`, the two steps of a pair with a comma in between, or a
  * step of which each operation fails; `--sequence` are steps, with commas in
  * between, that are interrupted anywhere in a pool with snapshots and clones,
@@ -38,7 +39,7 @@ const LAYERED_SEEDS: readonly [steps: number, seeds: number][] = [
 
 const args = parseArgs(Deno.args, {
   string: ["seed", "for", "format", "overlap", "sequence"],
-  boolean: ["twice"],
+  boolean: ["remote", "twice"],
 });
 const formats = formatsFrom(args.format);
 const minutes = Number(args.for ?? 5);
@@ -51,7 +52,8 @@ await inWorlds(async (directory) => {
     const seed = Number(args.seed);
     const { overlap } = args;
     if (overlap !== undefined) {
-      await overlapAgain(overlap, { directory, format, seed });
+      const isRemote = args.remote;
+      await overlapAgain(overlap, { directory, format, seed, isRemote });
     } else await randomRun({ directory, format, seed, steps: STEPS });
   }
 });
@@ -71,6 +73,7 @@ async function all(directory: string): Promise<void> {
         (done, count) => say(`${name}: ${done} of ${count}`),
       );
       say(`${name}: ${runs} runs are sound\n`);
+      if (format === "native") await remoteOverlaps(directory, seed);
       const failures = await allFailures({ directory, format, seed });
       say(`${format}, each operation fails, seed ${seed}: ${failures} runs\n`);
     }
@@ -94,6 +97,16 @@ async function all(directory: string): Promise<void> {
     say(`${format}, every operation fails: sound\n`);
   }
   await randomRuns(directory);
+}
+
+/** Every pair overlaps in a pool with a component on another machine. */
+async function remoteOverlaps(directory: string, seed: number): Promise<void> {
+  const name = `remote, every pair overlaps, seed ${seed}`;
+  const runs = await allOverlaps(
+    { directory, format: "native", seed, isRemote: true },
+    (done, count) => say(`${name}: ${done} of ${count}`),
+  );
+  say(`${name}: ${runs} runs are sound\n`);
 }
 
 /** One sequence in a pool with snapshots and clones. */
@@ -154,6 +167,8 @@ async function randomRuns(directory: string): Promise<void> {
       const options = { directory, format, seed: first + run };
       await randomRun({ ...options, steps: STEPS });
       await overlapAgain("random", options);
+      const isRemote = format === "native";
+      if (isRemote) await overlapAgain("random", { ...options, isRemote });
     }
     if (run % 10 === 0) say(`${run} random runs from seed ${first}`);
   }

@@ -20,6 +20,8 @@ export interface OverlapsOptions {
   readonly format: FormatName;
   /** Decides everything else. */
   readonly seed: number;
+  /** Whether a component is on another machine; format 2 only. */
+  readonly isRemote?: boolean;
 }
 
 /**

@@ -57,6 +57,8 @@ export class SimulatedDisk {
   skipsFlush: SkipsFlush | undefined;
   /** Whether reads may have to wait for the disk. */
   hasColdReads = false;
+  /** Whether a test looks: then no read has to wait. */
+  isPeeking = false;
   /** The most turns of the event loop that a flush takes. */
   flushTurns = 1;
   /** The most turns of the event loop that a cold read takes beside that. */
@@ -242,6 +244,24 @@ export class SimulatedDisk {
     if (kind !== "change") return;
     this.beforeChange?.();
     this.changes++;
+  }
+
+  /**
+   * Looks at what there is, at once.
+   *
+   * @param look Reads of devices in it do not wait.
+   * @returns What it returns.
+   */
+  peek<T>(look: () => T): T {
+    const { hasColdReads } = this;
+    this.hasColdReads = false;
+    this.isPeeking = true;
+    try {
+      return look();
+    } finally {
+      this.hasColdReads = hasColdReads;
+      this.isPeeking = false;
+    }
   }
 
   /** Takes the time that a flush takes. */

@@ -9,6 +9,7 @@ import type { Completion, WriteZeroesOptions } from "../../device/mod.ts";
 import type { ComponentDevice } from "../../pool/core/mod.ts";
 import type { FarDisk } from "../../pool/remote/mod.ts";
 import type { Random } from "./random.ts";
+import type { SimulatedDisk } from "./simulated_disk.ts";
 import { turn } from "./turns.ts";
 
 /** A disk on another machine, which is always connected. */
@@ -16,6 +17,7 @@ export class SimulatedFar implements FarDisk {
   readonly size: number;
   readonly #device: ComponentDevice;
   readonly #random: Random;
+  readonly #disk: SimulatedDisk | undefined;
   #closed = false;
 
   /**
@@ -23,14 +25,22 @@ export class SimulatedFar implements FarDisk {
    *
    * @param device The disk, open on its machine.
    * @param random Decides how long requests take.
+   * @param disk Its machine, if a test looks at it at once.
    */
-  constructor(device: ComponentDevice, random: Random) {
+  constructor(device: ComponentDevice, random: Random, disk?: SimulatedDisk) {
+    this.#disk = disk;
     this.size = device.size;
     this.#device = device;
     this.#random = random;
   }
 
-  async read(target: Uint8Array, offset: number): Promise<void> {
+  read(target: Uint8Array, offset: number): Completion {
+    return this.#disk?.isPeeking === true
+      ? this.#device.read(target, offset)
+      : this.#readLate(target, offset);
+  }
+
+  async #readLate(target: Uint8Array, offset: number): Promise<void> {
     await this.#travel();
     this.#device.read(target, offset);
   }

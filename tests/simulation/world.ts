@@ -19,6 +19,7 @@ import { bootIdOf, FILES } from "./in_worlds.ts";
 import { MembersModel } from "./members_model.ts";
 import { BLOCK, filledBlocks, ModelPool } from "./model_pool.ts";
 import type { Random } from "./random.ts";
+import { componentsIn, RemoteMember } from "./remote_member.ts";
 import { SimulatedDisk, type Survivors } from "./simulated_disk.ts";
 import { type Step, takeStep } from "./steps.ts";
 import { turn, within } from "./turns.ts";
@@ -34,7 +35,7 @@ import {
   summaryOf,
 } from "./world_checks.ts";
 import { FREEBSD_WORLD } from "./world_freebsd.ts";
-import { POOL, type WorldFormat } from "./world_format.ts";
+import { POOL, type WorldFormat, type WorldOptions } from "./world_format.ts";
 import { NATIVE_WORLD } from "./world_native.ts";
 
 /** The first of the files are components. */
@@ -42,17 +43,8 @@ const MEMBERS = 2;
 /** After so many turns nothing happens any more unless something is wrong. */
 const TURNS_TO_SETTLE = 2000;
 
-/** What a world is like. */
-export interface WorldOptions {
-  /** Where its {@linkcode FILES} are. */
-  readonly directory: string;
-  /** The format of its pool. */
-  readonly format: FormatName;
-  /** Whether holes can be punched. */
-  readonly punches: boolean;
-}
+export type { WorldOptions } from "./world_format.ts";
 
-/** What is done to blocks: what they hold then, and how surely. */
 interface BlockChange {
   readonly first: number;
   readonly count: number;
@@ -72,6 +64,8 @@ export class World {
   readonly format: WorldFormat;
   /** All files, whether they are components or not. */
   readonly paths: readonly string[];
+  /** The component on another machine, if there is one. */
+  readonly remote: RemoteMember | undefined;
   #pool: Pool | undefined;
   /** What writes do when there is no chunk for them. */
   onFull: FullPolicy = "error";
@@ -90,8 +84,9 @@ export class World {
     format: WorldFormat,
     disk: SimulatedDisk,
     paths: readonly string[],
-    models: Pick<World, "views" | "members">,
+    models: Pick<World, "views" | "members" | "remote">,
   ) {
+    this.remote = models.remote;
     this.format = format;
     this.disk = disk;
     this.views = models.views;
@@ -106,7 +101,8 @@ export class World {
    * @param options What it is like.
    * @returns The world; the pool is not open.
    */
-  static create({ directory, format: name, punches }: WorldOptions): World {
+  static create(options: WorldOptions): World {
+    const { directory, format: name, punches, isRemote = false } = options;
     const format = name === "native" ? NATIVE_WORLD : FREEBSD_WORLD;
     const disk = new SimulatedDisk({ punches });
     const paths = FILES.map((file) => `${directory}/${file}`);
@@ -117,7 +113,10 @@ export class World {
     const model = new ModelPool(virtualChunks * chunkSize / BLOCK);
     const views = new ViewsModel([modelVolume(POOL, model)]);
     const members = MembersModel.of(paths, MEMBERS);
-    return new World(format, disk, paths, { views, members });
+    const remote = isRemote
+      ? RemoteMember.create(disk, paths[0] ?? "", chunkSize)
+      : undefined;
+    return new World(format, disk, paths, { views, members, remote });
   }
 
   /** The open pool. */
@@ -165,13 +164,12 @@ export class World {
     const { epoch } = disk;
     this.#isClosing = false;
     this.#withoutVolume = undefined;
-    const components = disk.files
-      .filter(({ bytes }) => this.format.isComponent(bytes))
-      .map(({ path }) => path);
+    const { isComponent } = this.format;
+    const components = await componentsIn(disk, this.remote, isComponent);
     this.#pool = await within(
       () => "Opening the pool does not end",
       openPool(components, {
-        openDevice: this.#openDevice = disk.open,
+        openDevice: this.#openDevice = this.remote?.opener(disk) ?? disk.open,
         bootId: bootIdOf(this.#boot),
         onFull: this.onFull,
         onEvent: ({ kind, message }) => {
@@ -306,6 +304,7 @@ export class World {
   lose(survivors: Survivors, random: Random): void {
     this.#pool = undefined;
     this.disk.restart(survivors, random);
+    this.remote?.lose(this.disk, survivors, random);
     this.views.abandon();
     this.members.abandon();
     if (survivors === "all") return;
@@ -323,6 +322,7 @@ export class World {
     const copy = new World(format, disk.clone(), paths, {
       views: views.clone(),
       members: members.clone(),
+      remote: this.remote?.clone(),
     });
     copy.#writes = this.#writes;
     copy.#names = this.#names;

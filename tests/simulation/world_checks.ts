@@ -7,6 +7,7 @@
 import type { Pool, Volume } from "../../pool/mod.ts";
 import type { SnapshotDisk } from "../../pool/snapshot_disk.ts";
 import { BLOCK, contentOf } from "./model_pool.ts";
+import { JOURNAL_SUFFIX } from "./remote_member.ts";
 import type { World } from "./world.ts";
 import type { RawComponent, StoppedPool } from "./world_format.ts";
 
@@ -95,7 +96,7 @@ export function checkChunks(pool: Pool): void {
 export function checkOpenFiles({ disk, pool }: World): void {
   const { components } = pool.status();
   for (const { path, writer } of disk.files) {
-    if (writer === undefined) continue;
+    if (writer === undefined || path.endsWith(JOURNAL_SUFFIX)) continue;
     if (components.some((one) => one.path === path)) continue;
     throw new Error(`"${path}" was left open, and is no member`);
   }

@@ -28,6 +28,18 @@ export interface StoppedPool {
   readonly found: readonly number[];
 }
 
+/** What a world is like. */
+export interface WorldOptions {
+  /** Where its `FILES` are. */
+  readonly directory: string;
+  /** The format of its pool. */
+  readonly format: FormatName;
+  /** Whether holes can be punched. */
+  readonly punches: boolean;
+  /** Whether the first component is on another machine; format 2 only. */
+  readonly isRemote?: boolean;
+}
+
 /** What differs between the formats. */
 export interface WorldFormat {
   /** Which one it is. */

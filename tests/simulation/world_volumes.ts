@@ -29,10 +29,8 @@ export function checkVolumes(
   volumes: ModelVolumes,
 ): Map<ModelPool, number[]> {
   const { pool, disk } = world;
-  const { hasColdReads } = disk;
   const found = new Map<ModelPool, number[]>();
-  disk.hasColdReads = false;
-  try {
+  disk.peek(() => {
     for (const volume of volumes) {
       const device = pool.volume(volume.name);
       if (!volume.disk.mayHave(device.size / BLOCK)) {
@@ -40,11 +38,11 @@ export function checkVolumes(
       }
       const allowed = (block: number) => volume.disk.allowed(block);
       found.set(volume.disk, checkContent(device, allowed));
-      for (const one of volume.snapshots) readSnapshot(world, volume, one);
+      for (const one of volume.snapshots) {
+        noteSnapshot(world, volume, one);
+      }
     }
-  } finally {
-    disk.hasColdReads = hasColdReads;
-  }
+  });
   return found;
 }
 
@@ -57,20 +55,22 @@ export function checkVolumes(
  * @throws {Error} If it holds what it may not.
  */
 export function readSnapshot(
-  { pool, disk }: World,
+  world: World,
+  volume: ModelVolume,
+  snapshot: ModelSnapshot,
+): void {
+  world.disk.peek(() => noteSnapshot(world, volume, snapshot));
+}
+
+function noteSnapshot(
+  { pool }: World,
   { name }: ModelVolume,
   { name: snapshot, contents }: ModelSnapshot,
 ): void {
-  const { hasColdReads } = disk;
-  disk.hasColdReads = false;
-  try {
-    const device = pool.snapshotDisk(name, snapshot);
-    const found = checkContent(device, (block) => contents[block]);
-    for (const [block, content] of found.entries()) {
-      contents[block] = new Set([content]);
-    }
-  } finally {
-    disk.hasColdReads = hasColdReads;
+  const device = pool.snapshotDisk(name, snapshot);
+  const found = checkContent(device, (block) => contents[block]);
+  for (const [block, content] of found.entries()) {
+    contents[block] = new Set([content]);
   }
 }
 
