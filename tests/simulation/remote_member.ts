@@ -5,6 +5,11 @@
  * @module
  */
 
+import {
+  abandon,
+  type Completion,
+  type WriteOptions,
+} from "../../device/block/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import { nativeGeometry } from "../../metadata/native/mod.ts";
 import type { ComponentDevice, OpenDevice } from "../../pool/core/mod.ts";
@@ -20,6 +25,8 @@ import { SimulatedFar } from "./simulated_far.ts";
 
 /** The component that the journal is of. */
 const UUID = "c0c1c2c3-c4c5-46c7-88c9-cacbcccdcecf";
+/** Bytes of a page. */
+const PAGE = 4096;
 /** Where the file of a journal lies, behind the path of the component. */
 export const JOURNAL_SUFFIX = ".journal";
 
@@ -116,7 +123,7 @@ export class RemoteMember {
   ): Promise<ComponentDevice> {
     const device = await open(this.path, { lock: "exclusive" });
     try {
-      const component = new SimulatedRemote(disk, {
+      const component = new SimulatedRemote(disk, this.#random, {
         path: this.path,
         far: new SimulatedFar(device, this.#random, disk),
         journal: await this.#journal(open, device.size),
@@ -168,13 +175,39 @@ export async function componentsIn(
   return components;
 }
 
-/** A remote component that can be looked at, at once. */
+/**
+ * A remote component that can be looked at, at once. There are other writes,
+ * too, that change nothing: so its journal is full now and then.
+ */
 class SimulatedRemote extends RemoteComponent {
   readonly #disk: SimulatedDisk;
+  readonly #random: Random;
 
-  constructor(disk: SimulatedDisk, options: RemoteComponentOptions) {
+  constructor(
+    disk: SimulatedDisk,
+    random: Random,
+    options: RemoteComponentOptions,
+  ) {
     super(options);
     this.#disk = disk;
+    this.#random = random;
+  }
+
+  override write(
+    source: Uint8Array,
+    offset: number,
+    options?: WriteOptions,
+  ): Completion {
+    if (this.#random.chance(50)) {
+      const page = new Uint8Array(PAGE);
+      // The end is in memory, so that it is read at once.
+      const at = this.size - PAGE;
+      this.#disk.peek(() => this.read(page, at));
+      for (let i = this.#random.below(30); i > 0; i--) {
+        abandon(super.write(page, at));
+      }
+    }
+    return super.write(source, offset, options);
   }
 
   override readCached(target: Uint8Array, offset: number): number {

@@ -17,9 +17,9 @@ import { overlapSteps } from "./overlap_steps.ts";
 import { watchForFaults } from "./watch.ts";
 
 /** Random runs. */
-const RUNS = 10;
+const RUNS = 5;
 /** Of the pairs only every so manyth, another one for each first step. */
-const STRIDE = 25;
+const STRIDE = 59;
 
 const WORLD = { format: "native", isRemote: true } as const;
 
@@ -34,7 +34,7 @@ Deno.test("simulation: pairs of steps overlap beside a remote component", async 
       const pair = pairFrom({ ...WORLD, directory, first, second, seed });
       runs += await runMoments(pair, 1, watch);
     }
-    assert(runs > 30, `${runs} runs`);
+    assert(runs > 10, `${runs} runs`);
   });
 });
 

@@ -74,7 +74,13 @@ export class SimulatedFar implements FarDisk {
   }
 
   async #travel(): Promise<void> {
-    for (let turns = this.#random.below(3); turns > 0; turns--) await turn();
+    // Now and then a request hangs for a while.
+    const most = this.#disk !== undefined && this.#random.chance(8) ? 40 : 3;
+    for (let i = this.#random.below(most); i > 0 && !this.#closed; i--) {
+      // A request that is on its way is no rest.
+      if (this.#disk !== undefined) this.#disk.operations++;
+      await turn();
+    }
     if (this.#closed) throw new Error("The far side is closed");
   }
 }
