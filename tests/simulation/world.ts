@@ -43,8 +43,7 @@ const MEMBERS = 2;
 /** After so many turns nothing happens any more unless something is wrong. */
 const TURNS_TO_SETTLE = 2000;
 
-export type { WorldOptions } from "./world_format.ts";
-
+export type { WorldOptions };
 interface BlockChange {
   readonly first: number;
   readonly count: number;
@@ -159,7 +158,7 @@ export class World {
   }
 
   /** Opens the pool, from all files that carry a label. */
-  async open(): Promise<void> {
+  async open(onFull: FullPolicy = this.onFull): Promise<void> {
     const { disk } = this;
     const { epoch } = disk;
     this.#isClosing = false;
@@ -171,7 +170,7 @@ export class World {
       openPool(components, {
         openDevice: this.#openDevice = this.remote?.opener(disk) ?? disk.open,
         bootId: bootIdOf(this.#boot),
-        onFull: this.onFull,
+        onFull,
         onEvent: ({ kind, message }) => {
           const isHarmed = disk.isFaulty || disk.isDown || disk.epoch !== epoch;
           const isTrouble = kind === "failed" ||
@@ -273,7 +272,8 @@ export class World {
    * @throws {Error} If a promise was broken, with what was found.
    */
   async recover(rawDirectory?: string): Promise<void> {
-    await this.open();
+    // Nothing here makes room, so nothing may wait for it.
+    await this.open("error");
     // What is found is what there is from now on: the cut has decided.
     await findVolumes(this);
     this.checkRunning().forEach((contents, disk) => disk.restart(contents));
