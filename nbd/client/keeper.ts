@@ -39,6 +39,13 @@ const FAULTS_MAX = 5;
 /** Writes that are in flight at once when they are repeated. */
 const REPLAY_DEPTH = 32;
 
+/**
+ * How long the network may still deliver what was sent on a connection that was
+ * reset, milliseconds: Linux keeps packets for 3 s while it looks for the next
+ * machine.
+ */
+const LATE_MS = 5000;
+
 /** The first session's far side, which all others are compared with. */
 interface Baseline {
   readonly info: NbdExportInfo;
@@ -211,7 +218,10 @@ export class Keeper {
         this.#dispatcher.pump();
       },
       onEnd: (ended: Session, error: VirstorError, commands: Command[]) => {
-        this.#fences = Promise.allSettled([this.#fences, ended.closed]);
+        const fence = uri.socket === ""
+          ? guardLate(ended, commands)
+          : ended.closed();
+        this.#fences = Promise.allSettled([this.#fences, fence]);
         if (this.#dispatcher.session === ended) this.#onLost(error, commands);
       },
     };
@@ -362,5 +372,23 @@ export class Keeper {
     this.#report("failed", error.message);
     this.#dispatcher.refuse(error);
     this.#unflushed.failWaiters(error);
+  }
+}
+
+/**
+ * Marks requests of a lost connection: a server that has not ended it may still
+ * receive them.
+ */
+async function guardLate(
+  ended: Session,
+  commands: readonly Command[],
+): Promise<void> {
+  const all = commands.flatMap((command) => [command, ...command.parts]);
+  const lateUntil = performance.now() + LATE_MS;
+  for (const command of all) command.lateUntil = lateUntil;
+  const isEnded = await ended.closed();
+  // Requests that have another connection by now are not touched.
+  for (const command of all) {
+    if (isEnded && command.lateUntil === lateUntil) command.lateUntil = 0;
   }
 }

@@ -30,6 +30,7 @@ import {
 } from "../wire/mod.ts";
 import type { NbdExportInfo } from "./connection/mod.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { LateLocks } from "./late_locks.ts";
 import type { RangeLock } from "./range_locks.ts";
 import { RangeLocks } from "./range_locks.ts";
 import { Command, type CommandFields } from "./requests/mod.ts";
@@ -66,6 +67,7 @@ export class Mutations {
   readonly #parts: MutationParts;
   readonly #block: number;
   readonly #locks = new RangeLocks();
+  readonly #late = new LateLocks(this.#locks);
   /** A flush that has not left: callers share it. */
   #waitingFlush: Command | undefined;
   #makingRoom: Promise<void> | undefined;
@@ -250,6 +252,11 @@ export class Mutations {
     this.#makingRoom = undefined;
   }
 
+  /** Lets what waits for a range fail. Call this when requests are refused. */
+  end(): void {
+    this.#late.end();
+  }
+
   #has(flag: number): boolean {
     return (this.#parts.info.flags & flag) !== 0;
   }
@@ -340,7 +347,7 @@ export class Mutations {
       await this.#locks.wait(lock);
       await run(room);
     } finally {
-      this.#locks.release(lock);
+      this.#late.release(lock, room.command?.lateUntil ?? 0);
       if (!room.isKept) unflushed.giveRoom(cost);
     }
   }
@@ -352,6 +359,7 @@ export class Mutations {
   ): Promise<void> {
     const { dispatcher, unflushed } = this.#parts;
     const command = new Command(fields);
+    room.command = command;
     // Before the flush that may be next in the buffer of replies.
     command.onSuccess = () => {
       room.isKept = true;
@@ -375,4 +383,6 @@ export class Mutations {
 interface Room {
   readonly cost: number;
   isKept: boolean;
+  /** The request, once it is sent. */
+  command?: Command;
 }

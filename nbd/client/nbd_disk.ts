@@ -354,6 +354,7 @@ export class NbdDisk implements BlockDevice {
     }
     const error = this.#closedError();
     this.#dispatcher.refuse(error);
+    this.#mutations.end();
     this.#unflushed.failWaiters(error);
     await this.#keeper.close();
   }

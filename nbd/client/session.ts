@@ -110,9 +110,15 @@ export class Session {
     return Math.min(Infinity, ...this.#links.map(({ oldest }) => oldest));
   }
 
-  /** Resolves when the server has ended all connections, or after the fence. */
-  get closed(): Promise<unknown> {
-    return Promise.allSettled(this.#links.map(({ closed }) => closed));
+  /**
+   * Resolves when the server has ended all connections, or after the fence.
+   *
+   * @returns Whether the server has ended all of them: then it executes nothing
+   *   of them any more.
+   */
+  async closed(): Promise<boolean> {
+    await Promise.allSettled(this.#links.map(({ closed }) => closed));
+    return !this.#links.some(({ isAborted }) => isAborted);
   }
 
   /**

@@ -48,6 +48,11 @@ export class Command {
   readonly isBound: boolean;
   /** The requests that this one carries; none if it carries itself only. */
   parts: readonly Command[] = [];
+  /**
+   * Until when a lost connection may still deliver this request, by
+   * `performance.now()`; 0 if it cannot.
+   */
+  lateUntil = 0;
   /** Whether the request must leave by itself: joined with others it failed. */
   isAlone = false;
   /** Called when the request leaves. */

@@ -76,6 +76,7 @@ export class Link {
   #outgoing: Command[] = [];
   #writing = false;
   #ended = false;
+  #isAborted = false;
   /** Looks since the last byte was received or sent. */
   #silentLooks = 0;
   #probe: Command | undefined;
@@ -118,6 +119,11 @@ export class Link {
     return this.#ended;
   }
 
+  /** Whether the server has not ended the connection within the fence. */
+  get isAborted(): boolean {
+    return this.#isAborted;
+  }
+
   /** When the oldest request in flight left, milliseconds. */
   get oldest(): number {
     return this.#tags.oldest();
@@ -156,7 +162,10 @@ export class Link {
     const { stream } = this.#connection;
     // The server sees the end, and finishes or drops what it has received.
     stream.closeWrite();
-    const timer = setTimeout(() => stream.abort(), this.#options.fenceMs);
+    const timer = setTimeout(() => {
+      this.#isAborted = true;
+      stream.abort();
+    }, this.#options.fenceMs);
     this.closed.then(() => clearTimeout(timer));
   }
 
