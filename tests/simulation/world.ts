@@ -7,7 +7,6 @@
 import { type ErrorCode, VirstorError } from "../../errors.ts";
 import {
   checkComponents,
-  type FormatName,
   type FullPolicy,
   openPool,
   type Pool,
