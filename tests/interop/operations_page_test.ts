@@ -67,7 +67,7 @@ mount -t overlay none \\
   -o "lowerdir=/,upperdir=$0/upper,workdir=$0/work" "$0/root"
 for each in proc dev; do mount --rbind /$each "$0/root/$each"; done
 mount -t tmpfs none "$0/root/run"
-mkdir "$0/root/data" "$0/root/home/user"
+mkdir -p "$0/root/data" "$0/root/srv/home"
 ip link set lo up
 exec chroot "$0/root" bash -c "$1"
 `;
@@ -103,10 +103,10 @@ async function run(script: string, scratch: string): Promise<string> {
   const { success, stdout, stderr } = await new Deno.Command("unshare", {
     args: ["--mount", "--net", "sh", "-e", "-c", ENTER, scratch, script],
     env: {
-      HOME: "/home/user",
+      HOME: "/srv/home",
       DENO: Deno.execPath(),
       MAIN: `${ROOT}cli/main.ts`,
-      VIRSTOR_STATE_DIR: "/home/user/state",
+      VIRSTOR_STATE_DIR: "/srv/home/state",
     },
     stdin: "null",
   }).output();
