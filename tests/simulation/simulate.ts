@@ -2,13 +2,15 @@
  * The long simulation: everything exhaustively, then random runs.
  *
  * `deno task simulate [--format NAME] [--overlap WHAT] [--remote]
- * [--sequence STEPS] [--twice] [--seed N] [--for MINUTES]`: with a seed, that run
- * only; with `--remote`, a component is on another machine; `--overlap` is
+ * [--sequence STEPS] [--twice] [--random] [--seed N] [--for MINUTES]`: with a
+ * seed, that run only; with `--remote`, a component is on another machine;
+ * `--overlap` is
  * `random`, `degraded`, the two steps of a pair with a comma in between, or a
  * step of which each operation fails; `--sequence` are steps, with commas in
  * between, that are interrupted anywhere in a pool with snapshots and clones,
  * and with `--twice` again while the pool is opened;
- * `--for` says how long the random runs go on.
+ * `--for` says how long the random runs go on, and `--random` leaves out all
+ * others.
  *
  * @module
  */
@@ -39,12 +41,15 @@ const LAYERED_SEEDS: readonly [steps: number, seeds: number][] = [
 
 const args = parseArgs(Deno.args, {
   string: ["seed", "for", "format", "overlap", "sequence"],
-  boolean: ["remote", "twice"],
+  boolean: ["random", "remote", "twice"],
 });
 const formats = formatsFrom(args.format);
 const minutes = Number(args.for ?? 5);
 await inWorlds(async (directory) => {
-  if (args.seed === undefined) return await all(directory);
+  if (args.seed === undefined) {
+    if (!args.random) await all(directory);
+    return await randomRuns(directory);
+  }
   if (args.sequence !== undefined) {
     return await sequenceAgain(directory, args.sequence, Number(args.seed));
   }
@@ -96,7 +101,6 @@ async function all(directory: string): Promise<void> {
     }
     say(`${format}, every operation fails: sound\n`);
   }
-  await randomRuns(directory);
 }
 
 /** Every pair overlaps in a pool with a component on another machine. */
@@ -161,6 +165,8 @@ async function allSequences(options: ExhaustOptions): Promise<void> {
 async function randomRuns(directory: string): Promise<void> {
   const end = performance.now() + minutes * 60_000;
   const first = Date.now() % 2 ** 31;
+  // Said first: a run that never ends says nothing.
+  say(`random runs from seed ${first}\n`);
   let run = 0;
   for (; performance.now() < end; run++) {
     for (const format of formats) {
