@@ -29,7 +29,7 @@ const CANARIES: readonly Canary[] = [
       from: "    this.wake();\n    await this.#running;\n",
       to: "    this.wake();\n",
     }],
-    runs: [["cancel,cancel", 4], ["cancel,evacuate", 1]],
+    runs: [["cancel,cancel", 4], ["cancel,evacuate", 4]],
     complaint:
       /An assertion failed: .*(an evacuating component moves|no chunk)/,
   },
