@@ -11,7 +11,7 @@ export { LoadHistory } from "./load_history.ts";
 export { metricsPage } from "./metrics_page.ts";
 export type { MetricsSource, PoolFigures } from "./metrics_source.ts";
 export { PAGE_FIELDS, pageFiles } from "./page_files.ts";
-export { pageGuard } from "./page_guard.ts";
+export { localGuard, pageGuard } from "./page_guard.ts";
 export { jsonPage, pageStatus } from "./page_status.ts";
 export type { PageEvent } from "./page_status.ts";
 export { sharedPage } from "./shared_page.ts";

@@ -56,6 +56,23 @@ export function pageGuard(
   };
 }
 
+/**
+ * Prepares the check of requests to a server that only this machine reaches: a
+ * browser asks it in the name of another site only for a page of that site.
+ *
+ * @param hostname The name of the address that the server listens on.
+ * @returns The status to refuse a request with; undefined if it is answered.
+ */
+export function localGuard(
+  hostname: string,
+): (head: RequestHead) => HttpStatus | undefined {
+  return ({ fields }) => {
+    const host = fields.get("host");
+    // Programs may leave the name out, browsers do not.
+    return host === undefined || isOwnName(host, hostname) ? undefined : 421;
+  };
+}
+
 function digestOf(text: string): Uint8Array {
   return createHash("sha256").update(text).digest();
 }

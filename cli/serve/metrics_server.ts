@@ -9,7 +9,7 @@ import {
   isLocal,
   type SocketRights,
 } from "../../nbd/listen/mod.ts";
-import { HttpServer, metricsPage } from "../http/mod.ts";
+import { HttpServer, localGuard, metricsPage } from "../http/mod.ts";
 import { log, printInternalError, printNotices } from "../terminal/mod.ts";
 import { openHttpListener, urlOf } from "./http_listener.ts";
 import { type FigureSources, gatherFigures, lookAtHosts } from "./figures.ts";
@@ -46,6 +46,10 @@ export async function serveMetrics(
         return gatherFigures(parts);
       }),
     ]]),
+    // Others may have given this machine any name.
+    ...("hostname" in address && isLocal(address)
+      ? { refusalOf: localGuard(address.hostname) }
+      : {}),
     // Pools can be used without their metrics, so the process goes on.
     onBug: (error) => {
       if (!isBugPrinted) printInternalError(error);

@@ -326,6 +326,10 @@ Deno.test("the server of metrics answers what it does not serve with an error", 
   assertEquals([post.status, /allow: GET, HEAD/.test(post.head)], [405, true]);
   const head = await answer("HEAD /metrics HTTP/1.1\r\n\r\n");
   assertEquals([head.status, head.body], [200, ""]);
+  for (const [host, status] of [["evil.example", 421], ["localhost", 200]]) {
+    const request = `GET /metrics HTTP/1.1\r\nhost: ${host}:${port}\r\n\r\n`;
+    assertEquals(await statusOf(request), status);
+  }
   assertEquals(await statusOf("hello\r\n\r\n"), 400);
   assertEquals(await statusOf("GET /metrics HTTP/2.0\r\n\r\n"), 400);
   assertEquals(await statusOf(`GET /${"x".repeat(8192 - 5)}`), 431);
