@@ -11,7 +11,7 @@ import { absolutePath } from "../../../cli/state/mod.ts";
 import { labelPool, openPool } from "../../../pool/mod.ts";
 import { assertRefused } from "../../helpers/small_pools.ts";
 
-Deno.test("URIs are told from paths, split where the next one begins, and shown without passwords", () => {
+Deno.test("URIs are known by their schemes, split where the next one begins, and shown without passwords", () => {
   for (const uri of ["nbd://h/x", "NBDS+unix:///?socket=s"]) {
     assertEquals(isUri(uri), true, uri);
   }
