@@ -75,7 +75,7 @@ export const COMMANDS: readonly CommandSpec[] = [
         name: "chunksize",
         short: "m",
         value: "CHUNKSIZE",
-        help: "size of a chunk (default 1M; freebsd: 4M)",
+        help: "size of a chunk (default 256K; freebsd: 4M)",
       },
       CREATE,
       PREALLOCATE,

@@ -50,8 +50,8 @@ export const TABLE_PAGE_ENTRIES = 168;
 export const NATIVE_CHUNK_SIZE_MIN = 65_536;
 /** The maximum chunk size, bytes. */
 export const NATIVE_CHUNK_SIZE_MAX: number = 2 ** 30;
-/** The default chunk size, bytes. */
-export const NATIVE_CHUNK_SIZE: number = 2 ** 20;
+/** The default chunk size of new pools, bytes. */
+export const NATIVE_CHUNK_SIZE: number = 2 ** 18;
 /** The maximum number of chunks of a component, since the count is a u32. */
 export const NATIVE_CHUNKS_MAX: number = 2 ** 32 - 1;
 

@@ -34,7 +34,7 @@ export interface LabelOptions {
   readonly virtualSize?: number;
   /**
    * Bytes of a chunk. Native format: rounded up to a power of two, 64 KiB to
-   * 1 GiB; default 1 MiB. FreeBSD format: rounded up to a multiple of 128 KiB;
+   * 1 GiB; default 256 KiB. FreeBSD format: rounded up to a multiple of 128 KiB;
    * default 4 MiB.
    */
   readonly chunkSize?: number;

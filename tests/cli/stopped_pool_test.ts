@@ -11,8 +11,9 @@ const MIB = 1024 ** 2;
 async function makePool(work: Workspace, format = "native"): Promise<void> {
   await work.makeFile("a", 64 * MIB);
   await work.makeFile("b", 32 * MIB);
+  const chunks = format === "native" ? ["-m", "1M"] : [];
   await work.succeed(
-    ["label", "--format", format, "-s", "1G", "demo", "a", "b"],
+    ["label", "--format", format, "-s", "1G", ...chunks, "demo", "a", "b"],
   );
 }
 
@@ -23,8 +24,8 @@ Deno.test("virstor label makes a pool, silent but for one line", async () => {
   const result = await work.run(["label", "-s", "1G", "demo", "a", "b"]);
   assertEquals(result, {
     code: 0,
-    stdout: 'Labelled pool "demo": 1 GiB virtual, 94 MiB physical on ' +
-      "2 components, chunks of 1 MiB\n",
+    stdout: 'Labelled pool "demo": 1 GiB virtual, 94.75 MiB physical on ' +
+      "2 components, chunks of 256 KiB\n",
     stderr: "",
   });
   assertEquals(

@@ -41,7 +41,7 @@ Deno.test("the constants of the geometry are those of the format", () => {
   );
   assertEquals(
     [NATIVE_CHUNK_SIZE_MIN, NATIVE_CHUNK_SIZE, NATIVE_CHUNK_SIZE_MAX],
-    [64 * KIB, MIB, GIB],
+    [64 * KIB, 256 * KIB, GIB],
   );
   assertEquals(NATIVE_CHUNKS_MAX, 0xffff_ffff);
 });

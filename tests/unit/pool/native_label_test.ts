@@ -59,18 +59,18 @@ function slotOffset(path: string, slot: number): number {
   return size - size % 4096 - (2 - slot) * 64 * KIB;
 }
 
-Deno.test("labelPool() makes a 2 TiB disk of 1 MiB chunks in the native format by default", async () => {
+Deno.test("labelPool() makes a 2 TiB disk of 256 KiB chunks in the native format by default", async () => {
   await using scratch = await makeQuickScratch();
   const paths = [scratch.file("a"), scratch.file("b")];
   const options = { name: "demo", paths };
   const { id, ...rest } = await labelPool({ ...options, createSize: 64 * MIB });
   assert(UUID.test(id), id);
-  const component = { size: 64 * MIB, chunkCount: 63, chunkReserved: 0 };
+  const component = { size: 64 * MIB, chunkCount: 253, chunkReserved: 0 };
   assertEquals(rest, {
     name: "demo",
     format: "native",
     virtualSize: 2 * TIB,
-    chunkSize: MIB,
+    chunkSize: 256 * KIB,
     components: paths.map((path) => ({ path, ...component })),
     notices: [],
   });
