@@ -27,7 +27,7 @@ Deno.test("virstor demo makes a pool, and serves it at once", async () => {
       "add --create 64M demo demo-pool/component-2.img\n",
       "Virtual size:   1 GiB",
       "Format:         native\n",
-      "The pool holds 126 MiB: what is written beyond that waits until\n",
+      "The pool holds 126.5 MiB: what is written beyond that waits until\n",
     ]
   ) {
     assertStringIncludes(server.stdout, text);
@@ -35,7 +35,7 @@ Deno.test("virstor demo makes a pool, and serves it at once", async () => {
   const state = ["--state-dir", "demo-pool/state"];
   assertMatch(
     await work.succeed([...state, "status"]),
-    /\ndemo +healthy +served +1 GiB +126 MiB /,
+    /\ndemo +healthy +served +1 GiB +126\.5 MiB /,
   );
   await work.succeed(
     [...state, "add", "--create", "64M", "demo", "demo-pool/component-2.img"],

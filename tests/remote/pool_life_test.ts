@@ -32,7 +32,7 @@ peerTest(
     await using far = await startFar(scratch);
     await using here = await Machine.create();
     const small = await here.makeFile("small", 4 * MIB);
-    await here.succeed("label", "p", small);
+    await here.succeed("label", "-m", "1M", "p", small);
     const server = await here.serve();
     const writing = writeChunks(server.uri, 15, 1);
     await eventually("a write waits", async () => {

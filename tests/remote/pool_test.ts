@@ -29,7 +29,7 @@ for (const [name, side] of Object.entries(FAR_SIDES)) {
       await using far = await side.start(scratch, await makeImage(scratch));
       await using here = await Machine.create();
       const file = await here.makeFile("file", 4 * 2 ** 20);
-      await here.succeed("label", "p", far.uri, file);
+      await here.succeed("label", "-m", "1M", "p", far.uri, file);
       const first = await here.serve();
       await writeChunks(first.uri, 20, 1);
       // Nothing was flushed: what the far side has is lost with it.
