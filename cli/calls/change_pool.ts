@@ -26,6 +26,9 @@ import { volumeOf } from "./change_volumes.ts";
  */
 export const SERVED_EVACUATION_RATE: number = 64 * 1024 ** 2;
 
+/** Components that are being added: each registration lists them, too. */
+const joining = new Map<object, readonly [Pool, readonly string[]]>();
+
 /** Registrations run one after the other, so that the latest state wins. */
 let registering: Promise<void> = Promise.resolve();
 
@@ -45,13 +48,16 @@ export async function addComponents(
   pool: Pool,
   { paths, ...options }: AddRequest,
 ): Promise<AddAnswer> {
-  await register(stateDirectory, pool, paths);
-  let warning = "";
+  const adding = {};
+  joining.set(adding, [pool, paths]);
   try {
+    await register(stateDirectory, pool);
     const added = await pool.add(paths, options);
-    warning = await register(stateDirectory, pool);
+    joining.delete(adding);
+    const warning = await register(stateDirectory, pool);
     return { ...added, warnings: warning === "" ? [] : [warning] };
   } catch (error) {
+    joining.delete(adding);
     await register(stateDirectory, pool);
     throw error;
   }
@@ -115,17 +121,15 @@ export async function registerOpenPool(
 }
 
 /** Registers components; returns the reason of a failure, or "". */
-function register(
-  stateDirectory: string,
-  pool: Pool,
-  more: readonly string[] = [],
-): Promise<string> {
+function register(stateDirectory: string, pool: Pool): Promise<string> {
   const done = registering.then(async () => {
     try {
       await updatePool(stateDirectory, pool.name, (entry) => {
         const { name, id, components, missing, volumes } = pool.status();
         const sizes = new Map(components.map(({ path, size }) => [path, size]));
-        for (const path of more) sizes.set(path, sizes.get(path) ?? 0);
+        for (const path of joiningOf(pool)) {
+          sizes.set(path, sizes.get(path) ?? 0);
+        }
         if (missing.length > 0 && entry?.id === id) {
           for (const path of entry.components) {
             sizes.set(path, sizes.get(path) ?? registeredSize(entry, path));
@@ -145,4 +149,11 @@ function register(
   });
   registering = done.then(() => {});
   return done;
+}
+
+/** The components that are being added to a pool. */
+function joiningOf(pool: Pool): string[] {
+  return [...joining.values()].flatMap(([to, paths]) =>
+    to === pool ? paths : []
+  );
 }

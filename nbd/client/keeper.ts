@@ -136,6 +136,9 @@ export class Keeper {
         throw this.#lastError ?? new VirstorError("io", "Cannot connect");
       }
       await this.#sleep(wait);
+      if (this.#closing.signal.aborted) {
+        throw this.#lastError ?? new VirstorError("io", "It is closed");
+      }
       if (await this.#tryPaths(0)) return;
     }
   }

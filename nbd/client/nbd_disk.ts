@@ -29,6 +29,7 @@ import { type NbdExportInfo, parseNbdUri } from "./connection/mod.ts";
 import type { NbdDiskStatus } from "./disk_status.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { drained } from "./drained.ts";
+import { firstOpened } from "./first_opened.ts";
 import { Keeper } from "./keeper.ts";
 import { Mutations } from "./mutations.ts";
 import { type NbdDiskOptions, type Settings, settingsOf } from "./options.ts";
@@ -95,7 +96,8 @@ export class NbdDisk implements BlockDevice {
    * @returns The disk.
    * @throws {VirstorError} If no path leads to a usable server: `io` if it
    *   cannot be reached, `not-found` without the export, `invalid` for a
-   *   malformed URI or a refused certificate, `unsupported` without FLUSH.
+   *   malformed URI or a refused certificate, `unsupported` without FLUSH. The
+   *   reason of the signal, if that ends the attempts.
    */
   static async connect(
     uris: string | readonly string[],
@@ -119,7 +121,7 @@ export class NbdDisk implements BlockDevice {
       (ms) => trips.add(ms),
     );
     try {
-      await keeper.open();
+      await firstOpened(keeper, options.signal);
     } catch (error) {
       await keeper.close();
       throw error;

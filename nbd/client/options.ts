@@ -72,6 +72,8 @@ export interface NbdDiskOptions {
    * on each path.
    */
   readonly openTimeoutMs?: number;
+  /** Ends the attempts to connect at first; later it does nothing. */
+  readonly signal?: AbortSignal;
   /**
    * Milliseconds for one connection and its handshake. Default: 10000; with
    * several paths 3000.

@@ -11,10 +11,9 @@ import { counted, inBytes, VirstorError } from "../../errors.ts";
 import type { Component, Finding, PoolEvent } from "../core/mod.ts";
 import { Evacuation } from "./evacuation.ts";
 import { applySettings, type LiveSettings } from "./live_settings.ts";
+import type { AddOptions, AddResult } from "./adding.ts";
+import { Additions } from "./additions.ts";
 import {
-  addComponents,
-  type AddOptions,
-  type AddResult,
   cancelRemoval,
   memberAt,
   removeComponents,
@@ -50,6 +49,7 @@ export class PoolControl {
 
   readonly #parts: PoolBase;
   readonly #hooks: ControlHooks;
+  readonly #additions: Additions;
   #changing: Promise<unknown> = Promise.resolve();
   #isRemovalAsked = false;
 
@@ -67,28 +67,30 @@ export class PoolControl {
       empty: () => this.#removeEvacuated(),
       stopped: (reason) => this.waits.stopped(reason),
     });
+    this.#additions = new Additions(parts, {
+      admit: () => hooks.admit(false),
+      run: (change) =>
+        this.#change(async () => {
+          const result = await change();
+          const paths = result.components.map(({ path }) => path);
+          const message = `Added ${counted(paths.length, "component")}`;
+          this.#emit({ kind: "added", message, paths });
+          return result;
+        }),
+      added: () => hooks.membersChanged(),
+    });
   }
 
   /**
-   * Adds components.
+   * Adds components. Other changes go on while they are opened.
    *
    * @param paths Paths of the new components.
    * @param options How to add them.
    * @returns The components that were added.
-   * @throws {VirstorError} As {@linkcode addComponents}.
+   * @throws {VirstorError} As {@linkcode Additions.add}.
    */
   add(paths: readonly string[], options: AddOptions): Promise<AddResult> {
-    return this.#change(async () => {
-      const result = await addComponents(this.#parts, {
-        ...options,
-        paths,
-        onCommit: () => this.#hooks.membersChanged(),
-      });
-      const added = result.components.map(({ path }) => path);
-      const message = `Added ${counted(added.length, "component")}`;
-      this.#emit({ kind: "added", message, paths: added });
-      return result;
-    });
+    return this.#additions.add(paths, options);
   }
 
   /**
@@ -212,15 +214,17 @@ export class PoolControl {
   }
 
   /**
-   * Ends the evacuation, and waits for the change that is running. `admit`
-   * refuses the changes that are waiting.
+   * Ends the evacuation, calls off additions that are being prepared, and waits
+   * for the change that is running. `admit` refuses the changes that are waiting.
    *
    * *Requires*: `admit` refuses every change from now on.
    *
-   * @returns Settles when both have ended for good.
+   * @returns Settles when all have ended for good.
    */
   async settle(): Promise<void> {
+    const added = this.#additions.settle();
     await this.evacuation.end();
+    await added;
     await this.#changing;
   }
 

@@ -1,69 +1,15 @@
 /**
- * Membership of an open pool: adds components, removes them, and cancels
- * removals.
+ * Membership of an open pool: removes components, and cancels removals.
  *
  * @module
  */
 
 import { counted, shownPath, VirstorError } from "../../errors.ts";
-import {
-  allocateAll,
-  type Candidate,
-  checkCount,
-  closeOthers,
-  openCandidates,
-  prepareNewComponent,
-  promiseNotices,
-  wipeDeviceLabels,
-} from "../member/mod.ts";
-import {
-  Component,
-  identityAt,
-  type OpenDevice,
-  openFileDevice,
-} from "../core/mod.ts";
+import { closeOthers } from "../member/mod.ts";
+import { type Component, identityAt } from "../core/mod.ts";
 import { checkRoom, fits, roomFor } from "./room.ts";
 import type { PoolBase } from "../io/mod.ts";
 import type { PoolFormat } from "../format/mod.ts";
-
-/** How to add components. */
-export interface AddOptions {
-  /**
-   * Accept files that carry a label, a file system, or any other signature that
-   * `wipefs` knows, and files that other processes read. Files that are
-   * mounted, used as swap, or open for writing elsewhere are refused anyway.
-   */
-  readonly force?: boolean;
-  /** Create missing files, sparse, with this size in bytes. */
-  readonly createSize?: number;
-  /** Allocate the space of all files now; default false: they are sparse. */
-  readonly preallocate?: boolean;
-  /** Tie each component to its file name (format 1 only). */
-  readonly hardcode?: boolean;
-  /**
-   * Opens a component; a file or block device by default.
-   *
-   * @internal
-   */
-  readonly openDevice?: OpenDevice;
-}
-
-/** The result of adding components. */
-export interface AddResult {
-  /** The new components. */
-  readonly components: readonly {
-    /** The component's path. */
-    readonly path: string;
-    /** The component's index, from 0. */
-    readonly index: number;
-    /** Bytes that the pool uses of it. */
-    readonly size: number;
-    /** Chunks on it. */
-    readonly chunkCount: number;
-  }[];
-  /** What the caller should know, a sentence each. */
-  readonly notices: readonly string[];
-}
 
 /** How to remove components. */
 export interface RemoveOptions {
@@ -98,66 +44,10 @@ export interface RemovePlan {
   readonly fits: boolean;
 }
 
-interface AddRequest extends AddOptions {
-  readonly paths: readonly string[];
-  readonly onCommit: () => void;
-}
-
 /** The steps of a removal that the caller runs. */
 interface RemoveActions {
   readonly removeNow: (empty: readonly Component[]) => Promise<void>;
   readonly evacuate: () => void;
-}
-
-/**
- * Adds components to an open pool. All checks come first; then the new
- * components are zeroed; then the format makes them members.
- *
- * *Requires*: the evacuation is held, and no other change runs.
- *
- * @param parts The open pool's parts.
- * @param request Which components to add, and how.
- * @returns The components that were added.
- * @throws {VirstorError} `failed` if the state on disk is unknown; with any
- *   other code nothing has changed.
- */
-export async function addComponents(
-  { format, settings }: PoolBase,
-  request: AddRequest,
-): Promise<AddResult> {
-  const { layout, members: before } = format;
-  if (request.paths.length === 0) {
-    throw new VirstorError("invalid", "Cannot add no components");
-  }
-  checkCount(before.length + request.paths.length, layout);
-  const candidates = await openCandidates(request.paths, {
-    layout,
-    force: request.force ?? false,
-    createSize: request.createSize,
-    hardcode: request.hardcode ?? false,
-    taken: new Map(
-      before.map(({ device }) => [device.identity, device.path]),
-    ),
-    openDevice: request.openDevice ?? settings.openDevice ?? openFileDevice,
-  });
-  try {
-    const added = makeComponents(before, candidates);
-    for (const one of added) {
-      const { device, geometry } = one;
-      const metadata = layout.metadataOf(device.size);
-      const isZero = await prepareNewComponent(device, metadata, true);
-      if (isZero) one.ready = geometry.chunkCount;
-    }
-    if (request.preallocate === true) await allocateAll(candidates);
-    const notices = await promiseNotices([...before, ...candidates]);
-    await format.addMembers(added, request.onCommit);
-    return { components: added.map(describe), notices };
-  } catch (error) {
-    const inDoubt = error instanceof VirstorError && error.code === "failed";
-    if (!inDoubt) await wipeAll(candidates);
-    await closeOthers(candidates, format.members);
-    throw error;
-  }
 }
 
 /**
@@ -337,33 +227,6 @@ function reasonToStay(format: PoolFormat, component: Component): string {
     : `chunks of "${behind.device.path}" behind it are in use`;
 }
 
-/** New components, with unused ids in the forward map and the next indexes. */
-function makeComponents(
-  members: readonly Component[],
-  candidates: readonly Candidate[],
-): Component[] {
-  const taken = new Set(members.map((one) => one.id));
-  let id = 0;
-  return candidates.map((candidate, i) => {
-    do id++; while (taken.has(id));
-    const { size, chunkCount, hardcodedName, device } = candidate;
-    const geometry = { size, chunkCount, chunkReserved: 0, hardcodedName };
-    return new Component(id, members.length + i, device, geometry);
-  });
-}
-
-/** Deletes the created files, and wipes the others' labels where it can. */
-async function wipeAll(candidates: readonly Candidate[]): Promise<void> {
-  for (const { device, isNew } of candidates) {
-    try {
-      if (isNew) await Deno.remove(device.path);
-      else await wipeDeviceLabels(device);
-    } catch {
-      // The add has failed anyway; the next open wipes an unfinished label.
-    }
-  }
-}
-
 /**
  * Finds a component.
  *
@@ -391,10 +254,4 @@ export function memberAt(
 function byIdentity(format: PoolFormat, path: string): Component | undefined {
   const identity = identityAt(path);
   return format.members.find(({ device }) => device.identity === identity);
-}
-
-function describe(component: Component): AddResult["components"][number] {
-  const { device, index, geometry } = component;
-  const { size, chunkCount } = geometry;
-  return { path: device.path, index, size, chunkCount };
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { AddOptions, AddResult } from "./adding.ts";
 export { Collector } from "./collector.ts";
 export { PoolControl } from "./control.ts";
 export type { ControlHooks } from "./control.ts";
@@ -12,13 +13,7 @@ export { Jobs } from "./jobs.ts";
 export type { JobKind, JobStatus } from "./jobs.ts";
 export type { LiveSettings } from "./live_settings.ts";
 export { planRemoval } from "./membership.ts";
-export type {
-  AddOptions,
-  AddResult,
-  RemoveOptions,
-  RemovePlan,
-  RemoveResult,
-} from "./membership.ts";
+export type { RemoveOptions, RemovePlan, RemoveResult } from "./membership.ts";
 export type { ResizeOptions } from "./resize.ts";
 export { SnapshotChanges } from "./snapshot_changes.ts";
 export type { RollbackOptions, SnapshotName } from "./snapshot_changes.ts";

@@ -160,10 +160,27 @@ export type ChunkDevice = Pick<
   "read" | "write" | "discard" | "writeZeroes"
 >;
 
+/** How long an opening waits for another machine: for ever by default. */
+export interface OpenPatience {
+  /**
+   * Ends the waits that send nothing. What was taken is given up again, where
+   * the far side answers.
+   */
+  readonly cancelled: AbortSignal;
+  /** Ends also what waits for an answer, as `ComponentDevice.giveUp` does. */
+  readonly givenUp: AbortSignal;
+}
+
+/** How the device of a component is opened. */
+export interface OpenDeviceOptions extends FileDeviceOptions {
+  /** How long to wait for another machine. */
+  readonly patience?: OpenPatience | undefined;
+}
+
 /** Opens the device of a component; tests pass devices with faults. */
 export type OpenDevice = (
   path: string,
-  options: FileDeviceOptions,
+  options: OpenDeviceOptions,
 ) => ComponentDevice | Promise<ComponentDevice>;
 
 /**

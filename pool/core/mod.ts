@@ -22,6 +22,8 @@ export type {
   ChunkDevice,
   ComponentDevice,
   OpenDevice,
+  OpenDeviceOptions,
+  OpenPatience,
   WaitingChanges,
 } from "./component_device.ts";
 export type { RemoteStatus } from "./remote_status.ts";

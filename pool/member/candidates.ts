@@ -5,6 +5,7 @@
  * @module
  */
 
+import { joinParts } from "../../device/block/mod.ts";
 import {
   createSparseFile,
   FileInUseError,
@@ -24,6 +25,7 @@ import {
   type ComponentDevice,
   identityAt,
   type OpenDevice,
+  type OpenPatience,
   withPatience,
 } from "../core/mod.ts";
 import { watchFile } from "../remote/mod.ts";
@@ -77,13 +79,16 @@ export interface CandidateOptions {
   readonly taken: ReadonlyMap<string, string>;
   /** Opens a file. */
   readonly openDevice: OpenDevice;
+  /** How long to wait for other machines. Default: for ever. */
+  readonly patience?: OpenPatience;
   /** Throws if the first component is unsuitable; runs before any creation. */
   readonly check?: (first: FutureComponent) => void;
 }
 
 /**
  * Checks files that are to become components, and creates the missing ones.
- * All existing files pass their checks before any file is created.
+ * All existing files pass their checks before any file is created. Components
+ * on other machines are opened, and then taken, at the same time.
  *
  * *Ensures*: when this throws, no device is left open and every file that was
  * created is removed again.
@@ -105,7 +110,7 @@ export async function openCandidates(
     // The files are locked by now. Other programs that heed locks cannot change
     // the contents between this check and the first write.
     for (const device of opened) {
-      if (device !== undefined) await inspect(device, options.force);
+      if (device !== undefined) await inspect(device, options);
     }
     return await complete(paths, options, opened, created);
   } catch (error) {
@@ -121,11 +126,11 @@ async function openAll(
   options: CandidateOptions,
 ): Promise<(ComponentDevice | undefined)[]> {
   const taken = new Map(options.taken);
-  const opened: (ComponentDevice | undefined)[] = [];
+  const opened: (ComponentDevice | undefined)[] = paths.map(() => undefined);
   try {
-    for (const path of paths) {
-      opened.push(await open(path, options, taken));
-    }
+    await forEachAtOnce(paths, async (path, i) => {
+      opened[i] = await open(path, options, taken);
+    });
     return opened;
   } catch (error) {
     for (const device of opened) await device?.close();
@@ -133,10 +138,32 @@ async function openAll(
   }
 }
 
+/**
+ * Starts an action for each path, and waits for all. If some fail, the error is
+ * that of the first path that failed.
+ */
+async function forEachAtOnce(
+  paths: readonly string[],
+  act: (path: string, index: number) => Promise<void>,
+): Promise<void> {
+  const failures = new Map<number, unknown>();
+  await joinParts(paths.entries(), async ([i, path]) => {
+    try {
+      await act(path, i);
+    } catch (error) {
+      failures.set(i, error);
+    }
+  });
+  if (failures.size > 0) throw failures.get(Math.min(...failures.keys()));
+}
+
 /** Refuses a file that is in use or holds data that may still be needed. */
-async function inspect(device: ComponentDevice, force: boolean): Promise<void> {
+async function inspect(
+  device: ComponentDevice,
+  { force, patience }: CandidateOptions,
+): Promise<void> {
   await refuseUsers(device, force);
-  if (device.keep === undefined) await watchFile(device);
+  if (device.keep === undefined) await watchFile(device, patience?.cancelled);
   if (force) return;
   const label = hasLabel(device)
     ? labelOf(device)
@@ -163,29 +190,28 @@ async function complete(
     const size = opened[0]?.size ?? options.createSize ?? 0;
     options.check?.({ path: first, chunkCount: layout.chunkCountOf(size) });
   }
-  const candidates: Candidate[] = [];
-  for (const [i, path] of paths.entries()) {
-    let device = opened[i];
-    if (device === undefined) {
+  const devices: ComponentDevice[] = [];
+  await forEachAtOnce(paths, async (path, i) => {
+    const there = opened[i];
+    if (there === undefined) {
       createSparseFile(path, options.createSize ?? 0);
       created.push(path);
-      device = await withPatience(() =>
-        options.openDevice(path, { lock: "exclusive" })
-      );
-      opened[i] = device;
-    } else {
-      device = await ownedDevice(device, layout.chunkSize);
-      opened[i] = device;
     }
-    candidates.push({
-      device,
-      size: layout.sizeOf(device.size),
-      chunkCount: layout.chunkCountOf(device.size),
-      hardcodedName: options.hardcode ? baseName(path) : "",
-      isNew: created.includes(path),
-    });
-  }
-  return candidates;
+    const device = there === undefined
+      ? await withPatience(() =>
+        options.openDevice(path, { lock: "exclusive" })
+      )
+      : await ownedDevice(there, layout.chunkSize);
+    opened[i] = device;
+    devices[i] = device;
+  });
+  return devices.map((device, i) => ({
+    device,
+    size: layout.sizeOf(device.size),
+    chunkCount: layout.chunkCountOf(device.size),
+    hardcodedName: options.hardcode ? baseName(paths[i] ?? "") : "",
+    isNew: created.includes(paths[i] ?? ""),
+  }));
 }
 
 /** Opens and checks one file; undefined if it has to be created. */
@@ -215,7 +241,7 @@ async function open(
   }
   const device = await openWithLabels(
     given,
-    { lock: "exclusive" },
+    { lock: "exclusive", patience: options.patience },
     options.openDevice,
   );
   try {

@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { FileDeviceOptions } from "../../device/file/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import {
   NATIVE_PAGE_SIZE,
@@ -15,7 +14,11 @@ import {
   SUPERBLOCK_SLOT_SIZE,
   SUPERBLOCK_SLOTS,
 } from "../../metadata/native/mod.ts";
-import type { ComponentDevice, OpenDevice } from "../core/mod.ts";
+import type {
+  ComponentDevice,
+  OpenDevice,
+  OpenDeviceOptions,
+} from "../core/mod.ts";
 import { refuseOwnedFile } from "../remote/mod.ts";
 import { type ComponentLabel, readComponentLabel } from "./component_label.ts";
 
@@ -33,7 +36,7 @@ const PAGES_BESIDE = 16;
  */
 export async function openWithLabels(
   path: string,
-  options: FileDeviceOptions,
+  options: OpenDeviceOptions,
   openDevice: OpenDevice,
 ): Promise<ComponentDevice> {
   const device = await openDevice(path, options);

@@ -65,13 +65,16 @@ export async function readOwnerBlock(
  *
  * @param far The far disk.
  * @param block Its owner block.
- * @throws {VirstorError} `busy` if the owner is alive.
+ * @param signal Ends the watch.
+ * @throws {VirstorError} `busy` if the owner is alive; the reason of the signal.
  */
 export async function watchOwner(
   far: OwnedDisk,
   block: OwnerBlock,
+  signal?: AbortSignal,
 ): Promise<void> {
-  await pause(2 * block.intervalMs);
+  await pause(2 * block.intervalMs, signal);
+  signal?.throwIfAborted();
   const now = await readOwnerBlock(far);
   if (now?.ownerUuid === block.ownerUuid && now.beat === block.beat) return;
   throw new OwnerBusyError(
@@ -157,21 +160,27 @@ export class FarOwner {
    * @param block The new block.
    * @param settles Whether to wait for an interval, and look whether another
    *   process has taken the component at the same time.
+   * @param signal Ends that wait: then the component is given up again.
    * @returns The ownership.
-   * @throws {VirstorError} `busy`, `io`.
+   * @throws {VirstorError} `busy`, `io`; the reason of the signal.
    */
   static async take(
     far: OwnedDisk,
     block: OwnerBlock,
     settles: boolean,
+    signal?: AbortSignal,
   ): Promise<FarOwner> {
     const owner = new FarOwner(far, block);
     const seen = clocks();
     await owner.#write(block, true);
     if (settles) {
-      await pause(block.intervalMs);
+      await pause(block.intervalMs, signal);
       await owner.#look();
       if (owner.#failure !== undefined) throw owner.#failure;
+      if (signal?.aborted === true) {
+        await owner.end(true);
+        throw signal.reason;
+      }
     } else owner.#seen = seen;
     owner.#beating = owner.#beat();
     return owner;
@@ -329,6 +338,15 @@ function hostOf({ host }: OwnerBlock): string {
   return host === "" ? "another host" : `host "${host}"`;
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+/** Waits for a time, or until the signal comes. */
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, signal?.aborted === true ? 0 : ms);
+    signal?.addEventListener("abort", end);
+  });
 }

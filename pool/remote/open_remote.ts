@@ -70,6 +70,8 @@ export interface OpenRemoteOptions {
    * @param owner The ownership.
    */
   readonly onOwner?: (owner: FarOwner) => void;
+  /** Ends the waits for other owners. Default: nothing does. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -81,12 +83,12 @@ export interface OpenRemoteOptions {
  * @returns The component, which drains its journal already.
  * @throws {VirstorError} `busy` if another process owns it; `failed` if its
  *   journal is elsewhere; `corrupt` if the journal or the owner block is
- *   damaged; `invalid` if it is too small; `io`.
+ *   damaged; `invalid` if it is too small; `io`. The reason of the signal.
  */
 export async function openRemoteComponent(
   options: OpenRemoteOptions,
 ): Promise<RemoteComponent> {
-  const { far, path, host, onNotice = () => {} } = options;
+  const { far, path, host, onNotice = () => {}, signal } = options;
   const block = await readOwnerBlock(far);
   const componentUuid = block?.componentUuid ?? crypto.randomUUID();
   const own = block === undefined
@@ -102,7 +104,7 @@ export async function openRemoteComponent(
           `${counted(2 * block.intervalMs / 1000, "second")} whether it is ` +
           "still in use there",
       );
-      await watchOwner(far, block);
+      await watchOwner(far, block, signal);
     }
     if (journal === undefined && block?.isInUse === true) {
       refuseWithoutJournal(options, block);
@@ -112,6 +114,7 @@ export async function openRemoteComponent(
       far,
       blockOf(options, block, journal),
       !isOurs,
+      signal,
     );
     options.onOwner?.(owner);
     return new RemoteComponent({ path, far, journal, owner });

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { abandon } from "../../device/block/mod.ts";
 import { FileDevice, type FileLock } from "../../device/file/mod.ts";
 import { readSmallFile } from "../../device/linux/mod.ts";
 import {
@@ -18,7 +19,9 @@ import type { OwnerBlock } from "../../metadata/journal/mod.ts";
 import {
   type ComponentDevice,
   type OpenDevice,
+  type OpenDeviceOptions,
   openFileDevice,
+  type OpenPatience,
 } from "../core/mod.ts";
 import { type FarOwner, readOwnerBlock, watchOwner } from "./far_owner.ts";
 import { ForeignJournalError, recoverJournal } from "./journal_recovery.ts";
@@ -28,6 +31,7 @@ import type {
   FarEvent,
   RemoteComponents,
 } from "./remote_components.ts";
+import type { RemoteComponent } from "./remote_component.ts";
 import { type LeftJournal, RemoteReader } from "./remote_reader.ts";
 
 /** How long a reader waits for a far side that is away, milliseconds. */
@@ -55,18 +59,18 @@ export function openerOf(remote: RemoteComponents | undefined): OpenDevice {
 interface Connection {
   readonly path: string;
   readonly far: ConnectedDisk;
+  readonly patience: OpenPatience | undefined;
   owner: FarOwner | undefined;
+  /** The component, from when it is taken. */
+  component: RemoteComponent | undefined;
 }
 
 async function openUri(
   uris: string,
-  { readOnly = false, lock }: {
-    readonly readOnly?: boolean;
-    readonly lock?: FileLock;
-  },
+  { readOnly = false, lock, patience }: OpenDeviceOptions,
   remote: RemoteComponents,
 ): Promise<ComponentDevice> {
-  const connection = await connect(uris, readOnly, remote);
+  const connection = await connect(uris, { readOnly, patience }, remote);
   const { path, far } = connection;
   try {
     const block = await readOwnerBlock(far);
@@ -98,7 +102,10 @@ async function openUri(
 
 async function connect(
   uris: string,
-  readOnly: boolean,
+  { readOnly, patience }: {
+    readonly readOnly: boolean;
+    readonly patience: OpenPatience | undefined;
+  },
   remote: RemoteComponents,
 ): Promise<Connection> {
   const path = shownPath(uris);
@@ -109,9 +116,15 @@ async function connect(
       stallTimeoutMs: readOnly ? READER_PATIENCE_MS : 0,
       identify: async (read) => await connection?.owner?.identify(read) ?? "",
       onEvent: eventNotices(remote),
+      ...patience !== undefined && { signal: patience.cancelled },
     });
-    connection = { path, far, owner: undefined };
+    connection = {
+      ...{ path, far, patience },
+      ...{ owner: undefined, component: undefined },
+    };
+    patience?.givenUp.addEventListener("abort", () => giveUp(connection));
   } catch (error) {
+    patience?.cancelled.throwIfAborted();
     const isAway = error instanceof VirstorError && error.code === "io";
     if (!isAway) throw error;
     // As of a file that is not there: the pool may be open without it.
@@ -129,9 +142,9 @@ async function claim(
   connection: Connection,
   remote: RemoteComponents,
 ): Promise<ComponentDevice> {
-  const { path, far } = connection;
+  const { path, far, patience } = connection;
   const { journalSize, intervalMs, onNotice, host = hostName() } = remote;
-  return await openRemoteComponent({
+  connection.component = await openRemoteComponent({
     path,
     far,
     journalOf: journalOf(remote),
@@ -141,7 +154,18 @@ async function claim(
     ...journalSize !== undefined && { journalSize },
     ...intervalMs !== undefined && { intervalMs },
     ...onNotice !== undefined && { onNotice },
+    ...patience !== undefined && { signal: patience.cancelled },
   });
+  return connection.component;
+}
+
+/** Ends all that waits for an answer. */
+function giveUp(connection: Connection | undefined): void {
+  if (connection?.component !== undefined) {
+    connection.component.giveUp("it is not wanted any more");
+  } else if (connection !== undefined) {
+    abandon(Promise.resolve(connection.far.close()));
+  }
 }
 
 /** The journal that the owner has left on this machine, if it has. */

@@ -14,16 +14,19 @@ import { readOwnerBlock, releaseOwner, watchOwner } from "./far_owner.ts";
  * Refuses a file that another process uses by a URI.
  *
  * @param device The component, open.
+ * @param signal Ends the watch.
  * @returns The block of an owner that has ended without giving the component
  *   up; undefined if there is none.
- * @throws {VirstorError} `busy` if the owner is alive, `corrupt`, `io`.
+ * @throws {VirstorError} `busy` if the owner is alive, `corrupt`, `io`; the
+ *   reason of the signal.
  */
 export async function watchFile(
   device: ComponentDevice,
+  signal?: AbortSignal,
 ): Promise<OwnerBlock | undefined> {
   const block = await readOwnerBlock(device);
   if (block?.isInUse !== true) return undefined;
-  await watchOwner(device, block);
+  await watchOwner(device, block, signal);
   return block;
 }
 

@@ -30,6 +30,8 @@ export interface FarConnectOptions {
   readonly readOnly: boolean;
   /** Milliseconds after which stalled requests fail; 0, never. */
   readonly stallTimeoutMs: number;
+  /** Ends the attempts to connect; it does nothing once it is connected. */
+  readonly signal?: AbortSignal;
   /**
    * Identifies the disk behind a new connection: if the result is another than
    * the first, the disk must write nothing more.
