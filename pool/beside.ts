@@ -14,6 +14,7 @@ import {
 } from "../metadata/journal/mod.ts";
 import {
   type ComponentLabel,
+  ofPool,
   placesOf,
   poolIdOf,
   readLabelAtEnd,
@@ -64,14 +65,15 @@ export async function lookBeside(
   paths: readonly string[],
   pool: BesidePool,
 ): Promise<BesideReport> {
-  const known = paths.flatMap((path) => labelOf(path) ?? [])
-    .filter(({ label }) => label.name === pool.name);
+  const known = ofPool(pool.name, paths.flatMap((path) => labelOf(path) ?? []));
   const id = pool.id ?? onlyId(known);
   const members = known.filter(({ label }) => poolIdOf(label) === id);
   if (id === undefined || isComplete(members)) return { found: [], doubts: [] };
-  const candidates = (await labelsBeside(paths)).filter(({ label }) =>
-    label.name === pool.name && poolIdOf(label) === id
-  );
+  const beside = (await labelsBeside(paths))
+    .filter(({ label }) => poolIdOf(label) === id);
+  const isKnown = new Set(members);
+  const candidates = ofPool(pool.name, [...members, ...beside])
+    .filter((one) => !isKnown.has(one));
   const isNative = members.some(({ label }) => label.format === "native");
   const isGone = paths.some((path) => identityOf(path) === undefined);
   // Without a known member, nothing says how old the others are.

@@ -13,6 +13,7 @@ import {
   VirstorError,
 } from "../errors.ts";
 import {
+  byPool,
   type ComponentLabel,
   type Effort,
   openWithLabels,
@@ -221,11 +222,7 @@ function groupPools(
   found: readonly TastedComponent[],
   rejected: { path: string; reason: string }[],
 ): TastedPool[] {
-  const groups = Map.groupBy(
-    found,
-    ({ label }) => `${label.name} ${poolIdOf(label)} ${label.format}`,
-  );
-  const pools = [...groups.values()].flatMap((components): TastedPool[] => {
+  const pools = byPool(found).flatMap(({ name, components }): TastedPool[] => {
     const [first] = components;
     if (first === undefined) return [];
     const { count, indexOf } = placesOf(components.map((one) => one.label));
@@ -233,14 +230,13 @@ function groupPools(
       .toSorted((a, b) => indexOf(a.label) - indexOf(b.label));
     for (const { path } of components) {
       if (members.some((one) => one.path === path)) continue;
-      const reason =
-        `it is no component of pool "${first.label.name}" any more`;
+      const reason = `it is no component of pool "${name}" any more`;
       rejected.push({ path, reason });
     }
     const indexes = new Set(members.map(({ label }) => indexOf(label)));
     const missing: number[] = [];
     for (let i = 0; i < count; i++) if (!indexes.has(i)) missing.push(i);
-    const { name, format } = first.label;
+    const { format } = first.label;
     const id = poolIdOf(first.label);
     return [{ name, id, format, components: members, count, missing }];
   });

@@ -10,6 +10,7 @@ import { REMOTE_COMMANDS } from "./remote_command_table.ts";
 import {
   FORGET,
   INSTALL_UNITS,
+  RENAME,
   REPLACE,
   SET,
 } from "./operation_command_table.ts";
@@ -238,6 +239,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./resize.ts"),
   },
   REPLACE,
+  RENAME,
   SET,
   ...VOLUME_COMMANDS,
   {

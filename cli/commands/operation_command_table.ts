@@ -90,6 +90,22 @@ export const FORGET: CommandSpec = {
   load: () => import("./forget.ts"),
 };
 
+/** Gives a pool another name. */
+export const RENAME: CommandSpec = {
+  name: "rename",
+  summary: "rename a stopped pool",
+  usage: "POOL NEWNAME",
+  description: [
+    "Rename a stopped pool, and with it its first volume: the next serve exports it",
+    "under the new name. A crash in the middle leaves the pool with one of the names,",
+    "and the same command finishes it. A pool of format freebsd cannot be renamed.",
+  ],
+  options: [],
+  operands: ["POOL", "NEWNAME"],
+  moreOperands: false,
+  load: () => import("./rename.ts"),
+};
+
 /** Puts one component in the place of another. */
 export const REPLACE: CommandSpec = {
   name: "replace",

@@ -9,7 +9,12 @@
 
 import { messageOf, printable, VirstorError } from "../../errors.ts";
 import { printError, printNotices } from "../terminal/mod.ts";
-import { makeDirectory, replaceFile, whileLocked } from "./registry_file.ts";
+import {
+  makeDirectory,
+  replaceFile,
+  syncDirectory,
+  whileLocked,
+} from "./registry_file.ts";
 import { absolutePath, parentPath } from "./paths.ts";
 import { registryPath } from "./state_directory.ts";
 
@@ -215,7 +220,7 @@ export async function forgetComponents(
 }
 
 /**
- * Removes a pool from the registry.
+ * Removes a pool from the registry, durably.
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
@@ -228,6 +233,7 @@ export async function forgetPool(
   const path = registryPath(stateDirectory, name);
   try {
     await whileLocked(directoryOf(stateDirectory), () => Deno.remove(path));
+    await syncDirectory(directoryOf(stateDirectory));
   } catch (error) {
     throw new VirstorError(
       "io",

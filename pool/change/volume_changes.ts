@@ -20,6 +20,7 @@ import {
 import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import { Job } from "./jobs.ts";
+import { renamePool } from "./rename_pool.ts";
 import type { ChangeTools } from "./snapshot_changes.ts";
 import {
   assertHasVolumes,
@@ -168,6 +169,21 @@ export class VolumeChanges {
       // They name the volume when it is full.
       parts.firstWrites.limits.apply(parts.record);
     });
+  }
+
+  /**
+   * Renames the pool, and with it its first volume, durably and atomically.
+   *
+   * @param to The new name.
+   * @param prepare Called before the first write; if it throws, nothing changes.
+   * @throws {VirstorError} `exists`, `invalid`, `no-space`; `unsupported` in
+   *   format 1: nothing has changed. `failed`.
+   */
+  renamePool(
+    to: string,
+    prepare: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
+    return this.#run(() => renamePool(this.#base, to, prepare));
   }
 
   /**

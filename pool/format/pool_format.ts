@@ -139,7 +139,8 @@ export interface PoolFormat {
    *
    * *Requires*: nothing is mapped that the new records do not allow.
    *
-   * @param records All volumes of the pool from now on.
+   * @param records All volumes of the pool from now on. The first one has the
+   *   name of the pool, so another name of it renames the pool.
    * @throws {VirstorError} `no-space` if the superblock has no room for the
    *   records: nothing has changed. `failed` if the state on disk is unknown.
    */

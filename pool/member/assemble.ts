@@ -14,6 +14,7 @@ import {
 } from "../core/mod.ts";
 import { poolIdOf } from "./component_label.ts";
 import type { Fault, OpenComponent } from "./open_component.ts";
+import { byPool, ofPool } from "./of_pool.ts";
 import { labelledDevice, openWithLabels } from "./open_member.ts";
 import { isWhole } from "./places.ts";
 import { explainSizes } from "./size_faults.ts";
@@ -78,9 +79,11 @@ export async function assemble(
       await openAll(others, options, identities, found, faults);
     }
     const name = options.name ?? onlyName(found, faults);
-    const mine = found.filter(({ label }) => label.name === name);
+    refuseFormerName(name, found);
+    const mine = ofPool(name, found);
+    const isMine = new Set(mine.map(({ device }) => device));
     for (const { path, device, label } of found) {
-      if (label.name === name) continue;
+      if (isMine.has(device)) continue;
       await device.close();
       const message = `"${path}" is a component of pool "${label.name}"`;
       faults.push({ path, error: new VirstorError("not-found", message) });
@@ -140,6 +143,9 @@ function onlyName(
   faults: readonly Fault[],
 ): string {
   const names = [...new Set(found.map(({ label }) => label.name))];
+  // A crash in the middle of a rename leaves the former name on some.
+  const whole = names.find((one) => ofPool(one, found).length === found.length);
+  if (whole !== undefined) return whole;
   if (names.length > 1) {
     throw new VirstorError(
       "invalid",
@@ -147,10 +153,22 @@ function onlyName(
         "name one of these pools",
     );
   }
-  const name = names[0];
-  if (name !== undefined) return name;
   throw faults[0]?.error ??
     new VirstorError("invalid", "Cannot open a pool without components");
+}
+
+/** Refuses the name from which a rename was interrupted: it has no whole pool. */
+function refuseFormerName(name: string, found: readonly OpenComponent[]): void {
+  const renamed = byPool(found).find((pool) =>
+    pool.name !== name &&
+    pool.components.some(({ label }) => label.name === name)
+  );
+  if (renamed === undefined) return;
+  throw new VirstorError(
+    "not-found",
+    `Cannot open pool "${name}": it is pool "${renamed.name}" since a rename ` +
+      "that was interrupted, use that name, or run virstor rename again",
+  );
 }
 
 /** Throws if the labels found under one name are not of one pool. */

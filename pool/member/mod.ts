@@ -36,6 +36,7 @@ export {
 } from "./native_superblock.ts";
 export { checkCount, prepareNewComponent } from "./new_component.ts";
 export { refuseWriters } from "./occupied.ts";
+export { byPool, ofPool } from "./of_pool.ts";
 export type { OpenComponent } from "./open_component.ts";
 export {
   claimed,

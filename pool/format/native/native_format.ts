@@ -43,7 +43,7 @@ import type { PoolFormat } from "../mod.ts";
 /** The fields that all superblocks of a pool share, and that never change. */
 export type NativeIdentity = Pick<
   Superblock,
-  "name" | "poolUuid" | "chunkSize" | "compat" | "readOnlyCompat"
+  "poolUuid" | "chunkSize" | "compat" | "readOnlyCompat"
 >;
 
 /** The state of a pool as it was read. */
@@ -92,7 +92,7 @@ export class NativeFormat implements PoolFormat {
       ...nativeLayout(pool.chunkSize),
       faultOf: (size) =>
         this.#table === undefined ? "" : roomFault(
-          pool.name,
+          this.#records[0]?.name ?? "",
           this.#table,
           this.#members.length + 1,
           newOverflowSize(size),
@@ -256,7 +256,7 @@ export class NativeFormat implements PoolFormat {
   /**
    * Changes the volumes.
    *
-   * @param records All volumes from now on; the first one is number 0.
+   * @param records All volumes from now on; the first has the pool's name.
    */
   async setVolumes(records: readonly VolumeRecord[]): Promise<void> {
     const listsVolumes = this.#listsVolumes || records.length > 1 ||
@@ -293,7 +293,7 @@ export class NativeFormat implements PoolFormat {
       overflowSize: this.#stored.get(one)?.overflowSize ??
         newOverflowSize(one.device.size),
     }));
-    assertRoom(this.#pool.name, table, rooms);
+    assertRoom(this.#records[0]?.name ?? "", table, rooms);
   }
 
   /**
@@ -362,6 +362,7 @@ export class NativeFormat implements PoolFormat {
   ): Superblock {
     return {
       ...this.#pool,
+      name: this.#records[0]?.name ?? "",
       componentUuid: this.#member(component).uuid,
       generation: this.#generation,
       clean,
