@@ -4,6 +4,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import type { Completion, Extent } from "../../device/block/mod.ts";
 import { applied, finished } from "./component_device.ts";
 import type { MirroredChunk } from "./moving_chunks.ts";
@@ -12,14 +13,20 @@ import { WrittenRanges } from "./written_ranges.ts";
 /** The most bytes that are copied at a time. */
 const PIECE_BYTES = 1 << 20;
 const buffer = new Uint8Array(PIECE_BYTES);
+/** What the parts of a remote piece are compared with, to leave out zeroes. */
+const ZEROES = new Uint8Array(4096);
+
+/** Offsets in a chunk: the first byte, and the one behind the last. */
+type Run = readonly [start: number, end: number];
 
 /** How to copy a chunk. */
 export interface CopyOptions {
   /** Bytes of a chunk. */
   readonly chunkSize: number;
   /**
-   * Whether to leave out holes. *Requires*, if so: the new place reads as
-   * zeroes.
+   * Whether to leave out holes, and pages of a remote component that are
+   * zeroes, of which it does not say that they are holes. *Requires*, if so: the
+   * new place reads as zeroes.
    */
   readonly skipsHoles: boolean;
   /** Whether to stop; called before each piece. Never by default. */
@@ -106,7 +113,7 @@ async function copyRemotePiece(
   copy: MirroredChunk,
   at: number,
   count: number,
-  { chunkSize, stopped }: CopyOptions,
+  { chunkSize, skipsHoles, stopped }: CopyOptions,
 ): Promise<boolean> {
   const { source: { device: source }, from } = copy;
   // A read that is given up still fills its buffer, so it has its own.
@@ -116,13 +123,35 @@ async function copyRemotePiece(
     const reading = source.read(piece, from * chunkSize + at);
     if (!await endsBefore(stopped, reading)) return false;
     const gaps = copy.written.gaps(at, at + count);
+    const runs = skipsHoles
+      ? gaps.flatMap((gap) => data(piece, at, gap))
+      : gaps;
     return copy.fault === undefined &&
-      gaps.every(([start, end]) =>
+      runs.every(([start, end]) =>
         put(copy, piece.subarray(start - at, end - at), start, chunkSize)
       );
   } finally {
     copy.written = undefined;
   }
+}
+
+/** The runs of pages of a range, in a piece from `at` on, that hold anything. */
+function data(
+  piece: Uint8Array,
+  at: number,
+  [start, end]: Run,
+): Run[] {
+  const runs: Run[] = [];
+  for (let next = start; next < end;) {
+    const page = next;
+    next = Math.min(end, page - page % ZEROES.length + ZEROES.length);
+    const bytes = piece.subarray(page - at, next - at);
+    if (Buffer.compare(bytes, ZEROES.subarray(0, bytes.length)) === 0) continue;
+    const last = runs.at(-1);
+    if (last?.[1] === page) runs[runs.length - 1] = [last[0], next];
+    else runs.push([page, next]);
+  }
+  return runs;
 }
 
 function put(
