@@ -141,7 +141,9 @@ async function putRight(
     if (stored.format.name === "freebsd") return "";
     const members = new Set(stored.format.members.map(({ device }) => device));
     for (const { device } of assembly.found) {
-      if (!members.has(device)) await wipeDeviceLabels(device);
+      if (members.has(device)) continue;
+      await wipeDeviceLabels(device);
+      device.leave?.();
     }
     return "";
   } finally {

@@ -155,6 +155,7 @@ export async function drop(candidates: readonly Candidate[]): Promise<void> {
     try {
       if (isNew) await Deno.remove(device.path);
       else await wipeDeviceLabels(device);
+      device.leave?.();
     } catch {
       // The add has failed anyway; the next open wipes an unfinished label.
     }

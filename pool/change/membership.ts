@@ -140,6 +140,7 @@ export async function removeEmpty(
     await space.settle(leaving);
     for (const one of leaving) await freeing.settled(one);
     await format.removeMembers(leaving, onCommit);
+    for (const { device } of leaving) device.leave?.();
   } finally {
     await closeOthers(leaving, format.members);
   }

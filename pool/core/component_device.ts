@@ -112,6 +112,12 @@ export interface ComponentDevice extends BlockDevice {
    */
   claim?(): Promise<ComponentDevice>;
   /**
+   * Notes that it belongs to no pool any more: its close removes what this
+   * machine keeps for it, once the far side has everything, durably. Absent
+   * where nothing is kept.
+   */
+  leave?(): void;
+  /**
    * Whether it is on another machine. Then a read may come later, after any time.
    * A write, a discard or zeroes always take effect before the call returns, so
    * that reads see them; but they may be complete later.

@@ -84,7 +84,10 @@ export async function clearLabels(
     for (const [i, device] of devices.entries()) {
       devices[i] = await claimed(device);
     }
-    for (const device of devices) await wipeDeviceLabels(device);
+    for (const device of devices) {
+      await wipeDeviceLabels(device);
+      device.leave?.();
+    }
     return cleared;
   } finally {
     for (const device of devices) await device.close();

@@ -225,19 +225,23 @@ export class FarOwner {
    *
    * @param isComplete Whether the far disk has everything, durably: then the
    *   component is given up, and any journal may follow.
+   * @returns Whether it is given up, durably.
    */
-  async end(isComplete: boolean): Promise<void> {
+  async end(isComplete: boolean): Promise<boolean> {
     this.#ending.raise();
     const mayGiveUp = isComplete && this.#failure === undefined &&
       this.#isFresh;
     this.#failure ??= new VirstorError("io", "The component is closed");
-    if (!mayGiveUp) return;
+    if (!mayGiveUp) return false;
     const block = { ...this.#next(), isInUse: false };
     const done = new Signal();
+    let isGivenUp = false;
     // If it fails, the next opening watches the block before it goes on.
     Promise.resolve(this.#looking).then(() => this.#write(block, true))
+      .then(() => isGivenUp = true)
       .then(() => done.raise(), () => done.raise());
     await done.nextWithin(RELEASE_MS);
+    return isGivenUp;
   }
 
   /** Waits until nothing is in flight. *Requires*: the far disk is closed. */

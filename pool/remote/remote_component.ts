@@ -22,8 +22,8 @@ import {
   type WriteOptions,
   type WriteZeroesOptions,
 } from "../../device/block/mod.ts";
-import type { FlushObserver } from "../../device/file/mod.ts";
-import { assert, counted, messageOf, VirstorError } from "../../errors.ts";
+import { type FlushObserver, removeFile } from "../../device/file/mod.ts";
+import { assert, type VirstorError } from "../../errors.ts";
 import type {
   ComponentDevice,
   RemoteStatus,
@@ -43,6 +43,7 @@ import type {
 } from "./remote_options.ts";
 import { RemoteReads } from "./remote_reads.ts";
 import { RoomQueue } from "./room_queue.ts";
+import { awayError, closedError, stoppedError } from "./refusals.ts";
 import { remoteStatusOf } from "./status_of.ts";
 
 /** With this share of the journal used, new chunks are better elsewhere. */
@@ -80,6 +81,7 @@ export class RemoteComponent implements ComponentDevice {
   readonly #reads: RemoteReads;
   #failure: VirstorError | undefined;
   #closing: Promise<void> | undefined;
+  #isLeaving = false;
 
   /**
    * Begins to drain what an earlier opening left.
@@ -319,15 +321,14 @@ export class RemoteComponent implements ComponentDevice {
   giveUp(reason: string): void {
     if (this.#closing !== undefined) return;
     const { pending } = this.#drain;
-    this.#fail(
-      new VirstorError(
-        "io",
-        `The far side of "${this.path}" does not answer, and ${reason}: ` +
-          `${counted(pending, "change")} that it may lack stay in the journal`,
-      ),
-    );
+    this.#fail(awayError(this.path, reason, pending));
     // The reads that are in flight end with it.
     abandon(Promise.resolve(this.#far.close()));
+  }
+
+  /** From now on the close removes the journal, if the far side has it all. */
+  leave(): void {
+    this.#isLeaving = true;
   }
 
   /**
@@ -351,13 +352,15 @@ export class RemoteComponent implements ComponentDevice {
     this.#drain.stop(error);
     const isComplete = this.#failure === undefined &&
       this.#journal.needed === 0;
-    await this.#owner?.end(isComplete);
+    const isGivenUp = await this.#owner?.end(isComplete) ?? false;
     await this.#far.close();
     await this.#owner?.settled();
     await this.#flush.settled();
     await this.#farFlush.settled();
     // After a failure of the file there is nothing that could be done here.
     await this.#journal.sync().catch(() => {});
+    // Its lock keeps others from taking it for theirs until it is gone.
+    if (isGivenUp && this.#isLeaving) removeFile(this.#journal.path);
     await this.#journal.close();
   }
 
@@ -377,11 +380,7 @@ export class RemoteComponent implements ComponentDevice {
   #checkWrite(action: string, offset: number, length: number): void {
     this.#check(action, offset, length);
     if (this.#failure === undefined) return;
-    throw new VirstorError(
-      "io",
-      `Cannot ${action} "${this.path}": ${messageOf(this.#failure)}`,
-      { cause: this.#failure },
-    );
+    throw stoppedError(this.path, action, this.#failure);
   }
 
   #check(action: string, offset: number, length: number): void {
@@ -394,7 +393,6 @@ export class RemoteComponent implements ComponentDevice {
   }
 
   #closedError(action: string): VirstorError {
-    const message = `Cannot ${action} "${this.path}": it is closed`;
-    return new VirstorError("io", message);
+    return closedError(this.path, action);
   }
 }

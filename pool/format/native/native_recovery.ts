@@ -75,6 +75,7 @@ export async function recover(
   await format.mirror();
   for (const { path, device } of plan.unfinished) {
     await wipeDeviceLabels(device);
+    device.leave?.();
     const message = `Wiped the superblock of "${path}": its add did not finish`;
     say("label-wiped", message, [path]);
   }
