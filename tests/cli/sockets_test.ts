@@ -305,13 +305,17 @@ peerTest(
   },
 );
 
-/** Ways to start a server that ignores SIGHUP: the words of a shell. */
+/**
+ * How the launcher is started, which finds out that SIGHUP is ignored: where the
+ * runtime has to compile the program, it installs handlers before the program
+ * can look. On a busy machine it may have to at any time.
+ */
+const LAUNCH = `trap '' HUP; main=$1; shift 2; ` +
+  `exec "\${main%/cli/main.ts}/virstor" serve "$@"`;
 const UNDER_NOHUP = {
-  "": `trap '' HUP; exec "$0" run -A "$@"`,
-  // The runtime then installs handlers before the program can look.
+  "": LAUNCH,
   ", when nothing is compiled yet":
-    `trap '' HUP; export DENO_DIR="$PWD/compiled"; main=$1; shift 2; ` +
-    `exec "\${main%/cli/main.ts}/virstor" serve "$@"`,
+    `export DENO_DIR="$PWD/compiled"; ${LAUNCH}`,
 };
 for (const [when, script] of Object.entries(UNDER_NOHUP)) {
   peerTest(
