@@ -127,7 +127,7 @@ Deno.test("a prepared component is closed again if its change is refused", async
   assertEquals((await reopened.add(["nbd://far/"])).components.length, 1);
 });
 
-Deno.test("labelPool() and Pool.add() connect to several machines at once, and take them at once", async () => {
+Deno.test("labelPool() connects to several machines at once, and takes them at once", async () => {
   await using scratch = await makeScratch();
   const fars = new Map<string, FarMemory>();
   const [connected, taken] = [new Gathering(2), new Gathering(2)];
