@@ -145,13 +145,9 @@ export class FileSync {
     this.#isShared = false;
     const line = this.#line;
     this.#line = new SyncLine();
-    // The line may become another file's.
-    const takeBack = () =>
-      this.#durations?.moveTo(new Float64Array(DURATION_NUMBERS));
-    const ended = line.end();
-    if (ended !== undefined) return ended.then(takeBack);
-    takeBack();
-    return undefined;
+    return line.end(() =>
+      this.#durations?.moveTo(new Float64Array(DURATION_NUMBERS))
+    );
   }
 
   /** Syncs when no other thread does; what that one does may be enough. */

@@ -15,13 +15,12 @@
  * @module
  */
 
+import { DURATION_NUMBERS, Durations } from "../measures/mod.ts";
 import {
   LEASE_SOURCES_MAX,
   LEASE_THREADS_MAX,
   LINE_WORDS,
 } from "./lease_layout.ts";
-
-import { DURATION_NUMBERS, Durations } from "../measures/mod.ts";
 
 const WORD_BYTES = Int32Array.BYTES_PER_ELEMENT;
 const LINE_BYTES: number = LINE_WORDS * WORD_BYTES;
@@ -157,12 +156,18 @@ export class SyncLine {
    *
    * *Ensures*: when the result has settled, no thread syncs the file.
    *
+   * @param lastly Called with the lock held: afterwards the line may become
+   *   another file's.
    * @returns A promise while a thread, or the owner, syncs the file.
    */
-  end(): Promise<void> | undefined {
+  end(lastly: () => void = () => {}): Promise<void> | undefined {
     Atomics.store(this.#words, STATE, NONE);
-    if (this.tryLock()) return this.unlock();
-    return this.lockLater().then(() => this.unlock());
+    const release = () => {
+      lastly();
+      this.unlock();
+    };
+    if (this.tryLock()) return void release();
+    return this.lockLater().then(release);
   }
 
   /**

@@ -122,7 +122,7 @@ function chooseCarrier(
   if (encrypted !== undefined) return [encrypted, early];
   const lane = lanes.take(connection, negotiated);
   const carrier = lane ?? new LoopStream(connection);
-  client.stream = carrier;
+  client.stream = client.carrier = carrier;
   return [carrier, lane === undefined ? early : new Uint8Array()];
 }
 

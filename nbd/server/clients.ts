@@ -8,7 +8,12 @@ import type { BlockDevice } from "../../device/block/mod.ts";
 import { counted } from "../../errors.ts";
 import type { NbdLimits } from "../wire/mod.ts";
 import { createCounters, type NbdCounters, peerOf } from "./export/mod.ts";
-import { type ByteStream, closeQuietly, peerProcess } from "./stream/mod.ts";
+import {
+  type ByteStream,
+  type Carrier,
+  closeQuietly,
+  peerProcess,
+} from "./stream/mod.ts";
 import type { Transmission } from "./transmission/mod.ts";
 
 /** A connection. */
@@ -27,6 +32,8 @@ export interface Client {
   readonly connection: Deno.Conn;
   /** The connection, or what carries it: closing this ends the client. */
   stream: ByteStream;
+  /** What carries it from the end of its handshake on. */
+  carrier: Carrier | undefined;
   /** Fulfilled when the connection has ended. */
   readonly ended: Promise<void>;
   /** What serves it, once it has chosen an export. */
@@ -104,6 +111,7 @@ export class Clients implements Iterable<Client> {
       stream: connection,
       ended,
       transmission: undefined,
+      carrier: undefined,
       exportName: undefined,
       device: undefined,
       sought: undefined,

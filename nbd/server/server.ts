@@ -24,7 +24,7 @@ import {
   type RequestTimes,
   ServerLog,
 } from "./export/mod.ts";
-import { Lanes, LaneStream } from "./lanes/mod.ts";
+import { Lanes } from "./lanes/mod.ts";
 import { closeQuietly, LoopBell } from "./stream/mod.ts";
 import type { NbdTls } from "./tls/mod.ts";
 import { allEnded, CANCEL_MS, endAll } from "./transmission/mod.ts";
@@ -216,8 +216,7 @@ export class NbdServer {
   get clients(): NbdClientInfo[] {
     return [...this.#clients].map((client) => {
       const counters = { ...client.counters };
-      const { stream } = client;
-      if (stream instanceof LaneStream) stream.addCounts(counters);
+      client.carrier?.addCounts(counters);
       return {
         id: client.id,
         peer: client.peer,

@@ -6,7 +6,7 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import type { OpenPatience } from "../core/mod.ts";
+import { type OpenPatience, STOP_SECONDS } from "../core/mod.ts";
 import { closeOthers } from "../member/mod.ts";
 import type { PoolBase } from "../io/mod.ts";
 import {
@@ -23,8 +23,6 @@ import {
  * then it is given up cleanly.
  */
 const GIVE_UP_MS = 2000;
-/** Seconds that a stop waits for other machines by default. */
-const STOP_SECONDS = 30;
 
 /** An addition that is under way. */
 interface Addition {

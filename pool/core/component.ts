@@ -59,7 +59,7 @@ export class Component {
    */
   givenBack = 0;
   /** The same of each chunk, where a read may take any time. */
-  readonly #givenBackOf: Uint16Array | undefined;
+  readonly #givenBackOf: Uint32Array | undefined;
   /**
    * All free chunks below this number durably read as zeroes, and may be
    * allocated.
@@ -105,7 +105,7 @@ export class Component {
     this.#data = device;
     this.geometry = geometry;
     if (device.isRemote === true) {
-      this.#givenBackOf = new Uint16Array(chunkCount);
+      this.#givenBackOf = new Uint32Array(chunkCount);
     }
     this.freeChunks = new ChunkSet(chunkCount, chunkReserved);
     this.ready = chunkReserved;

@@ -74,7 +74,7 @@ export {
 export { clonesOfVolume, recordById, snapshotByName } from "./record_index.ts";
 export { firstFrom, takeUnseen, unseenVersions } from "./unseen_versions.ts";
 export { SnapshotView } from "./views.ts";
-export { StopPatience } from "./stop_patience.ts";
+export { STOP_SECONDS, StopPatience } from "./stop_patience.ts";
 export {
   connectVolumes,
   firstVolume,

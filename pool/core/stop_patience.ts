@@ -9,7 +9,7 @@ import type { Component } from "./component.ts";
 import type { PoolSettings } from "./settings.ts";
 
 /** Seconds that a stop waits for remote components by default. */
-const STOP_SECONDS = 30;
+export const STOP_SECONDS = 30;
 
 /** What a stop is and waits for. */
 type Stop = Pick<PoolSettings, "name" | "stopSeconds">;

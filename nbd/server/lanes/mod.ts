@@ -5,4 +5,3 @@
  */
 
 export { Lanes } from "./lanes.ts";
-export { LaneStream } from "./lane_stream.ts";

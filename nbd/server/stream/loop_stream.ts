@@ -76,6 +76,9 @@ export class LoopStream implements Carrier {
   /** Everything that comes can be read here already. */
   divert(): void {}
 
+  /** The event loop answers everything, and counts it. */
+  addCounts(): void {}
+
   /** Ends the connection. */
   close(): void {
     // The number may be another's from now on.

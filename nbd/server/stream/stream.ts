@@ -6,6 +6,8 @@
  * @module
  */
 
+import type { NbdCounters } from "../export/mod.ts";
+
 /** A connection, seen as bytes. */
 export interface ByteStream {
   /**
@@ -55,6 +57,12 @@ export interface Carrier extends ByteStream {
   writeNow(memory: Uint8Array, start: number, end: number): number;
   /** From now on everything that comes can be read here. */
   divert(): void;
+  /**
+   * Adds what the carrier has answered by itself.
+   *
+   * @param counters Where to.
+   */
+  addCounts(counters: NbdCounters): void;
 }
 
 /**

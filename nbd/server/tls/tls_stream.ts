@@ -113,6 +113,9 @@ export class TlsStream implements Carrier {
   /** Everything that comes can be read here already. */
   divert(): void {}
 
+  /** The event loop answers everything, and counts it. */
+  addCounts(): void {}
+
   /**
    * Sends the TLS close alert, if no write is in flight, and closes the
    * connection.

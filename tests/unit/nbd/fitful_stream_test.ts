@@ -67,6 +67,7 @@ class Unmoved {
   readonly isDrained = true;
 
   divert(): void {}
+  addCounts(): void {}
 
   close(): void {}
 }

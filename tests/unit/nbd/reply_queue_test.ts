@@ -34,6 +34,7 @@ class Taker implements Carrier {
   }
 
   divert(): void {}
+  addCounts(): void {}
 
   close(): void {}
 }
