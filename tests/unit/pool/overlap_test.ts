@@ -169,15 +169,20 @@ Deno.test("Changes of all kinds at once leave a sound pool, whatever their order
     ];
     // Another order each time.
     const turned = [...acts.slice(round), ...acts.slice(0, round)];
+    const ends: Promise<void>[] = [];
     for (const act of turned) {
       for (let i = 0; i < round; i++) await Promise.resolve();
-      void codeOf(act()).then((code) =>
-        assert(["", "invalid"].includes(code), code)
+      ends.push(
+        codeOf(act()).then((code) =>
+          assert(["", "invalid"].includes(code), code)
+        ),
       );
       void writeChunk(pool, content, round * 8 + 3, chunkBytes(round + 2000));
     }
     await pool.check();
     for (const path of [a, b]) await codeOf(pool.cancelRemove([path]));
+    // The add opens its component beside the other changes.
+    await Promise.all(ends);
     await pool.remove([added]);
     await until(() => pool.status().evacuation === null);
   }
