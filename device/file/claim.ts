@@ -15,6 +15,7 @@ import { lockHolder } from "./lock_holder.ts";
 import {
   claimBlockDevice,
   closeNative,
+  hasStartingChild,
   lockNative,
   type OpenElsewhere,
   openElsewhere,
@@ -22,6 +23,11 @@ import {
 
 /** From `linux/errno.h`. */
 const [EBADF, EAGAIN] = [9, 11];
+
+/** How long a child of this process may take to start, milliseconds. */
+const STARTING_MS = 250;
+/** Milliseconds until it is looked at again. */
+const STARTING_PAUSE_MS = 2;
 
 /** What other processes may do with the file meanwhile. */
 export type FileLock =
@@ -102,6 +108,9 @@ export class FileClaim {
    * Claims a file, at once or not at all. The lock is its own open file's, so
    * it ends when that is closed.
    *
+   * A child of this process that has not started its program yet has the file
+   * open if this process had, a moment ago: such a child is waited for.
+   *
    * @param path Where it is.
    * @param stat What the system says of it.
    * @param options How.
@@ -109,22 +118,33 @@ export class FileClaim {
    *   system has no locks; `io`.
    */
   constructor(path: string, stat: fs.Stats, options: ClaimOptions) {
+    this.identity = identityOf(path, stat);
+    const mayWait = waitsForChildren();
+    for (;;) {
+      try {
+        this.openElsewhere = this.#take(path, stat, options);
+        const isSeen = ["reading", "locked"].includes(this.openElsewhere);
+        if (!isSeen || !mayWait()) return;
+        this.release();
+      } catch (error) {
+        this.release();
+        const isBusy = error instanceof VirstorError && error.code === "busy";
+        if (!isBusy || !mayWait()) throw error;
+      }
+    }
+  }
+
+  /** Tries once. What it has opened stays open when it throws. */
+  #take(path: string, stat: fs.Stats, options: ClaimOptions): OpenElsewhere {
     const { lock, readOnly, native } = options;
     const isExclusive = lock === "exclusive" && !readOnly;
-    this.identity = identityOf(path, stat);
-    try {
-      if (lock !== "none") this.#lock(path, options);
-      if (isExclusive && native && stat.isBlockDevice()) this.#claim(path);
-      this.openElsewhere = isExclusive && native && stat.isFile()
-        ? openElsewhere(this.#descriptor)
-        : "unknown";
-      if (this.openElsewhere === "writing") {
-        throw new FileInUseError(path, this.identity, "writing");
-      }
-    } catch (error) {
-      this.release();
-      throw error;
-    }
+    if (lock !== "none") this.#lock(path, options);
+    if (isExclusive && native && stat.isBlockDevice()) this.#claim(path);
+    const found = isExclusive && native && stat.isFile()
+      ? openElsewhere(this.#descriptor)
+      : "unknown";
+    if (found !== "writing") return found;
+    throw new FileInUseError(path, this.identity, "writing");
   }
 
   /** Gives it back. */
@@ -191,6 +211,22 @@ export class FileClaim {
       "in use by the system (mounted, swap, or part of another device)";
     throw new VirstorError("busy", messageFor(path, text));
   }
+}
+
+/**
+ * Each call says whether to try again: after a moment while a child has not
+ * started, and once more when none is left, since it may just have started.
+ */
+function waitsForChildren(): () => boolean {
+  const signal = new Int32Array(new SharedArrayBuffer(4));
+  const end = performance.now() + STARTING_MS;
+  let isLast = false;
+  return () => {
+    if (isLast || performance.now() >= end) return false;
+    isLast = !hasStartingChild();
+    if (!isLast) Atomics.wait(signal, 0, 0, STARTING_PAUSE_MS);
+    return true;
+  };
 }
 
 /** Errors that say that a file system has no locks. */

@@ -345,14 +345,18 @@ export function readAhead(
  * Reads a small file that Deno refuses to open, such as one in `/proc`.
  *
  * @param path Absolute path of the file.
- * @returns The text, 1 MiB at most; "" if the file cannot be read.
+ * @param limit Bytes to read at most; default 1 MiB.
+ * @returns The text; "" if the file cannot be read.
  */
-export function readSmallFile(path: string): string {
+export function readSmallFile(
+  path: string,
+  limit: number = SMALL_FILE_BYTES,
+): string {
   const symbols = libc()?.symbols;
   if (symbols === undefined) return "";
   const descriptor = symbols.open(new TextEncoder().encode(path + "\0"), 0);
   if (descriptor < 0) return "";
-  const buffer = new Uint8Array(SMALL_FILE_BYTES);
+  const buffer = new Uint8Array(limit);
   let length = 0;
   while (length < buffer.length) {
     const rest = buffer.subarray(length);

@@ -8,7 +8,7 @@
 
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { FileDevice } from "../../../device/mod.ts";
-import { fileIdentity } from "../../../device/file/mod.ts";
+import { createSparseFile, fileIdentity } from "../../../device/file/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { labelPool, openPool } from "../../../pool/mod.ts";
 import { NO_NATIVE_CALLS, testNatively } from "../../helpers/native.ts";
@@ -168,5 +168,29 @@ testUnless(
     await process.status;
     await reader.cancel();
     new FileDevice(path, { lock: "exclusive" }).close();
+  },
+);
+
+testUnless(
+  "a file that this process had open is not in use by its children that start",
+  NO_NATIVE_CALLS,
+  async () => {
+    await using scratch = await makeScratch();
+    const thread = new Worker(
+      new URL("./starting_thread.ts", import.meta.url),
+      { type: "module" },
+    );
+    await new Promise((done) => thread.onmessage = done);
+    try {
+      for (let i = 0; i < 100; i++) {
+        const path = scratch.file(`made${i}`);
+        createSparseFile(path, MIB);
+        await new FileDevice(path, { lock: "exclusive" }).close();
+        await Deno.remove(path);
+        await new Promise((done) => setTimeout(done, 0));
+      }
+    } finally {
+      thread.terminate();
+    }
   },
 );
