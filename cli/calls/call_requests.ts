@@ -53,6 +53,7 @@ const REQUEST_CHECKS: {
     ...fields["sign"] === -1 && { sign: -1 },
     force: booleanOf(fields, "force"),
   }),
+  renamePool: (fields) => ({ to: textOf(fields, "to") }),
   stop: (fields) => ({ force: booleanOf(fields, "force") }),
 };
 

@@ -120,6 +120,18 @@ export async function registerOpenPool(
   if (warning !== "") printNotices([warning]);
 }
 
+/**
+ * Runs an action of the registry between two registrations of open pools.
+ *
+ * @param action The action.
+ * @returns Settles as the action does.
+ */
+export function whileUnregistered(action: () => Promise<void>): Promise<void> {
+  const done = registering.then(action);
+  registering = done.catch(() => {});
+  return done;
+}
+
 /** Registers components; returns the reason of a failure, or "". */
 function register(stateDirectory: string, pool: Pool): Promise<string> {
   const done = registering.then(async () => {

@@ -18,6 +18,7 @@ export {
   SERVED_EVACUATION_RATE,
 } from "./change_pool.ts";
 export { type VolumeHandlers, volumeHandlers } from "./change_volumes.ts";
+export { forgetFormerName, renameOpenPool } from "./rename_pool.ts";
 export { parseFields } from "./request_fields.ts";
 export { SETTINGS, type SettingSpec } from "./settings.ts";
 export { parseSettings, settingText } from "./setting_values.ts";

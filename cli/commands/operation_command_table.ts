@@ -93,12 +93,13 @@ export const FORGET: CommandSpec = {
 /** Gives a pool another name. */
 export const RENAME: CommandSpec = {
   name: "rename",
-  summary: "rename a stopped pool",
+  summary: "rename a pool, served or stopped",
   usage: "POOL NEWNAME",
   description: [
-    "Rename a stopped pool, and with it its first volume: the next serve exports it",
-    "under the new name. A crash in the middle leaves the pool with one of the names,",
-    "and the same command finishes it. A pool of format freebsd cannot be renamed.",
+    "Rename a pool, served or stopped, and with it its first volume. Clients that are",
+    "connected stay; new ones need the new name. A crash in the middle leaves the pool",
+    "with one of the names, and the same command finishes it. A pool of format freebsd",
+    "cannot be renamed.",
   ],
   options: [],
   operands: ["POOL", "NEWNAME"],

@@ -1,5 +1,5 @@
 /**
- * `virstor rename`: gives a stopped pool another name.
+ * `virstor rename`: gives a pool another name.
  *
  * The registry has the pool under both names while the superblocks change. So
  * it leads to the components wherever a crash interrupts, and the same command
@@ -10,24 +10,16 @@
 
 import { VirstorError } from "../../errors.ts";
 import type { Pool } from "../../pool/mod.ts";
-import { registerOpenPool } from "../calls/mod.ts";
-import { openStopped } from "../registry/mod.ts";
-import {
-  forgetPool,
-  forgetRate,
-  readRegistry,
-  recallRate,
-  rememberRate,
-  updatePool,
-} from "../state/mod.ts";
+import { callServer } from "../control/mod.ts";
+import { readRegistry } from "../state/mod.ts";
 import {
   type Environment,
   EXIT_OK,
   type Invocation,
   print,
+  printNotices,
   withProgress,
 } from "../terminal/mod.ts";
-import { refuseServed } from "./refuse_served.ts";
 
 /**
  * Renames a pool.
@@ -35,9 +27,9 @@ import { refuseServed } from "./refuse_served.ts";
  * @param invocation The command line.
  * @param environment The state directory.
  * @returns The exit code.
- * @throws {VirstorError} `busy` if the pool is served; `exists` if the name is
- *   taken, `invalid` if it is malformed, `unsupported` for a pool of format
- *   freebsd: nothing has changed then.
+ * @throws {VirstorError} `exists` if the name is taken, `invalid` if it is
+ *   malformed, `unsupported` for a pool of format freebsd: nothing has changed
+ *   then.
  */
 export async function run(
   invocation: Invocation,
@@ -45,32 +37,35 @@ export async function run(
 ): Promise<number> {
   const [name = "", to = ""] = invocation.operands;
   const stateDirectory = environment.stateDirectory();
-  await refuseServed("rename", stateDirectory, name);
-  await withProgress(
+  const isServed = await withProgress(
     `Renaming pool "${name}"`,
     rename(stateDirectory, name, to),
   );
   print(`Renamed pool "${name}" to "${to}"`);
+  if (isServed) {
+    printNotices(["Connected clients stay; new ones need the new name"]);
+  }
   return EXIT_OK;
 }
 
+/** Renames the pool; returns whether it is served. */
 async function rename(
   stateDirectory: string,
   name: string,
   to: string,
-): Promise<void> {
+): Promise<boolean> {
+  const reply = await callServer(stateDirectory, name, "renamePool", { to });
+  if (reply !== undefined) return true;
+  const { forgetFormerName, renameOpenPool } = await import("../calls/mod.ts");
   const pool = await openEither(stateDirectory, name, to);
   try {
     const isDone = pool.name === to && name !== to;
-    if (!isDone) await renameOpen(stateDirectory, pool, to);
-    await registerOpenPool(stateDirectory, pool);
+    if (!isDone) await renameOpenPool(stateDirectory, pool, to);
+    await forgetFormerName(stateDirectory, pool, name);
   } finally {
     await pool.close();
   }
-  const rate = await recallRate(stateDirectory, name);
-  if (rate !== undefined) await rememberRate(stateDirectory, to, rate);
-  await forgetRate(stateDirectory, name);
-  await forgetPool(stateDirectory, name);
+  return false;
 }
 
 /** Opens the pool, under the new name if an interrupted rename got so far. */
@@ -79,6 +74,7 @@ async function openEither(
   name: string,
   to: string,
 ): Promise<Pool> {
+  const { openStopped } = await import("../registry/mod.ts");
   const options = { evacuation: { paused: true } };
   try {
     return await openStopped({ stateDirectory, name }, options);
@@ -99,41 +95,4 @@ async function isOnePool(
   const entry = await readRegistry(stateDirectory, name);
   const second = await readRegistry(stateDirectory, other);
   return name !== other && entry !== undefined && entry.id === second?.id;
-}
-
-async function renameOpen(
-  stateDirectory: string,
-  pool: Pool,
-  to: string,
-): Promise<void> {
-  let isRegistered = false;
-  try {
-    await pool.volumeChanges.renamePool(to, async () => {
-      await register(stateDirectory, pool, to);
-      isRegistered = true;
-    });
-  } catch (error) {
-    const hasChanged = error instanceof VirstorError && error.code === "failed";
-    if (isRegistered && !hasChanged) await forgetPool(stateDirectory, to);
-    throw error;
-  }
-}
-
-/** Registers the components under the new name, too. */
-async function register(
-  stateDirectory: string,
-  pool: Pool,
-  to: string,
-): Promise<void> {
-  const { id, components } = pool.status();
-  await updatePool(stateDirectory, to, (entry) => {
-    if (entry === undefined || entry.id === id) {
-      return Promise.resolve({ name: to, id, components });
-    }
-    throw new VirstorError(
-      "exists",
-      `Cannot rename pool "${pool.name}" to "${to}": another pool of this ` +
-        "name is registered; choose another name, or forget that one",
-    );
-  });
 }

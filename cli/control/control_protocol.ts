@@ -103,6 +103,12 @@ export interface ResizeResult {
   readonly virtualSize: number;
 }
 
+/** The request of `renamePool`. */
+export interface RenamePoolRequest {
+  /** The new name. */
+  readonly to: string;
+}
+
 /** The request of `stop`. */
 export interface StopRequest {
   /** Whether to stop also while clients are connected. */
@@ -130,6 +136,8 @@ export interface ControlCalls extends VolumeCalls {
   readonly set: { request: SetRequest; answer: ServeSettings };
   /** Checks the pool. */
   readonly check: { request: null; answer: Finding[] };
+  /** Renames the pool. */
+  readonly renamePool: { request: RenamePoolRequest; answer: null };
   /** Stops serving; the answer follows when the pool is closed. */
   readonly stop: { request: StopRequest; answer: null };
 }

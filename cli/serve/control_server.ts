@@ -37,9 +37,10 @@ export class ControlServer {
   /** Calls in flight. */
   readonly #inFlight = new Set<Promise<void>>();
   readonly #events: EventStreams | undefined;
-  #listener: Deno.Listener | undefined;
-  #accepting: Promise<void> = Promise.resolve();
-  #isRetired = false;
+  /** Those that are open, by their path. */
+  readonly #listeners = new Map<string, Deno.Listener>();
+  /** One for each listener that there was. */
+  readonly #accepting: Promise<void>[] = [];
 
   /**
    * Prepares a control socket.
@@ -61,8 +62,8 @@ export class ControlServer {
   }
 
   /**
-   * Listens. Replaces a socket without a listener. Only the owner may use the
-   * socket and its directory.
+   * Listens, also on several paths. Replaces a socket without a listener. Only
+   * the owner may use the socket and its directory.
    *
    * Requires: the caller holds the locks of the pool's components.
    *
@@ -81,16 +82,48 @@ export class ControlServer {
       );
     }
     const rights = { socketMode: 0o600 };
-    this.#listener = await listenOnPath(path, rights, "control socket ");
-    this.#accepting = this.#accept(this.#listener);
+    const listener = await listenOnPath(path, rights, "control socket ");
+    this.#listeners.set(path, listener);
+    this.#accepting.push(this.#accept(path, listener));
   }
 
   /**
-   * Removes the socket at once. Calls in flight are still answered.
+   * Moves to another path. Listens on both while an action runs.
+   *
+   * @param paths The path so far, and the path from now on.
+   * @param action The action; it calls its argument to open the second socket.
+   *   If it throws, the first one stays.
+   * @throws As the action and {@linkcode listen}.
+   */
+  async move(
+    [from = "", to = ""]: readonly string[],
+    action: (listen: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
+    let isListening = false;
+    try {
+      await action(async () => {
+        await this.listen(to);
+        isListening = true;
+      });
+    } catch (error) {
+      if (isListening) this.#leave(to);
+      throw error;
+    }
+    this.#leave(from);
+  }
+
+  /** Removes one socket at once. Calls in flight are still answered. */
+  #leave(path: string): void {
+    const listener = this.#listeners.get(path);
+    this.#listeners.delete(path);
+    listener?.close();
+  }
+
+  /**
+   * Removes all sockets at once. Calls in flight are still answered.
    */
   retire(): void {
-    this.#isRetired = true;
-    this.#listener?.close();
+    for (const path of [...this.#listeners.keys()]) this.#leave(path);
   }
 
   /**
@@ -102,19 +135,20 @@ export class ControlServer {
   async answered(): Promise<void> {
     const limit = Promise.withResolvers<void>();
     const timer = setTimeout(limit.resolve, ANSWER_TIMEOUT);
-    const all = Promise.all([this.#accepting, ...this.#inFlight]);
+    const all = Promise.all([...this.#accepting, ...this.#inFlight]);
     await Promise.race([all, limit.promise]);
     clearTimeout(timer);
   }
 
-  async #accept(listener: Deno.Listener): Promise<void> {
-    while (!this.#isRetired) {
+  async #accept(path: string, listener: Deno.Listener): Promise<void> {
+    const isOpen = () => this.#listeners.get(path) === listener;
+    while (isOpen()) {
       try {
         const answering = this.#answer(await listener.accept());
         this.#inFlight.add(answering);
         void answering.finally(() => this.#inFlight.delete(answering));
       } catch (error) {
-        if (this.#isRetired) return;
+        if (!isOpen()) return;
         // Mostly the process is out of descriptors, which passes.
         const message = this.#failedAccepts.tell(
           `Cannot accept a command: ${messageOf(error)}`,

@@ -21,7 +21,7 @@ const BATCH_MAX = 64;
 
 /** The latest events of a pool. */
 export class EventHistory {
-  readonly #pool: string;
+  #pool: string;
   readonly #kept: EventRecord[] = [];
   readonly #waiting = new Set<() => void>();
   #count = 0;
@@ -34,6 +34,15 @@ export class EventHistory {
    */
   constructor(pool: string) {
     this.#pool = pool;
+  }
+
+  /**
+   * Gives the pool another name, for the events that it drops from now on.
+   *
+   * @param name The name.
+   */
+  rename(name: string): void {
+    this.#pool = name;
   }
 
   /** How many events there were. */

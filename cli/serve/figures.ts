@@ -14,7 +14,7 @@ export interface FigureSources {
   /** The server. */
   readonly nbd: Pick<NbdServer, "clients" | "counters" | "load">;
   /** Its pools. */
-  readonly pools: Pick<ServedPools, "live">;
+  readonly pools: Pick<ServedPools, "live" | "presentName">;
   /** Counts the clients that `--allow` has kept out. */
   readonly deniedCount: () => number;
 }
@@ -25,7 +25,7 @@ export interface FigureSources {
  * @param sources Where the figures are.
  */
 export async function lookAtHosts(
-  { pools }: Pick<FigureSources, "pools">,
+  { pools }: { readonly pools: Pick<ServedPools, "live"> },
 ): Promise<void> {
   await Promise.all(pools.live.map(({ pool }) => pool.lookAtHosts()));
 }
@@ -43,7 +43,8 @@ export function gatherFigures(sources: FigureSources): MetricsSource {
   const load = nbd.load();
   for (const { exportName } of clients) {
     if (exportName === undefined) continue;
-    counts.set(exportName, (counts.get(exportName) ?? 0) + 1);
+    const name = pools.presentName(exportName);
+    counts.set(name, (counts.get(name) ?? 0) + 1);
   }
   return {
     counters: {

@@ -27,7 +27,7 @@ export interface ServedEvent {
 export class PoolEvents {
   /** The latest events. */
   readonly history: EventHistory;
-  readonly #pool: string;
+  #pool: string;
   readonly #observers: ((event: EventRecord) => void)[];
 
   /**
@@ -40,6 +40,16 @@ export class PoolEvents {
     this.#pool = pool;
     this.#observers = [observe];
     this.history = new EventHistory(pool);
+  }
+
+  /**
+   * Gives the pool another name, for the events to come.
+   *
+   * @param name The name.
+   */
+  rename(name: string): void {
+    this.#pool = name;
+    this.history.rename(name);
   }
 
   /**

@@ -25,15 +25,15 @@ export class RecentEvents {
    * @param pool The open pool.
    */
   follow(pool: Pick<Pool, "name" | "events">): void {
-    void this.#follow(pool.name, pool.events());
+    void this.#follow(pool, pool.events());
   }
 
   async #follow(
-    pool: string,
+    pool: Pick<Pool, "name">,
     events: ReturnType<Pool["events"]>,
   ): Promise<void> {
     for await (const { kind, message } of events) {
-      const event = { time: Date.now(), pool, kind, message };
+      const event = { time: Date.now(), pool: pool.name, kind, message };
       this.#events = [event, ...this.#events].slice(0, EVENTS_MAX);
     }
   }

@@ -5,13 +5,15 @@
  */
 
 import type { BlockDevice } from "../../device/block/mod.ts";
-import { counted, messageOf, VirstorError } from "../../errors.ts";
+import { VirstorError } from "../../errors.ts";
 import type { NbdExport } from "../../nbd/mod.ts";
 import { openPool, type Pool, type PoolOptions } from "../../pool/mod.ts";
 import {
   addComponents,
+  forgetFormerName,
   registerOpenPool,
   removeComponents,
+  renameOpenPool,
   resizeDisk,
   SERVED_EVACUATION_RATE,
   type VolumeHandlers,
@@ -20,12 +22,13 @@ import {
 import {
   callServer,
   type ControlCalls,
-  type ControlHandlers,
   type EventRecord,
   nameOf,
   type RollbackRequest,
 } from "../control/mod.ts";
+import { notDurableError, servedError, usedError } from "./pool_errors.ts";
 import { ControlServer } from "./control_server.ts";
+import { loggedCalls, runHandler } from "./logged_calls.ts";
 import { type ProcessSettings, ServedSettings } from "./live_settings.ts";
 import { withComponents } from "../registry/mod.ts";
 import { exportsOf } from "./volume_exports.ts";
@@ -39,7 +42,7 @@ import {
 import { type ExtendSettings, NO_EXTENSION } from "./extend_option.ts";
 import { SpaceWatch } from "./space_watch.ts";
 import { PoolEvents } from "./pool_events.ts";
-import { log, printNotices, withProgress } from "../terminal/mod.ts";
+import { printNotices, withProgress } from "../terminal/mod.ts";
 
 /** A pool to serve. */
 export interface PoolSource {
@@ -83,6 +86,14 @@ export interface ServerCalls {
    */
   onEvent(event: EventRecord): void;
   /**
+   * Refuses a name that a pool cannot get in this server.
+   *
+   * @param served The pool.
+   * @param to Its new name.
+   * @throws {VirstorError} `exists`.
+   */
+  admitName(served: ServedPool, to: string): void;
+  /**
    * Ends the clients of a device that is no longer served.
    *
    * @param device The device of a former export.
@@ -109,6 +120,7 @@ export class ServedPool {
   readonly #calls: ServerCalls;
   readonly #watch: SpaceWatch;
   #exports: readonly NbdExport[];
+  #formerNames: readonly string[] = [];
   readonly #settings: ServedSettings;
   /** The change of volumes that runs, or ran last. */
   #changing: Promise<unknown> = Promise.resolve();
@@ -136,7 +148,7 @@ export class ServedPool {
     this.#exports = exportsOf(pool);
     this.#stateDirectory = stateDirectory;
     this.#control = new ControlServer(
-      logged(pool.name, {
+      loggedCalls(pool, {
         ...this.#volumeHandlers(),
         status: async () => {
           await pool.lookAtHosts();
@@ -153,6 +165,7 @@ export class ServedPool {
         resize: (request) => resizeDisk(pool, request),
         set: ({ settings }) => this.#settings.set(settings),
         check: () => pool.check(),
+        renamePool: ({ to }) => this.#rename(to),
         stop: async (request) => {
           await calls.stop(this, request);
           return null;
@@ -182,12 +195,7 @@ export class ServedPool {
   ): Promise<ServedPool> {
     const running = await callServer(stateDirectory, name, "status", null);
     if (running?.answer.server) {
-      const { pid, uri } = running.answer.server;
-      throw new VirstorError(
-        "busy",
-        `Cannot serve pool "${name}": process ${pid} serves it already` +
-          (uri === "" ? "" : `, on ${uri}`),
-      );
+      throw servedError(name, running.answer.server);
     }
     await prepare?.();
     const keptRate = await recallRate(stateDirectory, name);
@@ -264,7 +272,7 @@ export class ServedPool {
       if (state === "failed") throw new VirstorError("failed", reason);
     } catch (error) {
       if (!(error instanceof VirstorError)) throw error;
-      const failure = this.#notDurable(error);
+      const failure = notDurableError(this.name, error);
       const { message } = failure;
       if (!this.events.history.isEnded) {
         this.events.note({ kind: "failed", message, reason: error.message });
@@ -275,6 +283,38 @@ export class ServedPool {
     }
   }
 
+  /** The names that the pool had since it is served. */
+  get formerNames(): readonly string[] {
+    return this.#formerNames;
+  }
+
+  /**
+   * Renames the pool. Changes of volumes wait meanwhile, so that all exports
+   * have names of one pool. Both control sockets answer until it is done: no
+   * process takes the pool for a stopped one.
+   */
+  async #rename(to: string): Promise<null> {
+    const renamed = this.#changing.then(async () => {
+      const from = this.name;
+      const state = this.#stateDirectory;
+      this.#calls.admitName(this, to);
+      const paths = [from, to].map((name) => controlSocketPath(state, name));
+      await this.#control.move(
+        paths,
+        (listen) => renameOpenPool(state, this.pool, to, listen),
+      );
+      this.#formerNames = [...this.#formerNames, from];
+      this.events.rename(to);
+      this.#updateExports();
+      const message = `Renamed pool "${from}" to "${to}"`;
+      this.events.emit({ kind: "volumes", message });
+      await forgetFormerName(state, this.pool, from);
+    });
+    this.#changing = renamed.catch(() => {});
+    await renamed;
+    return null;
+  }
+
   /** The calls that concern volumes, with the exports kept up to date. */
   #volumeHandlers(): VolumeHandlers {
     const handlers = volumeHandlers(this.pool);
@@ -283,7 +323,7 @@ export class ServedPool {
       (request: never) =>
         isVolumeChange(call)
           ? this.#change(call, handlers[call], request)
-          : run(handler, request),
+          : runHandler(handler, request),
     ]);
     return Object.fromEntries(entries);
   }
@@ -304,7 +344,7 @@ export class ServedPool {
       this.events.emit({ kind: "volumes", message });
     };
     if (call === "flattenVolume") {
-      const answer = await run(handler, request);
+      const answer = await runHandler(handler, request);
       say();
       return answer;
     }
@@ -312,7 +352,7 @@ export class ServedPool {
     const done = this.#changing.then(async () => {
       if (call === "rollback") this.#refuseWhileUsed(request);
       const changed = Promise.withResolvers<void>();
-      answer = run(handler, request, changed.resolve);
+      answer = runHandler(handler, request, changed.resolve);
       try {
         // What the change has left to do is not waited for here.
         await Promise.race([changed.promise, answer]);
@@ -335,12 +375,7 @@ export class ServedPool {
     const device = this.pool.volume(volume === "" ? this.name : volume);
     const count = this.#calls.countClients(device);
     if (count === 0 || force) return;
-    throw new VirstorError(
-      "busy",
-      `Cannot roll back to "${nameOf(this.name, volume, snapshot)}": ` +
-        counted(count, "client is", "clients are") +
-        " connected to the volume; disconnect, or use -f",
-    );
+    throw usedError(nameOf(this.name, volume, snapshot), count);
   }
 
   /** Returns the devices that are exported no longer. */
@@ -358,39 +393,8 @@ export class ServedPool {
       .filter((device) => !devices.has(device));
   }
 
-  #notDurable(cause: VirstorError): VirstorError {
-    return new VirstorError(
-      cause.code,
-      `Stopped pool "${this.name}", but not everything could be made ` +
-        `durable: ${messageOf(cause)}; look at the disk below, then run ` +
-        `"virstor check"`,
-      { cause },
-    );
-  }
-
   /** Waits, after `close`, until all control calls are answered. */
   answered(): Promise<void> {
     return this.#control.answered();
   }
-}
-
-/** Adds a log line to every call, at level `debug`. */
-function logged(name: string, handlers: ControlHandlers): ControlHandlers {
-  const entries = Object.entries(handlers).map(([call, handler]) => [
-    call,
-    (request: never) => {
-      log("control", `Asked for "${call}"`, { pool: name });
-      return run(handler, request);
-    },
-  ]);
-  return Object.fromEntries(entries);
-}
-
-/** Runs one of the handlers with a request of its call. */
-function run(
-  handler: (request: never, onChanged?: () => void) => Promise<unknown>,
-  request: never,
-  onChanged?: () => void,
-): Promise<unknown> {
-  return handler(request, onChanged);
 }

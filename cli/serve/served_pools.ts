@@ -52,16 +52,53 @@ export class ServedPools {
   }
 
   /**
-   * Finds the pool of an export.
+   * Finds the pool of an export, also by a name that the pool had before: a
+   * client keeps the name that it has asked for.
    *
    * @param exportName The name of the export, which may be one of before.
    * @returns The pool.
    */
   ownerOf(exportName: string): ServedPool | undefined {
-    return this.#all.find(({ name }) => name === exportName) ??
-      this.#all.filter(({ name }) =>
-        exportName.startsWith(`${name}/`) || exportName.startsWith(`${name}@`)
-      ).toSorted((a, b) => b.name.length - a.name.length)[0];
+    const now = this.#all.map((served) => ({ name: served.name, served }));
+    const before = this.#all.flatMap((served) =>
+      served.formerNames.map((name) => ({ name, served }))
+    );
+    return ownerAmong(now, exportName) ?? ownerAmong(before, exportName);
+  }
+
+  /**
+   * The name of an export as new clients have to ask for it.
+   *
+   * @param exportName The name that a client has asked for.
+   * @returns The name with the present name of its pool.
+   */
+  presentName(exportName: string): string {
+    const owner = this.ownerOf(exportName);
+    const former = owner?.formerNames.find((name) => leads(name, exportName));
+    if (owner === undefined || former === undefined) return exportName;
+    return leads(owner.name, exportName)
+      ? exportName
+      : owner.name + exportName.slice(former.length);
+  }
+
+  /**
+   * Refuses a name that another pool of the server has or had: clients may
+   * still be connected to it by that name.
+   *
+   * @param served The pool that is to be renamed.
+   * @param to Its new name.
+   * @throws {VirstorError} `exists`.
+   */
+  admitName(served: ServedPool, to: string): void {
+    const other = this.#all.find((one) =>
+      one !== served && [one.name, ...one.formerNames].includes(to)
+    );
+    if (other === undefined) return;
+    throw new VirstorError(
+      "exists",
+      `Cannot rename pool "${served.name}" to "${to}": it is the name of ` +
+        "another pool of this server, or was it; choose another name",
+    );
   }
 
   /** The first pool that was closed and is not durable: why it is not. */
@@ -137,4 +174,21 @@ export class ServedPools {
   failureOf(served: ServedPool): VirstorError | undefined {
     return this.#failures.get(served);
   }
+}
+
+/** Whether an export is that of a pool, of its volumes or its snapshots. */
+function leads(pool: string, exportName: string): boolean {
+  return exportName === pool || exportName.startsWith(`${pool}/`) ||
+    exportName.startsWith(`${pool}@`);
+}
+
+/** The pool of exactly this name, else that of the longest one that leads. */
+function ownerAmong(
+  pools: readonly { readonly name: string; readonly served: ServedPool }[],
+  exportName: string,
+): ServedPool | undefined {
+  const owner = pools.find(({ name }) => name === exportName) ??
+    pools.filter(({ name }) => leads(name, exportName))
+      .toSorted((a, b) => b.name.length - a.name.length)[0];
+  return owner?.served;
 }

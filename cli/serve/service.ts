@@ -167,6 +167,7 @@ class Service {
       stop: (served: ServedPool, request: StopRequest) =>
         this.#stopOnRequest(served, request),
       onEvent: (event: EventRecord) => this.#hooks.add(event),
+      admitName: this.#pools.admitName.bind(this.#pools),
       countClients: (device: BlockDevice) => this.#nbd.countClients(device),
       retire: (device: BlockDevice) =>
         this.#nbd.retire(device, { graceMs: this.#graceMs }),
@@ -296,12 +297,11 @@ class Service {
     served: ServedPool,
     { force }: StopRequest,
   ): Promise<void> {
-    const { name } = served;
     const count = this.#clientsOf(served).length;
     if (count > 0 && !force) {
       throw new VirstorError(
         "busy",
-        `Cannot stop pool "${name}": ` +
+        `Cannot stop pool "${served.name}": ` +
           counted(count, "client is", "clients are") +
           " connected; disconnect, or use -f",
       );

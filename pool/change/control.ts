@@ -62,7 +62,7 @@ export class PoolControl {
   constructor(parts: PoolBase, hooks: ControlHooks) {
     this.#parts = parts;
     this.#hooks = hooks;
-    this.waits = new RemovalWaits(parts.settings.name);
+    this.waits = new RemovalWaits(parts.settings);
     this.evacuation = new Evacuation(parts, {
       empty: () => this.#removeEvacuated(),
       stopped: (reason) => this.waits.stopped(reason),

@@ -10,7 +10,7 @@ import type { Component } from "../core/mod.ts";
 
 /** The callers that wait for components to leave a pool. */
 export class RemovalWaits {
-  readonly #pool: string;
+  readonly #pool: { readonly name: string };
   readonly #waits = new Map<Component, PromiseWithResolvers<void>>();
   /** Paths of all components that have left since the pool was opened. */
   readonly #left = new Set<string>();
@@ -19,9 +19,9 @@ export class RemovalWaits {
   /**
    * Creates an object without waits.
    *
-   * @param pool The pool's name, for errors.
+   * @param pool The pool's name now, for errors.
    */
-  constructor(pool: string) {
+  constructor(pool: { readonly name: string }) {
     this.#pool = pool;
   }
 
@@ -118,7 +118,8 @@ export class RemovalWaits {
     { device }: Component,
     what: string,
   ): VirstorError {
-    const message = `Cannot remove "${device.path}" from pool "${this.#pool}"`;
+    const message =
+      `Cannot remove "${device.path}" from pool "${this.#pool.name}"`;
     return new VirstorError(code, `${message}: ${what}`);
   }
 }

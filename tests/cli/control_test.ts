@@ -25,6 +25,7 @@ function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     resize: fail,
     set: fail,
     check: fail,
+    renamePool: fail,
     stop: fail,
     listVolumes: fail,
     createVolume: fail,

@@ -24,6 +24,13 @@ function registryOf(work: Workspace): Record<string, unknown> {
   );
 }
 
+/** The metrics of a server, whose log has their address. */
+async function textOfMetrics(log: string): Promise<string> {
+  const [url = ""] = /http:\S+metrics/.exec(log) ?? [];
+  const answer = await fetch(url);
+  return await answer.text();
+}
+
 async function assertRefused(
   work: Workspace,
   to: string,
@@ -74,11 +81,59 @@ Deno.test("virstor rename refuses what does not fit, and changes nothing", async
   await assertRefused(work, "demo", 4, "exists");
   await assertRefused(work, "a/b", 9, 'without "/"');
   assertEquals((await work.run(["rename", "demo"])).code, 64);
-  const server = await serve(work);
-  await assertRefused(work, "new", 8, "serves it, stop it first");
+  // Also in a server of both, in which clients may know the pool by the name.
+  const both = ["serve", "--listen", "127.0.0.1:0", "demo", "other"];
+  const server = await work.serve(both);
+  await assertRefused(work, "other", 4, "another pool of this server");
+  await assertRefused(work, "demo", 4, "exists");
+  assertEquals((await work.run(["status", "demo"])).code, 0);
   await server.stop();
   assertEquals(registryOf(work), before);
   assertEquals(readLabel(work.path("a")).name, "demo");
+});
+
+Deno.test("virstor rename renames a served pool, clients stay", async () => {
+  await using work = await makeSmallPool("native", ["a", "b"]);
+  await work.succeed(["volume", "create", "-s", "1M", "demo/v"]);
+  const server = await serve(work, "--metrics", "0");
+  using client = await BusyClient.open(server);
+  await fill(client, 3);
+  const renamed = await work.run(["rename", "demo", "prod"]);
+  assertEquals([renamed.code, renamed.stdout], [
+    0,
+    'Renamed pool "demo" to "prod"\n',
+  ]);
+  assertStringIncludes(renamed.stderr, "Connected clients stay");
+  assertEquals(Object.keys(registryOf(work)), ["prod.json"]);
+  assertEquals((await work.run(["status", "demo"])).code, 3);
+  // The client goes on under the name that it has asked for.
+  await fill(client, 4);
+  await assertFilled(client, 4);
+  const { pool, server: status } = JSON.parse(
+    await work.succeed(["status", "--json", "prod"]),
+  );
+  assertEquals([pool.name, status.clients.length], ["prod", 1]);
+  assertStringIncludes(status.uri, "/prod");
+  const next = await work.succeed(["info", "--list", "--json", status.uri]);
+  assertStringIncludes(next, '"prod/v"');
+  assertEquals(next.includes("demo"), false, next);
+  const events = await work.succeed(["events", "--json", "prod"]);
+  const last = JSON.parse(events.trim().split("\n").at(-1) ?? "");
+  assertEquals([last.kind, last.pool], ["volumes", "prod"]);
+  assertStringIncludes(
+    await textOfMetrics(server.stderr),
+    'virstor_export_connections{pool="prod",export="prod"} 1',
+  );
+  await work.succeed(["snapshot", "prod@s"]);
+  await work.succeed(["rename", "prod", "demo"]);
+  await work.succeed(["stop", "-f", "demo"]);
+  await server.ended();
+  assertEquals(readLabel(work.path("b")).name, "demo");
+  assertEquals(Object.keys(registryOf(work)), ["demo.json"]);
+  assertEquals(
+    await work.succeed(["check", "demo"]),
+    'Pool "demo" is sound\n',
+  );
 });
 
 Deno.test("virstor rename refuses a pool of format freebsd", async () => {
