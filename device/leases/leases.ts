@@ -96,13 +96,13 @@ export interface Leases {
    */
   grant(offset: number): void;
   /**
-   * Maps a chunk that is about to be written, and leases it, if both can be
-   * done at once.
+   * Maps chunks that are about to be written, and leases them, as far as both
+   * can be done at once.
    *
-   * @param offset Any byte of the chunk; may lie past the end of the device.
-   * @returns Whether the chunk is mapped.
+   * @param offsets Any byte of each chunk; may lie past the end of the device.
+   * @returns Whether all of them are mapped.
    */
-  prepare(offset: number): boolean;
+  prepare(...offsets: readonly number[]): boolean;
 }
 
 /** The lease table as the owner of the device uses it. */

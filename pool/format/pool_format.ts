@@ -55,6 +55,17 @@ export interface PoolFormat {
   ): void;
 
   /**
+   * Records several mappings in the page cache, with fewer writes than one by
+   * one. They are there when the call returns, and some of them may not be
+   * before.
+   *
+   * @param record Calls {@linkcode recordMapping}, and nothing else of the
+   *   format; awaits nothing.
+   * @throws {VirstorError} `io`; the state on disk is then unknown.
+   */
+  recordTogether(record: () => void): void;
+
+  /**
    * Records in the page cache that provisional mappings are durable. Dense
    * formats throw.
    *

@@ -54,6 +54,10 @@ export class ChunkMapper {
   #passed: readonly PassedMark[] = [];
   /** With fewer free chunks another watermark is passed. */
   #next = 0;
+  /** Whether entries of the chunk table are being collected. */
+  #isTogether = false;
+  /** Whether a watermark may have been passed meanwhile. */
+  #isToWatch = false;
 
   /**
    * Creates a mapper.
@@ -139,6 +143,28 @@ export class ChunkMapper {
   }
 
   /**
+   * Maps several chunks without data; their entries reach the page cache
+   * together, before the call returns. Until then the caller acknowledges
+   * nothing and leases nothing.
+   *
+   * @param work Calls {@linkcode map}, and awaits nothing. No callback of the
+   *   pool's user runs before the entries are in the page cache.
+   * @throws {VirstorError} `failed`, and what `work` throws.
+   */
+  mapTogether(work: () => void): void {
+    const { format, fail } = this.#parts;
+    this.#isTogether = true;
+    try {
+      format.recordTogether(work);
+    } catch (error) {
+      throw fail(error);
+    } finally {
+      this.#isTogether = false;
+    }
+    if (this.#isToWatch) this.watch();
+  }
+
+  /**
    * Takes a free chunk that a copy goes to. The entry is written later, by
    * {@linkcode mapCopy}, or {@linkcode giveUp} frees the chunk.
    *
@@ -213,6 +239,7 @@ export class ChunkMapper {
 
   /** Says which watermarks were passed since the last look. */
   watch(): void {
+    this.#isToWatch = false;
     const { settings, format: { members } } = this.#parts;
     const { watermarks, chunkSize, onEvent } = settings;
     const passed = passedMarks(members, watermarks, chunkSize);
@@ -226,7 +253,9 @@ export class ChunkMapper {
 
   #watchUse(component: Component): void {
     const isLow = this.#parts.space.free < this.#next;
-    if (isLow || component.used === 1) this.watch();
+    if (!isLow && component.used !== 1) return;
+    if (this.#isTogether) this.#isToWatch = true;
+    else this.watch();
   }
 
   #record(

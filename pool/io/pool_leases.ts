@@ -103,28 +103,37 @@ export class PoolLeases implements Leases {
   }
 
   /**
-   * Maps a chunk that is about to be written to, and leases it, if both can be
-   * done at once. Until it is written to it reads as zeroes. While the file
-   * system of the next chunk refuses writes, the pool maps no chunk ahead: a
-   * write that finds no space there must leave its chunk free.
+   * Maps chunks that are about to be written to, and leases them, as far as
+   * both can be done at once. Until they are written to they read as zeroes.
+   * While the file system of the next chunk refuses writes, the pool maps no
+   * chunk ahead: a write that finds no space there must leave its chunk free.
    *
-   * @param offset Any byte of it, also beyond the disk.
-   * @returns Whether it is mapped.
+   * @param offsets Any byte of each chunk, also beyond the disk.
+   * @returns Whether all are mapped.
    */
-  prepare(offset: number): boolean {
-    const chunk = Math.floor(offset / this.#chunkSize);
-    if (chunk >= this.#map.virtualChunks) return false;
+  prepare(...offsets: readonly number[]): boolean {
+    const { mapper } = this.#parts.base;
+    let isAll = false;
     try {
       this.#health().assertWritable();
-      if (this.#parts.base.mapper.fresh()?.refusal !== undefined) return false;
-      if (!this.#firstWrites.mapNow(chunk)) return false;
+      mapper.mapTogether(() => {
+        isAll = offsets.every((offset) => this.#mapAhead(offset));
+      });
     } catch (error) {
       // The write itself will fail, and say why.
       if (error instanceof VirstorError) return false;
       throw error;
     }
-    this.grant(offset);
-    return true;
+    // Not before their entries are in the page cache.
+    for (const offset of offsets) this.grant(offset);
+    return isAll;
+  }
+
+  #mapAhead(offset: number): boolean {
+    const chunk = Math.floor(offset / this.#chunkSize);
+    if (chunk >= this.#map.virtualChunks) return false;
+    if (this.#parts.base.mapper.fresh()?.refusal !== undefined) return false;
+    return this.#firstWrites.mapNow(chunk);
   }
 
   /**

@@ -96,7 +96,8 @@ export class Lane<
       const piece = source.subarray(done, done + reach);
       if (
         !this.#writeNow(piece, at) &&
-        !(await this.#prepare(at, random) && this.#writeNow(piece, at))
+        !(await this.#prepare(at, source.length - done, random) &&
+          this.#writeNow(piece, at))
       ) {
         await pause(random);
         this.#leases.grant(at);
@@ -200,10 +201,19 @@ export class Lane<
     }
   }
 
-  /** Asks the owner of the pool, on another thread. */
-  async #prepare(offset: number, random: Random): Promise<boolean> {
+  /** Asks the owner of the pool, on another thread, for all of a range. */
+  async #prepare(
+    offset: number,
+    length: number,
+    random: Random,
+  ): Promise<boolean> {
     await pause(random);
-    const has = this.#leases.prepare(offset);
+    const offsets: number[] = [];
+    for (let at = offset; at < offset + length;) {
+      offsets.push(at);
+      at += this.#reader.restOfChunk(at);
+    }
+    const has = this.#leases.prepare(...offsets);
     await pause(random);
     return has;
   }

@@ -138,7 +138,7 @@ export const CANARIES: readonly Canary[] = [
       from: "if (this.#take(chunk, within) && !this.lease.isReadOnly) return",
       to: "if (this.#take(chunk, within)) return",
     }],
-    seed: 5,
+    seed: 9,
     complaint: /may hold/,
   },
   {
@@ -148,7 +148,7 @@ export const CANARIES: readonly Canary[] = [
       from: "of what the parent sees.\n    this.leases?.withdraw(",
       to: "of what the parent sees.\n    void (",
     }],
-    seed: 36,
+    seed: 1,
     complaint: /may hold|gave/,
   },
   {
@@ -161,6 +161,17 @@ export const CANARIES: readonly Canary[] = [
     }],
     seed: 66,
     complaint: /A lane read \d+ in block|gave/,
+  },
+  {
+    name: "chunks that are mapped together are recorded before they are leased",
+    mutations: [{
+      file: "pool/format/native/native_table.ts",
+      from:
+        "    this.#isHeld = false;\n    if (this.#isUnsaved) this.#write();\n",
+      to: "    this.#isHeld = false;\n    this.#isUnsaved = false;\n",
+    }],
+    seed: 4,
+    complaint: /may hold/,
   },
   {
     name: "zeroes look again after a wait",

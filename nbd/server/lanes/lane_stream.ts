@@ -234,12 +234,8 @@ export class LaneStream implements Carrier {
   async #answerQuestions(): Promise<void> {
     const { control, leases } = this.#parts;
     while (await control.awaitQuestion()) {
-      let isAll = !this.#closed;
-      for (const offset of control.takeQuestion()) {
-        if (!isAll) break;
-        isAll = leases.prepare(offset);
-      }
-      control.answer(isAll);
+      const offsets = control.takeQuestion();
+      control.answer(!this.#closed && leases.prepare(...offsets));
     }
   }
 

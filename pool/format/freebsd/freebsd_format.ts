@@ -115,6 +115,15 @@ export class FreebsdFormat implements PoolFormat {
   }
 
   /**
+   * Writes several map entries into the page cache.
+   *
+   * @param record Calls {@linkcode recordMapping}.
+   */
+  recordTogether(record: () => void): void {
+    record();
+  }
+
+  /**
    * Marks in the labels which component is current. FreeBSD starts with the
    * first component whose label shows room, and looks at most one further.
    *

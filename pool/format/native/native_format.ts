@@ -37,30 +37,10 @@ import {
 } from "../../member/mod.ts";
 import { checkNativeMember } from "./native_check.ts";
 import { type NativeMember, newMember } from "./native_member.ts";
+import type { NativeIdentity, NativeState } from "./native_state.ts";
+import type { ChunkTable } from "./native_table.ts";
 import { assertRoom, roomFault } from "./superblock_room.ts";
 import type { PoolFormat } from "../mod.ts";
-
-/** The fields that all superblocks of a pool share, and that never change. */
-export type NativeIdentity = Pick<
-  Superblock,
-  "poolUuid" | "chunkSize" | "compat" | "readOnlyCompat"
->;
-
-/** The state of a pool as it was read. */
-export interface NativeState {
-  /** The current generation. */
-  readonly generation: number;
-  /** The highest sequence number of all table entries. */
-  readonly sequence: number;
-  /** The volumes; the first one is number 0. */
-  readonly records: readonly VolumeRecord[];
-  /** Whether superblocks list volumes, or the only one is implied. */
-  readonly listsVolumes: boolean;
-  /** The id of this boot of the system, a UUID. */
-  readonly bootId: string;
-  /** The members, in order, with their state on disk. */
-  readonly members: ReadonlyMap<Component, NativeMember>;
-}
 
 /** The on-disk state of an open pool of format 2. */
 export class NativeFormat implements PoolFormat {
@@ -80,6 +60,8 @@ export class NativeFormat implements PoolFormat {
   #generation: number;
   #sequence: number;
   #isStopped = false;
+  /** The tables whose entries are being collected. */
+  #held: Set<ChunkTable> | undefined;
 
   /**
    * Creates the format of a pool whose superblocks and tables were read.
@@ -135,7 +117,25 @@ export class NativeFormat implements PoolFormat {
   ): void {
     assert(!this.#isStopped, "a stopped pool maps no chunk");
     const { table } = this.#member(component);
+    this.#held?.add(table.hold());
     table.own(chunk, virtualChunk, ++this.#sequence, owner);
+  }
+
+  /**
+   * Writes table entries into the page cache, each page of a table once.
+   *
+   * @param record Calls {@linkcode recordMapping}, and awaits nothing.
+   * @throws {VirstorError} `io`, `corrupt` if a page on disk is damaged.
+   */
+  recordTogether(record: () => void): void {
+    const held = new Set<ChunkTable>();
+    this.#held = held;
+    try {
+      record();
+    } finally {
+      this.#held = undefined;
+      for (const table of held) table.release();
+    }
   }
 
   /**

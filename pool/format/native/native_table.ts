@@ -63,6 +63,10 @@ export class ChunkTable implements FlushObserver {
   readonly #bytes = new Uint8Array(NATIVE_PAGE_SIZE);
   readonly #page = new DataView(this.#bytes.buffer);
   #pageIndex = NONE;
+  /** Whether changes stay in memory for now. */
+  #isHeld = false;
+  /** Whether the page in memory has changes that are not in the page cache. */
+  #isUnsaved = false;
   /** Counts the page writes of this session. */
   #version = 0;
   /** The digests of all allocated entries, combined with XOR. */
@@ -152,6 +156,27 @@ export class ChunkTable implements FlushObserver {
     setEntry(this.#page, index, virtualChunk, sequence, owner);
     this.#save();
     this.#toggle(entryDigest(chunk, virtualChunk, sequence, owner));
+  }
+
+  /**
+   * Changes stay in memory from now on, until the page changes or
+   * {@linkcode release} is called.
+   *
+   * @returns This table.
+   */
+  hold(): this {
+    this.#isHeld = true;
+    return this;
+  }
+
+  /**
+   * Writes what was held into the page cache.
+   *
+   * @throws {VirstorError} `io`.
+   */
+  release(): void {
+    this.#isHeld = false;
+    if (this.#isUnsaved) this.#write();
   }
 
   /**
@@ -263,6 +288,7 @@ export class ChunkTable implements FlushObserver {
   /** The device begins a flush, which covers all changes so far. */
   flushBegins(): void {
     assert(this.#flushing.size === 0, "one flush at a time");
+    assert(!this.#isUnsaved, "a flush finds all changes in the page cache");
     this.#flushing = this.#changed;
     this.#changed = new Map();
   }
@@ -286,6 +312,7 @@ export class ChunkTable implements FlushObserver {
   /** Loads the newest version of a page into memory. */
   #load(page: number): void {
     if (this.#pageIndex === page) return;
+    if (this.#isUnsaved) this.#write();
     this.#pageIndex = NONE;
     const slot = this.#newestSlot(page);
     if (slot === NONE) {
@@ -299,9 +326,16 @@ export class ChunkTable implements FlushObserver {
     this.#pageIndex = page;
   }
 
-  /** Writes the page in memory to a slot that may be overwritten. */
+  /** Takes a change of the page in memory over, now or later. */
   #save(): void {
+    if (this.#isHeld) this.#isUnsaved = true;
+    else this.#write();
+  }
+
+  /** Writes the page in memory to a slot that may be overwritten. */
+  #write(): void {
     const page = this.#pageIndex;
+    this.#isUnsaved = false;
     // If the write fails below, memory and disk differ: forget the page.
     this.#pageIndex = NONE;
     const slot = this.#changed.get(page) ?? this.#spareSlot(page);

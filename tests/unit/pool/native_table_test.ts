@@ -303,6 +303,27 @@ Deno.test("ChunkTable writes each page once for chunks that come in a row", () =
   assertEquals(table.version, version + 3);
 });
 
+Deno.test("ChunkTable writes what it holds back once a page, when the page changes or is released", () => {
+  const { disk, table } = new Work();
+  table.hold();
+  for (const [i, chunk] of [0, 1, 168, 169].entries()) {
+    table.own(chunk, i, i + 1);
+  }
+  assertEquals(disk.writes, ["0.0"]);
+  assertThrows(() => disk.begin(), AssertionError);
+  table.release();
+  table.release();
+  assertEquals(disk.writes, ["0.0", "1.0"]);
+  assertEquals([table.sequenceOf(1), table.sequenceOf(169)], [2, 4]);
+  table.own(170, 5, 5);
+  assertEquals(disk.writes, ["0.0", "1.0", "1.0"]);
+  // What could not be written is forgotten.
+  disk.failure = new VirstorError("io", "Cannot write: no spindle turns");
+  table.hold().own(171, 6, 6);
+  assertThrows(() => table.release(), VirstorError, "no spindle");
+  assertThrows(() => table.sequenceOf(171), AssertionError);
+});
+
 Deno.test("ChunkTable.mirror() writes a second copy of what has one only", async () => {
   const work = new Work();
   const { disk, table } = work;

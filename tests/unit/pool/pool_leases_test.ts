@@ -102,6 +102,43 @@ testNatively(
   },
 );
 
+testNatively(
+  "chunks that are prepared together are in the page cache before any other code learns of them",
+  async () => {
+    await using scratch = await makeQuickScratch();
+    const copies: string[] = [];
+    const copy = () => {
+      copies.push(scratch.file(`copy${copies.length}`));
+      Deno.copyFileSync(scratch.file("c0"), copies.at(-1) ?? "");
+    };
+    const { pool } = await openSmallPool(scratch, 1, {
+      format: "native",
+      createSize: componentSize("native", 10),
+      chunkWatermark: 9,
+      onEvent: ({ kind }) => kind === "watermark" && copy(),
+    });
+    await using _closing = pool;
+    const reader = join(pool);
+    const { leases } = pool.volume();
+    const chunks = [1, 2, 8];
+    const offsets = chunks.map((v) => v * SMALL_CHUNK);
+    assertEquals(leases.prepare(...offsets), true);
+    copy();
+    assertEquals(chunks.map((v) => isLeased(reader, v)), [true, true, true]);
+    // As after a kill: what is in the page cache counts.
+    assertEquals(copies.length, 2);
+    for (const path of copies) {
+      await using again = await openPool([path]);
+      assertEquals(again.status().usedChunks, 3);
+    }
+    // What is beyond the disk takes nothing from what came before.
+    const { size } = pool.volume();
+    assertEquals(leases.prepare(3 * SMALL_CHUNK, size, 0), false);
+    const leased = [3, 0].map((v) => isLeased(reader, v));
+    assertEquals(leased, [true, false]);
+  },
+);
+
 Deno.test("a pool lends no chunk while it is moved, and its new place after", async () => {
   await using scratch = await makeQuickScratch();
   const { pool, paths } = await openSmallPool(scratch, 2, {
