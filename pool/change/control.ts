@@ -180,8 +180,10 @@ export class PoolControl {
     return this.#change(async () => {
       const volume = volumeNamed(this.#parts, name, "resize volume");
       const virtualSize = await resizePool(volume, wanted, options);
-      const message = `The disk now has ${inBytes(virtualSize)}`;
-      this.#emit({ kind: "resized", message, virtualSize });
+      const { record: { id } } = volume;
+      const disk = id === 0 ? "The disk" : `Volume "${name}"`;
+      const message = `${disk} now has ${inBytes(virtualSize)}`;
+      this.#emit({ kind: "resized", message, volume: name, virtualSize });
       return { virtualSize };
     });
   }

@@ -39,6 +39,7 @@ export async function resizePool(
   options: ResizeOptions,
 ): Promise<number> {
   const { base: { format, settings: { chunkSize, name } }, map } = volume;
+  const what = volumeText(volume);
   const before = map.virtualChunks;
   const bytes = options.isRelative ? before * chunkSize + wanted : wanted;
   const chunks = Math.ceil(bytes / chunkSize);
@@ -55,7 +56,7 @@ export async function resizePool(
   if (!(bytes > 0) || size > VIRTUAL_SIZE_MAX) {
     throw new VirstorError(
       "invalid",
-      `Cannot resize pool "${name}" to ${inBytes(bytes)}: it is 1 to ` +
+      `Cannot resize ${what} to ${inBytes(bytes)}: it is 1 to ` +
         `${VIRTUAL_SIZE_MAX} bytes (8 PiB)`,
     );
   }
@@ -71,15 +72,27 @@ export async function resizePool(
   return size;
 }
 
+/**
+ * Names a volume in a sentence.
+ *
+ * @param volume The open volume.
+ * @returns For instance `volume "data"`; the first volume is `pool "vm"`.
+ */
+export function volumeText(
+  { record, base: { settings } }: Pick<VolumeParts, "record" | "base">,
+): string {
+  return record.id === 0
+    ? `pool "${settings.name}"`
+    : `volume "${record.name}"`;
+}
+
 function checkShrink(
-  { map, record, firstWrites, base: { settings } }: VolumeParts,
+  volume: VolumeParts,
   chunks: number,
   force: boolean,
 ): void {
-  const { chunkSize, name: pool } = settings;
-  const cannot = record.id === 0
-    ? `Cannot make pool "${pool}" smaller: `
-    : `Cannot make volume "${record.name}" smaller: `;
+  const { map, firstWrites, base: { settings: { chunkSize } } } = volume;
+  const cannot = `Cannot make ${volumeText(volume)} smaller: `;
   if (!force) {
     throw new VirstorError(
       "invalid",

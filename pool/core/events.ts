@@ -7,7 +7,7 @@
 
 /** A step of the recovery after a crash. */
 export type RecoveryStep =
-  | "chunks-freed" // chunks whose data are elsewhere are being freed
+  | "chunks-freed" // chunks that nothing refers to are being freed
   | "gaps-closed" // chunks moved into gaps of the allocation (format 1)
   | "label-covered" // the last chunk covers the label: never used (format 1)
   | "label-updated" // the label had missed a change (format 1)
@@ -70,8 +70,10 @@ export interface PoolEventData {
     /** Path of the component. */
     readonly path: string;
   };
-  /** The virtual size has changed. */
+  /** A volume has another size. */
   readonly resized: {
+    /** The name of the volume; the first one has the pool's. */
+    readonly volume: string;
     /** The new size, bytes. */
     readonly virtualSize: number;
   };

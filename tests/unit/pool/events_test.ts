@@ -21,7 +21,8 @@ import { chunkBytes, makeQuickScratch } from "../../helpers/small_pools.ts";
 
 /** An event that carries a number. */
 function resized(virtualSize: number): PoolEvent<"resized"> {
-  return { kind: "resized", message: `${virtualSize}`, virtualSize };
+  const message = `${virtualSize}`;
+  return { kind: "resized", message, volume: "small", virtualSize };
 }
 
 /** Reads all events until they end; numbers, and how many were missed. */
@@ -156,7 +157,7 @@ Deno.test("Pool.events() tells what happens to a pool, as data, until it is clos
       { kind: "delayed", fullTimeoutSeconds: 60 },
       { kind: "evacuation", paths: [a] },
       { kind: "removed", paths: [b] },
-      { kind: "resized", virtualSize: 2048 * SMALL_CHUNK },
+      { kind: "resized", volume: "small", virtualSize: 2048 * SMALL_CHUNK },
       { kind: "resumed", freeChunks: 19 },
     ],
   );

@@ -158,11 +158,24 @@ Deno.test("Pool.resize() does not take the place away for which a write waits", 
 
 Deno.test("Pool.resize() refuses sizes that are none, and pools that cannot", async () => {
   await using scratch = await makeQuickScratch();
-  const { pool, paths } = await openSmallPool(scratch, 1, NATIVE);
+  const { pool, paths, events } = await openSmallPool(scratch, 1, NATIVE);
   for (const size of [0, -1, NaN, Infinity]) {
     const resize = () => pool.resize(size, { force: true });
-    await assertRefused(resize, "invalid", `to ${size} bytes`);
+    await assertRefused(resize, "invalid", `pool "small" to ${size} bytes`);
   }
+  await pool.volumeChanges.create("other", SMALL_CHUNK);
+  await assertRefused(
+    () => pool.resize(0, { volume: "other", force: true }),
+    "invalid",
+    'Cannot resize volume "other" to 0 bytes',
+  );
+  await pool.resize(3 * SMALL_CHUNK, { volume: "other" });
+  assertEquals(
+    events.filter(({ kind }) => kind === "resized").map(({ message }) =>
+      message
+    ),
+    ['Volume "other" now has 393216 bytes'],
+  );
   await pool.close();
   const reader = await openPool(paths, { readOnly: true });
   await assertRefused(() => reader.resize(128 * MIB), "read-only");
