@@ -20,7 +20,7 @@ export type FindingKind =
   | "unfinished" // the add of a component did not finish
   | "covered" // format 1: the last chunk of a component covers its label
   | "gap" // format 1: the allocation has gaps
-  | "superseded" // a chunk holds a virtual chunk that is mapped elsewhere
+  | "superseded" // nothing refers to what a chunk holds
   // about bytes on disk
   | "unsound" // a slot of a superblock or of a table page is damaged or torn
   | "lost-page" // no slot of a table page is sound

@@ -6,6 +6,7 @@
  */
 
 export type { ChunkMove } from "./chunk_move.ts";
+export { chunkRanges } from "./chunk_ranges.ts";
 export type { ChunkView } from "./chunk_view.ts";
 export { readBootId } from "./boot_id.ts";
 export { Component } from "./component.ts";

@@ -12,7 +12,12 @@ import {
   wipeDeviceLabels,
   writeSuperblock,
 } from "../../member/mod.ts";
-import type { Component, Finding, PoolEvent } from "../../core/mod.ts";
+import {
+  chunkRanges,
+  type Component,
+  type Finding,
+  type PoolEvent,
+} from "../../core/mod.ts";
 import type { NativeFormat } from "./native_format.ts";
 import type { NativeMember } from "./native_member.ts";
 import type { NativeMap } from "./native_map.ts";
@@ -68,8 +73,8 @@ export async function recover(
     format.recordRelease(component, sorted);
     const { path } = component.device;
     const count = chunks.length;
-    const message = `Freeing ${counted(count, "chunk")} of "${path}" whose ` +
-      "data are elsewhere";
+    const message = `Freeing ${counted(count, "chunk")} of "${path}" that ` +
+      "nothing refers to any more";
     say("chunks-freed", message, [path], count);
   }
   await format.mirror();
@@ -185,9 +190,9 @@ export function noticesOf({ plan, read }: Loaded): Finding[] {
     findings.push(notice(
       "superseded",
       chunks.length === 1
-        ? `Chunk ${chunks[0]} holds a virtual chunk that is mapped elsewhere`
-        : `Chunks ${chunks.join(", ")} hold virtual chunks that are mapped ` +
-          "elsewhere",
+        ? `Chunk ${chunks[0]} holds what nothing refers to any more`
+        : `${chunks.length} chunks hold what nothing refers to any more: ` +
+          chunkRanges(chunks),
       component.device.path,
     ));
   }
