@@ -119,7 +119,9 @@ export class SnapshotChanges {
       try {
         await format.setVolumes(records);
       } catch (error) {
-        // Nothing was written: the chunks are the volumes' own again.
+        // If superblocks may list them, so do the records, and nothing changes
+        // here. Else the chunks are the volumes' own again; that the epoch has
+        // advanced harms nothing (V9).
         for (const { parts: { map, record } } of taken) {
           map.share(newestSnapshot(record));
         }
