@@ -189,10 +189,8 @@ export function noticesOf({ plan, read }: Loaded): Finding[] {
   for (const [component, chunks] of read.superseded) {
     findings.push(notice(
       "superseded",
-      chunks.length === 1
-        ? `Chunk ${chunks[0]} holds what nothing refers to any more`
-        : `${chunks.length} chunks hold what nothing refers to any more: ` +
-          chunkRanges(chunks),
+      counted(chunks.length, "chunk holds", "chunks hold") +
+        ` what nothing refers to any more: ${chunkRanges(chunks)}`,
       component.device.path,
     ));
   }
