@@ -156,7 +156,14 @@ Deno.test("metrics report the process, the pool and its components", async () =>
   const server = await serve(work, "--metrics", "0");
   const url = await metricsUrl(server);
   assertMatch(url, /^http:\/\/127\.0\.0\.1:\d+\/metrics$/);
-  const values = await metricsOf(url);
+  const path = work.path('b "\\').replace("\\", "\\\\").replace('"', '\\"');
+  const component = `pool="demo",component="${path}"`;
+  const room = `virstor_component_host_free_bytes{${component}}`;
+  let values = await metricsOf(url);
+  await eventually("the server knows the room of the host", async () => {
+    values = await metricsOf(url);
+    return values.has(room);
+  }, 20);
   const { version } = config;
   const build = `version="${version}",deno="${Deno.version.deno}"`;
   assertEquals(values.get(`virstor_build_info{${build}}`), 1);
@@ -166,10 +173,8 @@ Deno.test("metrics report the process, the pool and its components", async () =>
   for (const name of ["resident_memory_bytes", "open_fds", "max_fds"]) {
     assert((values.get(`process_${name}`) ?? 0) > 10, name);
   }
-  const path = work.path('b "\\').replace("\\", "\\\\").replace('"', '\\"');
-  const component = `pool="demo",component="${path}"`;
-  const free = values.get(`virstor_component_host_free_bytes{${component}}`);
-  assert((free ?? 0) > 2 ** 20, String(free));
+  const free = values.get(room) ?? 0;
+  assert(free > 2 ** 20, String(free));
   assertEquals(
     values.get(`virstor_component_chunks{${component},state="free"}`),
     6,
