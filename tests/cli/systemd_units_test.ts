@@ -61,7 +61,9 @@ Deno.test("virstor install-units writes units with the paths of this machine", a
   await using work = await makeSmallPool("native", ["a", "b c"]);
   await Deno.mkdir(work.path("units"));
   const write = ["install-units", "--write", "units", "--user", "disks"];
-  const done = await work.succeed([...write, "demo"]);
+  // The launcher of the sources is to be found in the units.
+  const sources = { fromSources: true };
+  const done = await work.succeed([...write, "demo"], sources);
   assertStringIncludes(done, `Wrote ${work.path("units/virstor@.service")}\n`);
   const path = work.path("units/virstor@.service");
   const unit = await Deno.readTextFile(path);
@@ -74,7 +76,10 @@ Deno.test("virstor install-units writes units with the paths of this machine", a
     ]
   ) assertStringIncludes(unit, `\n${line}\n`);
   assertStringIncludes(unit, `\nExecStart=${ROOT}virstor serve `);
-  const printed = await work.succeed(["install-units", "--user", "disks"]);
+  const printed = await work.succeed(
+    ["install-units", "--user", "disks"],
+    sources,
+  );
   assertStringIncludes(printed, unit);
   if (hasPeer("systemd-analyze")) {
     await analyze("verify", "--man=no", path);
@@ -83,14 +88,14 @@ Deno.test("virstor install-units writes units with the paths of this machine", a
     assert(Number(exposure) <= EXPOSURE_MAX, text);
   }
   // Writing the same again changes nothing; what was changed is not lost.
-  await work.succeed([...write, "demo"]);
+  await work.succeed([...write, "demo"], sources);
   await Deno.writeTextFile(path, "changed");
-  const refused = await work.run([...write, "demo"]);
+  const refused = await work.run([...write, "demo"], sources);
   assertEquals(refused.code, 4);
   assertEquals(await Deno.readTextFile(path), "changed");
-  await work.succeed([...write, "-f", "demo"]);
+  await work.succeed([...write, "-f", "demo"], sources);
   assertEquals(await Deno.readTextFile(path), unit);
-  assertEquals((await work.run([...write, "other"])).code, 3);
+  assertEquals((await work.run([...write, "other"], sources)).code, 3);
 });
 
 peerTest(

@@ -5,23 +5,12 @@
  */
 import { assertEquals } from "@std/assert";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { runHosted } from "./hosted_command.ts";
 import { PATIENCE_MS } from "./patience.ts";
-
-/** The command's program. */
-const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
-/** What the command may do: no more than the launcher allows it. */
-const PERMISSIONS = [
-  "--no-prompt",
-  "--allow-read",
-  "--allow-write",
-  "--allow-net",
-  "--allow-ffi",
-  "--allow-env=HOME,JOURNAL_STREAM,NOTIFY_SOCKET,VIRSTOR_IGNORE_SIGHUP,VIRSTOR_JOURNAL,VIRSTOR_OWNER_INTERVAL,VIRSTOR_STATE_DIR,WATCHDOG_PID,WATCHDOG_USEC,XDG_STATE_HOME",
-];
+import { bundleHere, PERMISSIONS, programWords } from "./program_words.ts";
 
 /** The words before those of the command, for `deno`. */
-export const MAIN_ARGS: readonly string[] = ["run", ...PERMISSIONS, MAIN];
+export const MAIN_ARGS: readonly string[] = programWords();
 
 /** What became of a command. */
 export interface CommandResult {
@@ -41,6 +30,8 @@ export interface CommandOptions {
   readonly env?: Record<string, string>;
   /** Whether it may do anything, as the launcher lets it for devices. */
   readonly allPermissions?: boolean;
+  /** Whether it starts from the sources, also where there is a bundle. */
+  readonly fromSources?: boolean;
   /** A program with its arguments that runs it, as `strace` does. */
   readonly under?: readonly string[];
 }
@@ -108,6 +99,10 @@ export class Workspace implements AsyncDisposable {
     args: readonly string[],
     options: CommandOptions = {},
   ): Promise<CommandResult> {
+    const hosted = await this.#runHosted(args, options);
+    if (hosted !== undefined) {
+      return { ...hosted, stderr: withoutProgress(hosted.stderr) };
+    }
     const { code, stdout, stderr } = await this.#command(args, options)
       .output();
     const decoder = new TextDecoder();
@@ -116,6 +111,16 @@ export class Workspace implements AsyncDisposable {
       stdout: decoder.decode(stdout),
       stderr: withoutProgress(decoder.decode(stderr)),
     };
+  }
+
+  async #runHosted(
+    args: readonly string[],
+    { cwd = this.directory, ...others }: CommandOptions,
+  ): Promise<CommandResult | undefined> {
+    if (Object.values(others).some((value) => value !== undefined)) {
+      return undefined;
+    }
+    return await runHosted({ args, cwd, stateDirectory: this.stateDirectory });
   }
 
   /**
@@ -175,9 +180,10 @@ export class Workspace implements AsyncDisposable {
     const [program = "", ...words] = [
       ...options.under ?? [],
       Deno.execPath(),
-      "run",
-      ...options.allPermissions === true ? ["--allow-all"] : PERMISSIONS,
-      MAIN,
+      ...programWords(
+        options.allPermissions === true ? ["--allow-all"] : PERMISSIONS,
+        options.fromSources === true ? null : bundleHere(),
+      ),
       ...args,
     ];
     return new Deno.Command(program, {
@@ -228,8 +234,9 @@ export class Workspace implements AsyncDisposable {
  */
 export function withoutProgress(text: string): string {
   const what =
-    "Adding|Checking|Clearing|Copying|Evacuating|Labelling|Looking|Opening|" +
-    "Reading|Removing|Repairing|Resizing|Stopping";
+    "Adding|Checking|Clearing|Cloning|Comparing|Copying|Creating|Evacuating|" +
+    "Flattening|Labelling|Looking|Opening|Reading|Removing|Renaming|" +
+    "Repairing|Resizing|Rolling|Stopping|Taking";
   const line = new RegExp(`^(${what})\\b.*( \\.\\.\\.|: \\d+%, .*)\n`, "gm");
   return withoutRuntime(text).replaceAll(line, "");
 }
