@@ -10,7 +10,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { NbdDisk } from "../../nbd/mod.ts";
 import { openPool } from "../../pool/mod.ts";
-import { KIB, MIB, pattern } from "../helpers/scratch.ts";
+import { firstDifference, KIB, MIB, pattern } from "../helpers/scratch.ts";
 import { Workspace } from "../helpers/virstor.ts";
 
 const SIZE = 4 * MIB;
@@ -55,7 +55,7 @@ async function assertFile(
 ): Promise<void> {
   const bytes = await Deno.readFile(work.path(name));
   assertEquals(bytes.length, wanted.length);
-  assertEquals(bytes.findIndex((byte, i) => byte !== wanted[i]), -1, name);
+  assertEquals(firstDifference(bytes, wanted), -1, name);
 }
 
 async function occupied(work: Workspace, name: string): Promise<number> {

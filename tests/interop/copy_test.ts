@@ -13,6 +13,7 @@ import {
   ServedPool,
   type ServedPoolOptions,
 } from "./served_pool.ts";
+import { firstDifference } from "../helpers/scratch.ts";
 
 /** A disk as large as the image, on components that can hold all of it. */
 const POOL: ServedPoolOptions = { virtualSize: "48M", componentSize: "32M" };
@@ -42,7 +43,7 @@ async function makeImage(work: Workspace): Promise<string> {
 async function assertSameBytes(one: string, other: string): Promise<void> {
   const [a, b] = [await Deno.readFile(one), await Deno.readFile(other)];
   assertEquals(a.length, b.length);
-  const differing = a.findIndex((byte, i) => byte !== b[i]);
+  const differing = firstDifference(a, b);
   assertEquals(differing, -1, `The first byte that differs is ${differing}`);
 }
 

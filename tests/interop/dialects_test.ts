@@ -10,7 +10,11 @@ import type { BlockDevice } from "../../device/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import { NbdServer } from "../../nbd/mod.ts";
 import { peerTest } from "../helpers/peers.ts";
-import { makeScratch, type Scratch } from "../helpers/scratch.ts";
+import {
+  firstDifference,
+  makeScratch,
+  type Scratch,
+} from "../helpers/scratch.ts";
 import { pattern } from "../unit/nbd/serving.ts";
 import { SparseDevice } from "../unit/nbd/sparse_device.ts";
 import {
@@ -150,7 +154,7 @@ for (const [program, args] of Object.entries(COPIES)) {
         wanted.set(stampedBytes(count * CHUNK, chunk), chunk * CHUNK);
       }
       assertEquals(got.length, wanted.length);
-      const wrong = wanted.findIndex((byte, i) => byte !== got[i]);
+      const wrong = firstDifference(wanted, got);
       assertEquals(wrong, -1, `byte ${wrong} is wrong`);
       await pool.stopAndCheck();
     },
@@ -204,7 +208,7 @@ for (
       const out = scratch.file("out");
       await peerSucceeds("nbdcopy", [...args, served.uri, out]);
       const got = await Deno.readFile(out);
-      const wrong = model.findIndex((byte, i) => byte !== got[i]);
+      const wrong = firstDifference(model, got);
       assertEquals([got.length, wrong], [model.length, -1]);
       assertEquals(served.server.counters.bytesRead, 64 * MIB);
       const sent = device.reads.reduce(
@@ -229,7 +233,7 @@ peerTest(
       `nbdcopy --no-extents "$uri" '${out}'`,
     ]);
     const got = await Deno.readFile(out);
-    const wrong = model.findIndex((byte, i) => byte !== got[i]);
+    const wrong = firstDifference(model, got);
     assertEquals([got.length, wrong], [model.length, -1]);
   },
 );

@@ -9,7 +9,7 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { NBD } from "../helpers/nbd_client.ts";
 import type { BusyClient, Reply } from "../helpers/busy_client.ts";
-import { FORMATS } from "../helpers/scratch.ts";
+import { firstDifference, FORMATS } from "../helpers/scratch.ts";
 import { CHUNK, KIB, MIB, ServedPool, stampedBytes } from "./served_pool.ts";
 import { PATIENCE_MS } from "../helpers/patience.ts";
 
@@ -53,7 +53,7 @@ async function assertBytes(
 ): Promise<void> {
   const { errno, payload } = await client.read(offset, wanted.length);
   assertEquals(errno, 0);
-  const wrong = wanted.findIndex((byte, i) => byte !== payload[i]);
+  const wrong = firstDifference(wanted, payload);
   assertEquals(wrong, -1, `byte ${wrong} at ${offset} is wrong`);
 }
 

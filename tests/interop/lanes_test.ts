@@ -10,7 +10,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { BusyClient } from "../helpers/busy_client.ts";
 import { peerTest } from "../helpers/peers.ts";
-import { FORMATS } from "../helpers/scratch.ts";
+import { firstDifference, FORMATS } from "../helpers/scratch.ts";
 import {
   CHUNK,
   MIB,
@@ -81,7 +81,7 @@ async function assertChunks(
   for (let i = 0; i < LOOSE_CHUNKS; i++) {
     const wanted = i % 2 === 0 ? even : odd;
     const chunk = payload.subarray(i * CHUNK, (i + 1) * CHUNK);
-    const wrong = wanted.findIndex((byte, k) => byte !== chunk[k]);
+    const wrong = firstDifference(wanted, chunk);
     assertEquals(wrong, -1, `byte ${wrong} of chunk ${i} is wrong`);
   }
 }
@@ -153,7 +153,7 @@ async function makeFileSystem(pool: ServedPool): Promise<string> {
 
 async function assertSameBytes(one: string, other: string): Promise<void> {
   const [a, b] = [await Deno.readFile(one), await Deno.readFile(other)];
-  const wrong = a.findIndex((byte, i) => byte !== b[i]);
+  const wrong = firstDifference(a, b);
   assertEquals([b.length, wrong], [a.length, -1]);
 }
 

@@ -14,7 +14,7 @@ import { NBD } from "../helpers/nbd_client.ts";
 import { peerPath, testUnless } from "../helpers/peers.ts";
 import { Server, Workspace } from "../helpers/virstor.ts";
 import { BusyClient } from "../helpers/busy_client.ts";
-import { FORMATS } from "../helpers/scratch.ts";
+import { firstDifference, FORMATS } from "../helpers/scratch.ts";
 import { CHUNK, MIB, peerSucceeds, stampedBytes } from "./served_pool.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../virstor", import.meta.url));
@@ -148,7 +148,7 @@ async function useAndCheck(
       if (chunk !== 6 && chunk !== 39) wanted.set(partOf(chunk));
       if (chunk === 5) wanted.set(stampedBytes(8192, 500));
       const { payload } = await client.read(chunk * CHUNK, CHUNK);
-      const wrong = wanted.findIndex((byte, i) => byte !== payload[i]);
+      const wrong = firstDifference(wanted, payload);
       assertEquals(wrong, -1, `byte ${wrong} of chunk ${chunk} is wrong`);
     }
   });

@@ -17,7 +17,7 @@ import {
   type RawRequest,
 } from "../helpers/nbd_client.ts";
 import { peerTest } from "../helpers/peers.ts";
-import { FORMATS } from "../helpers/scratch.ts";
+import { firstDifference, FORMATS } from "../helpers/scratch.ts";
 import {
   CHUNK,
   KIB,
@@ -112,7 +112,7 @@ class Worker {
     assertEquals([request.command, reply.errno], [request.command, 0]);
     if (request.command === NBD.CMD_READ) {
       const wanted = this.model.subarray(at, at + Number(request.length));
-      const wrong = wanted.findIndex((byte, i) => byte !== reply.payload[i]);
+      const wrong = firstDifference(wanted, reply.payload);
       assertEquals(wrong, -1, `byte ${wrong} of ${at} in ${this.index}`);
     } else if (request.command === NBD.CMD_BLOCK_STATUS) {
       // What is said to be zero is; the client has checked the lengths.
@@ -211,7 +211,7 @@ peerTest(
     const out = pool.work.path("out");
     await peerSucceeds("nbdcopy", [...sixteen, pool.uri, out]);
     const got = await Deno.readFile(out);
-    const wrong = bytes.findIndex((byte, i) => byte !== got[i]);
+    const wrong = firstDifference(bytes, got);
     assertEquals([got.length, wrong], [bytes.length, -1]);
     await pool.stopAndCheck();
   },

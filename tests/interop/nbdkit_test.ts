@@ -14,6 +14,7 @@ import {
   ServedPool,
   stampedBytes,
 } from "./served_pool.ts";
+import { firstDifference } from "../helpers/scratch.ts";
 
 const POOL = { virtualSize: "16M" };
 
@@ -142,6 +143,6 @@ for (
 async function assertSameFile(one: string, other: string): Promise<void> {
   const [a, b] = [await Deno.readFile(one), await Deno.readFile(other)];
   assertEquals(a.length, b.length);
-  const wrong = a.findIndex((byte, i) => byte !== b[i]);
+  const wrong = firstDifference(a, b);
   assert(wrong === -1, `byte ${wrong} is wrong`);
 }

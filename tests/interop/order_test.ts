@@ -15,6 +15,7 @@ import {
   type RawRequest,
 } from "../helpers/nbd_client.ts";
 import { CHUNK, MIB, ServedPool, stampedBytes } from "./served_pool.ts";
+import { firstDifference } from "../helpers/scratch.ts";
 
 const DIALECTS: readonly Dialect[] = ["simple", "structured", "extended"];
 /** The chunks for data of the usual pool. */
@@ -101,9 +102,8 @@ for (const dialect of DIALECTS) {
       ...small,
     ]);
     const replies = await client.receiveAll(quick.length + 1);
-    const wrong = replies.get(slow ?? 0n)?.payload.findIndex((byte, i) =>
-      byte !== large[i]
-    );
+    const { payload } = replies.get(slow ?? 0n) ?? {};
+    const wrong = firstDifference(large, payload ?? new Uint8Array(0));
     assertEquals(wrong, -1);
     for (const [i, offset] of offsets.entries()) {
       assertEquals(

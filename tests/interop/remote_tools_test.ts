@@ -8,7 +8,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { eventually, PATIENCE_MS } from "../helpers/patience.ts";
 import { peerTest } from "../helpers/peers.ts";
-import { pattern } from "../helpers/scratch.ts";
+import { firstDifference, pattern } from "../helpers/scratch.ts";
 import { CERTIFICATES } from "../helpers/tls_client.ts";
 import { Workspace } from "../helpers/virstor.ts";
 import { FarServer } from "../remote/peers.ts";
@@ -42,7 +42,7 @@ async function writeSample(work: Workspace): Promise<string> {
 async function assertSample(path: string): Promise<void> {
   const content = await Deno.readFile(path);
   const wanted = sampleImage();
-  const wrong = wanted.findIndex((byte, i) => content[i] !== byte);
+  const wrong = firstDifference(wanted, content);
   assertEquals([content.length, wrong], [wanted.length, -1]);
 }
 
@@ -158,9 +158,7 @@ for (const [name, start] of Object.entries(SERVERS)) {
       await retried(work, ["copy", sample, far.uri]);
       const rest = new Uint8Array(size).fill(0xaa);
       rest.set(sampleImage());
-      const wrong = (await Deno.readFile(image)).findIndex((byte, i) =>
-        byte !== rest[i]
-      );
+      const wrong = firstDifference(await Deno.readFile(image), rest);
       assertEquals(wrong, -1);
       assert(await occupied(image) < 5 * 1024);
 
@@ -213,9 +211,7 @@ peerTest(
     await far.start();
     assertEquals(await copying, { code: 0, stdout: "", stderr: "" });
     await far.kill();
-    const wrong = (await Deno.readFile(image)).findIndex(
-      ((wanted) => (byte, i) => byte !== wanted[i])(pattern(size, 4)),
-    );
+    const wrong = firstDifference(pattern(size, 4), await Deno.readFile(image));
     assertEquals(wrong, -1);
   },
 );

@@ -7,7 +7,11 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { peerTest } from "../helpers/peers.ts";
-import { makeScratch, type Scratch } from "../helpers/scratch.ts";
+import {
+  firstDifference,
+  makeScratch,
+  type Scratch,
+} from "../helpers/scratch.ts";
 import { CERTIFICATES } from "../helpers/tls_client.ts";
 import {
   CHUNK,
@@ -46,7 +50,7 @@ async function makeImage(scratch: Scratch): Promise<string> {
 
 async function assertSameFiles(a: string, b: string): Promise<void> {
   const [first, second] = [await Deno.readFile(a), await Deno.readFile(b)];
-  const wrong = first.findIndex((byte, i) => byte !== second[i]);
+  const wrong = firstDifference(first, second);
   assertEquals([second.length, wrong], [first.length, -1]);
 }
 

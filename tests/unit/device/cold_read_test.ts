@@ -13,6 +13,7 @@ import { testNatively } from "../../helpers/native.ts";
 import { makeQuickScratch } from "../../helpers/small_pools.ts";
 import {
   dropCache,
+  firstDifference,
   KIB,
   makeScratch,
   MIB,
@@ -59,7 +60,7 @@ Deno.test("FileDevice.close() waits for reads that are under way", async () => {
   await Promise.all(reads);
   await closing;
   for (const target of targets) {
-    assertEquals(target.findIndex((byte, i) => byte !== pattern1[i]), -1);
+    assertEquals(firstDifference(target, pattern1), -1);
   }
   for (const other of others) other.close();
 });

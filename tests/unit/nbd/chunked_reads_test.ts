@@ -14,6 +14,7 @@ import { NBD, type RawReply } from "../../helpers/nbd_client.ts";
 import { HeldDevice } from "./held_device.ts";
 import { pattern, serve, until } from "./serving.ts";
 import { SparseDevice } from "./sparse_device.ts";
+import { firstDifference } from "../../helpers/scratch.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -32,7 +33,7 @@ function shapeOf(reply: RawReply): string[] {
 
 function assertSame(got: Uint8Array, wanted: Uint8Array): void {
   assertEquals(got.length, wanted.length);
-  const wrong = wanted.findIndex((byte, i) => byte !== got[i]);
+  const wrong = firstDifference(wanted, got);
   assertEquals(wrong, -1, `byte ${wrong} is wrong`);
 }
 

@@ -16,6 +16,7 @@ import { testNatively } from "../../helpers/native.ts";
 import { type Dialect, NBD, type NbdClient } from "../../helpers/nbd_client.ts";
 import {
   componentSize,
+  firstDifference,
   KIB,
   pattern,
   readBytes,
@@ -31,7 +32,7 @@ const DIALECTS: readonly Dialect[] = ["simple", "structured", "extended"];
 
 function assertSame(actual: Uint8Array, wanted: Uint8Array): void {
   assertEquals(actual.length, wanted.length);
-  const wrong = actual.findIndex((byte, i) => byte !== wanted[i]);
+  const wrong = firstDifference(actual, wanted);
   assertEquals(wrong, -1, `byte ${wrong} is wrong`);
 }
 

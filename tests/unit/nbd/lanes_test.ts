@@ -16,6 +16,7 @@ import {
 } from "../../helpers/nbd_client.ts";
 import {
   componentSize,
+  firstDifference,
   FORMATS,
   KIB,
   MIB,
@@ -45,7 +46,7 @@ function testDialects(
 
 function assertSame(actual: Uint8Array, wanted: Uint8Array): void {
   assertEquals(actual.length, wanted.length);
-  const wrong = actual.findIndex((byte, i) => byte !== wanted[i]);
+  const wrong = firstDifference(actual, wanted);
   assertEquals(wrong, -1, `byte ${wrong} is wrong`);
 }
 

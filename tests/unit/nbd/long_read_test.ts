@@ -10,6 +10,7 @@ import { VirstorError } from "../../../errors.ts";
 import { NBD, type NbdClient } from "../../helpers/nbd_client.ts";
 import { HeldDevice } from "./held_device.ts";
 import { pattern, serve, until } from "./serving.ts";
+import { firstDifference } from "../../helpers/scratch.ts";
 
 const MIB = 1024 * 1024;
 const { CMD_READ, CMD_WRITE, CMD_FLAG_DF } = NBD;
@@ -47,7 +48,7 @@ for (const dialect of ["simple", "structured", "extended"] as const) {
     const wanted = pattern(8 * MIB).subarray(512, 512 + 6 * MIB);
     const got = replies.get(read)?.payload ?? new Uint8Array();
     assertEquals(got.length, wanted.length);
-    assertEquals(got.findIndex((byte, i) => byte !== wanted[i]), -1);
+    assertEquals(firstDifference(got, wanted), -1);
     assertEquals(replies.get(write)?.errno, 0);
   });
 

@@ -14,6 +14,7 @@ import {
   type NbdAddress,
   NbdClient,
 } from "../../helpers/nbd_client.ts";
+import { firstDifference } from "../../helpers/scratch.ts";
 
 // From the headers of Linux: `sys/socket.h`.
 const AF_UNIX = 1;
@@ -144,7 +145,7 @@ async function work(client: NbdClient, job: QuickJob): Promise<number> {
     } else {
       const read = await client.read(offset, length);
       const wanted = model.subarray(offset, offset + length);
-      const at = read.findIndex((byte, i) => byte !== wanted[i]);
+      const at = firstDifference(read, wanted);
       if (at >= 0) throw new Error(`Byte ${offset + at} is wrong`);
     }
     requests++;

@@ -19,6 +19,7 @@ import { testNatively } from "../../helpers/native.ts";
 import { nativeLabel } from "../../helpers/native_sample.ts";
 import {
   componentSize,
+  firstDifference,
   openSmallPool,
   pattern,
   type Scratch,
@@ -125,7 +126,7 @@ class Client {
       const target = new Uint8Array(length);
       await this.#pool.volume().read(target, offset);
       const wanted = this.#chunk(v).subarray(within, within + length);
-      const wrong = target.findIndex((byte, i) => byte !== wanted[i]);
+      const wrong = firstDifference(target, wanted);
       assertEquals(wrong, -1, `byte ${wrong} of chunk ${v} is wrong`);
     }
   }
