@@ -114,8 +114,9 @@ export async function openCandidates(
     }
     return await complete(paths, options, opened, created);
   } catch (error) {
-    for (const device of opened) await device?.close();
+    // While they are locked: later they may be components of another pool.
     for (const path of created) removeFile(path);
+    for (const device of opened) await device?.close();
     throw error;
   }
 }
@@ -164,7 +165,11 @@ async function inspect(
 ): Promise<void> {
   await refuseUsers(device, force);
   if (device.keep === undefined) await watchFile(device, patience?.cancelled);
-  if (force) return;
+  if (!force) await refuseContent(device);
+}
+
+/** Refuses a file that holds data that may still be needed. */
+async function refuseContent(device: ComponentDevice): Promise<void> {
   const label = hasLabel(device)
     ? labelOf(device)
     : await findMovedLabelLater(device);
@@ -193,15 +198,10 @@ async function complete(
   const devices: ComponentDevice[] = [];
   await forEachAtOnce(paths, async (path, i) => {
     const there = opened[i];
-    if (there === undefined) {
-      createSparseFile(path, options.createSize ?? 0);
-      created.push(path);
-    }
     const device = there === undefined
-      ? await withPatience(() =>
-        options.openDevice(path, { lock: "exclusive" })
-      )
+      ? await create(path, options)
       : await ownedDevice(there, layout.chunkSize);
+    if (there === undefined) created.push(path);
     opened[i] = device;
     devices[i] = device;
   });
@@ -212,6 +212,34 @@ async function complete(
     hardcodedName: options.hardcode ? baseName(paths[i] ?? "") : "",
     isNew: created.includes(paths[i] ?? ""),
   }));
+}
+
+/**
+ * Creates a file, and opens it. Before it is locked, another process may make it
+ * a component: then it stays, and is refused, whatever `force` says.
+ */
+async function create(
+  path: string,
+  { createSize = 0, openDevice }: CandidateOptions,
+): Promise<ComponentDevice> {
+  createSparseFile(path, createSize);
+  let device: ComponentDevice | undefined;
+  try {
+    const open = () => openDevice(path, { lock: "exclusive" });
+    device = await withPatience(open);
+    await refuseContent(device);
+    return device;
+  } catch (error) {
+    if (!isOfOthers(error)) removeFile(path);
+    await device?.close();
+    throw error;
+  }
+}
+
+/** Whether another process uses a file, or has written to it. */
+function isOfOthers(error: unknown): boolean {
+  return error instanceof VirstorError &&
+    (error.code === "busy" || error.code === "exists");
 }
 
 /** Opens and checks one file; undefined if it has to be created. */

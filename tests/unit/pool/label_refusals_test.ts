@@ -8,6 +8,7 @@
 import { assertEquals } from "@std/assert";
 import { FileDevice } from "../../../device/mod.ts";
 import {
+  checkComponents,
   clearLabels,
   type LabelOptions,
   labelPool,
@@ -306,6 +307,22 @@ Deno.test("labelPool() refuses more components than can be counted, before it op
     "65535",
   );
   assertEquals(opened, []);
+});
+
+Deno.test("labelPool() leaves a new file to the pool that labels it first", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("new");
+  const options = { ...SMALL, paths: [path], createSize: MIB };
+  const openDevice: OpenDevice = async (path, how) => {
+    // Another process finds the file before it is locked.
+    await labelPool({ ...SMALL, name: "first", paths: [path] });
+    return new FileDevice(path, how);
+  };
+  const second = { ...options, name: "second", openDevice };
+  const act = () => labelPool({ ...second, force: true });
+  await assertRefused(act, "exists", 'a label of pool "first"');
+  const { findings } = await checkComponents([path]);
+  assertEquals(findings, []);
 });
 
 Deno.test("clearLabels() refuses in one line, and leaves no trace", async (t) => {
