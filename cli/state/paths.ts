@@ -28,7 +28,7 @@ export function absolutePath(path: string): string {
 }
 
 /** The parameters whose values are paths. */
-const PATH_PARAMETER = /([?&](?:socket|tls-certificates)=)([^&#,]*)/g;
+const PATH_PARAMETER = /([?&](?:socket|tls-certificates)=)([^&#,]+)/g;
 
 function absoluteUri(uri: string): string {
   return uri.replace(PATH_PARAMETER, (_, name: string, value: string) => {

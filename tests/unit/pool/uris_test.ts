@@ -35,6 +35,11 @@ Deno.test("paths in URIs become absolute", () => {
       encodeURI(here)
     }/a%20b,nbds://h/?tls-certificates=/c`,
   );
+  // No path is not the working directory.
+  assertEquals(
+    absolutePath("nbd+unix:///?socket="),
+    "nbd+unix:///?socket=",
+  );
 });
 
 Deno.test("a URI is refused without the means to connect, and by format 1", async () => {
