@@ -5,6 +5,7 @@
  * @module
  */
 
+import { fileIdentity } from "../../device/file/mod.ts";
 import { hidePassword } from "../../errors.ts";
 import { copyDisk, type CopyResult, isNbdUri } from "../../nbd/client/mod.ts";
 import { nameOf } from "../control/mod.ts";
@@ -141,12 +142,30 @@ function endOptionsOf(invocation: Invocation): EndOptions {
 
 function isSame(from: EndNames, to: EndNames): boolean {
   if (from.word === undefined || to.word === undefined) {
-    return from.name === to.name;
+    if (from.name === to.name) return true;
+    if (from.word !== undefined || to.word !== undefined) return false;
+    return isSameFile(from.name, to.name);
   }
   const [one, other] = [from.word, to.word].map((word) =>
     nameOf(word.pool, word.volume, word.snapshot)
   );
   return one === other;
+}
+
+/** Whether two paths, or links, lead to one file. */
+function isSameFile(one: string, other: string): boolean {
+  const [first, second] = [one, other].map(identityOf);
+  return first !== undefined && first === second;
+}
+
+function identityOf(name: string): string | undefined {
+  if (name === STREAM || isNbdUri(name)) return undefined;
+  try {
+    return fileIdentity(name);
+  } catch {
+    // Opening it gives the reason, unless it is to be made.
+    return undefined;
+  }
 }
 
 async function betweenDisks(

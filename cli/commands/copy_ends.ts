@@ -10,6 +10,7 @@ import {
   createSparseFile,
   FileDevice,
   removeFile,
+  setFileSize,
 } from "../../device/file/mod.ts";
 import { inBytes, VirstorError } from "../../errors.ts";
 import { changedSince, isNbdUri, NbdDisk } from "../../nbd/client/mod.ts";
@@ -150,10 +151,26 @@ export async function openTarget(
   // Refuses a file that another process has locked, before it is touched.
   const before = new FileDevice(name, { lock: "exclusive" });
   if (!found.isFile) return endOf(before);
-  await before.close();
-  Deno.truncateSync(name, 0);
-  Deno.truncateSync(name, size);
-  return endOf(new FileDevice(name, { lock: "exclusive" }), { isZero: true });
+  return endOf(await withSizes(before, [0, size]), { isZero: true });
+}
+
+/**
+ * Gives a locked file other sizes, one after the other, and opens it again: a
+ * device keeps the size that it was opened with.
+ *
+ * The lock covers the changes: in a moment without it, a server might open the
+ * file as a component, and lose it.
+ */
+async function withSizes(
+  locked: FileDevice,
+  sizes: readonly number[],
+): Promise<FileDevice> {
+  try {
+    for (const size of sizes) setFileSize(locked.path, size);
+  } finally {
+    await locked.close();
+  }
+  return new FileDevice(locked.path, { lock: "exclusive" });
 }
 
 /**
@@ -178,10 +195,11 @@ export async function openStreamFile(
         "whose size is known",
     );
   }
-  // Refuses a file that another process uses, before it is touched.
-  if (found !== undefined) {
-    await new FileDevice(name, { lock: "exclusive" }).close();
-  }
+  // Refuses a file that another process uses. The lock ends when the file is
+  // open for writing, which makes labels and servers refuse it.
+  await using _locked = found === undefined
+    ? undefined
+    : new FileDevice(name, { lock: "exclusive" });
   return Deno.openSync(name, { create: true, truncate: true, write: true });
 }
 
@@ -216,10 +234,7 @@ async function openToUpdate(
   }
   const before = new FileDevice(name, { lock: "exclusive" });
   if (!found.isFile || before.size === size) return endOf(before);
-  // The locks go with the descriptor: another process has a moment.
-  await before.close();
-  Deno.truncateSync(name, size);
-  return endOf(new FileDevice(name, { lock: "exclusive" }));
+  return endOf(await withSizes(before, [size]));
 }
 
 /** Opens a volume to write to it. */

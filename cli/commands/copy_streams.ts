@@ -52,7 +52,8 @@ export async function copyToStream(
 }
 
 /**
- * Writes all of a stream to the beginning of a disk.
+ * Writes all of a stream to the beginning of a disk. Pieces of zeroes become
+ * holes where the disk has them.
  *
  * @param read Reads into a buffer; returns how many bytes, `null` at the end.
  * @param target The disk.
@@ -65,7 +66,7 @@ export async function copyFromStream(
   target: BlockDevice,
   onProgress: (done: number) => void,
 ): Promise<CopyResult> {
-  let done = 0;
+  const result = { data: 0, zeroes: 0 };
   let offset = 0;
   async function* pieces(): AsyncGenerator<[Uint8Array, number]> {
     for (;;) {
@@ -83,12 +84,17 @@ export async function copyFromStream(
     }
   }
   await inParallel(pieces(), PIECES_MAX, async ([piece, at]) => {
-    await target.write(piece, at);
-    done += piece.length;
-    onProgress(done);
+    if (isZero(piece)) {
+      await target.writeZeroes(at, piece.length);
+      result.zeroes += piece.length;
+    } else {
+      await target.write(piece, at);
+      result.data += piece.length;
+    }
+    onProgress(result.data + result.zeroes);
   });
   await target.flush();
-  return { data: done, zeroes: 0 };
+  return result;
 }
 
 /**

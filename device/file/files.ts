@@ -58,6 +58,18 @@ export function createSparseFile(path: string, size: number): void {
 }
 
 /**
+ * Gives a file another size. Bytes beyond the new end are gone, new ones read
+ * as zeroes. At the end of a symbolic link, the file behind it changes.
+ *
+ * @param path The file.
+ * @param size Bytes.
+ * @throws {VirstorError} `not-found`, `io`.
+ */
+export function setFileSize(path: string, size: number): void {
+  attempt(path, () => fs.truncateSync(path, size));
+}
+
+/**
  * Removes a file that was made in vain. That it cannot be removed is no news
  * beside what went wrong before.
  *

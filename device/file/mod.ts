@@ -19,6 +19,7 @@ export {
   fileIdentity,
   putFileAside,
   removeFile,
+  setFileSize,
 } from "./files.ts";
 export { allocateFile, hostSpaceAt } from "./host_space.ts";
 export type { HostSpace } from "./host_space.ts";

@@ -127,6 +127,8 @@ Deno.test("virstor copy refuses what it cannot mean", async () => {
   await using work = await makePool();
   await work.succeed(["snapshot", "vm/data@mon"]);
   await Deno.writeFile(work.path("image"), pattern(SIZE, 1));
+  await Deno.link(work.path("image"), work.path("hard"));
+  await Deno.symlink("image", work.path("soft"));
   await work.makeFile("small", 512);
   await work.makeFile("vm", 512);
   await work.succeed(["copy", "image", "vm/data"]);
@@ -140,6 +142,8 @@ Deno.test("virstor copy refuses what it cannot mean", async () => {
     ],
     [["copy", "image", "vm/data"], 4, /"vm\/data": it may hold data, -f over/],
     [["copy", "-f", "vm/data", "vm/data"], 64, /is both ends of the copy/],
+    [["copy", "-f", "image", "hard"], 64, /"image" is both ends of the copy/],
+    [["copy", "-f", "soft", "image"], 64, /"soft" is both ends of the copy/],
     [["copy", "vm/data@sun", "out"], 3, /"vm\/data@sun": .* no such snapshot/],
     [[...since, "-"], 64, /--since is not for streams/],
     [[...since, "missing"], 3, /"missing": it does not exist; copy all of/],

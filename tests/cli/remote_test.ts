@@ -63,6 +63,11 @@ Deno.test("virstor copy overwrites a file only if forced", async () => {
   assertEquals(await Deno.readFile(work.path("b")), pattern(2 * SIZE, 2));
   await work.succeed(["copy", "-f", "a", "b"]);
   assertEquals(await Deno.readFile(work.path("b")), pattern(SIZE, 1));
+  // A symbolic link stays one.
+  await Deno.symlink("b", work.path("link"));
+  await work.succeed(["copy", "-f", "a", "link"]);
+  assertEquals(await Deno.readLink(work.path("link")), "b");
+  await Deno.remove(work.path("link"));
   // Force does not take what another process uses.
   using lock = await Deno.open(work.path("b"));
   await lock.lock(true);
@@ -118,6 +123,9 @@ Deno.test("virstor copy, info and ping use a pool that virstor serves", async ()
   );
   assertEquals(long.code, 9);
   assertMatch(long.stderr, /it is longer than the target, which has 16777216/);
+  // Zeroes of a stream take no space.
+  const zeroed = await work.succeed(["info", "--map", uri]);
+  assertMatch(zeroed, /^ +0 +16777216 +3 +hole,zero$/m);
 
   const pings = JSON.parse(
     await work.succeed(
