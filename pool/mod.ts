@@ -57,6 +57,7 @@ export type {
   RemoteStatus,
   Severity,
   SpaceMark,
+  SpaceSettings,
   Watermarks,
 } from "./core/mod.ts";
 export type { FormatName } from "./format/mod.ts";

@@ -17,11 +17,10 @@ import {
   checkedFullTimeout,
   EventHub,
   type Finding,
-  type FullPolicy,
   type OpenDevice,
   type PoolEvent,
   type PoolSettings,
-  type SpaceMark,
+  type SpaceSettings,
   withPatience,
 } from "./core/mod.ts";
 import type { ResumeOptions } from "./change/mod.ts";
@@ -70,7 +69,7 @@ export interface PoolPlaces {
 }
 
 /** How a pool is opened. */
-export interface PoolOptions extends PoolPlaces {
+export interface PoolOptions extends PoolPlaces, SpaceSettings {
   /**
    * Refuse writes; the files are not written at all. A pool of format 1 of
    * which FreeBSD has put data into a label is always opened so.
@@ -81,25 +80,6 @@ export interface PoolOptions extends PoolPlaces {
    * cannot be read. Not in format 1.
    */
   readonly degraded?: boolean;
-  /** What a write does when there is no chunk for it; `delay`. */
-  readonly onFull?: FullPolicy;
-  /** How long it waits, seconds up to 2,147,483; 0, for ever. */
-  readonly fullTimeoutSeconds?: number;
-  /** Bytes that may wait before backpressure slows the clients; 64 MiB. */
-  readonly maxDelayedBytes?: number;
-  /** Warn when fewer chunks are free; 100. */
-  readonly chunkWatermark?: number;
-  /** Warn when fewer components are unused; 1. */
-  readonly componentWatermark?: number;
-  /** Warn when less than so much of the pool is free; never by default. */
-  readonly spaceWatermark?: SpaceMark;
-  /** Warn when so many percent of the pool are used; never by default. */
-  readonly usedWatermark?: number;
-  /**
-   * Warn when a file system under a component has less than so much free, as
-   * {@linkcode Pool.lookAtHosts} finds it; never by default.
-   */
-  readonly hostWatermark?: SpaceMark;
   /** What becomes of an evacuation that was under way; it goes on. */
   readonly evacuation?: ResumeOptions;
   /** How long a stop waits for remote components, seconds. Default: 30. */

@@ -20,6 +20,7 @@ import {
   type RemoteStatus,
   type WaitingChanges,
 } from "./core/mod.ts";
+import { addCounts } from "../device/leases/mod.ts";
 import { counted } from "../errors.ts";
 import type { SnapshotRecord } from "../metadata/native/mod.ts";
 import type { DelayedWrites } from "./io/mod.ts";
@@ -353,16 +354,7 @@ function describeDelayed(
 
 function sumCounters(all: readonly PoolCounters[]): PoolCounters {
   const total = newCounters();
-  for (const counters of all) {
-    total.reads += counters.reads;
-    total.writes += counters.writes;
-    total.flushes += counters.flushes;
-    total.discards += counters.discards;
-    total.zeroes += counters.zeroes;
-    total.bytesRead += counters.bytesRead;
-    total.bytesWritten += counters.bytesWritten;
-    total.firstWrites += counters.firstWrites;
-  }
+  for (const counters of all) addCounts(total, counters);
   return total;
 }
 

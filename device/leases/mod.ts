@@ -11,5 +11,5 @@ export { LEASE_SOURCES_MAX, LEASE_THREADS_MAX, LeaseTable } from "./leases.ts";
 export type { LeaseMemory, Leases, LentDescriptor } from "./leases.ts";
 export { LeasedFlush } from "./leased_flush.ts";
 export { SyncLine, SyncLines } from "./sync_line.ts";
-export { addTransfers } from "./transfers.ts";
+export { addCounts } from "./transfers.ts";
 export type { Transfers } from "./transfers.ts";

@@ -19,18 +19,14 @@ export interface Transfers {
 }
 
 /**
- * Adds requests to others.
+ * Adds counts to others, one by one.
  *
  * @param total What is added to.
- * @param more What is added.
+ * @param more What is added: some or all of the same counts.
  */
-export function addTransfers(
-  total: Transfers,
-  more: Readonly<Transfers>,
+export function addCounts<Names extends string>(
+  total: Record<NoInfer<Names>, number>,
+  more: Readonly<Record<Names, number>>,
 ): void {
-  total.reads += more.reads;
-  total.bytesRead += more.bytesRead;
-  total.writes += more.writes;
-  total.bytesWritten += more.bytesWritten;
-  total.flushes += more.flushes;
+  for (const name of Object.keys(more) as Names[]) total[name] += more[name];
 }

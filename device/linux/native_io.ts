@@ -85,20 +85,14 @@ export class NativeIo {
     length: number,
     offset: number,
   ): boolean {
-    const { pread } = this.#libc;
-    const args = this.#args;
-    let done = 0;
-    while (done < length) {
-      const count = pread(
-        descriptor,
-        args.unsigned(0, address + done),
-        args.unsigned(1, length - done),
-        args.signed(2, offset + done),
-      );
-      if (count <= 0) return false;
-      done += count;
-    }
-    return true;
+    const count = this.#libc.pread(
+      descriptor,
+      this.#args.unsigned(0, address),
+      this.#args.unsigned(1, length),
+      this.#args.signed(2, offset),
+    );
+    return count === length || count > 0 &&
+        this.read(descriptor, address + count, length - count, offset + count);
   }
 
   /**
@@ -139,20 +133,14 @@ export class NativeIo {
     length: number,
     offset: number,
   ): boolean {
-    const { pwrite } = this.#libc;
-    const args = this.#args;
-    let done = 0;
-    while (done < length) {
-      const count = pwrite(
-        descriptor,
-        args.unsigned(0, address + done),
-        args.unsigned(1, length - done),
-        args.signed(2, offset + done),
-      );
-      if (count <= 0) return false;
-      done += count;
-    }
-    return true;
+    const count = this.#libc.pwrite(
+      descriptor,
+      this.#args.unsigned(0, address),
+      this.#args.unsigned(1, length),
+      this.#args.signed(2, offset),
+    );
+    return count === length || count > 0 &&
+        this.write(descriptor, address + count, length - count, offset + count);
   }
 
   /**

@@ -10,12 +10,12 @@
  */
 
 import { type BlockDevice, Slice, turns } from "../../device/block/mod.ts";
+import { addCounts } from "../../device/leases/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import { DEFAULT_LIMITS, type NbdLimits } from "../wire/mod.ts";
 import { serveClient, type ServiceHost } from "./client_service.ts";
 import { Clients } from "./clients.ts";
 import {
-  addCounters,
   createCounters,
   ExportTimes,
   type NbdCounters,
@@ -186,7 +186,7 @@ export class NbdServer {
   get counters(): Readonly<NbdCounters> {
     const counters = { ...this.#counters };
     this.#lanes.addCounts(counters);
-    for (const client of this.#clients) addCounters(counters, client.counters);
+    for (const client of this.#clients) addCounts(counters, client.counters);
     return counters;
   }
 
@@ -368,7 +368,7 @@ export class NbdServer {
       .finally(() => {
         closeQuietly(client.stream);
         clients.remove(client);
-        addCounters(this.#counters, client.counters);
+        addCounts(this.#counters, client.counters);
         this.#lanes.setAlone(clients.size === 1);
         end.resolve();
       });

@@ -8,31 +8,14 @@
 import { VirstorError } from "../../errors.ts";
 import {
   checkedFullTimeout,
-  type FullPolicy,
   type PoolSettings,
-  type SpaceMark,
+  type SpaceSettings,
 } from "../core/mod.ts";
 import type { PoolBase } from "../io/mod.ts";
 import type { Evacuation } from "./evacuation.ts";
 
 /** Settings to replace; what is absent stays as it is. */
-export interface LiveSettings {
-  /** What a write does that needs a new chunk when none is free. */
-  readonly onFull?: FullPolicy;
-  /** How long such a write waits, seconds up to 2,147,483; 0 for no limit. */
-  readonly fullTimeoutSeconds?: number;
-  /** Bytes of delayed writes above which the pool applies backpressure. */
-  readonly maxDelayedBytes?: number;
-  /** Warn when fewer chunks are free. */
-  readonly chunkWatermark?: number;
-  /** Warn when fewer components are unused. */
-  readonly componentWatermark?: number;
-  /** Warn when less than so much of the pool is free. */
-  readonly spaceWatermark?: SpaceMark;
-  /** Warn when so many percent of the pool are used; 0 for never. */
-  readonly usedWatermark?: number;
-  /** Warn when a file system under a component has less than so much free. */
-  readonly hostWatermark?: SpaceMark;
+export interface LiveSettings extends SpaceSettings {
   /** The most that the evacuation moves, bytes a second; 0 for no limit. */
   readonly evacuationBytesPerSecond?: number;
 }

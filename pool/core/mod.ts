@@ -63,6 +63,7 @@ export type {
   MissingMember,
   PoolSettings,
   SpaceMark,
+  SpaceSettings,
   Watermarks,
 } from "./settings.ts";
 export {

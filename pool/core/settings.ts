@@ -49,6 +49,32 @@ export interface SpaceMark {
   readonly percent: number;
 }
 
+/** What a pool does as space runs out. The defaults are those of an open. */
+export interface SpaceSettings {
+  /** What a write does when there is no chunk for it; default `delay`. */
+  readonly onFull?: FullPolicy;
+  /**
+   * How long such a write waits, seconds up to 2,147,483; 0, the default, for
+   * no limit.
+   */
+  readonly fullTimeoutSeconds?: number;
+  /** Bytes that may wait before backpressure slows clients; default 64 MiB. */
+  readonly maxDelayedBytes?: number;
+  /** Warn when fewer chunks are free; default 100. */
+  readonly chunkWatermark?: number;
+  /** Warn when fewer components are unused; default 1. */
+  readonly componentWatermark?: number;
+  /** Warn when less than so much of the pool is free; default never. */
+  readonly spaceWatermark?: SpaceMark;
+  /** Warn when so many percent of the pool are used; 0, the default, never. */
+  readonly usedWatermark?: number;
+  /**
+   * Warn when a file system under a component has less than so much free, as
+   * `Pool.lookAtHosts()` finds it; default never.
+   */
+  readonly hostWatermark?: SpaceMark;
+}
+
 /** The settings of an open pool. */
 export interface PoolSettings {
   /** The pool's name. */

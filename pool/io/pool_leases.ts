@@ -7,7 +7,7 @@
  */
 
 import {
-  addTransfers,
+  addCounts,
   type LeaseMemory,
   type Leases,
   LeaseTable,
@@ -65,7 +65,7 @@ export class PoolLeases implements Leases {
    * @param counters What was done else.
    */
   addWork(counters: PoolCounters): void {
-    addTransfers(counters, this.#table.work);
+    addCounts(counters, this.#table.work);
   }
 
   /**

@@ -10,57 +10,38 @@
  * @module
  */
 
-import type { Completion } from "../../device/block/mod.ts";
 import type { FlushObserver } from "../../device/file/mod.ts";
-import type { FarFlush } from "./far_flush.ts";
 import { FlushTurns } from "./flush_turns.ts";
 import type { RoomQueue } from "./room_queue.ts";
 
-/** The flushes of a remote component. */
-export class ComponentFlush {
+/** What flushes of a remote component work with. */
+export interface ComponentFlushOptions {
+  /** Flushes what the journal has. */
+  readonly far: Pick<FlushTurns, "flush">;
+  /** The changes that wait for room. */
+  readonly room: Pick<RoomQueue, "last">;
   /** Receives the beginning and the end of each flush. */
-  observer: FlushObserver | undefined;
-  readonly #far: Pick<FarFlush, "flush">;
-  readonly #room: Pick<RoomQueue, "last">;
-  readonly #turns = new FlushTurns(() => this.#run());
+  readonly observer: () => FlushObserver | undefined;
+}
 
-  /**
-   * Prepares the flushes.
-   *
-   * @param far Flushes what the journal has.
-   * @param room The changes that wait for room.
-   */
-  constructor(far: Pick<FarFlush, "flush">, room: Pick<RoomQueue, "last">) {
-    this.#far = far;
-    this.#room = room;
-  }
+/**
+ * Prepares the flushes of a remote component: each makes all changes so far
+ * durable on the far side.
+ *
+ * @param options What they work with.
+ * @returns The flushes; they fail with `io`, for good.
+ */
+export function componentFlushes(options: ComponentFlushOptions): FlushTurns {
+  return new FlushTurns(() => flushOnce(options));
+}
 
-  /** Notes a change. */
-  wrote(): void {
-    this.#turns.wrote();
-  }
-
-  /**
-   * Makes all changes so far durable on the far side.
-   *
-   * @returns A promise if there is anything to wait for.
-   * @throws {VirstorError} `io`, at every call after the first failure.
-   */
-  flush(): Completion {
-    return this.#turns.flush();
-  }
-
-  /** Waits for the flushes that have begun. Never fails. */
-  async settled(): Promise<void> {
-    await this.#turns.settled();
-  }
-
-  async #run(): Promise<void> {
-    this.observer?.flushBegins();
-    // A change that fails has been seen by reads, and is not durable.
-    const { last } = this.#room;
-    if (last !== undefined) await last;
-    await this.#far.flush();
-    this.observer?.flushEnds();
-  }
+async function flushOnce(
+  { far, room, observer }: ComponentFlushOptions,
+): Promise<void> {
+  observer()?.flushBegins();
+  // A change that fails has been seen by reads, and is not durable.
+  const { last } = room;
+  if (last !== undefined) await last;
+  await far.flush();
+  observer()?.flushEnds();
 }

@@ -8,7 +8,6 @@
  * @module
  */
 
-import type { Completion } from "../../device/block/mod.ts";
 import { messageOf, VirstorError } from "../../errors.ts";
 import type { Drain, FarDisk } from "./drain.ts";
 import { FlushTurns } from "./flush_turns.ts";
@@ -26,69 +25,44 @@ export interface FarFlushOptions {
   readonly onFailure: (error: VirstorError) => void;
 }
 
-/** The flushes of the far side. */
-export class FarFlush {
-  readonly #options: FarFlushOptions;
-  readonly #turns = new FlushTurns(() => this.#run());
+/**
+ * Prepares the flushes of the far side: each makes what the journal has durable
+ * there.
+ *
+ * @param options What they need.
+ * @returns The flushes; they fail with `io`, for good.
+ */
+export function farFlushes(options: FarFlushOptions): FlushTurns {
+  return new FlushTurns(() => flushOnce(options));
+}
 
-  /**
-   * Prepares the flushes.
-   *
-   * @param options What they need.
-   */
-  constructor(options: FarFlushOptions) {
-    this.#options = options;
+async function flushOnce(options: FarFlushOptions): Promise<void> {
+  const { journal, drain, onFailure } = options;
+  const { last } = journal;
+  try {
+    const synced = journal.sync();
+    // It is awaited below; until then it may fail unseen.
+    synced.catch(() => {});
+    await drain.upTo(last.sequence);
+    await flushFar(options);
+    await synced;
+  } catch (error) {
+    const failure = error instanceof VirstorError
+      ? error
+      : new VirstorError("io", messageOf(error), { cause: error });
+    onFailure(failure);
+    throw failure;
   }
+  journal.release(last);
+}
 
-  /** Notes a record. */
-  wrote(): void {
-    this.#turns.wrote();
-  }
-
-  /**
-   * Makes what the journal has durable on the far side.
-   *
-   * @returns A promise if there is anything to wait for.
-   * @throws {VirstorError} `io`, at every call after the first failure.
-   */
-  flush(): Completion {
-    return this.#turns.flush();
-  }
-
-  /** Waits for the flushes that have begun. Never fails. */
-  async settled(): Promise<void> {
-    await this.#turns.settled();
-  }
-
-  async #run(): Promise<void> {
-    const { journal, drain, onFailure } = this.#options;
-    const { last } = journal;
+async function flushFar({ far, drain }: FarFlushOptions): Promise<void> {
+  for (let tries = 0;; tries++) {
     try {
-      const synced = journal.sync();
-      // It is awaited below; until then it may fail unseen.
-      synced.catch(() => {});
-      await drain.upTo(last.sequence);
-      await this.#flushFar();
-      await synced;
+      await far.flush();
+      return;
     } catch (error) {
-      const failure = error instanceof VirstorError
-        ? error
-        : new VirstorError("io", messageOf(error), { cause: error });
-      onFailure(failure);
-      throw failure;
-    }
-    journal.release(last);
-  }
-
-  async #flushFar(): Promise<void> {
-    const { far, drain } = this.#options;
-    for (let tries = 0;; tries++) {
-      try {
-        await far.flush();
-        return;
-      } catch (error) {
-        await drain.backOff(tries, error);
-      }
+      await drain.backOff(tries, error);
     }
   }
 }

@@ -30,10 +30,11 @@ import type {
   WaitingChanges,
 } from "../core/mod.ts";
 import { Changes } from "./changes.ts";
-import { ComponentFlush } from "./component_flush.ts";
+import { componentFlushes } from "./component_flush.ts";
 import { Drain, type FarDisk } from "./drain.ts";
 import type { FarOwner } from "./far_owner.ts";
-import { FarFlush } from "./far_flush.ts";
+import { farFlushes } from "./far_flush.ts";
+import type { FlushTurns } from "./flush_turns.ts";
 import type { Journal } from "./journal.ts";
 import { KeptTail } from "./kept_tail.ts";
 import { Overlay } from "./overlay.ts";
@@ -69,12 +70,14 @@ export class RemoteComponent implements ComponentDevice {
   };
   /** A read may have to ask another machine. */
   readonly isRemote = true;
+  /** Receives each flush. */
+  observer: FlushObserver | undefined;
   readonly #far: FarDisk;
   readonly #journal: Journal;
   readonly #overlay = new Overlay();
   readonly #drain: Drain;
-  readonly #farFlush: FarFlush;
-  readonly #flush: ComponentFlush;
+  readonly #farFlush: FlushTurns;
+  readonly #flush: FlushTurns;
   readonly #owner: FarOwner | undefined;
   readonly #room: RoomQueue;
   readonly #changes: Changes;
@@ -106,10 +109,14 @@ export class RemoteComponent implements ComponentDevice {
       overlay: this.#overlay,
       admit: owner && (() => owner.admit()),
     });
-    const farFlush = new FarFlush({ ...parts, drain: this.#drain });
+    const farFlush = farFlushes({ ...parts, drain: this.#drain });
     this.#farFlush = farFlush;
     this.#room = new RoomQueue(journal, () => farFlush.flush(), onFailure);
-    this.#flush = new ComponentFlush(farFlush, this.#room);
+    this.#flush = componentFlushes({
+      far: farFlush,
+      room: this.#room,
+      observer: () => this.observer,
+    });
     this.#changes = new Changes({
       path,
       journal,
@@ -126,15 +133,6 @@ export class RemoteComponent implements ComponentDevice {
       overlay: this.#overlay,
       changes: this.#changes,
     });
-  }
-
-  /** Receives each flush. */
-  get observer(): FlushObserver | undefined {
-    return this.#flush.observer;
-  }
-
-  set observer(observer: FlushObserver | undefined) {
-    this.#flush.observer = observer;
   }
 
   /** Set while too much waits for room in the journal; never rejects. */

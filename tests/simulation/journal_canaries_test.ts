@@ -16,12 +16,12 @@ const LIVES = 400;
 export const CANARIES: Readonly<Record<string, readonly Mutation[]>> = {
   "a flush ends when the journal is durable, too": [{
     file: "pool/remote/far_flush.ts",
-    from: "      await synced;\n",
+    from: "    await synced;\n",
     to: "",
   }],
   "the journal keeps what the far side has not flushed": [{
     file: "pool/remote/far_flush.ts",
-    from: "      await this.#flushFar();\n",
+    from: "    await flushFar(options);\n",
     to: "",
   }],
   "a record of another lap ends the journal": [{

@@ -53,7 +53,7 @@ const NAMES: Readonly<Record<string, string>> = {
     PRESSURE_LOW PRESSURE_STOPPED Pool PoolCounters PoolEvent PoolEventData
     PoolEventKind PoolOptions
     PoolPlaces PoolSettings PoolStatus RecoveryStep RemoteStatus RemoveOptions RemovePlan RemoveResult
-    RepairOptions RepairReport ResizeOptions ResumeOptions RollbackOptions Severity SpaceMark
+    RepairOptions RepairReport ResizeOptions ResumeOptions RollbackOptions Severity SpaceMark SpaceSettings
     SnapshotChanges SnapshotDisk SnapshotName SnapshotStatus
     StatusContext StatusFamily StatusRun TasteOptions TasteReport TastedComponent TastedPool Volume
     VolumeChanges VolumeSettings VolumeStatus VolumeSummary

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { addTransfers, type Transfers } from "../../../device/leases/mod.ts";
+import type { Transfers } from "../../../device/leases/mod.ts";
 
 /**
  * Totals over all clients of a server since it was created. Reads and writes
@@ -29,26 +29,6 @@ export interface NbdCounters extends Transfers {
   blockStatuses: number;
   /** Error replies, including those of the request gate. */
   errors: number;
-}
-
-/**
- * Adds counters to others.
- *
- * @param total Where to.
- * @param more What is added.
- */
-export function addCounters(
-  total: NbdCounters,
-  more: Readonly<NbdCounters>,
-): void {
-  addTransfers(total, more);
-  total.connections += more.connections;
-  total.connectionsRefused += more.connectionsRefused;
-  total.trims += more.trims;
-  total.writeZeroes += more.writeZeroes;
-  total.caches += more.caches;
-  total.blockStatuses += more.blockStatuses;
-  total.errors += more.errors;
 }
 
 /**

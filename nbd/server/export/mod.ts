@@ -5,7 +5,7 @@
  */
 
 export { isExpected, peerOf } from "./connection.ts";
-export { addCounters, createCounters } from "./counters.ts";
+export { createCounters } from "./counters.ts";
 export type { NbdCounters } from "./counters.ts";
 export {
   assertExport,

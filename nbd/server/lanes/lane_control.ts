@@ -4,7 +4,7 @@
  * @module
  */
 
-import { addTransfers } from "../../../device/leases/mod.ts";
+import { addCounts } from "../../../device/leases/mod.ts";
 import { LANE_WANTS_MAX } from "../../wire/mod.ts";
 import {
   type NbdCounters,
@@ -171,7 +171,7 @@ export class LaneControl {
       flushes = 0,
     ] = this.#counts;
     const transfers = { reads, bytesRead, writes, bytesWritten, flushes };
-    addTransfers(counters, transfers);
+    addCounts(counters, transfers);
   }
 
   /** Whether the thread waits for a disk. */
