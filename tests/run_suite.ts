@@ -29,11 +29,11 @@ const DOCUMENTED = [
  * it tests. The folders with the longest tests come first.
  */
 const TOGETHER: readonly (readonly [folder: string, files: number])[] = [
-  ...[["sigkill", 1], ["remote", 1], ["attacks", 1], ["simulation", 1]],
-  ...[["stress", 1], ["fuzz", 1], ["interop", 2], ["cli", 3]],
-  ...[["unit/pool", 8], ["unit/nbd", 8], ["unit/device", 8]],
-  ...[["unit/metadata", 8], ["unit/cli", 8], ["conformance", 2]],
-  ...[["tidy", 6], ["std", 3], ["bench", 1]],
+  ...[["sigkill", 1], ["remote", 2], ["attacks", 1], ["simulation", 1]],
+  ...[["stress", 1], ["fuzz", 1], ["interop", 3], ["cli", 6]],
+  ...[["unit/pool", 12], ["unit/nbd", 12], ["unit/device", 18]],
+  ...[["unit/metadata", 15], ["unit/cli", 3], ["conformance", 2]],
+  ...[["tidy", 12], ["std", 3], ["bench", 1]],
 ] as const;
 
 const ROOT = fileURLToPath(new URL("../", import.meta.url));
@@ -133,8 +133,6 @@ async function test(
   const { code } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["test", "-A", "--parallel", "--no-check"],
-      // Threads of its own for the engine's garbage take from other jobs.
-      "--v8-flags=--single-threaded",
       ...isAll ? ["--doc"] : [],
       ...files,
       ...Deno.args,

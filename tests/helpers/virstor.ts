@@ -237,7 +237,10 @@ export function withoutProgress(text: string): string {
     "Adding|Checking|Clearing|Cloning|Comparing|Copying|Creating|Evacuating|" +
     "Flattening|Labelling|Looking|Opening|Reading|Removing|Renaming|" +
     "Repairing|Resizing|Rolling|Stopping|Taking";
-  const line = new RegExp(`^(${what})\\b.*( \\.\\.\\.|: \\d+%, .*)\n`, "gm");
+  const line = new RegExp(
+    `^(${what})\\b.*( \\.\\.\\.|: \\d+%, .*|: .* B/s)\n`,
+    "gm",
+  );
   return withoutRuntime(text).replaceAll(line, "");
 }
 
