@@ -10,7 +10,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { NbdDisk } from "../../nbd/mod.ts";
 import { openPool } from "../../pool/mod.ts";
-import { firstDifference, KIB, MIB, pattern } from "../helpers/scratch.ts";
+import { firstDifference } from "../helpers/bytes.ts";
+import { KIB, MIB, pattern } from "../helpers/scratch.ts";
 import { Workspace } from "../helpers/virstor.ts";
 
 const SIZE = 4 * MIB;

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { Buffer } from "node:buffer";
 import type { BlockDevice } from "../../device/mod.ts";
 import {
   type FormatName,
@@ -126,19 +125,6 @@ export function pattern(length: number, seed: number): Uint8Array {
     bytes[i] = state >>> 24;
   }
   return bytes;
-}
-
-/**
- * Compares bytes; as fast as memory where they are equal.
- *
- * @param wanted All of these are compared.
- * @param found Bytes behind those that are wanted do not count.
- * @returns The index of the first byte that differs or is missing; -1 if none.
- */
-export function firstDifference(wanted: Uint8Array, found: Uint8Array): number {
-  const start = found.subarray(0, wanted.length);
-  if (Buffer.compare(wanted, start) === 0) return -1;
-  return wanted.findIndex((byte, i) => byte !== found[i]);
 }
 
 /**

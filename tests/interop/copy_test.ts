@@ -13,7 +13,7 @@ import {
   ServedPool,
   type ServedPoolOptions,
 } from "./served_pool.ts";
-import { firstDifference } from "../helpers/scratch.ts";
+import { firstDifference } from "../helpers/bytes.ts";
 
 /** A disk as large as the image, on components that can hold all of it. */
 const POOL: ServedPoolOptions = { virtualSize: "48M", componentSize: "32M" };

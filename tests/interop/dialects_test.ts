@@ -10,11 +10,8 @@ import type { BlockDevice } from "../../device/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import { NbdServer } from "../../nbd/mod.ts";
 import { peerTest } from "../helpers/peers.ts";
-import {
-  firstDifference,
-  makeScratch,
-  type Scratch,
-} from "../helpers/scratch.ts";
+import { firstDifference } from "../helpers/bytes.ts";
+import { makeScratch, type Scratch } from "../helpers/scratch.ts";
 import { pattern } from "../unit/nbd/serving.ts";
 import { SparseDevice } from "../unit/nbd/sparse_device.ts";
 import {

@@ -9,7 +9,8 @@
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { NBD } from "../helpers/nbd_client.ts";
 import type { BusyClient, Reply } from "../helpers/busy_client.ts";
-import { firstDifference, FORMATS } from "../helpers/scratch.ts";
+import { firstDifference } from "../helpers/bytes.ts";
+import { FORMATS } from "../helpers/scratch.ts";
 import { CHUNK, KIB, MIB, ServedPool, stampedBytes } from "./served_pool.ts";
 import { PATIENCE_MS } from "../helpers/patience.ts";
 

@@ -10,7 +10,8 @@
 import { assert, assertEquals } from "@std/assert";
 import type { BusyClient } from "../helpers/busy_client.ts";
 import { peerTest } from "../helpers/peers.ts";
-import { firstDifference, FORMATS } from "../helpers/scratch.ts";
+import { firstDifference } from "../helpers/bytes.ts";
+import { FORMATS } from "../helpers/scratch.ts";
 import {
   CHUNK,
   MIB,

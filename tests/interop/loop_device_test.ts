@@ -14,7 +14,8 @@ import { NBD } from "../helpers/nbd_client.ts";
 import { peerPath, testUnless } from "../helpers/peers.ts";
 import { Server, Workspace } from "../helpers/virstor.ts";
 import { BusyClient } from "../helpers/busy_client.ts";
-import { firstDifference, FORMATS } from "../helpers/scratch.ts";
+import { firstDifference } from "../helpers/bytes.ts";
+import { FORMATS } from "../helpers/scratch.ts";
 import { CHUNK, MIB, peerSucceeds, stampedBytes } from "./served_pool.ts";
 
 const LAUNCHER = fileURLToPath(new URL("../../virstor", import.meta.url));

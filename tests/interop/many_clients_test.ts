@@ -17,7 +17,8 @@ import {
   type RawRequest,
 } from "../helpers/nbd_client.ts";
 import { peerTest } from "../helpers/peers.ts";
-import { firstDifference, FORMATS } from "../helpers/scratch.ts";
+import { firstDifference } from "../helpers/bytes.ts";
+import { FORMATS } from "../helpers/scratch.ts";
 import {
   CHUNK,
   KIB,

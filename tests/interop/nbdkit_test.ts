@@ -14,7 +14,7 @@ import {
   ServedPool,
   stampedBytes,
 } from "./served_pool.ts";
-import { firstDifference } from "../helpers/scratch.ts";
+import { firstDifference } from "../helpers/bytes.ts";
 
 const POOL = { virtualSize: "16M" };
 

@@ -15,7 +15,7 @@ import {
   type RawRequest,
 } from "../helpers/nbd_client.ts";
 import { CHUNK, MIB, ServedPool, stampedBytes } from "./served_pool.ts";
-import { firstDifference } from "../helpers/scratch.ts";
+import { firstDifference } from "../helpers/bytes.ts";
 
 const DIALECTS: readonly Dialect[] = ["simple", "structured", "extended"];
 /** The chunks for data of the usual pool. */

@@ -8,7 +8,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { eventually, PATIENCE_MS } from "../helpers/patience.ts";
 import { peerTest } from "../helpers/peers.ts";
-import { firstDifference, pattern } from "../helpers/scratch.ts";
+import { firstDifference } from "../helpers/bytes.ts";
+import { pattern } from "../helpers/scratch.ts";
 import { CERTIFICATES } from "../helpers/tls_client.ts";
 import { Workspace } from "../helpers/virstor.ts";
 import { FarServer } from "../remote/peers.ts";

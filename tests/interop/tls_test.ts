@@ -7,11 +7,8 @@
 
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { peerTest } from "../helpers/peers.ts";
-import {
-  firstDifference,
-  makeScratch,
-  type Scratch,
-} from "../helpers/scratch.ts";
+import { firstDifference } from "../helpers/bytes.ts";
+import { makeScratch, type Scratch } from "../helpers/scratch.ts";
 import { CERTIFICATES } from "../helpers/tls_client.ts";
 import {
   CHUNK,

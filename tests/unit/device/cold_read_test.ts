@@ -11,9 +11,9 @@ import { createSparseFile, FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { testNatively } from "../../helpers/native.ts";
 import { makeQuickScratch } from "../../helpers/small_pools.ts";
+import { firstDifference } from "../../helpers/bytes.ts";
 import {
   dropCache,
-  firstDifference,
   KIB,
   makeScratch,
   MIB,

@@ -14,7 +14,7 @@ import { NBD, type RawReply } from "../../helpers/nbd_client.ts";
 import { HeldDevice } from "./held_device.ts";
 import { pattern, serve, until } from "./serving.ts";
 import { SparseDevice } from "./sparse_device.ts";
-import { firstDifference } from "../../helpers/scratch.ts";
+import { firstDifference } from "../../helpers/bytes.ts";
 
 const KIB = 1024;
 const MIB = 1024 * KIB;

@@ -14,9 +14,9 @@ import { VirstorError } from "../../../errors.ts";
 import { openPool } from "../../../pool/mod.ts";
 import { testNatively } from "../../helpers/native.ts";
 import { type Dialect, NBD, type NbdClient } from "../../helpers/nbd_client.ts";
+import { firstDifference } from "../../helpers/bytes.ts";
 import {
   componentSize,
-  firstDifference,
   KIB,
   pattern,
   readBytes,

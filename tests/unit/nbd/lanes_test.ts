@@ -14,9 +14,9 @@ import {
   NBD,
   type RawRequest,
 } from "../../helpers/nbd_client.ts";
+import { firstDifference } from "../../helpers/bytes.ts";
 import {
   componentSize,
-  firstDifference,
   FORMATS,
   KIB,
   MIB,

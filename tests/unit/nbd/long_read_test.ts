@@ -10,7 +10,7 @@ import { VirstorError } from "../../../errors.ts";
 import { NBD, type NbdClient } from "../../helpers/nbd_client.ts";
 import { HeldDevice } from "./held_device.ts";
 import { pattern, serve, until } from "./serving.ts";
-import { firstDifference } from "../../helpers/scratch.ts";
+import { firstDifference } from "../../helpers/bytes.ts";
 
 const MIB = 1024 * 1024;
 const { CMD_READ, CMD_WRITE, CMD_FLAG_DF } = NBD;

@@ -14,7 +14,7 @@ import {
   type NbdAddress,
   NbdClient,
 } from "../../helpers/nbd_client.ts";
-import { firstDifference } from "../../helpers/scratch.ts";
+import { firstDifference } from "../../helpers/bytes.ts";
 
 // From the headers of Linux: `sys/socket.h`.
 const AF_UNIX = 1;

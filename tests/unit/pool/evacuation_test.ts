@@ -17,9 +17,9 @@ import {
 } from "../../../pool/mod.ts";
 import { testNatively } from "../../helpers/native.ts";
 import { nativeLabel } from "../../helpers/native_sample.ts";
+import { firstDifference } from "../../helpers/bytes.ts";
 import {
   componentSize,
-  firstDifference,
   openSmallPool,
   pattern,
   type Scratch,
