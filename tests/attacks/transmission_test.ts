@@ -51,7 +51,7 @@ const leaving: Attack[] = [
     name: "CVE-2017-10664: clients that are gone before their replies",
     target: { tcp: true },
     async run(target) {
-      for (let i = 0; i < 30; i++) {
+      for (let i = 0; i < 12; i++) {
         for (const dialect of DIALECTS) {
           using client = await target.open(dialect);
           const length = i % 2 > 0 ? 4 * MIB : 64 * KIB;
@@ -218,7 +218,9 @@ const payloads: Attack[] = [
       using client = await target.open("extended");
       const flags = NBD.CMD_FLAG_PAYLOAD_LEN;
       for (const command of [0, 3, 4, 5, 6, 8, 9, 0xffff]) {
-        for (const length of [1, 4096, 100_000, PAYLOAD_MAX]) {
+        // All commands take the same way, so one of them is the longest.
+        const longest = command === 3 ? [PAYLOAD_MAX] : [];
+        for (const length of [1, 4096, 100_000, ...longest]) {
           const payload = new Uint8Array(length);
           const request = { command, flags, payload };
           await assertRefused(client, [request], NBD.EINVAL);
@@ -269,7 +271,7 @@ const leaks: Attack[] = [
   {
     name: "error paths that keep something: refused, delayed and lost requests",
     async run(target) {
-      for (let round = 0; round < 3; round++) {
+      for (let round = 0; round < 2; round++) {
         for (const dialect of DIALECTS) await fillAndLeave(target, dialect);
       }
       const { delayed } = target.pool.status();

@@ -46,7 +46,7 @@ import {
 import { Snapshot } from "../../helpers/stopping_device.ts";
 
 /** Bits of each slot that are turned in a whole pool. */
-const BITS_A_SLOT = 24;
+const BITS_A_SLOT = 12;
 /** One in so many is then opened for writing, too. */
 const WRITTEN_EVERY = 4;
 
