@@ -8,7 +8,7 @@
 import { assertEquals } from "@std/assert";
 import { NbdDisk } from "../../nbd/client/mod.ts";
 import { exportOf, serve } from "../../nbd/mod.ts";
-import { PATIENCE_MS, pause } from "../helpers/patience.ts";
+import { eventually, PATIENCE_MS, pause } from "../helpers/patience.ts";
 import { peerPath } from "../helpers/peers.ts";
 import type { Killable } from "./peers.ts";
 
@@ -75,6 +75,11 @@ export async function killUnderFio(options: FioOptions): Promise<FioResult> {
     await far.kill();
     kills += 1;
     await far.start();
+    // Not killed again before the disk has noticed.
+    await eventually(
+      "the disk is connected again",
+      () => disk.status().reconnects >= kills,
+    );
   }
   const { code, stdout, stderr } = await ended;
   const text = new TextDecoder().decode(stdout);
