@@ -2,7 +2,7 @@
  * Runs the tests as `deno task test` does: `virstor` is bundled first, as for
  * its package of npm, and starts from the bundle in most tests; and hosts
  * (`helpers/command_host.ts`) are kept for the commands that tests run often.
- * Both save the tests half of their time. With VIRSTOR_TEST_PROCESSES=1 each
+ * Both save the start of the runtime. With VIRSTOR_TEST_PROCESSES=1 each
  * command has a process of its own, from the sources.
  *
  * The words are options of `deno test`, after the files that are to be tested,
