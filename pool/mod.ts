@@ -54,6 +54,7 @@ export type {
   PoolEventKind,
   PoolSettings,
   RecoveryStep,
+  RemoteChange,
   RemoteStatus,
   Severity,
   SpaceMark,

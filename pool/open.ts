@@ -27,7 +27,11 @@ import type { ResumeOptions } from "./change/mod.ts";
 import { readFreebsdPool } from "./format/freebsd/mod.ts";
 import { readNativePool, type ReadOptions } from "./format/native/mod.ts";
 import { Pool } from "./pool.ts";
-import { openerOf, type RemoteComponents } from "./remote/mod.ts";
+import {
+  type OnRemoteEvent,
+  openerOf,
+  type RemoteComponents,
+} from "./remote/mod.ts";
 import type { DamageSink, StoredPool } from "./format/mod.ts";
 
 const DEFAULT_MAX_DELAYED_BYTES = 64 << 20;
@@ -109,8 +113,12 @@ export async function openPool(
   const fullTimeoutSeconds = checkedFullTimeout(
     options.fullTimeoutSeconds ?? 0,
   );
+  const events = new EventHub(options.onEvent);
+  const onRemote: OnRemoteEvent = (event) => events.emit(event);
+  const openDevice = deviceOpener(options, onRemote);
+  const places = { ...placesOf(options), openDevice };
   const assembly = await withPatience(() =>
-    assemble(paths, { ...placesOf(options), readOnly: isReader })
+    assemble(paths, { ...places, readOnly: isReader })
   );
   try {
     if (!isReader) {
@@ -125,9 +133,9 @@ export async function openPool(
       throw new VirstorError("unsupported", stored.readOnlyReason);
     }
     const readOnly = isReader || stored.writeReason !== "";
-    const events = new EventHub(options.onEvent);
     const settings = settingsOf(stored, {
       ...options,
+      openDevice,
       readOnly,
       fullTimeoutSeconds,
       onEvent: (event) => events.emit(event),
@@ -163,19 +171,22 @@ export function placesOf(
  * How components are opened.
  *
  * @param places What the caller says of it.
+ * @param onRemote Receives what becomes of connections to other machines.
  * @returns The function that opens one.
  */
 export function deviceOpener(
   { openDevice, remote }: Pick<PoolPlaces, "openDevice" | "remote">,
+  onRemote?: OnRemoteEvent,
 ): OpenDevice {
-  return openDevice ?? openerOf(remote);
+  return openDevice ?? openerOf(remote, onRemote);
 }
 
 function settingsOf(
   stored: StoredPool,
   options:
     & PoolOptions
-    & Pick<PoolSettings, "readOnly" | "fullTimeoutSeconds" | "onEvent">,
+    & Pick<PoolSettings, "readOnly" | "fullTimeoutSeconds" | "onEvent">
+    & { readonly openDevice: OpenDevice },
 ): PoolSettings {
   return {
     name: stored.name,
@@ -188,7 +199,7 @@ function settingsOf(
     onFull: options.onFull ?? "delay",
     fullTimeoutSeconds: options.fullTimeoutSeconds,
     maxDelayedBytes: options.maxDelayedBytes ?? DEFAULT_MAX_DELAYED_BYTES,
-    openDevice: deviceOpener(options),
+    openDevice: options.openDevice,
     watermarks: {
       chunks: options.chunkWatermark ?? DEFAULT_CHUNK_WATERMARK,
       components: options.componentWatermark ?? DEFAULT_COMPONENT_WATERMARK,

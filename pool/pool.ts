@@ -94,7 +94,8 @@ export class Pool {
     const run = control.run.bind(control);
     const { evacuation } = control;
     const jobs = this.#jobs;
-    this.#collector = new Collector({ base, run, evacuation, jobs });
+    const runBeside = control.runBeside.bind(control);
+    this.#collector = new Collector({ base, run: runBeside, evacuation, jobs });
     const tools = { hooks: this.#volumes, collector: this.#collector, jobs };
     this.volumeChanges = new VolumeChanges(base, run, tools);
     this.snapshotChanges = new SnapshotChanges(base, run, tools);

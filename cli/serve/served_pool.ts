@@ -40,19 +40,10 @@ import {
   resumedText,
 } from "../state/mod.ts";
 import { type ExtendSettings, NO_EXTENSION } from "./extend_option.ts";
+import type { PoolSource } from "./pool_source.ts";
 import { SpaceWatch } from "./space_watch.ts";
 import { PoolEvents } from "./pool_events.ts";
 import { printNotices, withProgress } from "../terminal/mod.ts";
-
-/** A pool to serve. */
-export interface PoolSource {
-  /** The pool's name, which is also the name of its export. */
-  readonly name: string;
-  /** Paths of components that the user gave, absolute. */
-  readonly named?: readonly string[] | undefined;
-  /** Makes the pool. Called once it is certain that no process serves it. */
-  readonly prepare?: () => Promise<void>;
-}
 
 /** The control calls that concern the whole server. */
 export interface ServerCalls {
@@ -199,9 +190,9 @@ export class ServedPool {
     }
     await prepare?.();
     const keptRate = await recallRate(stateDirectory, name);
-    const bytesPerSecond = keptRate ?? SERVED_EVACUATION_RATE;
+    const rate = keptRate ?? SERVED_EVACUATION_RATE;
     const events = new PoolEvents(name, (event) => calls.onEvent(event));
-    let onRemoved = () => {};
+    let onChanged = () => {};
     const pool = await withProgress(
       `Opening pool "${name}"`,
       withComponents(
@@ -210,25 +201,26 @@ export class ServedPool {
           openPool(located.paths, {
             ...options,
             ...located.options,
-            evacuation: { bytesPerSecond },
+            evacuation: { bytesPerSecond: rate },
             onEvent: (event) => {
               events.emit(event);
-              if (event.kind === "removed") onRemoved();
+              const { kind } = event;
+              if (kind === "removed" || kind === "late-change") onChanged();
             },
           }),
       ),
     );
-    onRemoved = () => void registerOpenPool(stateDirectory, pool);
+    const served = new ServedPool(pool, events, stateDirectory, calls, rate);
+    onChanged = () => void served.#changedBeside();
     const { evacuation, readOnly } = pool.status();
     if (evacuation === null) await forgetRate(stateDirectory, name);
     else if (!readOnly) {
       const isKept = keptRate !== undefined;
-      const message = resumedText(evacuation, bytesPerSecond, isKept);
-      const paths = pool.status().components.filter((one) => one.evacuating)
-        .map(({ path }) => path);
+      const message = resumedText(evacuation, rate, isKept);
+      const paths = evacuation.components;
       events.emit({ kind: "evacuation", message, paths });
     }
-    return new ServedPool(pool, events, stateDirectory, calls, bytesPerSecond);
+    return served;
   }
 
   /** The pool's exports; the first is that of its first volume. */
@@ -313,6 +305,13 @@ export class ServedPool {
     this.#changing = renamed.catch(() => {});
     await renamed;
     return null;
+  }
+
+  /** Follows a change that no call has waited for. */
+  async #changedBeside(): Promise<void> {
+    const gone = this.#updateExports();
+    await Promise.all(gone.map((device) => this.#calls.retire(device)));
+    await registerOpenPool(this.#stateDirectory, this.pool);
   }
 
   /** The calls that concern volumes, with the exports kept up to date. */

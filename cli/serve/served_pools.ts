@@ -9,11 +9,8 @@ import type { NbdExport } from "../../nbd/server/export/mod.ts";
 import type { PoolOptions } from "../../pool/mod.ts";
 import { printError } from "../terminal/mod.ts";
 import type { StartWait } from "./wait_for_components.ts";
-import {
-  type PoolSource,
-  ServedPool,
-  type ServerCalls,
-} from "./served_pool.ts";
+import { ServedPool, type ServerCalls } from "./served_pool.ts";
+import type { PoolSource } from "./pool_source.ts";
 
 /** Open pools; closed pools keep their places. */
 export class ServedPools {

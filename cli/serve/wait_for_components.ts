@@ -9,7 +9,7 @@ import { counted, VirstorError } from "../../errors.ts";
 import { handleSignals } from "../signals/mod.ts";
 import { readRegistry } from "../state/mod.ts";
 import { log } from "../terminal/mod.ts";
-import type { PoolSource } from "./served_pool.ts";
+import type { PoolSource } from "./pool_source.ts";
 import type { ServerSettings } from "./server_settings.ts";
 
 /** Milliseconds between two looks at the paths of components. */

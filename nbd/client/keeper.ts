@@ -305,7 +305,7 @@ export class Keeper {
     }
     if (commands.length === 0) return;
     this.#report(
-      "connected",
+      "replayed",
       `Wrote ${counted(commands.length, "request")} again that "${uri.text}" ` +
         "had acknowledged and may have lost",
     );

@@ -12,15 +12,22 @@ import { DEPTH_MAX } from "./requests/mod.ts";
 /**
  * An event in the life of a remote disk:
  *
- * - `connected`: connected, at first or again; what was lost is written again
+ * - `connected`: connected, at first or again
  * - `lost`: a connection ended, or a server broke the protocol
+ * - `replayed`: what the server may have lost is written again
  * - `retry`: an attempt to connect failed
  * - `away`: the stall timeout is over; requests fail until the next connection
  * - `failed`: the disk stopped for good, because its far side has changed
  */
 export interface NbdDiskEvent {
   /** The kind of event. */
-  readonly kind: "away" | "connected" | "failed" | "lost" | "retry";
+  readonly kind:
+    | "away"
+    | "connected"
+    | "failed"
+    | "lost"
+    | "replayed"
+    | "retry";
   /** One line, without passwords. */
   readonly message: string;
 }

@@ -6,9 +6,14 @@
  */
 
 import { VirstorError } from "../../errors.ts";
-import { type OpenPatience, STOP_SECONDS } from "../core/mod.ts";
+import {
+  type ComponentDevice,
+  type OpenPatience,
+  STOP_SECONDS,
+} from "../core/mod.ts";
 import { closeOthers } from "../member/mod.ts";
 import type { PoolBase } from "../io/mod.ts";
+import type { Turn } from "./far_waits.ts";
 import {
   type AddOptions,
   type AddResult,
@@ -32,6 +37,8 @@ interface Addition {
   readonly givenUp: AbortController;
   /** Whether its turn has come. */
   isJoining: boolean;
+  /** Its turn. */
+  readonly turn: Turn;
 }
 
 /** What an addition needs of the pool. */
@@ -46,9 +53,15 @@ export interface AdditionHooks {
    * Runs a change when those before it have ended.
    *
    * @param change The change.
+   * @param turn Its turn.
+   * @param devices The components that join.
    * @returns What it returns.
    */
-  run(change: () => Promise<AddResult>): Promise<AddResult>;
+  run(
+    change: () => Promise<AddResult>,
+    turn: Turn,
+    devices: readonly ComponentDevice[],
+  ): Promise<AddResult>;
   /** Chunks may be allocated on the new components. */
   added(): void;
 }
@@ -75,15 +88,21 @@ export class Additions {
    *
    * @param paths Which ones.
    * @param options How.
+   * @param turn The turn of the change.
    * @returns The components that were added.
    * @throws {VirstorError} `failed` if the state on disk is unknown; with any
    *   other code nothing has changed.
    */
-  add(paths: readonly string[], options: AddOptions): Promise<AddResult> {
+  add(
+    paths: readonly string[],
+    options: AddOptions,
+    turn: Turn,
+  ): Promise<AddResult> {
     const one: Addition = {
       cancelled: new AbortController(),
       givenUp: new AbortController(),
       isJoining: false,
+      turn,
     };
     const adding = this.#add(one, paths, options);
     const ended = adding.then(() => {}, () => {});
@@ -118,10 +137,14 @@ export class Additions {
     this.#hooks.admit();
     const prepared = await this.#prepared(one, paths, options);
     try {
-      return await this.#hooks.run(() => {
-        one.isJoining = true;
-        return join(this.#parts, prepared, () => this.#hooks.added());
-      });
+      return await this.#hooks.run(
+        () => {
+          one.isJoining = true;
+          return join(this.#parts, prepared, () => this.#hooks.added());
+        },
+        one.turn,
+        prepared.map(({ device }) => device),
+      );
     } catch (error) {
       const isClean = error instanceof VirstorError && error.code !== "failed";
       if (isClean || !one.isJoining) await drop(prepared);

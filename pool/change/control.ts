@@ -13,6 +13,7 @@ import { Evacuation } from "./evacuation.ts";
 import { applySettings, type LiveSettings } from "./live_settings.ts";
 import type { AddOptions, AddResult } from "./adding.ts";
 import { Additions } from "./additions.ts";
+import { FarWaits, Turn } from "./far_waits.ts";
 import {
   cancelRemoval,
   memberAt,
@@ -50,6 +51,7 @@ export class PoolControl {
   readonly #parts: PoolBase;
   readonly #hooks: ControlHooks;
   readonly #additions: Additions;
+  readonly #far: FarWaits;
   #changing: Promise<unknown> = Promise.resolve();
   #isRemovalAsked = false;
 
@@ -63,20 +65,17 @@ export class PoolControl {
     this.#parts = parts;
     this.#hooks = hooks;
     this.waits = new RemovalWaits(parts.settings);
+    this.#far = new FarWaits(parts);
     this.evacuation = new Evacuation(parts, {
       empty: () => this.#removeEvacuated(),
       stopped: (reason) => this.waits.stopped(reason),
     });
     this.#additions = new Additions(parts, {
       admit: () => hooks.admit(false),
-      run: (change) =>
-        this.#change(async () => {
-          const result = await change();
-          const paths = result.components.map(({ path }) => path);
-          const message = `Added ${counted(paths.length, "component")}`;
-          this.#emit({ kind: "added", message, paths });
-          return result;
-        }),
+      run: (change, turn, devices) =>
+        this.#far.joining(devices, () =>
+          // What has begun to join is not dropped: the caller alone is refused.
+          this.#change(() => this.#joined(change), turn, "waiting")),
       added: () => hooks.membersChanged(),
     });
   }
@@ -90,7 +89,9 @@ export class PoolControl {
    * @throws {VirstorError} As {@linkcode Additions.add}.
    */
   add(paths: readonly string[], options: AddOptions): Promise<AddResult> {
-    return this.#additions.add(paths, options);
+    const turn = new Turn();
+    const adding = this.#additions.add(paths, options, turn);
+    return this.#far.bounded(adding, turn, "running");
   }
 
   /**
@@ -189,15 +190,15 @@ export class PoolControl {
   }
 
   /**
-   * Replaces settings.
+   * Replaces settings, at once: it waits for no change.
    *
    * @param live The settings to replace.
-   * @throws {VirstorError} As {@linkcode applySettings}.
+   * @returns Rejects as {@linkcode applySettings} throws.
    */
   set(live: LiveSettings): Promise<void> {
-    return this.#change(() => {
+    return Promise.try(() => {
+      this.#hooks.admit(false);
       applySettings(this.#parts, this.evacuation, live);
-      return Promise.resolve();
     });
   }
 
@@ -208,11 +209,16 @@ export class PoolControl {
    * @returns The differences, and damage that was found on the way.
    */
   check(): Promise<Finding[]> {
-    return this.#change(() => {
+    const turn = new Turn("check");
+    const checked = this.#queued(() => {
+      turn.begin();
       const { format, volumes, removed } = this.#parts;
       const open = volumes.map(({ map }) => [map.volume, map] as const);
       return format.check(new Map([...removed, ...open]));
     }, true);
+    return this.#far.isNeeded
+      ? this.#far.bounded(checked, turn, "waiting")
+      : checked;
   }
 
   /**
@@ -241,11 +247,25 @@ export class PoolControl {
     return this.#change(change);
   }
 
+  /**
+   * Runs a change that no caller waits for, as {@linkcode run} does. While a far
+   * side is silent it takes no turn.
+   *
+   * @param change The change.
+   * @returns What it returns.
+   * @throws {VirstorError} `shutdown`, `failed`, `read-only`.
+   */
+  runBeside<T>(change: () => Promise<T>): Promise<T> {
+    return this.#far.isNeeded
+      ? this.#far.unlessSilent().then(() => this.#queued(change))
+      : this.#queued(change);
+  }
+
   /** Queues the removal of evacuated components that are empty by then. */
   #removeEvacuated(): void {
     if (this.#isRemovalAsked) return;
     this.#isRemovalAsked = true;
-    const removed = this.#change(async () => {
+    const removed = this.runBeside(async () => {
       this.#isRemovalAsked = false;
       const empty = this.#parts.format.members.filter((one) =>
         one.evacuating && one.used === 0
@@ -270,13 +290,56 @@ export class PoolControl {
     this.#emit({ kind: "removed", message, paths });
   }
 
+  async #joined(change: () => Promise<AddResult>): Promise<AddResult> {
+    const result = await change();
+    const paths = result.components.map(({ path }) => path);
+    const message = `Added ${counted(paths.length, "component")}`;
+    this.#emit({ kind: "added", message, paths });
+    return result;
+  }
+
+  /**
+   * Runs a change when those before it have ended, and each far side has
+   * answered.
+   *
+   * @param only As for {@linkcode FarWaits.bounded}.
+   */
+  #change<T>(
+    change: () => Promise<T>,
+    turn = new Turn(),
+    only: "all" | "waiting" = "all",
+  ): Promise<T> {
+    return this.#far.isNeeded
+      ? this.#far.bounded(this.#whenReached(change, turn), turn, only)
+      : this.#queued(() => {
+        turn.begin();
+        return change();
+      });
+  }
+
+  async #whenReached<T>(change: () => Promise<T>, turn: Turn): Promise<T> {
+    this.#hooks.admit(false);
+    await this.#far.reached();
+    try {
+      const result = await this.#queued(() => {
+        turn.begin();
+        return change();
+      });
+      this.#far.ended(turn);
+      return result;
+    } catch (error) {
+      this.#far.ended(turn, error);
+      throw error;
+    }
+  }
+
   /**
    * Runs one change at a time, with the evacuation held. If the change leaves
    * the state on disk unknown, the pool takes no more writes.
    *
    * @param reading The change writes nothing, so the evacuation is not held.
    */
-  #change<T>(change: () => Promise<T>, reading = false): Promise<T> {
+  #queued<T>(change: () => Promise<T>, reading = false): Promise<T> {
     const run = this.#changing.then(async () => {
       this.#hooks.admit(reading);
       if (reading) return await change();

@@ -131,6 +131,8 @@ export class Evacuation {
    */
   setRate(bytesPerSecond: number): void {
     this.#rate.limit(bytesPerSecond);
+    // A change that waits for the moves to end waits for no pause.
+    if (this.#mustPause) this.#rate.endPauses();
   }
 
   /**

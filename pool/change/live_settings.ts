@@ -21,9 +21,8 @@ export interface LiveSettings extends SpaceSettings {
 }
 
 /**
- * Replaces settings of an open pool.
- *
- * *Requires*: the evacuation is held, and no other change runs.
+ * Replaces settings of an open pool, at once: nothing is awaited, and parts of
+ * the pool read the settings each time, so it may run beside a change.
  *
  * @param base The open pool.
  * @param evacuation The evacuation of the pool.

@@ -123,6 +123,8 @@ export interface ComponentDevice extends BlockDevice {
    * that reads see them; but they may be complete later.
    */
   readonly isRemote?: boolean;
+  /** How the far side of a component on another machine answers. */
+  readonly farSide?: FarAnswers;
   /** Whether changes are slow for now, so that new chunks are better elsewhere. */
   readonly isStalled?: boolean;
   /**
@@ -145,6 +147,22 @@ export interface ComponentDevice extends BlockDevice {
    * @returns The state now.
    */
   remoteStatus?(): RemoteStatus;
+}
+
+/** How the far side of a remote component answers. */
+export interface FarAnswers {
+  /**
+   * For how long it has answered nothing, or not a flush, milliseconds; 0 if
+   * nothing waits for an answer.
+   */
+  readonly silentMs: number;
+  /**
+   * Waits until it has everything so far, durably, and has answered. Never
+   * rejects: it ends, too, when the component fails, or is closed.
+   *
+   * @returns Resolves then.
+   */
+  reached(): Promise<void>;
 }
 
 /** Changes of a remote component that wait for room in its journal. */

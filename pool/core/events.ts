@@ -15,6 +15,17 @@ export type RecoveryStep =
   | "left-out" // the component is no member, but keeps its label
   | "slot-wiped"; // a slot of the chunk table was unsound (format 2)
 
+/** How the connection to a component on another machine has changed. */
+export type RemoteChange =
+  | "answers" // the far side answers again
+  | "away" // requests fail until there is a connection
+  | "connected" // there is a connection again
+  | "failed" // nothing more is written there, until the pool is opened anew
+  | "failed-over" // there is a connection again, by way of another URI
+  | "lost" // the connection has ended; requests wait
+  | "replayed" // what the far side may have lost is written again
+  | "stalled"; // the far side leaves requests unanswered; they wait
+
 /** What each kind of event carries, besides its kind and its message. */
 export interface PoolEventData {
   /** Components joined. */
@@ -69,6 +80,22 @@ export interface PoolEventData {
   readonly "host-full": {
     /** Path of the component. */
     readonly path: string;
+  };
+  /** A change has ended whose caller was refused, since a far side was silent. */
+  readonly "late-change": {
+    /** Path of the component that had held it up. */
+    readonly path: string;
+    /** Whether it is done; else it has failed. */
+    readonly isDone: boolean;
+  };
+  /** The connection to a component on another machine has changed. */
+  readonly remote: {
+    /** Path of the component: its URIs. */
+    readonly path: string;
+    /** How: see {@linkcode RemoteChange}. */
+    readonly state: RemoteChange;
+    /** The URI in use, or that was in use last. */
+    readonly uri: string;
   };
   /** A volume has another size. */
   readonly resized: {

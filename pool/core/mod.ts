@@ -22,6 +22,7 @@ export type {
   Blanks,
   ChunkDevice,
   ComponentDevice,
+  FarAnswers,
   OpenDevice,
   OpenDeviceOptions,
   OpenPatience,
@@ -38,6 +39,7 @@ export type {
   PoolEventData,
   PoolEventKind,
   RecoveryStep,
+  RemoteChange,
 } from "./events.ts";
 export type { Finding, FindingKind, Severity } from "./findings.ts";
 export { flushAll } from "./flush_all.ts";

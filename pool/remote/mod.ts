@@ -23,6 +23,7 @@ export type { OverlayPart } from "./overlay.ts";
 export { FarOwner, readOwnerBlock, watchOwner } from "./far_owner.ts";
 export type { OwnedDisk } from "./far_owner.ts";
 export { refuseOwnedFile, watchFile } from "./owned_file.ts";
+export type { OnRemoteEvent } from "./far_news.ts";
 export { openerOf } from "./open_uri.ts";
 export { openRemoteComponent } from "./open_remote.ts";
 export type {

@@ -70,6 +70,13 @@ export interface OpenRemoteOptions {
    * @param owner The ownership.
    */
   readonly onOwner?: (owner: FarOwner) => void;
+  /**
+   * Called when the far side leaves requests without an answer for long, and
+   * when it answers again.
+   *
+   * @param isSilent Whether it leaves them.
+   */
+  readonly onSilence?: (isSilent: boolean) => void;
   /** Ends the waits for other owners. Default: nothing does. */
   readonly signal?: AbortSignal;
 }
@@ -117,7 +124,8 @@ export async function openRemoteComponent(
       signal,
     );
     options.onOwner?.(owner);
-    return new RemoteComponent({ path, far, journal, owner });
+    const { onSilence } = options;
+    return new RemoteComponent({ path, far, journal, owner, onSilence });
   } catch (error) {
     await journal?.close();
     throw error;

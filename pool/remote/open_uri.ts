@@ -26,11 +26,8 @@ import {
 import { type FarOwner, readOwnerBlock, watchOwner } from "./far_owner.ts";
 import { ForeignJournalError, recoverJournal } from "./journal_recovery.ts";
 import { openRemoteComponent } from "./open_remote.ts";
-import type {
-  ConnectedDisk,
-  FarEvent,
-  RemoteComponents,
-} from "./remote_components.ts";
+import type { ConnectedDisk, RemoteComponents } from "./remote_components.ts";
+import { FarNews, type OnRemoteEvent } from "./far_news.ts";
 import type { RemoteComponent } from "./remote_component.ts";
 import { type LeftJournal, RemoteReader } from "./remote_reader.ts";
 
@@ -41,12 +38,19 @@ const READER_PATIENCE_MS = 30_000;
  * Makes a function that opens components: files, block devices, and URIs.
  *
  * @param remote How to reach other machines; undefined: URIs are refused.
+ * @param onEvent Receives what becomes of the connections; by default they are
+ *   notices of `remote`.
  * @returns The function.
  */
-export function openerOf(remote: RemoteComponents | undefined): OpenDevice {
+export function openerOf(
+  remote: RemoteComponents | undefined,
+  onEvent?: OnRemoteEvent,
+): OpenDevice {
   return (path, options) => {
     if (!isUri(path)) return openFileDevice(path, options);
-    if (remote !== undefined) return openUri(path, options, remote);
+    if (remote !== undefined) {
+      return openUri(path, options, { remote, onEvent });
+    }
     throw new VirstorError(
       "unsupported",
       `Cannot open "${shownPath(path)}": nothing tells how to reach other ` +
@@ -60,6 +64,7 @@ interface Connection {
   readonly path: string;
   readonly far: ConnectedDisk;
   readonly patience: OpenPatience | undefined;
+  readonly news: FarNews;
   owner: FarOwner | undefined;
   /** The component, from when it is taken. */
   component: RemoteComponent | undefined;
@@ -68,9 +73,13 @@ interface Connection {
 async function openUri(
   uris: string,
   { readOnly = false, lock, patience }: OpenDeviceOptions,
-  remote: RemoteComponents,
+  { remote, onEvent }: {
+    readonly remote: RemoteComponents;
+    readonly onEvent: OnRemoteEvent | undefined;
+  },
 ): Promise<ComponentDevice> {
-  const connection = await connect(uris, { readOnly, patience }, remote);
+  const how = { readOnly, patience, onEvent };
+  const connection = await connect(uris, how, remote);
   const { path, far } = connection;
   try {
     const block = await readOwnerBlock(far);
@@ -102,24 +111,27 @@ async function openUri(
 
 async function connect(
   uris: string,
-  { readOnly, patience }: {
+  { readOnly, patience, onEvent }: {
     readonly readOnly: boolean;
     readonly patience: OpenPatience | undefined;
+    readonly onEvent: OnRemoteEvent | undefined;
   },
   remote: RemoteComponents,
 ): Promise<Connection> {
   const path = shownPath(uris);
+  const news = new FarNews({ path, onEvent, onNotice: remote.onNotice });
   let connection: Connection | undefined;
   try {
     const far = await remote.connect(splitUris(uris), {
       readOnly,
       stallTimeoutMs: readOnly ? READER_PATIENCE_MS : 0,
       identify: async (read) => await connection?.owner?.identify(read) ?? "",
-      onEvent: eventNotices(remote),
+      onEvent: (event) => news.heard(event),
       ...patience !== undefined && { signal: patience.cancelled },
     });
+    news.far = far;
     connection = {
-      ...{ path, far, patience },
+      ...{ path, far, patience, news },
       ...{ owner: undefined, component: undefined },
     };
     patience?.givenUp.addEventListener("abort", () => giveUp(connection));
@@ -142,7 +154,7 @@ async function claim(
   connection: Connection,
   remote: RemoteComponents,
 ): Promise<ComponentDevice> {
-  const { path, far, patience } = connection;
+  const { path, far, patience, news } = connection;
   const { journalSize, intervalMs, onNotice, host = hostName() } = remote;
   connection.component = await openRemoteComponent({
     path,
@@ -151,6 +163,7 @@ async function claim(
     host,
     force: remote.withoutJournal ?? false,
     onOwner: (owner) => connection.owner = owner,
+    onSilence: (isSilent) => news.silent(isSilent),
     ...journalSize !== undefined && { journalSize },
     ...intervalMs !== undefined && { intervalMs },
     ...onNotice !== undefined && { onNotice },
@@ -216,16 +229,6 @@ async function watch(
       "in use there",
   );
   await watchOwner(far, block);
-}
-
-/** Tells when the connection is lost, and when it is there again. */
-function eventNotices({ onNotice }: RemoteComponents) {
-  let isLost = false;
-  return ({ kind, message }: FarEvent) => {
-    if (kind === "retry" || (kind === "connected" && !isLost)) return;
-    isLost = kind !== "connected";
-    onNotice?.(message);
-  };
 }
 
 function hostName(): string {

@@ -44,6 +44,7 @@ import type {
 } from "./remote_options.ts";
 import { RemoteReads } from "./remote_reads.ts";
 import { RoomQueue } from "./room_queue.ts";
+import { WatchedFar } from "./watched_far.ts";
 import { awayError, closedError, stoppedError } from "./refusals.ts";
 import { remoteStatusOf } from "./status_of.ts";
 
@@ -72,6 +73,8 @@ export class RemoteComponent implements ComponentDevice {
   readonly isRemote = true;
   /** Receives each flush. */
   observer: FlushObserver | undefined;
+  /** How the far side answers. */
+  readonly farSide: WatchedFar;
   readonly #far: FarDisk;
   readonly #journal: Journal;
   readonly #overlay = new Overlay();
@@ -92,13 +95,16 @@ export class RemoteComponent implements ComponentDevice {
    * @param options The parts.
    */
   constructor(options: RemoteComponentOptions) {
-    const { path, far, journal, owner, retryMs } = options;
+    const { path, journal, owner, retryMs } = options;
+    const { onSilence } = options;
+    const far = new WatchedFar(options.far, () => this.flush(), onSilence);
     const { componentSize, componentUuid } = journal.owner;
     assert(far.size === componentSize, "the journal is of this far side");
     this.path = path;
     this.identity = `remote ${componentUuid}`;
     this.size = far.size;
-    this.#far = far;
+    this.farSide = far;
+    this.#far = options.far;
     this.#journal = journal;
     this.#owner = owner;
     const onFailure = (error: VirstorError) => this.#fail(error);
@@ -273,7 +279,7 @@ export class RemoteComponent implements ComponentDevice {
    * @throws {VirstorError} `io`, at every call after the first failure.
    */
   flush(): Completion {
-    if (this.#closing !== undefined) throw this.#closedError("flush");
+    if (this.#closing !== undefined) throw closedError(this.path, "flush");
     return this.#flush.flush();
   }
 
@@ -345,7 +351,7 @@ export class RemoteComponent implements ComponentDevice {
   }
 
   async #close(): Promise<void> {
-    const error = this.#closedError("write to");
+    const error = closedError(this.path, "write to");
     this.#room.fail(error);
     this.#drain.stop(error);
     const isComplete = this.#failure === undefined &&
@@ -382,15 +388,11 @@ export class RemoteComponent implements ComponentDevice {
   }
 
   #check(action: string, offset: number, length: number): void {
-    if (this.#closing !== undefined) throw this.#closedError(action);
+    if (this.#closing !== undefined) throw closedError(this.path, action);
     assert(
       Number.isSafeInteger(offset) && offset >= 0 && length >= 0 &&
         length <= this.size - offset,
       "a request lies inside the remote component",
     );
-  }
-
-  #closedError(action: string): VirstorError {
-    return closedError(this.path, action);
   }
 }

@@ -26,6 +26,13 @@ export interface RemoteComponentOptions {
    * further repetition takes twice as long. Default: 100.
    */
   readonly retryMs?: number;
+  /**
+   * Called when the far side leaves requests without an answer for long, and
+   * when it answers again.
+   *
+   * @param isSilent Whether it leaves them.
+   */
+  readonly onSilence?: ((isSilent: boolean) => void) | undefined;
 }
 
 /** The state of a remote component. */

@@ -52,7 +52,7 @@ const NAMES: Readonly<Record<string, string>> = {
     MissedEvents MissingMember PRESSURE_DELAYED PRESSURE_FREE_SHIFT PRESSURE_FULL
     PRESSURE_LOW PRESSURE_STOPPED Pool PoolCounters PoolEvent PoolEventData
     PoolEventKind PoolOptions
-    PoolPlaces PoolSettings PoolStatus RecoveryStep RemoteStatus RemoveOptions RemovePlan RemoveResult
+    PoolPlaces PoolSettings PoolStatus RecoveryStep RemoteChange RemoteStatus RemoveOptions RemovePlan RemoveResult
     RepairOptions RepairReport ResizeOptions ResumeOptions RollbackOptions Severity SpaceMark SpaceSettings
     SnapshotChanges SnapshotDisk SnapshotName SnapshotStatus
     StatusContext StatusFamily StatusRun TasteOptions TasteReport TastedComponent TastedPool Volume
