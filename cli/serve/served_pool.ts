@@ -41,6 +41,7 @@ import {
 } from "../state/mod.ts";
 import { type ExtendSettings, NO_EXTENSION } from "./extend_option.ts";
 import type { PoolSource } from "./pool_source.ts";
+export type { PoolSource };
 import { SpaceWatch } from "./space_watch.ts";
 import { PoolEvents } from "./pool_events.ts";
 import { printNotices, withProgress } from "../terminal/mod.ts";
