@@ -21,7 +21,7 @@ export class Health {
   readonly #volumes = new Set<Health>();
   #failure: VirstorError | undefined;
   #isClosed = false;
-  #stopped: string;
+  #isVolumeClosed = false;
 
   /**
    * Starts in the state `open`.
@@ -40,7 +40,6 @@ export class Health {
     this.#onFailure = onFailure;
     this.#volumeName = volumeName;
     this.#isReadOnly = pool.readOnly || volumeName !== undefined;
-    this.#stopped = `Pool "${pool.name}" is stopped`;
   }
 
   /** The state; `failed` takes precedence over `closed`. */
@@ -112,7 +111,7 @@ export class Health {
     if (this.#isClosed) return this;
     const health = new Health(this.#pool, () => {});
     health.#isClosed = true;
-    health.#stopped = `Volume "${this.#pool.name}" is closed`;
+    health.#isVolumeClosed = true;
     return health;
   }
 
@@ -174,6 +173,13 @@ export class Health {
    * @returns The error, with code `shutdown`.
    */
   stopError(): VirstorError {
-    return new VirstorError("shutdown", this.#stopped);
+    // A pool may have another name since it was opened.
+    const { name } = this.#pool;
+    return new VirstorError(
+      "shutdown",
+      this.#isVolumeClosed
+        ? `Volume "${name}" is closed`
+        : `Pool "${name}" is stopped`,
+    );
   }
 }

@@ -35,6 +35,8 @@ Deno.test("renamePool() renames the pool and its first volume, and nothing else"
   await assertContent(pool, content);
   assertEquals(await pool.check(), []);
   await pool.close();
+  const late = () => pool.volumeChanges.renamePool("late");
+  await assertRefused(late, "shutdown", 'Pool "big" is stopped');
   await assertSound("native", paths);
   assertEquals(paths.map((path) => readLabel(path).name), ["big", "big"]);
   const former = () => openPool(paths, { name: "small" });
