@@ -26,6 +26,7 @@ import {
 import {
   COMMANDS,
   commandsBelow,
+  explainNotFound,
   findCommand,
   unknownCommand,
 } from "./commands/mod.ts";
@@ -82,7 +83,12 @@ async function dispatch(args: readonly string[]): Promise<number> {
   );
   const journals = invocation.value("journal");
   if (journals !== undefined) useJournals(journals);
-  return await run(invocation, { ...state, commands: COMMANDS });
+  const environment = { ...state, commands: COMMANDS };
+  try {
+    return await run(invocation, environment);
+  } catch (error) {
+    throw await explainNotFound(error, spec, invocation.operands, environment);
+  }
 }
 
 function isHelpWord(word: string | undefined): boolean {

@@ -5,7 +5,12 @@
  * @module
  */
 
-import { type CommandSpec, UsageError } from "../terminal/mod.ts";
+import { VirstorError } from "../../errors.ts";
+import {
+  type CommandSpec,
+  type Environment,
+  UsageError,
+} from "../terminal/mod.ts";
 
 /**
  * Finds a command.
@@ -66,4 +71,26 @@ export function unknownCommand(
       : `Unknown command "${name} ${second}"`,
     `There are ${words}`,
   );
+}
+
+/**
+ * Explains why a command did not find a pool, if the words say why.
+ *
+ * @param error What the command has thrown.
+ * @param spec The command.
+ * @param operands Its operands.
+ * @param environment The state directory.
+ * @returns The explanation, or `error`.
+ */
+export async function explainNotFound(
+  error: unknown,
+  spec: CommandSpec,
+  operands: readonly string[],
+  environment: Environment,
+): Promise<unknown> {
+  const isMissing = error instanceof VirstorError && error.code === "not-found";
+  if (!isMissing) return error;
+  // Few commands need it.
+  const { explain } = await import("./explain_not_found.ts");
+  return await explain(error, spec, operands, environment);
 }

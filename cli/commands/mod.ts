@@ -5,4 +5,9 @@
  */
 
 export { COMMANDS } from "./command_table.ts";
-export { commandsBelow, findCommand, unknownCommand } from "./find_command.ts";
+export {
+  commandsBelow,
+  explainNotFound,
+  findCommand,
+  unknownCommand,
+} from "./find_command.ts";

@@ -64,8 +64,18 @@ async function show(
     const values = pools.map(jsonOf);
     printJson(values.length === 1 ? values[0] : values);
   } else {
-    const texts = pools.filter(({ report }) => report !== undefined)
-      .map(textOf);
+    const texts: string[] = [];
+    for (const one of pools) {
+      if (one.report === undefined) continue;
+      const text = textOf(one);
+      // That takes a look at every chunk: too much to be repeated.
+      const isShort = invocation.flag("watch") || !hasVolumes(one);
+      if (isShort) texts.push(text);
+      else {
+        const { volumesText } = await import("./volume_table.ts");
+        texts.push(text + await volumesText(stateDirectory, one.name));
+      }
+    }
     if (texts.length > 0) print(texts.join("\n\n"));
   }
   const errors = pools.flatMap(({ error }) => error ?? []);
@@ -75,6 +85,13 @@ async function show(
   }
   if (first !== undefined) throw first;
   return EXIT_OK;
+}
+
+/** Whether there is more than the first volume. */
+function hasVolumes({ report, error }: SurveyedPool): boolean {
+  const { volumes = [] } = report?.pool ?? {};
+  return error === undefined &&
+    (volumes.length > 1 || volumes.some((one) => one.snapshots.length > 0));
 }
 
 /** The status of a pool as JSON, under the names that scripts know. */

@@ -4,17 +4,15 @@
  * @module
  */
 
-import { nameOf } from "../control/mod.ts";
 import {
   type Environment,
   EXIT_OK,
-  formatSize,
   type Invocation,
   print,
   printJson,
-  textTable,
 } from "../terminal/mod.ts";
-import { describePools, type ListedVolume } from "./describe_pools.ts";
+import { describePools } from "./describe_pools.ts";
+import { volumeTable } from "./volume_table.ts";
 
 /**
  * Lists volumes.
@@ -34,31 +32,7 @@ export async function run(
   );
   if (invocation.flag("json")) {
     printJson(volumes.map(({ pool, status }) => ({ pool, ...status })));
-  } else if (volumes.length > 0) print(table(volumes));
+  } else if (volumes.length > 0) print(volumeTable(volumes));
   if (error !== undefined) throw error;
   return EXIT_OK;
-}
-
-function table(volumes: readonly ListedVolume[]): string {
-  // Most volumes have no limits, and then there is no column for them.
-  const limits = (["quota", "reserve"] as const).filter((limit) =>
-    volumes.some(({ status }) => status[limit] > 0)
-  );
-  const names = limits.map((limit) => limit === "quota" ? "Quota" : "Reserve");
-  return textTable([
-    ["Name", "Size", "Referenced", "Unique", ...names, "Snapshots", "Parent"],
-    ...volumes.map(({ pool, status }) => [
-      nameOf(pool, status.name),
-      formatSize(status.size),
-      formatSize(status.referencedBytes),
-      formatSize(status.uniqueBytes),
-      ...limits.map((limit) => formatLimit(status[limit])),
-      String(status.snapshots.length),
-      status.parent ?? "-",
-    ]),
-  ]);
-}
-
-function formatLimit(bytes: number): string {
-  return bytes === 0 ? "-" : formatSize(bytes);
 }

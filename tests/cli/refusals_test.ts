@@ -286,6 +286,20 @@ testRefusals("native", [
     message: 'Cannot remove all components of pool "demo": one has to stay',
   },
   {
+    what: "a volume in place of its pool",
+    args: ["status", "demo/v"],
+    code: 64,
+    message: 'Command "status" takes no volume, as "demo/v" is\nName "demo"',
+  },
+  {
+    what: "a snapshot in place of a volume",
+    isOpened: true,
+    args: ["resize", "demo/v@s", "1G"],
+    code: 64,
+    message: 'Command "resize" takes no snapshot, as "demo/v@s" is\n' +
+      'Name "demo/v"',
+  },
+  {
     what: "to detach from the removal of a component of a stopped pool",
     args: ["remove", "--detach", "demo", "a"],
     code: 64,

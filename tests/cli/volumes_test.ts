@@ -131,6 +131,11 @@ testBoth("snapshots are taken, listed, cloned and removed", async (
     /^Volumes: +2: demo 64 MiB \(1 snapshot\), v 1 MiB \(1 snapshot\)$/m,
   );
   assertMatch(status, /^Snapshots: +2$/m);
+  assertMatch(
+    status,
+    /\n\nName +Size +Referenced +Unique +Snapshots +Parent\n/,
+  );
+  assertMatch(status, /^demo\/v +1 MiB +0 B +0 B +1 +-$/m);
   assertEquals(
     await work.succeed(["clone", "demo/v@s", "demo/c"]),
     'Cloned "demo/v@s" as volume "demo/c"\n',
