@@ -40,6 +40,7 @@ export const ROOMS: readonly string[] = [
   "nbd/wire",
   "nbd/listen",
   "nbd/client/connection",
+  "nbd/client/bulk",
   "nbd/client/requests",
   "nbd/client",
   "nbd/server/export",

@@ -29,6 +29,7 @@ import {
   openTarget,
 } from "./copy_ends.ts";
 import { CopyPools } from "./copy_pools.ts";
+import { CopyStop } from "./copy_stop.ts";
 import {
   copyFromStream,
   copyStreamToFile,
@@ -60,7 +61,11 @@ export async function run(
   const what = `Copying to ${
     target === STREAM ? "standard output" : `"${hidePassword(target)}"`
   }`;
-  const copying = copy(source, target, invocation, environment, progress);
+  using stop = new CopyStop(target);
+  const copying = copy([source, target], invocation, environment, {
+    progress,
+    stop,
+  });
   const result = await withProgress(what, copying, () => progress.text());
   if (invocation.flag("verbose") && target !== STREAM) {
     print(resultText(result, progress.seconds));
@@ -95,14 +100,18 @@ function checkUsage(
   }
 }
 
+/** What watches a copy. */
+interface Watchers {
+  readonly progress: Progress;
+  readonly stop: CopyStop;
+}
+
 async function copy(
-  source: string,
-  target: string,
+  [source, target]: readonly [string, string],
   invocation: Invocation,
   environment: Environment,
-  progress: Progress,
+  watchers: Watchers,
 ): Promise<CopyResult> {
-  const options = endOptionsOf(invocation);
   const stateDirectory = environment.stateDirectory();
   const from = await endName(stateDirectory, source);
   const to = await endName(stateDirectory, target);
@@ -116,12 +125,22 @@ async function copy(
     throw new UsageError(`"${source}" is both ends of the copy`, HINT);
   }
   await using pools = new CopyPools(stateDirectory, to.word?.pool ?? "");
-  if (source === STREAM) return await fromStream(to, pools, options, progress);
-  if (target === STREAM) return await toStream(from, pools, options, progress);
-  return await betweenDisks([from, to], pools, options, invocation, progress);
+  const options = endOptionsOf(invocation, isFile(from) || isFile(to));
+  if (source === STREAM) return await fromStream(to, pools, options, watchers);
+  if (target === STREAM) {
+    return await toStream(from, pools, options, watchers.progress);
+  }
+  return await betweenDisks([from, to], pools, options, invocation, watchers);
 }
 
-function endOptionsOf(invocation: Invocation): EndOptions {
+function isFile({ name, word }: EndNames): boolean {
+  return word === undefined && name !== STREAM && !isNbdUri(name);
+}
+
+function endOptionsOf(
+  invocation: Invocation,
+  isWithFile: boolean,
+): EndOptions {
   const stall = numberOption(
     invocation,
     "stall-timeout",
@@ -137,6 +156,7 @@ function endOptionsOf(invocation: Invocation): EndOptions {
     ),
     stallTimeoutMs: (stall ?? STALL_SECONDS) * 1000,
     force: invocation.flag("force"),
+    isWithFile,
   };
 }
 
@@ -173,7 +193,7 @@ async function betweenDisks(
   pools: CopyPools,
   options: EndOptions,
   invocation: Invocation,
-  progress: Progress,
+  { progress, stop }: Watchers,
 ): Promise<CopyResult> {
   await using from = await openSource(source, pools, options);
   const { device } = from;
@@ -183,6 +203,7 @@ async function betweenDisks(
     : await from.changedSince(since);
   const wanted = { size: device.size, changes };
   await using to = await openTarget(target, wanted, pools, options);
+  stop.opened(to);
   const ranges = changes?.ranges ?? [{ offset: 0, length: device.size }];
   progress.begin(ranges.reduce((sum, { length }) => sum + length, 0));
   try {
@@ -217,7 +238,7 @@ async function fromStream(
   target: EndNames,
   pools: CopyPools,
   options: EndOptions,
-  progress: Progress,
+  { progress, stop }: Watchers,
 ): Promise<CopyResult> {
   const read = (bytes: Uint8Array) => Deno.stdin.read(bytes);
   const onProgress = (done: number) => {
@@ -226,10 +247,17 @@ async function fromStream(
   if (isNbdUri(target.name) || target.word !== undefined) {
     const wanted = { size: 0, changes: undefined };
     await using to = await openTarget(target, wanted, pools, options);
+    stop.opened(to);
     return await copyFromStream(read, to.device, onProgress);
   }
-  using file = await openStreamFile(target.name, options.force);
-  return await copyStreamToFile(read, file, onProgress);
+  using to = await openStreamFile(target.name, options.force);
+  stop.opened(to);
+  try {
+    return await copyStreamToFile(read, to.file, onProgress);
+  } catch (error) {
+    to.undo();
+    throw error;
+  }
 }
 
 /** How far a copy is. */

@@ -13,7 +13,13 @@ import {
   setFileSize,
 } from "../../device/file/mod.ts";
 import { inBytes, VirstorError } from "../../errors.ts";
-import { changedSince, isNbdUri, NbdDisk } from "../../nbd/client/mod.ts";
+import {
+  canCarry,
+  changedSince,
+  isNbdUri,
+  NbdDisk,
+  parseNbdUri,
+} from "../../nbd/client/mod.ts";
 import { nameOf } from "../control/mod.ts";
 import { UsageError } from "../terminal/mod.ts";
 import {
@@ -33,8 +39,12 @@ export interface CopyEnd extends AsyncDisposable {
   readonly device: BlockDevice;
   /** Whether the disk reads as zeroes as a whole. */
   readonly isZero: boolean;
-  /** Removes what was made for a copy that has failed. */
-  undo(): void;
+  /**
+   * Removes what was made for a copy that has failed.
+   *
+   * @returns Whether there was anything.
+   */
+  undo(): boolean;
   /**
    * Finds what has changed since a snapshot.
    *
@@ -53,6 +63,8 @@ export interface EndOptions {
   readonly stallTimeoutMs: number;
   /** Whether files and volumes that hold data may be overwritten. */
   readonly force: boolean;
+  /** Whether the other end is a file or a device. */
+  readonly isWithFile: boolean;
 }
 
 /** What the target has to take. */
@@ -143,7 +155,7 @@ export async function openTarget(
   if (found === undefined) {
     createSparseFile(name, size);
     const device = new FileDevice(name, { lock: "exclusive" });
-    return endOf(device, { isZero: true, undo: () => removeFile(name) });
+    return endOf(device, { isZero: true, undo: () => removed(name) });
   }
   if ((found.size > 0 || !found.isFile) && !options.force) {
     throw mayHoldData(name);
@@ -151,7 +163,8 @@ export async function openTarget(
   // Refuses a file that another process has locked, before it is touched.
   const before = new FileDevice(name, { lock: "exclusive" });
   if (!found.isFile) return endOf(before);
-  return endOf(await withSizes(before, [0, size]), { isZero: true });
+  if (found.size === size) return endOf(before);
+  return endOf(await withSizes(before, [size]), { isZero: found.size === 0 });
 }
 
 /**
@@ -173,6 +186,23 @@ async function withSizes(
   return new FileDevice(locked.path, { lock: "exclusive" });
 }
 
+function removed(name: string): boolean {
+  removeFile(name);
+  return true;
+}
+
+/** A file to write to in order. */
+export interface StreamFile extends Disposable {
+  /** The file, empty. */
+  readonly file: Deno.FsFile;
+  /**
+   * Removes the file, if it was made for this copy.
+   *
+   * @returns Whether it was.
+   */
+  undo(): boolean;
+}
+
 /**
  * Checks that a file may be written anew, and makes it empty.
  *
@@ -185,7 +215,7 @@ async function withSizes(
 export async function openStreamFile(
   name: string,
   force: boolean,
-): Promise<Deno.FsFile> {
+): Promise<StreamFile> {
   const found = findFile(name);
   if (found !== undefined && found.size > 0 && !force) throw mayHoldData(name);
   if (found?.isFile === false) {
@@ -200,7 +230,13 @@ export async function openStreamFile(
   await using _locked = found === undefined
     ? undefined
     : new FileDevice(name, { lock: "exclusive" });
-  return Deno.openSync(name, { create: true, truncate: true, write: true });
+  const options = { create: true, truncate: true, write: true };
+  const file = Deno.openSync(name, options);
+  return {
+    file,
+    undo: () => found === undefined && removed(name),
+    [Symbol.dispose]: () => file.close(),
+  };
 }
 
 function findFile(name: string): Deno.FileInfo | undefined {
@@ -269,12 +305,15 @@ async function poolEnd(
 
 async function openRemote(
   uri: string,
-  { connections, stallTimeoutMs }: EndOptions,
+  { connections, stallTimeoutMs, isWithFile }: EndOptions,
   readOnly: boolean,
 ): Promise<CopyEnd> {
+  // Then the data takes connections of its own.
+  const isSpare = isWithFile && canCarry(parseNbdUri(uri));
   const device = await NbdDisk.connect(uri, {
     readOnly,
     stallTimeoutMs,
+    ...isSpare && { connections: 1 },
     ...connections !== undefined && { connections },
   });
   return {
@@ -296,13 +335,13 @@ function mayHoldData(name: string): VirstorError {
 /** What is particular to an end. */
 interface EndTraits {
   readonly isZero?: boolean;
-  readonly undo?: () => void;
+  readonly undo?: () => boolean;
   readonly closes?: boolean;
 }
 
 function endOf(
   device: BlockDevice,
-  { isZero = false, undo = () => {}, closes = true }: EndTraits = {},
+  { isZero = false, undo = () => false, closes = true }: EndTraits = {},
 ): CopyEnd {
   return {
     device,

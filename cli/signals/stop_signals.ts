@@ -19,8 +19,9 @@ export interface SignalHandler {
    * Called for the first signal: begins the end.
    *
    * @param signal The signal's name, for instance `SIGTERM`.
+   * @param exitCode The exit code of a process that the signal ends.
    */
-  begin(signal: string): void;
+  begin(signal: string, exitCode: number): void;
 
   /**
    * Tells whether the end has begun for another reason.
@@ -54,7 +55,7 @@ export function handleSignals(handler: SignalHandler): () => void {
       }
       first = signal;
       quietUntil = performance.now() + ECHO_MS;
-      handler.begin(signal);
+      handler.begin(signal, EXIT_SIGNAL + number);
     };
     Deno.addSignalListener(signal, listener);
     return { signal, listener };

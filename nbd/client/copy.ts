@@ -5,14 +5,23 @@
  */
 
 import type { BlockDevice, Extent } from "../../device/block/mod.ts";
+import { FileDevice } from "../../device/file/mod.ts";
 import { inBytes, VirstorError } from "../../errors.ts";
+import { BulkCopy } from "./bulk/mod.ts";
+import { type Part, PartCopier, PIECE_SIZE } from "./copy_parts.ts";
 import { NbdDisk } from "./nbd_disk.ts";
-import { pieces } from "./pieces.ts";
+import { pieces, type Range } from "./pieces.ts";
 
-/** Bytes of a piece. */
-const PIECE_SIZE = 256 * 1024;
 /** Pieces in flight at once. */
 const PIECES_MAX = 32;
+/** The shortest copy that gets connections of its own, bytes. */
+const BULK_MIN = 8 * 1024 * 1024;
+/** The most connections of its own: as many keep the disks of a server busy. */
+const BULK_CONNECTIONS = 4;
+/** How long they wait for a reply, unless the disk says so, milliseconds. */
+const BULK_WAIT_MS = 60_000;
+/** The same, at least. */
+const BULK_WAIT_MIN_MS = 1000;
 /** Bytes to ask about at once: the answer is short, and soon there. */
 const STATUS_RANGE = 1024 * 1024 * 1024;
 
@@ -53,13 +62,6 @@ export interface CopyResult {
   readonly zeroes: number;
 }
 
-/** A part of a copy. */
-interface Part {
-  readonly offset: number;
-  readonly length: number;
-  readonly isData: boolean;
-}
-
 /**
  * Copies all of one disk, or ranges of it, to the same place on another.
  *
@@ -84,69 +86,74 @@ export async function copyDisk(
         inBytes(target.size),
     );
   }
-  const result = { data: 0, zeroes: 0 };
-  const copy = new Copy(source, target, options, result);
-  await inParallel(partsOf(source, options), PIECES_MAX, (part) => {
-    return copy.run(part);
-  });
-  if (options.flush !== false) await target.flush();
-  return result;
+  const bulk = await openBulk(source, target, options);
+  const copier = new PartCopier(source, target, options, bulk);
+  try {
+    const parts = partsOf(source, options, bulk?.most ?? PIECE_SIZE);
+    await inParallel(
+      parts,
+      bulk?.depth ?? PIECES_MAX,
+      (part) => copier.run(part),
+    );
+  } catch (error) {
+    await bulk?.close(false).catch(() => {});
+    throw error;
+  }
+  const isDurable = options.flush !== false;
+  const lost = await bulk?.close(isDurable) ?? [];
+  if (lost.length > 0) await copyAgain(source, target, options, lost);
+  if (isDurable) await target.flush();
+  return copier.result;
 }
 
-/** Copies parts, and counts. */
-class Copy {
-  readonly #source: BlockDevice;
-  readonly #target: BlockDevice;
-  readonly #options: CopyOptions;
-  readonly #result: { data: number; zeroes: number };
-  readonly #buffers: Uint8Array[] = [];
+/** Connects for the data of a long copy between a file and a remote disk. */
+async function openBulk(
+  source: BlockDevice,
+  target: BlockDevice,
+  { ranges = [{ offset: 0, length: source.size }] }: CopyOptions,
+): Promise<BulkCopy | undefined> {
+  const [file, disk] = target instanceof NbdDisk
+    ? [source, target]
+    : [target, source];
+  const length = ranges.reduce((sum, range) => sum + range.length, 0);
+  if (
+    !(file instanceof FileDevice) || !(disk instanceof NbdDisk) ||
+    length < BULK_MIN
+  ) return undefined;
+  const descriptor = file.lend()?.descriptor;
+  if (descriptor === undefined) return undefined;
+  const { connections, stallMs = BULK_WAIT_MS } = disk.settings;
+  return await BulkCopy.open({
+    file: descriptor,
+    info: disk.info,
+    writes: disk === target,
+    connections: Math.min(connections, BULK_CONNECTIONS),
+    waitMs: Math.max(stallMs, BULK_WAIT_MIN_MS),
+  });
+}
 
-  constructor(
-    source: BlockDevice,
-    target: BlockDevice,
-    options: CopyOptions,
-    result: { data: number; zeroes: number },
-  ) {
-    this.#source = source;
-    this.#target = target;
-    this.#options = options;
-    this.#result = result;
-  }
-
-  async run({ offset, length, isData }: Part): Promise<void> {
-    if (isData) await this.#copyData(offset, length);
-    else await this.#zero(offset, length);
-    const { data, zeroes } = this.#result;
-    this.#options.onProgress?.(data + zeroes);
-  }
-
-  async #copyData(offset: number, length: number): Promise<void> {
-    const buffer = this.#buffers.pop() ?? new Uint8Array(PIECE_SIZE);
-    const piece = buffer.subarray(0, length);
-    const reading = this.#source.read(piece, offset);
-    if (reading !== undefined) await reading;
-    if (this.#options.findZeroes !== false && isZero(piece)) {
-      await this.#zero(offset, length);
-    } else {
-      const writing = this.#target.write(piece, offset);
-      if (writing !== undefined) await writing;
-      this.#result.data += length;
-    }
-    this.#buffers.push(buffer);
-  }
-
-  async #zero(offset: number, length: number): Promise<void> {
-    if (this.#options.targetIsZero !== true) {
-      await this.#target.writeZeroes(offset, length);
-    }
-    this.#result.zeroes += length;
-  }
+/** Copies ranges again, which a server may have lost. They count once. */
+async function copyAgain(
+  source: BlockDevice,
+  target: BlockDevice,
+  { findZeroes, signal }: CopyOptions,
+  ranges: readonly Range[],
+): Promise<void> {
+  const options = {
+    ranges,
+    ...findZeroes !== undefined && { findZeroes },
+    ...signal !== undefined && { signal },
+  };
+  const copier = new PartCopier(source, target, options);
+  const parts = partsOf(source, options, PIECE_SIZE);
+  await inParallel(parts, PIECES_MAX, (part) => copier.run(part));
 }
 
 /** Pieces of data, and runs of zeroes, in order. */
 async function* partsOf(
   source: BlockDevice,
   { ranges = [{ offset: 0, length: source.size }], signal }: CopyOptions,
+  pieceSize: number,
 ): AsyncGenerator<Part> {
   for (
     const asked of ranges.flatMap((range) => pieces(range, STATUS_RANGE, 1))
@@ -160,7 +167,7 @@ async function* partsOf(
           throw new VirstorError("cancelled", "The copy is cancelled");
         }
         // Pieces begin where those of a server begin.
-        const most = isData ? PIECE_SIZE - offset % PIECE_SIZE : Infinity;
+        const most = isData ? pieceSize - offset % pieceSize : Infinity;
         const length = Math.min(end - offset, most);
         yield { offset, length, isData };
         offset += length;
@@ -210,27 +217,4 @@ export async function inParallel<T>(
   }
   await Promise.allSettled(running);
   if (failure !== undefined) throw failure.error;
-}
-
-/**
- * Tells whether bytes are all zeroes.
- *
- * @param bytes The bytes.
- * @returns True if so.
- */
-export function isZero(bytes: Uint8Array): boolean {
-  // Data seldom begins with zeroes.
-  const start = Math.min(bytes.length, 16);
-  for (let i = 0; i < start; i++) if (bytes[i] !== 0) return false;
-  const whole = bytes.length - bytes.length % 8;
-  const words = new BigUint64Array(
-    bytes.buffer,
-    bytes.byteOffset,
-    bytes.byteOffset % 8 === 0 ? whole / 8 : 0,
-  );
-  for (let i = 0; i < words.length; i++) if (words[i] !== 0n) return false;
-  for (let i = words.length * 8; i < bytes.length; i++) {
-    if (bytes[i] !== 0) return false;
-  }
-  return true;
 }

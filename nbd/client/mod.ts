@@ -22,8 +22,10 @@ export type {
 } from "./connection/mod.ts";
 export type { Dialect as NbdDialect } from "../wire/mod.ts";
 export { changedSince } from "./changed.ts";
-export { copyDisk, inParallel, isZero } from "./copy.ts";
+export { canCarry } from "./bulk/mod.ts";
+export { copyDisk, inParallel } from "./copy.ts";
 export type { CopyOptions, CopyResult } from "./copy.ts";
+export { isZero } from "./copy_parts.ts";
 export { describeExport, featuresOf, listNbdExports } from "./describe.ts";
 export type { DescribeOptions, NbdExportFeatures } from "./describe.ts";
 export type { NbdDiskStatus } from "./disk_status.ts";

@@ -53,7 +53,8 @@ export class NbdDisk implements BlockDevice {
   readonly capabilities: DeviceCapabilities;
   /** The export, as its server described it first. */
   readonly info: NbdExportInfo;
-  readonly #settings: Settings;
+  /** @internal The options, with their defaults. */
+  readonly settings: Settings;
   readonly #dispatcher: Dispatcher;
   readonly #unflushed: Unflushed;
   readonly #keeper: Keeper;
@@ -71,7 +72,7 @@ export class NbdDisk implements BlockDevice {
     trips: RoundTrips,
   ) {
     const { info } = keeper;
-    this.#settings = settings;
+    this.settings = settings;
     this.#dispatcher = dispatcher;
     this.#unflushed = unflushed;
     this.#keeper = keeper;
@@ -381,7 +382,7 @@ export class NbdDisk implements BlockDevice {
     throw new VirstorError(
       "read-only",
       `Cannot write to "${this.info.uri}": ` +
-        (this.#settings.readOnly
+        (this.settings.readOnly
           ? "it is open read-only"
           : "the server says that it is read-only"),
     );

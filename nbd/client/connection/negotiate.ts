@@ -84,7 +84,9 @@ export async function negotiate(
       const fields = await openByName(channel, uri.exportName);
       return finish(channel, uri, "simple", fields);
     }
-    const dialect = await agreeOnDialect(channel, uri.exportName);
+    const dialect = options.isSimple === true
+      ? "simple"
+      : await agreeOnDialect(channel, uri.exportName);
     const { context = ALLOCATION } = options;
     const id = dialect === "simple"
       ? undefined

@@ -83,6 +83,13 @@ export interface ConnectionOptions {
   readonly signal: AbortSignal;
   /** The metadata context to select. Default: `base:allocation`. */
   readonly context?: string | undefined;
+  /**
+   * @internal The only connection to use, instead of one to the address of the
+   * URI, without encryption.
+   */
+  readonly stream?: ClientStream | undefined;
+  /** @internal Whether to negotiate simple replies. Default: the best form. */
+  readonly isSimple?: boolean | undefined;
 }
 
 /** A connection in its option phase. */
@@ -114,7 +121,7 @@ export class OptionChannel {
   ): Promise<OptionChannel> {
     const { signal } = options;
     if (!uri.tls) {
-      const stream = await connectPlain(uri, signal);
+      const stream = options.stream ?? await connectPlain(uri, signal);
       return await closedOnFailure(stream, signal, async () => {
         const channel = new OptionChannel(stream);
         await channel.#greet();
