@@ -162,24 +162,24 @@ export async function openTarget(
   }
   // Refuses a file that another process has locked, before it is touched.
   const before = new FileDevice(name, { lock: "exclusive" });
-  if (!found.isFile) return endOf(before);
-  if (found.size === size) return endOf(before);
-  return endOf(await withSizes(before, [size]), { isZero: found.size === 0 });
+  // What it holds is written over: to free its space first would cost more.
+  if (!found.isFile || found.size === size) return endOf(before);
+  return endOf(await withSize(before, size), { isZero: found.size === 0 });
 }
 
 /**
- * Gives a locked file other sizes, one after the other, and opens it again: a
- * device keeps the size that it was opened with.
+ * Gives a locked file another size, and opens it again: a device keeps the size
+ * that it was opened with.
  *
- * The lock covers the changes: in a moment without it, a server might open the
+ * The lock covers the change: in a moment without it, a server might open the
  * file as a component, and lose it.
  */
-async function withSizes(
+async function withSize(
   locked: FileDevice,
-  sizes: readonly number[],
+  size: number,
 ): Promise<FileDevice> {
   try {
-    for (const size of sizes) setFileSize(locked.path, size);
+    setFileSize(locked.path, size);
   } finally {
     await locked.close();
   }
@@ -270,7 +270,7 @@ async function openToUpdate(
   }
   const before = new FileDevice(name, { lock: "exclusive" });
   if (!found.isFile || before.size === size) return endOf(before);
-  return endOf(await withSizes(before, [size]));
+  return endOf(await withSize(before, size));
 }
 
 /** Opens a volume to write to it. */

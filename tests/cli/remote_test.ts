@@ -6,6 +6,7 @@
  */
 
 import { assertEquals, assertMatch } from "@std/assert";
+import { eventually } from "../helpers/patience.ts";
 import { MAIN_ARGS, Workspace } from "../helpers/virstor.ts";
 import { pattern } from "../helpers/scratch.ts";
 
@@ -46,6 +47,49 @@ Deno.test("virstor copy copies files and streams", async () => {
   const into = await pipe(work, ["copy", "-", "c"], bytes);
   assertEquals([into.code, into.stderr], [0, ""]);
   assertEquals(await Deno.readFile(work.path("c")), bytes);
+});
+
+Deno.test("virstor copy leaves no file behind when it is interrupted", async () => {
+  await using work = await Workspace.create();
+  await Deno.writeFile(work.path("old"), new Uint8Array());
+  for (
+    const [target, left] of [
+      ["new", '"new" is removed'],
+      ["old", '"old" holds a part of it'],
+    ] as const
+  ) {
+    const process = new Deno.Command(Deno.execPath(), {
+      args: [...MAIN_ARGS, "copy", "-", target],
+      cwd: work.directory,
+      env: { NO_COLOR: "1", VIRSTOR_STATE_DIR: work.stateDirectory },
+      stdin: "piped",
+      stderr: "piped",
+      stdout: "null",
+    }).spawn();
+    const writer = process.stdin.getWriter();
+    // The copy begins with what it can read.
+    await writer.write(pattern(SIZE, 1));
+    await eventually("the copy has begun", async () => {
+      const { size } = await Deno.stat(work.path(target)).catch(() => ({
+        size: 0,
+      }));
+      return size > 0;
+    });
+    process.kill("SIGINT");
+    const { code, stderr } = await process.output();
+    await writer.close().catch(() => {});
+    const text = new TextDecoder().decode(stderr);
+    assertEquals(
+      text.split("\n").filter((line) => !line.startsWith("Copying")),
+      [
+        `virstor: The copy is interrupted: ${left}`,
+        "",
+      ],
+    );
+    assertEquals(code, 130);
+  }
+  const names = [...Deno.readDirSync(work.directory)].map(({ name }) => name);
+  assertEquals(names, ["old"]);
 });
 
 Deno.test("virstor copy overwrites a file only if forced", async () => {
