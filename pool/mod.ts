@@ -27,6 +27,7 @@ export type {
   AddOptions,
   AddResult,
   EvacuationStatus,
+  GrowResult,
   JobKind,
   JobStatus,
   LiveSettings,
@@ -62,6 +63,7 @@ export type {
   Watermarks,
 } from "./core/mod.ts";
 export type { FormatName } from "./format/mod.ts";
+export { grownPoolName, openToGrow } from "./grow.ts";
 export { inspectComponents } from "./inspect.ts";
 export type { InspectOptions } from "./inspect.ts";
 export { clearLabels, labelPool } from "./label/mod.ts";

@@ -21,6 +21,7 @@ import {
   type AddOptions,
   type AddResult,
   Collector,
+  type GrowResult,
   Jobs,
   type LiveSettings,
   planRemoval,
@@ -86,9 +87,7 @@ export class Pool {
     this.#format = format;
     const wiring = wirePool(settings, format);
     const { base, health, control } = wiring;
-    this.#health = health;
-    this.#control = control;
-    this.#base = base;
+    [this.#health, this.#control, this.#base] = [health, control, base];
     this.view = new PoolView(base);
     this.#volumes = new PoolVolumes(wiring, volumes);
     const run = control.run.bind(control);
@@ -231,6 +230,17 @@ export class Pool {
    */
   add(paths: readonly string[], options: AddOptions = {}): Promise<AddResult> {
     return this.#control.add(paths, options);
+  }
+
+  /**
+   * Takes in what a component got when its file or device grew.
+   *
+   * @param path The component.
+   * @returns What it got.
+   * @throws {VirstorError} `invalid`, `unsupported`, `no-space`, `failed`.
+   */
+  grow(path: string): Promise<GrowResult> {
+    return this.#control.grow(path);
   }
 
   /**

@@ -44,6 +44,7 @@ const REQUEST_CHECKS: {
       { bytesPerSecond: numberOf(fields, "bytesPerSecond") },
   }),
   set: (fields) => ({ settings: settingsIn(objectOf(fields, "settings")) }),
+  grow: (fields) => ({ path: textOf(fields, "path") }),
   planRemove: (fields) => ({ paths: pathsOf(fields) }),
   cancelRemove: (fields) => ({ paths: pathsOf(fields) }),
   resize: (fields) => ({

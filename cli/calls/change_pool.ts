@@ -7,10 +7,11 @@
 
 import { messageOf } from "../../errors.ts";
 import type { Pool } from "../../pool/mod.ts";
-import type { RemoveResult } from "../../pool/change/mod.ts";
+import type { GrowResult, RemoveResult } from "../../pool/change/mod.ts";
 import {
   type AddAnswer,
   type AddRequest,
+  type GrowRequest,
   nameOf,
   type RemoveRequest,
   type ResizeRequest,
@@ -82,6 +83,25 @@ export async function removeComponents(
   if (result.evacuating.length > 0) {
     await rememberRate(stateDirectory, pool.name, bytesPerSecond);
   }
+  await registerOpenPool(stateDirectory, pool);
+  return result;
+}
+
+/**
+ * Takes in what a component got, and registers its new size.
+ *
+ * @param stateDirectory The state directory.
+ * @param pool The open pool.
+ * @param request The component.
+ * @returns What it got.
+ * @throws {VirstorError} As `Pool.grow`.
+ */
+export async function growComponent(
+  stateDirectory: string,
+  pool: Pool,
+  { path }: GrowRequest,
+): Promise<GrowResult> {
+  const result = await pool.grow(path);
   await registerOpenPool(stateDirectory, pool);
   return result;
 }

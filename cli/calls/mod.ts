@@ -12,6 +12,7 @@ export {
 } from "./call_requests.ts";
 export {
   addComponents,
+  growComponent,
   registerOpenPool,
   removeComponents,
   resizeDisk,

@@ -9,6 +9,7 @@ import { JOURNAL, JSON_OUTPUT, VERBOSE } from "./common_options.ts";
 import { REMOTE_COMMANDS } from "./remote_command_table.ts";
 import {
   FORGET,
+  GROW,
   INSTALL_UNITS,
   RENAME,
   REPLACE,
@@ -239,6 +240,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     load: () => import("./resize.ts"),
   },
   REPLACE,
+  GROW,
   RENAME,
   SET,
   ...VOLUME_COMMANDS,

@@ -90,6 +90,23 @@ export const FORGET: CommandSpec = {
   load: () => import("./forget.ts"),
 };
 
+/** Takes in what a component got. */
+export const GROW: CommandSpec = {
+  name: "grow",
+  summary: "use the rest of a component that has grown",
+  usage: "PATH",
+  description: [
+    "Take in what a component got when its file or its block device grew, in a",
+    "pool that is served or stopped: first truncate -s, lvextend and the like, then",
+    "this. A crash loses nothing: until it is done, the component is what it was,",
+    "and the same command goes on.",
+  ],
+  options: [],
+  operands: ["PATH"],
+  moreOperands: false,
+  load: () => import("./grow.ts"),
+};
+
 /** Gives a pool another name. */
 export const RENAME: CommandSpec = {
   name: "rename",

@@ -10,6 +10,7 @@ import type { NbdClientInfo } from "../../nbd/server/mod.ts";
 import type { NbdCounters } from "../../nbd/server/export/mod.ts";
 import type {
   AddResult,
+  GrowResult,
   RemovePlan,
   RemoveResult,
 } from "../../pool/change/mod.ts";
@@ -77,6 +78,12 @@ export interface RemoveRequest extends ComponentsRequest {
   readonly bytesPerSecond?: number;
 }
 
+/** The request of `grow`. */
+export interface GrowRequest {
+  /** The component, an absolute path. */
+  readonly path: string;
+}
+
 /** The request of `set`. */
 export interface SetRequest {
   /** The settings to replace; the others stay. */
@@ -125,6 +132,8 @@ export interface ControlCalls extends VolumeCalls {
   readonly remove: { request: RemoveRequest; answer: RemoveResult };
   /** Returns what removing components would move. */
   readonly planRemove: { request: ComponentsRequest; answer: RemovePlan };
+  /** Takes in what a component got. */
+  readonly grow: { request: GrowRequest; answer: GrowResult };
   /** Keeps components that are being evacuated. */
   readonly cancelRemove: {
     request: ComponentsRequest;

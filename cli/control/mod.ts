@@ -15,6 +15,7 @@ export type {
   ControlCall,
   ControlCalls,
   ControlHandlers,
+  GrowRequest,
   RemoveRequest,
   ResizeRequest,
   ResizeResult,

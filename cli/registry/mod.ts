@@ -13,5 +13,7 @@ export {
   changeStopped,
   checkStopped,
   inspectStopped,
+  openGrown,
   openStopped,
 } from "./stopped_pool.ts";
+export { grownPoolName } from "../../pool/mod.ts";

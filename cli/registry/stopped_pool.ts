@@ -10,6 +10,7 @@ import {
   checkComponents,
   inspectComponents,
   openPool,
+  openToGrow,
   type Pool,
   type PoolOptions,
   type PoolStatus,
@@ -34,6 +35,22 @@ export function openStopped(
   return withComponents(
     pool,
     ({ paths, options }) => openPool(paths, { ...options, ...more }),
+  );
+}
+
+/**
+ * Opens a pool of which a component has grown.
+ *
+ * @param pool The pool.
+ * @param grown The component, an absolute path.
+ * @returns The pool; the caller closes it.
+ * @throws {VirstorError} The errors of {@linkcode withComponents} and
+ *   `openToGrow`.
+ */
+export function openGrown(pool: StoppedPool, grown: string): Promise<Pool> {
+  return withComponents(
+    { ...pool, named: [grown] },
+    ({ paths, options }) => openToGrow(paths, grown, options),
   );
 }
 

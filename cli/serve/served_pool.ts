@@ -11,6 +11,7 @@ import { openPool, type Pool, type PoolOptions } from "../../pool/mod.ts";
 import {
   addComponents,
   forgetFormerName,
+  growComponent,
   registerOpenPool,
   removeComponents,
   renameOpenPool,
@@ -41,7 +42,6 @@ import {
 } from "../state/mod.ts";
 import { type ExtendSettings, NO_EXTENSION } from "./extend_option.ts";
 import type { PoolSource } from "./pool_source.ts";
-export type { PoolSource };
 import { SpaceWatch } from "./space_watch.ts";
 import { PoolEvents } from "./pool_events.ts";
 import { printNotices, withProgress } from "../terminal/mod.ts";
@@ -154,6 +154,7 @@ export class ServedPool {
           }),
         planRemove: ({ paths }) => Promise.try(() => pool.planRemove(paths)),
         cancelRemove: ({ paths }) => pool.cancelRemove(paths),
+        grow: (request) => growComponent(stateDirectory, pool, request),
         resize: (request) => resizeDisk(pool, request),
         set: ({ settings }) => this.#settings.set(settings),
         check: () => pool.check(),
@@ -282,9 +283,8 @@ export class ServedPool {
   }
 
   /**
-   * Renames the pool. Changes of volumes wait meanwhile, so that all exports
-   * have names of one pool. Both control sockets answer until it is done: no
-   * process takes the pool for a stopped one.
+   * Renames the pool. Changes of volumes wait meanwhile. Both control sockets
+   * answer until it is done: no process takes the pool for a stopped one.
    */
   async #rename(to: string): Promise<null> {
     const renamed = this.#changing.then(async () => {

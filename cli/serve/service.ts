@@ -35,7 +35,8 @@ import { serveMetrics } from "./metrics_server.ts";
 import { PageServer } from "./page_server.ts";
 import { PidFile } from "./pid_file.ts";
 import { RunningCommand } from "./run_command.ts";
-import type { PoolSource, ServedPool } from "./served_pool.ts";
+import type { PoolSource } from "./pool_source.ts";
+import type { ServedPool } from "./served_pool.ts";
 import { ServedPools } from "./served_pools.ts";
 import type { ServerSettings } from "./server_settings.ts";
 import { ServiceManager } from "./service_manager.ts";
@@ -242,9 +243,8 @@ class Service {
   /** Runs the command of `--run`, and ends the server with it. */
   #runCommand(words: string): void {
     const [first] = this.#pools.all;
-    const [uri = ""] = first === undefined ? [] : this.#urisOf(first);
     this.#command = new RunningCommand(words, {
-      uri,
+      uri: first === undefined ? "" : this.#urisOf(first)[0] ?? "",
       socket: this.#entrance?.socketPath ?? "",
       exportname: first?.name ?? "",
     });

@@ -27,6 +27,7 @@ import { CachedReads } from "./cached_reads.ts";
 import type { FileClaim } from "./claim.ts";
 import { ColdReads } from "./cold_reads.ts";
 import type { FileDeviceOptions } from "./file_device_options.ts";
+import { FileLength } from "./file_length.ts";
 import { FileHoles } from "./file_holes.ts";
 import { FileSync, type FlushObserver } from "./file_sync.ts";
 import { lossOf, transferError } from "./files.ts";
@@ -44,8 +45,8 @@ export class FileDevice implements BlockDevice {
   readonly errors: DeviceErrors = new DeviceErrors();
   /** The path that it was opened with. */
   readonly path: string;
-  /** Bytes at the time of opening. */
-  readonly size: number;
+  /** @internal How much of the file is used. */
+  readonly length: FileLength;
   /** Requests may start and end at any byte. */
   readonly blockSize = 1;
   /** Equal for two paths if and only if they lead to the same file. */
@@ -53,11 +54,8 @@ export class FileDevice implements BlockDevice {
   /** Whether it lies on a rotating disk; false if unknown. */
   readonly rotational: boolean;
   /**
-   * Which other user had it open when it was locked exclusively; `unknown`
-   * without such a lock, for a block device, and where the system does not
-   * tell.
-   *
-   * @internal
+   * @internal Which other user had it open when it was locked exclusively;
+   * `unknown` without such a lock, for a block device, or if it is not known.
    */
   readonly openElsewhere: OpenElsewhere;
   readonly #native: boolean;
@@ -83,38 +81,40 @@ export class FileDevice implements BlockDevice {
    */
   constructor(path: string, options: FileDeviceOptions = {}) {
     const { readOnly = false, native = true } = options;
-    const { claim, descriptor, ...file } = openFile(path, options);
-    this.path = path;
-    [this.identity, this.rotational] = [file.identity, file.rotational];
-    const size = this.size = file.size;
+    const file = openFile(path, options);
+    const { claim, descriptor, identity, rotational, size } = file;
+    [this.path, this.identity, this.rotational] = [path, identity, rotational];
+    this.length = new FileLength(descriptor, size, options.size);
     this.openElsewhere = claim.openElsewhere;
-    this.#claim = claim;
-    this.#descriptor = descriptor;
-    this.#native = native;
-    this.#readOnly = readOnly;
+    [this.#claim, this.#descriptor] = [claim, descriptor];
+    [this.#native, this.#readOnly] = [native, readOnly];
     this.#cachedReads = new CachedReads(
       native,
       (target, offset) => this.read(target, offset),
     );
-    this.#holes = new FileHoles(native, size);
+    this.#holes = new FileHoles(native, this.length);
     this.#coldReads = new ColdReads(
       native,
       (length, offset, cause) => this.#failure("read", length, offset, cause),
       this.durations.reads,
     );
-    // Flush once at first: the page cache may hold writes of a process that was
-    // killed.
+    // Flush once at first: the page cache may hold writes of a killed process.
     this.#sync = new FileSync(
       {
         path,
-        size,
+        size: this.size,
         sync: (ended) => fs.fdatasync(descriptor, ended),
-        loss: () => lossOf(descriptor, size, native),
+        loss: () => lossOf(descriptor, this.size, native),
       },
       !readOnly,
       this.durations.flushes,
       this.errors,
     );
+  }
+
+  /** Bytes that are used of it. */
+  get size(): number {
+    return this.length.used;
   }
 
   /** @internal Receives the beginning and the end of each `fdatasync`. */
@@ -149,7 +149,7 @@ export class FileDevice implements BlockDevice {
   lend(): LentDescriptor | undefined {
     const descriptor = this.#descriptor;
     // If true by mistake, the thread hands its misses to this device.
-    const tellsCached = this.#cachedReads.mayTell;
+    const { mayTell: tellsCached } = this.#cachedReads;
     return this.#native ? { descriptor, tellsCached } : undefined;
   }
 

@@ -12,6 +12,8 @@ export interface FileDeviceOptions {
   readonly readOnly?: boolean;
   /** The lock to take; default `none`. Taken at once or not at all. */
   readonly lock?: FileLock;
+  /** Bytes to use of a file that is larger; all of it unless given. */
+  readonly size?: number;
   /** `false`: do without native calls, as where there are none. */
   readonly native?: boolean;
 }

@@ -6,12 +6,13 @@
 
 import type { Extent } from "../block/mod.ts";
 import { nextData, nextHole, punchHole, zeroRange } from "../linux/mod.ts";
+import type { FileLength } from "./file_length.ts";
 import { KnownData, runsOf } from "./file_runs.ts";
 
 /** The holes of one file. */
 export class FileHoles {
   readonly #native: boolean;
-  readonly #size: number;
+  readonly #file: FileLength;
   readonly #known = new KnownData();
 
   /**
@@ -19,11 +20,11 @@ export class FileHoles {
    *
    * @param native Whether native calls may be used; without them nothing is
    *   known of holes, and none can be punched.
-   * @param size Bytes of the file.
+   * @param file Bytes of the file.
    */
-  constructor(native: boolean, size: number) {
+  constructor(native: boolean, file: FileLength) {
     this.#native = native;
-    this.#size = size;
+    this.#file = file;
   }
 
   /**
@@ -68,7 +69,7 @@ export class FileHoles {
     const data = nextData(descriptor, offset);
     if (data >= 0) return data;
     // No data up to the end, or the system does not report holes.
-    return nextHole(descriptor, offset) < 0 ? offset : this.#size;
+    return nextHole(descriptor, offset) < 0 ? offset : this.#file.used;
   }
 
   /**

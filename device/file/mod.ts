@@ -10,6 +10,7 @@ export { FileInUseError } from "./claim.ts";
 export type { FileLock } from "./claim.ts";
 export { FileDevice } from "./file_device.ts";
 export type { FileDeviceOptions } from "./file_device_options.ts";
+export type { FileLength } from "./file_length.ts";
 export { FileSync } from "./file_sync.ts";
 export type { FlushObserver, SyncedFile } from "./file_sync.ts";
 export { findFileUses } from "./file_users.ts";

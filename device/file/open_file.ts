@@ -56,6 +56,20 @@ export function openFile(path: string, options: FileDeviceOptions): OpenFile {
   }
 }
 
+/**
+ * The size of an open file or block device.
+ *
+ * @param descriptor The descriptor.
+ * @param stat What `fstat` says of it, if that is known.
+ * @returns Bytes; below 0 for a block device whose size is not known.
+ */
+export function sizeOf(
+  descriptor: number,
+  stat: fs.Stats = fs.fstatSync(descriptor),
+): number {
+  return stat.isFile() ? stat.size : blockDeviceSize(descriptor);
+}
+
 function examine(
   path: string,
   descriptor: number,
@@ -72,7 +86,7 @@ function examine(
         "try again",
     );
   }
-  const size = stat.isFile() ? stat.size : blockDeviceSize(descriptor);
+  const size = sizeOf(descriptor, stat);
   if (size < 0) {
     throw new VirstorError(
       "unsupported",

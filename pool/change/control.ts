@@ -12,6 +12,7 @@ import type { Component, Finding, PoolEvent } from "../core/mod.ts";
 import { Evacuation } from "./evacuation.ts";
 import { applySettings, type LiveSettings } from "./live_settings.ts";
 import type { AddOptions, AddResult } from "./adding.ts";
+import { growComponent, type GrowResult } from "./growing.ts";
 import { Additions } from "./additions.ts";
 import { FarWaits, Turn } from "./far_waits.ts";
 import {
@@ -92,6 +93,28 @@ export class PoolControl {
     const turn = new Turn();
     const adding = this.#additions.add(paths, options, turn);
     return this.#far.bounded(adding, turn, "running");
+  }
+
+  /**
+   * Takes in what a component got.
+   *
+   * @param path The path of the component.
+   * @returns What it got.
+   * @throws {VirstorError} As {@linkcode growComponent}.
+   */
+  grow(path: string): Promise<GrowResult> {
+    return this.#change(async () => {
+      const result = await growComponent(
+        this.#parts,
+        path,
+        () => this.#hooks.membersChanged(),
+      );
+      const { size, before } = result;
+      const message = `Grew "${result.path}" from ${inBytes(before)} to ` +
+        inBytes(size);
+      this.#emit({ kind: "added", message, paths: [result.path] });
+      return result;
+    });
   }
 
   /**

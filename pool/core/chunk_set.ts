@@ -9,9 +9,9 @@ import { assert } from "../../errors.ts";
 /** A set of chunk numbers. */
 export class ChunkSet {
   /** All numbers are below this. */
-  readonly end: number;
+  end: number;
 
-  readonly #words: Uint32Array;
+  #words: Uint32Array;
   #size: number;
   /** No word before this one has a bit set. */
   #lowest = 0;
@@ -59,6 +59,28 @@ export class ChunkSet {
     this.#words[word] = (this.#words[word] ?? 0) | 1 << (chunk & 31);
     this.#size++;
     if (word < this.#lowest) this.#lowest = word;
+  }
+
+  /**
+   * Adds all numbers from the upper bound up to another one.
+   *
+   * @param end The new upper bound, exclusive; at most 2^32-1.
+   */
+  grow(end: number): void {
+    const words = new Uint32Array(Math.ceil(end / 32));
+    words.set(this.#words);
+    let chunk = this.end;
+    [this.#words, this.end] = [words, end];
+    while (chunk < end) {
+      const isWhole = chunk % 32 === 0 && chunk + 32 <= end;
+      if (isWhole) {
+        words[chunk >>> 5] = 0xffff_ffff;
+        this.#size += 32;
+      } else {
+        this.add(chunk);
+      }
+      chunk += isWhole ? 32 : 1;
+    }
   }
 
   /**

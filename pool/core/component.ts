@@ -10,7 +10,7 @@ import { ChunkSet } from "./chunk_set.ts";
 import type { ChunkDevice, ComponentDevice } from "./component_device.ts";
 import { MovingChunks } from "./moving_chunks.ts";
 
-/** The properties of a component that are fixed while the pool is open. */
+/** How a component is divided. */
 export interface ComponentGeometry {
   /** Bytes that the pool uses, whole sectors. */
   readonly size: number;
@@ -36,8 +36,8 @@ export interface Refusal {
 export class Component {
   /** The component's device. */
   readonly device: ComponentDevice;
-  /** The properties that are fixed while the pool is open. */
-  readonly geometry: ComponentGeometry;
+  /** How it is divided; it changes only when the component has grown. */
+  geometry: ComponentGeometry;
   /**
    * The number of this component in the forward map, from 1. It stays the same
    * while the pool is open; {@linkcode index} may change.
@@ -150,6 +150,11 @@ export class Component {
     assert(this.moving === 0, "no chunk of a kept component is half moved");
     this.#moves = undefined;
     this.#data = this.device;
+  }
+
+  /** Frees the chunks that its geometry has got; they are not ready. */
+  takeGrowth(): void {
+    this.freeChunks.grow(this.geometry.chunkCount);
   }
 
   /** How many chunks are free. */

@@ -9,6 +9,7 @@ import {
   FileDevice,
   type FileDeviceOptions,
   fileIdentity,
+  type FileLength,
   type FlushObserver,
   type HostSpace,
 } from "../../device/file/mod.ts";
@@ -90,6 +91,8 @@ export interface ComponentDevice extends BlockDevice {
    * @returns The space; undefined if unknown.
    */
   hostSpace?(): Promise<HostSpace | undefined>;
+  /** How much of it is used; absent where it cannot grow while it is open. */
+  readonly length?: Pick<FileLength, "now" | "use">;
   /** The ranges known to hold no data; absent if unknown. */
   readonly blanks?: Blanks | undefined;
   /**

@@ -121,6 +121,23 @@ export interface PoolFormat {
   ): Promise<void>;
 
   /**
+   * Takes in what a member got, durably and atomically.
+   *
+   * *Requires*: `device.length` has the new size already.
+   *
+   * @param member The member; it gets a new geometry.
+   * @param size Bytes of it from now on, more than before.
+   * @param onCommit Called once chunks may be allocated there.
+   * @throws {VirstorError} `failed` if the state on disk is unknown; with any
+   *   other code, as `invalid` if the component cannot grow so, it is unchanged.
+   */
+  growMember(
+    member: Component,
+    size: number,
+    onCommit: () => void,
+  ): Promise<void>;
+
+  /**
    * Removes components from the members, durably and atomically, and erases
    * their labels.
    *

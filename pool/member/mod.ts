@@ -23,7 +23,7 @@ export { freebsdLayout, nativeLayout } from "./component_layout.ts";
 export type { ComponentLayout } from "./component_layout.ts";
 export { planMembers } from "./freebsd_members.ts";
 export type { MemberPlan } from "./freebsd_members.ts";
-export { MovedLabelError } from "./moved_label.ts";
+export { findMovedLabelLater, MovedLabelError } from "./moved_label.ts";
 export type { Effort, MovedLabel } from "./moved_label.ts";
 export { planNativeMembers, truthAmong } from "./native_members.ts";
 export type { NativePlan } from "./native_members.ts";

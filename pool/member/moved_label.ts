@@ -141,7 +141,8 @@ export function movedText(
   return `the file is ${inBytes(Math.abs(by))} ${word} than its label says ` +
     `(it has ${inBytes(size)}, the label is of a component of ` +
     `${inBytes(label.size)} in pool "${label.name}"): it was ` +
-    `${by < 0 ? "cut" : "extended"}, give it that size again`;
+    (by < 0 ? "cut, " : 'extended, take it in with "virstor grow", or ') +
+    "give it that size again";
 }
 
 /** The label of a component lies at an earlier end: it was cut or extended. */

@@ -20,6 +20,7 @@ function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     status: fail,
     add: fail,
     remove: fail,
+    grow: fail,
     planRemove: fail,
     cancelRemove: fail,
     resize: fail,

@@ -167,7 +167,6 @@ export class StoppingFiles {
 class StoppingDevice implements ComponentDevice {
   readonly path: string;
   readonly identity: string;
-  readonly size: number;
   readonly blockSize: number;
   readonly capabilities: DeviceCapabilities;
   observer: FlushObserver | undefined;
@@ -179,13 +178,20 @@ class StoppingDevice implements ComponentDevice {
   constructor(file: FileDevice, files: StoppingFiles, shadow: Shadow) {
     this.path = file.path;
     this.identity = file.identity;
-    this.size = file.size;
     this.blockSize = file.blockSize;
     this.capabilities = file.capabilities;
     this.#file = file;
     this.#files = files;
     this.#shadow = shadow;
     file.observer = this.#watchFlushes();
+  }
+
+  get size(): number {
+    return this.#file.size;
+  }
+
+  get length(): FileDevice["length"] {
+    return this.#file.length;
   }
 
   read(target: Uint8Array, offset: number): Completion {

@@ -46,7 +46,7 @@ const NAMES: Readonly<Record<string, string>> = {
     AddOptions AddResult BesidePool BesideReport CHANGED CHUNK_COMPONENT_SHIFT
     CHUNK_DELAYED CHUNK_MAPPED CHUNK_UNKNOWN ChangedRange ClearOptions ComponentLabel
     ComponentStatus DelayedStatus EvacuationStatus Finding FindingKind
-    FormatName FullPolicy HostStatus InspectOptions JobKind JobStatus LabelOptions LabelResult
+    FormatName FullPolicy GrowResult HostStatus InspectOptions JobKind JobStatus LabelOptions LabelResult
     LiveSettings
     ConnectedDisk FarConnectOptions FarDisk FarDiskStatus FarEvent RemoteComponents findLabel
     MissedEvents MissingMember PRESSURE_DELAYED PRESSURE_FREE_SHIFT PRESSURE_FULL
@@ -58,7 +58,7 @@ const NAMES: Readonly<Record<string, string>> = {
     StatusContext StatusFamily StatusRun TasteOptions TasteReport TastedComponent TastedPool Volume
     VolumeChanges VolumeSettings VolumeStatus VolumeSummary
     Watermarks checkComponents clearLabels inspectComponents labelPool
-    lookBeside openPool readLabel repairComponents taste`,
+    grownPoolName lookBeside openPool openToGrow readLabel repairComponents taste`,
   "nbd/mod.ts": `
     Address DEFAULT_THREADS ExportOptions ExportSource exportOf serve Served
     ServeOptions

@@ -26,6 +26,7 @@ import {
   type ForwardMap,
   inDoubt,
 } from "../../core/mod.ts";
+import { assertMayGrow, moveLabel } from "./freebsd_growth.ts";
 import {
   type ComponentLayout,
   freebsdLayout,
@@ -240,6 +241,29 @@ export class FreebsdFormat implements PoolFormat {
       }
       for (const one of removed) await wipeDeviceLabels(one.device);
     });
+  }
+
+  /**
+   * Takes in what a member got: its label moves to the new end.
+   *
+   * @param member The member.
+   * @param size Bytes of it from now on.
+   * @param onCommit Called once chunks may be allocated there.
+   */
+  async growMember(
+    member: Component,
+    size: number,
+    onCommit: () => void,
+  ): Promise<void> {
+    assertMayGrow(this, member, size);
+    const chunkCount = this.layout.chunkCountOf(size);
+    const geometry = { ...member.geometry, size, chunkCount };
+    await moveLabel(
+      member,
+      geometry,
+      () => this.#writeLabelDurably(member, this.#members),
+    );
+    onCommit();
   }
 
   /** Always throws: the format cannot move chunks. */

@@ -20,15 +20,31 @@ interface ExpectedMaps {
 }
 
 /**
- * Checks one member of an open pool.
+ * Checks the members of an open pool.
  *
- * @param component The member.
- * @param stored Its state on disk, as the pool knows it.
+ * @param members The members.
+ * @param stored Their state on disk, as the pool knows it.
  * @param generation Returns the pool's current generation.
  * @param expected The maps.
  * @returns The differences, and damage that was found on the way.
  */
-export async function checkNativeMember(
+export async function checkMembers(
+  members: readonly Component[],
+  stored: ReadonlyMap<Component, NativeMember>,
+  generation: () => number,
+  expected: ExpectedMaps,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const one of members) {
+    const state = stored.get(one);
+    // A removal may have finished during the check of another member.
+    if (state === undefined) continue;
+    findings.push(...await checkMember(one, state, generation, expected));
+  }
+  return findings;
+}
+
+async function checkMember(
   component: Component,
   stored: NativeMember,
   generation: () => number,

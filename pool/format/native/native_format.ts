@@ -13,7 +13,6 @@
 import { joinParts } from "../../../device/block/mod.ts";
 import { assert, AssertionError } from "../../../errors.ts";
 import {
-  type MemberState,
   newOverflowSize,
   type Superblock,
   type VolumeRecord,
@@ -35,11 +34,13 @@ import {
   writeFirstSuperblock,
   writeSuperblock,
 } from "../../member/mod.ts";
-import { checkNativeMember } from "./native_check.ts";
+import { checkMembers } from "./native_check.ts";
+import { copyTable, takeEffect, wipeFormerEnd } from "./native_growth.ts";
 import { type NativeMember, newMember } from "./native_member.ts";
 import type { NativeIdentity, NativeState } from "./native_state.ts";
 import type { ChunkTable } from "./native_table.ts";
-import { assertRoom, roomFault } from "./superblock_room.ts";
+import { superblockOf } from "./superblock_of.ts";
+import { assertRoom, roomFault, roomOf } from "./superblock_room.ts";
 import type { PoolFormat } from "../mod.ts";
 
 /** The on-disk state of an open pool of format 2. */
@@ -70,24 +71,14 @@ export class NativeFormat implements PoolFormat {
    * @param state Its state as it was read.
    */
   constructor(pool: NativeIdentity, state: NativeState) {
-    this.layout = {
-      ...nativeLayout(pool.chunkSize),
-      faultOf: (size) =>
-        this.#table === undefined ? "" : roomFault(
-          this.#records[0]?.name ?? "",
-          this.#table,
-          this.#members.length + 1,
-          newOverflowSize(size),
-        ),
-    };
+    const faultOf = (size: number) => this.#roomFault(size);
+    this.layout = { ...nativeLayout(pool.chunkSize), faultOf };
     this.#pool = pool;
     this.#stored = new Map(state.members);
     this.#members = [...state.members.keys()];
-    this.#records = state.records;
+    [this.#records, this.#bootId] = [state.records, state.bootId];
     this.#listsVolumes = state.listsVolumes;
-    this.#bootId = state.bootId;
-    this.#generation = state.generation;
-    this.#sequence = state.sequence;
+    [this.#generation, this.#sequence] = [state.generation, state.sequence];
   }
 
   /** The volumes, as the superblocks list them. */
@@ -218,6 +209,35 @@ export class NativeFormat implements PoolFormat {
   }
 
   /**
+   * Takes in what a member got; see `native_growth.ts`.
+   *
+   * @param member The member.
+   * @param size Bytes of it from now on.
+   * @param onCommit Called once chunks may be allocated there.
+   */
+  async growMember(
+    member: Component,
+    size: number,
+    onCommit: () => void,
+  ): Promise<void> {
+    const former = this.#member(member);
+    const grown = await copyTable(member, former, this.#pool.chunkSize);
+    await inDoubt("The superblocks", async () => {
+      const { geometry } = member;
+      const chunkCount = this.layout.chunkCountOf(size);
+      member.geometry = { ...geometry, size, chunkCount };
+      this.#generation++;
+      const label = this.#superblock(member, this.#members, false);
+      await takeEffect(member, label, grown, former);
+      this.#stored.set(member, grown);
+      const others = this.#members.filter((one) => one !== member);
+      await this.#writeGeneration(others, this.#members, false);
+      await wipeFormerEnd(member, geometry.size);
+      onCommit();
+    });
+  }
+
+  /**
    * Removes components that hold no chunk: first the generation that no longer
    * lists them; then their superblocks are wiped.
    *
@@ -288,11 +308,7 @@ export class NativeFormat implements PoolFormat {
     members: readonly Component[] = this.#members,
   ): void {
     const table = { bootId: this.#bootId, volumes: records };
-    const rooms = members.map((one) => ({
-      path: one.device.path,
-      overflowSize: this.#stored.get(one)?.overflowSize ??
-        newOverflowSize(one.device.size),
-    }));
+    const rooms = members.map((one) => roomOf(one, this.#stored.get(one)));
     assertRoom(this.#records[0]?.name ?? "", table, rooms);
   }
 
@@ -303,18 +319,9 @@ export class NativeFormat implements PoolFormat {
    * @returns The differences, and damage that was found on the way.
    */
   async check(maps: ReadonlyMap<number, ForwardMap>): Promise<Finding[]> {
-    const findings: Finding[] = [];
-    for (const component of this.#members) {
-      const stored = this.#stored.get(component);
-      // A removal may have finished during the check of another member.
-      if (stored === undefined) continue;
-      const generation = () => this.#generation;
-      const pool = { maps, hasVolumes: this.#listsVolumes };
-      findings.push(
-        ...await checkNativeMember(component, stored, generation, pool),
-      );
-    }
-    return findings;
+    const pool = { maps, hasVolumes: this.#listsVolumes };
+    const generation = () => this.#generation;
+    return await checkMembers(this.#members, this.#stored, generation, pool);
   }
 
   /** Writes a generation with the given members, and adopts them in memory. */
@@ -335,16 +342,28 @@ export class NativeFormat implements PoolFormat {
   ): Promise<void> {
     assert(!this.#isStopped, "a stopped pool writes no generation");
     this.#generation++;
-    for (const one of members) {
-      const { slot } = this.#member(one);
+    await this.#writeGeneration(members, members, clean);
+  }
+
+  /** Writes the generation to some members, durably. */
+  async #writeGeneration(
+    some: readonly Component[],
+    members: readonly Component[],
+    clean: boolean,
+  ): Promise<void> {
+    for (const one of some) {
       const superblock = this.#superblock(one, members, clean);
-      writeSuperblock(one.device, superblock, 1 - slot);
+      writeSuperblock(one.device, superblock, 1 - this.#member(one).slot);
     }
-    await this.#flushAll(members);
-    for (const one of members) {
-      const stored = this.#member(one);
-      stored.slot = 1 - stored.slot;
-    }
+    await this.#flushAll(some);
+    for (const one of some) this.#member(one).slot ^= 1;
+  }
+
+  #roomFault(size: number): string {
+    const [[first], table] = [this.#records, this.#table];
+    if (first === undefined || table === undefined) return "";
+    const count = this.#members.length + 1;
+    return roomFault(first.name, table, count, newOverflowSize(size));
   }
 
   /** The volumes, if superblocks list them. */
@@ -360,23 +379,12 @@ export class NativeFormat implements PoolFormat {
     clean: boolean,
     joining: ReadonlySet<Component> = new Set(),
   ): Superblock {
-    return {
-      ...this.#pool,
-      name: this.#records[0]?.name ?? "",
-      componentUuid: this.#member(component).uuid,
-      generation: this.#generation,
-      clean,
-      tableDigest: clean ? this.#member(component).table.digest : 0,
-      virtualSize: this.#records[0]?.size ?? 0,
-      volumes: this.#table,
-      componentSize: component.geometry.size,
-      overflowSize: this.#member(component).overflowSize,
-      members: members.map((one) => ({
-        uuid: this.#member(one).uuid,
-        state: stateOf(one, joining),
-        chunkCount: one.geometry.chunkCount,
-      })),
-    };
+    const [first] = this.#records;
+    const [name, virtualSize] = [first?.name ?? "", first?.size ?? 0];
+    const [generation, volumes] = [this.#generation, this.#table];
+    const shared = { ...this.#pool, name, virtualSize, generation, volumes };
+    const all = members.map((one) => [one, this.#member(one)] as const);
+    return superblockOf(component, { ...shared, clean }, all, joining);
   }
 
   #member(component: Component): NativeMember {
@@ -388,12 +396,4 @@ export class NativeFormat implements PoolFormat {
   async #flushAll(components: readonly Component[]): Promise<void> {
     await flushAll(components.map(({ device }) => device));
   }
-}
-
-function stateOf(
-  component: Component,
-  joining: ReadonlySet<Component>,
-): MemberState {
-  if (joining.has(component)) return "joining";
-  return component.evacuating ? "evacuating" : "active";
 }

@@ -16,14 +16,10 @@ import type { FlushObserver } from "../../../device/file/mod.ts";
 import {
   checkPage,
   clearEntry,
-  entryBirth,
   entryDigest,
   type EntryOwner,
   entrySequence,
-  entryVirtualChunk,
-  entryVolume,
   isOwned,
-  isProvisional,
   NATIVE_PAGE_SIZE,
   type NativeGeometry,
   pageGeneration,
@@ -35,6 +31,8 @@ import {
   tableSlotPosition,
 } from "../../../metadata/native/mod.ts";
 import { applied, type ComponentDevice, finished } from "../../core/mod.ts";
+import { digestOf } from "./digest_of.ts";
+import { damageText, type TableCopy } from "./table_copy.ts";
 
 /** In place of a slot: none was written. In place of a page: none is loaded. */
 const NONE = -1;
@@ -50,6 +48,8 @@ export class ChunkTable implements FlushObserver {
   readonly geometry: NativeGeometry;
   /** The component's UUID, 16 bytes. */
   readonly uuid: Uint8Array;
+  /** A copy that gets all changes, too. */
+  copy: TableCopy | undefined;
 
   /** The slot of each page's last durable version, or {@linkcode NONE}. */
   readonly #durable: Int8Array;
@@ -188,7 +188,7 @@ export class ChunkTable implements FlushObserver {
    */
   disown(chunks: readonly number[]): void {
     this.#change(chunks, (chunk, index) => {
-      this.#toggle(this.#digestOf(chunk, index));
+      this.#toggle(digestOf(this.#page, index, chunk));
       clearEntry(this.#page, index);
     });
   }
@@ -202,9 +202,9 @@ export class ChunkTable implements FlushObserver {
    */
   settle(chunks: readonly number[]): void {
     this.#change(chunks, (chunk, index) => {
-      this.#toggle(this.#digestOf(chunk, index));
+      this.#toggle(digestOf(this.#page, index, chunk));
       settleEntry(this.#page, index);
-      this.#toggle(this.#digestOf(chunk, index));
+      this.#toggle(digestOf(this.#page, index, chunk));
     });
   }
 
@@ -225,20 +225,6 @@ export class ChunkTable implements FlushObserver {
       }
       this.#save();
     }
-  }
-
-  /** The digest of an allocated entry of the page in memory. */
-  #digestOf(chunk: number, index: number): number {
-    return entryDigest(
-      chunk,
-      entryVirtualChunk(this.#page, index),
-      entrySequence(this.#page, index),
-      {
-        volume: entryVolume(this.#page, index),
-        birth: entryBirth(this.#page, index),
-        isProvisional: isProvisional(this.#page, index),
-      },
-    );
   }
 
   /**
@@ -264,15 +250,49 @@ export class ChunkTable implements FlushObserver {
    * @throws {VirstorError} `io`, `corrupt` if a page on disk is damaged.
    */
   mirror(): void {
-    assert(
-      this.#changed.size === 0 && this.#flushing.size === 0,
-      "pages to mirror are durable",
-    );
+    const isDurable = this.#changed.size === 0 && this.#flushing.size === 0;
+    assert(isDurable, "pages to mirror are durable");
     for (const page of [...this.#single]) {
       this.#load(page);
       this.#save();
       this.#single.delete(page);
     }
+  }
+
+  /**
+   * The newest version of a page.
+   *
+   * @param page The page, from 0.
+   * @returns Its bytes, until the next use; undefined if it is blank.
+   * @throws {VirstorError} `io`, `corrupt` if the page on disk is damaged.
+   */
+  pageAt(page: number): Uint8Array | undefined {
+    if (this.#newestSlot(page) === NONE) return undefined;
+    this.#load(page);
+    return this.#bytes;
+  }
+
+  /**
+   * Takes over a page of another table, in the page cache.
+   *
+   * @param page The page, from 0.
+   * @param bytes Its content; position, generation and checksum are replaced.
+   */
+  adopt(page: number, bytes: Uint8Array): void {
+    this.#bytes.set(bytes);
+    this.#pageIndex = page;
+    this.#save();
+  }
+
+  /**
+   * Takes the place of another table.
+   *
+   * @param former The table that was copied into this one.
+   */
+  succeed(former: ChunkTable): void {
+    this.#digest = former.#digest;
+    former.copy = undefined;
+    this.device.observer = this;
   }
 
   /**
@@ -321,7 +341,10 @@ export class ChunkTable implements FlushObserver {
       const position = tableSlotPosition(this.geometry, page, slot);
       finished(this.device.read(this.#bytes, position));
       const fault = checkPage(this.#bytes, position, page, this.uuid);
-      if (fault !== "") throw this.#damaged(position, fault);
+      if (fault !== "") {
+        const text = damageText(this.device.path, position, fault);
+        throw new VirstorError("corrupt", text);
+      }
     }
     this.#pageIndex = page;
   }
@@ -347,6 +370,7 @@ export class ChunkTable implements FlushObserver {
     this.#changed.set(page, slot);
     this.#single.add(page);
     this.#pageIndex = page;
+    this.copy?.changed(page, this.#bytes);
   }
 
   /** A slot that neither is durable nor belongs to a running flush. */
@@ -357,13 +381,5 @@ export class ChunkTable implements FlushObserver {
     while (slot === durable || slot === flushing) slot++;
     assert(slot < TABLE_SLOTS, "one of three slots is spare");
     return slot;
-  }
-
-  #damaged(position: number, fault: string): VirstorError {
-    return new VirstorError(
-      "corrupt",
-      `Cannot use the chunk table of "${this.device.path}" at byte ` +
-        `${position}: ${fault}`,
-    );
   }
 }

@@ -8,8 +8,10 @@
 import { VirstorError } from "../../../errors.ts";
 import {
   findingInVolumesSize,
+  newOverflowSize,
   type VolumeTable,
 } from "../../../metadata/native/mod.ts";
+import type { Component } from "../../core/mod.ts";
 
 /** A member and the room that its superblocks have. */
 export interface MemberRoom {
@@ -17,6 +19,21 @@ export interface MemberRoom {
   readonly path: string;
   /** Bytes of the overflow of each of its superblock slots. */
   readonly overflowSize: number;
+}
+
+/**
+ * The room that the superblocks of a component have, or will have.
+ *
+ * @param component The component.
+ * @param stored Its state on disk; undefined if it is about to join.
+ * @returns The room.
+ */
+export function roomOf(
+  { device }: Component,
+  stored: { readonly overflowSize: number } | undefined,
+): MemberRoom {
+  const overflowSize = stored?.overflowSize ?? newOverflowSize(device.size);
+  return { path: device.path, overflowSize };
 }
 
 /**
