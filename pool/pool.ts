@@ -378,9 +378,9 @@ export class Pool {
   }
 
   async #end(): Promise<void> {
-    const { space, freeing } = this.#base;
+    const { space, freeing, hosts } = this.#base;
     this.#health.close();
-    this.#base.hosts.stop();
+    hosts.stop();
     const ended = this.#volumes.closeAll();
     freeing.stop();
     // Requests, changes and freeing are refused from here on.
