@@ -233,11 +233,10 @@ export class Pool {
   }
 
   /**
-   * Takes in what a component got when its file or device grew.
-   *
+   * Takes in what the file or device of a component got. Throws `failed` if the
+   * state on disk is unknown; else nothing has changed.
    * @param path The component.
    * @returns What it got.
-   * @throws {VirstorError} `invalid`, `unsupported`, `no-space`, `failed`.
    */
   grow(path: string): Promise<GrowResult> {
     return this.#control.grow(path);
