@@ -5,7 +5,6 @@
  * @module
  */
 
-import { exists } from "@std/fs";
 import { eventually } from "../helpers/patience.ts";
 import { peerPath } from "../helpers/peers.ts";
 
@@ -110,11 +109,10 @@ export class FarServer implements Killable {
     this.#child = child;
     let ended = false;
     child.status.then(() => ended = true);
-    // Its clients try again, should it not listen yet. A connection just to see
-    // would end some servers.
-    await eventually("the far server has its socket", async () => {
+    // A connection just to see would end some servers.
+    await eventually("the far server listens", async () => {
       if (ended) throw new Error(`${this.#program} ended`);
-      return await exists(this.#socket);
+      return await listens(this.#socket);
     }, 5);
   }
 
@@ -148,4 +146,22 @@ export class FarServer implements Killable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.kill();
   }
+}
+
+/** Flags of a socket that listens, in `/proc/net/unix` (SO_ACCEPTCON). */
+const LISTENING = "00010000";
+
+/** Whether a server has made a file, and listens there if it is a socket. */
+async function listens(path: string): Promise<boolean> {
+  try {
+    if ((await Deno.stat(path)).isSocket !== true) return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+  const sockets = await Deno.readTextFile("/proc/net/unix");
+  return sockets.split("\n").some((line) => {
+    const [, , , flags, , , , ...words] = line.trim().split(/\s+/);
+    return flags === LISTENING && words.join(" ") === path;
+  });
 }

@@ -59,7 +59,7 @@ async function testKind(kind: DamageKind): Promise<void> {
   const { findings } = await checkComponents(paths);
   assertEquals(kindsOf(findings), kind.findings);
   for (const { what, effect } of findings) {
-    assert(/^[A-Z][^\n]*[^.\n]$/.test(what), what);
+    assert(/^[A-Z\d][^\n]*[^.\n]$/.test(what), what);
     assert(/^[^\n]+[^.\n]$/.test(effect), effect);
   }
   assertEquals(before.changed(), []);
