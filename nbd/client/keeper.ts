@@ -28,9 +28,15 @@ import {
   uriError,
 } from "./connection/mod.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { guardLate } from "./guard_late.ts";
 import type { NbdDiskEvent, Settings } from "./options.ts";
 import { type Command, SilentServer } from "./requests/mod.ts";
-import { ChangedDisk, findDifference } from "./same_disk.ts";
+import {
+  ChangedDisk,
+  findDifference,
+  findOther,
+  OtherDisk,
+} from "./same_disk.ts";
 import { Session } from "./session.ts";
 import type { Unflushed } from "./unflushed.ts";
 
@@ -38,13 +44,6 @@ import type { Unflushed } from "./unflushed.ts";
 const FAULTS_MAX = 5;
 /** Writes that are in flight at once when they are repeated. */
 const REPLAY_DEPTH = 32;
-
-/**
- * How long the network may still deliver what was sent on a connection that was
- * reset, milliseconds: Linux keeps packets for 3 s while it looks for the next
- * machine.
- */
-const LATE_MS = 5000;
 
 /** The first session's far side, which all others are compared with. */
 interface Baseline {
@@ -189,6 +188,7 @@ export class Keeper {
 
   /** Tries each path once; true if a session is in use. */
   async #tryPaths(first: number): Promise<boolean> {
+    let others = 0;
     for (let i = 0; i < this.#uris.length; i++) {
       const index = (first + i) % this.#uris.length;
       const uri = this.#uris[index];
@@ -200,9 +200,16 @@ export class Keeper {
         this.#use(session);
         return true;
       } catch (error) {
-        if (error instanceof ChangedDisk) throw error;
-        this.#lastError = uriError("connect to", uri.text, error);
-        this.#report("retry", this.#lastError.message);
+        if (error instanceof OtherDisk) others += 1;
+        // A path to another disk is passed over: the right one may come back.
+        const isChanged = error instanceof ChangedDisk;
+        const isPassed = error instanceof OtherDisk &&
+          others < this.#uris.length;
+        if (isChanged && !isPassed) throw error;
+        this.#lastError = isChanged
+          ? error
+          : uriError("connect to", uri.text, error);
+        this.#report(isChanged ? "passed" : "retry", this.#lastError.message);
       }
     }
     return false;
@@ -254,7 +261,7 @@ export class Keeper {
   #compare(uri: NbdUri, info: NbdExportInfo): void {
     if (this.#baseline !== undefined) {
       const difference = findDifference(this.#baseline.info, info);
-      if (difference !== undefined) throw new ChangedDisk(uri.text, difference);
+      if (difference !== undefined) throw new OtherDisk(uri.text, difference);
       return;
     }
     const canFlush = (info.flags & EXPORT_SEND_FLUSH) !== 0;
@@ -276,11 +283,8 @@ export class Keeper {
     };
     const identity = await this.#settings.identify?.(read) ?? "";
     this.#baseline ??= { info: session.info, identity };
-    if (identity === this.#baseline.identity) return;
-    throw new ChangedDisk(
-      uri.text,
-      `it was "${this.#baseline.identity}", and is "${identity}"`,
-    );
+    const difference = findOther(this.#baseline.identity, identity);
+    if (difference !== undefined) throw new OtherDisk(uri.text, difference);
   }
 
   /** Writes again what the server may have lost. */
@@ -375,23 +379,5 @@ export class Keeper {
     this.#report("failed", error.message);
     this.#dispatcher.refuse(error);
     this.#unflushed.failWaiters(error);
-  }
-}
-
-/**
- * Marks requests of a lost connection: a server that has not ended it may still
- * receive them.
- */
-async function guardLate(
-  ended: Session,
-  commands: readonly Command[],
-): Promise<void> {
-  const all = commands.flatMap((command) => [command, ...command.parts]);
-  const lateUntil = performance.now() + LATE_MS;
-  for (const command of all) command.lateUntil = lateUntil;
-  const isEnded = await ended.closed();
-  // Requests that have another connection by now are not touched.
-  for (const command of all) {
-    if (isEnded && command.lateUntil === lateUntil) command.lateUntil = 0;
   }
 }

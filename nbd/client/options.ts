@@ -16,6 +16,7 @@ import { DEPTH_MAX } from "./requests/mod.ts";
  * - `lost`: a connection ended, or a server broke the protocol
  * - `replayed`: what the server may have lost is written again
  * - `retry`: an attempt to connect failed
+ * - `passed`: a path leads to another disk, which is left alone
  * - `away`: the stall timeout is over; requests fail until the next connection
  * - `failed`: the disk stopped for good, because its far side has changed
  */
@@ -26,6 +27,7 @@ export interface NbdDiskEvent {
     | "connected"
     | "failed"
     | "lost"
+    | "passed"
     | "replayed"
     | "retry";
   /** One line, without passwords. */

@@ -41,6 +41,21 @@ export class ChangedDisk extends VirstorError {
   }
 }
 
+/** A path does not lead to the disk of before; another one may. */
+export class OtherDisk extends ChangedDisk {}
+
+/**
+ * Compares an identity with what it was before.
+ *
+ * @param before The identity as it was.
+ * @param now The identity as it is.
+ * @returns What has changed, one clause; `undefined` if nothing has.
+ */
+export function findOther(before: string, now: string): string | undefined {
+  if (now === before) return undefined;
+  return before === "" ? `it is ${now}` : `it was "${before}", and is "${now}"`;
+}
+
 /**
  * Compares an export with what it was before.
  *

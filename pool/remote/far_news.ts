@@ -38,6 +38,8 @@ export class FarNews {
   readonly #options: FarNewsOptions;
   #isLost = false;
   #isSilent = false;
+  /** The path to another disk that was reported since the disk was lost. */
+  #passed = "";
   /** The URI that was in use last. */
   #uri = "";
 
@@ -64,11 +66,17 @@ export class FarNews {
       this.#say(kind, message);
     } else if (kind === "connected" && this.#isLost) {
       this.#isLost = false;
+      this.#passed = "";
       const before = this.#uri;
       this.#uri = this.#inUse;
       if (before === this.#uri) this.#say("connected", message);
       else this.#say("failed-over", `"${path}" uses "${this.#uri}" now`);
     } else if (kind === "replayed") this.#say(kind, message);
+    else if (kind === "passed" && this.#isLost && this.#passed !== message) {
+      // Once, not with each attempt to connect.
+      this.#passed = message;
+      this.#say("lost", message);
+    }
   }
 
   /**

@@ -84,7 +84,7 @@ for (const isKilled of [false, true]) {
           () => first.disk.status().state === "failed",
         );
         const { lastError } = first.disk.status();
-        assert(/and is "in use on host "two""/.test(lastError), lastError);
+        assert(/: it is in use on host "two";/.test(lastError), lastError);
       }
       first.disk.resume();
       await eventually(
