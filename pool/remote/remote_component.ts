@@ -327,7 +327,7 @@ export class RemoteComponent implements ComponentDevice {
     const { pending } = this.#drain;
     this.#fail(awayError(this.path, reason, pending));
     // The reads that are in flight end with it.
-    abandon(Promise.resolve(this.#far.close()));
+    abandon(Promise.resolve(this.farSide.close()));
   }
 
   /** From now on the close removes the journal, if the far side has it all. */
@@ -357,7 +357,7 @@ export class RemoteComponent implements ComponentDevice {
     const isComplete = this.#failure === undefined &&
       this.#journal.needed === 0;
     const isGivenUp = await this.#owner?.end(isComplete) ?? false;
-    await this.#far.close();
+    await this.farSide.close();
     await this.#owner?.settled();
     await this.#flush.settled();
     await this.#farFlush.settled();

@@ -114,7 +114,7 @@ export class WatchedFar implements FarDisk, FarAnswers {
     return pending;
   }
 
-  /** As the far side does. */
+  /** As the far side does. What ends with it is no answer, and no news. */
   close(): Completion {
     clearTimeout(this.#timer);
     this.#isClosed = true;
@@ -164,7 +164,8 @@ export class WatchedFar implements FarDisk, FarAnswers {
   }
 
   #answered(): void {
-    if (!this.#isSilent || this.silentMs >= SILENT_MS) return;
+    if (!this.#isSilent || this.#isClosed) return;
+    if (this.silentMs >= SILENT_MS) return;
     this.#isSilent = false;
     this.#onSilence?.(false);
     if (this.silentMs > 0) this.#owes();

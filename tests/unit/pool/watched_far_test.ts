@@ -1,0 +1,62 @@
+/**
+ * What is said of a far side that leaves requests without an answer.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { SILENT_MS, WatchedFar } from "../../../pool/remote/watched_far.ts";
+
+/** A far side that answers nothing until it is closed, or released. */
+function silentFar() {
+  const answer = Promise.withResolvers<void>();
+  answer.promise.catch(() => {});
+  const request = () => answer.promise;
+  const far = {
+    size: 512,
+    read: request,
+    write: request,
+    writeZeroes: request,
+    flush: request,
+    close: () => {
+      answer.reject(new Error("closed"));
+      return undefined;
+    },
+  };
+  return { far, answer };
+}
+
+/** Reads until the far side counts as silent, then ends the silence. */
+async function heard(end: "answer" | "close"): Promise<boolean[]> {
+  const { now } = performance;
+  const { setTimeout } = globalThis;
+  let look = () => {};
+  Object.assign(globalThis, { setTimeout: (call: () => void) => look = call });
+  try {
+    const news: boolean[] = [];
+    const { far, answer } = silentFar();
+    const watched = new WatchedFar(
+      far,
+      () => undefined,
+      (isSilent) => news.push(isSilent),
+    );
+    const reading = Promise.resolve(watched.read(new Uint8Array(1), 0));
+    performance.now = () => now.call(performance) + SILENT_MS;
+    look();
+    if (end === "answer") answer.resolve();
+    else watched.close();
+    await reading.catch(() => {});
+    return news;
+  } finally {
+    performance.now = now;
+    Object.assign(globalThis, { setTimeout });
+  }
+}
+
+Deno.test("a far side that answers after a silence is said to answer again", async () => {
+  assertEquals(await heard("answer"), [true, false]);
+});
+
+Deno.test("a far side that is closed in a silence is not said to answer again", async () => {
+  assertEquals(await heard("close"), [true]);
+});
