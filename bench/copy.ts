@@ -24,7 +24,8 @@ const PROGRAMS: Readonly<
   nbdcopy: (from, to) => ["nbdcopy", "--flush", from, to],
   "qemu-img": (from, to) => [
     ...["qemu-img", "convert", "-n", "-W", "-f", "raw", "-O", "raw"],
-    ...[from, to],
+    // Without a cache mode it ignores flushes.
+    ...["-t", "writeback", from, to],
   ],
 };
 
