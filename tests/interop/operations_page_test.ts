@@ -78,7 +78,7 @@ async function commandsOf(): Promise<string[]> {
   return [...page.matchAll(BLOCK)].flatMap(([, block = ""]) =>
     block.replaceAll("\\\n", " ").split("\n")
       .map((line) => line.replace(/\s+#.*/, "").replace(/\s+/g, " ").trim())
-      .filter((line) => /^(eval "\$\()?virstor /.test(line))
+      .filter((line) => /^(eval "\$\()?(virstor|truncate) /.test(line))
   );
 }
 
