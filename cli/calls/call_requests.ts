@@ -54,7 +54,10 @@ const REQUEST_CHECKS: {
     ...fields["sign"] === -1 && { sign: -1 },
     force: booleanOf(fields, "force"),
   }),
-  renamePool: (fields) => ({ to: textOf(fields, "to") }),
+  renamePool: (fields) => ({
+    to: textOf(fields, "to"),
+    ...fields["from"] !== undefined && { from: textOf(fields, "from") },
+  }),
   stop: (fields) => ({ force: booleanOf(fields, "force") }),
 };
 

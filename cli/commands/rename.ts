@@ -54,7 +54,8 @@ async function rename(
   name: string,
   to: string,
 ): Promise<boolean> {
-  const reply = await callServer(stateDirectory, name, "renamePool", { to });
+  const request = { from: name, to };
+  const reply = await callServer(stateDirectory, name, "renamePool", request);
   if (reply !== undefined) return true;
   const { forgetFormerName, renameOpenPool } = await import("../calls/mod.ts");
   const pool = await openEither(stateDirectory, name, to);

@@ -112,6 +112,8 @@ export interface ResizeResult {
 
 /** The request of `renamePool`. */
 export interface RenamePoolRequest {
+  /** The name that the pool is meant to have; any if absent. */
+  readonly from?: string;
   /** The new name. */
   readonly to: string;
 }

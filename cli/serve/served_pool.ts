@@ -84,7 +84,7 @@ export interface ServerCalls {
    * @param to Its new name.
    * @throws {VirstorError} `exists`.
    */
-  admitName(served: ServedPool, to: string): void;
+  admitName(served: ServedPool, to: string, meant?: string): void;
   /**
    * Ends the clients of a device that is no longer served.
    *
@@ -158,7 +158,7 @@ export class ServedPool {
         resize: (request) => resizeDisk(pool, request),
         set: ({ settings }) => this.#settings.set(settings),
         check: () => pool.check(),
-        renamePool: ({ to }) => this.#rename(to),
+        renamePool: (request) => this.#rename(request),
         stop: async (request) => {
           await calls.stop(this, request);
           return null;
@@ -283,17 +283,17 @@ export class ServedPool {
   }
 
   /**
-   * Renames the pool. Changes of volumes wait meanwhile. Both control sockets
-   * answer until it is done: no process takes the pool for a stopped one.
+   * Renames the pool. Changes of volumes wait; both sockets answer until then.
    */
-  async #rename(to: string): Promise<null> {
+  async #rename(
+    { from: meant, to }: ControlCalls["renamePool"]["request"],
+  ): Promise<null> {
     const renamed = this.#changing.then(async () => {
       const from = this.name;
       const state = this.#stateDirectory;
-      this.#calls.admitName(this, to);
-      const paths = [from, to].map((name) => controlSocketPath(state, name));
+      this.#calls.admitName(this, to, meant);
       await this.#control.move(
-        paths,
+        [from, to].map((name) => controlSocketPath(state, name)),
         (listen) => renameOpenPool(state, this.pool, to, listen),
       );
       this.#formerNames = [...this.#formerNames, from];

@@ -80,13 +80,22 @@ export class ServedPools {
 
   /**
    * Refuses a name that another pool of the server has or had: clients may
-   * still be connected to it by that name.
+   * still be connected to it by that name. Refuses a pool that has another name
+   * than the request means.
    *
    * @param served The pool that is to be renamed.
    * @param to Its new name.
-   * @throws {VirstorError} `exists`.
+   * @param meant The name that it is meant to have; default: any.
+   * @throws {VirstorError} `exists`; `not-found` if it has another name.
    */
-  admitName(served: ServedPool, to: string): void {
+  admitName(served: ServedPool, to: string, meant = served.name): void {
+    if (meant !== served.name) {
+      throw new VirstorError(
+        "not-found",
+        `Cannot rename pool "${meant}" to "${to}": it has been renamed to ` +
+          `"${served.name}" meanwhile; use that name`,
+      );
+    }
     const other = this.#all.find((one) =>
       one !== served && [one.name, ...one.formerNames].includes(to)
     );

@@ -5,7 +5,9 @@
  *
  * @module
  */
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { callServer } from "../../cli/control/mod.ts";
+import { VirstorError } from "../../errors.ts";
 import { openPool, readLabel } from "../../pool/mod.ts";
 import { BusyClient } from "../helpers/busy_client.ts";
 import { StoppingFiles } from "../helpers/stopping_device.ts";
@@ -125,6 +127,12 @@ Deno.test("virstor rename renames a served pool, clients stay", async () => {
     'virstor_export_connections{pool="prod",export="prod"} 1',
   );
   await work.succeed(["snapshot", "prod@s"]);
+  // A request that has waited for another rename is not for this pool any more.
+  const late = callServer(work.path("state"), "prod", "renamePool", {
+    from: "demo",
+    to: "other",
+  });
+  await assertRejects(() => late, VirstorError, 'renamed to "prod" meanwhile');
   await work.succeed(["rename", "prod", "demo"]);
   await work.succeed(["stop", "-f", "demo"]);
   await server.ended();
