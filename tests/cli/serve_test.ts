@@ -7,6 +7,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { BusyClient } from "../helpers/busy_client.ts";
 import { assertFreebsd } from "../helpers/freebsd_checker.ts";
 import { NBD, NbdClient } from "../helpers/nbd_client.ts";
+import { eventually } from "../helpers/patience.ts";
 import { MIB, pattern } from "../helpers/scratch.ts";
 import type { StatusReport } from "../../cli/control/control_protocol.ts";
 import type { Workspace } from "../helpers/virstor.ts";
@@ -212,7 +213,11 @@ Deno.test("virstor serve writes what FreeBSD takes", async () => {
     await work.succeed(["add", "--create", "1M", "demo", "b"]);
     assertEquals((await late).errno, 0);
   }
-  await work.succeed(["stop", "demo"]);
+  // The server may not have noticed yet that the client has left.
+  await eventually(
+    "the pool is stopped",
+    async () => (await work.run(["stop", "demo"])).code === 0,
+  );
   assertFreebsd([work.path("a"), work.path("b")]);
 });
 
