@@ -17,7 +17,7 @@ const CHUNK = 4096;
 const MAPPED = 6000;
 const MIB = 1 << 20;
 
-/** The pool, with the component that grows last. */
+/** The pool. Its second component grows: it has entries, and gets more. */
 interface Stage {
   readonly pool: Pool;
   readonly paths: readonly string[];
@@ -33,7 +33,7 @@ async function write({ pool, content }: Stage, v: number): Promise<void> {
 }
 
 const ACTS: Readonly<Record<string, (stage: Stage) => Promise<unknown>>> = {
-  "a grow": ({ pool, paths }) => pool.grow(paths.at(-1) ?? ""),
+  "a grow": ({ pool, paths }) => pool.grow(paths[1] ?? ""),
   "first writes": async (stage) => {
     for (let v = MAPPED; v < MAPPED + 300; v++) await write(stage, v);
   },
@@ -52,7 +52,7 @@ const ACTS: Readonly<Record<string, (stage: Stage) => Promise<unknown>>> = {
   },
   "an add": ({ pool, path }) => pool.add([path("new")], { createSize: MIB }),
   "a removal": ({ pool, paths }) => pool.remove([paths[0] ?? ""]),
-  "its removal": ({ pool, paths }) => pool.remove([paths.at(-1) ?? ""]),
+  "its removal": ({ pool, paths }) => pool.remove([paths[1] ?? ""]),
   "a resize": ({ pool }) => pool.resize(20_000 * CHUNK),
   "a close": ({ pool }) => pool.close(),
 };
@@ -97,7 +97,7 @@ for (const [name, act] of Object.entries(ACTS)) {
       });
       const stage = await openStage(small, (one) => scratch.file(one));
       const { pool, content } = stage;
-      const grown = stage.paths.at(-1) ?? "";
+      const grown = stage.paths[1] ?? "";
       await Deno.truncate(grown, 24 * MIB);
       const growing = codeOf(pool.grow(grown));
       for (let i = 0; i < turns; i++) {
