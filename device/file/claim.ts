@@ -218,15 +218,18 @@ export class FileClaim {
  * started, and once more when none is left, since it may just have started.
  */
 function waitsForChildren(): () => boolean {
-  const signal = new Int32Array(new SharedArrayBuffer(4));
   const end = performance.now() + STARTING_MS;
   let isLast = false;
   return () => {
     if (isLast || performance.now() >= end) return false;
     isLast = !hasStartingChild();
-    if (!isLast) Atomics.wait(signal, 0, 0, STARTING_PAUSE_MS);
+    if (!isLast) sleep(STARTING_PAUSE_MS);
     return true;
   };
+}
+
+function sleep(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 }
 
 /** Errors that say that a file system has no locks. */

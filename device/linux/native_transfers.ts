@@ -107,8 +107,8 @@ export class NativeSocket {
   readonly #descriptor: number;
   readonly #waitMs: number;
   readonly #length = new NativeWords(1);
-  /** The place in the file of `sendFile`. */
-  readonly #place = new BigInt64Array(1);
+  /** The place in the file of `sendFile`: an i64, the lower half first. */
+  readonly #place = new Uint32Array(2);
   /** Calls that have not returned: the descriptor stays open until then. */
   #calls = 0;
   #isClosed = false;
@@ -191,7 +191,9 @@ export class NativeSocket {
     length: number,
   ): Promise<boolean> | undefined {
     return this.#move(length, POLLOUT, (done) => {
-      this.#place[0] = BigInt(offset + done);
+      const place = offset + done;
+      this.#place[0] = place % 2 ** 32;
+      this.#place[1] = Math.floor(place / 2 ** 32);
       return this.#libc.sendfile(
         this.#descriptor,
         file,

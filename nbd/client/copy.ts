@@ -11,6 +11,7 @@ import { BulkCopy } from "./bulk/mod.ts";
 import { type Part, PartCopier, PIECE_SIZE } from "./copy_parts.ts";
 import { NbdDisk } from "./nbd_disk.ts";
 import { pieces, type Range } from "./pieces.ts";
+import { findDifference } from "./same_disk.ts";
 
 /** Pieces in flight at once. */
 const PIECES_MAX = 32;
@@ -126,6 +127,7 @@ async function openBulk(
   return await BulkCopy.open({
     file: descriptor,
     info: disk.info,
+    isSame: (found) => findDifference(disk.info, found) === undefined,
     writes: disk === target,
     connections: Math.min(connections, BULK_CONNECTIONS),
     waitMs: Math.max(stallMs, BULK_WAIT_MIN_MS),

@@ -22,8 +22,8 @@ export interface Break {
 export class BreakingProxy implements AsyncDisposable {
   /** Bytes that have passed. */
   readonly passed: Record<Break["direction"], number> = { up: 0, down: 0 };
-  /** Connections that were made. */
-  connections = 0;
+  /** Bytes to the server, of each connection that was made. */
+  readonly up: number[] = [];
   /** Whether the network has broken. */
   isBroken = false;
   readonly #plan: Break | undefined;
@@ -59,10 +59,10 @@ export class BreakingProxy implements AsyncDisposable {
     for await (const client of this.#listener) {
       await this.#ready;
       const server = await this.#upstream.connect();
-      this.connections += 1;
+      const index = this.up.push(0) - 1;
       this.#conns.add(client).add(server);
       this.#work.push(
-        this.#pump(client, server, "up"),
+        this.#pump(client, server, "up", index),
         this.#pump(server, client, "down"),
       );
     }
@@ -72,6 +72,7 @@ export class BreakingProxy implements AsyncDisposable {
     from: Deno.Conn,
     to: Deno.Conn,
     direction: Break["direction"],
+    index?: number,
   ): Promise<void> {
     const buffer = new Uint8Array(BUFFER_SIZE);
     try {
@@ -81,6 +82,7 @@ export class BreakingProxy implements AsyncDisposable {
         let rest = buffer.subarray(0, count);
         while (rest.length > 0) rest = rest.subarray(await to.write(rest));
         this.passed[direction] += count;
+        if (index !== undefined) this.up[index] = (this.up[index] ?? 0) + count;
         if (this.#isDue(direction)) this.#break();
       }
       await to.closeWrite();

@@ -52,6 +52,12 @@ export interface BulkEnds {
   readonly file: number;
   /** The export. */
   readonly info: NbdExportInfo;
+  /**
+   * Whether another connection leads to the same export.
+   *
+   * @param found What it leads to.
+   */
+  readonly isSame: (found: NbdExportInfo) => boolean;
   /** Whether the export is the target. */
   readonly writes: boolean;
   /** The most connections. */
@@ -105,14 +111,14 @@ export class BulkCopy {
    * @returns The copy; undefined if it needs the remote disk.
    */
   static async open(ends: BulkEnds): Promise<BulkCopy | undefined> {
-    const { info, writes, connections, waitMs } = ends;
+    const { info, isSame, writes, connections, waitMs } = ends;
     const uri = parseNbdUri(info.uri);
     const needed = EXPORT_CAN_MULTI_CONN | (writes ? EXPORT_SEND_FLUSH : 0);
     if ((info.flags & needed) !== needed || !canCarry(uri)) return undefined;
     const signal = AbortSignal.timeout(CONNECT_MS);
     const links: BulkLink[] = [];
     await joinParts(Array.from({ length: connections }), async () => {
-      const link = await BulkLink.open(uri, info, waitMs, signal);
+      const link = await BulkLink.open(uri, isSame, waitMs, signal);
       if (link !== undefined) links.push(link);
     });
     return links.length === 0 ? undefined : new BulkCopy(ends, links);

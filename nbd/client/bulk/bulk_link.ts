@@ -13,7 +13,6 @@ import {
   COMMAND_FLUSH,
   COMMAND_READ,
   COMMAND_WRITE,
-  EXPORT_SEND_DF,
   REQUEST_MAGIC,
   REQUEST_SIZE,
   SIMPLE_REPLY_MAGIC,
@@ -73,7 +72,7 @@ export class BulkLink {
    * Connects to an export that is in use already.
    *
    * @param uri The URI, of a Unix socket, without encryption.
-   * @param info The export, as the other connections know it.
+   * @param isSame Whether what is found there is that export.
    * @param waitMs The longest wait for a reply, milliseconds.
    * @param signal Gives up.
    * @returns The connection; undefined if there is none to be had, or if it
@@ -81,7 +80,7 @@ export class BulkLink {
    */
   static async open(
     uri: NbdUri,
-    info: NbdExportInfo,
+    isSame: (found: NbdExportInfo) => boolean,
     waitMs: number,
     signal: AbortSignal,
   ): Promise<BulkLink | undefined> {
@@ -90,10 +89,8 @@ export class BulkLink {
     const stream = new NativeStream(socket);
     try {
       const found = await negotiate(uri, { signal, stream, isSimple: true });
-      const isSame = found.info.size === info.size &&
-        (found.info.flags ^ info.flags | EXPORT_SEND_DF) === EXPORT_SEND_DF &&
-        found.info.minimumBlock === info.minimumBlock;
-      if (isSame && found.reader.available === 0) return new BulkLink(socket);
+      const isQuiet = found.reader.available === 0;
+      if (isQuiet && isSame(found.info)) return new BulkLink(socket);
     } catch {
       // The remote disk will tell what is wrong, if it concerns it, too.
     }
