@@ -29,7 +29,7 @@ import {
 } from "./connection/mod.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { guardLate } from "./guard_late.ts";
-import type { NbdDiskEvent, Settings } from "./options.ts";
+import type { NbdDiskEvent, NbdIdentityRead, Settings } from "./options.ts";
 import { type Command, SilentServer } from "./requests/mod.ts";
 import {
   ChangedDisk,
@@ -281,10 +281,21 @@ export class Keeper {
       await session.call({ command: COMMAND_READ, offset, target });
       return target;
     };
-    const identity = await this.#settings.identify?.(read) ?? "";
+    const identity = await this.#identify(uri, read);
     this.#baseline ??= { info: session.info, identity };
     const difference = findOther(this.#baseline.identity, identity);
     if (difference !== undefined) throw new OtherDisk(uri.text, difference);
+  }
+
+  async #identify(uri: NbdUri, read: NbdIdentityRead): Promise<string> {
+    try {
+      return await this.#settings.identify?.(read) ?? "";
+    } catch (error) {
+      const isTaken = error instanceof VirstorError && error.code === "busy";
+      throw isTaken
+        ? new ChangedDisk(uri.text, `it was taken: ${error.message}`)
+        : error;
+    }
   }
 
   /** Writes again what the server may have lost. */

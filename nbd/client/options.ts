@@ -109,12 +109,15 @@ export interface NbdDiskOptions {
   /** Certificates, for all paths. Default: those that the URI names. */
   readonly tls?: NbdClientTls;
   /**
-   * Identifies the disk behind a new connection. The disk stops if the identity
-   * differs from the first. Default: nothing is compared but size and
+   * Identifies the disk behind a new connection. If the identity differs from
+   * the first, the path leads to another disk: it is passed over, and the disk
+   * stops if all paths do so. Default: nothing is compared but size and
    * capabilities.
    *
    * @param read Reads from the new connection.
    * @returns The identity, for instance a UUID.
+   * @throws {VirstorError} `busy` if it is the disk, and is another's now: the
+   *   disk stops at once.
    */
   readonly identify?: (read: NbdIdentityRead) => Promise<string>;
   /**

@@ -207,7 +207,9 @@ export class FarOwner {
    * Identifies the far disk after a reconnect, for `NbdDisk`.
    *
    * @param read Reads from the new connection.
-   * @returns "" if the component is still owned by this opening, else the owner.
+   * @returns "" if the component is still owned by this opening; else what lies
+   *   there in its place.
+   * @throws {VirstorError} `busy` if another process has taken the component.
    */
   async identify(
     read: (offset: number, length: number) => Promise<Uint8Array>,
@@ -215,9 +217,12 @@ export class FarOwner {
     const bytes = await read(this.#position, OWNER_BLOCK_SIZE);
     const block = decodeOwnerBlock(bytes, this.#position);
     if (typeof block === "string") return `no component: ${block}`;
-    return block.ownerUuid === this.#block.ownerUuid
-      ? ""
-      : `in use on ${hostOf(block)}`;
+    if (block.ownerUuid === this.#block.ownerUuid) return "";
+    const text = `in use on ${hostOf(block)}`;
+    if (block.componentUuid !== this.#block.componentUuid) {
+      return `another component, ${text}`;
+    }
+    throw new VirstorError("busy", `The component is ${text}`);
   }
 
   /**

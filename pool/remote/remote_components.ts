@@ -34,10 +34,11 @@ export interface FarConnectOptions {
   readonly signal?: AbortSignal;
   /**
    * Identifies the disk behind a new connection: if the result is another than
-   * the first, the disk must write nothing more.
+   * the first, nothing must be written there.
    *
    * @param read Reads from the new connection.
    * @returns The identity.
+   * @throws {VirstorError} `busy` if the disk must write nothing more at all.
    */
   readonly identify: (
     read: (offset: number, length: number) => Promise<Uint8Array>,

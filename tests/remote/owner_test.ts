@@ -29,7 +29,9 @@ async function open(
   force = false,
 ): Promise<{ disk: NbdDisk; component: RemoteComponent }> {
   let owner: FarOwner | undefined;
-  const disk = await NbdDisk.connect(uri, {
+  // The other path never answers, and the wait for it is no reason to go on.
+  const uris = [uri, `nbd+unix:///?socket=${scratch.file("nowhere")}`];
+  const disk = await NbdDisk.connect(uris, {
     openTimeoutMs: PATIENCE_MS,
     backOff: { firstMs: 5, mostMs: 50 },
     identify: async (read) => await owner?.identify(read) ?? "",
@@ -84,7 +86,7 @@ for (const isKilled of [false, true]) {
           () => first.disk.status().state === "failed",
         );
         const { lastError } = first.disk.status();
-        assert(/: it is in use on host "two";/.test(lastError), lastError);
+        assert(/ is in use on host "two";/.test(lastError), lastError);
       }
       first.disk.resume();
       await eventually(

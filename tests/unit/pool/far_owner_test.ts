@@ -267,7 +267,11 @@ Deno.test("a damaged owner block is refused, and a reconnect tells owners apart"
   assertEquals(await identify(), "");
   await component.close();
   const second = await setting.open("two");
-  assertEquals(await identify(), 'in use on host "two"');
+  await assertRejects(
+    async () => await identify(),
+    VirstorError,
+    'The component is in use on host "two"',
+  );
   await second.close();
   const position = ownerBlockPosition(SIZE);
   setting.content.fill(1, position + 60, position + 64);
