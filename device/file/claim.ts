@@ -13,9 +13,9 @@ import { findFileUses, kernelUses } from "./file_users.ts";
 import { attempt, identityOf } from "./files.ts";
 import { lockHolder } from "./lock_holder.ts";
 import {
+  childrenState,
   claimBlockDevice,
   closeNative,
-  hasStartingChild,
   lockNative,
   type OpenElsewhere,
   openElsewhere,
@@ -25,9 +25,14 @@ import {
 const [EBADF, EAGAIN] = [9, 11];
 
 /** How long a child of this process may take to start, milliseconds. */
-const STARTING_MS = 250;
+const STARTING_MS = 500;
 /** Milliseconds until it is looked at again. */
 const STARTING_PAUSE_MS = 2;
+/**
+ * Looks at children that have all started: what they do not get is closed a
+ * moment after their programs have begun.
+ */
+const STARTED_LOOKS = 10;
 
 /** What other processes may do with the file meanwhile. */
 export type FileLock =
@@ -213,17 +218,16 @@ export class FileClaim {
   }
 }
 
-/**
- * Each call says whether to try again: after a moment while a child has not
- * started, and once more when none is left, since it may just have started.
- */
+/** Each call waits a moment, and says whether to try again. */
 function waitsForChildren(): () => boolean {
   const end = performance.now() + STARTING_MS;
-  let isLast = false;
+  let looks = STARTED_LOOKS;
   return () => {
-    if (isLast || performance.now() >= end) return false;
-    isLast = !hasStartingChild();
-    if (!isLast) sleep(STARTING_PAUSE_MS);
+    const state = childrenState();
+    // Without children once more: the last one may just have ended.
+    if (state !== "starting") looks -= state === "none" ? STARTED_LOOKS : 1;
+    if (looks < 0 || performance.now() >= end) return false;
+    sleep(STARTING_PAUSE_MS);
     return true;
   };
 }

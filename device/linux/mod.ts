@@ -48,4 +48,4 @@ export type { FileState, FileUsage } from "./native_linux.ts";
 export { returnLargeBlocks, trimMemory } from "./native_memory.ts";
 export { NativeSockets } from "./native_sockets.ts";
 export { NativeSocket } from "./native_transfers.ts";
-export { hasStartingChild, processName } from "./processes.ts";
+export { childrenState, processName } from "./processes.ts";

@@ -34,22 +34,28 @@ function shorten(command: string): string {
   return text.length <= 100 ? text : text.slice(0, 97) + "...";
 }
 
+/** How far the children of this process are. */
+export type ChildrenState =
+  | "none" // there are none, or it is not known
+  | "started" // all of them run their own programs
+  | "starting"; // one of them does not yet
+
 /**
- * Whether a child of this process has not started its own program yet. Until
- * then it has all of this process's descriptors, and so their locks, also those
- * that this process has closed since.
+ * Looks how far the children of this process are. Until a child has started its
+ * own program it has all of this process's descriptors, and so their locks, also
+ * those that this process has closed since.
  *
- * @returns Whether there is one; false without native calls, and where the
- *   kernel lists no children (`CONFIG_PROC_CHILDREN`).
+ * @returns The state; `none` without native calls, and where the kernel lists no
+ *   children (`CONFIG_PROC_CHILDREN`).
  */
-export function hasStartingChild(): boolean {
+export function childrenState(): ChildrenState {
   const read = (path: string) => readSmallFile(`/proc/${path}`, LIST_BYTES);
+  const children = listNames("/proc/self/task").flatMap((thread) =>
+    read(`self/task/${thread}/children`).split(" ").filter((one) => one !== "")
+  );
+  if (children.length === 0) return "none";
   // A child that is just changing its program has no command line.
   const starting = ["", read("self/cmdline")];
-  return listNames("/proc/self/task").some((thread) =>
-    read(`self/task/${thread}/children`).split(" ")
-      .some((child) =>
-        child !== "" && starting.includes(read(`${child}/cmdline`))
-      )
-  );
+  const isStarting = (one: string) => starting.includes(read(`${one}/cmdline`));
+  return children.some(isStarting) ? "starting" : "started";
 }
