@@ -124,6 +124,7 @@ function describeLabels({ name, found }: Assembly): PoolStatus {
       counters: newCounters(),
     }],
     evacuation: undefined,
+    lost: { bytes: 0, ranges: [] },
     jobs: [],
     state: "stopped",
     reason: "",

@@ -31,6 +31,8 @@ export type {
   JobKind,
   JobStatus,
   LiveSettings,
+  Loss,
+  LossStatus,
   RemoveOptions,
   RemovePlan,
   RemoveResult,

@@ -183,9 +183,8 @@ export class Pool {
    * Subscribes to the events of the pool, from the next one on. Several
    * subscribers may read at the same time, each at its own pace. 256 events
    * wait for a subscriber at most: then the pool drops the oldest, and the
-   * subscriber next reads how many it has missed.
-   *
-   * `docs/library.md` has an example.
+   * subscriber next reads how many it has missed. `docs/library.md` has an
+   * example.
    *
    * @returns The events. They end when the pool is closed, and when the loop
    *   that reads them ends (or `return()` is called).
@@ -213,6 +212,7 @@ export class Pool {
       format: this.#format,
       volumes: this.volumes,
       evacuation: this.#control.evacuation.status,
+      lost: this.#control.evacuation.losses.status,
       jobs: this.#jobs.status,
       state: this.#health.state,
       reason: this.#health.reason,

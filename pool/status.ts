@@ -24,7 +24,12 @@ import { addCounts } from "../device/leases/mod.ts";
 import { counted } from "../errors.ts";
 import type { SnapshotRecord } from "../metadata/native/mod.ts";
 import type { DelayedWrites } from "./io/mod.ts";
-import type { EvacuationStatus, JobStatus } from "./change/mod.ts";
+import {
+  type EvacuationStatus,
+  type JobStatus,
+  type LossStatus,
+  lossWarnings,
+} from "./change/mod.ts";
 import type { FormatName, PoolFormat } from "./format/mod.ts";
 
 /** The status of a component. */
@@ -133,6 +138,8 @@ export interface PoolStatus {
   readonly missing: readonly MissingMember[];
   /** The evacuation of components; null if none is being evacuated. */
   readonly evacuation: EvacuationStatus | null;
+  /** What evacuations have lost, since the pool was opened. */
+  readonly lost: LossStatus;
   /** What goes on beside the requests for volumes and snapshots. */
   readonly jobs: readonly JobStatus[];
   /** The volumes, the first one first. */
@@ -214,6 +221,8 @@ export interface StatusSource {
   }[];
   /** The evacuation; undefined if no component is being evacuated. */
   readonly evacuation: EvacuationStatus | undefined;
+  /** What evacuations have lost. */
+  readonly lost: LossStatus;
   /** What goes on for volumes and snapshots. */
   readonly jobs: readonly JobStatus[];
   /** The pool's state. */
@@ -256,6 +265,7 @@ export function describePool(source: StatusSource): PoolStatus {
     readOnly,
     missing,
     evacuation: source.evacuation ?? null,
+    lost: source.lost,
     jobs: source.jobs,
     volumes: volumes.map(summaryOf),
     virtualSize,
@@ -284,6 +294,7 @@ export function describePool(source: StatusSource): PoolStatus {
         format.name === "freebsd",
       ),
       ...components.flatMap(errorWarnings),
+      ...lossWarnings(source.lost),
       ...promiseWarnings(hosts.filter((host) => !isFull(source, host))),
       ...[...hostMarks, ...marks].map(({ message }) => message),
     ],

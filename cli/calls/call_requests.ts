@@ -42,6 +42,8 @@ const REQUEST_CHECKS: {
     paths: pathsOf(fields),
     ...fields["bytesPerSecond"] !== undefined &&
       { bytesPerSecond: numberOf(fields, "bytesPerSecond") },
+    ...fields["mayLose"] !== undefined &&
+      { mayLose: numberOf(fields, "mayLose") },
   }),
   set: (fields) => ({ settings: settingsIn(objectOf(fields, "settings")) }),
   grow: (fields) => ({ path: textOf(fields, "path") }),

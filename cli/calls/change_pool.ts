@@ -77,9 +77,10 @@ export async function addComponents(
 export async function removeComponents(
   stateDirectory: string,
   pool: Pool,
-  { paths, bytesPerSecond = SERVED_EVACUATION_RATE }: RemoveRequest,
+  { paths, bytesPerSecond = SERVED_EVACUATION_RATE, mayLose = 0 }:
+    RemoveRequest,
 ): Promise<RemoveResult> {
-  const result = await pool.remove(paths, { bytesPerSecond });
+  const result = await pool.remove(paths, { bytesPerSecond, mayLose });
   if (result.evacuating.length > 0) {
     await rememberRate(stateDirectory, pool.name, bytesPerSecond);
   }

@@ -11,6 +11,7 @@ import {
   FORGET,
   GROW,
   INSTALL_UNITS,
+  REMOVE,
   RENAME,
   REPLACE,
   SET,
@@ -191,37 +192,7 @@ export const COMMANDS: readonly CommandSpec[] = [
     moreOperands: true,
     load: () => import("./add.ts"),
   },
-  {
-    name: "remove",
-    summary: "remove components from a pool, served or stopped",
-    usage: "[--wait | --detach | --dry-run | --cancel] [OPTION...]\n" +
-      "                      NAME PATH...",
-    description: [
-      "Remove components from a pool, also while it is served, and clear their",
-      "labels. Components that hold data are evacuated first: their data moves to the",
-      "other components while requests continue. If the pool is stopped meanwhile, the",
-      "next open continues. Components of format freebsd cannot be evacuated.",
-    ],
-    options: [
-      {
-        name: "dry-run",
-        help: "show what would move; exit code 5 if it does not fit",
-      },
-      { name: "wait", help: "wait until the components are removed (default)" },
-      { name: "detach", help: "do not wait; the pool has to be served" },
-      { name: "cancel", help: "keep components that are being evacuated" },
-      {
-        name: "rate",
-        value: "SIZE",
-        help: "most a second, 0: no limit (64M if served, else 0)",
-      },
-      JSON_OUTPUT,
-      VERBOSE,
-    ],
-    operands: ["NAME", "PATH"],
-    moreOperands: true,
-    load: () => import("./remove.ts"),
-  },
+  REMOVE,
   {
     name: "resize",
     summary: "give a volume another size, served or stopped",

@@ -4,8 +4,14 @@
  * @module
  */
 
-import type { CommandSpec } from "../terminal/mod.ts";
-import { JSON_OUTPUT } from "./common_options.ts";
+import type { CommandSpec, OptionSpec } from "../terminal/mod.ts";
+import { JSON_OUTPUT, VERBOSE } from "./common_options.ts";
+
+const ACCEPT_LOSS: OptionSpec = {
+  name: "accept-loss",
+  value: "SIZE",
+  help: "lose up to SIZE that a disk cannot read; name it",
+};
 
 /** Changes a server that runs. */
 export const SET: CommandSpec = {
@@ -124,12 +130,46 @@ export const RENAME: CommandSpec = {
   load: () => import("./rename.ts"),
 };
 
+/** Takes components out. */
+export const REMOVE: CommandSpec = {
+  name: "remove",
+  summary: "remove components from a pool, served or stopped",
+  usage: "[--wait | --detach | --dry-run | --cancel] [OPTION...]\n" +
+    "                      NAME PATH...",
+  description: [
+    "Remove components from a pool, also while it is served, and clear their",
+    "labels. Components that hold data are evacuated first: their data moves to the",
+    "other components while requests continue. If the pool is stopped meanwhile, the",
+    "next open continues. Components of format freebsd cannot be evacuated.",
+  ],
+  options: [
+    {
+      name: "dry-run",
+      help: "show what would move; exit code 5 if it does not fit",
+    },
+    { name: "wait", help: "wait until the components are removed (default)" },
+    { name: "detach", help: "do not wait; the pool has to be served" },
+    { name: "cancel", help: "keep components that are being evacuated" },
+    {
+      name: "rate",
+      value: "SIZE",
+      help: "most a second, 0: no limit (64M if served, else 0)",
+    },
+    ACCEPT_LOSS,
+    JSON_OUTPUT,
+    VERBOSE,
+  ],
+  operands: ["NAME", "PATH"],
+  moreOperands: true,
+  load: () => import("./remove.ts"),
+};
+
 /** Puts one component in the place of another. */
 export const REPLACE: CommandSpec = {
   name: "replace",
   summary: "replace a component: add, evacuate, remove",
-  usage: "[-f] [--create SIZE] [--rate SIZE] [--detach] [--json]\n" +
-    "                       POOL OLD NEW",
+  usage: "[-f] [--create SIZE] [--rate SIZE] [--accept-loss SIZE]\n" +
+    "                       [--detach] [--json] POOL OLD NEW",
   description: [
     "Replace a component of a pool, served or stopped: add the new one, move the data",
     "off the old one while requests continue, and remove it. If there is no room for",
@@ -147,6 +187,7 @@ export const REPLACE: CommandSpec = {
       value: "SIZE",
       help: "most a second, 0: no limit (64M if served, else 0)",
     },
+    ACCEPT_LOSS,
     { name: "detach", help: "do not wait; the pool has to be served" },
     JSON_OUTPUT,
   ],

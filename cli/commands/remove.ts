@@ -6,7 +6,7 @@
  */
 
 import { counted, isOrAre, printable, VirstorError } from "../../errors.ts";
-import type { Pool, PoolOptions } from "../../pool/mod.ts";
+import type { Loss, Pool, PoolOptions, PoolStatus } from "../../pool/mod.ts";
 import type { RemovePlan } from "../../pool/change/mod.ts";
 import { callServer } from "../control/mod.ts";
 import {
@@ -34,6 +34,8 @@ export interface Removal {
   readonly paths: readonly string[];
   /** The most bytes a second; `undefined` for the default. */
   readonly rate: number | undefined;
+  /** How much may be lost that cannot be read, bytes. */
+  readonly mayLose: number;
   /** Whether not to wait for the evacuation; the pool has to be served. */
   readonly isDetached: boolean;
 }
@@ -46,7 +48,12 @@ export interface Outcome {
   readonly evacuating: readonly string[];
   /** They stay. */
   readonly kept: readonly string[];
+  /** What could not be read, and was lost. */
+  readonly lost: readonly Loss[];
 }
+
+/** The outcome of a removal that has done nothing. */
+const NOTHING: Outcome = { removed: [], evacuating: [], kept: [], lost: [] };
 
 /**
  * Removes components from a pool, through its server if the pool is served; or
@@ -65,11 +72,13 @@ export async function run(
   const [name = "", ...operands] = invocation.operands;
   checkOptions(invocation);
   const rate = invocation.value("rate");
+  const loss = invocation.value("accept-loss");
   const removal: Removal = {
     stateDirectory: environment.stateDirectory(),
     name,
     paths: absolutePaths(operands),
     rate: rate === undefined ? undefined : parseSize(rate, "rate"),
+    mayLose: loss === undefined ? 0 : parseSize(loss, "accept-loss"),
     isDetached: invocation.flag("detach"),
   };
   if (invocation.flag("dry-run")) {
@@ -87,8 +96,10 @@ function checkOptions(invocation: Invocation): void {
   const modes = ["dry-run", "cancel", "wait", "detach"]
     .filter((option) => invocation.flag(option));
   const movesNothing = modes[0] === "dry-run" || modes[0] === "cancel";
-  const hasRate = invocation.value("rate") !== undefined;
-  if (movesNothing && hasRate) modes.push("rate");
+  for (const option of ["rate", "accept-loss"]) {
+    const isGiven = invocation.value(option) !== undefined;
+    if (movesNothing && isGiven) modes.push(option);
+  }
   const [first, second] = modes;
   if (second === undefined) return;
   throw new UsageError(
@@ -126,14 +137,14 @@ async function cancel(removal: Removal): Promise<Outcome> {
     paths,
   });
   if (reply !== undefined) {
-    return { removed: [], evacuating: [], ...reply.answer };
+    return { ...NOTHING, ...reply.answer };
   }
   const { kept } = await change(
     removal,
     { evacuation: { paused: true } },
     (pool) => pool.cancelRemove(paths),
   );
-  return { removed: [], evacuating: [], kept };
+  return { ...NOTHING, kept };
 }
 
 /**
@@ -145,21 +156,22 @@ async function cancel(removal: Removal): Promise<Outcome> {
  *   the components are not removed in the end.
  */
 export async function remove(removal: Removal): Promise<Outcome> {
-  const { stateDirectory, name, paths, rate, isDetached } = removal;
+  const { stateDirectory, name, paths, rate, mayLose, isDetached } = removal;
   const doing = `Removing from pool "${name}"`;
   const reply = await withProgress(
     doing,
     callServer(stateDirectory, name, "remove", {
       paths,
       ...rate !== undefined && { bytesPerSecond: rate },
+      mayLose,
     }),
   );
   if (reply === undefined) return await removeFromStopped(removal, doing);
   const { removed, evacuating } = reply.answer;
   if (isDetached || evacuating.length === 0) {
-    return { removed, evacuating, kept: [] };
+    return { ...NOTHING, removed, evacuating };
   }
-  await untilRemoved({
+  const lost = await untilRemoved({
     name,
     evacuating,
     ask: async () => {
@@ -170,14 +182,14 @@ export async function remove(removal: Removal): Promise<Outcome> {
     whenInterrupted: 'it continues; "virstor status" shows its progress, ' +
       '"virstor remove --cancel" ends it',
   });
-  return { removed: [...removed, ...evacuating], evacuating: [], kept: [] };
+  return { ...NOTHING, removed: [...removed, ...evacuating], lost };
 }
 
 async function removeFromStopped(
   removal: Removal,
   doing: string,
 ): Promise<Outcome> {
-  const { stateDirectory, name, paths, rate, isDetached } = removal;
+  const { stateDirectory, name, paths, rate, mayLose, isDetached } = removal;
   if (isDetached) {
     throw new UsageError(
       `Cannot detach from the evacuation of pool "${name}": the pool is not ` +
@@ -191,13 +203,15 @@ async function removeFromStopped(
     async (pool) => {
       const { removed, evacuating } = await withProgress(
         doing,
-        pool.remove(paths, { bytesPerSecond: rate ?? 0 }),
+        pool.remove(paths, { bytesPerSecond: rate ?? 0, mayLose }),
       );
       // After a stop in the middle a server continues at this rate.
       if (rate === undefined) await forgetRate(stateDirectory, name);
       else await rememberRate(stateDirectory, name, rate);
-      if (evacuating.length > 0) await evacuateHere(pool, name, evacuating);
-      return { removed: [...removed, ...evacuating], evacuating: [], kept: [] };
+      const lost = evacuating.length > 0
+        ? await evacuateHere(pool, name, evacuating)
+        : [];
+      return { ...NOTHING, removed: [...removed, ...evacuating], lost };
     },
   );
 }
@@ -206,7 +220,7 @@ function evacuateHere(
   pool: Pool,
   name: string,
   evacuating: readonly string[],
-): Promise<void> {
+): Promise<Loss[]> {
   return untilRemoved({
     name,
     evacuating,
@@ -223,9 +237,10 @@ interface Waiting {
   readonly whenInterrupted: string;
 }
 
+/** @returns What was lost. */
 async function untilRemoved(
   { name, evacuating, ask, whenInterrupted }: Waiting,
-): Promise<void> {
+): Promise<Loss[]> {
   const { handleSignals } = await import("../signals/mod.ts");
   const { waitForRemoval } = await import("./wait_for_removal.ts");
   const interrupt = new AbortController();
@@ -241,7 +256,13 @@ async function untilRemoved(
   });
   try {
     const { signal } = interrupt;
-    await waitForRemoval({ name, paths: evacuating, ask, signal });
+    let latest: PoolStatus | undefined;
+    await waitForRemoval({
+      ...{ name, paths: evacuating, signal },
+      ask: async () => latest = await ask(),
+    });
+    const { ranges } = latest?.lost ?? { ranges: [] };
+    return ranges.filter(({ path }) => evacuating.includes(path));
   } finally {
     removeHandlers();
   }
@@ -276,7 +297,8 @@ function showOutcome(
   outcome: Outcome,
 ): void {
   if (invocation.flag("json")) return printJson({ name, ...outcome });
-  const { removed, evacuating, kept } = outcome;
+  const { removed, evacuating, kept, lost } = outcome;
+  printLosses(lost);
   if (removed.length > 0) {
     print(`Removed ${componentsOf(removed)} from pool "${name}"`);
   }
@@ -290,6 +312,19 @@ function showOutcome(
   if (!invocation.flag("verbose")) return;
   for (const path of [...removed, ...evacuating, ...kept]) {
     print(printable(path));
+  }
+}
+
+/**
+ * Prints what was lost, a line for each range.
+ *
+ * @param lost The ranges.
+ */
+export function printLosses(lost: readonly Loss[]): void {
+  for (const { path, names, offset, length } of lost) {
+    const where = `${formatSize(length)} at byte ${offset}`;
+    const of = names.map(printable).join(", ");
+    print(`Lost ${where} of ${of}: ${printable(path)} cannot read them`);
   }
 }
 

@@ -21,7 +21,7 @@ import {
   withProgress,
 } from "../terminal/mod.ts";
 import { add } from "./add.ts";
-import { type Removal, remove } from "./remove.ts";
+import { type Outcome, printLosses, type Removal, remove } from "./remove.ts";
 import { surveyPool } from "./survey.ts";
 
 /** Which component replaces which. */
@@ -51,11 +51,13 @@ export async function run(
   const stateDirectory = environment.stateDirectory();
   const replacement = { stateDirectory, name, old, new: fresh };
   const rate = invocation.value("rate");
+  const loss = invocation.value("accept-loss");
   const removal: Removal = {
     stateDirectory,
     name,
     paths: [old],
     rate: rate === undefined ? undefined : parseSize(rate, "rate"),
+    mayLose: loss === undefined ? 0 : parseSize(loss, "accept-loss"),
     isDetached: invocation.flag("detach"),
   };
   const members = await membersOf(replacement);
@@ -72,11 +74,13 @@ export async function run(
       "nothing is left to do",
     ]);
   }
-  const { evacuating } = isThere
+  const { evacuating, lost } = isThere
     ? await removeOld(removal, replacement, isAdded)
-    : { evacuating: [] };
+    : { evacuating: [], lost: [] };
+  if (!invocation.flag("json")) printLosses(lost);
   if (invocation.flag("json")) {
-    printJson({ name, old, new: fresh, isDone: evacuating.length === 0 });
+    const isDone = evacuating.length === 0;
+    printJson({ name, old, new: fresh, isDone, lost });
   } else if (evacuating.length === 0) {
     print(
       `Replaced ${printable(old)} by ${printable(fresh)} in pool "${name}"`,
@@ -124,7 +128,7 @@ async function removeOld(
   removal: Removal,
   { stateDirectory, name, new: path }: Replacement,
   wasAdded: boolean,
-): Promise<{ readonly evacuating: readonly string[] }> {
+): Promise<Pick<Outcome, "evacuating" | "lost">> {
   try {
     return await remove(removal);
   } catch (error) {

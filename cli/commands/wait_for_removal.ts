@@ -98,7 +98,11 @@ function stillLeaving(
       throw new VirstorError(
         "io",
         `Cannot remove "${leaving[0]?.path}" from pool "${name}": the ` +
-          `evacuation stopped: ${reason}`,
+          `evacuation stopped: ${reason}` +
+          (reason.startsWith("Cannot read ")
+            ? '; look at its disk, or give up what cannot be read: "virstor ' +
+              'remove --accept-loss SIZE"'
+            : ""),
       );
     }
     return {

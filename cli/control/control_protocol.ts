@@ -76,6 +76,8 @@ export interface RemoveRequest extends ComponentsRequest {
    * the limit is that of the server.
    */
   readonly bytesPerSecond?: number;
+  /** How much may be lost that cannot be read, bytes; 0 unless given. */
+  readonly mayLose?: number;
 }
 
 /** The request of `grow`. */

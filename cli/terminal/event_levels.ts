@@ -41,6 +41,7 @@ export const EVENT_LEVELS: { readonly [Event in EventName]: LogLevel } = {
   "delayed": "error",
   "error": "error",
   "failed": "error",
+  "lost": "error",
   // The operator should act before clients get errors.
   "denied": "warning",
   "evacuation-failed": "warning",

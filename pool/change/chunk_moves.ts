@@ -15,7 +15,12 @@ import type { LeavingChunk } from "./leaving_chunks.ts";
 import type { PoolBase } from "../io/mod.ts";
 
 /** A version of a chunk on its way to another component. */
-export type Move = ChunkMove & LeavingChunk;
+export interface Move extends ChunkMove, LeavingChunk {
+  /** Ranges of the chunk that the source cannot read, in order. */
+  readonly unread: [start: number, end: number][];
+  /** The virtual chunk. */
+  readonly virtualChunk: number;
+}
 
 /** Begins, concludes and undoes moves. */
 export class ChunkMoves {
@@ -53,7 +58,10 @@ export class ChunkMoves {
     const to = target.next;
     space.take(target);
     target.unrecorded++;
-    const move = { ...chunk, source, from, target, to, fault: undefined };
+    const move: Move = {
+      ...chunk,
+      ...{ source, from, target, to, unread: [], fault: undefined },
+    };
     map.pin(virtualChunk);
     movingChunks(source).begin(move);
     return move;

@@ -130,9 +130,10 @@ export class PoolControl {
     options: RemoveOptions,
   ): Promise<RemoveResult> {
     return this.#change(() =>
-      removeComponents(this.#parts, paths, {
+      removeComponents(this.#parts, paths, options, {
         removeNow: (empty) => this.#removeNow(empty),
-        evacuate: () => this.evacuation.start(options.bytesPerSecond ?? 0),
+        evacuate: () =>
+          this.evacuation.start(options.bytesPerSecond ?? 0, options.mayLose),
       })
     );
   }

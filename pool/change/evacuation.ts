@@ -32,6 +32,7 @@ import type {
 } from "./evacuation_status.ts";
 import { ChunkMoves, type Move } from "./chunk_moves.ts";
 import { type LeavingChunk, leavingChunks } from "./leaving_chunks.ts";
+import { Losses } from "./losses.ts";
 import type { PoolBase } from "../io/mod.ts";
 import { RateLimit } from "./rate_limit.ts";
 
@@ -46,6 +47,8 @@ const LOOKS_A_TURN = 65_536;
 
 /** Moves chunks off components that are to be removed. */
 export class Evacuation {
+  /** What could not be read, and was lost. */
+  readonly losses: Losses;
   readonly #parts: PoolBase;
   readonly #observer: EvacuationObserver;
   readonly #rate = new RateLimit();
@@ -74,6 +77,7 @@ export class Evacuation {
     this.#parts = parts;
     this.#observer = observer;
     this.#moves = new ChunkMoves(parts);
+    this.losses = new Losses(parts);
   }
 
   /** The progress; undefined if no component is evacuating. */
@@ -114,10 +118,12 @@ export class Evacuation {
    * Starts or resumes the evacuation of components marked as evacuating.
    *
    * @param bytesPerSecond The maximum rate, bytes a second; 0 for no limit.
+   * @param mayLose How much may be lost that cannot be read, bytes.
    */
-  start(bytesPerSecond: number): void {
+  start(bytesPerSecond: number, mayLose = 0): void {
     if (this.#isEnded || this.#leaving.length === 0) return;
     this.#rate.limit(bytesPerSecond);
+    this.losses.accept(mayLose);
     this.#reason = "";
     if (!this.#isOn) this.#movedBytes = 0;
     this.#isOn = true;
@@ -310,6 +316,7 @@ export class Evacuation {
       throw error;
     }
     for (const move of moves.slice(copied)) this.#moves.undo(move);
+    this.losses.name(moves.slice(0, copied));
     this.#movedBytes += await this.#moves.conclude(moves.slice(0, copied)) *
       this.#parts.settings.chunkSize;
     const faulty = moves.filter((move) => move.fault !== undefined);
@@ -340,7 +347,8 @@ export class Evacuation {
     };
     let copied = 0;
     for (const move of moves) {
-      if (!await copyChunk(move, options)) break;
+      const onUnreadable = this.losses.noting(move, moves);
+      if (!await copyChunk(move, { ...options, onUnreadable })) break;
       copied++;
     }
     const flushed = this.#moves.flush(moves.slice(0, copied));

@@ -15,6 +15,11 @@ import type { PoolFormat } from "../format/mod.ts";
 export interface RemoveOptions {
   /** The maximum rate of moves, bytes a second; 0, the default: no limit. */
   readonly bytesPerSecond?: number;
+  /**
+   * How much may be lost that the components cannot read, bytes; 0, the
+   * default: the evacuation stops there. Events of the kind `lost` name it.
+   */
+  readonly mayLose?: number;
 }
 
 /** The result of a request to remove components. */
@@ -58,19 +63,22 @@ interface RemoveActions {
  *
  * @param parts The open pool's parts.
  * @param paths Paths of the components.
+ * @param options What may be lost.
  * @param actions Runs the removal or starts the evacuation.
  * @returns Which components were removed, and which are being evacuated.
- * @throws {VirstorError} `invalid`, `no-space`: nothing has changed. `failed`:
- *   the state on disk is unknown.
+ * @throws {VirstorError} `invalid`, `no-space`, `unsupported`: nothing has
+ *   changed. `failed`: the state on disk is unknown.
  */
 export async function removeComponents(
   parts: PoolBase,
   paths: readonly string[],
+  { mayLose = 0 }: RemoveOptions,
   actions: RemoveActions,
 ): Promise<RemoveResult> {
   const { format, space, settings } = parts;
   const { members } = format;
   const leaving = removable(parts, paths);
+  if (mayLose > 0) leaving.forEach(refuseRemoteLoss);
   const names = leaving.map(({ device }) => device.path);
   // Components that are evacuating already have part of their space allocated.
   if (leaving.some((one) => !one.evacuating)) {
@@ -177,6 +185,16 @@ export async function cancelRemoval(
   await format.setEvacuating(new Set(leaving));
   for (const one of kept) one.fenced = false;
   return { kept };
+}
+
+/** What another machine does not answer now, it may answer later. */
+function refuseRemoteLoss({ device: { isRemote, path } }: Component): void {
+  if (isRemote !== true) return;
+  throw new VirstorError(
+    "unsupported",
+    `Cannot accept losses of "${path}": it is on another machine, which may ` +
+      "answer again",
+  );
 }
 
 /** The members at these paths; throws if one of them must stay. */

@@ -12,6 +12,8 @@ export type { EvacuationStatus, ResumeOptions } from "./evacuation_status.ts";
 export type { GrowResult } from "./growing.ts";
 export { Jobs } from "./jobs.ts";
 export type { JobKind, JobStatus } from "./jobs.ts";
+export { lossWarnings } from "./losses.ts";
+export type { Loss, LossStatus } from "./losses.ts";
 export type { LiveSettings } from "./live_settings.ts";
 export { planRemoval } from "./membership.ts";
 export type { RemoveOptions, RemovePlan, RemoveResult } from "./membership.ts";

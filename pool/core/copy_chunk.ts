@@ -6,12 +6,16 @@
 
 import { Buffer } from "node:buffer";
 import type { Completion, Extent } from "../../device/block/mod.ts";
+import { VirstorError } from "../../errors.ts";
 import { applied, finished } from "./component_device.ts";
 import type { MirroredChunk } from "./moving_chunks.ts";
+import { turn } from "./turn.ts";
 import { WrittenRanges } from "./written_ranges.ts";
 
 /** The most bytes that are copied at a time. */
 const PIECE_BYTES = 1 << 20;
+/** How much is left out where a disk cannot read: a page. */
+const PAGE_BYTES = 4096;
 const buffer = new Uint8Array(PIECE_BYTES);
 /** What the parts of a remote piece are compared with, to leave out zeroes. */
 const ZEROES = new Uint8Array(4096);
@@ -41,6 +45,12 @@ export interface CopyOptions {
    * once by default.
    */
   readonly spend?: (bytes: number) => Promise<void>;
+  /**
+   * Called with each page, or part of one, that a local component cannot read:
+   * offsets in the chunk. It is left out of the copy. Without it the copy fails
+   * there.
+   */
+  readonly onUnreadable?: ((start: number, end: number) => void) | undefined;
 }
 
 /**
@@ -65,6 +75,8 @@ export async function copyChunk(
   const { chunkSize, skipsHoles, mustStop = never, spend } = options;
   const { source: { device: source }, from } = copy;
   let skipped = 0;
+  /** Up to where pages are read one by one, since some cannot be read. */
+  let pagesUntil = 0;
   if (mustStop()) return false;
   const runs: readonly Extent[] = skipsHoles
     ? source.extents(from * chunkSize, chunkSize)
@@ -74,10 +86,18 @@ export async function copyChunk(
     for (let at = skipped; kind !== "hole" && at < end;) {
       if (copy.fault !== undefined) return true;
       if (mustStop()) return false;
-      const count = Math.min(PIECE_BYTES, end - at);
+      const most = at < pagesUntil ? PAGE_BYTES - at % PAGE_BYTES : PIECE_BYTES;
+      const count = Math.min(most, end - at);
       const isCopied = source.isRemote === true
         ? await copyRemotePiece(copy, at, count, options)
-        : copyPiece(copy, at, count, chunkSize);
+        : copyPiece(copy, at, count, options);
+      if (isCopied === "unreadable") {
+        // A disk may take seconds to fail.
+        await turn();
+        if (count > PAGE_BYTES) pagesUntil = at + count;
+        else options.onUnreadable?.(at, at += count);
+        continue;
+      }
       if (!isCopied) return copy.fault !== undefined;
       const { behind } = copy.target.device;
       if (behind !== undefined && !await caughtUp(copy, behind, options)) {
@@ -91,16 +111,22 @@ export async function copyChunk(
   return true;
 }
 
-/** @returns Whether it is copied; else the copy has a fault. */
+/** @returns Whether it is copied; if it could be read, the copy has a fault. */
 function copyPiece(
   copy: MirroredChunk,
   at: number,
   count: number,
-  chunkSize: number,
-): boolean {
+  { chunkSize, onUnreadable }: CopyOptions,
+): boolean | "unreadable" {
   const { source: { device: source }, from } = copy;
   const piece = buffer.subarray(0, count);
-  finished(source.read(piece, from * chunkSize + at));
+  try {
+    finished(source.read(piece, from * chunkSize + at));
+  } catch (error) {
+    const isUnreadable = error instanceof VirstorError && error.code === "io";
+    if (isUnreadable && onUnreadable !== undefined) return "unreadable";
+    throw error;
+  }
   return put(copy, piece, at, chunkSize);
 }
 

@@ -88,6 +88,20 @@ export interface PoolEventData {
     /** Whether it is done; else it has failed. */
     readonly isDone: boolean;
   };
+  /**
+   * A component cannot be read, and its removal has accepted that: a range of
+   * volumes and snapshots reads as zeroes.
+   */
+  readonly lost: {
+    /** Path of the component. */
+    readonly path: string;
+    /** What has lost it, as `VOLUME` and `VOLUME@SNAPSHOT`. */
+    readonly names: readonly string[];
+    /** Where it is in each of them, bytes. */
+    readonly offset: number;
+    /** How long it is, bytes. */
+    readonly length: number;
+  };
   /** The connection to a component on another machine has changed. */
   readonly remote: {
     /** Path of the component: its URIs. */

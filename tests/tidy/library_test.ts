@@ -47,7 +47,7 @@ const NAMES: Readonly<Record<string, string>> = {
     CHUNK_DELAYED CHUNK_MAPPED CHUNK_UNKNOWN ChangedRange ClearOptions ComponentLabel
     ComponentStatus DelayedStatus EvacuationStatus Finding FindingKind
     FormatName FullPolicy GrowResult HostStatus InspectOptions JobKind JobStatus LabelOptions LabelResult
-    LiveSettings
+    LiveSettings Loss LossStatus
     ConnectedDisk FarConnectOptions FarDisk FarDiskStatus FarEvent RemoteComponents findLabel
     MissedEvents MissingMember PRESSURE_DELAYED PRESSURE_FREE_SHIFT PRESSURE_FULL
     PRESSURE_LOW PRESSURE_STOPPED Pool PoolCounters PoolEvent PoolEventData
