@@ -75,7 +75,13 @@ Deno.test("virstor remove evacuates a component of a stopped pool", async () => 
     JSON.parse(
       await work.succeed(["remove", "--json", "--rate", "0", "demo", "a"]),
     ),
-    { name: "demo", removed: [work.path("a")], evacuating: [], kept: [] },
+    {
+      name: "demo",
+      removed: [work.path("a")],
+      evacuating: [],
+      kept: [],
+      lost: [],
+    },
   );
   assertEquals(await pathsOf(work), [work.path("b")]);
   const registered = await Deno.readTextFile(
