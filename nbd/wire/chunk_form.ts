@@ -38,7 +38,10 @@ const HOLE_SIZE = 8 + 4;
 
 const ENCODER = new TextEncoder();
 
-/** Encodes reply chunks with the headers of one of the two dialects. */
+/**
+ * Encodes reply chunks with the headers of one of the two dialects. What
+ * {@linkcode ReplyForm} describes is not described again.
+ */
 export class ChunkForm implements ReplyForm {
   /** Bytes of an OFFSET_DATA chunk before its data. */
   readonly dataHeaderSize: number;
@@ -70,17 +73,7 @@ export class ChunkForm implements ReplyForm {
     this.runSize = extended ? 16 : 8;
   }
 
-  /**
-   * Encodes the part of an OFFSET_DATA chunk that precedes its data: the
-   * header and u64 offset.
-   *
-   * @param view The reply buffer.
-   * @param at Position of the chunk in the buffer, bytes.
-   * @param to The request that the chunk answers.
-   * @param offset First byte of the data on the export.
-   * @param length Bytes of data, above 0.
-   * @param isLast Whether the chunk completes the reply.
-   */
+  /** An OFFSET_DATA chunk's header and u64 offset, before its data. */
   setData(
     view: DataView,
     at: number,
@@ -93,14 +86,6 @@ export class ChunkForm implements ReplyForm {
     setUint64(view, at + this.#headerSize, offset);
   }
 
-  /**
-   * Encodes the reply to a request that succeeded and returns no data.
-   *
-   * @param view The reply buffer.
-   * @param at Position of the reply in the buffer, bytes.
-   * @param to The request that the reply answers.
-   * @returns Bytes of the reply.
-   */
   setSuccess(view: DataView, at: number, to: ReplyAddress): number {
     // The structured dialect also allows a simple reply here; it is shorter.
     return this.#extended
@@ -122,17 +107,9 @@ export class ChunkForm implements ReplyForm {
   }
 
   /**
-   * Encodes an ERROR chunk, which completes the reply: u32 error, u16 length
-   * of the text, text. With an offset it is an ERROR_OFFSET chunk: the same
-   * fields, then u64 offset. The text is cut after `ERROR_TEXT_MAX` bytes.
-   *
-   * @param view The reply buffer.
-   * @param at Position of the chunk in the buffer, bytes.
-   * @param to The request that the chunk answers.
-   * @param failure The error value and text.
-   * @param offset Byte of the export at which the request failed, inside the
-   *   request; `undefined` if not known.
-   * @returns Bytes of the chunk.
+   * An ERROR chunk: u32 error, u16 length of the text, text. With an offset an
+   * ERROR_OFFSET chunk: the same fields, then u64 offset. The text is cut after
+   * `ERROR_TEXT_MAX` bytes.
    */
   setFailure(
     view: DataView,
