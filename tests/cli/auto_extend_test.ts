@@ -65,6 +65,7 @@ Deno.test("a pool is extended before it is full, also after a restart", async ()
   await assertFilled(client, 10);
   await fill(client, 15);
   await untilStatus(work, ({ pool }) => pool.components.length === 4);
+  await second.said(/ extended: Extended by /);
   const text = await work.succeed(["events", "--json", "demo"]);
   const extended = text.trimEnd().split("\n").map((line) => JSON.parse(line))
     .filter(({ kind }) => kind === "extended");
