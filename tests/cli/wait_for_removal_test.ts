@@ -51,26 +51,28 @@ function wait(status: PoolStatus): Promise<void> {
   });
 }
 
-Deno.test("waitForRemoval() fails when the evacuation was stopped", async () => {
-  const reason = 'Cannot read "/c1"';
-  const error = await assertRejects(
-    async () =>
-      await wait(
-        await leavingStatus({
-          evacuation: evacuation({ state: "stopped", reason }),
-        }),
-      ),
-    VirstorError,
-  );
-  assertEquals(
-    [error.code, error.message],
-    [
-      "io",
+for (
+  const { reason, advice } of [
+    { reason: 'Cannot write to "/c2"', advice: "" },
+    {
+      reason: 'Cannot read "/c1"',
+      advice: "; look at its disk, or give up what cannot be read: " +
+        '"virstor remove --accept-loss SIZE"',
+    },
+  ]
+) {
+  Deno.test(`waitForRemoval() fails when the evacuation was stopped: ${reason}`, async () => {
+    const stopped = evacuation({ state: "stopped", reason });
+    const status = await leavingStatus({ evacuation: stopped });
+    const error = await assertRejects(() => wait(status), VirstorError);
+    assertEquals(error.code, "io");
+    assertEquals(
+      error.message,
       'Cannot remove "/c1" from pool "small": the evacuation stopped: ' +
-      reason,
-    ],
-  );
-});
+        reason + advice,
+    );
+  });
+}
 
 Deno.test("waitForRemoval() fails when the pool takes no more writes", async () => {
   const reason = 'Pool "small" takes no more writes: EIO';
