@@ -86,6 +86,7 @@ function degradations(
       'look at the disk, then run "virstor remove" again, or with --cancel',
     );
   }
+  if (state === "served") reasons.push(...farReasons(components));
   if (delayed.count > 0) {
     add(
       `${counted(delayed.count, "write")} ` +
@@ -94,6 +95,28 @@ function degradations(
     );
   }
   return reasons;
+}
+
+/** What is wrong with components on other machines. */
+function farReasons(components: PoolStatus["components"]): HealthReason[] {
+  return components.flatMap(({ path, remote }): HealthReason[] => {
+    if (remote === null || remote.state === "connected") return [];
+    const { state, lastError } = remote;
+    const found = lastError === "" ? "" : `: ${lastError}`;
+    if (state === "failed") {
+      return [{
+        verdict: "degraded",
+        reason: `component "${path}" takes no more requests${found}`,
+        advice: "look at its server, stop the pool, start it again",
+      }];
+    }
+    return [{
+      verdict: "degraded",
+      reason:
+        `component "${path}" is not connected, requests to it wait${found}`,
+      advice: "look at its server",
+    }];
+  });
 }
 
 function warnings({ warnings, reason, name }: PoolStatus): HealthReason[] {

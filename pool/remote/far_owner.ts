@@ -63,12 +63,14 @@ export async function readOwnerBlock(
 /**
  * Watches a component that another opening has not given up.
  *
+ * @param path The path of the component, for messages.
  * @param far The far disk.
  * @param block Its owner block.
  * @param signal Ends the watch.
  * @throws {VirstorError} `busy` if the owner is alive; the reason of the signal.
  */
 export async function watchOwner(
+  path: string,
   far: OwnedDisk,
   block: OwnerBlock,
   signal?: AbortSignal,
@@ -78,7 +80,7 @@ export async function watchOwner(
   const now = await readOwnerBlock(far);
   if (now?.ownerUuid === block.ownerUuid && now.beat === block.beat) return;
   throw new OwnerBusyError(
-    `Cannot open the component: it is in use on ${hostOf(now ?? block)}`,
+    `Cannot open "${path}": it is in use on ${hostOf(now ?? block)}`,
   );
 }
 
@@ -139,6 +141,7 @@ export class FarOwner {
   #looking: Promise<void> | undefined;
   #refusals = 0;
   #failure: VirstorError | undefined;
+  #isGivenUp = false;
   readonly #ending = new Signal();
   #beating: Promise<void> | undefined;
 
@@ -192,7 +195,7 @@ export class FarOwner {
   }
 
   /**
-   * To be called before each request that changes the far disk.
+   * To be called before each request to the far disk, and after each read.
    *
    * @returns A promise if the block has to be looked at first.
    * @throws {VirstorError} `busy` if another process has taken the component.
@@ -201,6 +204,16 @@ export class FarOwner {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#isFresh) return undefined;
     return this.#lookUntilFresh();
+  }
+
+  /**
+   * Looks no more: what waits to be admitted fails, and so does what comes later.
+   *
+   * @param error The error.
+   */
+  abandon(error: VirstorError): void {
+    this.#failure ??= error;
+    this.#ending.raise();
   }
 
   /**
@@ -234,19 +247,31 @@ export class FarOwner {
    */
   async end(isComplete: boolean): Promise<boolean> {
     this.#ending.raise();
-    const mayGiveUp = isComplete && this.#failure === undefined &&
-      this.#isFresh;
-    this.#failure ??= new VirstorError("io", "The component is closed");
-    if (!mayGiveUp) return false;
-    const block = { ...this.#next(), isInUse: false };
-    const done = new Signal();
-    let isGivenUp = false;
-    // If it fails, the next opening watches the block before it goes on.
-    Promise.resolve(this.#looking).then(() => this.#write(block, true))
-      .then(() => isGivenUp = true)
-      .then(() => done.raise(), () => done.raise());
-    await done.nextWithin(RELEASE_MS);
-    return isGivenUp;
+    if (isComplete) {
+      const done = new Signal();
+      // If it fails, the next opening watches the block before it goes on.
+      this.#giveUp().then(() => done.raise(), () => done.raise());
+      await done.nextWithin(RELEASE_MS);
+    }
+    this.#failure ??= closedError();
+    return this.#isGivenUp;
+  }
+
+  /**
+   * Writes a block that is in use no more, if the component is still our own:
+   * after a suspension, or a clock that was set, another process may own it.
+   */
+  async #giveUp(): Promise<void> {
+    // A look in flight would write a block that is in use behind this one.
+    while (this.#looking !== undefined || !this.#isFresh) {
+      if (this.#failure !== undefined) return;
+      await this.#look();
+    }
+    if (this.#failure !== undefined) return;
+    // From here on nothing looks.
+    this.#failure = closedError();
+    await this.#write({ ...this.#next(), isInUse: false }, true);
+    this.#isGivenUp = true;
   }
 
   /** Waits until nothing is in flight. *Requires*: the far disk is closed. */
@@ -341,6 +366,10 @@ export class FarOwner {
 /** The time by the monotonic clock and by the wall clock, milliseconds. */
 function clocks(): readonly [number, number] {
   return [performance.now(), Date.now()];
+}
+
+function closedError(): VirstorError {
+  return new VirstorError("io", "The component is closed");
 }
 
 function hostOf({ host }: OwnerBlock): string {

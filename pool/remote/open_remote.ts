@@ -71,6 +71,12 @@ export interface OpenRemoteOptions {
    */
   readonly onOwner?: (owner: FarOwner) => void;
   /**
+   * Called once if another process takes the component later.
+   *
+   * @param error What was found.
+   */
+  readonly onLost?: (error: VirstorError) => void;
+  /**
    * Called when the far side leaves requests without an answer for long, and
    * when it answers again.
    *
@@ -111,7 +117,7 @@ export async function openRemoteComponent(
           `${counted(2 * block.intervalMs / 1000, "second")} whether it is ` +
           "still in use there",
       );
-      await watchOwner(far, block, signal);
+      await watchOwner(path, far, block, signal);
     }
     if (journal === undefined && block?.isInUse === true) {
       refuseWithoutJournal(options, block);
@@ -124,8 +130,15 @@ export async function openRemoteComponent(
       signal,
     );
     options.onOwner?.(owner);
-    const { onSilence } = options;
-    return new RemoteComponent({ path, far, journal, owner, onSilence });
+    const { onLost, onSilence } = options;
+    const parts = { path, far, journal, owner, onSilence };
+    const component = new RemoteComponent(parts);
+    const fail = owner.onLost;
+    owner.onLost = (error) => {
+      fail(error);
+      onLost?.(error);
+    };
+    return component;
   } catch (error) {
     await journal?.close();
     throw error;
@@ -209,16 +222,25 @@ function openFile(path: string): FileDevice | undefined {
 }
 
 function refuseWithoutJournal(
-  { path, force = false, onNotice }: OpenRemoteOptions,
-  { host }: OwnerBlock,
+  options: OpenRemoteOptions,
+  { host, componentUuid }: OwnerBlock,
 ): void {
+  const { path, force = false, onNotice } = options;
   if (!force) {
+    // A host of the same name may be another one.
+    const [place, advice] = host === options.host
+      ? [
+        `at "${options.journalOf(componentUuid)}"`,
+        "name its directory with --journal or VIRSTOR_JOURNAL, serve and stop " +
+        "the pool where it is",
+      ]
+      : ["on this host", "serve and stop the pool there"];
     throw new VirstorError(
       "failed",
       `Cannot open "${path}": host "${host}" has not given it up, and its ` +
-        "journal, which may hold writes that are not here, is not on this " +
-        "host: serve and stop the pool there, or use virstor repair " +
-        "--without-journal to do without them",
+        `journal, which may hold writes that are not here, is not ${place}: ` +
+        `${advice}, or use virstor repair --without-journal to do without ` +
+        "them",
     );
   }
   onNotice?.(

@@ -163,6 +163,8 @@ async function claim(
     host,
     force: remote.withoutJournal ?? false,
     onOwner: (owner) => connection.owner = owner,
+    onLost: ({ message }) =>
+      news.heard({ kind: "failed", message: `"${path}": ${message}` }),
     onSilence: (isSilent) => news.silent(isSilent),
     ...journalSize !== undefined && { journalSize },
     ...intervalMs !== undefined && { intervalMs },
@@ -228,7 +230,7 @@ async function watch(
       `${counted(2 * block.intervalMs / 1000, "second")} whether it is still ` +
       "in use there",
   );
-  await watchOwner(far, block);
+  await watchOwner(path, far, block);
 }
 
 function hostName(): string {

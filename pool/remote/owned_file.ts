@@ -26,7 +26,7 @@ export async function watchFile(
 ): Promise<OwnerBlock | undefined> {
   const block = await readOwnerBlock(device);
   if (block?.isInUse !== true) return undefined;
-  await watchOwner(device, block, signal);
+  await watchOwner(device.path, device, block, signal);
   return block;
 }
 

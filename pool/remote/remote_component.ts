@@ -37,6 +37,7 @@ import { farFlushes } from "./far_flush.ts";
 import type { FlushTurns } from "./flush_turns.ts";
 import type { Journal } from "./journal.ts";
 import { KeptTail } from "./kept_tail.ts";
+import { ownedReads } from "./owned_reads.ts";
 import { Overlay } from "./overlay.ts";
 import type {
   RemoteComponentOptions,
@@ -95,8 +96,7 @@ export class RemoteComponent implements ComponentDevice {
    * @param options The parts.
    */
   constructor(options: RemoteComponentOptions) {
-    const { path, journal, owner, retryMs } = options;
-    const { onSilence } = options;
+    const { path, journal, owner, retryMs, onSilence } = options;
     const far = new WatchedFar(options.far, () => this.flush(), onSilence);
     const { componentSize, componentUuid } = journal.owner;
     assert(far.size === componentSize, "the journal is of this far side");
@@ -134,7 +134,7 @@ export class RemoteComponent implements ComponentDevice {
       check: () => this.#checkWrite("write", 0, 0),
     });
     this.#reads = new RemoteReads({
-      far,
+      far: owner === undefined ? far : ownedReads(far, owner),
       journal,
       overlay: this.#overlay,
       changes: this.#changes,
@@ -325,7 +325,9 @@ export class RemoteComponent implements ComponentDevice {
   giveUp(reason: string): void {
     if (this.#closing !== undefined) return;
     const { pending } = this.#drain;
-    this.#fail(awayError(this.path, reason, pending));
+    const error = awayError(this.path, reason, pending);
+    this.#fail(error);
+    this.#owner?.abandon(error);
     // The reads that are in flight end with it.
     abandon(Promise.resolve(this.farSide.close()));
   }

@@ -74,6 +74,11 @@ peerTest(
     await writeChunks(server.uri, 3, 1);
     await far.kill();
     await writeChunks(server.uri, 3, 7);
+    await eventually("status says that it is away", async () => {
+      const text = await here.succeed("status", "p");
+      return /^Health: +degraded: component "nbd.*" is not connected/m
+        .test(text);
+    });
     const { code, stderr } = await server.stop();
     assertEquals(code, 1);
     assertStringIncludes(stderr, "Cannot bring everything to");

@@ -9,6 +9,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { exists } from "@std/fs";
 import { VirstorError } from "../../../errors.ts";
 import {
+  encodeOwnerBlock,
   OWNER_BLOCK_SIZE,
   ownerBlockPosition,
 } from "../../../metadata/journal/mod.ts";
@@ -20,7 +21,7 @@ import {
   type RemoteComponent,
 } from "../../../pool/remote/mod.ts";
 import { FarMemory } from "../../helpers/far_memory.ts";
-import { eventually } from "../../helpers/patience.ts";
+import { eventually, pause } from "../../helpers/patience.ts";
 import { makeScratch, pattern, type Scratch } from "../../helpers/scratch.ts";
 
 const SIZE = 2 ** 20;
@@ -79,7 +80,7 @@ Deno.test("a remote component that is in use elsewhere is refused", async () => 
   const error = await assertRejects(
     () => setting.open("two"),
     VirstorError,
-    'Cannot open the component: it is in use on host "one"',
+    'Cannot open "nbd://far/": it is in use on host "one"',
   );
   assertEquals(error.code, "busy");
   assert(!await exists(setting.journalOf("two")));
@@ -166,11 +167,83 @@ Deno.test("a component whose journal is elsewhere is refused, unless forced", as
   await second.close();
 });
 
-Deno.test("an owner that was cut off writes nothing after another has taken the component", async () => {
+Deno.test("a journal in another directory of this host is asked for", async () => {
   await using scratch = await makeScratch();
   const setting = new Setting(scratch);
   const far = setting.connect();
   const first = await setting.open("one", far);
+  far.hold();
+  first.write(pattern(1000, 1), 0);
+  await first.close();
+  const elsewhere = scratch.file("elsewhere");
+  await assertRejects(
+    () =>
+      setting.open("one", setting.connect(), { journalOf: () => elsewhere }),
+    VirstorError,
+    `is not at "${elsewhere}": name its directory with --journal`,
+  );
+  await (await setting.open("one")).close();
+});
+
+Deno.test("an owner that was suspended gives up what is still its own", async () => {
+  await using scratch = await makeScratch();
+  const setting = new Setting(scratch);
+  const far = setting.connect();
+  const first = await setting.open("one", far);
+  await first.flush();
+  far.hold();
+  await pause(3 * INTERVAL_MS);
+  far.release();
+  await first.close();
+  assertEquals((await readOwnerBlock(setting.connect()))?.isInUse, false);
+});
+
+Deno.test("an owner that was suspended reads nothing that another has taken", async () => {
+  await using scratch = await makeScratch();
+  const setting = new Setting(scratch);
+  const far = setting.connect();
+  const first = await setting.open("one", far);
+  await first.flush();
+  far.hold();
+  await pause(3 * INTERVAL_MS);
+  const second = await setting.open("two", setting.connect(), { force: true });
+  second.write(pattern(1000, 9), 0);
+  await second.flush();
+  far.release();
+  await assertRejects(
+    () => read(first, 1000),
+    VirstorError,
+    'another process has taken it, on host "two"',
+  );
+  await first.close();
+  await second.close();
+});
+
+Deno.test("an owner that was suspended gives up nothing that another has taken", async () => {
+  await using scratch = await makeScratch();
+  const setting = new Setting(scratch);
+  const first = await setting.open("one");
+  const block = await readOwnerBlock(setting.connect());
+  assert(block !== undefined);
+  const position = ownerBlockPosition(SIZE);
+  const taken = { ...block, ownerUuid: crypto.randomUUID(), host: "two" };
+  setting.content.set(encodeOwnerBlock(taken, position), position);
+  // As while the process is stopped: no timer fires.
+  const end = performance.now() + 2 * INTERVAL_MS;
+  while (performance.now() < end);
+  await first.close();
+  const after = await readOwnerBlock(setting.connect());
+  assertEquals([after?.host, after?.isInUse], ["two", true]);
+});
+
+Deno.test("an owner that was cut off writes nothing after another has taken the component", async () => {
+  await using scratch = await makeScratch();
+  const setting = new Setting(scratch);
+  const far = setting.connect();
+  const lost: string[] = [];
+  const first = await setting.open("one", far, {
+    onLost: ({ message }) => lost.push(message),
+  });
   first.write(pattern(1000, 1), 0);
   await first.flush();
   // Its network hangs, and it goes on.
@@ -191,6 +264,10 @@ Deno.test("an owner that was cut off writes nothing after another has taken the 
     "Cannot write to the component any more: another process has taken it, " +
       'on host "two"',
   );
+  assertEquals(lost, [
+    "Cannot write to the component any more: another process has taken it, " +
+    'on host "two"',
+  ]);
   const late = far.requests.slice(before);
   // What was on its way when the network hung cannot be called back.
   assert(late.length <= 1, `${late.length} requests`);
