@@ -132,6 +132,10 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: "ask viewers of the page for the token in FILE",
   },
   {
+    name: "http-control",
+    help: "let viewers with the token add, remove, snapshot",
+  },
+  {
     name: "component",
     value: "PATH",
     repeatable: true,

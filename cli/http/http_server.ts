@@ -11,7 +11,7 @@ import { messageOf } from "../../errors.ts";
 import { Pace } from "../../nbd/server/export/mod.ts";
 import { closeQuietly, writeAll } from "../../nbd/server/stream/mod.ts";
 import { log } from "../terminal/mod.ts";
-import { receiveHead, type RequestHead } from "./request_head.ts";
+import { receiveBody, receiveHead, type RequestHead } from "./request_head.ts";
 
 /** The most connections at once. */
 const CONNECTIONS_MAX = 16;
@@ -31,9 +31,14 @@ const STATUS_NAMES = {
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  409: "Conflict",
+  411: "Length Required",
+  413: "Content Too Large",
+  415: "Unsupported Media Type",
   421: "Misdirected Request",
   431: "Request Header Fields Too Large",
   500: "Internal Server Error",
+  503: "Service Unavailable",
 } as const;
 
 /** The status codes that the server answers. */
@@ -50,6 +55,18 @@ export interface Page {
 /** Makes a page for a request. */
 export type MakePage = (head: RequestHead) => Promise<Page | undefined>;
 
+/**
+ * Carries out a request that changes something.
+ *
+ * @param head The request.
+ * @param body Its body.
+ * @returns The status and the content of the answer.
+ */
+export type Act = (
+  head: RequestHead,
+  body: string,
+) => Promise<readonly [HttpStatus, Page]>;
+
 /** What the server does with a request. */
 export interface HttpServerOptions {
   /** What the pages are, for the log; for instance `metrics`. */
@@ -59,6 +76,8 @@ export interface HttpServerOptions {
    * undefined.
    */
   readonly pages: ReadonlyMap<string, MakePage>;
+  /** The functions that carry out `POST`, by path; none by default. */
+  readonly actions?: ReadonlyMap<string, Act>;
   /** Fields of every answer, for instance `x-content-type-options: nosniff`. */
   readonly fields?: readonly string[];
   /**
@@ -137,13 +156,19 @@ export class HttpServer {
       this.#end(oldest);
     }
     this.#connections.add(connection);
-    const timer = setTimeout(() => this.#end(connection), CONNECTION_MS);
+    let timer = setTimeout(() => this.#end(connection), CONNECTION_MS);
     try {
       const head = await receiveHead(connection);
       if (head === undefined) return;
       const reply = typeof head === "number"
         ? this.#refuse(head, true)
+        : head.method === "POST"
+        ? await this.#act(connection, head, () => clearTimeout(timer))
         : await this.#replyTo(head);
+      if (reply === undefined) return;
+      // An action has ended the time of its connection.
+      clearTimeout(timer);
+      timer = setTimeout(() => this.#end(connection), CONNECTION_MS);
       await writeAll(connection, reply);
     } catch {
       // The client has left, or its time is over.
@@ -173,6 +198,29 @@ export class HttpServer {
     } catch (error) {
       this.#options.onBug(error);
       return this.#refuse(500, hasBody);
+    }
+  }
+
+  /** Carries out a request; its connection may last as long as that takes. */
+  async #act(
+    connection: Deno.Conn,
+    head: RequestHead,
+    endTime: () => void,
+  ): Promise<Uint8Array | undefined> {
+    const act = this.#options.actions?.get(head.path);
+    if (act === undefined) return this.#refuse(405, true);
+    const refusal = this.#options.refusalOf?.(head);
+    if (refusal !== undefined) return this.#refuse(refusal, true);
+    const body = await receiveBody(connection, head);
+    if (body === undefined) return undefined;
+    if (typeof body === "number") return this.#refuse(body, true);
+    endTime();
+    try {
+      const [status, page] = await act(head, body);
+      return this.#reply(status, page, true);
+    } catch (error) {
+      this.#options.onBug(error);
+      return this.#refuse(500, true);
     }
   }
 

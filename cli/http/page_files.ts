@@ -8,6 +8,7 @@
 import html from "./page/index.html" with { type: "text" };
 import css from "./page/page.css" with { type: "text" };
 import main from "./page/main.js" with { type: "text" };
+import change from "./page/change.js" with { type: "text" };
 import charts from "./page/charts.js" with { type: "text" };
 import chunkMap from "./page/chunk_map.js" with { type: "text" };
 import figures from "./page/figures.js" with { type: "text" };
@@ -22,6 +23,7 @@ const FILES: Readonly<Record<string, readonly [type: string, text: string]>> = {
   "/": ["text/html; charset=utf-8", html],
   "/page.css": ["text/css; charset=utf-8", css],
   "/main.js": [SCRIPT, main],
+  "/change.js": [SCRIPT, change],
   "/charts.js": [SCRIPT, charts],
   "/chunk_map.js": [SCRIPT, chunkMap],
   "/figures.js": [SCRIPT, figures],

@@ -42,12 +42,14 @@ export function pageGuard(
 ): (head: RequestHead) => HttpStatus | undefined {
   const { hostname, token, guarded } = options;
   const expected = token === undefined ? undefined : digestOf(token);
-  return ({ path, fields }) => {
+  return ({ method, path, fields }) => {
     const isLocalOnly = expected === undefined && hostname !== undefined;
     if (isLocalOnly && !isOwnName(fields.get("host"), hostname)) return 421;
     if (!path.startsWith(guarded)) return undefined;
     // Other sites may link to the page, and may not read from it.
-    if (fields.get("sec-fetch-site") === "cross-site") return 403;
+    const site = fields.get("sec-fetch-site");
+    const isOwn = site === undefined || site === "same-origin";
+    if (site === "cross-site" || (method === "POST" && !isOwn)) return 403;
     if (expected === undefined) return undefined;
     const [, given = ""] = /^Bearer (\S+)$/i
       .exec(fields.get("authorization") ?? "") ?? [];

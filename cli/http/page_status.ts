@@ -36,6 +36,8 @@ export interface PageSource {
   readonly events: readonly PageEvent[];
   /** When the server started, ISO 8601. */
   readonly startedAt: string;
+  /** Whether viewers may change the pools. */
+  readonly mayChange: boolean;
 }
 
 /**
@@ -56,12 +58,13 @@ export function jsonPage(value: unknown): Page {
  * @returns What the page shows; it can be written as JSON.
  */
 export function pageStatus(
-  { figures, events, startedAt }: PageSource,
+  { figures, events, startedAt, mayChange }: PageSource,
 ): unknown {
   const { clients } = figures;
   return {
     version: config.version,
     startedAt,
+    mayChange,
     now: Date.now(),
     connections: clients.length,
     pools: figures.pools.map((pool) => poolOf(pool, figures)),

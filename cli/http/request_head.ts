@@ -6,6 +6,8 @@
 
 /** The longest head, bytes. */
 const HEAD_MAX = 8 * 1024;
+/** The longest body, bytes. */
+const BODY_MAX = 16 * 1024;
 /** The first line, and the line breaks that end it. */
 const FIRST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) (\S+) HTTP\/1\.[01]\r?\n/;
 
@@ -19,13 +21,17 @@ export interface RequestHead {
   readonly query: URLSearchParams;
   /** The fields by their names in lower case; the last one of a name. */
   readonly fields: ReadonlyMap<string, string>;
+  /** What has come behind the head. */
+  readonly behind: Uint8Array;
 }
 
 /** The head is malformed, or too long: the status to answer. */
 export type HeadFault = 400 | 431;
+/** The body has no length, another one than it says, or is too long. */
+export type BodyFault = 400 | 411 | 413;
 
 /**
- * Receives the head of a request. What comes after the head is ignored.
+ * Receives the head of a request.
  *
  * @param connection A connection from which nothing was read.
  * @returns The head, or what is wrong with it; `undefined` if the client left
@@ -52,7 +58,36 @@ export async function receiveHead(
   if (method === undefined || target === undefined) return 400;
   const [path = "", ...rest] = target.split("?");
   const query = new URLSearchParams(rest.join("?"));
-  return { method, path, query, fields: fieldsOf(text) };
+  const [end] = /\r?\n\r?\n/.exec(text) ?? [""];
+  const behind = bytes.subarray(text.indexOf(end) + end.length, filled);
+  return { method, path, query, fields: fieldsOf(text), behind };
+}
+
+/**
+ * Receives the body of a request.
+ *
+ * @param connection The connection, after the head was received.
+ * @param head The head.
+ * @returns The body, or what is wrong with it; `undefined` if the client left
+ *   before its end.
+ */
+export async function receiveBody(
+  connection: Pick<Deno.Conn, "read">,
+  { fields, behind }: RequestHead,
+): Promise<string | BodyFault | undefined> {
+  const digits = fields.get("content-length") ?? "";
+  if (!/^\d{1,9}$/.test(digits) || fields.has("transfer-encoding")) return 411;
+  const length = Number(digits);
+  if (length > BODY_MAX) return 413;
+  if (behind.length > length) return 400;
+  const bytes = new Uint8Array(length);
+  bytes.set(behind);
+  for (let filled = behind.length; filled < length;) {
+    const count = await connection.read(bytes.subarray(filled));
+    if (count === null) return undefined;
+    filled += count;
+  }
+  return new TextDecoder().decode(bytes);
 }
 
 function fieldsOf(text: string): Map<string, string> {

@@ -198,7 +198,8 @@ export class ControlServer {
       return await this.#stream(this.#events, connection, message.text);
     }
     try {
-      return JSON.stringify({ answer: await this.#carryOut(message) });
+      const { call, text } = message;
+      return JSON.stringify({ answer: await this.answer(call, text) });
     } catch (error) {
       if (!(error instanceof VirstorError)) this.#onBug(error);
       return refusal(error);
@@ -220,7 +221,15 @@ export class ControlServer {
     }
   }
 
-  async #carryOut({ call, text }: ControlMessage): Promise<unknown> {
+  /**
+   * Carries out a call that has come another way.
+   *
+   * @param call The name of the call.
+   * @param text Its request, JSON.
+   * @returns The answer, which JSON can hold.
+   * @throws {VirstorError} `unsupported` if there is no such call; as the call.
+   */
+  async answer(call: string, text: string): Promise<unknown> {
     if (!isControlCall(call)) {
       throw new VirstorError(
         "unsupported",

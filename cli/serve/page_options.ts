@@ -18,6 +18,8 @@ export interface PageSettings {
   readonly page?: Address;
   /** The token that requests for figures need. */
   readonly pageToken?: string;
+  /** Whether viewers may change pools. */
+  readonly pageControl?: boolean;
 }
 
 /**
@@ -32,15 +34,25 @@ export interface PageSettings {
 export function pageOptionsOf(invocation: Invocation): PageSettings {
   const address = invocation.value("http");
   const file = invocation.value("http-token-file");
+  const pageControl = invocation.flag("http-control");
   if (address === undefined) {
-    if (file === undefined) return {};
+    if (file === undefined && !pageControl) return {};
+    const option = file === undefined ? "http-control" : "http-token-file";
     throw new UsageError(
-      "Option --http-token-file needs --http",
+      `Option --${option} needs --http`,
       "For instance --http 127.0.0.1:8080",
     );
   }
   const page = parseAddressOrPath(address);
-  if (file !== undefined) return { page, pageToken: readToken(file) };
+  if (file !== undefined) {
+    return { page, pageToken: readToken(file), pageControl };
+  }
+  if (pageControl) {
+    throw new UsageError(
+      "Cannot let the page change pools without a token",
+      "Give a file with one, --http-token-file FILE",
+    );
+  }
   if (isLocal(page)) return { page };
   throw new UsageError(
     `Cannot show the page on ${address} without a token: other machines ` +

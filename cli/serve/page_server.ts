@@ -1,6 +1,6 @@
 /**
  * Serves the page of a server of pools, for a browser: `serve --http`. The page
- * changes nothing. All that it shows is made for all viewers together, at most
+ * changes nothing without `--http-control`. All that it shows is made for all viewers together, at most
  * so often, so that viewers do not slow data down.
  *
  * @module
@@ -25,6 +25,7 @@ import {
 import { log, printInternalError, printNotices } from "../terminal/mod.ts";
 import { openHttpListener, urlOf } from "./http_listener.ts";
 import { type FigureSources, gatherFigures, lookAtHosts } from "./figures.ts";
+import { PageControl } from "./page_control.ts";
 import { LatestMap } from "./latest_map.ts";
 import { RecentEvents } from "./recent_events.ts";
 import type { ServedPool } from "./served_pool.ts";
@@ -43,7 +44,11 @@ export interface PageOptions extends SocketRights {
   /** The address to listen on. */
   readonly address: Address;
   /** The token that requests for figures need; none unless given. */
-  readonly token?: string;
+  readonly pageToken?: string;
+  /** Whether viewers may change pools; no unless given. */
+  readonly pageControl?: boolean;
+  /** The state directory. */
+  readonly stateDirectory: string;
   /** When the server started, ISO 8601. */
   readonly startedAt: string;
 }
@@ -68,15 +73,20 @@ export class PageServer {
   ) {
     this.#sources = sources;
     this.#options = options;
-    const { address, token } = options;
+    const { address, pageToken, pageControl = false } = options;
+    const { stateDirectory } = options;
+    const control = new PageControl({ pools: sources.pools, stateDirectory });
     for (const { pool } of sources.pools.live) this.#events.follow(pool);
     this.#http = new HttpServer(listener, {
       name: "page",
       pages: new Map([...pageFiles(), ...this.#apiPages()]),
+      actions: pageControl
+        ? new Map([[`${API}change`, control.act.bind(control)]])
+        : new Map(),
       fields: PAGE_FIELDS,
       refusalOf: pageGuard({
         hostname: "path" in address ? undefined : address.hostname,
-        token,
+        token: pageToken,
         guarded: API,
       }),
       onBug: (error) => this.#onBug(error),
@@ -144,6 +154,7 @@ export class PageServer {
       figures: gatherFigures(this.#sources),
       events: this.#events.newest,
       startedAt: this.#options.startedAt,
+      mayChange: this.#options.pageControl === true,
     }));
   }
 

@@ -109,6 +109,8 @@ export class ServedPool {
   readonly pool: Pool;
   /** What happens to it. */
   readonly events: PoolEvents;
+  /** Carries out commands. */
+  readonly control: ControlServer;
   readonly #calls: ServerCalls;
   readonly #watch: SpaceWatch;
   #exports: readonly NbdExport[];
@@ -117,7 +119,6 @@ export class ServedPool {
   /** The change of volumes that runs, or ran last. */
   #changing: Promise<unknown> = Promise.resolve();
   readonly #stateDirectory: string;
-  readonly #control: ControlServer;
 
   private constructor(
     pool: Pool,
@@ -139,7 +140,7 @@ export class ServedPool {
     this.#calls = calls;
     this.#exports = exportsOf(pool);
     this.#stateDirectory = stateDirectory;
-    this.#control = new ControlServer(
+    this.control = new ControlServer(
       loggedCalls(pool, {
         ...this.#volumeHandlers(),
         status: async () => {
@@ -244,7 +245,7 @@ export class ServedPool {
   async listen(): Promise<void> {
     this.#watch.begin(this.#calls.extend ?? NO_EXTENSION);
     const path = controlSocketPath(this.#stateDirectory, this.name);
-    await this.#control.listen(path);
+    await this.control.listen(path);
     await registerOpenPool(this.#stateDirectory, this.pool);
     printNotices(this.pool.settings.warnings);
   }
@@ -258,7 +259,7 @@ export class ServedPool {
   async close(): Promise<void> {
     this.#watch.end();
     // The socket goes first: a process that can lock the pool finds no socket.
-    this.#control.retire();
+    this.control.retire();
     try {
       await this.pool.close();
       await this.#watch.settled();
@@ -292,7 +293,7 @@ export class ServedPool {
       const from = this.name;
       const state = this.#stateDirectory;
       this.#calls.admitName(this, to, meant);
-      await this.#control.move(
+      await this.control.move(
         [from, to].map((name) => controlSocketPath(state, name)),
         (listen) => renameOpenPool(state, this.pool, to, listen),
       );
@@ -391,10 +392,5 @@ export class ServedPool {
     this.#exports = [...first, ...now];
     return before.map(({ device }) => device)
       .filter((device) => !devices.has(device));
-  }
-
-  /** Waits, after `close`, until all control calls are answered. */
-  answered(): Promise<void> {
-    return this.#control.answered();
   }
 }

@@ -33,6 +33,8 @@ export interface ServerSettings extends SocketRights {
   readonly page?: Address;
   /** The token that the figures of the page need; none by default. */
   readonly pageToken?: string;
+  /** Whether viewers of the page may change pools; no by default. */
+  readonly pageControl?: boolean;
   /** The path of the pid file; none by default. */
   readonly pidFile?: string;
   /** How long requests in flight may hold up the end, milliseconds; 10,000. */

@@ -149,7 +149,9 @@ class Service {
     try {
       return await this.#end.promise;
     } finally {
-      await Promise.all(this.#pools.all.map((served) => served.answered()));
+      await Promise.all(
+        this.#pools.all.map((served) => served.control.answered()),
+      );
       this.#manager?.close();
     }
   }
@@ -212,17 +214,15 @@ class Service {
   /** Serves the metrics and the page, if the settings ask for them. */
   async #showFigures(sources: FigureSources): Promise<void> {
     const { settings } = this.#options;
-    const { metrics, page, pageToken } = settings;
+    const { metrics, page } = settings;
     if (metrics !== undefined) {
       this.#metrics = await serveMetrics(metrics, settings, sources);
     }
     if (page === undefined) return;
-    this.#page = await PageServer.open(sources, {
-      ...settings,
-      address: page,
-      startedAt: this.#startedAt,
-      ...pageToken !== undefined && { token: pageToken },
-    });
+    const { stateDirectory } = this.#options;
+    const more = { stateDirectory, startedAt: this.#startedAt };
+    const options = { ...settings, ...more, address: page };
+    this.#page = await PageServer.open(sources, options);
   }
 
   /** Closes everything. The control sockets still answer calls in flight. */

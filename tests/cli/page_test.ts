@@ -33,7 +33,7 @@ Deno.test("the page is files of the server, and nothing from elsewhere", async (
     const files = text.matchAll(/(?:href|src|from)[= ]"(?:\.\/)?([\w.]+)"/g);
     for (const [, file = ""] of files) queue.push(file);
   }
-  assertEquals(seen.size, 8);
+  assertEquals(seen.size, 9);
   assertEquals((await server.stop()).code, 0);
 });
 

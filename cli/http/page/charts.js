@@ -30,6 +30,7 @@ const CHARTS = [
     id: "throughput",
     format: perSecond,
     divisor: 1024,
+    least: 1024,
     lines: [["readBytes", "Read", "--read"], [
       "writtenBytes",
       "Written",
@@ -40,12 +41,14 @@ const CHARTS = [
     id: "requests",
     format: (value) => `${count(value)}/s`,
     divisor: 1000,
+    least: 1,
     lines: [["reads", "Reads", "--read"], ["writes", "Writes", "--write"]],
   },
   {
     id: "latency",
     format: duration,
     divisor: 1000,
+    least: 1e-6,
     lines: [["readLatency", "Reads", "--read"], [
       "writeLatency",
       "Writes",
@@ -80,13 +83,13 @@ function tell({ id, lines, format }, samples) {
   );
 }
 
-function draw({ id, lines, format, divisor }, samples, now) {
+function draw({ id, lines, format, divisor, least }, samples, now) {
   const canvas = byId(id);
   const { clientWidth: width, clientHeight: height } = canvas;
   if (width === 0) return;
   const context = context2d(canvas, width, height);
   const values = samples.flatMap((one) => lines.map(([key]) => one[key] ?? 0));
-  const top = niceTop(Math.max(...values, 0), divisor);
+  const top = niceTop(Math.max(...values, 0), divisor, least);
   const [above, below] = [8, height - 20];
   const yOf = (value) => below - value / top * (below - above);
   const age = now - (samples[0]?.time ?? now);
@@ -134,8 +137,8 @@ function drawGrid(context, { width, above, below, span, top, format }) {
 }
 
 /** A round number that is not below the largest value. */
-function niceTop(largest, divisor) {
-  if (largest <= 0) return divisor === 1024 ? 1024 : 0.001;
+function niceTop(largest, divisor, least) {
+  if (largest <= least) return least;
   const unit = divisor ** Math.floor(Math.log(largest) / Math.log(divisor));
   const steps = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
   return unit * steps.find((step) => step * unit >= largest);

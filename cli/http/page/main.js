@@ -6,6 +6,7 @@
  */
 
 import { drawCharts } from "./charts.js";
+import { prepareChanges, showChanges } from "./change.js";
 import { ChunkMapView } from "./chunk_map.js";
 import {
   byId,
@@ -42,6 +43,25 @@ async function ask(what) {
   }
   if (!response.ok) throw new Error(`The server answers ${response.status}`);
   return await response.json();
+}
+
+/** Sends a change of a pool; returns the answer, or throws the refusal. */
+async function post(pool, call, request) {
+  const token = sessionStorage.getItem(TOKEN_KEY) ?? "";
+  const query = new URLSearchParams({ pool, call });
+  const response = await fetch(`api/change?${query}`, {
+    method: "POST",
+    headers: {
+      authorization: `Bearer ${token}`,
+      "content-type": "application/json",
+    },
+    body: JSON.stringify(request),
+  });
+  const isJson = response.headers.get("content-type") === "application/json";
+  if (!isJson) throw new Error(`The server answers ${response.status}`);
+  const { answer, error } = await response.json();
+  if (error !== undefined) throw new Error(error.message);
+  return answer;
 }
 
 function signOut(isWrong) {
@@ -124,6 +144,7 @@ function show() {
   showDelayed(pool);
   showEvacuation(pool.evacuation);
   showTables(pool, status);
+  showChanges(pool, status.mayChange);
   const since = duration((status.now - Date.parse(status.startedAt)) / 1000);
   byId("about").textContent = `virstor ${status.version}, started ${since} ago`;
 }
@@ -252,6 +273,7 @@ if (token !== undefined) {
   sessionStorage.setItem(TOKEN_KEY, decodeURIComponent(token));
   history.replaceState(null, "", location.pathname);
 }
+prepareChanges(post);
 addEventListener(
   "resize",
   () => drawCharts(samples, status?.now ?? Date.now()),
