@@ -161,6 +161,40 @@ peerTest(
   },
 );
 
+/** Adds a component, takes a snapshot and removes it again, by keyboard. */
+async function changeByKeyboard(
+  browser: Browser,
+  work: Workspace,
+  axe: string | undefined,
+): Promise<void> {
+  const type = async (id: string, text: string) => {
+    await browser.evaluate(`document.getElementById("${id}").focus()`);
+    await browser.send("Input.insertText", { text });
+  };
+  await type("add-path", work.path("disk2.img"));
+  await type("add-size", "2M");
+  await browser.press("Enter");
+  await untilText(browser, "change-answer", /^Added 1 component\./);
+  await type("snapshot-name", "monday");
+  await browser.press("Enter");
+  await untilText(browser, "change-answer", /^Took snapshot monday of vm\./);
+  await type("snapshot-name", "monday");
+  await browser.press("Enter");
+  await untilText(browser, "change-answer", /it exists already/);
+  if (axe !== undefined) assertEquals(await faultsIn(browser, axe), []);
+  await browser.until("document.getElementById('remove-path').length === 3");
+  await browser.evaluate("document.getElementById('remove-path').focus()");
+  await browser.press("End");
+  await browser.evaluate("document.getElementById('remove-button').focus()");
+  await browser.press("Enter");
+  await untilText(browser, "change-answer", /would move.*Press again/);
+  await untilText(browser, "remove-button", /Remove it now/);
+  await lookAtAll(browser, "control", undefined);
+  await browser.evaluate("document.getElementById('remove-button').focus()");
+  await browser.press("Enter");
+  await untilText(browser, "change-answer", /^Removed .*disk2\.img\.$/);
+}
+
 peerTest("the page works with the keyboard, and asks for its token", [
   "chromium",
 ], async () => {
@@ -212,33 +246,7 @@ peerTest("the page works with the keyboard, and asks for its token", [
   await browser.press("Escape");
   await untilText(browser, "map-cell", /Point to a cell/);
 
-  // With the keyboard alone: add a component, take a snapshot, remove it again.
-  const type = async (id: string, text: string) => {
-    await browser.evaluate(`document.getElementById("${id}").focus()`);
-    await browser.send("Input.insertText", { text });
-  };
-  await type("add-path", work.path("disk2.img"));
-  await type("add-size", "2M");
-  await browser.press("Enter");
-  await untilText(browser, "change-answer", /^Added 1 component\./);
-  await type("snapshot-name", "monday");
-  await browser.press("Enter");
-  await untilText(browser, "change-answer", /^Took snapshot monday of vm\./);
-  await type("snapshot-name", "monday");
-  await browser.press("Enter");
-  await untilText(browser, "change-answer", /it exists already/);
-  if (axe !== undefined) assertEquals(await faultsIn(browser, axe), []);
-  await browser.until("document.getElementById('remove-path').length === 3");
-  await browser.evaluate("document.getElementById('remove-path').focus()");
-  await browser.press("End");
-  await browser.evaluate("document.getElementById('remove-button').focus()");
-  await browser.press("Enter");
-  await untilText(browser, "change-answer", /would move.*Press again/);
-  await untilText(browser, "remove-button", /Remove it now/);
-  await lookAtAll(browser, "control", undefined);
-  await browser.evaluate("document.getElementById('remove-button').focus()");
-  await browser.press("Enter");
-  await untilText(browser, "change-answer", /^Removed .*disk2\.img\.$/);
+  await changeByKeyboard(browser, work, axe);
   // A link brings the token along, and leaves it in no address.
   await browser.evaluate("sessionStorage.clear()");
   await browser.open("about:blank");
