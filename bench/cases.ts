@@ -5,6 +5,7 @@
  */
 
 import { CHUNK_SIZES, chunkSizeCases } from "./chunk_size_cases.ts";
+import { farCases } from "./far_cases.ts";
 import { snapshotReadCases } from "./snapshot_cases.ts";
 import type { FioJob } from "./fio.ts";
 import {
@@ -122,6 +123,7 @@ export function allCases(scale: Scale, image: string): Case[] {
     discardCase(scale),
     ...chunkSizeCases(scale),
     ...snapshotReadCases(scale),
+    ...farCases(scale),
     ...openCases(scale),
     resumeCase(),
   ];

@@ -8,7 +8,7 @@
 
 import { fileURLToPath } from "node:url";
 import { hasPeer } from "../tests/helpers/peers.ts";
-import { run } from "./processes.ts";
+import { run, ServerProcess } from "./processes.ts";
 
 /** 1 KiB, bytes. */
 export const KIB = 1024;
@@ -53,6 +53,7 @@ export const SERVER_NAMES = [
   "before",
   "virstor-1P",
   "virstor-loop",
+  "virstor-far",
   "flat",
   "nbdkit",
   "qcow2",
@@ -62,6 +63,14 @@ export const SERVER_NAMES = [
 ] as const;
 /** A server. */
 export type ServerName = typeof SERVER_NAMES[number];
+
+/** How a far server is started. */
+export interface FarCommand {
+  /** The program and its arguments. */
+  readonly command: readonly string[];
+  /** Where it listens. */
+  readonly socket: string;
+}
 
 /** One of the servers. */
 export interface ServerKind {
@@ -82,6 +91,13 @@ export interface ServerKind {
    * @returns The program and its arguments.
    */
   command(place: Place): string[];
+  /**
+   * How the server is started that it is a client of; it runs before and after.
+   *
+   * @param place Where its disk is.
+   * @returns The program and its arguments, and the socket that it makes.
+   */
+  far?(place: Place): FarCommand;
   /** The export. */
   readonly exportName: string;
 }
@@ -140,28 +156,64 @@ export function virstorCommand(place: Place, ...args: string[]): string[] {
 }
 
 async function createPool(place: Place): Promise<void> {
-  const { virtualSize, chunkSize, space } = place.disk;
   // Two components, so that finding the one of a chunk is part of it.
-  const size = Math.ceil(Math.max(space * OVERHEAD, OVERHEAD_MIN) + space / 2);
+  const size = Math.ceil(overheadOf(place) + place.disk.space / 2);
+  const components = [`${place.directory}/c0`, `${place.directory}/c1`];
+  await label(place, "--create", String(size), POOL, ...components);
+}
+
+/** Labels a pool of the size of the disk. */
+async function label(place: Place, ...words: string[]): Promise<void> {
+  const { virtualSize, chunkSize } = place.disk;
   const [program = "", ...args] = virstorCommand(
     // A profile of this would only be in the way.
     { ...place, profile: undefined },
     ...["label", "-s", String(virtualSize), "-m", String(chunkSize)],
-    ...["--create", String(size), POOL],
-    ...[`${place.directory}/c0`, `${place.directory}/c1`],
+    ...words,
   );
   await run(program, args);
 }
 
+/** Bytes of a component beside the data. */
+function overheadOf({ disk }: Place): number {
+  return Math.max(disk.space * OVERHEAD, OVERHEAD_MIN);
+}
+
 /** Makes a flat, sparse file. */
 async function createFile(place: Place): Promise<void> {
+  await makeSparse(place, place.disk.virtualSize);
+}
+
+async function makeSparse(place: Place, size: number): Promise<void> {
   await Deno.writeFile(fileOf(place), new Uint8Array(0));
   try {
-    await Deno.truncate(fileOf(place), place.disk.virtualSize);
+    await Deno.truncate(fileOf(place), size);
   } catch (cause) {
-    const tib = place.disk.virtualSize / TIB;
+    const tib = size / TIB;
     throw new Error(`the file system takes no file of ${tib} TiB`, { cause });
   }
+}
+
+/** A pool of one component, which is an export of nbdkit. */
+async function createFarPool(place: Place): Promise<void> {
+  await makeSparse(place, Math.ceil(overheadOf(place) + place.disk.space));
+  const { command, socket } = farCommand(place);
+  const far = await ServerProcess.start(command, socket);
+  try {
+    await label(place, POOL, `nbd+unix:///?socket=${socket}`);
+  } finally {
+    await far.stop();
+  }
+}
+
+/** The same nbdkit as the one that is measured by itself. */
+function farCommand(place: Place): FarCommand {
+  const socket = `${place.directory}/far`;
+  return { command: nbdkitCommand(place, socket), socket };
+}
+
+function nbdkitCommand(place: Place, socket: string): string[] {
+  return ["nbdkit", "-f", "-U", socket, "file", fileOf(place)];
 }
 
 /**
@@ -234,6 +286,14 @@ export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
     command: (place) => serveCommand(place, "--threads", "0"),
     exportName: POOL,
   },
+  "virstor-far": {
+    title: "virstor, one component, an export of nbdkit on a Unix socket",
+    needs: ["nbdkit"],
+    create: createFarPool,
+    command: serveCommand,
+    far: farCommand,
+    exportName: POOL,
+  },
   flat: {
     title: "virstor's NBD server on a flat file: no pool, so no threads",
     needs: [],
@@ -246,9 +306,7 @@ export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
     title: "nbdkit, file plugin",
     needs: ["nbdkit"],
     create: createFile,
-    command: (
-      place,
-    ) => ["nbdkit", "-f", "-U", socketOf(place), "file", fileOf(place)],
+    command: (place) => nbdkitCommand(place, socketOf(place)),
     exportName: "",
   },
   qcow2: QCOW2,

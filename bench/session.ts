@@ -26,6 +26,7 @@ export class Session {
   readonly place: Place;
   readonly #kind: ServerKind;
   #process: ServerProcess | undefined = undefined;
+  #far: ServerProcess | undefined = undefined;
 
   private constructor(name: ServerName, place: Place) {
     this.name = name;
@@ -69,16 +70,18 @@ export class Session {
   /** Starts the server. */
   async start(): Promise<void> {
     const socket = socketOf(this.place);
-    // Not all servers remove it when they end.
-    await Deno.remove(socket).catch(() => {});
+    const far = this.#kind.far?.(this.place);
+    if (far !== undefined) this.#far = await start(far.command, far.socket);
     const command = this.#kind.command(this.place);
-    this.#process = await ServerProcess.start(command, socket);
+    this.#process = await start(command, socket);
   }
 
   /** Stops the server. */
   async stop(): Promise<void> {
     await this.#process?.stop();
     this.#process = undefined;
+    await this.#far?.stop();
+    this.#far = undefined;
   }
 
   /** Stops the server and removes the disk. */
@@ -133,6 +136,15 @@ export class Session {
       once: true,
     }]);
   }
+}
+
+async function start(
+  command: readonly string[],
+  socket: string,
+): Promise<ServerProcess> {
+  // Not all servers remove it when they end.
+  await Deno.remove(socket).catch(() => {});
+  return await ServerProcess.start(command, socket);
 }
 
 async function assertCold(file: string): Promise<void> {

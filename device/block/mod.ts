@@ -27,6 +27,7 @@ export { joinParts } from "./join_parts.ts";
 export type { JoinOptions } from "./join_parts.ts";
 export { MemoryDevice } from "./memory_device.ts";
 export type { MemoryDeviceOptions } from "./memory_device.ts";
+export { Slabs } from "./slabs.ts";
 export { SliceDevice } from "./slice_device.ts";
 export { Slice, SLICE_MS, Turns, turns } from "./turns.ts";
 export type { Bell } from "./turns.ts";

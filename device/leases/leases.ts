@@ -77,7 +77,8 @@ export interface Leases {
    * Registers a thread.
    *
    * @returns Number of the thread, from 0; `undefined` if
-   *   `LEASE_THREADS_MAX` threads are registered.
+   *   `LEASE_THREADS_MAX` threads are registered, or the device leases nothing
+   *   for now.
    */
   join(): number | undefined;
   /**

@@ -142,6 +142,7 @@ export class Dispatcher {
     // Sending calls back into `submit` never; settling may.
     if (this.#pumping) return;
     this.#pumping = true;
+    this.#session?.beginBurst();
     while (
       this.#head < this.#queue.length && !this.freezes.isFrozen &&
       this.#session !== undefined

@@ -6,9 +6,8 @@
  * @module
  */
 
-import { joinParts } from "../../device/block/mod.ts";
+import { joinParts, Slabs } from "../../device/block/mod.ts";
 import type {
-  Completion,
   WriteOptions,
   WriteZeroesOptions,
 } from "../../device/block/mod.ts";
@@ -34,7 +33,7 @@ import { LateLocks } from "./late_locks.ts";
 import type { RangeLock } from "./range_locks.ts";
 import { RangeLocks } from "./range_locks.ts";
 import { Command, type CommandFields } from "./requests/mod.ts";
-import { pieces, type Range } from "./pieces.ts";
+import { divide, pieces } from "./pieces.ts";
 import { Unflushed } from "./unflushed.ts";
 
 /**
@@ -66,6 +65,7 @@ export interface MutationParts {
 export class Mutations {
   readonly #parts: MutationParts;
   readonly #block: number;
+  readonly #slabs = new Slabs();
   readonly #locks = new RangeLocks();
   readonly #late = new LateLocks(this.#locks);
   /** A flush that has not left: callers share it. */
@@ -90,15 +90,34 @@ export class Mutations {
    * @param options Options of the write.
    * @returns The end of the write.
    */
-  async write(
+  write(
     source: Uint8Array,
     offset: number,
     options: WriteOptions,
   ): Promise<void> {
+    const { length } = source;
+    const payload = this.#slabs.copyOf(source);
+    const isOne = offset % this.#block === 0 && length % this.#block === 0 &&
+      length <= this.#parts.info.maximumPayload;
+    if (!isOne || options.fua === true) {
+      return this.#writeParts(payload, offset, options);
+    }
+    // The usual write takes no more promises than it needs.
+    return this.#change(
+      { command: COMMAND_WRITE, offset, payload },
+      Unflushed.costOf(length),
+      options.signal,
+    );
+  }
+
+  async #writeParts(
+    bytes: Uint8Array,
+    offset: number,
+    options: WriteOptions,
+  ): Promise<void> {
     const { maximumPayload } = this.#parts.info;
-    const bytes = source.slice();
     const flags = this.#fuaFlag(options);
-    const parts = this.#divide({ offset, length: bytes.length });
+    const parts = divide({ offset, length: bytes.length }, this.#block);
     await joinParts([
       ...pieces(parts.whole, maximumPayload, this.#block),
       ...parts.edges,
@@ -137,7 +156,7 @@ export class Mutations {
       );
     }
     const flags = this.#fuaFlag(options);
-    const parts = this.#divide({ offset, length });
+    const parts = divide({ offset, length }, this.#block);
     const canZero = this.#has(EXPORT_SEND_WRITE_ZEROES);
     const { maximumPayload } = this.#parts.info;
     const most = canZero
@@ -181,7 +200,7 @@ export class Mutations {
     }
     const flags = this.#fuaFlag(options);
     // Parts of blocks stay as they are, which a discard may leave.
-    const { whole } = this.#divide({ offset, length });
+    const { whole } = divide({ offset, length }, this.#block);
     await joinParts(
       pieces(whole, ZEROES_MAX, this.#block),
       (range) =>
@@ -270,26 +289,6 @@ export class Mutations {
     if (fua && !this.#has(EXPORT_SEND_FUA)) await this.flush();
   }
 
-  /** Whole blocks, and the parts of blocks before and after them. */
-  #divide(
-    { offset, length }: Range,
-  ): { readonly whole: Range; readonly edges: readonly Range[] } {
-    const end = offset + length;
-    const first = Math.ceil(offset / this.#block) * this.#block;
-    const last = Math.floor(end / this.#block) * this.#block;
-    if (first > last) {
-      return { whole: { offset, length: 0 }, edges: [{ offset, length }] };
-    }
-    const edges = [
-      { offset, length: first - offset },
-      { offset: last, length: end - last },
-    ];
-    return {
-      whole: { offset: first, length: last - first },
-      edges: edges.filter(({ length }) => length > 0),
-    };
-  }
-
   /** Writes a part of one block: reads the block, and writes it back. */
   async #writePadded(
     payload: Uint8Array,
@@ -320,7 +319,7 @@ export class Mutations {
     fields: CommandFields,
     cost: number,
     signal: AbortSignal | undefined,
-  ): Completion {
+  ): Promise<void> {
     const { offset = 0, payload } = fields;
     const length = fields.length ?? payload?.length ?? 0;
     return this.#inTurn(
@@ -344,7 +343,8 @@ export class Mutations {
     const room: Room = { cost, isKept: false };
     const lock: RangeLock = this.#locks.take(offset, offset + length);
     try {
-      await this.#locks.wait(lock);
+      const waits = this.#locks.wait(lock);
+      if (waits !== undefined) await waits;
       await run(room);
     } finally {
       this.#late.release(lock, room.command?.lateUntil ?? 0);
@@ -352,7 +352,7 @@ export class Mutations {
     }
   }
 
-  async #submit(
+  #submit(
     fields: CommandFields,
     room: Room,
     signal: AbortSignal | undefined,
@@ -365,16 +365,27 @@ export class Mutations {
       room.isKept = true;
       unflushed.add(command, room.cost);
     };
+    const done = dispatcher.submit(command);
+    if (signal === undefined) return done;
+    return this.#withdrawable(command, done, signal);
+  }
+
+  /** Takes a request back that has not left, if the caller gives it up. */
+  async #withdrawable(
+    command: Command,
+    done: Promise<void>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const onAbort = () =>
-      dispatcher.withdraw(
+      this.#parts.dispatcher.withdraw(
         command,
         new VirstorError("cancelled", "The write is cancelled"),
       );
-    signal?.addEventListener("abort", onAbort);
+    signal.addEventListener("abort", onAbort);
     try {
-      await dispatcher.submit(command);
+      await done;
     } finally {
-      signal?.removeEventListener("abort", onAbort);
+      signal.removeEventListener("abort", onAbort);
     }
   }
 }

@@ -167,21 +167,14 @@ export class NbdDisk implements BlockDevice {
       minimumBlock;
     const isPadded = end - start !== target.length;
     const whole = isPadded ? new Uint8Array(end - start) : target;
-    const reading = joinParts(
-      pieces(
-        { offset: start, length: whole.length },
-        maximumPayload,
-        minimumBlock,
-      ),
-      ({ offset, length }) =>
-        this.#dispatcher.submit(
-          new Command({
-            command: COMMAND_READ,
-            offset,
-            target: whole.subarray(offset - start, offset - start + length),
-          }),
-        ),
-    );
+    const range = { offset: start, length: whole.length };
+    const reading = whole.length <= maximumPayload
+      ? this.#readPiece(whole, start)
+      : joinParts(pieces(range, maximumPayload, minimumBlock), (piece) => {
+        const at = piece.offset - start;
+        const part = whole.subarray(at, at + piece.length);
+        return this.#readPiece(part, piece.offset);
+      });
     if (!isPadded) return reading;
     return reading?.then(() => {
       target.set(
@@ -347,6 +340,11 @@ export class NbdDisk implements BlockDevice {
   /** Closes the disk. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #readPiece(target: Uint8Array, offset: number): Promise<void> {
+    const fields = { command: COMMAND_READ, offset, target };
+    return this.#dispatcher.submit(new Command(fields));
   }
 
   async #close(): Promise<void> {

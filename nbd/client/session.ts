@@ -16,6 +16,9 @@ import {
 import { Command, type CommandFields, Link } from "./requests/mod.ts";
 import type { Settings } from "./options.ts";
 
+/** Requests, and bytes of them, that leave together on one connection. */
+const [BURST_REQUESTS, BURST_BYTES] = [16, 128 * 1024];
+
 /** What a session reports. */
 export interface SessionHooks {
   /**
@@ -50,6 +53,10 @@ export class Session {
   readonly #hooks: SessionHooks;
   #end: VirstorError | undefined;
   #unanswered: Command[] = [];
+  /** The connection of the current burst, and what it may take still. */
+  #burst: Link | undefined;
+  #burstRequests = 0;
+  #burstBytes = 0;
 
   private constructor(
     connection: Negotiated,
@@ -145,7 +152,16 @@ export class Session {
   }
 
   /**
-   * Sends a request on the connection with the fewest in flight.
+   * Begins to send requests together: a few of them leave on one connection,
+   * with one call of the system.
+   */
+  beginBurst(): void {
+    this.#burst = undefined;
+  }
+
+  /**
+   * Sends a request on the connection of the current burst, or begins one on
+   * that with the fewest in flight.
    *
    * @param command The request.
    * @returns False if no connection has room; then the request is not sent.
@@ -157,13 +173,9 @@ export class Session {
       command.succeed();
       return true;
     }
-    let best: Link | undefined;
-    for (const link of this.#links) {
-      if (!link.hasRoom) continue;
-      if (best === undefined || link.inFlight < best.inFlight) best = link;
-    }
-    best?.send(command);
-    return best !== undefined;
+    const link = this.#linkOfBurst(command.length);
+    link?.send(command);
+    return link !== undefined;
   }
 
   /**
@@ -215,6 +227,29 @@ export class Session {
     this.#end ??= error;
     await Promise.allSettled(this.#links.map((link) => link.close()));
     for (const command of this.#unanswered) command.fail(error);
+  }
+
+  #linkOfBurst(bytes: number): Link | undefined {
+    const isOver = this.#burstRequests >= BURST_REQUESTS ||
+      this.#burstBytes + bytes > BURST_BYTES;
+    if (isOver || this.#burst?.hasRoom !== true) {
+      this.#burst = this.#idlest();
+      this.#burstRequests = 0;
+      this.#burstBytes = 0;
+    }
+    this.#burstRequests += 1;
+    this.#burstBytes += bytes;
+    return this.#burst;
+  }
+
+  /** The connection with the fewest requests in flight, if one has room. */
+  #idlest(): Link | undefined {
+    let best: Link | undefined;
+    for (const link of this.#links) {
+      if (!link.hasRoom) continue;
+      if (best === undefined || link.inFlight < best.inFlight) best = link;
+    }
+    return best;
   }
 
   #addLink(connection: Negotiated): void {

@@ -21,6 +21,7 @@ import type {
 } from "../core/mod.ts";
 import type { FirstWrites } from "./first_writes.ts";
 import type { VolumeParts } from "./pool_parts.ts";
+import { isAllRemote } from "./remote_waits.ts";
 
 /** What a pool lends. */
 export class PoolLeases implements Leases {
@@ -71,10 +72,11 @@ export class PoolLeases implements Leases {
   /**
    * Takes part, for one thread.
    *
-   * @returns Its number, or undefined if there are too many.
+   * @returns Its number, or undefined if there are too many, or a thread would
+   *   be of no use.
    */
   join(): number | undefined {
-    return this.#table.join();
+    return isAllRemote(this.#parts.base) ? undefined : this.#table.join();
   }
 
   /**

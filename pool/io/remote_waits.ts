@@ -1,10 +1,24 @@
 /**
- * Writes that wait for room in the journals of remote components.
+ * The remote components of a pool: whether it has others, and writes that wait
+ * for room in their journals.
  *
  * @module
  */
 
 import type { PoolBase } from "./pool_parts.ts";
+
+/**
+ * Whether all components are on other machines. Then no thread may read or write
+ * anything by itself, and a client is served sooner without one.
+ *
+ * @param parts The open pool.
+ * @returns Whether that is so now.
+ */
+export function isAllRemote(
+  { format: { members } }: Pick<PoolBase, "format">,
+): boolean {
+  return members.every(({ device }) => device.isRemote === true);
+}
 
 /**
  * The congestion of the remote components of a pool.

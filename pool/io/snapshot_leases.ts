@@ -14,6 +14,7 @@ import {
 import type { ChunkView } from "../core/mod.ts";
 import { grantView } from "./pool_leases.ts";
 import type { PoolBase } from "./pool_parts.ts";
+import { isAllRemote } from "./remote_waits.ts";
 
 /** What a snapshot lends. */
 export class SnapshotLeases implements Leases {
@@ -42,10 +43,11 @@ export class SnapshotLeases implements Leases {
   /**
    * Takes part, for one thread.
    *
-   * @returns Its number, or undefined if there are too many.
+   * @returns Its number, or undefined if there are too many, or a thread would
+   *   be of no use.
    */
   join(): number | undefined {
-    return this.#table.join();
+    return isAllRemote(this.#base) ? undefined : this.#table.join();
   }
 
   /**

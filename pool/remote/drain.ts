@@ -11,7 +11,11 @@
  * @module
  */
 
-import type { BlockDevice, Completion } from "../../device/block/mod.ts";
+import {
+  type BlockDevice,
+  type Completion,
+  Slabs,
+} from "../../device/block/mod.ts";
 import { assert, messageOf, VirstorError } from "../../errors.ts";
 import { JOURNAL_WRITE } from "../../metadata/journal/mod.ts";
 import type { Journal } from "./journal.ts";
@@ -114,6 +118,7 @@ export class Drain {
   #barrier = 0;
   #isRunning = false;
   #failure: VirstorError | undefined;
+  readonly #slabs = new Slabs();
   readonly #changed = new Signal();
   readonly #stopped = new Signal();
 
@@ -319,7 +324,7 @@ export class Drain {
 
   async #load({ start, end, pieces }: Flight): Promise<Uint8Array> {
     const { journal } = this.#options;
-    const bytes = new Uint8Array(end - start);
+    const bytes = this.#slabs.take(end - start);
     for (const piece of pieces) {
       const part = bytes.subarray(piece.start - start, piece.end - start);
       const pending = journal.read(piece.record, piece.start, part);

@@ -51,8 +51,13 @@ export class RemoteReads {
    */
   read(target: Uint8Array, offset: number): Completion {
     if (this.#isKept(target, offset)) return undefined;
+    const parts = this.#parts({ start: offset, end: offset + target.length });
+    const [first] = parts;
+    if (first !== undefined && parts.length === 1) {
+      return this.#readPart(first, target);
+    }
     return joinParts(
-      this.#parts({ start: offset, end: offset + target.length }),
+      parts,
       (part) =>
         this.#readPart(
           part,

@@ -10,6 +10,11 @@ export class Coverage {
   /** Start and end of each range, in turns. */
   readonly #ends: number[] = [];
 
+  /** Whether nothing has arrived. */
+  get isEmpty(): boolean {
+    return this.#ends.length === 0;
+  }
+
   /**
    * Whether one range covers everything.
    *

@@ -255,7 +255,8 @@ export class Link {
   async #receive(): Promise<void> {
     try {
       while (!this.#ended) {
-        const slot = await this.#replies.next();
+        const slot = this.#replies.takeBuffered() ??
+          await this.#replies.next();
         this.#silentLooks = 0;
         if (slot !== undefined && !this.#ended) this.#finish(slot);
       }

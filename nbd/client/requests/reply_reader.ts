@@ -100,6 +100,80 @@ export class ReplyReader {
     throw new ProtocolFault(`a reply has the magic 0x${magic.toString(16)}`);
   }
 
+  /**
+   * Takes a reply that is in the buffer as a whole: a simple one, or one chunk
+   * with all data of a READ, or one without content. So the replies that have
+   * come together take no promise each.
+   *
+   * @returns The request that is complete with it; undefined if
+   *   {@linkcode next} has to look at what comes.
+   * @throws {VirstorError} If the server breaks the protocol.
+   */
+  takeBuffered(): Slot | undefined {
+    const { available, view, position } = this.#reader;
+    if (available < SIMPLE_REPLY_SIZE) return undefined;
+    const magic = view.getUint32(position);
+    switch (this.#rules.dialect) {
+      case "extended":
+        return magic === EXTENDED_REPLY_MAGIC
+          ? this.#takeChunk(EXTENDED_REPLY_SIZE)
+          : undefined;
+      case "structured":
+        if (magic === STRUCTURED_REPLY_MAGIC) {
+          return this.#takeChunk(STRUCTURED_REPLY_SIZE);
+        }
+    }
+    return magic === SIMPLE_REPLY_MAGIC ? this.#takeSimple() : undefined;
+  }
+
+  #takeSimple(): Slot | undefined {
+    const reader = this.#reader;
+    const { view, position } = reader;
+    if (view.getUint32(position + 4) !== 0) return undefined;
+    const slot = this.#find(position + 8);
+    const { command, target } = slot.command;
+    const isRead = command === COMMAND_READ;
+    const size = SIMPLE_REPLY_SIZE + (target?.length ?? 0);
+    if (
+      command === COMMAND_BLOCK_STATUS || reader.available < size ||
+      (isRead && this.#rules.dialect !== "simple")
+    ) return undefined;
+    reader.take(SIMPLE_REPLY_SIZE);
+    if (target !== undefined) target.set(reader.bytes(target.length));
+    return slot;
+  }
+
+  #takeChunk(headerSize: number): Slot | undefined {
+    const reader = this.#reader;
+    const { view, position: at } = reader;
+    if (reader.available < headerSize) return undefined;
+    if (view.getUint16(at + 4) !== CHUNK_DONE) return undefined;
+    const slot = this.#find(at + 8);
+    const { command, offset, target } = slot.command;
+    const isExtended = headerSize === EXTENDED_REPLY_SIZE;
+    const length = isExtended
+      ? getUint64(view, at + 24)
+      : view.getUint32(at + 16);
+    if (isExtended && getUint64(view, at + 16) !== offset) return undefined;
+    const type = view.getUint16(at + 6);
+    if (type === CHUNK_NONE) {
+      const isBare = command !== COMMAND_READ &&
+        command !== COMMAND_BLOCK_STATUS && slot.failure === undefined;
+      if (!isBare || length !== 0) return undefined;
+      reader.take(headerSize);
+      return slot;
+    }
+    const isWhole = type === CHUNK_OFFSET_DATA && target !== undefined &&
+      length === 8 + target.length && slot.coverage.isEmpty &&
+      slot.failure === undefined &&
+      reader.available >= headerSize + length &&
+      getUint64(view, at + headerSize) === offset;
+    if (!isWhole) return undefined;
+    reader.take(headerSize + 8);
+    target.set(reader.bytes(target.length));
+    return slot;
+  }
+
   #find(at: number): Slot {
     const { view } = this.#reader;
     const slot = this.#tags.find(view.getInt32(at), view.getInt32(at + 4));

@@ -136,10 +136,10 @@ export class Lanes {
     // Last, since a device makes its table when it is first asked for it.
     const { device: { leases }, name } = negotiated.nbdExport;
     if (leases === undefined) return undefined;
+    const number = leases.join();
+    if (number === undefined) return undefined;
     const thread = this.#freeThread();
-    const number = thread && leases.join();
-    if (thread === undefined || number === undefined) return undefined;
-    if (!takeAway(descriptor)) {
+    if (thread === undefined || !takeAway(descriptor)) {
       leases.leave(number);
       return undefined;
     }
