@@ -9,6 +9,7 @@ import type { FreebsdLabel } from "../metadata/freebsd/mod.ts";
 import {
   assemble,
   type Assembly,
+  closeAll,
   type OpenComponent,
   planMembers,
 } from "./member/mod.ts";
@@ -70,7 +71,7 @@ export async function inspectComponents(
   try {
     return describeLabels(assembly);
   } finally {
-    for (const { device } of assembly.found) await device.close();
+    await closeAll(assembly.found.map(({ device }) => device));
   }
 }
 

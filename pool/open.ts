@@ -10,6 +10,7 @@ import {
   assemble,
   type AssembleOptions,
   type Assembly,
+  closeAll,
   closeOthers,
   refuseWriters,
 } from "./member/mod.ts";
@@ -147,7 +148,7 @@ export async function openPool(
     if (freed !== undefined) await pool.begin(freed, options.evacuation);
     return pool;
   } catch (error) {
-    for (const { device } of assembly.found) await device.close();
+    await closeAll(assembly.found.map(({ device }) => device));
     throw error;
   }
 }
@@ -271,7 +272,7 @@ export async function checkComponents(
       findings.unshift(...stored.notices);
       return { name: assembly.name, findings };
     } finally {
-      for (const { device } of assembly.found) await device.close();
+      await closeAll(assembly.found.map(({ device }) => device));
     }
   } catch (error) {
     if (!(error instanceof VirstorError)) throw error;

@@ -18,6 +18,7 @@ import type { Superblock } from "../metadata/native/mod.ts";
 import {
   assemble,
   type Assembly,
+  closeAll,
   type OpenComponent,
   refuseWriters,
   truthAmong,
@@ -81,7 +82,7 @@ export async function putAside(
     }
     return await reduce(assembly, stale, task.dryRun);
   } finally {
-    for (const { device } of assembly.found) await device.close();
+    await closeAll(assembly.found.map(({ device }) => device));
   }
 }
 

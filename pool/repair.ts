@@ -9,6 +9,7 @@ import { VirstorError } from "../errors.ts";
 import {
   assemble,
   type Assembly,
+  closeAll,
   refuseWriters,
   wipeDeviceLabels,
 } from "./member/mod.ts";
@@ -110,7 +111,7 @@ async function rebuild(
     }
     throw error;
   } finally {
-    for (const { device } of assembly.found) await device.close();
+    await closeAll(assembly.found.map(({ device }) => device));
   }
 }
 
@@ -147,6 +148,6 @@ async function putRight(
     }
     return "";
   } finally {
-    for (const { device } of assembly.found) await device.close();
+    await closeAll(assembly.found.map(({ device }) => device));
   }
 }

@@ -16,6 +16,7 @@ import {
   byPool,
   type ComponentLabel,
   type Effort,
+  forEachAtOnce,
   openWithLabels,
   placesOf,
   poolIdOf,
@@ -69,6 +70,8 @@ export interface TasteReport {
   }[];
 }
 
+type Rejected = TasteReport["rejected"][number];
+
 /** How to look at components. */
 export interface TasteOptions {
   /** How to reach components that are given as URIs; refused by default. */
@@ -90,7 +93,7 @@ export async function taste(
   options: TasteOptions = {},
 ): Promise<TasteReport> {
   const found: TastedComponent[] = [];
-  const rejected: { path: string; reason: string }[] = [];
+  const rejected: Rejected[] = [];
   const uris = new Map(
     paths.filter(isUri).map((uri) => [shownPath(uri), uri]),
   );
@@ -102,12 +105,19 @@ export async function taste(
       rejected.push({ path, reason: messageOf(error) });
     }
   }
-  for (const [path, uri] of uris) {
+  const tasted = new Map<string, ComponentLabel | Rejected>();
+  await forEachAtOnce([...uris], async ([path, uri]) => {
     try {
-      found.push({ path, label: await tasteUri(uri, options) });
+      tasted.set(path, await tasteUri(uri, options));
     } catch (error) {
-      rejected.push({ path, reason: messageOf(error) });
+      tasted.set(path, { path, reason: messageOf(error) });
     }
+  });
+  for (const path of uris.keys()) {
+    const label = tasted.get(path);
+    if (label === undefined) continue;
+    if ("reason" in label) rejected.push(label);
+    else found.push({ path, label });
   }
   return { pools: groupPools(found, rejected), rejected };
 }
@@ -172,7 +182,7 @@ function tasteFile(path: string, effort: Effort): ComponentLabel {
 /** Lists the files, sorted by path, with the effort of the search in each. */
 async function filesOf(
   paths: readonly string[],
-  rejected: { path: string; reason: string }[],
+  rejected: Rejected[],
 ): Promise<[string, Effort][]> {
   const files = new Map<string, Effort>();
   for (const path of paths) {
@@ -220,7 +230,7 @@ async function isDirectory(path: string): Promise<boolean> {
 
 function groupPools(
   found: readonly TastedComponent[],
-  rejected: { path: string; reason: string }[],
+  rejected: Rejected[],
 ): TastedPool[] {
   const pools = byPool(found).flatMap(({ name, components }): TastedPool[] => {
     const [first] = components;

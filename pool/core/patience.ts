@@ -17,6 +17,11 @@ const PATIENCE_MS = 300;
  * parent has closed them.
  */
 const OPEN_PATIENCE_MS = 1000;
+/**
+ * An attempt is the last one if it ends later than this, milliseconds: another
+ * machine may have taken long to answer.
+ */
+const LATE_MS = 5000;
 /** The time between two attempts, milliseconds. */
 const PAUSE_MS = 30;
 
@@ -46,6 +51,7 @@ export class OwnerBusyError extends VirstorError {
 export async function withPatience<T>(
   attempt: () => T | Promise<T>,
 ): Promise<T> {
+  const begun = performance.now();
   for (let waited = 0;; waited += PAUSE_MS) {
     try {
       return await attempt();
@@ -54,7 +60,8 @@ export async function withPatience<T>(
         !(error instanceof OwnerBusyError);
       const isOpen = error instanceof FileInUseError;
       const patience = isOpen ? OPEN_PATIENCE_MS : PATIENCE_MS;
-      if (!isBusy || waited >= patience) {
+      const isLate = performance.now() - begun >= LATE_MS;
+      if (!isBusy || isLate || waited >= patience) {
         throw isOpen ? await error.named() : error;
       }
     }

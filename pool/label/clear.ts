@@ -16,7 +16,9 @@ import {
 import { openerOf, type RemoteComponents, watchFile } from "../remote/mod.ts";
 import {
   claimed,
+  closeAll,
   type ComponentLabel,
+  forEachAtOnce,
   keepTable,
   MovedLabelError,
   openWithLabels,
@@ -64,34 +66,42 @@ export async function clearLabels(
   options: ClearOptions = {},
 ): Promise<{ path: string; name: string }[]> {
   const { force = false, openDevice = openerOf(options.remote) } = options;
-  const devices: ComponentDevice[] = [];
+  const given = distinct(paths);
+  const devices: (ComponentDevice | undefined)[] = given.map(() => undefined);
   const cleared: { path: string; name: string }[] = [];
   try {
-    const identities = new Set<string>();
-    for (const given of paths) {
-      const path = shownPath(given);
-      const identity = identityAt(path);
-      if (identities.has(identity)) continue;
-      identities.add(identity);
+    await forEachAtOnce(given, async (path, i) => {
       const device = await withPatience(() =>
-        openWithLabels(given, { lock: "exclusive" }, openDevice)
+        openWithLabels(path, { lock: "exclusive" }, openDevice)
       );
-      devices.push(device);
+      devices[i] = device;
       await refuseWriters(device);
       if (device.keep === undefined) await watchFile(device);
-      cleared.push({ path, name: await inspect(device, force) });
-    }
-    for (const [i, device] of devices.entries()) {
-      devices[i] = await claimed(device);
-    }
+      const name = await inspect(device, force);
+      cleared[i] = { path: shownPath(path), name };
+    });
+    await forEachAtOnce(given, async (_, i) => {
+      devices[i] = devices[i] && await claimed(devices[i]);
+    });
     for (const device of devices) {
+      if (device === undefined) continue;
       await wipeDeviceLabels(device);
       device.leave?.();
     }
     return cleared;
   } finally {
-    for (const device of devices) await device.close();
+    await closeAll(devices);
   }
+}
+
+/** Paths without those that lead to the same file. */
+function distinct(paths: readonly string[]): string[] {
+  const found = new Map<string, string>();
+  for (const path of paths) {
+    const identity = identityAt(shownPath(path));
+    if (!found.has(identity)) found.set(identity, path);
+  }
+  return [...found.values()];
 }
 
 /** Checks a component; returns the name of its pool, or "" if unknown. */

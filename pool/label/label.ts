@@ -9,6 +9,7 @@ import { removeFile } from "../../device/file/mod.ts";
 import {
   allocateAll,
   checkCount,
+  closeAll,
   openCandidates,
   promiseNotices,
 } from "../member/mod.ts";
@@ -145,6 +146,6 @@ export async function labelPool(options: LabelOptions): Promise<LabelResult> {
     }
     throw error;
   } finally {
-    for (const { device } of candidates) await device.close();
+    await closeAll(candidates.map(({ device }) => device));
   }
 }

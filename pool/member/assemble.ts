@@ -6,12 +6,13 @@
  * @module
  */
 
-import { messageOf, shownPath, VirstorError } from "../../errors.ts";
+import { isUri, messageOf, shownPath, VirstorError } from "../../errors.ts";
 import {
   type ComponentDevice,
   identityAt,
   type OpenDevice,
 } from "../core/mod.ts";
+import { closeAll, forEachAtOnce } from "./at_once.ts";
 import { poolIdOf } from "./component_label.ts";
 import type { Fault, OpenComponent } from "./open_component.ts";
 import { byPool, ofPool } from "./of_pool.ts";
@@ -92,7 +93,7 @@ export async function assemble(
     const explained = await explainSizes(mine, faults, options.openDevice);
     return { name, found: mine, faults: explained };
   } catch (error) {
-    for (const { device } of found) await device.close();
+    await closeAll(found.map(({ device }) => device));
     throw error;
   }
 }
@@ -109,6 +110,13 @@ function isNamedPool(
   ) && isWhole(labels);
 }
 
+/** What opening a path has led to. */
+type Opened = OpenComponent | Fault | undefined;
+
+/**
+ * Opens the components at these paths. Files come first, in order: one that is in
+ * use is refused at once. Those on other machines are opened at the same time.
+ */
 async function openAll(
   paths: readonly string[],
   options: AssembleOptions,
@@ -116,25 +124,52 @@ async function openAll(
   found: OpenComponent[],
   faults: Fault[],
 ): Promise<void> {
-  const { readOnly, openDevice, withoutJournal } = options;
-  for (const given of paths) {
-    const path = shownPath(given);
-    let device: ComponentDevice | undefined;
-    try {
-      const identity = identityAt(path);
-      if (identities.has(identity)) continue;
-      identities.add(identity);
-      const lock = readOnly ? "shared" : "exclusive";
-      device = await openWithLabels(given, { readOnly, lock }, openDevice);
-      found.push({ path, ...await labelledDevice(device, withoutJournal) });
-    } catch (error) {
-      await device?.close();
-      if (!(error instanceof VirstorError) || error.code === "busy") {
-        throw error;
-      }
-      const { size } = device ?? {};
-      faults.push({ path, error, ...size !== undefined && { size } });
+  const opened: Opened[] = paths.map(() => undefined);
+  const uris: number[] = [];
+  const open = async (i: number) => {
+    opened[i] = await openOne(paths[i] ?? "", options, identities);
+  };
+  try {
+    for (const [i, given] of paths.entries()) {
+      if (isUri(given)) {
+        if (isNew(shownPath(given), identities)) uris.push(i);
+      } else await open(i);
     }
+    await forEachAtOnce(uris, open);
+  } finally {
+    for (const one of opened) {
+      if (one === undefined) continue;
+      if ("device" in one) found.push(one);
+      else faults.push(one);
+    }
+  }
+}
+
+/** Notes an identity; returns whether it is new. */
+function isNew(identity: string, identities: Set<string>): boolean {
+  if (identities.has(identity)) return false;
+  identities.add(identity);
+  return true;
+}
+
+/** Opens the component at a path; throws if it is in use. */
+async function openOne(
+  given: string,
+  { readOnly, openDevice, withoutJournal }: AssembleOptions,
+  identities: Set<string>,
+): Promise<Opened> {
+  const path = shownPath(given);
+  let device: ComponentDevice | undefined;
+  try {
+    if (!isUri(given) && !isNew(identityAt(path), identities)) return undefined;
+    const lock = readOnly ? "shared" : "exclusive";
+    device = await openWithLabels(given, { readOnly, lock }, openDevice);
+    return { path, ...await labelledDevice(device, withoutJournal) };
+  } catch (error) {
+    await device?.close();
+    if (!(error instanceof VirstorError) || error.code === "busy") throw error;
+    const { size } = device ?? {};
+    return { path, error, ...size !== undefined && { size } };
   }
 }
 
@@ -263,9 +298,8 @@ export async function closeOthers(
   members: readonly HasDevice[],
 ): Promise<void> {
   const kept = new Set(members.map(({ device }) => device));
-  for (const { device } of open) {
-    if (!kept.has(device)) await device.close();
-  }
+  const others = open.map(({ device }) => device);
+  await closeAll(others.filter((device) => !kept.has(device)));
 }
 
 function lowerFirst(text: string): string {

@@ -5,7 +5,6 @@
  * @module
  */
 
-import { joinParts } from "../../device/block/mod.ts";
 import {
   createSparseFile,
   FileInUseError,
@@ -29,6 +28,7 @@ import {
   withPatience,
 } from "../core/mod.ts";
 import { watchFile } from "../remote/mod.ts";
+import { closeAll, forEachAtOnce } from "./at_once.ts";
 import { hasLabel, readComponentLabel } from "./component_label.ts";
 import type { ComponentLayout } from "./component_layout.ts";
 import {
@@ -116,7 +116,7 @@ export async function openCandidates(
   } catch (error) {
     // While they are locked: later they may be components of another pool.
     for (const path of created) removeFile(path);
-    for (const device of opened) await device?.close();
+    await closeAll(opened);
     throw error;
   }
 }
@@ -134,28 +134,9 @@ async function openAll(
     });
     return opened;
   } catch (error) {
-    for (const device of opened) await device?.close();
+    await closeAll(opened);
     throw error;
   }
-}
-
-/**
- * Starts an action for each path, and waits for all. If some fail, the error is
- * that of the first path that failed.
- */
-async function forEachAtOnce(
-  paths: readonly string[],
-  act: (path: string, index: number) => Promise<void>,
-): Promise<void> {
-  const failures = new Map<number, unknown>();
-  await joinParts(paths.entries(), async ([i, path]) => {
-    try {
-      await act(path, i);
-    } catch (error) {
-      failures.set(i, error);
-    }
-  });
-  if (failures.size > 0) throw failures.get(Math.min(...failures.keys()));
 }
 
 /** Refuses a file that is in use or holds data that may still be needed. */

@@ -7,6 +7,7 @@
 
 export { assemble, closeOthers, missingError } from "./assemble.ts";
 export type { AssembleOptions, Assembly } from "./assemble.ts";
+export { closeAll, forEachAtOnce } from "./at_once.ts";
 export { openCandidates } from "./candidates.ts";
 export type { Candidate, FutureComponent } from "./candidates.ts";
 export {
