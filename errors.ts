@@ -146,6 +146,9 @@ export function isFaithfulName(name: string): boolean {
   return name.isWellFormed() && !name.includes("\ufffd");
 }
 
+/** The most names that a sentence lists. */
+const NAMES_TOLD = 8;
+
 /** A bug: an invariant of virstor itself does not hold. */
 export class AssertionError extends Error {
   /**
@@ -219,4 +222,42 @@ export function isOrAre(count: number): string {
  */
 export function inBytes(count: number): string {
   return counted(count, "byte");
+}
+
+/**
+ * The name of a volume or a snapshot as users type it.
+ *
+ * @param pool The name of the pool.
+ * @param volume The name of the volume; empty for the first one.
+ * @param snapshot The name of a snapshot of it; the volume itself by default.
+ * @returns `POOL`, `POOL/VOLUME`, and with a snapshot `@SNAPSHOT` behind it.
+ */
+export function nameOf(pool: string, volume: string, snapshot = ""): string {
+  const name = volume === "" || volume === pool ? pool : `${pool}/${volume}`;
+  return snapshot === "" ? name : `${name}@${snapshot}`;
+}
+
+/**
+ * The name of a volume or a snapshot as users type it.
+ *
+ * @param pool The name of the pool.
+ * @param name `VOLUME` or `VOLUME@SNAPSHOT`.
+ * @returns The same with `POOL/` in front, unless it is of the first volume,
+ *   which has the name of its pool.
+ */
+export function nameInPool(pool: string, name: string): string {
+  const isOfFirst = name === pool || name.startsWith(`${pool}@`);
+  return isOfFirst ? name : `${pool}/${name}`;
+}
+
+/**
+ * Lists names in a sentence.
+ *
+ * @param names The names of volumes or snapshots, as users type them.
+ * @returns The names, quoted; of many the first ones.
+ */
+export function quoted(names: readonly string[]): string {
+  const told = names.slice(0, NAMES_TOLD).map((name) => `"${name}"`);
+  const more = names.length - told.length;
+  return told.join(", ") + (more === 0 ? "" : ` and ${more} more`);
 }

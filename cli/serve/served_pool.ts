@@ -5,7 +5,7 @@
  */
 
 import type { BlockDevice } from "../../device/block/mod.ts";
-import { VirstorError } from "../../errors.ts";
+import { nameOf, VirstorError } from "../../errors.ts";
 import type { NbdExport } from "../../nbd/mod.ts";
 import { openPool, type Pool, type PoolOptions } from "../../pool/mod.ts";
 import {
@@ -24,7 +24,6 @@ import {
   callServer,
   type ControlCalls,
   type EventRecord,
-  nameOf,
   type RollbackRequest,
 } from "../control/mod.ts";
 import { notDurableError, servedError, usedError } from "./pool_errors.ts";
@@ -32,7 +31,7 @@ import { ControlServer } from "./control_server.ts";
 import { loggedCalls, runHandler } from "./logged_calls.ts";
 import { type ProcessSettings, ServedSettings } from "./live_settings.ts";
 import { withComponents } from "../registry/mod.ts";
-import { exportsOf } from "./volume_exports.ts";
+import { exportsOf, type GoneExport, goneFrom } from "./volume_exports.ts";
 import { changeText, isVolumeChange, type VolumeChange } from "./volume_log.ts";
 import {
   controlSocketPath,
@@ -86,11 +85,11 @@ export interface ServerCalls {
    */
   admitName(served: ServedPool, to: string, meant?: string): void;
   /**
-   * Ends the clients of a device that is no longer served.
+   * Ends the clients of devices that are no longer served.
    *
-   * @param device The device of a former export.
+   * @param gone The former exports.
    */
-  retire(device: BlockDevice): Promise<void>;
+  retire(gone: readonly GoneExport[]): Promise<void>;
   /** The settings of the whole process. */
   readonly settings: ProcessSettings;
   /** When pools are extended at first; never if absent. */
@@ -311,8 +310,7 @@ export class ServedPool {
 
   /** Follows a change that no call has waited for. */
   async #changedBeside(): Promise<void> {
-    const gone = this.#updateExports();
-    await Promise.all(gone.map((device) => this.#calls.retire(device)));
+    await this.#calls.retire(this.#updateExports());
     await registerOpenPool(this.#stateDirectory, this.pool);
   }
 
@@ -339,7 +337,7 @@ export class ServedPool {
     handler: VolumeHandlers[VolumeChange],
     request: never,
   ): Promise<unknown> {
-    const gone: BlockDevice[] = [];
+    const gone: GoneExport[] = [];
     const say = () => {
       const message = changeText(this.name, call, request);
       this.events.emit({ kind: "volumes", message });
@@ -366,7 +364,7 @@ export class ServedPool {
     try {
       await done;
     } finally {
-      await Promise.all(gone.map((device) => this.#calls.retire(device)));
+      await this.#calls.retire(gone);
       await registerOpenPool(this.#stateDirectory, this.pool);
     }
     return await answer;
@@ -379,18 +377,16 @@ export class ServedPool {
     throw usedError(nameOf(this.name, volume, snapshot), count);
   }
 
-  /** Returns the devices that are exported no longer. */
-  #updateExports(): BlockDevice[] {
+  /** Returns the exports whose devices are exported no longer. */
+  #updateExports(): GoneExport[] {
     const before = this.#exports;
     const now = exportsOf(this.pool);
-    const devices = new Set(now.map(({ device }) => device));
     // A pool whose first volume could not be rolled back keeps the name: it
     // must not lead to another volume.
     const first = now.some(({ name }) => name === this.name)
       ? []
       : before.filter(({ name }) => name === this.name);
     this.#exports = [...first, ...now];
-    return before.map(({ device }) => device)
-      .filter((device) => !devices.has(device));
+    return goneFrom(before, now, this.pool);
   }
 }

@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { BlockDevice } from "../../device/block/mod.ts";
 import { counted, messageOf, VirstorError } from "../../errors.ts";
 import {
   DEFAULT_THREADS,
@@ -14,7 +13,7 @@ import {
   NbdServer,
 } from "../../nbd/mod.ts";
 import type { PoolOptions } from "../../pool/mod.ts";
-import type { EventRecord, StatusReport, StopRequest } from "../control/mod.ts";
+import type { StatusReport, StopRequest } from "../control/mod.ts";
 import type { HttpServer } from "../http/mod.ts";
 import {
   EXIT_CODES,
@@ -36,12 +35,13 @@ import { PageServer } from "./page_server.ts";
 import { PidFile } from "./pid_file.ts";
 import { RunningCommand } from "./run_command.ts";
 import type { PoolSource } from "./pool_source.ts";
-import type { ServedPool } from "./served_pool.ts";
+import type { ServedPool, ServerCalls } from "./served_pool.ts";
 import { ServedPools } from "./served_pools.ts";
 import type { ServerSettings } from "./server_settings.ts";
 import { ServiceManager } from "./service_manager.ts";
 import { stateLine } from "./state_line.ts";
 import { exposureNotice } from "./tls_options.ts";
+import { retireAll } from "./volume_exports.ts";
 import { StartWait } from "./wait_for_components.ts";
 
 /**
@@ -165,18 +165,16 @@ class Service {
   /** Opens the pools and the listeners, and prints the URIs. */
   async start(): Promise<void> {
     const { stateDirectory, pools, poolOptions, settings } = this.#options;
-    const calls = {
-      report: (served: ServedPool) => this.#report(served),
-      stop: (served: ServedPool, request: StopRequest) =>
-        this.#stopOnRequest(served, request),
-      onEvent: (event: EventRecord) => this.#hooks.add(event),
+    const calls: ServerCalls = {
+      report: (served) => this.#report(served),
+      stop: (served, request) => this.#stopOnRequest(served, request),
+      onEvent: (event) => this.#hooks.add(event),
       admitName: this.#pools.admitName.bind(this.#pools),
-      countClients: (device: BlockDevice) => this.#nbd.countClients(device),
-      retire: (device: BlockDevice) =>
-        this.#nbd.retire(device, { graceMs: this.#graceMs }),
+      countClients: (device) => this.#nbd.countClients(device),
+      retire: (gone) => retireAll(this.#nbd, gone, this.#graceMs),
       settings: this.#settings,
       extend: settings.extend,
-      panic: (error: unknown) => this.#panic(error),
+      panic: (error) => this.#panic(error),
     };
     this.#manager?.starting();
     const wait = this.#wait;
@@ -318,14 +316,14 @@ class Service {
 
   /** Stops one pool; the others stay served. */
   async #stopOne(served: ServedPool): Promise<void> {
-    const graceMs = this.#graceMs;
-    const { exports, events } = served;
+    const { exports, events, name: pool } = served;
+    const how = { graceMs: this.#graceMs, reason: `pool "${pool}" stops` };
     events.emit({ kind: "stopping", message: "Asked to stop" });
     // The same order as when the whole server stops.
     served.pool.endWaiting();
     await Promise.all(exports.flatMap(({ name, device }) => [
-      this.#nbd.dismiss(name, { graceMs }),
-      this.#nbd.retire(device, { graceMs }),
+      this.#nbd.dismiss(name, how),
+      this.#nbd.retire(device, how),
     ]));
     await this.#pools.close(served);
   }

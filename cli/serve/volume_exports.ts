@@ -5,9 +5,10 @@
  * @module
  */
 
-import type { NbdExport } from "../../nbd/mod.ts";
+import { nameOf } from "../../errors.ts";
+import { type BlockDevice, joinParts } from "../../device/block/mod.ts";
+import type { NbdExport, NbdServer } from "../../nbd/mod.ts";
 import type { Pool, SnapshotDisk, Volume } from "../../pool/mod.ts";
-import { nameOf } from "../control/mod.ts";
 
 /**
  * Makes the exports of a pool.
@@ -31,6 +32,59 @@ export function exportsOf(pool: Pool): NbdExport[] {
     }
   }
   return exports;
+}
+
+/** A device that is exported no longer. */
+export interface GoneExport {
+  /** The device. */
+  readonly device: BlockDevice;
+  /** Why its clients are disconnected, for the log. */
+  readonly reason: string;
+}
+
+/**
+ * Compares the exports of a pool before and after a change.
+ *
+ * @param before The exports that the pool had.
+ * @param now The exports that it has.
+ * @param pool The open pool.
+ * @returns The exports of before whose devices are exported no longer.
+ */
+export function goneFrom(
+  before: readonly NbdExport[],
+  now: readonly NbdExport[],
+  pool: Pool,
+): GoneExport[] {
+  const devices = new Set(now.map(({ device }) => device));
+  const names = new Set(now.map(({ name }) => name));
+  const failure = pool.status().state === "failed"
+    ? `pool "${pool.name}" has failed`
+    : undefined;
+  return before.filter(({ device }) => !devices.has(device))
+    .map(({ device, name }) => ({
+      device,
+      // Only a rollback gives a volume another device.
+      reason: failure ??
+        `"${name}" was ${names.has(name) ? "rolled back" : "removed"}`,
+    }));
+}
+
+/**
+ * Ends the clients of devices that are exported no longer.
+ *
+ * @param nbd The server.
+ * @param gone The former exports.
+ * @param graceMs How long requests in flight may take, milliseconds.
+ */
+export async function retireAll(
+  nbd: NbdServer,
+  gone: readonly GoneExport[],
+  graceMs: number,
+): Promise<void> {
+  await joinParts(
+    gone,
+    ({ device, reason }) => nbd.retire(device, { graceMs, reason }),
+  );
 }
 
 function exportAs(

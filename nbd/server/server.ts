@@ -97,10 +97,17 @@ export interface NbdCloseOptions {
    * are cut. 5000 by default.
    */
   readonly graceMs?: number;
+  /**
+   * Why the clients are disconnected, for the log. The default says that the
+   * server stops, or that the export is not served any more.
+   */
+  readonly reason?: string;
 }
 
 /** How long requests in flight may take by default. */
 const GRACE_MS = 5000;
+/** Why clients are disconnected that use what a running server gives up. */
+const NOT_SERVED = "its export is not served any more";
 /** How long to wait after a failed accept, milliseconds. */
 const ACCEPT_RETRY_MS = 100;
 /** Serves block devices to NBD clients. */
@@ -258,7 +265,8 @@ export class NbdServer {
    * @param options How long it may take.
    */
   close(options: NbdCloseOptions = {}): Promise<void> {
-    this.#closing ??= this.#close(options.graceMs ?? GRACE_MS);
+    const { graceMs = GRACE_MS, reason = "the server stops" } = options;
+    this.#closing ??= this.#close(graceMs, reason);
     return this.#closing;
   }
 
@@ -276,13 +284,13 @@ export class NbdServer {
    */
   async dismiss(
     exportName: string,
-    options: NbdCloseOptions = {},
+    { graceMs = GRACE_MS, reason = NOT_SERVED }: NbdCloseOptions = {},
   ): Promise<void> {
     this.#dismissed.add(exportName);
     const leaving = [...this.#clients].filter((client) =>
       client.exportName === exportName
     );
-    await endAll(leaving, options.graceMs ?? GRACE_MS);
+    await endAll(leaving, graceMs, reason);
   }
 
   /**
@@ -296,11 +304,11 @@ export class NbdServer {
    */
   async retire(
     device: BlockDevice,
-    options: NbdCloseOptions = {},
+    { graceMs = GRACE_MS, reason = NOT_SERVED }: NbdCloseOptions = {},
   ): Promise<void> {
     this.#retired.add(device);
     const leaving = [...this.#clients].filter((one) => one.device === device);
-    await endAll(leaving, options.graceMs ?? GRACE_MS);
+    await endAll(leaving, graceMs, reason);
   }
 
   /**
@@ -313,9 +321,9 @@ export class NbdServer {
     return [...this.#clients].filter((one) => one.device === device).length;
   }
 
-  async #close(graceMs: number): Promise<void> {
+  async #close(graceMs: number, reason: string): Promise<void> {
     for (const listener of this.#listeners) closeQuietly(listener);
-    await endAll([...this.#clients], graceMs);
+    await endAll([...this.#clients], graceMs, reason);
     for (const { connection, transmission } of this.#clients) {
       if (transmission === undefined) closeQuietly(connection);
     }

@@ -76,6 +76,7 @@ Deno.test("virstor stop of one of several leaves the others alone", async () => 
   ]]);
   assertEquals((await other.read(0, CHUNK)).payload, pattern(CHUNK, 2));
   assertMatch(server.stderr, /stopping: pool "demo": Asked to stop\n/);
+  assertMatch(server.stderr, /disconnected: .*: pool "demo" stops\n/);
   // The default must not become another disk than it was.
   for (const name of ["", "demo"]) {
     await assertRejects(

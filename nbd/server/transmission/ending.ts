@@ -24,15 +24,17 @@ export interface ServedClient {
  *
  * @param clients The connections.
  * @param graceMs How long requests in flight may take, milliseconds.
+ * @param reason Why the connections end, for the log.
  */
 export async function endAll(
   clients: readonly ServedClient[],
   graceMs: number,
+  reason: string,
 ): Promise<void> {
   const serving = clients.filter(({ transmission }) =>
     transmission !== undefined
   );
-  for (const { transmission } of serving) transmission?.stop();
+  for (const { transmission } of serving) transmission?.stop(reason);
   if (await allEnded(serving, graceMs)) return;
   for (const { transmission } of serving) transmission?.cancelWaiting();
   if (await allEnded(serving, CANCEL_MS)) return;

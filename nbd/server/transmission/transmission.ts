@@ -189,13 +189,15 @@ export class Transmission {
    * requests that have come, in whole or in part, are answered, wherever they
    * are, and no more have come for a moment: what the client sent before it
    * heard of the end is on its way.
+   *
+   * @param reason Why, for the log.
    */
-  stop(): void {
+  stop(reason: string): void {
     if (this.#stopping) return;
     this.#stopping = true;
     this.#carrier.divert();
     this.#commands.stop();
-    this.#reason = "the server stops";
+    this.#reason = reason;
     this.#changed();
     // A macrotask of its own: no promise is about to be kept that would change
     // what is seen.

@@ -174,7 +174,10 @@ testNatively("an export that is dismissed ends its clients only", async () => {
   await serving.server.dismiss("disk");
   assertEquals(await client.receiveEnd(), 0);
   assertEquals(await idle.receiveEnd(), 0);
-  assertEquals(reasons(serving), Array(3).fill("the server stops"));
+  assertEquals(
+    reasons(serving),
+    Array(3).fill("its export is not served any more"),
+  );
   assertEquals(serving.server.clients, []);
   // No lane uses the pool then, which can be closed while the server goes on.
   await serving.pool.close();

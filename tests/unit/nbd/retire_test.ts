@@ -37,10 +37,11 @@ Deno.test("retire() ends the clients of a device, whose name is free", async () 
   await eventually("three clients", () => server.clients.length === 3);
   assertEquals([old, other].map((one) => server.countClients(one)), [1, 1]);
   exports = [exportOf(later, { name: "a" }), ...exports.slice(1)];
-  await server.retire(old);
+  await server.retire(old, { reason: "a is gone" });
   assertEquals((await first.read(0, 1)).errno, LOST);
   assertEquals([old, other].map((one) => server.countClients(one)), [0, 1]);
   assertEquals([...(await second.read(0, 1)).payload], [2]);
+  assertEquals(serving.events.at(-1)?.message, "a is gone");
   await assertRejects(async () => {
     await early.go("a");
     await early.read(0, 1);
