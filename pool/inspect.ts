@@ -92,6 +92,8 @@ function describeLabels({ name, found }: Assembly): PoolStatus {
       `Cannot read pool "${name}": none of its components was found`,
     );
   }
+  const { virtualSize: size } = label;
+  const mappedChunks = members.reduce((sum, { used }) => sum + used, 0);
   const status = describePool({
     settings: {
       name,
@@ -109,11 +111,23 @@ function describeLabels({ name, found }: Assembly): PoolStatus {
       onEvent: () => {},
     },
     format: { name: "freebsd", members },
-    volumes: [{
+    summaries: [{
       name,
+      number: 0,
+      size,
+      created: null,
+      parent: null,
+      quota: 0,
+      reserve: 0,
+      onFull: "",
+      readOnly: false,
+      usedBytes: mappedChunks * label.chunkSize,
+      mappedChunks,
       snapshots: [],
-      size: label.virtualSize,
-      mappedChunks: members.reduce((sum, { used }) => sum + used, 0),
+    }],
+    volumes: [{
+      size,
+      mappedChunks,
       delayed: {
         size: 0,
         bytes: 0,

@@ -41,8 +41,13 @@ export type {
   RollbackOptions,
   SnapshotChanges,
   SnapshotName,
+  SnapshotRemovalPlan,
+  SnapshotStatus,
+  SnapshotSummary,
   VolumeChanges,
   VolumeSettings,
+  VolumeStatus,
+  VolumeSummary,
 } from "./change/mod.ts";
 export type {
   Finding,
@@ -87,12 +92,7 @@ export type {
 export { repairComponents } from "./repair.ts";
 export type { RepairOptions } from "./repair.ts";
 export { SnapshotDisk } from "./snapshot_disk.ts";
-export type {
-  ComponentStatus,
-  DelayedStatus,
-  PoolStatus,
-  VolumeSummary,
-} from "./status.ts";
+export type { ComponentStatus, DelayedStatus, PoolStatus } from "./status.ts";
 export {
   CHUNK_COMPONENT_SHIFT,
   CHUNK_DELAYED,
@@ -111,7 +111,6 @@ export type {
 } from "./status_contexts.ts";
 export { CHANGED } from "./changed_contexts.ts";
 export { Volume } from "./volume.ts";
-export type { SnapshotStatus, VolumeStatus } from "./volume_status.ts";
 export { findLabel, readLabel, taste } from "./taste.ts";
 export type {
   TastedComponent,

@@ -21,6 +21,7 @@ import {
   type AddOptions,
   type AddResult,
   Collector,
+  describeVolumes,
   type GrowResult,
   Jobs,
   type LiveSettings,
@@ -32,7 +33,9 @@ import {
   type ResizeOptions,
   type ResumeOptions,
   SnapshotChanges,
+  summarizeVolumes,
   VolumeChanges,
+  type VolumeStatus,
 } from "./change/mod.ts";
 import { flushMembers, type PoolBase } from "./io/mod.ts";
 import type { PoolFormat } from "./format/mod.ts";
@@ -42,7 +45,6 @@ import { PoolVolumes } from "./pool_volumes.ts";
 import type { SnapshotDisk } from "./snapshot_disk.ts";
 import { describePool, type PoolStatus } from "./status.ts";
 import type { Volume } from "./volume.ts";
-import { describeVolumes, type VolumeStatus } from "./volume_status.ts";
 import { wirePool } from "./wiring.ts";
 
 /** A pool that is open, with its components locked. */
@@ -56,7 +58,6 @@ export class Pool {
 
   /** @internal What can be shown besides the status. */
   readonly view: PoolView;
-
   readonly #events: EventHub;
   readonly #format: PoolFormat;
   readonly #base: PoolBase;
@@ -91,8 +92,7 @@ export class Pool {
     this.view = new PoolView(base);
     this.#volumes = new PoolVolumes(wiring, volumes);
     const run = control.run.bind(control);
-    const { evacuation } = control;
-    const jobs = this.#jobs;
+    const [{ evacuation }, jobs] = [control, this.#jobs];
     const runBeside = control.runBeside.bind(control);
     this.#collector = new Collector({ base, run: runBeside, evacuation, jobs });
     const tools = { hooks: this.#volumes, collector: this.#collector, jobs };
@@ -183,8 +183,7 @@ export class Pool {
    * Subscribes to the events of the pool, from the next one on. Several
    * subscribers may read at the same time, each at its own pace. 256 events
    * wait for a subscriber at most: then the pool drops the oldest, and the
-   * subscriber next reads how many it has missed. `docs/library.md` has an
-   * example.
+   * subscriber next reads how many it has missed.
    *
    * @returns The events. They end when the pool is closed, and when the loop
    *   that reads them ends (or `return()` is called).
@@ -210,6 +209,7 @@ export class Pool {
     return describePool({
       settings: this.settings,
       format: this.#format,
+      summaries: summarizeVolumes(this.#base),
       volumes: this.volumes,
       evacuation: this.#control.evacuation.status,
       lost: this.#control.evacuation.losses.status,

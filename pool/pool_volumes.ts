@@ -4,7 +4,7 @@
  * @module
  */
 
-import { assert, VirstorError } from "../errors.ts";
+import { assert, nameOf, quoted, VirstorError } from "../errors.ts";
 import {
   type Health,
   type PoolSettings,
@@ -59,21 +59,23 @@ export class PoolVolumes implements VolumeHooks {
       name === undefined ? one.number === 0 : one.name === name
     );
     if (found !== undefined) return found;
+    const { name: pool } = this.#settings;
     const record = this.#wiring.base.format.records.find((one) =>
       name === undefined ? one.id === 0 : one.name === name
     );
     if (record !== undefined) {
       throw new VirstorError(
         "busy",
-        `Cannot use volume "${record.name}": it is being rolled back`,
+        `Cannot use volume "${nameOf(pool, record.name)}": it is being ` +
+          "rolled back",
       );
     }
-    const names = this.#open.map((one) => `"${one.name}"`).join(", ");
-    const only = this.#open.length === 1 ? "only " : "";
+    const names = this.#open.map((one) => nameOf(pool, one.name));
+    const only = names.length === 1 ? "only " : "";
     throw new VirstorError(
       "not-found",
-      `Cannot find volume "${name}": pool "${this.#settings.name}" has ` +
-        only + names,
+      `Cannot find volume "${nameOf(pool, name ?? "")}": pool "${pool}" has ` +
+        only + quoted(names),
     );
   }
 
@@ -89,7 +91,7 @@ export class PoolVolumes implements VolumeHooks {
     const { base } = this.#wiring;
     const parts = volumeNamed(base, volume, "read a snapshot of");
     const { record, map } = parts;
-    const { epoch, size } = snapshotNamed(record, snapshot, "read");
+    const { epoch, size } = snapshotNamed(parts, snapshot, "read");
     const key = `${record.id}@${epoch}`;
     const open = this.#snapshots.get(key);
     if (open !== undefined) return open;
@@ -120,7 +122,7 @@ export class PoolVolumes implements VolumeHooks {
     const { chunkSize } = this.#settings;
     const epochs: number[] = [];
     const viewOf = (name: string) => {
-      const { epoch, size } = snapshotNamed(parts.record, name, "compare");
+      const { epoch, size } = snapshotNamed(parts, name, "compare");
       epochs.push(epoch);
       return new SnapshotView(parts.map, epoch, size / chunkSize);
     };
@@ -135,8 +137,9 @@ export class PoolVolumes implements VolumeHooks {
       if (isThere) return;
       throw new VirstorError(
         "not-found",
-        `Cannot compare volume "${volume}": a snapshot was removed meanwhile, ` +
-          "or the volume was removed or rolled back",
+        `Cannot compare volume "${nameOf(this.#settings.name, volume)}": a ` +
+          "snapshot was removed meanwhile, or the volume was removed or " +
+          "rolled back",
       );
     });
   }

@@ -11,7 +11,7 @@ import type {
   Extent,
 } from "../device/block/mod.ts";
 import type { Leases } from "../device/leases/mod.ts";
-import { VirstorError } from "../errors.ts";
+import { nameOf, VirstorError } from "../errors.ts";
 import {
   assertInside,
   type Health,
@@ -193,16 +193,24 @@ export class SnapshotDisk implements BlockDevice {
   }
 
   async #close(): Promise<void> {
-    this.#health = this.#health.closedVolume();
+    this.#health = this.#health.closedVolume(() =>
+      `Snapshot "${this.#userName}"`
+    );
     // From here on a thread drops what it reads.
     this.#leases?.end();
     await this.#inFlight.settled();
   }
 
+  /** The name as users type it. */
+  get #userName(): string {
+    const { record, base: { settings } } = this.#parts;
+    return nameOf(settings.name, record.name, this.#snapshot);
+  }
+
   #readOnly(): VirstorError {
     return new VirstorError(
       "read-only",
-      `Cannot write to "${this.name}": it is a snapshot`,
+      `Cannot write to "${this.#userName}": it is a snapshot`,
     );
   }
 }

@@ -22,13 +22,13 @@ import {
 } from "./core/mod.ts";
 import { addCounts } from "../device/leases/mod.ts";
 import { counted } from "../errors.ts";
-import type { SnapshotRecord } from "../metadata/native/mod.ts";
 import type { DelayedWrites } from "./io/mod.ts";
 import {
   type EvacuationStatus,
   type JobStatus,
   type LossStatus,
   lossWarnings,
+  type VolumeSummary,
 } from "./change/mod.ts";
 import type { FormatName, PoolFormat } from "./format/mod.ts";
 
@@ -96,25 +96,6 @@ export interface DelayedStatus {
   readonly timedOut: number;
   /** How many waiting writes were cancelled because their client left. */
   readonly cancelled: number;
-}
-
-/** A volume of a pool, as far as it takes no look at every chunk. */
-export interface VolumeSummary {
-  /** The name; the first volume has the pool's. */
-  readonly name: string;
-  /** Bytes of the volume. */
-  readonly size: number;
-  /** Chunks that are mapped for the volume alone, without those of old versions. */
-  readonly mappedChunks: number;
-  /** Its snapshots, the oldest first. */
-  readonly snapshots: readonly {
-    /** The name. */
-    readonly name: string;
-    /** Bytes of the volume when the snapshot was taken. */
-    readonly size: number;
-    /** When it was taken, ISO 8601. */
-    readonly created: string;
-  }[];
 }
 
 /** The status of a pool. */
@@ -204,14 +185,12 @@ export interface StatusSource {
   readonly settings: PoolSettings;
   /** The format's name, and the components. */
   readonly format: Pick<PoolFormat, "name" | "members">;
+  /** What there is to say of the volumes, the first one first. */
+  readonly summaries: readonly VolumeSummary[];
   /** The volumes of the pool. */
   readonly volumes: readonly {
-    /** The name of the volume. */
-    readonly name: string;
     /** Bytes of the volume. */
     readonly size: number;
-    /** Its snapshots, the oldest first. */
-    readonly snapshots: readonly SnapshotRecord[];
     /** Chunks that are mapped for the volume. */
     readonly mappedChunks: number;
     /** Its writes that wait for space. */
@@ -267,7 +246,7 @@ export function describePool(source: StatusSource): PoolStatus {
     evacuation: source.evacuation ?? null,
     lost: source.lost,
     jobs: source.jobs,
-    volumes: volumes.map(summaryOf),
+    volumes: source.summaries,
     virtualSize,
     chunkSize,
     virtualChunks,
@@ -324,21 +303,6 @@ function isFull(
     format.members.some(({ refusal, device }) =>
       refusal !== undefined && paths.includes(device.path)
     );
-}
-
-function summaryOf(
-  { name, size, mappedChunks, snapshots }: StatusSource["volumes"][number],
-): VolumeSummary {
-  return {
-    name,
-    size,
-    mappedChunks,
-    snapshots: snapshots.map((one) => ({
-      name: one.name,
-      size: one.size,
-      created: new Date(one.created).toISOString(),
-    })),
-  };
 }
 
 function describeDelayed(

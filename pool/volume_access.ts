@@ -5,6 +5,7 @@
  */
 
 import type { DeviceCapabilities } from "../device/block/mod.ts";
+import { nameOf } from "../errors.ts";
 import type { Health } from "./core/mod.ts";
 import type { VolumeParts } from "./io/mod.ts";
 
@@ -31,7 +32,7 @@ export class VolumeAccess {
     const { record, base: { settings } } = parts;
     this.#poolHealth = poolHealth;
     this.#isPoolReadOnly = settings.readOnly;
-    this.#name = () => parts.record.name;
+    this.#name = () => nameOf(settings.name, parts.record.name);
     this.#health = record.isReadOnly
       ? poolHealth.readOnlyVolume(this.#name)
       : poolHealth;
@@ -72,7 +73,7 @@ export class VolumeAccess {
   close(): void {
     this.#isClosed = true;
     this.#poolHealth.release(this.#health);
-    this.#health = this.#health.closedVolume();
+    this.#health = this.#health.closedVolume(() => `Volume "${this.#name()}"`);
   }
 }
 

@@ -5,17 +5,16 @@
  * @module
  */
 
-import { messageOf } from "../../errors.ts";
+import { messageOf, nameOf } from "../../errors.ts";
 import type { Pool } from "../../pool/mod.ts";
 import type { GrowResult, RemoveResult } from "../../pool/change/mod.ts";
-import {
-  type AddAnswer,
-  type AddRequest,
-  type GrowRequest,
-  nameOf,
-  type RemoveRequest,
-  type ResizeRequest,
-  type ResizeResult,
+import type {
+  AddAnswer,
+  AddRequest,
+  GrowRequest,
+  RemoveRequest,
+  ResizeRequest,
+  ResizeResult,
 } from "../control/mod.ts";
 import { registeredSize, rememberRate, updatePool } from "../state/mod.ts";
 import { printNotices } from "../terminal/mod.ts";

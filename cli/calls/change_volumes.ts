@@ -81,6 +81,8 @@ export function volumeHandlers(
         freeBytes: pool.status().freeChunks * chunkSize,
       };
     },
+    planRemoveSnapshots: ({ snapshots }) =>
+      Promise.try(() => snapshotChanges.planRemoval(snapshots.map(inPool))),
     removeSnapshots: async ({ snapshots, wait }, onChanged) => ({
       freedChunks: await freed(
         (onRemoved) =>

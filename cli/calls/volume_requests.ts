@@ -37,6 +37,7 @@ export const VOLUME_REQUEST_CHECKS: {
     to: textOf(fields, "to"),
   }),
   takeSnapshots: (fields) => ({ snapshots: snapshotsOf(fields) }),
+  planRemoveSnapshots: (fields) => ({ snapshots: snapshotsOf(fields) }),
   removeSnapshots: (fields) => ({
     snapshots: snapshotsOf(fields),
     wait: booleanOf(fields, "wait"),

@@ -12,6 +12,7 @@ import { callServer, type VolumeCalls } from "../control/mod.ts";
 /** Calls that change nothing. */
 const READING: ReadonlySet<keyof VolumeCalls> = new Set([
   "listVolumes",
+  "planRemoveSnapshots",
   "diff",
 ]);
 

@@ -6,9 +6,8 @@
  */
 
 import { fileIdentity } from "../../device/file/mod.ts";
-import { hidePassword } from "../../errors.ts";
+import { hidePassword, nameOf } from "../../errors.ts";
 import { copyDisk, type CopyResult, isNbdUri } from "../../nbd/client/mod.ts";
-import { nameOf } from "../control/mod.ts";
 import {
   type Environment,
   EXIT_OK,

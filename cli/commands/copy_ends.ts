@@ -12,7 +12,7 @@ import {
   removeFile,
   setFileSize,
 } from "../../device/file/mod.ts";
-import { inBytes, VirstorError } from "../../errors.ts";
+import { inBytes, nameOf, VirstorError } from "../../errors.ts";
 import {
   canCarry,
   changedSince,
@@ -20,7 +20,6 @@ import {
   NbdDisk,
   parseNbdUri,
 } from "../../nbd/client/mod.ts";
-import { nameOf } from "../control/mod.ts";
 import { UsageError } from "../terminal/mod.ts";
 import {
   type Changes,

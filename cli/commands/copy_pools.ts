@@ -6,11 +6,11 @@
  */
 
 import type { BlockDevice } from "../../device/block/mod.ts";
-import { VirstorError } from "../../errors.ts";
+import { nameOf, VirstorError } from "../../errors.ts";
 import { changedSince, type Range } from "../../nbd/client/mod.ts";
 import type { Pool, VolumeStatus } from "../../pool/mod.ts";
 import { registerOpenPool, volumeHandlers } from "../calls/mod.ts";
-import { callServer, nameOf } from "../control/mod.ts";
+import { callServer } from "../control/mod.ts";
 import { readRegistry } from "../state/mod.ts";
 import { UsageError } from "../terminal/mod.ts";
 import { readSnapshot, readVolume } from "./pool_words.ts";
@@ -213,7 +213,7 @@ function statusOf(
   throw new VirstorError(
     "not-found",
     `Cannot find "${nameOf(pool, volume, snapshot)}": pool "${pool}" has no ` +
-      (status === undefined ? `volume "${name}"` : `such snapshot`),
+      (status === undefined ? "such volume" : "such snapshot"),
   );
 }
 

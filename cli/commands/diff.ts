@@ -4,7 +4,7 @@
  * @module
  */
 
-import { nameOf } from "../control/mod.ts";
+import { nameOf } from "../../errors.ts";
 import {
   type Environment,
   EXIT_OK,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { nameInPool } from "../../errors.ts";
 import type { JobStatus, PoolStatus } from "../../pool/mod.ts";
 import { formatSize } from "../terminal/mod.ts";
 
@@ -27,8 +28,8 @@ export function jobPair(
 ): [string, string] {
   const [first = "", ...more] = job.names;
   const others = more.length === 0 ? "" : ` and ${more.length} more`;
-  const name = isOfFirst(pool.name, first) ? first : `${pool.name}/${first}`;
-  return [TITLES[job.kind], `${name}${others}: ${jobProgress(pool, job)}`];
+  const name = nameInPool(pool.name, first) + others;
+  return [TITLES[job.kind], `${name}: ${jobProgress(pool, job)}`];
 }
 
 /**
@@ -46,9 +47,4 @@ export function jobProgress(
   const percent = `${Math.floor(share * 100)}%`;
   if (kind === "flatten") return percent;
   return `${percent}, ${formatSize(freedChunks * chunkSize)} freed`;
-}
-
-/** The first volume has the name of its pool. */
-function isOfFirst(pool: string, name: string): boolean {
-  return name === pool || name.startsWith(`${pool}@`);
 }

@@ -4,9 +4,9 @@
  * @module
  */
 
+import { nameOf } from "../../errors.ts";
 import {
   callServer,
-  nameOf,
   type ResizeRequest,
   type ResizeResult,
 } from "../control/mod.ts";

@@ -4,8 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
-import { nameOf } from "../control/mod.ts";
+import { nameOf, VirstorError } from "../../errors.ts";
 import {
   type Environment,
   EXIT_OK,
@@ -87,7 +86,7 @@ function show(invocation: Invocation, volumes: readonly ListedVolume[]): void {
       formatSize(one.size),
       formatSize(one.referencedBytes),
       formatSize(one.uniqueBytes),
-      one.clones.length === 0 ? "-" : one.clones.join(", "),
+      one.clones.map((name) => nameOf(one.pool, name)).join(", ") || "-",
     ]),
   ]));
 }

@@ -5,7 +5,11 @@
  */
 
 import { printable } from "../../errors.ts";
-import type { PoolStatus } from "../../pool/mod.ts";
+import type {
+  PoolStatus,
+  VolumeStatus,
+  VolumeSummary,
+} from "../../pool/mod.ts";
 import {
   type Environment,
   EXIT_OK,
@@ -48,7 +52,9 @@ async function show(
   const stateDirectory = environment.stateDirectory();
   if (names.length === 0) {
     const pools = await withProgress("Reading", surveyAll(stateDirectory));
-    showAll(pools, invocation);
+    if (invocation.flag("json")) {
+      printJson(await describeAll(invocation, stateDirectory, pools));
+    } else showAll(pools, invocation);
     return EXIT_OK;
   }
   const pools: SurveyedPool[] = [];
@@ -61,7 +67,7 @@ async function show(
     );
   }
   if (invocation.flag("json")) {
-    const values = pools.map(jsonOf);
+    const values = await describeAll(invocation, stateDirectory, pools);
     printJson(values.length === 1 ? values[0] : values);
   } else {
     const texts: string[] = [];
@@ -72,8 +78,9 @@ async function show(
       const isShort = invocation.flag("watch") || !hasVolumes(one);
       if (isShort) texts.push(text);
       else {
-        const { volumesText } = await import("./volume_table.ts");
-        texts.push(text + await volumesText(stateDirectory, one.name));
+        const { volumesOf, volumesText } = await import("./volume_table.ts");
+        const volumes = await volumesOf(stateDirectory, one.name);
+        texts.push(text + volumesText(one.name, volumes));
       }
     }
     if (texts.length > 0) print(texts.join("\n\n"));
@@ -87,29 +94,64 @@ async function show(
   return EXIT_OK;
 }
 
-/** Whether there is more than the first volume. */
+/** Whether there is more than a first volume without limits. */
 function hasVolumes({ report, error }: SurveyedPool): boolean {
   const { volumes = [] } = report?.pool ?? {};
-  return error === undefined &&
-    (volumes.length > 1 || volumes.some((one) => one.snapshots.length > 0));
+  return error === undefined && (
+    volumes.length > 1 ||
+    volumes.some(({ snapshots, quota, reserve }) =>
+      snapshots.length > 0 || quota > 0 || reserve > 0
+    )
+  );
+}
+
+/** The JSON of pools. */
+async function describeAll(
+  invocation: Invocation,
+  stateDirectory: string,
+  pools: readonly SurveyedPool[],
+): Promise<Record<string, unknown>[]> {
+  const { volumesOf } = await import("./volume_table.ts");
+  const values: Record<string, unknown>[] = [];
+  for (const one of pools) {
+    const isKnown = one.report !== undefined && one.error === undefined;
+    // That takes a look at every chunk: too much to be repeated.
+    const volumes = isKnown && !invocation.flag("watch")
+      ? await volumesOf(stateDirectory, one.name)
+      : undefined;
+    values.push(jsonOf(one, volumes));
+  }
+  return values;
 }
 
 /** The status of a pool as JSON, under the names that scripts know. */
 function poolJson(
-  { fullTimeoutSeconds, counters, ...rest }: PoolStatus,
+  { fullTimeoutSeconds, counters, volumes, ...rest }: PoolStatus,
+  described: readonly VolumeStatus[] | undefined,
 ): Record<string, unknown> {
   const { bytesRead, bytesWritten, ...counts } = counters;
   return {
     ...rest,
+    volumes: described ?? volumes.map(uncounted),
     fullTimeout: fullTimeoutSeconds,
     counters: { ...counts, readBytes: bytesRead, writtenBytes: bytesWritten },
   };
 }
 
+/** A volume with the same fields as if its chunks were counted. */
+function uncounted(volume: VolumeSummary): Record<string, unknown> {
+  const unknown = { referencedBytes: null, uniqueBytes: null };
+  const snapshots = volume.snapshots.map((one) => ({ ...one, ...unknown }));
+  return { ...volume, ...unknown, snapshots };
+}
+
 /** The JSON of a pool. */
-function jsonOf(surveyed: SurveyedPool): Record<string, unknown> {
+function jsonOf(
+  surveyed: SurveyedPool,
+  volumes: readonly VolumeStatus[] | undefined,
+): Record<string, unknown> {
   const { name, report, error } = surveyed;
-  const pool = report === undefined ? null : poolJson(report.pool);
+  const pool = report === undefined ? null : poolJson(report.pool, volumes);
   const server = report?.server ?? null;
   const state = surveyedState(surveyed);
   const health = healthOf(state, report?.pool);
@@ -134,9 +176,7 @@ function showAll(
   pools: readonly SurveyedPool[],
   invocation: Invocation,
 ): void {
-  if (invocation.flag("json")) {
-    printJson(pools.map(jsonOf));
-  } else if (pools.length === 0) {
+  if (pools.length === 0) {
     print('No pool is known; look for some with "virstor taste DIR"');
   } else if (invocation.flag("verbose")) {
     print(pools.map(textOf).join("\n\n"));

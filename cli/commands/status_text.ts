@@ -4,7 +4,7 @@
  * @module
  */
 
-import { counted, printable } from "../../errors.ts";
+import { counted, nameOf, printable } from "../../errors.ts";
 import type {
   ComponentStatus,
   HostStatus,
@@ -85,11 +85,11 @@ export function percent(value: number): string {
 }
 
 /** Volumes and snapshots, where there is more than the first volume. */
-function volumePairs({ volumes }: PoolStatus): [string, string][] {
+function volumePairs({ name, volumes }: PoolStatus): [string, string][] {
   const snapshots = volumes.flatMap((one) => one.snapshots).length;
   if (volumes.length === 1 && snapshots === 0) return [];
   const told = volumes.slice(0, VOLUMES_TOLD).map((one) =>
-    `${one.name} ${formatSize(one.size)}` +
+    `${nameOf(name, one.name)} ${formatSize(one.size)}` +
     (one.snapshots.length === 0
       ? ""
       : ` (${counted(one.snapshots.length, "snapshot")})`)

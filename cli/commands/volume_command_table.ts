@@ -19,6 +19,11 @@ const WAIT: OptionSpec = {
   help: "wait until the space is free, and tell how much it is",
 };
 
+const DRY_RUN: readonly OptionSpec[] = [
+  { name: "dry-run", help: "show what would be freed; change nothing" },
+  { ...JSON_OUTPUT, help: "with --dry-run: print JSON, for scripts" },
+];
+
 /** The commands, in the order of the help. */
 export const VOLUME_COMMANDS: readonly CommandSpec[] = [
   {
@@ -61,8 +66,7 @@ export const VOLUME_COMMANDS: readonly CommandSpec[] = [
     options: [
       { name: "force", short: "f", help: "remove also a volume with data" },
       WAIT,
-      { name: "dry-run", help: "show what would be freed; change nothing" },
-      { ...JSON_OUTPUT, help: "with --dry-run: print JSON, for scripts" },
+      ...DRY_RUN,
     ],
     operands: ["POOL/VOLUME"],
     moreOperands: false,
@@ -143,13 +147,13 @@ export const VOLUME_COMMANDS: readonly CommandSpec[] = [
   {
     name: "snapshot remove",
     summary: "remove snapshots",
-    usage: "[--wait] POOL[/VOLUME]@NAME...",
+    usage: "[--wait|--dry-run [--json]] POOL[/VOLUME]@NAME...",
     description: [
       "Remove snapshots of one pool, all in one step, and free the chunks that only",
       "they see, of a served pool in the background. Their clients are disconnected. A",
       "snapshot with clones cannot be removed: flatten or remove these first.",
     ],
-    options: [WAIT],
+    options: [WAIT, ...DRY_RUN],
     operands: ["POOL[/VOLUME]@NAME"],
     moreOperands: true,
     load: () => import("./snapshot_remove.ts"),

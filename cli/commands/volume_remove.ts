@@ -4,8 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
-import { nameOf } from "../control/mod.ts";
+import { nameOf, quoted, VirstorError } from "../../errors.ts";
 import {
   ask,
   type Environment,
@@ -14,11 +13,11 @@ import {
   type Invocation,
   print,
   printJson,
-  UsageError,
   withProgress,
 } from "../terminal/mod.ts";
 import type { VolumeStatus } from "../../pool/mod.ts";
 import { callPool } from "./call_pool.ts";
+import { checkDryRun } from "./dry_run.ts";
 import { followJob } from "./follow_job.ts";
 import { freedText } from "./freed_text.ts";
 import { readNamedVolume, type VolumeWord } from "./pool_words.ts";
@@ -37,7 +36,7 @@ export async function run(
   environment: Environment,
 ): Promise<number> {
   const [word = ""] = invocation.operands;
-  checkOptions(invocation);
+  checkDryRun(invocation, "volume remove");
   const stateDirectory = environment.stateDirectory();
   const named = await readNamedVolume(stateDirectory, word);
   const { pool, volume } = named;
@@ -61,18 +60,6 @@ export async function run(
   return EXIT_OK;
 }
 
-function checkOptions({ flag }: Invocation): void {
-  const other = ["force", "wait"].find(flag);
-  const isDry = flag("dry-run");
-  const fault = isDry && other !== undefined
-    ? `Options --${other} and --dry-run exclude one another`
-    : flag("json") && !isDry
-    ? "Option --json needs --dry-run"
-    : "";
-  if (fault === "") return;
-  throw new UsageError(fault, 'Try "virstor volume remove --help"');
-}
-
 async function find(
   stateDirectory: string,
   { pool, volume }: VolumeWord,
@@ -85,7 +72,9 @@ async function find(
   if (found !== undefined) return found;
   throw new VirstorError(
     "not-found",
-    `Cannot remove volume "${volume}": pool "${pool}" has no such volume`,
+    `Cannot remove volume "${
+      nameOf(pool, volume)
+    }": pool "${pool}" has no such volume`,
   );
 }
 
@@ -103,10 +92,10 @@ function assertRemovable(
     );
   }
   if (isDry || snapshots.length === 0) return;
-  const names = snapshots.map((one) => `"${one.name}"`).join(", ");
+  const names = snapshots.map((one) => nameOf(pool, name, one.name));
   throw new VirstorError(
     "exists",
-    `${what}: it has the snapshots ${names}, remove them first`,
+    `${what}: it has the snapshots ${quoted(names)}, remove them first`,
   );
 }
 

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
-import { nameOf } from "../control/mod.ts";
+import { nameInPool, nameOf, VirstorError } from "../../errors.ts";
+import type { VolumeStatus } from "../../pool/mod.ts";
 import { formatSize, textTable, withProgress } from "../terminal/mod.ts";
 import { callPool } from "./call_pool.ts";
 import type { ListedVolume } from "./describe_pools.ts";
@@ -14,31 +14,45 @@ import type { ListedVolume } from "./describe_pools.ts";
 const VOLUMES_TOLD = 8;
 
 /**
- * Shows what the volumes of a pool take, behind its status.
+ * Describes the volumes of a pool, for its status.
  *
  * @param stateDirectory The state directory.
  * @param pool The name of the pool.
- * @returns Two line ends and a table; "" if the volumes cannot be listed.
+ * @returns The volumes; undefined if they cannot be listed.
  */
-export async function volumesText(
+export async function volumesOf(
   stateDirectory: string,
   pool: string,
-): Promise<string> {
+): Promise<readonly VolumeStatus[] | undefined> {
   try {
-    const all = await withProgress(
+    return await withProgress(
       `Reading the volumes of pool "${pool}"`,
       callPool(stateDirectory, pool, "listVolumes", null),
     );
-    const listed = all.slice(0, VOLUMES_TOLD)
-      .map((status) => ({ pool, status }));
-    const more = all.length - listed.length;
-    return `\n\n${volumeTable(listed)}` +
-      (more > 0 ? `\n${more} more: "virstor volume list ${pool}"` : "");
   } catch (error) {
     // The rest is known, and another command may have changed it by now.
-    if (error instanceof VirstorError) return "";
+    if (error instanceof VirstorError) return undefined;
     throw error;
   }
+}
+
+/**
+ * Shows what the volumes of a pool take, behind its status.
+ *
+ * @param pool The name of the pool.
+ * @param all The volumes; undefined if they cannot be listed.
+ * @returns Two line ends and a table; "" if there is nothing to show.
+ */
+export function volumesText(
+  pool: string,
+  all: readonly VolumeStatus[] = [],
+): string {
+  if (all.length === 0) return "";
+  const listed = all.slice(0, VOLUMES_TOLD)
+    .map((status) => ({ pool, status }));
+  const more = all.length - listed.length;
+  return `\n\n${volumeTable(listed)}` +
+    (more > 0 ? `\n${more} more: "virstor volume list ${pool}"` : "");
 }
 
 /**
@@ -62,7 +76,7 @@ export function volumeTable(volumes: readonly ListedVolume[]): string {
       formatSize(status.uniqueBytes),
       ...limits.map((limit) => formatLimit(status[limit])),
       String(status.snapshots.length),
-      status.parent ?? "-",
+      status.parent === null ? "-" : nameInPool(pool, status.parent),
     ]),
   ]);
 }

@@ -33,4 +33,3 @@ export {
 } from "./control_wire.ts";
 export type { ServeSettings } from "./serve_settings.ts";
 export type { ControlMessage } from "./control_wire.ts";
-export { nameOf } from "./volume_name.ts";

@@ -7,6 +7,7 @@
 import type {
   ChangedRange,
   SnapshotName,
+  SnapshotRemovalPlan,
   VolumeSettings,
   VolumeStatus,
 } from "../../pool/mod.ts";
@@ -41,7 +42,7 @@ export interface CloneRequest extends SnapshotName {
   readonly to: string;
 }
 
-/** The request of `takeSnapshots`. */
+/** The request of `takeSnapshots`, and of `planRemoveSnapshots`. */
 export interface SnapshotsRequest {
   /** The snapshots; an empty name of a volume is the first volume. */
   readonly snapshots: readonly SnapshotName[];
@@ -111,6 +112,11 @@ export interface VolumeCalls {
   readonly takeSnapshots: {
     request: SnapshotsRequest;
     answer: SnapshotsAnswer;
+  };
+  /** Finds what the removal of snapshots would free. */
+  readonly planRemoveSnapshots: {
+    request: SnapshotsRequest;
+    answer: SnapshotRemovalPlan;
   };
   /** Removes snapshots. */
   readonly removeSnapshots: {

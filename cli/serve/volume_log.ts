@@ -4,12 +4,13 @@
  * @module
  */
 
-import { nameOf, type VolumeCalls } from "../control/mod.ts";
+import { nameOf } from "../../errors.ts";
+import type { VolumeCalls } from "../control/mod.ts";
 
 /** The calls that change what a pool exports. */
 export type VolumeChange = Exclude<
   keyof VolumeCalls,
-  "listVolumes" | "diff"
+  "listVolumes" | "planRemoveSnapshots" | "diff"
 >;
 
 /** Describes each change of a pool that is done. */

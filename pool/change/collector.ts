@@ -11,7 +11,13 @@
  */
 
 import { abandon } from "../../device/block/mod.ts";
-import { counted, inBytes, VirstorError } from "../../errors.ts";
+import {
+  counted,
+  inBytes,
+  nameInPool,
+  quoted,
+  VirstorError,
+} from "../../errors.ts";
 import { type ForwardMap, InFlight } from "../core/mod.ts";
 import type { PoolBase } from "../io/mod.ts";
 import type { Evacuation } from "./evacuation.ts";
@@ -122,17 +128,17 @@ export class Collector {
   async #freed({ names, freed }: Job): Promise<number> {
     const { base: { freeing, settings } } = this.#parts;
     const isFree = await freeing.settledSoFar();
-    const quoted = names.map((name) => `"${name}"`).join(", ");
+    const what = quoted(names.map((one) => nameInPool(settings.name, one)));
     if (!isFree) {
       throw new VirstorError(
         "shutdown",
-        `Cannot free all chunks of ${quoted}: pool "${settings.name}" is closed`,
+        `Cannot free all chunks of ${what}: pool "${settings.name}" is closed`,
       );
     }
     const bytes = inBytes(freed * settings.chunkSize);
     settings.onEvent({
       kind: "freed",
-      message: `Freed ${counted(freed, "chunk")} of ${quoted}: ${bytes}`,
+      message: `Freed ${counted(freed, "chunk")} of ${what}: ${bytes}`,
       names,
       chunks: freed,
     });

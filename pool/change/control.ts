@@ -7,7 +7,7 @@
  * @module
  */
 
-import { counted, inBytes, VirstorError } from "../../errors.ts";
+import { counted, inBytes, nameOf, VirstorError } from "../../errors.ts";
 import type { Component, Finding, PoolEvent } from "../core/mod.ts";
 import { Evacuation } from "./evacuation.ts";
 import { applySettings, type LiveSettings } from "./live_settings.ts";
@@ -206,7 +206,8 @@ export class PoolControl {
       const volume = volumeNamed(this.#parts, name, "resize volume");
       const virtualSize = await resizePool(volume, wanted, options);
       const { record: { id } } = volume;
-      const disk = id === 0 ? "The disk" : `Volume "${name}"`;
+      const { name: pool } = this.#parts.settings;
+      const disk = id === 0 ? "The disk" : `Volume "${nameOf(pool, name)}"`;
       const message = `${disk} now has ${inBytes(virtualSize)}`;
       this.#emit({ kind: "resized", message, volume: name, virtualSize });
       return { virtualSize };

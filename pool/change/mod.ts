@@ -19,8 +19,16 @@ export { planRemoval } from "./membership.ts";
 export type { RemoveOptions, RemovePlan, RemoveResult } from "./membership.ts";
 export type { ResizeOptions } from "./resize.ts";
 export { SnapshotChanges } from "./snapshot_changes.ts";
-export type { RollbackOptions, SnapshotName } from "./snapshot_changes.ts";
+export type { RollbackOptions } from "./snapshot_changes.ts";
 export { VolumeChanges } from "./volume_changes.ts";
 export { snapshotNamed, volumeNamed } from "./volume_list.ts";
-export type { VolumeHooks } from "./volume_list.ts";
+export type { SnapshotName, VolumeHooks } from "./volume_list.ts";
 export type { VolumeSettings } from "./volume_settings.ts";
+export { describeVolumes, summarizeVolumes } from "./volume_status.ts";
+export type {
+  SnapshotRemovalPlan,
+  SnapshotStatus,
+  SnapshotSummary,
+  VolumeStatus,
+  VolumeSummary,
+} from "./volume_status.ts";

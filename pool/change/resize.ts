@@ -4,7 +4,7 @@
  * @module
  */
 
-import { counted, inBytes, VirstorError } from "../../errors.ts";
+import { counted, inBytes, nameOf, VirstorError } from "../../errors.ts";
 import { VIRTUAL_SIZE_MAX } from "../core/mod.ts";
 import type { VolumeParts } from "../io/mod.ts";
 import { withRecord } from "./volume_list.ts";
@@ -76,14 +76,14 @@ export async function resizePool(
  * Names a volume in a sentence.
  *
  * @param volume The open volume.
- * @returns For instance `volume "data"`; the first volume is `pool "vm"`.
+ * @returns For instance `volume "vm/data"`; the first volume is `pool "vm"`.
  */
 export function volumeText(
   { record, base: { settings } }: Pick<VolumeParts, "record" | "base">,
 ): string {
   return record.id === 0
     ? `pool "${settings.name}"`
-    : `volume "${record.name}"`;
+    : `volume "${nameOf(settings.name, record.name)}"`;
 }
 
 function checkShrink(

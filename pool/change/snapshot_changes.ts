@@ -4,7 +4,7 @@
  * @module
  */
 
-import { VirstorError } from "../../errors.ts";
+import { nameOf, quoted, VirstorError } from "../../errors.ts";
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import { Slice } from "../../device/block/mod.ts";
 import {
@@ -16,29 +16,26 @@ import {
 import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
 import type { Collector } from "./collector.ts";
 import { Job, type Jobs } from "./jobs.ts";
+import { rolledBack, withTaken } from "./snapshot_records.ts";
 import { freePlaces, type Place, sweepAll, UnseenSweep } from "./sweeps.ts";
 import {
   assertHasVolumes,
   assertNewName,
   clonesOf,
-  namesOf,
   type RunChange,
+  type SnapshotName,
   snapshotNamed,
   type VolumeHooks,
   volumeNamed,
   withRecord,
 } from "./volume_list.ts";
+import {
+  planSnapshotRemoval,
+  type SnapshotRemovalPlan,
+} from "./volume_status.ts";
 
 /** Chunks that are rolled back between two looks at the clock. */
 const CHUNKS_A_LOOK = 64;
-
-/** A snapshot to take. */
-export interface SnapshotName {
-  /** The name of the volume. */
-  readonly volume: string;
-  /** The name of the snapshot. */
-  readonly snapshot: string;
-}
 
 /** Snapshots of a volume that are being removed. */
 interface RemovedSnapshots {
@@ -131,6 +128,21 @@ export class SnapshotChanges {
   }
 
   /**
+   * What {@linkcode removeSome} would do.
+   *
+   * @param wanted The snapshots.
+   * @returns The snapshots, and how much would be free.
+   * @throws {VirstorError} `not-found`, also if one is removed meanwhile;
+   *   `unsupported` in format 1.
+   */
+  async planRemoval(
+    wanted: readonly SnapshotName[],
+  ): Promise<SnapshotRemovalPlan> {
+    assertHasVolumes(this.#base, "remove a snapshot");
+    return await planSnapshotRemoval(this.#base, wanted);
+  }
+
+  /**
    * Removes a snapshot, and frees the chunks that only it saw.
    *
    * @param volume The name of the volume.
@@ -194,13 +206,14 @@ export class SnapshotChanges {
       assertHasVolumes(this.#base, "roll a volume back");
       const parts = this.#find(volume, "roll back");
       const { record, map } = parts;
-      const one = snapshotNamed(record, snapshot, "roll back to");
-      const what = `roll back to "${volume}@${snapshot}"`;
+      const one = snapshotNamed(parts, snapshot, "roll back to");
+      const what = `roll back to "${this.#nameOf(volume, snapshot)}"`;
       const newer = record.snapshots.filter(({ epoch }) => epoch > one.epoch);
       if (newer.length > 0 && !removesNewer) {
         throw new VirstorError(
           "exists",
-          `Cannot ${what}: there are newer snapshots: ${namesOf(newer)}`,
+          `Cannot ${what}: there are newer snapshots: ` +
+            quoted(newer.map((each) => this.#nameOf(volume, each.name))),
         );
       }
       for (const { name, epoch } of newer) {
@@ -244,8 +257,9 @@ export class SnapshotChanges {
       const parts = this.#find(volume, "remove a snapshot of");
       const { record } = parts;
       const snapshots = its.map(({ snapshot }) => {
-        const one = snapshotNamed(record, snapshot, "remove");
-        this.#assertNoClones(record, one, `remove "${volume}@${snapshot}"`);
+        const one = snapshotNamed(parts, snapshot, "remove");
+        const name = this.#nameOf(volume, snapshot);
+        this.#assertNoClones(record, one, `remove "${name}"`);
         return one;
       });
       return { parts, snapshots: [...new Set(snapshots)] };
@@ -259,7 +273,7 @@ export class SnapshotChanges {
       throw new VirstorError("invalid", "Cannot take no snapshots");
     }
     return wanted.map(({ volume, snapshot: name }, index) => {
-      const what = `take snapshot "${volume}@${name}"`;
+      const what = `take snapshot "${this.#nameOf(volume, name)}"`;
       const parts = this.#find(volume, "take a snapshot of volume");
       if (wanted.findIndex((one) => one.volume === volume) !== index) {
         throw new VirstorError(
@@ -273,16 +287,17 @@ export class SnapshotChanges {
   }
 
   #assertNoClones(
-    { id }: VolumeRecord,
+    { id, name: volume }: VolumeRecord,
     { name, epoch }: { name: string; epoch: number },
     what: string,
   ): void {
     const clones = clonesOf(this.#base.format.records, id, epoch);
     if (clones.length === 0) return;
+    const names = quoted(clones.map((one) => this.#nameOf(one.name)));
     throw new VirstorError(
       "exists",
-      `Cannot ${what}: snapshot "${name}" has clones ` +
-        `(${namesOf(clones)}), flatten or remove them first`,
+      `Cannot ${what}: snapshot "${this.#nameOf(volume, name)}" has clones ` +
+        `(${names}), flatten or remove them first`,
     );
   }
 
@@ -357,39 +372,11 @@ export class SnapshotChanges {
     free();
   }
 
+  #nameOf(volume: string, snapshot = ""): string {
+    return nameOf(this.#base.settings.name, volume, snapshot);
+  }
+
   #find(name: string, what: string): VolumeParts {
     return volumeNamed(this.#base, name, what);
   }
-}
-
-/** A snapshot that is about to be taken. */
-interface Taken {
-  readonly parts: VolumeParts;
-  readonly name: string;
-}
-
-/** The records with snapshots of what the volumes are now. */
-function withTaken(
-  records: readonly VolumeRecord[],
-  taken: readonly Taken[],
-  created: number,
-): readonly VolumeRecord[] {
-  return taken.reduce((all, { parts: { record, map: { epoch } }, name }) => {
-    const snapshot = { name, epoch, size: record.size, created };
-    const snapshots = [...record.snapshots, snapshot];
-    return withRecord(all, { ...record, epoch: epoch + 1, snapshots });
-  }, records);
-}
-
-/** The record of a volume that is rolled back to a snapshot. */
-function rolledBack(
-  record: VolumeRecord,
-  { epoch: last }: ForwardMap,
-  { epoch, size }: VolumeRecord["snapshots"][number],
-): VolumeRecord {
-  // Of a rollback before this one nothing is left: it, or the open after it,
-  // has released all that was born in its dead epochs.
-  const dead = [{ first: epoch + 1, last }];
-  const snapshots = record.snapshots.filter((one) => one.epoch <= epoch);
-  return { ...record, size, epoch: last + 1, snapshots, dead };
 }

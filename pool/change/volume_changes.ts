@@ -4,28 +4,25 @@
  * @module
  */
 
-import { Slice } from "../../device/block/mod.ts";
-import { inBytes, VirstorError } from "../../errors.ts";
+import { inBytes, nameOf, VirstorError } from "../../errors.ts";
 import {
   type ChunkView,
   ForwardMap,
   InFlight,
   newestSnapshot,
   newVolume,
-  pause,
   SnapshotView,
-  turn,
   VIRTUAL_SIZE_MAX,
 } from "../core/mod.ts";
 import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
+import { assertFlattens, copyAll, snapshotsOf } from "./flattening.ts";
 import { Job } from "./jobs.ts";
 import { renamePool } from "./rename_pool.ts";
 import type { ChangeTools } from "./snapshot_changes.ts";
 import {
   assertHasVolumes,
   assertNewName,
-  namesOf,
   type RunChange,
   snapshotNamed,
   type VolumeHooks,
@@ -39,8 +36,6 @@ import {
   withSettings,
 } from "./volume_settings.ts";
 
-/** Chunks of a clone that are examined between two looks at the clock. */
-const CHUNKS_A_LOOK = 16;
 /** The highest number of a volume. */
 const VOLUME_NUMBER_MAX = 0xffff;
 
@@ -79,7 +74,7 @@ export class VolumeChanges {
    */
   create(name: string, size: number): Promise<{ size: number }> {
     return this.#run(async () => {
-      const what = `create volume "${name}"`;
+      const what = `create volume "${this.#nameOf(name)}"`;
       assertHasVolumes(this.#base, what);
       const { chunkSize } = this.#base.settings;
       const chunks = Math.ceil(size / chunkSize);
@@ -114,7 +109,7 @@ export class VolumeChanges {
   ): Promise<{ freedChunks: number }> {
     const { freed } = await this.#run(async () => {
       const { format, settings } = this.#base;
-      const what = `remove volume "${name}"`;
+      const what = `remove volume "${this.#nameOf(name)}"`;
       assertHasVolumes(this.#base, what);
       const { record, map } = this.#find(name, "remove volume");
       if (record.id === 0) {
@@ -127,7 +122,7 @@ export class VolumeChanges {
         throw new VirstorError(
           "exists",
           `Cannot ${what}: it has the snapshots ${
-            namesOf(record.snapshots)
+            snapshotsOf(settings.name, record)
           }, remove them first`,
         );
       }
@@ -151,7 +146,9 @@ export class VolumeChanges {
   rename(name: string, to: string): Promise<void> {
     return this.#run(async () => {
       const { format, settings } = this.#base;
-      const what = `rename volume "${name}" to "${to}"`;
+      const what = `rename volume "${this.#nameOf(name)}" to "${
+        this.#nameOf(to)
+      }"`;
       assertHasVolumes(this.#base, what);
       const parts = this.#find(name, "rename volume");
       const { record } = parts;
@@ -199,7 +196,7 @@ export class VolumeChanges {
    */
   set(name: string, settings: VolumeSettings): Promise<void> {
     return this.#run(async () => {
-      const what = `set limits of volume "${name}"`;
+      const what = `set limits of volume "${this.#nameOf(name)}"`;
       assertHasVolumes(this.#base, what);
       const parts = this.#find(name, "set limits of volume");
       const before = parts.record;
@@ -237,10 +234,11 @@ export class VolumeChanges {
    */
   clone(volume: string, snapshot: string, name: string): Promise<void> {
     return this.#run(async () => {
-      const what = `clone "${volume}@${snapshot}" as "${name}"`;
+      const from = this.#nameOf(volume, snapshot);
+      const what = `clone "${from}" as "${this.#nameOf(name)}"`;
       assertHasVolumes(this.#base, what);
       const parts = this.#find(volume, "clone a snapshot of");
-      const { epoch, size } = snapshotNamed(parts.record, snapshot, "clone");
+      const { epoch, size } = snapshotNamed(parts, snapshot, "clone");
       const parent = { volume: parts.record.id, epoch };
       const record = { ...this.#newRecord(name, size, what), parent };
       const chunks = size / this.#base.settings.chunkSize;
@@ -273,7 +271,7 @@ export class VolumeChanges {
   }
 
   async #flatten(name: string): Promise<void> {
-    assertHasVolumes(this.#base, `flatten volume "${name}"`);
+    assertHasVolumes(this.#base, `flatten volume "${this.#nameOf(name)}"`);
     const parts = this.#find(name, "flatten volume");
     assertFlattens(parts);
     const { map } = parts;
@@ -295,7 +293,8 @@ export class VolumeChanges {
       if (!this.#base.volumes.includes(parts)) {
         throw new VirstorError(
           "not-found",
-          `Cannot flatten volume "${name}": it was removed, or rolled back`,
+          `Cannot flatten volume "${this.#nameOf(name)}": it was removed, or ` +
+            "rolled back",
         );
       }
       assertFlattens(parts);
@@ -308,6 +307,10 @@ export class VolumeChanges {
       await format.setVolumes(withRecord(format.records, record));
       map.setBase(undefined);
     });
+  }
+
+  #nameOf(volume: string, snapshot = ""): string {
+    return nameOf(this.#base.settings.name, volume, snapshot);
   }
 
   #find(name: string, what: string): VolumeParts {
@@ -338,55 +341,4 @@ export class VolumeChanges {
     map.share(newestSnapshot(record));
     this.#hooks.open(map);
   }
-}
-
-/** Copies what a clone has no chunk of its own for, some in a turn. */
-async function copyAll(
-  parts: VolumeParts,
-  base: ChunkView,
-  job: Job,
-): Promise<void> {
-  const slice = new Slice(CHUNKS_A_LOOK);
-  slice.begin();
-  const next = (from: number) =>
-    base.nextMapped(from, Math.max(from, parts.map.virtualChunks));
-  for (let v = next(0); v < parts.map.virtualChunks; v = next(v + 1)) {
-    await copyUp(parts, v);
-    job.done = v + 1;
-    if (!slice.spend(1)) continue;
-    await turn();
-    slice.begin();
-  }
-}
-
-/** Copies a chunk; waits for chunks that are being freed, not for more. */
-async function copyUp(
-  { firstWrites, base: { space } }: VolumeParts,
-  virtualChunk: number,
-): Promise<void> {
-  for (;;) {
-    const copying = firstWrites.copyUp(virtualChunk);
-    if (copying !== "no chunk") return await copying;
-    const { limits } = firstWrites;
-    if (limits.isAtQuota) throw limits.error();
-    const hasNone = space.free === 0 || !limits.mayTake;
-    if (hasNone && !space.willBeReady) throw limits.error();
-    await pause();
-  }
-}
-
-function assertFlattens({ record, map }: VolumeParts): void {
-  if (map.base === undefined) {
-    throw new VirstorError(
-      "invalid",
-      `Cannot flatten volume "${record.name}": it is no clone`,
-    );
-  }
-  if (record.snapshots.length === 0) return;
-  throw new VirstorError(
-    "exists",
-    `Cannot flatten volume "${record.name}": its snapshots ${
-      namesOf(record.snapshots)
-    } share chunks with its parent, remove them first`,
-  );
 }

@@ -5,7 +5,7 @@
  */
 
 import { isVolumeName, type VolumeRecord } from "../../metadata/native/mod.ts";
-import { VirstorError } from "../../errors.ts";
+import { nameOf, VirstorError } from "../../errors.ts";
 import { snapshotByName } from "../core/mod.ts";
 import type { PoolBase, VolumeParts } from "../io/mod.ts";
 
@@ -40,6 +40,14 @@ export interface VolumeHooks {
    * @param epoch The epoch of the snapshot.
    */
   closeSnapshot(number: number, epoch: number): Promise<void>;
+}
+
+/** A snapshot of a volume. */
+export interface SnapshotName {
+  /** The name of the volume. */
+  readonly volume: string;
+  /** The name of the snapshot. */
+  readonly snapshot: string;
 }
 
 /** Runs a change when those before it have ended. */
@@ -82,21 +90,22 @@ export function volumeNamed(
   if (found !== undefined) return found;
   throw new VirstorError(
     "not-found",
-    `Cannot ${what} "${name}": pool "${settings.name}" has no such volume`,
+    `Cannot ${what} "${nameOf(settings.name, name)}": pool ` +
+      `"${settings.name}" has no such volume`,
   );
 }
 
 /**
  * Finds a snapshot.
  *
- * @param record The volume.
+ * @param volume The open volume.
  * @param name The snapshot's name.
  * @param what What fails without it, as in `remove`.
  * @returns The snapshot.
  * @throws {VirstorError} `not-found`.
  */
 export function snapshotNamed(
-  record: VolumeRecord,
+  { record, base: { settings } }: Pick<VolumeParts, "record" | "base">,
   name: string,
   what: string,
 ): VolumeRecord["snapshots"][number] {
@@ -104,7 +113,8 @@ export function snapshotNamed(
   if (found !== undefined) return found;
   throw new VirstorError(
     "not-found",
-    `Cannot ${what} "${record.name}@${name}": there is no such snapshot`,
+    `Cannot ${what} "${nameOf(settings.name, record.name, name)}": there is ` +
+      "no such snapshot",
   );
 }
 
@@ -163,16 +173,4 @@ export function withRecord(
   record: VolumeRecord,
 ): VolumeRecord[] {
   return records.map((one) => one.id === record.id ? record : one);
-}
-
-/**
- * Lists names in a sentence.
- *
- * @param volumes The volumes.
- * @returns Their names, quoted.
- */
-export function namesOf(
-  volumes: readonly Pick<VolumeRecord, "name">[],
-): string {
-  return volumes.map(({ name }) => `"${name}"`).join(", ");
 }

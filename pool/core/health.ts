@@ -21,14 +21,15 @@ export class Health {
   readonly #volumes = new Set<Health>();
   #failure: VirstorError | undefined;
   #isClosed = false;
-  #isVolumeClosed = false;
+  /** Returns what is closed, if it is a volume or a snapshot alone. */
+  #closedName: (() => string) | undefined;
 
   /**
    * Starts in the state `open`.
    *
    * @param pool The pool's settings.
    * @param onFailure Called for the first failure only.
-   * @param volumeName Returns the name of the volume that is read-only, if the
+   * @param volumeName Returns the name of the volume, as users type it, if the
    *   health is that of a read-only volume.
    */
   constructor(
@@ -81,7 +82,7 @@ export class Health {
    * Makes the health of a volume that is read-only: it follows that of the
    * pool, and refuses writes.
    *
-   * @param name Returns the name of the volume.
+   * @param name Returns the name of the volume, as users type it.
    * @returns The health; {@linkcode release} ends it.
    */
   readOnlyVolume(name: () => string): Health {
@@ -104,14 +105,15 @@ export class Health {
   /**
    * Makes the health of a volume that is closed while its pool may stay open.
    *
+   * @param name Returns what is closed, as in `Volume "vm/data"`.
    * @returns A health that refuses all requests; its error names the pool if
    *   the pool is closed, too.
    */
-  closedVolume(): Health {
+  closedVolume(name: () => string): Health {
     if (this.#isClosed) return this;
     const health = new Health(this.#pool, () => {});
     health.#isClosed = true;
-    health.#isVolumeClosed = true;
+    health.#closedName = name;
     return health;
   }
 
@@ -177,9 +179,9 @@ export class Health {
     const { name } = this.#pool;
     return new VirstorError(
       "shutdown",
-      this.#isVolumeClosed
-        ? `Volume "${name}" is closed`
-        : `Pool "${name}" is stopped`,
+      this.#closedName === undefined
+        ? `Pool "${name}" is stopped`
+        : `${this.#closedName()} is closed`,
     );
   }
 }

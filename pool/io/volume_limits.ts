@@ -5,7 +5,7 @@
  * @module
  */
 
-import { inBytes, VirstorError } from "../../errors.ts";
+import { inBytes, nameOf, VirstorError } from "../../errors.ts";
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
 import type { ForwardMap, FullPolicy, PoolSettings } from "../core/mod.ts";
 import type { FullPool } from "./full_pool.ts";
@@ -99,7 +99,7 @@ export class VolumeLimits implements ReserveHolder {
   /** Why writes wait, as in `the pool was full`. */
   get cause(): string {
     return this.isAtQuota
-      ? `volume "${this.#record.name}" was at its quota`
+      ? `volume "${this.#name}" was at its quota`
       : "the pool was full";
   }
 
@@ -133,7 +133,7 @@ export class VolumeLimits implements ReserveHolder {
     const { onEvent, fullTimeoutSeconds } = this.#parts.settings;
     onEvent({
       kind: "delayed",
-      message: `Volume "${this.#record.name}" has reached its quota of ` +
+      message: `Volume "${this.#name}" has reached its quota of ` +
         `${inBytes(this.#record.quota)}: writes wait until the quota is ` +
         "raised or space is given back",
       fullTimeoutSeconds,
@@ -148,7 +148,7 @@ export class VolumeLimits implements ReserveHolder {
       this.#saidQuota = false;
       settings.onEvent({
         kind: "resumed",
-        message: `No write to volume "${this.#record.name}" waits for its ` +
+        message: `No write to volume "${this.#name}" waits for its ` +
           "quota any more",
         freeChunks: full.freeChunks,
       });
@@ -162,16 +162,21 @@ export class VolumeLimits implements ReserveHolder {
    * @returns The error, with code `no-space`.
    */
   error(): VirstorError {
-    const { name, quota } = this.#record;
+    const { quota } = this.#record;
     if (!this.isAtQuota) {
       const { full, reserves } = this.#parts;
       return full.error(!reserves.allow(this.#map.volume));
     }
     return new VirstorError(
       "no-space",
-      `Cannot write to volume "${name}": its quota of ${inBytes(quota)} is ` +
-        "reached",
+      `Cannot write to volume "${this.#name}": its quota of ` +
+        `${inBytes(quota)} is reached`,
     );
+  }
+
+  /** The name as users type it. */
+  get #name(): string {
+    return nameOf(this.#parts.settings.name, this.#record.name);
   }
 
   get #policy(): FullPolicy {

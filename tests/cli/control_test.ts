@@ -36,6 +36,7 @@ function handlers(given: Partial<ControlHandlers>): ControlHandlers {
     flattenVolume: fail,
     cloneSnapshot: fail,
     takeSnapshots: fail,
+    planRemoveSnapshots: fail,
     removeSnapshots: fail,
     rollback: fail,
     diff: fail,

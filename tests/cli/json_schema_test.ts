@@ -78,9 +78,12 @@ Deno.test("the output of commands with --json is as their schemas say", async ()
   await work.succeed(["add", "--create", "1M", "demo", "c", "d"]);
   await work.succeed(["volume", "create", "-s", "1M", "demo/v"]);
   await work.succeed(["snapshot", "demo/v@s"]);
+  await work.succeed(["clone", "demo/v@s", "demo/c"]);
   await assertJson(work, "volume-list", "volume", "list", "--json", "demo");
   const snapshots = ["snapshot", "list", "--json", "demo"];
   await assertJson(work, "snapshot-list", ...snapshots);
+  const plans = ["snapshot", "remove", "--dry-run", "--json"];
+  await assertJson(work, "snapshot-remove", ...plans, "demo/v@s");
   await assertJson(work, "diff", "diff", "--json", "demo/v@s");
   const removal = ["volume", "remove", "--dry-run", "--json", "demo/v"];
   await assertJson(work, "volume-remove", ...removal);

@@ -36,7 +36,7 @@ const CANARIES: readonly Canary[] = [
   {
     name: "a rollback ends the epochs since its snapshot",
     mutation: {
-      file: "pool/change/snapshot_changes.ts",
+      file: "pool/change/snapshot_records.ts",
       from: "const dead = [{ first: epoch + 1, last }];",
       to: "const dead: { first: number; last: number }[] = [];",
     },

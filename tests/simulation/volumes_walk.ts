@@ -6,7 +6,7 @@
  */
 
 import type { Pool } from "../../pool/mod.ts";
-import type { VolumeStatus } from "../../pool/volume_status.ts";
+import type { VolumeStatus } from "../../pool/change/volume_status.ts";
 import {
   type ChunkView,
   type Component,
@@ -54,6 +54,32 @@ export async function checkWalk(pool: Pool): Promise<void> {
     const one = described.find(({ number }) => number === volume.map.volume);
     if (one === undefined) throw new Error("A volume is not described");
     checkCounts(volume, chunkSize, places, one);
+    await checkPlans(pool, volume, places);
+  }
+}
+
+/** What the removal of several snapshots is said to free is what they see. */
+async function checkPlans(
+  pool: Pool,
+  { map, record: { name, snapshots } }: VolumeParts,
+  places: Map<Component, Map<number, Seen>>,
+): Promise<void> {
+  const all = [...places.values()].flatMap((one) => [...one.values()])
+    .filter(({ volume }) => volume === map.volume);
+  for (const step of [1, 2]) {
+    const chosen = snapshots.filter((_, index) => index % step === 0);
+    if (chosen.length === 0) return;
+    const epochs = new Set<number | "now">(chosen.map(({ epoch }) => epoch));
+    const wanted = pool.settings.chunkSize *
+      all.filter(({ views }) => views.isSubsetOf(epochs)).length;
+    const { freedBytes } = await pool.snapshotChanges.planRemoval(
+      chosen.map((one) => ({ volume: name, snapshot: one.name })),
+    );
+    if (freedBytes === wanted) continue;
+    throw new Error(
+      `The removal of ${chosen.map((one) => one.name)} of ${name} is said to ` +
+        `free ${freedBytes} bytes, not ${wanted}`,
+    );
   }
 }
 

@@ -54,7 +54,7 @@ const NAMES: Readonly<Record<string, string>> = {
     PoolEventKind PoolOptions
     PoolPlaces PoolSettings PoolStatus RecoveryStep RemoteChange RemoteStatus RemoveOptions RemovePlan RemoveResult
     RepairOptions RepairReport ResizeOptions ResumeOptions RollbackOptions Severity SpaceMark SpaceSettings
-    SnapshotChanges SnapshotDisk SnapshotName SnapshotStatus
+    SnapshotChanges SnapshotDisk SnapshotName SnapshotRemovalPlan SnapshotStatus SnapshotSummary
     StatusContext StatusFamily StatusRun TasteOptions TasteReport TastedComponent TastedPool Volume
     VolumeChanges VolumeSettings VolumeStatus VolumeSummary
     Watermarks checkComponents clearLabels inspectComponents labelPool

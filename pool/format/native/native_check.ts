@@ -4,8 +4,14 @@
  * @module
  */
 
-import { counted, messageOf } from "../../../errors.ts";
-import type { Component, Finding, ForwardMap } from "../../core/mod.ts";
+import { counted, messageOf, nameOf } from "../../../errors.ts";
+import type { VolumeRecord } from "../../../metadata/native/mod.ts";
+import {
+  type Component,
+  type Finding,
+  type ForwardMap,
+  recordById,
+} from "../../core/mod.ts";
 import type { NativeMember } from "./native_member.ts";
 import { badEntry } from "./native_map.ts";
 import { ownerFault, scanTable } from "./native_scan.ts";
@@ -17,6 +23,8 @@ interface ExpectedMaps {
   readonly maps: ReadonlyMap<number, ForwardMap>;
   /** Whether the superblocks list volumes. */
   readonly hasVolumes: boolean;
+  /** What they list, the first volume first. */
+  readonly records: readonly VolumeRecord[];
 }
 
 /**
@@ -48,7 +56,7 @@ async function checkMember(
   component: Component,
   stored: NativeMember,
   generation: () => number,
-  { maps, hasVolumes }: ExpectedMaps,
+  { maps, hasVolumes, records }: ExpectedMaps,
 ): Promise<Finding[]> {
   const findings: Finding[] = [];
   checkSuperblock(component, stored, generation, findings);
@@ -74,7 +82,7 @@ async function checkMember(
         kind: "differs",
         severity: "damage",
         what: `The entry of chunk ${chunk} names virtual chunk ` +
-          `${virtualChunk}${volume === 0 ? "" : ` of volume ${volume}`}, ` +
+          `${virtualChunk}${ownerText(records, volume)}, ` +
           "which is mapped elsewhere",
         where: component.device.path,
         effect: "writes to that virtual chunk may be lost after the pool is " +
@@ -119,4 +127,15 @@ function checkSuperblock(
       effect: "the next open may not recognise the component",
     });
   }
+}
+
+/** Which volume a chunk is of, in a sentence. */
+function ownerText(records: readonly VolumeRecord[], id: number): string {
+  if (id === 0) return "";
+  // The first volume has the name of the pool.
+  const [first] = records;
+  const found = recordById(records, id);
+  return first === undefined || found === undefined
+    ? ` of volume ${id}`
+    : ` of volume "${nameOf(first.name, found.name)}"`;
 }

@@ -319,7 +319,8 @@ export class NativeFormat implements PoolFormat {
    * @returns The differences, and damage that was found on the way.
    */
   async check(maps: ReadonlyMap<number, ForwardMap>): Promise<Finding[]> {
-    const pool = { maps, hasVolumes: this.#listsVolumes };
+    const [hasVolumes, records] = [this.#listsVolumes, this.#records];
+    const pool = { maps, hasVolumes, records };
     const generation = () => this.#generation;
     return await checkMembers(this.#members, this.#stored, generation, pool);
   }

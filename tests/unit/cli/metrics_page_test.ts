@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertExists, assertRejects } from "@std/assert";
 import { metricsPage } from "../../../cli/http/metrics_page.ts";
 import { type Family, linesOf } from "../../../cli/http/metric_family.ts";
 import type { MetricsSource } from "../../../cli/http/metrics_source.ts";
@@ -36,7 +36,10 @@ function busyTimes(): RequestTimes {
 /** The figures of a pool with many volumes. */
 async function sourceOf(volumeCount: number): Promise<MetricsSource> {
   const status = await statusOfPool();
+  const [first] = status.volumes;
+  assertExists(first);
   const volumes = Array.from({ length: volumeCount }, (_, index) => ({
+    ...first,
     name: `v${index}`,
     size: 2 ** 30,
     mappedChunks: index,

@@ -167,14 +167,14 @@ Deno.test("Pool.resize() refuses sizes that are none, and pools that cannot", as
   await assertRefused(
     () => pool.resize(0, { volume: "other", force: true }),
     "invalid",
-    'Cannot resize volume "other" to 0 bytes',
+    'Cannot resize volume "small/other" to 0 bytes',
   );
   await pool.resize(3 * SMALL_CHUNK, { volume: "other" });
   assertEquals(
     events.filter(({ kind }) => kind === "resized").map(({ message }) =>
       message
     ),
-    ['Volume "other" now has 393216 bytes'],
+    ['Volume "small/other" now has 393216 bytes'],
   );
   await pool.close();
   const reader = await openPool(paths, { readOnly: true });

@@ -103,7 +103,7 @@ Deno.test("a rollback gives the volume back what the snapshot holds", async () =
     () => snapshotChanges.rollback("small", "a"),
     "exists",
     "newer snapshots",
-    '"b"',
+    '"small@b"',
   );
   const before = pool.volume();
   await snapshotChanges.rollback("small", "a", { removesNewer: true });
@@ -191,7 +191,11 @@ Deno.test("changes of volumes and snapshots that are refused say why", async () 
   ][] = [
     [() => volumeChanges.remove("small"), "invalid", "the first volume"],
     [() => volumeChanges.rename("small", "x"), "invalid", "the first volume"],
-    [() => volumeChanges.remove("other"), "exists", 'the snapshots "a"'],
+    [
+      () => volumeChanges.remove("other"),
+      "exists",
+      'the snapshots "small/other@a"',
+    ],
     [() => volumeChanges.remove("none"), "not-found", "no such volume"],
     [() => volumeChanges.create("other", C), "exists", "exists already"],
     [() => volumeChanges.create("a/b", C), "invalid", "a name has"],

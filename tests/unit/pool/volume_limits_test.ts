@@ -382,7 +382,7 @@ Deno.test("a volume that becomes read-only takes no write, and others do", async
   await writeAll(pool, "b", 2);
   await pool.volumeChanges.set("b", { quota: chunks(2) });
   const waits = write(pool, "b", 2);
-  const message = 'Cannot write to volume "b": it is read-only';
+  const message = 'Cannot write to volume "small/b": it is read-only';
   const ended = assertFails(waits, "read-only", message);
   await pool.volumeChanges.set("b", { isReadOnly: true });
   await ended;
@@ -440,7 +440,7 @@ Deno.test("a volume that was renamed has its new name wherever it is named", asy
   await assertFails(
     Promise.resolve().then(() => write(pool, "c", 1)),
     "no-space",
-    /^Cannot write to volume "c": its quota of .* is reached$/,
+    /^Cannot write to volume "small\/c": its quota of .* is reached$/,
   );
   await pool.close();
 });

@@ -36,7 +36,7 @@ Deno.test("Pool.volume() finds the only volume, by the pool's name, and no other
   assertEquals(error.code, "not-found");
   assertEquals(
     error.message,
-    'Cannot find volume "other": pool "small" has only "small"',
+    'Cannot find volume "small/other": pool "small" has only "small"',
   );
 });
 
