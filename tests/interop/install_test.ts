@@ -1,6 +1,6 @@
 /**
- * An installed `virstor` works: from the package of npm, with `deno install`, and
- * in a root directory of nothing but the package, Deno and a shell, as in an
+ * An installed `virstor` works: from the package of npm, with `deno install`,
+ * from a Debian package, and in a root directory of nothing but the package, Deno and a shell, as in an
  * image for containers. It runs with an environment of nothing but a search path
  * and a home.
  *
@@ -216,5 +216,50 @@ testUnless(
     const refused = await run(unshare, [...words, "version"], options);
     assertEquals(refused.code, 69);
     assertMatch(refused.stderr, /^virstor: Cannot start: neither Deno .*\n$/);
+  },
+);
+
+peerTest(
+  "a Debian package has the program, its manuals, its completion and its units",
+  ["dpkg-deb", "nbdinfo"],
+  async () => {
+    await using scratch = await makeScratch();
+    await Deno.mkdir(scratch.file("home"));
+    const made = await succeed(Deno.execPath(), [
+      ...["run", "-A", "tools/debian.ts", "--without-deno"],
+      scratch.path,
+    ], { cwd: ROOT });
+    const file = made.trim();
+    assertMatch(file, /\/virstor_\d[\d.]*_all\.deb$/);
+    // Unpacked, not installed: the machine stays as it is.
+    const root = scratch.file("root");
+    const dpkg = peerPath("dpkg-deb") ?? "";
+    await succeed(dpkg, ["--extract", file, root]);
+    const list = await succeed(dpkg, ["--contents", file]);
+    for (
+      const path of [
+        ...["usr/share/man/man1/virstor.1.gz", "usr/bin/virstor"],
+        "usr/share/bash-completion/completions/virstor",
+        ...["usr/share/doc/virstor/copyright", "usr/share/doc/virstor/nbd.md"],
+      ]
+    ) assertStringIncludes(list, ` ./${path}`);
+    // All files are root's, and no other user may write to them.
+    for (const line of list.trim().split("\n")) {
+      assertMatch(line, /^(d.{4}-..-.|-.{4}-..-.|l.{9}) root\/root /);
+    }
+    const unit = await Deno.readTextFile(
+      `${root}/lib/systemd/system/virstor@.service`,
+    );
+    assertMatch(unit, /^ExecStart=\/usr\/bin\/virstor serve /m);
+    for (const script of ["postinst", "postrm"]) {
+      const control = scratch.file("control");
+      await succeed(dpkg, ["--control", file, control]);
+      await succeed("sh", ["-n", `${control}/${script}`]);
+    }
+    const path = `${Deno.execPath().replace(/\/[^/]*$/, "")}:/usr/bin:/bin`;
+    const bare = bareEnv(scratch, path);
+    const program = `${root}/usr/bin/virstor`;
+    assertStringIncludes(await succeed(program, ["version"], bare), "virstor ");
+    await assertDemo(program, bare);
   },
 );
