@@ -9,24 +9,11 @@
  * @module
  */
 
-import {
-  encodeSuperblock,
-  encodeUuid,
-  entryDigest,
-  nativeGeometry,
-  overflowPosition,
-  sealPage,
-  setEntry,
-  superblockPosition,
-  superblockWriteSize,
-  TABLE_PAGE_ENTRIES,
-  tableSlotPosition,
-} from "../metadata/mod.ts";
-import { labelPool, openPool, readLabel } from "../pool/mod.ts";
+import { labelPool, openPool } from "../pool/mod.ts";
+import { mapAll } from "./mapped_component.ts";
 
 const GIB = 2 ** 30;
 const TIB = 1024 * GIB;
-const OWNER = { volume: 0, birth: 0, isProvisional: false };
 
 /** Memory of this process when what it no longer uses is freed, bytes. */
 async function memory(): Promise<number> {
@@ -36,46 +23,6 @@ async function memory(): Promise<number> {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   return Deno.memoryUsage().rss;
-}
-
-/** Maps the first chunks of a component, each to the same virtual chunk. */
-function mapAll(path: string, chunkSize: number, mapped: number): void {
-  const label = readLabel(path);
-  if (label.format !== "native") throw new Error("the pool is of format 2");
-  const { componentSize, overflowSize = 0, componentUuid } = label;
-  const geometry = nativeGeometry(componentSize, chunkSize, overflowSize);
-  const uuid = new Uint8Array(16);
-  encodeUuid(componentUuid, uuid, 0);
-  using file = Deno.openSync(path, { write: true });
-  const put = (bytes: Uint8Array, at: number) => {
-    file.seekSync(at, Deno.SeekMode.Start);
-    file.writeSync(bytes);
-  };
-  const chunks = mapped / chunkSize;
-  let tableDigest = 0;
-  const page = new Uint8Array(4096);
-  const view = new DataView(page.buffer);
-  for (let index = 0; index * TABLE_PAGE_ENTRIES < chunks; index++) {
-    page.fill(0);
-    for (let i = 0; i < TABLE_PAGE_ENTRIES; i++) {
-      const chunk = index * TABLE_PAGE_ENTRIES + i;
-      if (chunk >= chunks) break;
-      setEntry(view, i, chunk, chunk + 1, OWNER);
-      tableDigest ^= entryDigest(chunk, chunk, chunk + 1, OWNER);
-    }
-    const at = tableSlotPosition(geometry, index, 0);
-    sealPage(view, at, index, uuid, 1);
-    put(page, at);
-  }
-  const superblock = { ...label, tableDigest: tableDigest >>> 0 };
-  for (const slot of [0, 1]) {
-    const at = superblockPosition(componentSize, slot);
-    const bytes = new Uint8Array(superblockWriteSize(superblock));
-    encodeSuperblock(superblock, at, bytes);
-    put(bytes.subarray(0, 65_536), at);
-    const more = overflowPosition(componentSize, slot, overflowSize);
-    put(bytes.subarray(65_536), more);
-  }
 }
 
 /** What an open adds to the memory of this process, bytes. */

@@ -217,7 +217,8 @@ export class SnapshotChanges {
         );
       }
       for (const { name, epoch } of newer) {
-        this.#assertNoClones(record, { name, epoch }, what);
+        const each = this.#nameOf(volume, name);
+        this.#assertNoClones(record, epoch, `${what}: snapshot "${each}"`);
       }
       const after = rolledBack(record, map, one);
       const { format } = this.#base;
@@ -259,7 +260,7 @@ export class SnapshotChanges {
       const snapshots = its.map(({ snapshot }) => {
         const one = snapshotNamed(parts, snapshot, "remove");
         const name = this.#nameOf(volume, snapshot);
-        this.#assertNoClones(record, one, `remove "${name}"`);
+        this.#assertNoClones(record, one.epoch, `remove "${name}": it`);
         return one;
       });
       return { parts, snapshots: [...new Set(snapshots)] };
@@ -286,18 +287,14 @@ export class SnapshotChanges {
     });
   }
 
-  #assertNoClones(
-    { id, name: volume }: VolumeRecord,
-    { name, epoch }: { name: string; epoch: number },
-    what: string,
-  ): void {
+  /** Refuses to remove a snapshot that has clones. */
+  #assertNoClones({ id }: VolumeRecord, epoch: number, what: string): void {
     const clones = clonesOf(this.#base.format.records, id, epoch);
     if (clones.length === 0) return;
     const names = quoted(clones.map((one) => this.#nameOf(one.name)));
     throw new VirstorError(
       "exists",
-      `Cannot ${what}: snapshot "${this.#nameOf(volume, name)}" has clones ` +
-        `(${names}), flatten or remove them first`,
+      `Cannot ${what} has clones (${names}), flatten or remove them first`,
     );
   }
 

@@ -166,7 +166,7 @@ testBoth("snapshots are taken, listed, cloned and removed", async (
   assertEquals(kept.code, 4);
   assertStringIncludes(
     kept.stderr,
-    'snapshot "demo/v@s" has clones ("demo/c")',
+    'remove "demo/v@s": it has clones ("demo/c")',
   );
   assertEquals(
     await work.succeed(["volume", "flatten", "demo/c"]),
