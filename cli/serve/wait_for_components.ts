@@ -5,7 +5,7 @@
  * @module
  */
 
-import { counted, VirstorError } from "../../errors.ts";
+import { counted, isUri, VirstorError } from "../../errors.ts";
 import { handleSignals } from "../signals/mod.ts";
 import { readRegistry } from "../state/mod.ts";
 import { log } from "../terminal/mod.ts";
@@ -19,6 +19,8 @@ const LOOK_MS = 200;
  * changed: a component may have appeared under another name.
  */
 const RETRY_MS = 10_000;
+/** The same for a pool with components on other machines, which nothing shows. */
+const RETRY_REMOTE_MS = 1000;
 
 /** How long to wait. */
 export interface ComponentWait {
@@ -178,7 +180,8 @@ async function untilChanged(
   before: string,
   { until, signal }: ComponentWait,
 ): Promise<void> {
-  const retryAt = Math.min(until, performance.now() + RETRY_MS);
+  const retryMs = paths.some(isUri) ? RETRY_REMOTE_MS : RETRY_MS;
+  const retryAt = Math.min(until, performance.now() + retryMs);
   while (!signal.aborted && performance.now() < retryAt) {
     if (fingerprint(paths) !== before) return;
     await pause(LOOK_MS, signal);

@@ -54,13 +54,17 @@ export function serve(work: Workspace, ...options: string[]): Promise<Server> {
  * @param args The words after `virstor`.
  * @returns The process.
  */
-export function start(work: Workspace, args: readonly string[]): Server {
+export function start(
+  work: Workspace,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Server {
   const main = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
   return new Server(
     new Deno.Command(Deno.execPath(), {
       args: ["run", "-A", main, ...args],
       cwd: work.directory,
-      env: { NO_COLOR: "1", VIRSTOR_STATE_DIR: work.stateDirectory },
+      env: { NO_COLOR: "1", VIRSTOR_STATE_DIR: work.stateDirectory, ...env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

@@ -5,6 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { start } from "../cli/served.ts";
 import { NbdDisk } from "../../nbd/client/mod.ts";
 import { MIB, pattern } from "../helpers/scratch.ts";
 import {
@@ -21,6 +22,8 @@ const ENV = { VIRSTOR_JOURNAL: ",1M", VIRSTOR_OWNER_INTERVAL: "0.3" };
 
 /** Commands of one machine. */
 export class Machine implements AsyncDisposable {
+  /** Variables of its commands. */
+  readonly env: Record<string, string> = { ...ENV };
   readonly #work: Workspace;
 
   private constructor(work: Workspace) {
@@ -44,19 +47,26 @@ export class Machine implements AsyncDisposable {
 
   /** Runs a command that must succeed; returns what it printed. */
   succeed(...args: string[]): Promise<string> {
-    return this.#work.succeed(args, { env: ENV });
+    return this.#work.succeed(args, { env: this.env });
   }
 
   /** Runs a command; returns what became of it. */
   run(...args: string[]): Promise<CommandResult> {
-    return this.#work.run(args, { env: ENV });
+    return this.#work.run(args, { env: this.env });
   }
 
   /** Serves pool "p". */
   serve(...args: string[]): Promise<Server> {
     const socket = this.path(`serve-${crypto.randomUUID().slice(0, 4)}`);
     const words = ["serve", "p", "--socket", socket, ...args];
-    return this.#work.serve(words, { env: ENV });
+    return this.#work.serve(words, { env: this.env });
+  }
+
+  /** Begins to serve, and does not wait until clients can connect. */
+  start(...args: string[]): Server & AsyncDisposable {
+    const server = start(this.#work, args, this.env);
+    const end = async () => void await server.kill();
+    return Object.assign(server, { [Symbol.asyncDispose]: end });
   }
 
   /** Kills its servers, and removes its files. */

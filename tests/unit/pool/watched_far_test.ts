@@ -5,6 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
+import { FarNews } from "../../../pool/remote/far_news.ts";
 import { SILENT_MS, WatchedFar } from "../../../pool/remote/watched_far.ts";
 
 /** A far side that answers nothing until it is closed, or released. */
@@ -59,4 +60,25 @@ Deno.test("a far side that answers after a silence is said to answer again", asy
 
 Deno.test("a far side that is closed in a silence is not said to answer again", async () => {
   assertEquals(await heard("close"), [true]);
+});
+
+Deno.test("events say that a far side is silent, and answers; of a lost connection they do not", () => {
+  const states: string[] = [];
+  const news = new FarNews({
+    path: "nbd://far/",
+    onEvent: ({ state, path, uri }) => {
+      assertEquals([path, uri], ["nbd://far/", "nbd://far/"]);
+      states.push(state);
+    },
+    onNotice: undefined,
+  });
+  for (const isSilent of [true, true, false, false]) news.silent(isSilent);
+  assertEquals(states.splice(0), ["stalled", "answers"]);
+  news.silent(true);
+  news.heard({ kind: "lost", message: "it is lost" });
+  for (const isSilent of [false, true]) news.silent(isSilent);
+  news.heard({ kind: "retry", message: "not yet" });
+  news.heard({ kind: "connected", message: "it is there" });
+  news.silent(false);
+  assertEquals(states, ["stalled", "lost", "connected"]);
 });
