@@ -5,7 +5,7 @@
  * @module
  */
 
-import { messageOf, nameOf } from "../../errors.ts";
+import { messageOf, nameOf, VirstorError } from "../../errors.ts";
 import type { Pool } from "../../pool/mod.ts";
 import type { GrowResult, RemoveResult } from "../../pool/change/mod.ts";
 import type {
@@ -158,6 +158,7 @@ function register(stateDirectory: string, pool: Pool): Promise<string> {
     try {
       await updatePool(stateDirectory, pool.name, (entry) => {
         const { name, id, components, missing, volumes } = pool.status();
+        if (entry !== undefined && entry.id !== id) throw takenError(name);
         const sizes = new Map(components.map(({ path, size }) => [path, size]));
         for (const path of joiningOf(pool)) {
           sizes.set(path, sizes.get(path) ?? 0);
@@ -181,6 +182,15 @@ function register(stateDirectory: string, pool: Pool): Promise<string> {
   });
   registering = done.then(() => {});
   return done;
+}
+
+/** The name has been given to another pool, by `label -f` or `taste`. */
+function takenError(name: string): VirstorError {
+  return new VirstorError(
+    "exists",
+    `Cannot register pool "${name}": the registry has another pool of this ` +
+      "name by now; rename one of them",
+  );
 }
 
 /** The components that are being added to a pool. */

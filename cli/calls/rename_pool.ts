@@ -10,11 +10,12 @@
 import { VirstorError } from "../../errors.ts";
 import type { Pool } from "../../pool/mod.ts";
 import {
+  type ClaimedName,
   forgetPool,
   forgetRate,
   recallRate,
   rememberRate,
-  updatePool,
+  whileClaimed,
 } from "../state/mod.ts";
 import { registerOpenPool, whileUnregistered } from "./change_pool.ts";
 
@@ -27,9 +28,10 @@ import { registerOpenPool, whileUnregistered } from "./change_pool.ts";
  * @param to Its new name.
  * @param prepare Called before the labels change; if it throws, nothing has
  *   changed.
- * @throws {VirstorError} `exists` if the name is taken, `invalid` if it is
- *   malformed, `unsupported` in format 1, `io`: nothing has changed. `failed`:
- *   the state on disk is unknown.
+ * @throws {VirstorError} `exists` if the name is taken, `busy` if another
+ *   command is giving it to a pool, `invalid` if it is malformed, `unsupported`
+ *   in format 1, `io`: nothing has changed. `failed`: the state on disk is
+ *   unknown.
  */
 export async function renameOpenPool(
   stateDirectory: string,
@@ -37,18 +39,22 @@ export async function renameOpenPool(
   to: string,
   prepare: () => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
-  let isRegistered = false;
-  try {
-    await pool.volumeChanges.renamePool(to, async () => {
-      await register(stateDirectory, pool, to);
-      isRegistered = true;
-      await prepare();
-    });
-  } catch (error) {
-    const hasChanged = error instanceof VirstorError && error.code === "failed";
-    if (isRegistered && !hasChanged) await forgetPool(stateDirectory, to);
-    throw error;
-  }
+  const what = `rename pool "${pool.name}" to "${to}"`;
+  await whileClaimed(stateDirectory, to, what, async (claimed) => {
+    let isRegistered = false;
+    try {
+      await pool.volumeChanges.renamePool(to, async () => {
+        await register(claimed, pool, to);
+        isRegistered = true;
+        await prepare();
+      });
+    } catch (error) {
+      const hasChanged = error instanceof VirstorError &&
+        error.code === "failed";
+      if (isRegistered && !hasChanged) await claimed.forget(pool.status().id);
+      throw error;
+    }
+  });
 }
 
 /**
@@ -70,17 +76,18 @@ export async function forgetFormerName(
   if (rate !== undefined) await rememberRate(stateDirectory, pool.name, rate);
   await forgetRate(stateDirectory, from);
   // A registration that began under the former name has ended by then.
-  await whileUnregistered(() => forgetPool(stateDirectory, from));
+  const { id } = pool.status();
+  await whileUnregistered(() => forgetPool(stateDirectory, from, id));
 }
 
 /** Registers the components under the new name, too. */
 async function register(
-  stateDirectory: string,
+  claimed: ClaimedName,
   pool: Pool,
   to: string,
 ): Promise<void> {
   const { id, components } = pool.status();
-  await updatePool(stateDirectory, to, (entry) => {
+  await claimed.update((entry) => {
     if (entry === undefined || entry.id === id) {
       return Promise.resolve({ name: to, id, components });
     }

@@ -18,7 +18,7 @@ import {
   printNotices,
 } from "../terminal/mod.ts";
 import type { StatusReport } from "../control/mod.ts";
-import { prepareRegistry, readRegistry, registerPool } from "../state/mod.ts";
+import { type ClaimedName, whileClaimed } from "../state/mod.ts";
 import { plainSettings, servePools } from "../serve/mod.ts";
 import { statusText } from "./status_text.ts";
 
@@ -65,14 +65,18 @@ export async function run(
 
 /** Makes the pool, unless it exists. */
 async function makePool(stateDirectory: string): Promise<void> {
-  await prepareRegistry(stateDirectory);
   await ensureDir(DIRECTORY);
-  if (await readRegistry(stateDirectory, NAME) !== undefined) return;
+  const what = `make pool "${NAME}"`;
+  await whileClaimed(stateDirectory, NAME, what, makeUnderName);
+}
+
+async function makeUnderName({ read, update }: ClaimedName): Promise<void> {
+  if (await read() !== undefined) return;
   // The pool may exist although the registry is lost.
   const { pools } = await taste([resolve(DIRECTORY)]);
   const known = pools.find(({ name }) => name === NAME);
   if (known !== undefined) {
-    return await registerPool(stateDirectory, known);
+    return await update(() => Promise.resolve(known));
   }
   const made = await labelPool({
     name: NAME,
@@ -81,7 +85,7 @@ async function makePool(stateDirectory: string): Promise<void> {
     createSize: COMPONENT_SIZE,
   });
   printNotices(made.notices);
-  await registerPool(stateDirectory, made);
+  await update(() => Promise.resolve(made));
 }
 
 /** Commands to try next. */

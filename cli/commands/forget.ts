@@ -52,7 +52,7 @@ export async function run(
   await refuseServed("forget", stateDirectory, name);
   const remote = remoteComponents(stateDirectory);
   for (const path of paths) await refuseMember(entry, path, remote);
-  if (paths.length === 0) await forgetPool(stateDirectory, name);
+  if (paths.length === 0) await forgetPool(stateDirectory, name, entry.id);
   else await forgetComponents(stateDirectory, paths);
   const forgotten = paths.length === 0 ? entry.components : paths;
   if (invocation.flag("json")) {

@@ -6,7 +6,11 @@
 
 import { counted, VirstorError } from "../../errors.ts";
 import type { FormatName } from "../../pool/format/mod.ts";
-import { labelPool, type LabelResult } from "../../pool/label/mod.ts";
+import {
+  type LabelOptions,
+  labelPool,
+  type LabelResult,
+} from "../../pool/label/mod.ts";
 import { type RemoteComponents, taste } from "../../pool/mod.ts";
 import {
   type Environment,
@@ -24,10 +28,9 @@ import {
 import { refuseKnownComponents } from "../registry/mod.ts";
 import {
   absolutePaths,
-  prepareRegistry,
-  readRegistry,
-  registerPool,
+  type ClaimedName,
   remoteComponents,
+  whileClaimed,
 } from "../state/mod.ts";
 
 /**
@@ -51,28 +54,35 @@ export async function run(
   const createSize = sizeOption(invocation, "create", "component size");
   const stateDirectory = environment.stateDirectory();
   refuseSeparators(name);
-  await prepareRegistry(stateDirectory);
   const remote = remoteComponents(stateDirectory);
-  if (!force) {
-    await refuseKnownName(stateDirectory, name, paths, remote);
-    await refuseKnownComponents(stateDirectory, paths);
-  }
-  const result = await withProgress(
+  const options: LabelOptions = {
+    name,
+    paths,
+    format,
+    force,
+    hardcode: invocation.flag("hardcode"),
+    preallocate: invocation.flag("preallocate"),
+    remote,
+    ...virtualSize !== undefined && { virtualSize },
+    ...chunkSize !== undefined && { chunkSize },
+    ...createSize !== undefined && { createSize },
+  };
+  const { result, warnings } = await withProgress(
     `Labelling pool "${name}"`,
-    labelPool({
+    whileClaimed(
+      stateDirectory,
       name,
-      paths,
-      format,
-      force,
-      hardcode: invocation.flag("hardcode"),
-      preallocate: invocation.flag("preallocate"),
-      remote,
-      ...virtualSize !== undefined && { virtualSize },
-      ...chunkSize !== undefined && { chunkSize },
-      ...createSize !== undefined && { createSize },
-    }),
+      `label pool "${name}"`,
+      async (claimed) => {
+        if (!force) {
+          await refuseKnownName(claimed, name, paths, remote);
+          await refuseKnownComponents(stateDirectory, paths);
+        }
+        const result = await labelPool(options);
+        return { result, warnings: await register(claimed, result) };
+      },
+    ),
   );
-  const warnings = await register(stateDirectory, result);
   printNotices(result.notices);
   printWarnings(warnings);
   print(summary(result));
@@ -114,11 +124,11 @@ function sizeOption(
  * @returns The warnings.
  */
 async function register(
-  stateDirectory: string,
+  { update }: ClaimedName,
   result: LabelResult,
 ): Promise<string[]> {
   try {
-    await registerPool(stateDirectory, result);
+    await update(() => Promise.resolve(result));
     return [];
   } catch (error) {
     if (!(error instanceof VirstorError)) throw error;
@@ -133,12 +143,12 @@ async function register(
  * each name.
  */
 async function refuseKnownName(
-  stateDirectory: string,
+  claimed: ClaimedName,
   name: string,
   paths: readonly string[],
   remote: RemoteComponents,
 ): Promise<void> {
-  const entry = await readRegistry(stateDirectory, name);
+  const entry = await claimed.read();
   const others = entry?.components.filter((path) => !paths.includes(path));
   if (entry === undefined || others === undefined) return;
   const { pools } = await taste(others, { remote });

@@ -9,8 +9,9 @@
 import { messageOf } from "../../errors.ts";
 import type { EvacuationStatus } from "../../pool/change/mod.ts";
 import { formatSize, printNotices } from "../terminal/mod.ts";
+import { parentPath } from "./paths.ts";
 import { prepareRegistry } from "./registry.ts";
-import { replaceFile } from "./registry_file.ts";
+import { replaceFile, whileLocked } from "./registry_file.ts";
 import { registryPath } from "./state_directory.ts";
 
 /**
@@ -30,7 +31,8 @@ export async function rememberRate(
   try {
     await prepareRegistry(stateDirectory);
     const path = ratePath(stateDirectory, name);
-    await replaceFile(path, `${bytesPerSecond}\n`);
+    const store = () => replaceFile(path, `${bytesPerSecond}\n`);
+    await whileLocked(parentPath(path), store);
   } catch (error) {
     printNotices([
       `Cannot keep the rate of the evacuation of pool "${name}": ` +

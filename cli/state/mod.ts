@@ -21,9 +21,10 @@ export {
   prepareRegistry,
   readRegistry,
   registeredSize,
-  registerPool,
   updatePool,
+  whileClaimed,
 } from "./registry.ts";
-export type { RegistryEntry } from "./registry.ts";
+export type { ClaimedName } from "./registry.ts";
+export type { RegistryEntry } from "./registry_entry.ts";
 export { remoteComponents, useJournals } from "./remote_components.ts";
 export { controlSocketPath, findStateDirectory } from "./state_directory.ts";

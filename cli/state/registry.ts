@@ -10,33 +10,17 @@
 import { messageOf, printable, VirstorError } from "../../errors.ts";
 import { printError, printNotices } from "../terminal/mod.ts";
 import {
+  CLAIM,
   makeDirectory,
+  removeHeld,
   replaceFile,
   syncDirectory,
+  waitForHeld,
   whileLocked,
 } from "./registry_file.ts";
 import { absolutePath, parentPath } from "./paths.ts";
+import { readEntry, type RegistryEntry } from "./registry_entry.ts";
 import { registryPath } from "./state_directory.ts";
-
-/** The registry's entry of a pool. */
-export interface RegistryEntry {
-  /** The pool's name. */
-  readonly name: string;
-  /** The pool's id, from its labels: a UUID, or a number. */
-  readonly id: string;
-  /** The paths of its components, absolute. */
-  readonly components: readonly string[];
-  /**
-   * The usable bytes of each component when it was registered, in the same
-   * order; 0 where that is not known.
-   */
-  readonly sizes?: readonly number[];
-  /**
-   * Its volumes but the first, and all snapshots, as users name them:
-   * `POOL/VOLUME`, `POOL/VOLUME@SNAPSHOT`. Completion reads them.
-   */
-  readonly volumes?: readonly string[];
-}
 
 /**
  * Makes paths absolute, for the registry and for servers. Symbolic links stay:
@@ -139,43 +123,106 @@ export interface RegistrablePool {
   readonly volumeNames?: readonly string[];
 }
 
-/**
- * Registers a pool, or replaces its entry, durably and atomically.
- *
- * @param stateDirectory The state directory; created if it does not exist.
- * @param pool The pool.
- * @throws {VirstorError} `io` if the registry cannot be written.
- */
-export async function registerPool(
-  stateDirectory: string,
-  pool: RegistrablePool,
-): Promise<void> {
-  await updatePool(stateDirectory, pool.name, () => Promise.resolve(pool));
+/** Returns what an entry is to be; `undefined` leaves it as it is. */
+type EntryChange = (
+  entry: RegistryEntry | undefined,
+) => Promise<RegistrablePool | undefined>;
+
+/** A name that a command has claimed: no other command changes its entry. */
+export interface ClaimedName {
+  /** Reads the entry; `undefined` if there is none or its file is damaged. */
+  read(): Promise<RegistryEntry | undefined>;
+  /**
+   * Changes the entry, durably and atomically.
+   *
+   * @param change Takes the entry, returns the new content.
+   * @throws {VirstorError} `io` if the registry cannot be written.
+   */
+  update(change: EntryChange): Promise<void>;
+  /**
+   * Removes the entry, durably, if it is that of a pool.
+   *
+   * @param id The pool's id.
+   * @throws {VirstorError} `io` if the entry cannot be removed.
+   */
+  forget(id: string): Promise<void>;
 }
 
 /**
- * Changes the entry of a pool. A lock keeps other processes from changing the
- * registry meanwhile.
+ * Runs a function that gives a name to a pool: what it reads of the name's entry
+ * stays true until it writes the entry. Another command that wants to change
+ * the entry waits for its end, for two seconds at most. Where the directory
+ * cannot be written or has no locks, the function runs all the same.
+ *
+ * Requires: the function claims the name no second time.
+ *
+ * @param stateDirectory The state directory; created if it does not exist.
+ * @param name The name.
+ * @param what What the command does, for the message: `label pool "vm"`.
+ * @param action The function.
+ * @returns The result of `action`.
+ * @throws {VirstorError} `busy` if another command keeps the name claimed; `io`
+ *   if the directory cannot be created.
+ */
+export async function whileClaimed<T>(
+  stateDirectory: string,
+  name: string,
+  what: string,
+  action: (claimed: ClaimedName) => Promise<T>,
+): Promise<T> {
+  await prepareRegistry(stateDirectory);
+  const path = registryPath(stateDirectory, name) + CLAIM;
+  const claim = await waitForHeld(
+    path,
+    `Cannot ${what}: another command gives the name "${name}" to a pool at ` +
+      "the moment; try again when it has ended",
+  );
+  try {
+    return await action({
+      read: () => readRegistry(stateDirectory, name),
+      update: (change) => updateEntry(stateDirectory, name, change),
+      forget: (id) => removeEntry(stateDirectory, name, id),
+    });
+  } finally {
+    if (claim !== undefined) removeHeld(path, claim);
+  }
+}
+
+/**
+ * Changes the entry of a pool. Other commands cannot change it meanwhile.
  *
  * @param stateDirectory The state directory; created if it does not exist.
  * @param name The pool's name.
  * @param change Takes the entry; returns the new content, or `undefined` to
  *   leave the entry as it is.
- * @throws {VirstorError} `io` if the registry cannot be written.
+ * @throws {VirstorError} `io` if the registry cannot be written, `busy` if
+ *   another command keeps the name claimed.
  */
 export async function updatePool(
   stateDirectory: string,
   name: string,
-  change: (
-    entry: RegistryEntry | undefined,
-  ) => Promise<RegistrablePool | undefined>,
+  change: EntryChange,
 ): Promise<void> {
-  await prepareRegistry(stateDirectory);
+  const what = `register pool "${name}" in "${stateDirectory}"`;
+  await whileClaimed(
+    stateDirectory,
+    name,
+    what,
+    ({ update }) => update(change),
+  );
+}
+
+async function updateEntry(
+  stateDirectory: string,
+  name: string,
+  change: EntryChange,
+): Promise<void> {
   await whileLocked(directoryOf(stateDirectory), async () => {
     const before = await readRegistry(stateDirectory, name);
     const pool = await change(before);
     if (pool === undefined) return;
-    const volumes = pool.volumeNames ?? before?.volumes ?? [];
+    const isSame = before?.id === pool.id;
+    const volumes = pool.volumeNames ?? (isSame ? before?.volumes : []) ?? [];
     const sizes = new Map(
       pool.components.map(({ path, size, label }) => [
         absolutePath(path),
@@ -190,6 +237,29 @@ export async function updatePool(
       ...volumes.length > 0 && { volumes },
     });
   });
+}
+
+async function removeEntry(
+  stateDirectory: string,
+  name: string,
+  id: string,
+): Promise<void> {
+  const path = registryPath(stateDirectory, name);
+  try {
+    await whileLocked(directoryOf(stateDirectory), async () => {
+      const entry = await readRegistry(stateDirectory, name);
+      if (entry !== undefined && entry.id !== id) return;
+      await Deno.remove(path);
+    });
+    await syncDirectory(directoryOf(stateDirectory));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    throw new VirstorError(
+      "io",
+      `Cannot remove "${path}": ${messageOf(error)}`,
+      { cause: error },
+    );
+  }
 }
 
 /**
@@ -220,27 +290,22 @@ export async function forgetComponents(
 }
 
 /**
- * Removes a pool from the registry, durably.
+ * Removes a pool from the registry, durably. The entry of another pool, which
+ * has got the name meanwhile, stays.
  *
  * @param stateDirectory The state directory.
  * @param name The pool's name.
- * @throws {VirstorError} `io` if the entry cannot be removed.
+ * @param id The pool's id.
+ * @throws {VirstorError} `io` if the entry cannot be removed, `busy` if another
+ *   command keeps the name claimed.
  */
 export async function forgetPool(
   stateDirectory: string,
   name: string,
+  id: string,
 ): Promise<void> {
-  const path = registryPath(stateDirectory, name);
-  try {
-    await whileLocked(directoryOf(stateDirectory), () => Deno.remove(path));
-    await syncDirectory(directoryOf(stateDirectory));
-  } catch (error) {
-    throw new VirstorError(
-      "io",
-      `Cannot remove "${path}": ${messageOf(error)}`,
-      { cause: error },
-    );
-  }
+  const what = `forget pool "${name}"`;
+  await whileClaimed(stateDirectory, name, what, ({ forget }) => forget(id));
 }
 
 function directoryOf(stateDirectory: string): string {
@@ -264,43 +329,6 @@ async function writeEntry(
   }
 }
 
-async function readEntry(
-  path: string,
-  ignore: (why: string) => void,
-): Promise<RegistryEntry | undefined> {
-  try {
-    // Reading a FIFO, say, might never end.
-    const { isFile } = await Deno.stat(path);
-    const entry = isFile
-      ? entryOf(JSON.parse(await Deno.readTextFile(path)))
-      : undefined;
-    if (entry !== undefined) return entry;
-    ignore(`Ignoring "${path}": it is no entry of the registry`);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) {
-      ignore(`Ignoring "${path}": ${messageOf(error)}`);
-    }
-  }
-  return undefined;
-}
-
-function entryOf(value: unknown): RegistryEntry | undefined {
-  if (typeof value !== "object" || value === null) return undefined;
-  const { name, id, components, sizes, volumes }: Record<string, unknown> = {
-    ...value,
-  };
-  // Entries of before the native format have a number as id.
-  if (typeof id !== "string" && typeof id !== "number") return undefined;
-  if (typeof name !== "string" || !isTextList(components)) return undefined;
-  return {
-    name,
-    id: String(id),
-    components,
-    ...isSizeList(sizes) && { sizes },
-    ...isTextList(volumes) && { volumes },
-  };
-}
-
 /** The usable bytes of a component when it was registered; 0 if not known. */
 function sizeIn({ sizes }: RegistryEntry, index: number): number {
   return sizes?.[index] ?? 0;
@@ -315,13 +343,4 @@ function sizeIn({ sizes }: RegistryEntry, index: number): number {
  */
 export function registeredSize(entry: RegistryEntry, path: string): number {
   return sizeIn(entry, entry.components.indexOf(path));
-}
-
-function isSizeList(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((size) => size >= 0);
-}
-
-function isTextList(value: unknown): value is string[] {
-  return Array.isArray(value) &&
-    value.every((text) => typeof text === "string");
 }

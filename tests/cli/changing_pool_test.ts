@@ -13,7 +13,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { addComponents } from "../../cli/calls/change_pool.ts";
 import { isMissing } from "../../cli/terminal/finding_text.ts";
 import { withComponents } from "../../cli/registry/locate.ts";
-import { registerPool } from "../../cli/state/registry.ts";
+import { updatePool } from "../../cli/state/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import {
   checkComponents,
@@ -47,7 +47,7 @@ async function makePool(
     chunkSize: SMALL_CHUNK,
     virtualSize: 64 * MIB,
   });
-  await registerPool(stateDirectory, pool);
+  await updatePool(stateDirectory, "demo", () => Promise.resolve(pool));
   return { stateDirectory, name: "demo" };
 }
 
