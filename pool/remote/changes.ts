@@ -8,7 +8,7 @@
 import { type Completion, turns } from "../../device/block/mod.ts";
 import { inBytes, VirstorError } from "../../errors.ts";
 import type { Drain } from "./drain.ts";
-import { besideRoom } from "./far_owner.ts";
+import { besideRoom } from "./owner_block.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalRecord, Span } from "./journal_record.ts";
 import type { KeptTail } from "./kept_tail.ts";

@@ -16,49 +16,20 @@ import { messageOf, VirstorError } from "../../errors.ts";
 import {
   decodeOwnerBlock,
   encodeOwnerBlock,
-  NO_OWNER,
   OWNER_BLOCK_ROOM,
   OWNER_BLOCK_SIZE,
   type OwnerBlock,
   ownerBlockPosition,
 } from "../../metadata/journal/mod.ts";
 import { OwnerBusyError } from "../core/mod.ts";
-import type { FarDisk } from "./drain.ts";
 import type { Span } from "./journal_record.ts";
+import { type OwnedDisk, readOwnerBlock } from "./owner_block.ts";
 import { Signal } from "./signal.ts";
 
 /** So often in a row the far disk may refuse to show its block. */
 const REFUSALS_MAX = 5;
 /** Milliseconds that giving up a component may take, at most. */
 const RELEASE_MS = 5000;
-
-/** The side of a far disk that ownership needs. */
-export type OwnedDisk = Pick<FarDisk, "read" | "size" | "write">;
-
-/**
- * Reads the owner block of a far disk.
- *
- * @param far The far disk.
- * @returns The block; undefined if there is none.
- * @throws {VirstorError} `corrupt` if it is damaged, `io`.
- */
-export async function readOwnerBlock(
-  far: OwnedDisk,
-): Promise<OwnerBlock | undefined> {
-  const position = ownerBlockPosition(far.size);
-  if (position < 0) return undefined;
-  const bytes = new Uint8Array(OWNER_BLOCK_SIZE);
-  await far.read(bytes, position);
-  const block = decodeOwnerBlock(bytes, position);
-  if (typeof block !== "string") return block;
-  if (block === NO_OWNER || block === "it holds no owner block") {
-    return undefined;
-  }
-  throw new VirstorError(
-    "corrupt",
-    `Cannot use the owner block at byte ${position}: ${block}`,
-  );
-}
 
 /**
  * Watches a component that another opening has not given up.
@@ -82,50 +53,6 @@ export async function watchOwner(
   throw new OwnerBusyError(
     `Cannot open "${path}": it is in use on ${hostOf(now ?? block)}`,
   );
-}
-
-/**
- * Gives a component up in place of its owner, durably.
- *
- * *Requires*: the owner has ended, and its journal is not needed.
- *
- * @param disk The component.
- * @param block Its owner block.
- */
-export async function releaseOwner(
-  disk: Pick<FarDisk, "flush" | "size" | "write">,
-  block: OwnerBlock,
-): Promise<void> {
-  const position = ownerBlockPosition(disk.size);
-  // A journal of before is of an older generation from now on.
-  const generation = block.generation + 1;
-  const free = { ...block, generation, isInUse: false };
-  await disk.write(encodeOwnerBlock(free, position), position);
-  await disk.flush();
-}
-
-/**
- * Finds the first part of a range that does not lie in the room of an owner
- * block.
- *
- * @param room The room; undefined if there is none.
- * @param start The first byte of the range.
- * @param length Bytes of the range.
- * @returns Bytes to pass over, and how many follow them.
- */
-export function besideRoom(
-  room: Span | undefined,
-  start: number,
-  length: number,
-): { readonly skipped: number; readonly count: number } {
-  if (room === undefined || start >= room.end) {
-    return { skipped: 0, count: length };
-  }
-  if (start < room.start) {
-    return { skipped: 0, count: Math.min(length, room.start - start) };
-  }
-  const skipped = Math.min(length, room.end - start);
-  return { skipped, count: length - skipped };
 }
 
 /** The ownership of a far disk. */
@@ -248,20 +175,43 @@ export class FarOwner {
   async end(isComplete: boolean): Promise<boolean> {
     this.#ending.raise();
     if (isComplete) {
-      const done = new Signal();
-      // If it fails, the next opening watches the block before it goes on.
-      this.#giveUp().then(() => done.raise(), () => done.raise());
-      await done.nextWithin(RELEASE_MS);
+      await this.#giveUpWithin(() =>
+        encodeOwnerBlock({ ...this.#next(), isInUse: false }, this.#position)
+      );
     }
     this.#failure ??= closedError();
     return this.#isGivenUp;
   }
 
   /**
-   * Writes a block that is in use no more, if the component is still our own:
-   * after a suspension, or a clock that was set, another process may own it.
+   * Ends the ownership as if it had never been taken.
+   *
+   * *Requires*: nothing was written under it.
+   *
+   * @param before What the sector of the block held.
+   * @returns Whether it holds that again, durably.
    */
-  async #giveUp(): Promise<void> {
+  async undo(before: Uint8Array): Promise<boolean> {
+    this.#ending.raise();
+    await this.#giveUpWithin(() => before);
+    this.#failure ??= closedError();
+    return this.#isGivenUp;
+  }
+
+  /** Gives the component up, within a time. */
+  async #giveUpWithin(sector: () => Uint8Array): Promise<void> {
+    const done = new Signal();
+    // If it fails, the next opening watches the block before it goes on.
+    this.#giveUp(sector).then(() => done.raise(), () => done.raise());
+    await done.nextWithin(RELEASE_MS);
+  }
+
+  /**
+   * Writes the sector of the block for the last time, if the component is still
+   * our own: after a suspension, or a clock that was set, another process may
+   * own it.
+   */
+  async #giveUp(sector: () => Uint8Array): Promise<void> {
     // A look in flight would write a block that is in use behind this one.
     while (this.#looking !== undefined || !this.#isFresh) {
       if (this.#failure !== undefined) return;
@@ -270,7 +220,7 @@ export class FarOwner {
     if (this.#failure !== undefined) return;
     // From here on nothing looks.
     this.#failure = closedError();
-    await this.#write({ ...this.#next(), isInUse: false }, true);
+    await this.#far.write(sector(), this.#position, { fua: true });
     this.#isGivenUp = true;
   }
 
@@ -320,9 +270,10 @@ export class FarOwner {
       if (this.#failure !== undefined) return;
       if (block?.ownerUuid !== this.#block.ownerUuid) {
         this.#lose(
-          `another process has taken it${
-            block === undefined ? "" : `, on ${hostOf(block)}`
-          }`,
+          block === undefined
+            ? "its owner block is gone: the far side has lost what was " +
+              "written there, or another program has overwritten it"
+            : `another process has taken it, on ${hostOf(block)}`,
         );
         return;
       }

@@ -20,8 +20,9 @@ export type {
 } from "./journal_recovery.ts";
 export { Overlay } from "./overlay.ts";
 export type { OverlayPart } from "./overlay.ts";
-export { FarOwner, readOwnerBlock, watchOwner } from "./far_owner.ts";
-export type { OwnedDisk } from "./far_owner.ts";
+export { FarOwner, watchOwner } from "./far_owner.ts";
+export { readOwnerBlock } from "./owner_block.ts";
+export type { OwnedDisk } from "./owner_block.ts";
 export { refuseOwnedFile, watchFile } from "./owned_file.ts";
 export type { OnRemoteEvent } from "./far_news.ts";
 export { openerOf } from "./open_uri.ts";

@@ -9,13 +9,15 @@ import {
   createSparseFile,
   FileDevice,
   putFileAside,
+  removeFile,
 } from "../../device/file/mod.ts";
 import { counted, VirstorError } from "../../errors.ts";
 import type { OwnerBlock } from "../../metadata/journal/mod.ts";
 import type { FarDisk } from "./drain.ts";
-import { FarOwner, readOwnerBlock, watchOwner } from "./far_owner.ts";
+import { FarOwner, watchOwner } from "./far_owner.ts";
 import { Journal } from "./journal.ts";
 import { ForeignJournalError } from "./journal_recovery.ts";
+import { readOwnerBlock, readOwnerSector } from "./owner_block.ts";
 import { RemoteComponent } from "./remote_component.ts";
 
 /** Bytes of a journal. */
@@ -64,12 +66,15 @@ export interface OpenRemoteOptions {
    */
   readonly onNotice?: (message: string) => void;
   /**
-   * Called as soon as the ownership is taken: `FarOwner.identify` tells after a
-   * reconnect whether the far side is still ours.
+   * Called as soon as the ownership is taken, and before anything else is
+   * written: `FarOwner.identify` tells after a reconnect whether the far side is
+   * still ours.
    *
    * @param owner The ownership.
+   * @returns If it rejects, the far side becomes what it was, and the component
+   *   is not opened.
    */
-  readonly onOwner?: (owner: FarOwner) => void;
+  readonly onOwner?: (owner: FarOwner) => void | Promise<void>;
   /**
    * Called once if another process takes the component later.
    *
@@ -123,13 +128,7 @@ export async function openRemoteComponent(
       refuseWithoutJournal(options, block);
     }
     journal ??= await makeJournal(options, block, componentUuid);
-    const owner = await FarOwner.take(
-      far,
-      blockOf(options, block, journal),
-      !isOurs,
-      signal,
-    );
-    options.onOwner?.(owner);
+    const owner = await takeOwnership(options, block, journal, !isOurs);
     const { onLost, onSilence } = options;
     const parts = { path, far, journal, owner, onSilence };
     const component = new RemoteComponent(parts);
@@ -141,6 +140,29 @@ export async function openRemoteComponent(
     return component;
   } catch (error) {
     await journal?.close();
+    throw error;
+  }
+}
+
+/** Takes the ownership, unless `onOwner` objects. */
+async function takeOwnership(
+  options: OpenRemoteOptions,
+  block: OwnerBlock | undefined,
+  journal: Journal,
+  settles: boolean,
+): Promise<FarOwner> {
+  const { far, signal } = options;
+  const taken = blockOf(options, block, journal);
+  const before = await readOwnerSector(far);
+  const owner = await FarOwner.take(far, taken, settles, signal);
+  try {
+    await options.onOwner?.(owner);
+    return owner;
+  } catch (error) {
+    const isUndone = await owner.undo(before);
+    // A journal that no owner block names is of no use.
+    const isOld = block?.journalUuid === journal.uuid;
+    if (isUndone && !isOld) removeFile(journal.path);
     throw error;
   }
 }

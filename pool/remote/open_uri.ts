@@ -23,8 +23,10 @@ import {
   openFileDevice,
   type OpenPatience,
 } from "../core/mod.ts";
-import { type FarOwner, readOwnerBlock, watchOwner } from "./far_owner.ts";
+import { type FarOwner, watchOwner } from "./far_owner.ts";
 import { ForeignJournalError, recoverJournal } from "./journal_recovery.ts";
+import { JoinedPaths } from "./joined_paths.ts";
+import { readOwnerBlock } from "./owner_block.ts";
 import { openRemoteComponent } from "./open_remote.ts";
 import type { ConnectedDisk, RemoteComponents } from "./remote_components.ts";
 import { FarNews, type OnRemoteEvent } from "./far_news.ts";
@@ -63,6 +65,8 @@ export function openerOf(
 interface Connection {
   readonly path: string;
   readonly far: ConnectedDisk;
+  /** The other paths to it. */
+  readonly joined: JoinedPaths;
   readonly patience: OpenPatience | undefined;
   readonly news: FarNews;
   owner: FarOwner | undefined;
@@ -82,6 +86,7 @@ async function openUri(
   const connection = await connect(uris, how, remote);
   const { path, far } = connection;
   try {
+    await connection.joined.compare(far);
     const block = await readOwnerBlock(far);
     if (readOnly) {
       const journal = await journalLeft(far, block, lock, remote);
@@ -132,6 +137,7 @@ async function connect(
     news.far = far;
     connection = {
       ...{ path, far, patience, news },
+      joined: new JoinedPaths(uris, far, remote),
       ...{ owner: undefined, component: undefined },
     };
     patience?.givenUp.addEventListener("abort", () => giveUp(connection));
@@ -154,7 +160,7 @@ async function claim(
   connection: Connection,
   remote: RemoteComponents,
 ): Promise<ComponentDevice> {
-  const { path, far, patience, news } = connection;
+  const { path, far, joined, patience, news } = connection;
   const { journalSize, intervalMs, onNotice, host = hostName() } = remote;
   connection.component = await openRemoteComponent({
     path,
@@ -162,7 +168,10 @@ async function claim(
     journalOf: journalOf(remote),
     host,
     force: remote.withoutJournal ?? false,
-    onOwner: (owner) => connection.owner = owner,
+    onOwner: (owner) => {
+      connection.owner = owner;
+      return joined.prove(owner);
+    },
     onLost: ({ message }) =>
       news.heard({ kind: "failed", message: `"${path}": ${message}` }),
     onSilence: (isSilent) => news.silent(isSilent),

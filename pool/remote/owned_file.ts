@@ -8,7 +8,8 @@
 import { VirstorError } from "../../errors.ts";
 import type { OwnerBlock } from "../../metadata/journal/mod.ts";
 import type { ComponentDevice } from "../core/mod.ts";
-import { readOwnerBlock, releaseOwner, watchOwner } from "./far_owner.ts";
+import { watchOwner } from "./far_owner.ts";
+import { readOwnerBlock, releaseOwner } from "./owner_block.ts";
 
 /**
  * Refuses a file that another process uses by a URI.

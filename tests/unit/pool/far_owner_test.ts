@@ -73,6 +73,23 @@ async function read(
   return target;
 }
 
+Deno.test("an owner whose block is gone says so, and names no other process", async () => {
+  await using scratch = await makeScratch();
+  const setting = new Setting(scratch);
+  const far = setting.connect();
+  const component = await setting.open("one", far);
+  const start = ownerBlockPosition(SIZE);
+  // As a far side that has lost what was not flushed.
+  setting.content.fill(0, start, start + OWNER_BLOCK_SIZE);
+  await eventually("it notices", () => component.status().failure !== "");
+  await assertRejects(
+    async () => await component.write(pattern(10, 4), 0),
+    VirstorError,
+    "Cannot write to the component any more: its owner block is gone: ",
+  );
+  await component.close();
+});
+
 Deno.test("a remote component that is in use elsewhere is refused", async () => {
   await using scratch = await makeScratch();
   const setting = new Setting(scratch);
