@@ -28,6 +28,7 @@ import {
   openTarget,
 } from "./copy_ends.ts";
 import { CopyPools } from "./copy_pools.ts";
+import { CopyProgress } from "./copy_progress.ts";
 import { CopyStop } from "./copy_stop.ts";
 import {
   copyFromStream,
@@ -56,7 +57,7 @@ export async function run(
 ): Promise<number> {
   const [source = "", target = ""] = invocation.operands;
   checkUsage(invocation, source, target);
-  const progress = new Progress();
+  const progress = new CopyProgress();
   const what = `Copying to ${
     target === STREAM ? "standard output" : `"${hidePassword(target)}"`
   }`;
@@ -101,7 +102,7 @@ function checkUsage(
 
 /** What watches a copy. */
 interface Watchers {
-  readonly progress: Progress;
+  readonly progress: CopyProgress;
   readonly stop: CopyStop;
 }
 
@@ -210,7 +211,7 @@ async function betweenDisks(
       ranges,
       targetIsZero: to.isZero || invocation.flag("target-is-zero"),
       flush: !invocation.flag("unsafe"),
-      onProgress: (done) => progress.done = done,
+      onProgress: (done) => progress.at(done),
     });
   } catch (error) {
     to.undo();
@@ -222,14 +223,14 @@ async function toStream(
   source: EndNames,
   pools: CopyPools,
   options: EndOptions,
-  progress: Progress,
+  progress: CopyProgress,
 ): Promise<CopyResult> {
   await using from = await openSource(source, pools, options);
   progress.begin(from.device.size);
   return await copyToStream(
     from.device,
     (bytes) => Deno.stdout.write(bytes),
-    (done) => progress.done = done,
+    (done) => progress.at(done),
   );
 }
 
@@ -240,9 +241,7 @@ async function fromStream(
   { progress, stop }: Watchers,
 ): Promise<CopyResult> {
   const read = (bytes: Uint8Array) => Deno.stdin.read(bytes);
-  const onProgress = (done: number) => {
-    progress.done = done;
-  };
+  const onProgress = (done: number) => progress.at(done);
   if (isNbdUri(target.name) || target.word !== undefined) {
     const wanted = { size: 0, changes: undefined };
     await using to = await openTarget(target, wanted, pools, options);
@@ -256,33 +255,6 @@ async function fromStream(
   } catch (error) {
     to.undo();
     throw error;
-  }
-}
-
-/** How far a copy is. */
-class Progress {
-  done = 0;
-  #size: number | undefined;
-  #start = performance.now();
-
-  /** Seconds since the copy began. */
-  get seconds(): number {
-    return (performance.now() - this.#start) / 1000;
-  }
-
-  /** Begins, now that the size is known. */
-  begin(size: number): void {
-    this.#size = size;
-    this.#start = performance.now();
-  }
-
-  text(): string {
-    const rate = this.done / Math.max(this.seconds, 1e-3);
-    const speed = `${formatSize(Math.round(rate))}/s`;
-    if (this.#size === undefined) return `${formatSize(this.done)}, ${speed}`;
-    const percent = Math.floor(100 * this.done / Math.max(1, this.#size));
-    const left = (this.#size - this.done) / Math.max(rate, 1);
-    return `${percent}%, ${speed}, ${formatSeconds(left)} left`;
   }
 }
 

@@ -312,6 +312,7 @@ async function openRemote(
   const device = await NbdDisk.connect(uri, {
     readOnly,
     stallTimeoutMs,
+    endsWithExport: true,
     ...isSpare && { connections: 1 },
     ...connections !== undefined && { connections },
   });

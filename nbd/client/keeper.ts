@@ -14,17 +14,13 @@
  */
 
 import { assert, counted, messageOf, VirstorError } from "../../errors.ts";
-import {
-  COMMAND_READ,
-  COMMAND_TRIM,
-  EXPORT_READ_ONLY,
-  EXPORT_SEND_FLUSH,
-} from "../wire/mod.ts";
+import { COMMAND_READ, COMMAND_TRIM } from "../wire/mod.ts";
 import { backOff } from "./back_off.ts";
 import {
   type NbdExportInfo,
   type NbdUri,
   ProtocolFault,
+  UnknownExport,
   uriError,
 } from "./connection/mod.ts";
 import type { Dispatcher } from "./dispatcher.ts";
@@ -35,7 +31,9 @@ import {
   ChangedDisk,
   findDifference,
   findOther,
+  GoneExport,
   OtherDisk,
+  refuseWithoutFlush,
 } from "./same_disk.ts";
 import { Session } from "./session.ts";
 import type { Unflushed } from "./unflushed.ts";
@@ -188,7 +186,7 @@ export class Keeper {
 
   /** Tries each path once; true if a session is in use. */
   async #tryPaths(first: number): Promise<boolean> {
-    let others = 0;
+    let [others, unknown] = [0, 0];
     for (let i = 0; i < this.#uris.length; i++) {
       const index = (first + i) % this.#uris.length;
       const uri = this.#uris[index];
@@ -201,6 +199,7 @@ export class Keeper {
         return true;
       } catch (error) {
         if (error instanceof OtherDisk) others += 1;
+        if (error instanceof UnknownExport) unknown += 1;
         // A path to another disk is passed over: the right one may come back.
         const isChanged = error instanceof ChangedDisk;
         const isPassed = error instanceof OtherDisk &&
@@ -211,6 +210,11 @@ export class Keeper {
           : uriError("connect to", uri.text, error);
         this.#report(isChanged ? "passed" : "retry", this.#lastError.message);
       }
+    }
+    const wasThere = this.#baseline !== undefined &&
+      this.#settings.endsWithExport;
+    if (wasThere && unknown === this.#uris.length) {
+      throw new GoneExport(this.path);
     }
     return false;
   }
@@ -262,17 +266,7 @@ export class Keeper {
     if (this.#baseline !== undefined) {
       const difference = findDifference(this.#baseline.info, info);
       if (difference !== undefined) throw new OtherDisk(uri.text, difference);
-      return;
-    }
-    const canFlush = (info.flags & EXPORT_SEND_FLUSH) !== 0;
-    const isReadOnly = this.#settings.readOnly ||
-      (info.flags & EXPORT_READ_ONLY) !== 0;
-    if (canFlush || isReadOnly || this.#settings.unsafeNoFlush) return;
-    throw new VirstorError(
-      "unsupported",
-      "The server does not support FLUSH, so nothing would be known to be " +
-        "durable; open it read-only, or accept that (unsafeNoFlush)",
-    );
+    } else refuseWithoutFlush(info, this.#settings);
   }
 
   async #compareIdentity(uri: NbdUri, session: Session): Promise<void> {

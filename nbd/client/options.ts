@@ -99,6 +99,12 @@ export interface NbdDiskOptions {
    * that time they are reset. Default: 1000; with several paths 500.
    */
   readonly fenceMs?: number;
+  /**
+   * Whether the disk stops for good when all its servers say that they have no
+   * export of that name any more. Default: false, the export may come back, for
+   * instance when its server has opened all of its disks.
+   */
+  readonly endsWithExport?: boolean;
   /** Waits between attempts to connect. Default: 100 ms to 10 s. */
   readonly backOff?: BackOffOptions;
   /**
@@ -147,6 +153,7 @@ export interface Settings {
   readonly connectTimeoutMs: number;
   readonly silenceMs: number;
   readonly fenceMs: number;
+  readonly endsWithExport: boolean;
   readonly backOff: BackOffOptions;
   readonly unsafeNoFlush: boolean;
   readonly tls: NbdClientTls | undefined;
@@ -204,6 +211,7 @@ export function settingsOf(options: NbdDiskOptions, paths: number): Settings {
       (paths > 1 ? SILENCE_SEVERAL_MS : SILENCE_ONE_MS),
     fenceMs: options.fenceMs ??
       (paths > 1 ? FENCE_SEVERAL_MS : FENCE_ONE_MS),
+    endsWithExport: options.endsWithExport ?? false,
     backOff: options.backOff ?? BACK_OFF_DEFAULT,
     unsafeNoFlush: options.unsafeNoFlush ?? false,
     tls: options.tls,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { inBytes, VirstorError } from "../../errors.ts";
+import { type ErrorCode, inBytes, VirstorError } from "../../errors.ts";
 import {
   EXPORT_READ_ONLY,
   EXPORT_SEND_FAST_ZERO,
@@ -14,6 +14,7 @@ import {
   EXPORT_SEND_WRITE_ZEROES,
 } from "../wire/mod.ts";
 import type { NbdExportInfo } from "./connection/mod.ts";
+import type { Settings } from "./options.ts";
 
 /** The transmission flags that requests of this client rely on. */
 const RELIED_ON: readonly (readonly [number, string])[] = [
@@ -31,13 +32,29 @@ export class ChangedDisk extends VirstorError {
    *
    * @param uri The URI, without a password.
    * @param difference What has changed, one clause.
+   * @param code The code.
+   * @param advice What that means, and what to do.
    */
-  constructor(uri: string, difference: string) {
-    super(
-      "failed",
-      `Cannot continue with "${uri}": ${difference}; nothing more is written ` +
-        "there; connect again if that is right",
-    );
+  constructor(
+    uri: string,
+    difference: string,
+    code: ErrorCode = "failed",
+    advice = "nothing more is written there; connect again if that is right",
+  ) {
+    super(code, `Cannot continue with "${uri}": ${difference}; ${advice}`);
+  }
+}
+
+/** The server has no export of that name any more. */
+export class GoneExport extends ChangedDisk {
+  /**
+   * Creates an error.
+   *
+   * @param uri The URI, without a password.
+   */
+  constructor(uri: string) {
+    const difference = "the server has no export of that name any more";
+    super(uri, difference, "not-found", "it was removed, or renamed");
   }
 }
 
@@ -54,6 +71,28 @@ export class OtherDisk extends ChangedDisk {}
 export function findOther(before: string, now: string): string | undefined {
   if (now === before) return undefined;
   return before === "" ? `it is ${now}` : `it was "${before}", and is "${now}"`;
+}
+
+/**
+ * Refuses to write to an export on which nothing would be known to be durable.
+ *
+ * @param info The export.
+ * @param settings Whether it is only read, and whether the caller accepts that.
+ * @throws {VirstorError} `unsupported`.
+ */
+export function refuseWithoutFlush(
+  info: NbdExportInfo,
+  settings: Pick<Settings, "readOnly" | "unsafeNoFlush">,
+): void {
+  const canFlush = (info.flags & EXPORT_SEND_FLUSH) !== 0;
+  const isReadOnly = settings.readOnly || (info.flags & EXPORT_READ_ONLY) !== 0;
+  if (canFlush || isReadOnly || settings.unsafeNoFlush) return;
+  throw new VirstorError(
+    "unsupported",
+    "The server does not support FLUSH, so nothing that is written there would " +
+      "be known to be durable; use a server that supports it (nbdkit, " +
+      "qemu-nbd, virstor), or only read from this one",
+  );
 }
 
 /**

@@ -74,7 +74,7 @@ export interface OpenRemoteOptions {
    * @returns If it rejects, the far side becomes what it was, and the component
    *   is not opened.
    */
-  readonly onOwner?: (owner: FarOwner) => void | Promise<void>;
+  readonly onOwner?: (owner: FarOwner) => unknown;
   /**
    * Called once if another process takes the component later.
    *

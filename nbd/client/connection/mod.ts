@@ -12,6 +12,7 @@ export { ProtocolFault, uriError } from "./export_info.ts";
 export type { HandshakeStyle, NbdExportInfo } from "./export_info.ts";
 export { negotiate } from "./negotiate.ts";
 export type { Negotiated } from "./negotiate.ts";
+export { UnknownExport } from "./option_channel.ts";
 export type { ConnectionOptions } from "./option_channel.ts";
 export { sendAll } from "./stream.ts";
 export type { ClientStream } from "./stream.ts";

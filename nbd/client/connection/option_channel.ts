@@ -290,6 +290,9 @@ export class OptionChannel {
   }
 }
 
+/** The server says that it has no export of the name. */
+export class UnknownExport extends VirstorError {}
+
 /**
  * The error for an option that a server refuses.
  *
@@ -301,7 +304,7 @@ export function refusal(name: string, answer: OptionAnswer): VirstorError {
   const text = suffix(answer.text);
   switch (answer.end) {
     case REPLY_ERROR_UNKNOWN:
-      return new VirstorError(
+      return new UnknownExport(
         "not-found",
         `The server has no export "${name}"${text}`,
       );
