@@ -30,7 +30,7 @@ import {
   findCommand,
   unknownCommand,
 } from "./commands/mod.ts";
-import { findStateDirectory, useJournals } from "./state/mod.ts";
+import { beginNotices, findStateDirectory, useJournals } from "./state/mod.ts";
 
 /** The number of SIGPIPE, which ends other programs when their reader exits. */
 const SIGPIPE = 13;
@@ -43,6 +43,7 @@ const SIGPIPE = 13;
  */
 export async function runCommand(args: readonly string[]): Promise<number> {
   try {
+    beginNotices();
     return await dispatch(args);
   } catch (error) {
     return report(error);

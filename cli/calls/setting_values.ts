@@ -74,10 +74,16 @@ function parseWord({ key, words = [] }: SettingSpec, text: string): string {
 }
 
 function parseNumber(
-  { key, pattern = /^\d+$/, value }: SettingSpec,
+  { key, pattern = /^\d+$/, least = 0, value }: SettingSpec,
   text: string,
 ): number {
-  if (pattern.test(text) && Number(text) <= 2 ** 53) return Number(text);
+  if (pattern.test(text) && Number(text) <= 2 ** 53) {
+    if (Number(text) >= least) return Number(text);
+    throw new UsageError(
+      `Setting ${key} takes ${least} or more, not ${text}`,
+      `As in ${key}=${value}`,
+    );
+  }
   throw new UsageError(
     `Setting ${key} needs a number, not "${text}"`,
     `As in ${key}=${value}`,
@@ -111,7 +117,10 @@ export function settingsIn(
   return Object.fromEntries(given);
 }
 
-function isValue({ kind, words }: SettingSpec, value: unknown): boolean {
+function isValue(
+  { kind, words, least = 0 }: SettingSpec,
+  value: unknown,
+): boolean {
   if (kind === "mark") return isMark(value);
   if (kind === "path") {
     return typeof value === "string" && (value === "" || value.startsWith("/"));
@@ -119,7 +128,7 @@ function isValue({ kind, words }: SettingSpec, value: unknown): boolean {
   if (words !== undefined) {
     return typeof value === "string" && words.includes(value);
   }
-  return typeof value === "number" && value >= 0;
+  return typeof value === "number" && value >= least;
 }
 
 function isMark(value: unknown): value is SpaceMark {

@@ -24,6 +24,8 @@ export interface SettingSpec {
   readonly words?: readonly string[];
   /** What numbers look like on the command line. */
   readonly pattern?: RegExp;
+  /** The least number. Default: 0. */
+  readonly least?: number;
 }
 
 /** How the value of a setting is written. */
@@ -127,7 +129,8 @@ export const SETTINGS: readonly SettingSpec[] = [
     scope: "process",
     value: "N",
     kind: "number",
-    pattern: /^[1-9]\d*$/,
+    pattern: COUNT,
+    least: 1,
   },
   {
     field: "idleTimeout",

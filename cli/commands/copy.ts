@@ -153,6 +153,7 @@ function endOptionsOf(
       "connections",
       /^([1-9]|[1-5]\d|6[0-4])$/,
       HINT,
+      "1 to 64",
     ),
     stallTimeoutMs: (stall ?? STALL_SECONDS) * 1000,
     force: invocation.flag("force"),

@@ -43,7 +43,13 @@ export async function run(
   _environment: Environment,
 ): Promise<number> {
   const uri = uriOperand(invocation.operands[0] ?? "");
-  const count = numberOption(invocation, "count", /^[1-9]\d*$/, HINT);
+  const count = numberOption(
+    invocation,
+    "count",
+    /^[1-9]\d*$/,
+    HINT,
+    "1 or more",
+  );
   const seconds = numberOption(invocation, "interval", /^\d+(\.\d+)?$/, HINT);
   const isJson = invocation.flag("json");
   await using disk = await NbdDisk.connect(uri, {

@@ -10,6 +10,7 @@ import {
   setLogStyle,
   UsageError,
 } from "../terminal/mod.ts";
+import { VirstorError } from "../../errors.ts";
 import { absolutePaths } from "../state/mod.ts";
 import { assignComponents } from "../registry/mod.ts";
 import {
@@ -45,13 +46,24 @@ export async function run(
     absolutePaths(invocation.values("component")),
     stateDirectory,
   );
-  return await servePools({
-    stateDirectory,
-    pools: names.map((name) => ({
-      name,
-      named: given.get(name),
-    })),
-    poolOptions,
-    settings,
-  });
+  try {
+    return await servePools({
+      stateDirectory,
+      pools: names.map((name) => ({
+        name,
+        named: given.get(name),
+      })),
+      poolOptions,
+      settings,
+    });
+  } catch (error) {
+    if (!(error instanceof VirstorError) || error.code !== "read-only") {
+      throw error;
+    }
+    throw new VirstorError(
+      error.code,
+      `${error.message}; make it writable, or serve the pool with --read-only`,
+      { cause: error },
+    );
+  }
 }

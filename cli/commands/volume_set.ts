@@ -42,9 +42,14 @@ export async function run(
 
 function readSettings(words: readonly string[]): VolumeSettings {
   const settings: Mutable<VolumeSettings> = {};
+  const given = new Set<string>();
   for (const word of words) {
     const at = word.indexOf("=");
     const [key, value] = [word.slice(0, Math.max(0, at)), word.slice(at + 1)];
+    if (given.has(key)) {
+      throw new UsageError(`Setting ${key} is given twice`, "Give it once");
+    }
+    given.add(key);
     if (key === "quota" || key === "reserve") {
       settings[key] = value === "none" ? 0 : parseSize(value, key);
     } else if (key === "on-full") {

@@ -6,9 +6,12 @@
  */
 
 import { resolve } from "node:path";
-import { messageOf, VirstorError } from "../../errors.ts";
+import { inBytes, messageOf, VirstorError } from "../../errors.ts";
+import { freebsdLayout, nativeLayout } from "../../pool/member/mod.ts";
+import type { Pool } from "../../pool/mod.ts";
 import type { ServeSettings } from "../control/mod.ts";
 import {
+  exactSize,
   type Invocation,
   numberOption,
   parseSize,
@@ -83,6 +86,7 @@ export function extendSettingsOf(
  *
  * @param now The settings that hold.
  * @param wanted What replaces them.
+ * @param pool The pool.
  * @returns The settings that are to hold; nothing has changed yet.
  * @throws {VirstorError} `invalid` if they do not fit together, `not-found` if
  *   there is no such directory.
@@ -92,6 +96,7 @@ export function changedExtension(
   { autoExtend, autoExtendAt, autoExtendMax, autoExtendIn }: Partial<
     ServeSettings
   >,
+  pool: Pool,
 ): ExtendSettings {
   const changed = {
     size: autoExtend ?? now.size,
@@ -110,7 +115,31 @@ export function changedExtension(
     );
   }
   if (size > 0) checkDirectory(directory);
+  checkComponentSize(pool, changed);
   return changed;
+}
+
+/**
+ * Refuses an extension by files that are too small to be components.
+ *
+ * @param pool The pool that is extended.
+ * @param settings How it is extended.
+ * @throws {VirstorError} `invalid`.
+ */
+export function checkComponentSize(
+  pool: Pick<Pool, "status">,
+  { size }: ExtendSettings,
+): void {
+  const { name, format, chunkSize } = pool.status();
+  const layoutOf = format === "native" ? nativeLayout : freebsdLayout;
+  const { sizeMin } = layoutOf(chunkSize);
+  if (size === 0 || size >= sizeMin) return;
+  throw new VirstorError(
+    "invalid",
+    `Cannot extend pool "${name}" by components of ${inBytes(size)} ` +
+      `(auto-extend): a component of this pool has at least ` +
+      exactSize(sizeMin),
+  );
 }
 
 function checkDirectory(path: string): void {

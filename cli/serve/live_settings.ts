@@ -122,7 +122,7 @@ export class ServedSettings {
     const isExtension = EXTENSION_FIELDS.some((key) => key in wanted);
     const { extension } = this.#extension;
     const changed = isExtension
-      ? changedExtension(extension, wanted)
+      ? changedExtension(extension, wanted, this.#pool)
       : extension;
     const live = {
       ...liveSettings(wanted),

@@ -56,6 +56,7 @@ export function serverSettingsOf(invocation: Invocation): ServerSettings {
     "max-clients",
     /^[1-9]\d*$/,
     HINT,
+    "1 or more",
   );
   const threads = numberOption(invocation, "threads", /^\d+$/, HINT);
   if (threads !== undefined && threads > LEASE_THREADS_MAX) {

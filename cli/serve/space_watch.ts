@@ -7,7 +7,11 @@
 
 import type { Pool } from "../../pool/mod.ts";
 import { AutoExtend } from "./auto_extend.ts";
-import { type ExtendSettings, NO_EXTENSION } from "./extend_option.ts";
+import {
+  checkComponentSize,
+  type ExtendSettings,
+  NO_EXTENSION,
+} from "./extend_option.ts";
 import { watchHosts } from "./host_watch.ts";
 import type { PoolEvents } from "./pool_events.ts";
 
@@ -35,8 +39,10 @@ export class SpaceWatch {
    * Begins.
    *
    * @param settings When the pool is extended.
+   * @throws {VirstorError} `invalid` if the new components would be too small.
    */
   begin(settings: ExtendSettings): void {
+    checkComponentSize(this.#pool, settings);
     this.#endHosts = watchHosts(this.#pool);
     this.#extend.settings = settings;
   }

@@ -15,6 +15,7 @@ export {
 export { absolutePath, parentPath } from "./paths.ts";
 export {
   absolutePaths,
+  beginNotices,
   forgetComponents,
   forgetPool,
   listRegistry,

@@ -44,10 +44,23 @@ export async function readRegistry(
   stateDirectory: string,
   name: string,
 ): Promise<RegistryEntry | undefined> {
-  return await readEntry(
-    registryPath(stateDirectory, name),
-    (why) => printError(printable(`virstor: ${why}`)),
-  );
+  return await readEntry(registryPath(stateDirectory, name), (why) => {
+    if (isNews(why)) printError(printable(`virstor: ${why}`));
+  });
+}
+
+/** What was said of damaged entries: a command reads an entry several times. */
+const said = new Set<string>();
+
+/** Says of damaged entries again what an earlier command has said. */
+export function beginNotices(): void {
+  said.clear();
+}
+
+function isNews(notice: string): boolean {
+  if (said.has(notice)) return false;
+  said.add(notice);
+  return true;
 }
 
 /**
@@ -77,7 +90,7 @@ export async function listRegistry(
       { cause: error },
     );
   }
-  printNotices(ignored);
+  printNotices(ignored.filter(isNews));
   return entries.sort((a, b) => a.name < b.name ? -1 : 1);
 }
 

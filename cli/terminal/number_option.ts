@@ -14,6 +14,7 @@ import { UsageError } from "./usage_error.ts";
  * @param option The option's long name.
  * @param pattern What the value must look like.
  * @param hint What to do if it does not.
+ * @param range Which numbers the option takes, if not all.
  * @returns The number; `undefined` without the option.
  * @throws {UsageError} If the value is no such number.
  */
@@ -22,9 +23,16 @@ export function numberOption(
   option: string,
   pattern: RegExp,
   hint: string,
+  range = "",
 ): number | undefined {
   const text = invocation.value(option);
   if (text === undefined) return undefined;
+  if (range !== "" && /^\d+$/.test(text) && !pattern.test(text)) {
+    throw new UsageError(
+      `Option --${option} takes ${range}, not ${text}`,
+      hint,
+    );
+  }
   if (!pattern.test(text) || Number(text) > Number.MAX_SAFE_INTEGER) {
     throw new UsageError(
       `Option --${option} needs a number, not "${text}"`,

@@ -212,6 +212,11 @@ function translate(path: string, error: unknown): VirstorError {
     const message = `Cannot create "${path}": it exists already`;
     return new VirstorError("exists", message, options);
   }
+  if (code === "EROFS") {
+    const message = `Cannot write to "${path}": it is on a file system, or a ` +
+      "device, that is read-only";
+    return new VirstorError("read-only", message, options);
+  }
   const message = `Cannot open "${path}": ${messageOf(error)}`;
   return new VirstorError("io", message, options);
 }

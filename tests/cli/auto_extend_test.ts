@@ -200,6 +200,11 @@ Deno.test("virstor serve refuses options of --auto-extend that do not fit", asyn
     ],
     [[...all, "--auto-extend-in=absent"], 3, /there is no such directory/],
     [[...all, "--auto-extend-in=a"], 3, /it is no directory/],
+    [
+      ["--auto-extend=1", "--auto-extend-max=1G", "--auto-extend-in=."],
+      9,
+      /by components of 1 byte .* at least \d+ bytes/,
+    ],
   ];
   for (const [options, code, message] of cases) {
     const refused = await work.run(["serve", ...options, "demo"]);

@@ -191,8 +191,8 @@ Deno.test("virstor info, copy and ping refuse what is wrong usage", async () => 
     [["info", "--map", "--list", "nbd://h"], /--map is of one export/],
     [["copy", "-", "-"], /Only one end of a copy can be a stream/],
     [["copy", "a"], /"copy" needs TARGET/],
-    [["copy", "--connections", "65", "a", "b"], /--connections needs a number/],
-    [["ping", "--count", "0", "nbd://h"], /--count needs a number, not "0"/],
+    [["copy", "--connections", "65", "a", "b"], /--connections takes 1 to 64/],
+    [["ping", "--count", "0", "nbd://h"], /--count takes 1 or more, not 0/],
   ];
   for (const [args, wanted] of cases) {
     const { code, stderr } = await work.run(args);

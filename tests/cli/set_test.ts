@@ -191,6 +191,12 @@ Deno.test("virstor set auto-extend begins to extend a pool, and ends it", async 
   assertEquals(incomplete.code, 9);
   assertStringIncludes(incomplete.stderr, "needs auto-extend-max and auto-ext");
   const where = ["auto-extend-in=.", "auto-extend-max=3M"];
+  const small = await work.run(["set", "demo", "auto-extend=1", ...where]);
+  assertEquals(small.code, 9, small.stderr);
+  assertMatch(
+    small.stderr,
+    /^virstor: Cannot extend pool "demo" by components of 1 byte .* at least \d+ bytes/,
+  );
   const absent = ["set", "demo", "auto-extend=1M", where[1] ?? ""];
   assertEquals((await work.run([...absent, "auto-extend-in=absent"])).code, 3);
   assertEquals((await statusOf(work)).pool.components.length, 1);
@@ -252,7 +258,7 @@ Deno.test("virstor set refuses what cannot be set, and changes nothing", async (
       ["max-delayed=much", 'Cannot read max-delayed "much"'],
       ["host-watermark=101%", "host-watermark takes up to 100%, not 101%"],
       ["auto-extend-at=0", "Setting auto-extend-at takes 1 to 100, not 0"],
-      ["max-clients=0", 'Setting max-clients needs a number, not "0"'],
+      ["max-clients=0", "Setting max-clients takes 1 or more, not 0"],
     ]
   ) {
     const { code, stderr } = await work.run([

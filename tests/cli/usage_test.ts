@@ -132,7 +132,7 @@ const CASES: readonly (readonly [string[], string])[] = [
   ],
   [
     ["serve", "demo", "--max-clients", "0"],
-    'Option --max-clients needs a number, not "0"\n',
+    "Option --max-clients takes 1 or more, not 0\n",
   ],
   [
     ["serve", "demo", "--threads", "65"],

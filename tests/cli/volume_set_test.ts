@@ -43,6 +43,11 @@ for (const isServed of [false, true]) {
       const refused = await work.run(["volume", "set", "demo/v", bad]);
       assertEquals(refused.code, 64, refused.stderr);
     }
+    const twice = ["volume", "set", "demo/v", "quota=1M", "quota=2M"];
+    const { code, stderr } = await work.run(twice);
+    assertEquals(code, 64);
+    assertMatch(stderr, /^virstor: Setting quota is given twice\n/);
+    assertEquals(await ofV(), [0, 0, "", false]);
     const first = await work.run(["volume", "set", "demo/v", "reserve=1T"]);
     assertMatch(first.stderr, /a reserve of .* needs .* free/);
     await assertSound(work);
