@@ -49,9 +49,11 @@ export async function renameOpenPool(
         await prepare();
       });
     } catch (error) {
-      const hasChanged = error instanceof VirstorError &&
-        error.code === "failed";
-      if (isRegistered && !hasChanged) await claimed.forget(pool.status().id);
+      // "set" has this file, too, and needs no pool.
+      const { isStillRunning } = await import("../../pool/change/mod.ts");
+      const mayChange = isStillRunning(error) ||
+        error instanceof VirstorError && error.code === "failed";
+      if (isRegistered && !mayChange) await claimed.forget(pool.status().id);
       throw error;
     }
   });

@@ -41,6 +41,7 @@ export class ControlServer {
   readonly #listeners = new Map<string, Deno.Listener>();
   /** One for each listener that there was. */
   readonly #accepting: Promise<void>[] = [];
+  #isRetired = false;
 
   /**
    * Prepares a control socket.
@@ -83,6 +84,10 @@ export class ControlServer {
     }
     const rights = { socketMode: 0o600 };
     const listener = await listenOnPath(path, rights, "control socket ");
+    if (this.#isRetired) {
+      listener.close();
+      throw new VirstorError("shutdown", "The control socket is closed");
+    }
     this.#listeners.set(path, listener);
     this.#accepting.push(this.#accept(path, listener));
   }
@@ -123,6 +128,7 @@ export class ControlServer {
    * Removes all sockets at once. Calls in flight are still answered.
    */
   retire(): void {
+    this.#isRetired = true;
     for (const path of [...this.#listeners.keys()]) this.#leave(path);
   }
 

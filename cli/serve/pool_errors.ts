@@ -25,6 +25,22 @@ export function servedError(
 }
 
 /**
+ * Makes the error for a stop of a pool that has clients.
+ *
+ * @param name The name of the pool.
+ * @param count How many clients there are.
+ * @returns The error, `busy`.
+ */
+export function connectedError(name: string, count: number): VirstorError {
+  return new VirstorError(
+    "busy",
+    `Cannot stop pool "${name}": ` +
+      counted(count, "client is", "clients are") +
+      " connected; disconnect, or use -f",
+  );
+}
+
+/**
  * Makes the error for a rollback of a volume that has clients.
  *
  * @param name The name of the snapshot, as users write it.

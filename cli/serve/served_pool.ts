@@ -10,11 +10,9 @@ import type { NbdExport } from "../../nbd/mod.ts";
 import { openPool, type Pool, type PoolOptions } from "../../pool/mod.ts";
 import {
   addComponents,
-  forgetFormerName,
   growComponent,
   registerOpenPool,
   removeComponents,
-  renameOpenPool,
   resizeDisk,
   SERVED_EVACUATION_RATE,
   type VolumeHandlers,
@@ -30,6 +28,7 @@ import { notDurableError, servedError, usedError } from "./pool_errors.ts";
 import { ControlServer } from "./control_server.ts";
 import { loggedCalls, runHandler } from "./logged_calls.ts";
 import { type ProcessSettings, ServedSettings } from "./live_settings.ts";
+import { lastCount } from "./leaving_clients.ts";
 import { withComponents } from "../registry/mod.ts";
 import { exportsOf, type GoneExport, goneFrom } from "./volume_exports.ts";
 import { changeText, isVolumeChange, type VolumeChange } from "./volume_log.ts";
@@ -41,6 +40,7 @@ import {
 } from "../state/mod.ts";
 import { type ExtendSettings, NO_EXTENSION } from "./extend_option.ts";
 import type { PoolSource } from "./pool_source.ts";
+import { ServedName } from "./served_name.ts";
 import { SpaceWatch } from "./space_watch.ts";
 import { PoolEvents } from "./pool_events.ts";
 import { printNotices, withProgress } from "../terminal/mod.ts";
@@ -113,7 +113,7 @@ export class ServedPool {
   readonly #calls: ServerCalls;
   readonly #watch: SpaceWatch;
   #exports: readonly NbdExport[];
-  #formerNames: readonly string[] = [];
+  readonly #name: ServedName;
   readonly #settings: ServedSettings;
   /** The change of volumes that runs, or ran last. */
   #changing: Promise<unknown> = Promise.resolve();
@@ -167,6 +167,10 @@ export class ServedPool {
       (error) => calls.panic(error),
       events.history,
     );
+    this.#name = new ServedName({
+      ...{ pool, stateDirectory, events, control: this.control },
+      onRenamed: () => this.#updateExports(),
+    });
   }
 
   /**
@@ -279,29 +283,16 @@ export class ServedPool {
 
   /** The names that the pool had since it is served. */
   get formerNames(): readonly string[] {
-    return this.#formerNames;
+    return this.#name.former;
   }
 
-  /**
-   * Renames the pool. Changes of volumes wait; both sockets answer until then.
-   */
+  /** Renames the pool. Changes of volumes wait. */
   async #rename(
     { from: meant, to }: ControlCalls["renamePool"]["request"],
   ): Promise<null> {
     const renamed = this.#changing.then(async () => {
-      const from = this.name;
-      const state = this.#stateDirectory;
       this.#calls.admitName(this, to, meant);
-      await this.control.move(
-        [from, to].map((name) => controlSocketPath(state, name)),
-        (listen) => renameOpenPool(state, this.pool, to, listen),
-      );
-      this.#formerNames = [...this.#formerNames, from];
-      this.events.rename(to);
-      this.#updateExports();
-      const message = `Renamed pool "${from}" to "${to}"`;
-      this.events.emit({ kind: "volumes", message });
-      await forgetFormerName(state, this.pool, from);
+      await this.#name.rename(to);
     });
     this.#changing = renamed.catch(() => {});
     await renamed;
@@ -310,7 +301,11 @@ export class ServedPool {
 
   /** Follows a change that no call has waited for. */
   async #changedBeside(): Promise<void> {
-    await this.#calls.retire(this.#updateExports());
+    const gone = this.#updateExports();
+    const followed = this.#changing.then(() => this.#name.follow());
+    this.#changing = followed;
+    await followed;
+    await this.#calls.retire(gone);
     await registerOpenPool(this.#stateDirectory, this.pool);
   }
 
@@ -349,7 +344,7 @@ export class ServedPool {
     }
     let answer: Promise<unknown> = Promise.resolve();
     const done = this.#changing.then(async () => {
-      if (call === "rollback") this.#refuseWhileUsed(request);
+      if (call === "rollback") await this.#refuseWhileUsed(request);
       const changed = Promise.withResolvers<void>();
       answer = runHandler(handler, request, changed.resolve);
       try {
@@ -370,10 +365,12 @@ export class ServedPool {
     return await answer;
   }
 
-  #refuseWhileUsed({ volume, snapshot, force }: RollbackRequest): void {
+  async #refuseWhileUsed(request: RollbackRequest): Promise<void> {
+    const { volume, snapshot, force } = request;
     const device = this.pool.volume(volume === "" ? this.name : volume);
-    const count = this.#calls.countClients(device);
-    if (count === 0 || force) return;
+    if (force) return;
+    const count = await lastCount(() => this.#calls.countClients(device));
+    if (count === 0) return;
     throw usedError(nameOf(this.name, volume, snapshot), count);
   }
 

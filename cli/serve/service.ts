@@ -5,7 +5,7 @@
  * @module
  */
 
-import { counted, messageOf, VirstorError } from "../../errors.ts";
+import { messageOf } from "../../errors.ts";
 import {
   DEFAULT_THREADS,
   type NbdClientInfo,
@@ -28,11 +28,13 @@ import { handleSignals } from "../signals/mod.ts";
 import { Entrance } from "./entrance.ts";
 import { EventHooks } from "./event_hooks.ts";
 import type { FigureSources } from "./figures.ts";
+import { lastCount } from "./leaving_clients.ts";
 import { ProcessSettings } from "./live_settings.ts";
 import { ServerMemory } from "./memory.ts";
 import { serveMetrics } from "./metrics_server.ts";
 import { PageServer } from "./page_server.ts";
 import { PidFile } from "./pid_file.ts";
+import { connectedError } from "./pool_errors.ts";
 import { RunningCommand } from "./run_command.ts";
 import type { PoolSource } from "./pool_source.ts";
 import type { ServedPool, ServerCalls } from "./served_pool.ts";
@@ -295,15 +297,9 @@ class Service {
     served: ServedPool,
     { force }: StopRequest,
   ): Promise<void> {
-    const count = this.#clientsOf(served).length;
-    if (count > 0 && !force) {
-      throw new VirstorError(
-        "busy",
-        `Cannot stop pool "${served.name}": ` +
-          counted(count, "client is", "clients are") +
-          " connected; disconnect, or use -f",
-      );
-    }
+    const count = () => this.#clientsOf(served).length;
+    const left = force ? 0 : await lastCount(count);
+    if (left > 0) throw connectedError(served.name, left);
     if (this.#pools.retire(served)) await this.#stopOne(served);
     else {
       // The process ends only after this call is answered.

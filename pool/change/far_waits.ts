@@ -20,6 +20,20 @@ const FIRST_LOOK_MS = 250;
 /** The shortest and the longest time between two looks, milliseconds. */
 const [LOOK_MS, LOOK_MS_MAX] = [20, 1000] as const;
 
+/** The caller of a change was refused, and the change goes on. */
+class StillRunning extends VirstorError {}
+
+/**
+ * Tells whether a change that has failed for its caller goes on: an event of
+ * kind `late-change` says how it ends.
+ *
+ * @param error What the change has thrown.
+ * @returns True if it goes on.
+ */
+export function isStillRunning(error: unknown): boolean {
+  return error instanceof StillRunning;
+}
+
 /** The turn of a change, or of a check, in the queue. */
 export class Turn {
   /** What takes it. */
@@ -178,7 +192,7 @@ export class FarWaits {
     const found = `"${path}" has not answered for ${seconds}`;
     if (turn.state === "running") {
       turn.stalledBy = path;
-      return new VirstorError(
+      return new StillRunning(
         "io",
         `Cannot end the change of pool "${name}" now: ${found}, the change ` +
           "goes on when it answers",

@@ -9,6 +9,7 @@ export { Collector } from "./collector.ts";
 export { PoolControl } from "./control.ts";
 export type { ControlHooks } from "./control.ts";
 export type { EvacuationStatus, ResumeOptions } from "./evacuation_status.ts";
+export { isStillRunning } from "./far_waits.ts";
 export type { GrowResult } from "./growing.ts";
 export { Jobs } from "./jobs.ts";
 export type { JobKind, JobStatus } from "./jobs.ts";
