@@ -330,10 +330,11 @@ export class NbdDisk implements BlockDevice {
    * Closes the disk. Requests in flight are finished, if there is a connection;
    * nothing is flushed. Idempotent.
    *
+   * @param waitMs How long they may take, milliseconds; 0: they fail.
    * @returns The end of the close.
    */
-  close(): Completion {
-    this.#closing ??= this.#close();
+  close(waitMs: number = CLOSE_MS): Completion {
+    this.#closing ??= this.#close(waitMs);
     return this.#closing;
   }
 
@@ -347,11 +348,10 @@ export class NbdDisk implements BlockDevice {
     return this.#dispatcher.submit(new Command(fields));
   }
 
-  async #close(): Promise<void> {
-    const { freezes } = this.#dispatcher;
-    if (!freezes.isFrozen) {
+  async #close(waitMs: number): Promise<void> {
+    if (!this.#dispatcher.freezes.isFrozen) {
       const pending = () => this.#dispatcher.inFlight + this.#dispatcher.queued;
-      await drained(pending, CLOSE_MS);
+      await drained(pending, waitMs);
     }
     const error = this.#closedError();
     this.#dispatcher.refuse(error);

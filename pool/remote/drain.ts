@@ -60,9 +60,17 @@ export interface FarDiskStatus {
 export type FarDisk =
   & Pick<
     BlockDevice,
-    "size" | "read" | "write" | "writeZeroes" | "flush" | "close"
+    "size" | "read" | "write" | "writeZeroes" | "flush"
   >
   & {
+    /**
+     * Closes the disk.
+     *
+     * @param waitMs How long requests in flight may take, milliseconds. Default:
+     *   as the disk likes.
+     * @returns The end of the close.
+     */
+    close(waitMs?: number): Completion;
     /**
      * The state of the connection.
      *

@@ -188,7 +188,7 @@ function giveUp(connection: Connection | undefined): void {
   if (connection?.component !== undefined) {
     connection.component.giveUp("it is not wanted any more");
   } else if (connection !== undefined) {
-    abandon(Promise.resolve(connection.far.close()));
+    abandon(Promise.resolve(connection.far.close(0)));
   }
 }
 

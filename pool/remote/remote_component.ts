@@ -328,8 +328,8 @@ export class RemoteComponent implements ComponentDevice {
     const error = awayError(this.path, reason, pending);
     this.#fail(error);
     this.#owner?.abandon(error);
-    // The reads that are in flight end with it.
-    abandon(Promise.resolve(this.farSide.close()));
+    // What is in flight ends with it: its time is over.
+    abandon(Promise.resolve(this.farSide.close(0)));
   }
 
   /** From now on the close removes the journal, if the far side has it all. */

@@ -115,10 +115,10 @@ export class WatchedFar implements FarDisk, FarAnswers {
   }
 
   /** As the far side does. What ends with it is no answer, and no news. */
-  close(): Completion {
+  close(waitMs?: number): Completion {
     clearTimeout(this.#timer);
     this.#isClosed = true;
-    return this.#far.close();
+    return waitMs === undefined ? this.#far.close() : this.#far.close(waitMs);
   }
 
   async #reach(): Promise<void> {
