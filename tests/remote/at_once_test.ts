@@ -57,7 +57,7 @@ async function farPool(): Promise<
   const remote: RemoteComponents = {
     journals: scratch.path,
     journalSize: MIB,
-    intervalMs: 200,
+    intervalMs: 500,
     connect: async (uris, options) => {
       begun += 1;
       if (isMeeting) {

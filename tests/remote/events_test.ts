@@ -48,7 +48,7 @@ class Far implements AsyncDisposable {
         }),
       journals: scratch.path,
       journalSize: MIB,
-      intervalMs: 200,
+      intervalMs: 500,
     };
   }
 
