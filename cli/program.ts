@@ -14,6 +14,7 @@ import {
   EXIT_OK,
   EXIT_SIGNAL,
   EXIT_USAGE,
+  finishErrors,
   generalHelp,
   OutputClosedError,
   parseCommand,
@@ -155,11 +156,16 @@ export async function runProcess(): Promise<never> {
   // An error in a timer or in an event of a socket has no caller.
   globalThis.addEventListener("unhandledrejection", (event) => {
     event.preventDefault();
-    Deno.exit(report(event.reason));
+    exitWith(report(event.reason));
   });
   globalThis.addEventListener("error", (event) => {
     event.preventDefault();
-    Deno.exit(report(event.error));
+    exitWith(report(event.error));
   });
-  Deno.exit(await runCommand(Deno.args));
+  return exitWith(await runCommand(Deno.args));
+}
+
+function exitWith(code: number): never {
+  finishErrors();
+  Deno.exit(code);
 }

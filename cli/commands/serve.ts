@@ -4,9 +4,11 @@
  * @module
  */
 
+import { openWriteGate } from "../../device/linux/mod.ts";
 import {
   type Environment,
   type Invocation,
+  queueErrors,
   setLogStyle,
   UsageError,
 } from "../terminal/mod.ts";
@@ -19,6 +21,9 @@ import {
   servePools,
   serverSettingsOf,
 } from "../serve/mod.ts";
+
+/** Its descriptor. */
+const STANDARD_ERROR = 2;
 
 /**
  * Serves pools until they are stopped.
@@ -40,6 +45,8 @@ export async function run(
   const settings = serverSettingsOf(invocation);
   const poolOptions = poolOptionsOf(invocation);
   setLogStyle(logStyleOf(invocation));
+  const hasRoom = openWriteGate(STANDARD_ERROR);
+  if (hasRoom !== undefined) queueErrors(hasRoom);
   const stateDirectory = environment.stateDirectory();
   const given = await assignComponents(
     names,

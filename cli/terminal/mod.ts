@@ -29,6 +29,7 @@ export { commandHelp, generalHelp } from "./help.ts";
 export {
   ask,
   clearScreen,
+  finishErrors,
   log,
   logLevel,
   OutputClosedError,
@@ -38,6 +39,7 @@ export {
   printJson,
   printNotices,
   printWarnings,
+  queueErrors,
   setLogLevel,
   setLogStyle,
   withProgress,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { printable, VirstorError } from "../../errors.ts";
+import { counted, printable, VirstorError } from "../../errors.ts";
 import {
   EVENT_LEVELS,
   type EventName,
@@ -13,6 +13,7 @@ import {
   type LogLevel,
 } from "./event_levels.ts";
 import { withPriority } from "./journal.ts";
+import { QueuedOutput } from "./queued_output.ts";
 import { cutText } from "./text_width.ts";
 
 /** The style of lines on standard error. */
@@ -51,7 +52,12 @@ const COLUMNS = 80;
 /** Seconds between two lines of progress where there is no terminal. */
 const QUIET_PROGRESS_SECONDS = 10;
 
+/** Milliseconds that the end of the process waits for a reader of the log. */
+const FINISH_MS = 1000;
+
 const encoder = new TextEncoder();
+/** Set in a server: it does not wait for the reader of its log. */
+let queuedErrors: QueuedOutput | undefined;
 /** Whether the terminal shows a progress line, which will be overwritten. */
 let isLineOpen = false;
 /** The process has one standard error, and so one style. */
@@ -78,6 +84,30 @@ export function logLevel(): LogLevel {
  */
 export function setLogLevel(level: LogLevel): void {
   style = { ...style, level };
+}
+
+/**
+ * From now on standard error waits for its reader, and this process does not: a
+ * terminal that is held, or a full pipe, holds up no client of a server.
+ *
+ * @param hasRoom Tells whether standard error takes 4096 bytes at once; waits
+ *   for that for so many milliseconds.
+ */
+export function queueErrors(hasRoom: (waitMs: number) => boolean): void {
+  queuedErrors = new QueuedOutput({
+    write: (bytes) => Deno.stderr.writeSync(bytes),
+    hasRoom,
+    textForLost: (count) =>
+      lineOf("notice", {
+        message: `The log lacks ${counted(count, "line")} here: nothing read ` +
+          "standard error for too long",
+      }) ?? "",
+  });
+}
+
+/** Gives the reader of standard error a moment, before the process ends. */
+export function finishErrors(): void {
+  queuedErrors?.finish(FINISH_MS);
 }
 
 function writeAll(
@@ -190,6 +220,7 @@ export function printInternalError(error: unknown): void {
     ? error.stack
     : String(error);
   printError(`virstor: Internal error, please report it: ${text}`);
+  finishErrors();
 }
 
 /**
@@ -218,14 +249,27 @@ function writeLine(
   details: LogDetails,
   text: string,
 ): void {
-  const { level = EVENT_LEVELS[event], ...about } = details;
-  if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(style.level)) return;
+  const line = lineOf(event, { message, text, ...details });
+  if (line === undefined) return;
   const start = isLineOpen ? START_OF_LINE : "";
   isLineOpen = false;
+  writeErrorText(start + line);
+}
+
+/** A line in the current style; undefined if its level is suppressed. */
+function lineOf(
+  event: EventName,
+  { message, text, ...details }: LogDetails & {
+    readonly message: string;
+    readonly text?: string;
+  },
+): string | undefined {
+  const { level = EVENT_LEVELS[event], ...about } = details;
+  if (LOG_LEVELS.indexOf(level) > LOG_LEVELS.indexOf(style.level)) return;
   const lines = style.format === "text"
-    ? printableLines(text)
+    ? printableLines(text ?? `${timeNow()} ${event}: ${message}`)
     : JSON.stringify({ time: timeNow(), level, event, ...about, message });
-  writeErrorText(`${start}${withPriority(level, lines)}\n`);
+  return `${withPriority(level, lines)}\n`;
 }
 
 /** Now, to the second, ISO 8601. */
@@ -321,6 +365,7 @@ function fitted(line: string): string {
 }
 
 function writeErrorText(text: string): void {
+  if (queuedErrors !== undefined) return queuedErrors.write(text);
   try {
     writeAll(Deno.stderr, text);
   } catch {

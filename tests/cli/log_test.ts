@@ -9,6 +9,8 @@ import {
   EVENT_LEVELS,
   type EventName,
 } from "../../cli/terminal/event_levels.ts";
+import { NbdDisk } from "../../nbd/client/mod.ts";
+import { pattern } from "../helpers/scratch.ts";
 import { NBD } from "../helpers/nbd_client.ts";
 import { withoutProgress } from "../helpers/virstor.ts";
 import {
@@ -68,6 +70,28 @@ Deno.test("virstor serve --log-format json tells failures so too", async () => {
   const { level, event, message } = JSON.parse(stderr);
   assertEquals([level, event], ["error", "failed"]);
   assertMatch(message, /^Cannot find pool "absent": /);
+});
+
+Deno.test("a log that nothing reads holds up no client, command or stop", async () => {
+  await using work = await makeSmallPool();
+  const fifo = work.path("log");
+  // The pipe is full from the start, and the server itself keeps it open.
+  const script = 'mkfifo "$0" && exec 3<>"$0" && ' +
+    'head -c 65536 /dev/zero >&3 && exec "$@" 2>&3';
+  const server = await work.serve(
+    ["serve", "demo", "--socket", work.path("s"), "--log-level", "debug"],
+    { under: ["sh", "-c", script, fifo] },
+  );
+  {
+    await using disk = await NbdDisk.connect(server.uri);
+    await disk.write(pattern(100, 1), CHUNK);
+    await disk.flush();
+  }
+  await work.succeed(["status", "demo"]);
+  const log = new Response((await Deno.open(fifo)).readable).text();
+  assertEquals((await server.stop()).code, 0);
+  const text = (await log).replaceAll("\0", "");
+  assertMatch(text, / connected: 1 .* stopping: .*\n$/s);
 });
 
 Deno.test("virstor serve --log-level error tells no events", async () => {
