@@ -177,6 +177,10 @@ export function assert(
   if (!condition) throw new AssertionError(message);
 }
 
+/** The message of the runtime's error without a permission. */
+const NOT_CAPABLE = "Deno allows it only to a program with all permissions, " +
+  "run virstor with VIRSTOR_ALLOW_ALL=1";
+
 /**
  * The message of a thrown value, on one line.
  *
@@ -184,6 +188,8 @@ export function assert(
  * @returns The message, without line breaks and as {@linkcode printable} text.
  */
 export function messageOf(error: unknown): string {
+  // The runtime's own advice is an option that virstor does not have.
+  if (error instanceof Error && error.name === "NotCapable") return NOT_CAPABLE;
   const text = error instanceof Error ? error.message : String(error);
   return printable(text.replaceAll(/\s*\n\s*/g, " "));
 }

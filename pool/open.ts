@@ -250,7 +250,7 @@ export function readPool(
  * @param paths Where its components are.
  * @param options Which pool, if the paths hold several; how to open them.
  * @returns Its name and all that was found; empty if it is sound.
- * @throws {VirstorError} `busy`, `invalid`, `io`; what is wrong with the pool
+ * @throws {VirstorError} `busy`, `invalid`, `io`, `unsupported`; what is wrong with the pool
  *   is a finding, not an error.
  */
 export async function checkComponents(
@@ -276,7 +276,7 @@ export async function checkComponents(
     }
   } catch (error) {
     if (!(error instanceof VirstorError)) throw error;
-    if (!DAMAGE_CODES.has(error.code)) throw error;
+    if (!DAMAGE_CODES.has(error.code) || isKeptAway(error)) throw error;
     const kind = error.code === "not-found" ? "missing" : "unreadable";
     const effect = "the pool does not open";
     const what = error.message;
@@ -285,6 +285,13 @@ export async function checkComponents(
       findings: [{ kind, severity: "damage", what, where: "", effect }],
     };
   }
+}
+
+/** Whether the runtime has refused to open a component: that is no damage. */
+function isKeptAway(error: Error): boolean {
+  const { cause } = error;
+  return error.name === "NotCapable" ||
+    (cause instanceof Error && isKeptAway(cause));
 }
 
 function damagedError(name: string, finding: Finding): VirstorError {

@@ -63,13 +63,33 @@ export async function run(
     }, { failsFast: true });
     return EXIT_OK;
   }
-  const all: EventRecord[] = [];
+  const all: EventRecord[][] = [];
   for (const { events = [] } of streams) {
-    all.push(...await Array.fromAsync(events));
+    all.push(await Array.fromAsync(events));
   }
-  all.sort((a, b) => a.time < b.time ? -1 : a.time > b.time ? 1 : 0);
-  for (const event of all) print(lineOf(event));
+  for (const event of inOrder(all)) print(lineOf(event));
   return EXIT_OK;
+}
+
+/**
+ * Puts the events of several pools in the order of time. Those of one pool stay
+ * as they are, also where the clock was set back.
+ *
+ * @param all The events of each pool, in order.
+ * @returns All of them.
+ */
+export function inOrder<T extends Pick<EventRecord, "time">>(
+  all: readonly (readonly T[])[],
+): T[] {
+  const timed = all.flatMap((events) => {
+    let time = "";
+    return events.map((event) => {
+      if (event.time > time) time = event.time;
+      return { event, time };
+    });
+  });
+  timed.sort((a, b) => a.time < b.time ? -1 : a.time > b.time ? 1 : 0);
+  return timed.map(({ event }) => event);
 }
 
 /** The events of the named pools; without names, of all that are served. */

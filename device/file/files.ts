@@ -172,7 +172,7 @@ export function assertIsDisk(path: string, stat: fs.Stats): void {
  * @param call What to do.
  * @returns What it returns.
  * @throws {VirstorError} `invalid` if the path cannot be written as UTF-8,
- *   `not-found`, `exists`, `unsupported`, `io`.
+ *   `not-found`, `exists`, `read-only`, `unsupported`, `io`.
  */
 export function attempt<T>(path: string, call: () => T): T {
   refuseUnfaithful(path);
@@ -197,8 +197,7 @@ function translate(path: string, error: unknown): VirstorError {
   if (error instanceof Deno.errors.NotCapable) {
     return new VirstorError(
       "unsupported",
-      `Cannot open "${path}": Deno allows it only to a program with all ` +
-        "permissions, run virstor with VIRSTOR_ALLOW_ALL=1",
+      `Cannot open "${path}": ${messageOf(error)}`,
       options,
     );
   }
@@ -219,6 +218,25 @@ function translate(path: string, error: unknown): VirstorError {
   }
   const message = `Cannot open "${path}": ${messageOf(error)}`;
   return new VirstorError("io", message, options);
+}
+
+/**
+ * Refuses a block device that takes no writes: the system lets it be opened for
+ * writing all the same, and each write would fail.
+ *
+ * @param path Where it is.
+ * @param stat What the system says of it.
+ * @throws {VirstorError} `read-only`.
+ */
+export function assertTakesWrites(path: string, stat: fs.Stats): void {
+  if (!stat.isBlockDevice()) return;
+  const place = `/sys/dev/block/${deviceNumber(stat.rdev)}/ro`;
+  if (!readSmallFile(place).startsWith("1")) return;
+  throw new VirstorError(
+    "read-only",
+    `Cannot open "${path}": the device is read-only, make it take writes ` +
+      "(blockdev --setrw)",
+  );
 }
 
 /**

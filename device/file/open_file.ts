@@ -9,7 +9,13 @@ import { VirstorError } from "../../errors.ts";
 import { blockDeviceSize } from "../linux/mod.ts";
 import { FileClaim } from "./claim.ts";
 import type { FileDeviceOptions } from "./file_device_options.ts";
-import { assertIsDisk, attempt, identityOf, isRotational } from "./files.ts";
+import {
+  assertIsDisk,
+  assertTakesWrites,
+  attempt,
+  identityOf,
+  isRotational,
+} from "./files.ts";
 
 /** An open file, or an open block device. */
 export interface OpenFile {
@@ -32,7 +38,7 @@ export interface OpenFile {
  * @param options How to open and lock it.
  * @returns The open file.
  * @throws {VirstorError} `not-found`; `invalid` if it is neither a file nor a
- *   block device; `busy` if the lock is taken, naming the holder; `io`.
+ *   block device; `read-only`; `busy` if the lock is taken, naming the holder; `io`.
  */
 export function openFile(path: string, options: FileDeviceOptions): OpenFile {
   const { readOnly = false, native = true, lock = "none" } = options;
@@ -44,6 +50,8 @@ export function openFile(path: string, options: FileDeviceOptions): OpenFile {
   const claim = new FileClaim(path, seen, { lock, readOnly, native });
   let descriptor = -1;
   try {
+    // After the lock: that a device is mounted matters more.
+    if (!readOnly) assertTakesWrites(path, seen);
     descriptor = attempt(
       path,
       () => fs.openSync(path, readOnly ? "r" : "r+"),
