@@ -34,7 +34,7 @@ import {
 } from "./journal_layout.ts";
 
 /** Where the last field ends. */
-const FIELDS_END = JOURNAL_HEADER_OFFSET.tailPosition + 8;
+const FIELDS_END = JOURNAL_HEADER_OFFSET.tailEpoch + 8;
 
 /** The result of {@linkcode decodeJournalHeader} for a slot of zeroes. */
 export const JOURNAL_NEVER_WRITTEN = "it was never written";
@@ -66,6 +66,11 @@ export interface JournalHeader {
   readonly tailSequence: number;
   /** Where that record lies, or will lie, bytes from the start of the file. */
   readonly tailPosition: number;
+  /**
+   * The lowest epoch of a record at the tail, and of those that follow; 0 if any
+   * may be there. What an earlier opening left behind its end is older.
+   */
+  readonly tailEpoch: number;
 }
 
 /**
@@ -92,6 +97,7 @@ export function encodeJournalHeader(
   setUint64(view, at.epoch, header.epoch);
   setUint64(view, at.tailSequence, header.tailSequence);
   setUint64(view, at.tailPosition, header.tailPosition);
+  setUint64(view, at.tailEpoch, header.tailEpoch);
   sealBlock(bytes);
   const fault = faultOf(header);
   assert(fault === "", `a header to write is sound: ${fault}`);
@@ -128,6 +134,7 @@ export function decodeJournalHeader(
     epoch: getUint64(view, at.epoch),
     tailSequence: getUint64(view, at.tailSequence),
     tailPosition: getUint64(view, at.tailPosition),
+    tailEpoch: getUint64(view, at.tailEpoch),
   };
   return faultOf(header) || header;
 }
@@ -176,6 +183,7 @@ function faultOf(header: JournalHeader): string {
       return `its ${name} is out of range`;
     }
   }
+  if (!(header.tailEpoch <= epoch)) return "its tailEpoch is out of range";
   const { componentSize, journalSize, tailPosition } = header;
   if (!Number.isSafeInteger(componentSize)) {
     return "its component's size is out of range";

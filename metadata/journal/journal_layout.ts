@@ -31,7 +31,8 @@ export const JOURNAL_HEADER_OFFSET: Readonly<
     | "journalSize"
     | "epoch"
     | "tailSequence"
-    | "tailPosition",
+    | "tailPosition"
+    | "tailEpoch",
     number
   >
 > = {
@@ -48,6 +49,7 @@ export const JOURNAL_HEADER_OFFSET: Readonly<
   epoch: 96,
   tailSequence: 104,
   tailPosition: 112,
+  tailEpoch: 120,
 };
 /** Bytes of a record before its payload. */
 export const JOURNAL_RECORD_SIZE = 80;

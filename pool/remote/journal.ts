@@ -90,7 +90,7 @@ export class Journal {
     this.#buffer = new Uint8Array(journalRecordSize(this.payloadMax));
     this.epoch = header.epoch;
     this.recoveredEpoch = found.newestEpoch;
-    this.#tail = new JournalTail(device, header, slot);
+    this.#tail = new JournalTail(device, header, slot, used);
     this.#head = used;
     this.#nextSequence = nextSequence;
     const ring = header.tailPosition - JOURNAL_RING_START + used;
@@ -127,6 +127,7 @@ export class Journal {
       epoch: 1,
       tailSequence: 1,
       tailPosition: JOURNAL_RING_START,
+      tailEpoch: 1,
     };
     await device.write(encodeJournalHeader(header, 0), 0);
     await device.flush();
@@ -163,10 +164,12 @@ export class Journal {
     // Records behind the end, which were torn or cut off, are of an earlier
     // epoch from now on: none of them can join the records that follow.
     const slot = 1 - found.slot;
+    const epoch = found.header.epoch + 1;
     const header = {
       ...found.header,
       counter: found.header.counter + 1,
-      epoch: found.header.epoch + 1,
+      epoch,
+      tailEpoch: found.used === 0 ? epoch : found.header.tailEpoch,
     };
     const at = slot * JOURNAL_SLOT_SIZE;
     await device.write(encodeJournalHeader(header, slot), at);

@@ -166,13 +166,14 @@ export async function recoverJournal(
   owner: JournalOwner,
 ): Promise<RecoveredJournal> {
   const { header, slot } = await readJournalHeader(device, owner);
-  const { tailSequence, tailPosition, componentSize } = header;
+  const { tailSequence, tailPosition, tailEpoch, componentSize } = header;
   const uuid = new Uint8Array(UUID_SIZE);
   encodeUuid(header.journalUuid, uuid, 0);
   const capacity = device.size - JOURNAL_RING_START;
   const records: JournalRecord[] = [];
   const slice = new Slice(1);
-  let [position, sequence, used, least] = [tailPosition, tailSequence, 0, 1];
+  let [position, sequence, used] = [tailPosition, tailSequence, 0];
+  let least = tailEpoch;
   // A skip that no record follows is not part of the journal.
   let end = { nextSequence: sequence, used, newestEpoch: 0 };
   slice.begin();

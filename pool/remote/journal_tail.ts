@@ -35,6 +35,8 @@ export class JournalTail {
   /** The tail of the last durable header. */
   #durable: Tail;
   #header: JournalHeader;
+  /** Where the records of earlier openings end: bytes, as `Tail.end`. */
+  readonly #recovered: number;
   #slot: number;
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
@@ -45,12 +47,15 @@ export class JournalTail {
    * @param device The file.
    * @param header The header.
    * @param slot The slot of the header.
+   * @param recovered Bytes of records of earlier openings.
    */
   constructor(
     device: Pick<JournalDevice, "flush" | "size" | "write">,
     header: JournalHeader,
     slot: number,
+    recovered: number,
   ) {
+    this.#recovered = recovered;
     this.#device = device;
     this.#header = header;
     this.#slot = slot;
@@ -124,6 +129,9 @@ export class JournalTail {
       counter: this.#header.counter + 1,
       tailSequence: tail.sequence,
       tailPosition: tail.position,
+      // Behind the last record of this opening an older one may lie, which a
+      // power cut has separated from those before it. It has the next number.
+      ...tail.end >= this.#recovered && { tailEpoch: this.#header.epoch },
     };
     const bytes = encodeJournalHeader(header, slot);
     await this.#device.write(bytes, slot * JOURNAL_SLOT_SIZE);

@@ -29,6 +29,8 @@ export interface ExhaustOptions extends WorldOptions {
   readonly seed?: number;
   /** Only every so manyth sequence. */
   readonly stride?: number;
+  /** Only every so manyth cut. */
+  readonly cutStride?: number;
   /**
    * Whether the power goes a second time, before every change while opening.
    */
@@ -96,7 +98,8 @@ export async function exhaustSequence(
   const { seed = 1, punches } = options;
   const steps = `"${sequence.join('", "')}" (seed ${seed}, ` +
     `${punches ? "with" : "without"} holes` +
-    `${options.isLayered === true ? ", with snapshots" : ""})`;
+    `${options.isLayered === true ? ", with snapshots" : ""}` +
+    `${options.isRemote === true ? ", far away" : ""})`;
   let worlds: World[];
   try {
     worlds = await play(sequence, options, seed);
@@ -104,7 +107,9 @@ export async function exhaustSequence(
     throw new Error(`During ${steps}: ${error}`, { cause: error });
   }
   let runs = 0;
+  const { cutStride = 1 } = options;
   for (const [cut, world] of worlds.entries()) {
+    if (cut % cutStride !== 0) continue;
     for (const fate of fatesOf(world, cut)) {
       const { survivors, chance } = fate;
       try {
@@ -193,8 +198,8 @@ const layered = new Map<string, World>();
 
 /** A stopped pool with snapshots and clones. */
 async function layeredWorld(options: WorldOptions): Promise<World> {
-  const { directory, punches } = options;
-  const key = JSON.stringify([directory, punches]);
+  const { directory, punches, isRemote } = options;
+  const key = JSON.stringify([directory, punches, isRemote]);
   let world = layered.get(key);
   if (world === undefined) {
     world = World.create(options);

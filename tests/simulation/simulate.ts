@@ -92,7 +92,10 @@ async function all(directory: string): Promise<void> {
       }
     }
   }
-  if (formats.includes("native")) await allLayeredSequences(directory);
+  if (formats.includes("native")) {
+    await allRemoteSequences(directory);
+    await allLayeredSequences(directory);
+  }
   for (const format of formats) {
     for (let seed = 1; seed <= FAILING_SEEDS; seed++) {
       for (const punches of [true, false]) {
@@ -111,6 +114,16 @@ async function remoteOverlaps(directory: string, seed: number): Promise<void> {
     (done, count) => say(`${name}: ${done} of ${count}`),
   );
   say(`${name}: ${runs} runs are sound\n`);
+}
+
+/** Every sequence of up to one step, with a component on another machine. */
+async function allRemoteSequences(directory: string): Promise<void> {
+  const world = { directory, format: "native", isRemote: true } as const;
+  for (const punches of [true, false]) {
+    for (const steps of [0, 1]) {
+      await allSequences({ ...world, punches, steps });
+    }
+  }
 }
 
 /** One sequence in a pool with snapshots and clones. */
@@ -150,8 +163,8 @@ async function allLayeredSequences(directory: string): Promise<void> {
 async function allSequences(options: ExhaustOptions): Promise<void> {
   const { format, punches, steps, twice, isLayered, seed = 1 } = options;
   const name = `${format}, ${punches ? "with" : "without"} holes` +
-    `${
-      isLayered ? " and with snapshots" : ""
+    `${isLayered ? " and with snapshots" : ""}${
+      options.isRemote === true ? ", far away" : ""
     }, ${steps} steps, seed ${seed}, ` +
     `interrupted ${twice ? "twice" : "once"}`;
   const runs = await exhaust({

@@ -38,6 +38,7 @@ const HEADER: JournalHeader = {
   epoch: 3,
   tailSequence: 0x0a0b_0c0d_0e0f,
   tailPosition: 8192 + 512,
+  tailEpoch: 2,
 };
 const UUID = Uint8Array.fromHex("00112233445546778899aabbccddeeff");
 
@@ -45,7 +46,7 @@ Deno.test("a header of a journal has the bytes of docs/format.md", () => {
   const bytes = encodeJournalHeader(HEADER, 1);
   assertEquals(bytes.length, 512);
   assertEquals(
-    bytes.subarray(0, 120).toHex(),
+    bytes.subarray(0, 128).toHex(),
     "56495253544f523a3a4a4f55524e414c" + // magic
       bytes.subarray(16, 20).toHex() + // checksum
       "01000000" + // version
@@ -58,13 +59,14 @@ Deno.test("a header of a journal has the bytes of docs/format.md", () => {
       "0000004000000000" + // bytes of the journal
       "0300000000000000" + // epoch
       "0f0e0d0c0b0a0000" + // tail: sequence
-      "0022000000000000", // tail: position
+      "0022000000000000" + // tail: position
+      "0200000000000000", // tail: epoch
   );
   assertEquals(
     new DataView(bytes.buffer).getUint32(16, true),
     checksumOf(bytes, 16),
   );
-  assert(bytes.subarray(120).every((byte) => byte === 0));
+  assert(bytes.subarray(128).every((byte) => byte === 0));
   assertEquals(decodeJournalHeader(bytes, 1), HEADER);
   assertEquals(decodeJournalHeader(bytes, 0), "it belongs at byte 4096");
 });
@@ -106,7 +108,8 @@ Deno.test("a header with a field out of range is not sound", () => {
       [at.tailPosition, 4096, "its oldest record lies outside its ring"],
       [at.tailPosition, 2 ** 30, "its oldest record lies outside its ring"],
       [at.tailPosition, 8193, "its oldest record lies outside its ring"],
-      [120, 1, "its reserved bytes are not zero"],
+      [at.tailEpoch, 4, "its tailEpoch is out of range"],
+      [128, 1, "its reserved bytes are not zero"],
     ] as const
   ) assertEquals(changed(offset, value), reason);
   assertEquals(changed(at.version, 2, 32), "it has version 2, not 1");
