@@ -7,14 +7,7 @@
 
 import type { Pool } from "../../pool/mod.ts";
 import type { VolumeHandlers } from "../calls/mod.ts";
-import { callServer, type VolumeCalls } from "../control/mod.ts";
-
-/** Calls that change nothing. */
-const READING: ReadonlySet<keyof VolumeCalls> = new Set([
-  "listVolumes",
-  "planRemoveSnapshots",
-  "diff",
-]);
+import { callServer, isChange, type VolumeCalls } from "../control/mod.ts";
 
 /**
  * Carries out a call.
@@ -46,6 +39,6 @@ export async function callPool<Call extends keyof VolumeCalls>(
       const handlers: VolumeHandlers = volumeHandlers(pool, true);
       return await handlers[call](request);
     },
-    { readOnly: READING.has(call) },
+    { readOnly: !isChange(call, request) },
   );
 }

@@ -5,7 +5,7 @@
  * @module
  */
 
-export { callServer } from "./control_client.ts";
+export { callServer, isChange } from "./control_client.ts";
 export { followServer } from "./events_client.ts";
 export { EVENTS_END } from "./event_record.ts";
 export type { EventRecord, EventsRequest } from "./event_record.ts";
