@@ -5,6 +5,7 @@
  * @module
  */
 
+import { fileIdentity } from "../../device/file/mod.ts";
 import { isUri, VirstorError } from "../../errors.ts";
 import type { ComponentLabel } from "../../pool/member/mod.ts";
 import {
@@ -98,15 +99,45 @@ function withoutCopies(
   const copies: PassedOver[] = [];
   const groups = Map.groupBy(pool.components, ({ label }) => keyOf(label));
   const components = [...groups.values()].flatMap((claimants) => {
-    const one = bestOf(claimants, entry);
-    if (one === undefined) return claimants;
-    for (const { path } of claimants) {
+    const distinct = [...Map.groupBy(claimants, identityOf).values()].map(
+      (links) => {
+        const one = links.find((link) => isKnown(link, entry)) ?? links[0];
+        for (const { path } of links) {
+          if (path === one?.path) continue;
+          copies.push({
+            path,
+            reason: `it is the same file as "${one?.path}"`,
+          });
+        }
+        return one;
+      },
+    ).filter((one) => one !== undefined);
+    const one = bestOf(distinct, entry);
+    if (one === undefined) return distinct;
+    for (const { path } of distinct) {
       if (path === one.path) continue;
       copies.push({ path, reason: `it is a copy of "${one.path}"` });
     }
     return [one];
   });
   return { pool: { ...pool, components }, copies };
+}
+
+/** Equal for two paths of one file, through links or a bind mount. */
+function identityOf({ path }: TastedComponent): string {
+  try {
+    return isUri(path) ? path : fileIdentity(path);
+  } catch {
+    // The file was removed since.
+    return path;
+  }
+}
+
+function isKnown(
+  { path }: TastedComponent,
+  entry: RegistryEntry | undefined,
+): boolean {
+  return entry?.components.includes(path) === true;
 }
 
 /** Chooses one of the files that claim one place; `undefined` if in doubt. */
@@ -118,9 +149,7 @@ function bestOf(
   const fresh = claimants.filter(({ label }) => ageOf(label) === newest);
   const [one, other] = fresh;
   if (other === undefined) return one;
-  const [known, second] = fresh.filter(({ path }) =>
-    entry?.components.includes(path)
-  );
+  const [known, second] = fresh.filter((each) => isKnown(each, entry));
   return second === undefined ? known : undefined;
 }
 

@@ -87,3 +87,26 @@ Deno.test("virstor serve names a few of 300 files that are no components", async
   assert(stderr.length < 1500, stderr);
   assertMatch(stderr, /component 1.* of 2 .* is missing \(.*; and \d+ more\)/);
 });
+
+Deno.test("virstor taste knows a file under a second name as the same file", async () => {
+  await using work = await Workspace.create();
+  await Deno.mkdir(work.path("one"));
+  const sizes = ["-s", "64M", "--create", "4M"];
+  await work.succeed(["label", ...sizes, "demo", "one/a", "one/b"]);
+  // What a bind mount shows, without the right to mount.
+  await Deno.symlink("one", work.path("two"));
+  const isKnown = ["taste", "one", "two"];
+  const isNew = ["--state-dir", work.path("other"), "taste", "two", "one"];
+  for (const words of [isKnown, isNew]) {
+    const { code, stdout, stderr } = await work.run(words);
+    assertEquals([code, stdout], [0, 'Pool "demo": 2 of 2 components\n']);
+    const lines = stderr.trimEnd().split("\n");
+    assertEquals(lines.length, 2, stderr);
+    for (const line of lines) {
+      assertMatch(
+        line,
+        /"\S*\/two\/[ab]": it is the same file as "\S*\/one\/[ab]"$/,
+      );
+    }
+  }
+});
