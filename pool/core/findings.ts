@@ -4,6 +4,8 @@
  * @module
  */
 
+import { isUri, messageOf, VirstorError } from "../../errors.ts";
+
 /** The severity of a finding. */
 export type Severity =
   | "notice" // the next open for writing repairs it
@@ -13,7 +15,8 @@ export type Severity =
 export type FindingKind =
   // about a pool that does not open
   | "missing" // a component, or all of them, was not found
-  | "unreadable" // a label or superblock is damaged, or contradicts others
+  | "unreadable" // a label or superblock is damaged, or contradicts others;
+  // or, of an open pool, metadata that cannot be read
   // left by a crash
   | "behind" // a component missed a change of the pool
   | "stale" // a component has left the pool, but still carries its label
@@ -42,4 +45,27 @@ export interface Finding {
   readonly effect: string;
   /** What to do about it, if there is advice beyond "run a check". */
   readonly advice?: string;
+}
+
+/**
+ * Makes a finding of an error of the disk under a component, for instance of a
+ * file that was cut.
+ *
+ * @param path The component.
+ * @param error What its device threw.
+ * @returns The finding.
+ * @throws `error`, unless it is of a disk of this machine: another machine that
+ *   does not answer has lost nothing.
+ */
+export function unreadableMetadata(path: string, error: unknown): Finding {
+  const isOfDisk = error instanceof VirstorError && error.code === "io" &&
+    !isUri(path);
+  if (!isOfDisk) throw error;
+  return {
+    kind: "unreadable",
+    severity: "damage",
+    what: `The metadata cannot be read: ${messageOf(error)}`,
+    where: path,
+    effect: "the pool may not open again after it is stopped",
+  };
 }

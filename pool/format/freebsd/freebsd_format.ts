@@ -25,6 +25,7 @@ import {
   firstVolume,
   type ForwardMap,
   inDoubt,
+  unreadableMetadata,
 } from "../../core/mod.ts";
 import { assertMayGrow, moveLabel } from "./freebsd_growth.ts";
 import {
@@ -324,8 +325,12 @@ export class FreebsdFormat implements PoolFormat {
         });
       }
     }
-    const found = await compareFreebsdMap(this.#pool, this.#members, map);
-    return [...findings, ...found];
+    try {
+      const found = await compareFreebsdMap(this.#pool, this.#members, map);
+      return [...findings, ...found];
+    } catch (error) {
+      return [...findings, unreadableMetadata(this.#first.device.path, error)];
+    }
   }
 
   get #first(): Component {

@@ -11,6 +11,7 @@ import {
   type Finding,
   type ForwardMap,
   recordById,
+  unreadableMetadata,
 } from "../../core/mod.ts";
 import type { NativeMember } from "./native_member.ts";
 import { badEntry } from "./native_map.ts";
@@ -47,20 +48,38 @@ export async function checkMembers(
     const state = stored.get(one);
     // A removal may have finished during the check of another member.
     if (state === undefined) continue;
-    findings.push(...await checkMember(one, state, generation, expected));
+    await checkMember(one, state, { findings, generation, ...expected });
   }
   return findings;
+}
+
+/** The check of a member. */
+interface MemberCheck extends ExpectedMaps {
+  /** Where the findings go. */
+  readonly findings: Finding[];
+  /** Returns the pool's current generation. */
+  readonly generation: () => number;
 }
 
 async function checkMember(
   component: Component,
   stored: NativeMember,
-  generation: () => number,
-  { maps, hasVolumes, records }: ExpectedMaps,
-): Promise<Finding[]> {
-  const findings: Finding[] = [];
+  check: MemberCheck,
+): Promise<void> {
+  const { findings, generation } = check;
   checkSuperblock(component, stored, generation, findings);
-  const { table } = stored;
+  try {
+    await checkTable(component, stored, check);
+  } catch (error) {
+    findings.push(unreadableMetadata(component.device.path, error));
+  }
+}
+
+async function checkTable(
+  component: Component,
+  { table }: NativeMember,
+  { findings, maps, hasVolumes, records }: MemberCheck,
+): Promise<void> {
   const { version } = table;
   let owned = 0;
   await scanTable(table, {
@@ -103,7 +122,6 @@ async function checkMember(
       effect: "their data will not be found after the pool is stopped",
     });
   }
-  return findings;
 }
 
 function checkSuperblock(

@@ -252,3 +252,26 @@ for (
     },
   );
 }
+
+for (const which of [0, 1]) {
+  testFormats(
+    `Pool.check() finds that component ${which} was cut`,
+    async (format) => {
+      await using scratch = await makeQuickScratch();
+      const { pool, paths } = await openSmallPool(scratch, 2, { format });
+      for (let i = 0; i < 6; i++) {
+        await pool.volume().write(pattern(100, i), i * SMALL_CHUNK);
+      }
+      const path = paths[which] ?? "";
+      await Deno.truncate(path, 1);
+      const found = await pool.check();
+      const here = found.filter(({ where }) => where.startsWith(path));
+      assertEquals(here, found);
+      assert(here.some(({ severity }) => severity === "damage"));
+      // The metadata of the first component is the whole map in format 1.
+      const isUnreadable = here.some(({ kind }) => kind === "unreadable");
+      assertEquals(isUnreadable, format === "native" || which === 0);
+      await assertRejects(() => pool.close(), VirstorError, "made shorter");
+    },
+  );
+}
