@@ -39,6 +39,8 @@ const ROUNDS_A_POOL = 5;
 const ADD_ROUNDS = roundsOf(5);
 /** The longest load before the kill, milliseconds. */
 const LOAD_MS = 120;
+/** Requests acknowledged before the kill, also on a busy machine. */
+const REQUESTS_MIN = 10;
 /** The longest time between asking for `add` and the kill, milliseconds. */
 const ADD_MS = 160;
 
@@ -49,7 +51,10 @@ async function killDuringLoad(
 ): Promise<number> {
   await using victim = await Victim.create(format, 3, seed);
   for (let round = 0; round < rounds; round++) {
-    await victim.killDuring({}, () => victim.someTime(LOAD_MS));
+    await victim.killDuring(
+      { least: REQUESTS_MIN },
+      () => victim.someTime(LOAD_MS),
+    );
     if (format === "freebsd") assertFreebsd(victim.files);
     await victim.verify();
     await victim.pool.restart();
@@ -68,7 +73,8 @@ testFormats(
       acknowledged += await killDuringLoad(format, seed + done, rounds);
     }
     say(`${LOAD_ROUNDS} kills, ${acknowledged} requests acknowledged`);
-    assert(acknowledged > LOAD_ROUNDS * 10, `only ${acknowledged} requests`);
+    const least = LOAD_ROUNDS * REQUESTS_MIN;
+    assert(acknowledged >= least, `only ${acknowledged} requests`);
   },
 );
 

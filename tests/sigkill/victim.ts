@@ -20,6 +20,7 @@ import {
   type PoolStatus,
 } from "../../pool/mod.ts";
 import { assertFreebsd } from "../helpers/freebsd_checker.ts";
+import { eventually } from "../helpers/patience.ts";
 import { readBytes } from "../helpers/scratch.ts";
 import { CHUNK, delay, MIB, ServedPool } from "../interop/served_pool.ts";
 import { Load, type LoadTarget, Random } from "./load.ts";
@@ -34,6 +35,8 @@ export interface LoadOptions {
   readonly chunks?: number;
   /** So many more are asked for: the writes have to wait. */
   readonly overcommit?: number;
+  /** Requests that are acknowledged before the kill, at least. */
+  readonly least?: number;
 }
 
 /**
@@ -199,11 +202,11 @@ export class Victim implements AsyncDisposable {
    * only lane, so that the load is on the event loop.
    *
    * @param options How much.
-   * @param act What is done meanwhile; the kill comes when it is done.
+   * @param during What is done meanwhile; the kill comes when it is done.
    */
   async killDuring(
     options: LoadOptions,
-    act: () => Promise<void>,
+    during: () => Promise<void>,
   ): Promise<void> {
     const { physicalChunks, reservedChunks } = await this.status();
     const capacity = physicalChunks - reservedChunks;
@@ -222,9 +225,18 @@ export class Victim implements AsyncDisposable {
       Math.max(0, limit - this.#target.chunks.size),
     );
     const { server } = this.pool;
+    const { least = 0 } = options;
+    let hasEnded = false;
+    const act = async () => {
+      await during();
+      await eventually(
+        `${least} requests are acknowledged`,
+        () => hasEnded || load.acknowledged >= least,
+      );
+    };
     // Any failure is reported once the server is gone.
     const [loaded] = await Promise.allSettled([
-      load.run(),
+      load.run().finally(() => hasEnded = true),
       act().finally(() => server.kill()),
     ]);
     if (loaded.status === "rejected") {
