@@ -252,6 +252,8 @@ export function applied(pending: Completion): void {
  * @param pending What the component's device returned.
  */
 export function finished(pending: Completion): void {
+  // Else its failure, later, would be the end of the process.
+  pending?.catch(() => {});
   assert(pending === undefined, "this component finishes reads at once");
 }
 

@@ -20,7 +20,7 @@ import {
   type DecodedSuperblock,
   superblockPosition,
 } from "../../metadata/native/mod.ts";
-import type { ComponentDevice } from "../core/mod.ts";
+import { applied, type ComponentDevice, finished } from "../core/mod.ts";
 import { type Effort, findMovedLabel, MovedLabelError } from "./moved_label.ts";
 import {
   hasSuperblock,
@@ -191,7 +191,7 @@ export function writeDeviceLabel(
 ): void {
   const sector = new Uint8Array(SECTOR_SIZE);
   encodeFreebsdLabel(label, sector);
-  device.write(sector, label.componentSize - sectorSize);
+  applied(device.write(sector, label.componentSize - sectorSize));
 }
 
 /**
@@ -206,9 +206,10 @@ export async function wipeDeviceLabels(device: ComponentDevice): Promise<void> {
   const sectorSize = labelSectorSize(device);
   if (sectorSize !== undefined && sectorSize !== SECTOR_SIZE) {
     const offset = freebsdLabelOffset(device.size, sectorSize);
-    device.write(new Uint8Array(SECTOR_SIZE), offset);
+    applied(device.write(new Uint8Array(SECTOR_SIZE), offset));
   }
-  device.write(new Uint8Array(SECTOR_SIZE), freebsdLabelOffset(device.size));
+  const last = freebsdLabelOffset(device.size);
+  applied(device.write(new Uint8Array(SECTOR_SIZE), last));
   await device.flush();
 }
 
@@ -225,6 +226,6 @@ function readLastSector(
     );
   }
   const sector = new Uint8Array(SECTOR_SIZE);
-  device.read(sector, offset);
+  finished(device.read(sector, offset));
   return sector;
 }

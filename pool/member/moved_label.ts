@@ -16,12 +16,13 @@ import {
   decodeSuperblock,
   isSuperblock,
   NATIVE_PAGE_SIZE,
+  newOverflowSize,
   SUPERBLOCK_SLOT_SIZE,
   SUPERBLOCK_SLOTS,
   superblockPosition,
   usedOverflow,
 } from "../../metadata/native/mod.ts";
-import type { ComponentDevice } from "../core/mod.ts";
+import { type ComponentDevice, finished } from "../core/mod.ts";
 
 /** A label that is not at the end of its component. */
 export interface MovedLabel {
@@ -33,7 +34,8 @@ export interface MovedLabel {
 
 /**
  * How far to search. `brief`: near the end, and near the last data of a sparse
- * file. `thorough`: also backwards through the last 64 MiB of data.
+ * file. `thorough`: also backwards through the last 64 MiB of data. On another
+ * machine either is what lies from {@linkcode labelsStart} on.
  */
 export type Effort = "brief" | "thorough";
 
@@ -46,6 +48,8 @@ interface Part {
   readonly bytes: Uint8Array;
 }
 
+/** Pages beside its place in which a label is looked for. */
+const PAGES_BESIDE = 16;
 /** Bytes that every search covers: twice the room of both superblock slots. */
 const WINDOW_BYTES = 2 * SUPERBLOCK_SLOTS * SUPERBLOCK_SLOT_SIZE;
 /** Bytes of one read. */
@@ -54,6 +58,19 @@ const PIECE_BYTES = 1 << 20;
 const THOROUGH_BYTES = 64 << 20;
 /** How many pieces a thorough search may skip because they are holes. */
 const HOLES_MAX = 4096;
+
+/**
+ * The first byte that is read to find a label at the end. On another machine,
+ * that and what follows is in memory before a label is looked for.
+ *
+ * @param size Bytes of the component.
+ * @returns The position.
+ */
+export function labelsStart(size: number): number {
+  const slots = SUPERBLOCK_SLOTS * (SUPERBLOCK_SLOT_SIZE +
+    newOverflowSize(size));
+  return Math.max(0, size - slots - PAGES_BESIDE * NATIVE_PAGE_SIZE);
+}
 
 /**
  * Searches for a label that is not at the end.
@@ -73,7 +90,7 @@ export function findMovedLabel(
   for (;;) {
     const { done, value } = search.next();
     if (done === true) return value;
-    device.read(value.bytes, value.offset);
+    finished(device.read(value.bytes, value.offset));
   }
 }
 
@@ -108,11 +125,11 @@ export async function findMovedLabelLater(
  *   than 64 MiB.
  * @throws {VirstorError} `io`.
  */
-export function findLabelBetween(
+export async function findLabelBetween(
   device: ComponentDevice,
   from: number,
   to: number,
-): MovedLabel | undefined {
+): Promise<MovedLabel | undefined> {
   const start = Math.max(0, from - WINDOW_BYTES);
   const end = Math.min(to, device.size);
   if (end - start > THOROUGH_BYTES) return undefined;
@@ -120,7 +137,7 @@ export function findLabelBetween(
   for (;;) {
     const { done, value } = search.next();
     if (done === true) return value;
-    device.read(value.bytes, value.offset);
+    await device.read(value.bytes, value.offset);
   }
 }
 
@@ -177,6 +194,9 @@ function* lookNearData(
   effort: Effort,
 ): Generator<Part, MovedLabel | undefined> {
   const { size } = device;
+  if (device.isRemote === true) {
+    return yield* lookThrough(device, labelsStart(size), size);
+  }
   const nearEnd = yield* lookThrough(device, size - WINDOW_BYTES, size);
   if (nearEnd !== undefined) return nearEnd;
   const dataEnd = lastDataEnd(device);
@@ -261,7 +281,9 @@ function* labelAt(
   const length = Math.min(slot.length, device.size - position);
   yield { offset: position, bytes: slot.subarray(0, length) };
   const more = usedOverflow(slot);
-  if (more !== undefined && more.offset + more.length <= position) {
+  const isAtHand = device.isRemote !== true ||
+    (more?.offset ?? 0) >= labelsStart(device.size);
+  if (more !== undefined && more.offset + more.length <= position && isAtHand) {
     const whole = new Uint8Array(SUPERBLOCK_SLOT_SIZE + more.length);
     whole.set(slot);
     slot = whole;

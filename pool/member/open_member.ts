@@ -7,12 +7,9 @@
 
 import { VirstorError } from "../../errors.ts";
 import {
-  NATIVE_PAGE_SIZE,
   nativeGeometry,
   newOverflowSize,
   type Superblock,
-  SUPERBLOCK_SLOT_SIZE,
-  SUPERBLOCK_SLOTS,
 } from "../../metadata/native/mod.ts";
 import type {
   ComponentDevice,
@@ -21,9 +18,7 @@ import type {
 } from "../core/mod.ts";
 import { refuseOwnedFile } from "../remote/mod.ts";
 import { type ComponentLabel, readComponentLabel } from "./component_label.ts";
-
-/** Pages beside its place in which a label is looked for. */
-const PAGES_BESIDE = 16;
+import { labelsStart } from "./moved_label.ts";
 
 /**
  * Opens a component, with its labels at hand.
@@ -161,11 +156,4 @@ export async function keepTable(
   const { size } = device;
   const { tableOffset } = nativeGeometry(size, chunkSize, overflowSize);
   await device.keep(Math.min(tableOffset, labelsStart(size)));
-}
-
-/** The first byte that is read to find a label at the end. */
-function labelsStart(size: number): number {
-  const slots = SUPERBLOCK_SLOTS * (SUPERBLOCK_SLOT_SIZE +
-    newOverflowSize(size));
-  return Math.max(0, size - slots - PAGES_BESIDE * NATIVE_PAGE_SIZE);
 }

@@ -94,7 +94,7 @@ async function explain(
     const device = await openDevice(path, { readOnly: true });
     try {
       for (const { min, max } of missing) {
-        const label = findLabelBetween(device, min, max);
+        const label = await findLabelBetween(device, min, max);
         if (label === undefined) continue;
         return new MovedLabelError(device, label, "not-found");
       }

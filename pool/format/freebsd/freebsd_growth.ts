@@ -7,7 +7,7 @@
 
 import { counted, inBytes, VirstorError } from "../../../errors.ts";
 import { SECTOR_SIZE } from "../../../metadata/freebsd/mod.ts";
-import { type Component, inDoubt } from "../../core/mod.ts";
+import { applied, type Component, inDoubt } from "../../core/mod.ts";
 import type { PoolFormat } from "../mod.ts";
 
 /**
@@ -57,7 +57,8 @@ export async function moveLabel(
   await inDoubt("The labels", async () => {
     member.geometry = geometry;
     await writeLabel();
-    member.device.write(new Uint8Array(SECTOR_SIZE), size - sectorSize);
+    const erased = new Uint8Array(SECTOR_SIZE);
+    applied(member.device.write(erased, size - sectorSize));
     await member.device.flush();
   });
 }

@@ -14,11 +14,12 @@ import {
   type FreebsdMapEntry,
   freebsdMapSize,
 } from "../../../metadata/freebsd/mod.ts";
-import type {
-  Component,
-  ComponentDevice,
-  Finding,
-  ForwardMap,
+import {
+  type Component,
+  type ComponentDevice,
+  type Finding,
+  finished,
+  type ForwardMap,
 } from "../../core/mod.ts";
 
 /** Bytes of one read; the event loop gets a turn after each. */
@@ -76,7 +77,7 @@ export async function scanFreebsdMap(
     const end = start + length;
     while (kind === "data" && start < end) {
       const piece = buffer.subarray(0, Math.min(buffer.length, end - start));
-      device.read(piece, start);
+      finished(device.read(piece, start));
       scanPiece(piece, start, device.path, components, seen, visitor);
       start += piece.length;
       if (start < size) await new Promise((resolve) => setTimeout(resolve));

@@ -25,7 +25,7 @@ import {
   TABLE_SLOTS_SIZE,
   tableSlotPosition,
 } from "../../../metadata/native/mod.ts";
-import { type Finding, turn } from "../../core/mod.ts";
+import { type Finding, finished, turn } from "../../core/mod.ts";
 import type { ChunkTable } from "./native_table.ts";
 
 /** Pages of one read; the event loop gets a turn after each. */
@@ -100,7 +100,7 @@ export async function scanTable(
     }
     const count = Math.min(tablePages - page, PAGES_A_READ);
     const bytes = buffer.subarray(0, count * TABLE_SLOTS_SIZE);
-    device.read(bytes, start);
+    finished(device.read(bytes, start));
     for (let i = 0; i < count; i++) {
       const at = i * TABLE_SLOTS_SIZE;
       const slots = bytes.subarray(at, at + TABLE_SLOTS_SIZE);

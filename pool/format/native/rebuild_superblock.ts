@@ -35,6 +35,7 @@ import {
 import {
   type ComponentDevice,
   type Finding,
+  finished,
   identityAt,
   type OpenDevice,
   withPatience,
@@ -166,7 +167,7 @@ function isMoved(device: ComponentDevice): boolean {
     for (let slot = 0; slot < SUPERBLOCK_SLOTS; slot++) {
       const at = superblockPosition(device.size, slot) + by * NATIVE_PAGE_SIZE;
       if (by === 0 || at < 0) continue;
-      device.read(start, at);
+      finished(device.read(start, at));
       if (isSuperblock(start)) return true;
     }
   }
@@ -206,7 +207,7 @@ function uuidInTable(
     const position = tableSlotPosition(geometry, page, 0);
     const [extent] = device.extents(position, slots.length);
     if (extent?.kind === "hole" && extent.length === slots.length) continue;
-    device.read(slots, position);
+    finished(device.read(slots, position));
     const uuids = new Set<string>();
     for (let at = 0; at < slots.length; at += NATIVE_PAGE_SIZE) {
       const start = at + TABLE_PAGE_OFFSET.componentUuid;
