@@ -21,7 +21,7 @@ import {
   truthAmong,
 } from "./member/mod.ts";
 import type { TastedComponent } from "./taste.ts";
-import { turn } from "./core/mod.ts";
+import { finished, turn } from "./core/mod.ts";
 
 /** The most directories that are searched. */
 const DIRECTORIES_MAX = 16;
@@ -203,7 +203,7 @@ function isInUse(device: FileDevice): boolean {
   const position = ownerBlockPosition(device.size);
   if (position < 0) return false;
   const bytes = new Uint8Array(OWNER_BLOCK_SIZE);
-  device.read(bytes, position);
+  finished(device.read(bytes, position));
   const block = decodeOwnerBlock(bytes, position);
   return typeof block !== "string" && block.isInUse;
 }

@@ -6,6 +6,7 @@
  */
 
 import { pathToFileURL } from "node:url";
+import { requestEnds } from "./lint_requests.ts";
 
 /** The layers, from the left. A layer imports itself and those before it. */
 const LAYERS = ["errors", "device", "metadata", "pool", "nbd", "cli"] as const;
@@ -392,6 +393,7 @@ const plugin: Deno.lint.Plugin = {
     "top-level-functions": topLevelFunctions,
     "error-messages": errorMessages,
     "joined-parts": joinedParts,
+    "request-ends": requestEnds((name) => layerOfFile(name) === "pool"),
   },
 };
 export default plugin;

@@ -202,3 +202,18 @@ Deno.test("joined-parts: parts of requests end together", () => {
     assertEquals(broken(path, source), [], path);
   }
 });
+
+Deno.test("request-ends: what becomes of a request to a disk is looked at", () => {
+  for (
+    const disk of ["device", "this.#far", "one.device", "this.#first.device"]
+  ) {
+    const check = (source: string) =>
+      broken("pool/io/x.ts", source.replace("DISK", disk));
+    assertEquals(check("DISK.read(bytes, 0);"), ["request-ends"], disk);
+    assertEquals(check("DISK.flush();"), ["request-ends"], disk);
+    assertEquals(check("finished(DISK.read(bytes, 0));"), [], disk);
+    assertEquals(check("await DISK.write(bytes, 0);"), [], disk);
+  }
+  assertEquals(broken("pool/io/x.ts", "journal.read(bytes, 0);"), []);
+  assertEquals(broken("tests/x_test.ts", "device.read(bytes, 0);"), []);
+});

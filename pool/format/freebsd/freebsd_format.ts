@@ -20,6 +20,7 @@ import {
 } from "../../../metadata/freebsd/mod.ts";
 import type { VolumeRecord } from "../../../metadata/native/mod.ts";
 import {
+  applied,
   type Component,
   type Finding,
   firstVolume,
@@ -113,7 +114,7 @@ export class FreebsdFormat implements PoolFormat {
     assert(!this.#isStopped, "a stopped pool maps no chunk");
     encodeFreebsdMapEntry(component.index, chunk, this.#entryView);
     const offset = virtualChunk * FREEBSD_MAP_ENTRY_SIZE;
-    this.#first.device.write(this.#entry, offset);
+    applied(this.#first.device.write(this.#entry, offset));
   }
 
   /**

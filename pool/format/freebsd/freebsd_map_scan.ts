@@ -15,6 +15,7 @@ import {
   freebsdMapSize,
 } from "../../../metadata/freebsd/mod.ts";
 import {
+  applied,
   type Component,
   type ComponentDevice,
   type Finding,
@@ -168,7 +169,7 @@ export async function wipeLeftovers(
     mapped() {},
     damaged() {},
     leftover: (virtualChunk) =>
-      void device.write(zeroes, virtualChunk * FREEBSD_MAP_ENTRY_SIZE),
+      applied(device.write(zeroes, virtualChunk * FREEBSD_MAP_ENTRY_SIZE)),
   });
   await device.flush();
 }
