@@ -82,18 +82,18 @@ export class TlsFiles implements NbdTls {
 
   /** A text that changes when a file is written or replaced. */
   #look(): string {
-    return [this.#certificate, this.#key, this.#authority ?? "."].map(
-      (path) => {
-        try {
-          const { size, mtime, ctime } = Deno.statSync(path);
-          const identity = fileIdentity(path);
-          return [identity, size, mtime?.getTime(), ctime?.getTime()].join();
-        } catch {
-          // Reading the file reports the error.
-          return "";
-        }
-      },
-    ).join(" ");
+    const authority = this.#authority === undefined ? [] : [this.#authority];
+    const paths = [this.#certificate, this.#key, ...authority];
+    return paths.map((path) => {
+      try {
+        const { size, mtime, ctime } = Deno.statSync(path);
+        const identity = fileIdentity(path);
+        return [identity, size, mtime?.getTime(), ctime?.getTime()].join();
+      } catch {
+        // Reading the file reports the error.
+        return "";
+      }
+    }).join(" ");
   }
 
   #read(): NbdTlsIdentity {

@@ -273,6 +273,19 @@ Deno.test("virstor serve takes certificates that were renewed", async () => {
   assertEquals((await server.stop()).code, 0);
 });
 
+Deno.test("virstor serve looks at its certificates, and at no other file beside it", async () => {
+  await using work = await makeSmallPool();
+  makeDirectory(work);
+  const server = await serve(work, ...CERTS);
+  // The working directory changes.
+  await work.makeFile("other", 0);
+  const known = { authority: "good/ca-cert.pem" };
+  using client = await TlsClient.encrypted({ port: server.port }, known);
+  assertEquals(await client.list(), ["demo"]);
+  const { stderr } = await server.stop();
+  assertEquals(stderr.match(/certificates: .*/g), null);
+});
+
 for (
   const [options, notice] of [
     [[], "there is no encryption and no password"],
