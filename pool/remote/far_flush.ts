@@ -10,6 +10,7 @@
 
 import { messageOf, VirstorError } from "../../errors.ts";
 import type { Drain, FarDisk } from "./drain.ts";
+import type { FarOwner } from "./far_owner.ts";
 import { FlushTurns } from "./flush_turns.ts";
 import type { Journal } from "./journal.ts";
 
@@ -17,6 +18,8 @@ import type { Journal } from "./journal.ts";
 export interface FarFlushOptions {
   /** The far side. */
   readonly far: Pick<FarDisk, "flush">;
+  /** Its ownership, if it has one. */
+  readonly owner: Pick<FarOwner, "flushed"> | undefined;
   /** The journal. */
   readonly journal: Journal;
   /** Brings the records to the far side. */
@@ -56,10 +59,13 @@ async function flushOnce(options: FarFlushOptions): Promise<void> {
   journal.release(last);
 }
 
-async function flushFar({ far, drain }: FarFlushOptions): Promise<void> {
+async function flushFar(
+  { far, owner, drain }: FarFlushOptions,
+): Promise<void> {
+  const flush = () => far.flush();
   for (let tries = 0;; tries++) {
     try {
-      await far.flush();
+      await (owner === undefined ? flush() : owner.flushed(flush));
       return;
     } catch (error) {
       await drain.backOff(tries, error);

@@ -64,6 +64,8 @@ export class FarOwner {
   readonly #far: OwnedDisk;
   readonly #position: number;
   #block: OwnerBlock;
+  /** The beat that the far side has for certain, also after a power cut. */
+  #durableBeat = 0;
   #seen: readonly [number, number] = [-Infinity, -Infinity];
   #looking: Promise<void> | undefined;
   #refusals = 0;
@@ -103,6 +105,7 @@ export class FarOwner {
     const owner = new FarOwner(far, block);
     const seen = clocks();
     await owner.#write(block, true);
+    owner.#durableBeat = block.beat;
     if (settles) {
       await pause(block.intervalMs, signal);
       await owner.#look();
@@ -144,6 +147,17 @@ export class FarOwner {
   }
 
   /**
+   * Flushes the far disk, which has the block durably then, as it was before.
+   *
+   * @param flush Flushes it.
+   */
+  async flushed(flush: () => Completion): Promise<void> {
+    const { beat } = this.#block;
+    await flush();
+    this.#durableBeat = Math.max(this.#durableBeat, beat);
+  }
+
+  /**
    * Identifies the far disk after a reconnect, for `NbdDisk`.
    *
    * @param read Reads from the new connection.
@@ -157,7 +171,12 @@ export class FarOwner {
     const bytes = await read(this.#position, OWNER_BLOCK_SIZE);
     const block = decodeOwnerBlock(bytes, this.#position);
     if (typeof block === "string") return `no component: ${block}`;
-    if (block.ownerUuid === this.#block.ownerUuid) return "";
+    if (block.ownerUuid === this.#block.ownerUuid) {
+      // What was flushed since that state is in no journal any more.
+      return block.beat < this.#durableBeat
+        ? "an older state of this component"
+        : "";
+    }
     const text = `in use on ${hostOf(block)}`;
     if (block.componentUuid !== this.#block.componentUuid) {
       return `another component, ${text}`;

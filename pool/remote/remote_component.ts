@@ -115,7 +115,7 @@ export class RemoteComponent implements ComponentDevice {
       overlay: this.#overlay,
       admit: owner && (() => owner.admit()),
     });
-    const farFlush = farFlushes({ ...parts, drain: this.#drain });
+    const farFlush = farFlushes({ ...parts, owner, drain: this.#drain });
     this.#farFlush = farFlush;
     this.#room = new RoomQueue(journal, () => farFlush.flush(), onFailure);
     this.#flush = componentFlushes({
