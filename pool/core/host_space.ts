@@ -8,7 +8,7 @@
  */
 
 import type { Completion } from "../../device/block/mod.ts";
-import { inBytes, messageOf, VirstorError } from "../../errors.ts";
+import { inBytes, isUri, messageOf, VirstorError } from "../../errors.ts";
 import type { Component } from "./component.ts";
 import {
   hostStatuses,
@@ -117,7 +117,7 @@ export class HostSpaces {
     return new VirstorError(
       "no-space",
       `Cannot write to pool "${this.#settings.name}": the file system of ` +
-        `component "${component.device.path}" is full ` +
+        `${placeOf(component.device.path)} is full ` +
         `(${messageOf(error.cause ?? error)}), free space there or remove ` +
         "the component",
       { cause: error },
@@ -141,7 +141,7 @@ export class HostSpaces {
     component.refusal = { since: Date.now(), isExplained: false };
     this.#settings.onEvent({
       kind: "host-full",
-      message: `The file system of component "${path}" is full, free space ` +
+      message: `The file system of ${placeOf(path)} is full, free space ` +
         "there or remove the component",
       path,
     });
@@ -190,6 +190,12 @@ export class HostSpaces {
   }
 }
 
+/** What lies on the file system: of another machine's disk only the journal. */
+function placeOf(path: string): string {
+  const component = `component "${path}"`;
+  return isUri(path) ? `the journal of ${component}` : component;
+}
+
 /**
  * Warns of file systems that are full.
  *
@@ -222,7 +228,7 @@ export function hostWarnings(
     const since = refusal === undefined
       ? later
       : `${now} since ${new Date(refusal.since).toISOString()}`;
-    return `The file system of component "${path}" is full${room}: ${since}; ` +
+    return `The file system of ${placeOf(path)} is full${room}: ${since}; ` +
       "free space there or remove the component";
   });
 }

@@ -10,6 +10,12 @@ import { Buffer } from "node:buffer";
 import { FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import {
+  type Component,
+  HostSpaces,
+  hostWarnings,
+  type PoolSettings,
+} from "../../../pool/core/mod.ts";
+import {
   type FormatName,
   labelPool,
   openPool,
@@ -314,3 +320,29 @@ testUnless(
     assertEquals(usedOf(pool)[1], 0);
   },
 );
+
+Deno.test("a full file system is that of the journal if the component is remote", () => {
+  const events: PoolEvent[] = [];
+  const host = new HostSpaces({
+    ...{ name: "small", chunkSize: SMALL_CHUNK, watermarks: {} },
+    onEvent: (event: PoolEvent) => events.push(event),
+  } as unknown as PoolSettings);
+  const full = new VirstorError("no-space", "No space left on device");
+  for (
+    const [path, place] of [
+      ["nbd://far/a", 'the journal of component "nbd://far/a"'],
+      ["/near/a", 'component "/near/a"'],
+    ]
+  ) {
+    const device = { path, capabilities: {} };
+    const component = { device, free: 1 } as unknown as Component;
+    const error = host.failed(component, full);
+    const text = `file system of ${place} is full`;
+    assert(error instanceof VirstorError && error.message.includes(text));
+    const [warning] = hostWarnings([component], SMALL_CHUNK, false);
+    for (const line of [warning, events.at(-1)?.message]) {
+      assert(line?.includes(text), line);
+    }
+  }
+  host.stop();
+});
