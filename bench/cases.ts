@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Case, Scale } from "./case.ts";
 import { CHUNK_SIZES, chunkSizeCases } from "./chunk_size_cases.ts";
 import { farCases } from "./far_cases.ts";
 import { snapshotReadCases } from "./snapshot_cases.ts";
@@ -13,7 +14,6 @@ import {
   copy,
   discard,
   fairness,
-  type MeasureFunction,
   memory,
   openTime,
   requestRate,
@@ -29,44 +29,6 @@ import {
   type ServerName,
   TIB,
 } from "./servers.ts";
-
-/** A case. */
-export interface Case {
-  /** Short, without spaces: for `--only`. */
-  readonly name: string;
-  /** For people, one line. */
-  readonly title: string;
-  /** What its figure is: `IOPS`, `MiB/s`, `ms`, ... */
-  readonly unit: string;
-  /** Which figures are the better ones. */
-  readonly better: "higher" | "lower";
-  /** The unit of the server's processor time: a `request` or a `MiB`. */
-  readonly work: string;
-  /** What is served. Cases of the same disk share it, one after the other. */
-  readonly disk: Disk;
-  /** The disk is made anew for every measurement. */
-  readonly fresh: boolean;
-  /** The servers to measure. */
-  readonly servers: readonly ServerName[];
-  /** How. */
-  readonly measure: MeasureFunction;
-  /** The most rounds: figures that do not vary need no more. Default: any. */
-  readonly roundsMax?: number;
-}
-
-/** How much is done. */
-export interface Scale {
-  /** How long a load lasts, seconds. */
-  readonly seconds: number;
-  /** What is read and written in warm cases, bytes. */
-  readonly workingSet: number;
-  /** What is read in cold cases, bytes. */
-  readonly coldSet: number;
-  /** What is copied, bytes. */
-  readonly image: number;
-  /** Chunks that are mapped. */
-  readonly firstWrites: number;
-}
 
 /** What a full run does. */
 export const FULL: Scale = {

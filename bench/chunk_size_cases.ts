@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Case, Scale } from "./cases.ts";
+import type { Case, Scale } from "./case.ts";
 import {
   keptSpace,
   mapMemory,

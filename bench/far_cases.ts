@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Case, Scale } from "./cases.ts";
+import type { Case, Scale } from "./case.ts";
 import type { FioJob } from "./fio.ts";
 import { requestRate, throughput } from "./measures.ts";
 import { GIB, KIB, MIB, type ServerName } from "./servers.ts";

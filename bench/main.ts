@@ -11,7 +11,8 @@
 
 import { parseArgs } from "@std/cli";
 import { hasPeer } from "../tests/helpers/peers.ts";
-import { allCases, type Case, FULL, QUICK, type Scale } from "./cases.ts";
+import type { Case, Scale } from "./case.ts";
+import { allCases, FULL, QUICK } from "./cases.ts";
 import { describeMachine, isInMemory } from "./machine.ts";
 import { formatReport, formatServers, reportCase } from "./report.ts";
 import { runCases } from "./run.ts";

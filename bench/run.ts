@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Case } from "./cases.ts";
+import type { Case } from "./case.ts";
 import type { Measure } from "./measures.ts";
 import { type Disk, type ServerName, whyNot } from "./servers.ts";
 import { Session } from "./session.ts";

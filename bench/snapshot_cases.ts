@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { Case, Scale } from "./cases.ts";
+import type { Case, Scale } from "./case.ts";
 import { rateAfterSnapshot } from "./chunk_size_measures.ts";
 import { KIB, MIB, type ServerName } from "./servers.ts";
 
