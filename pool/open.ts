@@ -250,8 +250,8 @@ export function readPool(
  * @param paths Where its components are.
  * @param options Which pool, if the paths hold several; how to open them.
  * @returns Its name and all that was found; empty if it is sound.
- * @throws {VirstorError} `busy`, `invalid`, `io`, `unsupported`; what is wrong with the pool
- *   is a finding, not an error.
+ * @throws {VirstorError} `busy`, `invalid`, `io`, `unsupported`; what is wrong
+ *   with the pool is a finding, not an error.
  */
 export async function checkComponents(
   paths: readonly string[],

@@ -273,7 +273,7 @@ export function describePool(source: StatusSource): PoolStatus {
         format.name === "freebsd",
       ),
       ...components.flatMap(errorWarnings),
-      ...lossWarnings(source.lost),
+      ...lossWarnings(source.settings.name, source.lost),
       ...promiseWarnings(hosts.filter((host) => !isFull(source, host))),
       ...[...hostMarks, ...marks].map(({ message }) => message),
     ],

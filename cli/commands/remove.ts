@@ -5,7 +5,13 @@
  * @module
  */
 
-import { counted, isOrAre, printable, VirstorError } from "../../errors.ts";
+import {
+  counted,
+  isOrAre,
+  nameInPool,
+  printable,
+  VirstorError,
+} from "../../errors.ts";
 import type { Loss, Pool, PoolOptions, PoolStatus } from "../../pool/mod.ts";
 import type { RemovePlan } from "../../pool/change/mod.ts";
 import { callServer } from "../control/mod.ts";
@@ -298,7 +304,7 @@ function showOutcome(
 ): void {
   if (invocation.flag("json")) return printJson({ name, ...outcome });
   const { removed, evacuating, kept, lost } = outcome;
-  printLosses(lost);
+  printLosses(name, lost);
   if (removed.length > 0) {
     print(`Removed ${componentsOf(removed)} from pool "${name}"`);
   }
@@ -318,13 +324,16 @@ function showOutcome(
 /**
  * Prints what was lost, a line for each range.
  *
+ * @param pool The name of the pool.
  * @param lost The ranges.
  */
-export function printLosses(lost: readonly Loss[]): void {
+export function printLosses(pool: string, lost: readonly Loss[]): void {
   for (const { path, names, offset, length } of lost) {
     const where = `${formatSize(length)} at byte ${offset}`;
-    const of = names.map(printable).join(", ");
-    print(`Lost ${where} of ${of}: ${printable(path)} cannot read them`);
+    const of = names.map((name) => printable(nameInPool(pool, name)));
+    print(
+      `Lost ${where} of ${of.join(", ")}: ${printable(path)} cannot read them`,
+    );
   }
 }
 

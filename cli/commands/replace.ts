@@ -77,7 +77,7 @@ export async function run(
   const { evacuating, lost } = isThere
     ? await removeOld(removal, replacement, isAdded)
     : { evacuating: [], lost: [] };
-  if (!invocation.flag("json")) printLosses(lost);
+  if (!invocation.flag("json")) printLosses(name, lost);
   if (invocation.flag("json")) {
     const isDone = evacuating.length === 0;
     printJson({ name, old, new: fresh, isDone, lost });

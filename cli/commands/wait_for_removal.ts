@@ -99,10 +99,7 @@ function stillLeaving(
         "io",
         `Cannot remove "${leaving[0]?.path}" from pool "${name}": the ` +
           `evacuation stopped: ${reason}` +
-          (reason.startsWith("Cannot read ")
-            ? '; look at its disk, or give up what cannot be read: "virstor ' +
-              'remove --accept-loss SIZE"'
-            : ""),
+          adviceFor(leaving, reason),
       );
     }
     return {
@@ -115,6 +112,18 @@ function stillLeaving(
     `Cannot remove "${kept[0]?.path}" from pool "${name}": its evacuation ` +
       "was cancelled, it stays",
   );
+}
+
+/** Losses are accepted only of disks that are on this machine, and leave. */
+function adviceFor(leaving: PoolStatus["components"], reason: string): string {
+  const isUnreadable = leaving.some(({ path, remote }) =>
+    remote === null && reason.startsWith("Cannot read ") &&
+    reason.includes(`"${path}"`)
+  );
+  return isUnreadable
+    ? '; look at its disk, or give up what cannot be read: "virstor remove ' +
+      '--accept-loss SIZE"'
+    : "";
 }
 
 function progressText(

@@ -229,9 +229,7 @@ async function watched(
       using connection = await connect(path);
       const status = post(connection, "status", "null");
       // The answer of the call ends the look at the server.
-      const looked = answerWithin(limit, connection, status);
-      await Promise.race([answer, looked]);
-      looked.catch(() => {});
+      await Promise.race([answer, answerWithin(limit, connection, status)]);
     } catch (error) {
       // The server that stops has closed its socket, and still answers.
       if (isNotServed(error)) continue;

@@ -1,7 +1,7 @@
 /**
  * Serves the page of a server of pools, for a browser: `serve --http`. The page
- * changes nothing without `--http-control`. All that it shows is made for all viewers together, at most
- * so often, so that viewers do not slow data down.
+ * changes nothing without `--http-control`. All that it shows is made for all
+ * viewers together, at most so often, so that viewers do not slow data down.
  *
  * @module
  */

@@ -38,7 +38,8 @@ export interface OpenFile {
  * @param options How to open and lock it.
  * @returns The open file.
  * @throws {VirstorError} `not-found`; `invalid` if it is neither a file nor a
- *   block device; `read-only`; `busy` if the lock is taken, naming the holder; `io`.
+ *   block device; `read-only`; `busy` if the lock is taken, naming the holder;
+ *   `io`.
  */
 export function openFile(path: string, options: FileDeviceOptions): OpenFile {
   const { readOnly = false, native = true, lock = "none" } = options;

@@ -5,15 +5,13 @@
  * @module
  */
 
-import { inBytes, VirstorError } from "../../errors.ts";
+import { inBytes, nameInPool, quoted, VirstorError } from "../../errors.ts";
 import { SnapshotView } from "../core/mod.ts";
 import type { PoolBase } from "../io/mod.ts";
 import type { Move } from "./chunk_moves.ts";
 
 /** The most ranges that the status lists. */
 const RANGES_LISTED = 1000;
-/** The most names in a message. */
-const NAMES_SAID = 5;
 
 /** A range of volumes and snapshots that is lost; it reads as zeroes. */
 export interface Loss {
@@ -102,7 +100,7 @@ export class Losses {
    * @param moves The chunks, with complete copies.
    */
   name(moves: readonly Move[]): void {
-    const { chunkSize, onEvent } = this.#parts.settings;
+    const { chunkSize, name: pool, onEvent } = this.#parts.settings;
     for (const move of moves) {
       if (move.fault !== undefined || move.unread.length === 0) continue;
       const names = this.#namesOf(move);
@@ -116,7 +114,7 @@ export class Losses {
         const loss: Loss = { path, names, offset, length };
         this.#bytes += length;
         if (this.#ranges.length < RANGES_LISTED) this.#ranges.push(loss);
-        onEvent({ kind: "lost", message: lossText(loss), ...loss });
+        onEvent({ kind: "lost", message: lossText(pool, loss), ...loss });
       }
     }
   }
@@ -141,26 +139,32 @@ export class Losses {
 /**
  * Says that data was lost.
  *
+ * @param pool The name of the pool.
  * @param status What was lost.
  * @returns A sentence; none if nothing was lost.
  */
-export function lossWarnings({ bytes, ranges }: LossStatus): string[] {
+export function lossWarnings(
+  pool: string,
+  { bytes, ranges }: LossStatus,
+): string[] {
   if (bytes === 0) return [];
-  const names = saidOf(ranges.flatMap((range) => range.names));
+  const names = listed(pool, ranges.flatMap((range) => range.names));
   return [
     `An evacuation has lost ${inBytes(bytes)} of ${names}: the events of the ` +
     'kind "lost" say where; restore them from a copy',
   ];
 }
 
-function lossText({ path, names, offset, length }: Loss): string {
-  return `Lost ${inBytes(length)} at byte ${offset} of ${saidOf(names)}: ` +
+function lossText(
+  pool: string,
+  { path, names, offset, length }: Loss,
+): string {
+  return `Lost ${inBytes(length)} at byte ${offset} of ${
+    listed(pool, names)
+  }: ` +
     `"${path}" cannot read them, zeroes are there now`;
 }
 
-function saidOf(names: readonly string[]): string {
-  const all = [...new Set(names)];
-  const more = all.length - NAMES_SAID;
-  const said = all.slice(0, NAMES_SAID).map((name) => `"${name}"`).join(", ");
-  return more > 0 ? `${said} and ${more} more` : said;
+function listed(pool: string, names: readonly string[]): string {
+  return quoted([...new Set(names)].map((name) => nameInPool(pool, name)));
 }

@@ -281,9 +281,10 @@ function* labelAt(
   const length = Math.min(slot.length, device.size - position);
   yield { offset: position, bytes: slot.subarray(0, length) };
   const more = usedOverflow(slot);
-  const isAtHand = device.isRemote !== true ||
-    (more?.offset ?? 0) >= labelsStart(device.size);
-  if (more !== undefined && more.offset + more.length <= position && isAtHand) {
+  const first = device.isRemote === true ? labelsStart(device.size) : 0;
+  const isThere = more !== undefined && more.offset >= first &&
+    more.offset + more.length <= position;
+  if (isThere) {
     const whole = new Uint8Array(SUPERBLOCK_SLOT_SIZE + more.length);
     whole.set(slot);
     slot = whole;

@@ -157,7 +157,7 @@ async function differenceOf(
       ? "with different contents"
       : "";
   }
-  const [first, second] = [one, two].map(({ block }) => nameOf(block));
+  const [first, second] = [one, two].map(({ block }) => componentIn(block));
   if (first !== second) return `with ${first} and ${second}`;
   return isOlder(one.block, two.block) || isOlder(two.block, one.block)
     ? `with different states of ${first}`
@@ -172,7 +172,7 @@ async function marksOf(disk: ConnectedDisk): Promise<Marks> {
   return { size: disk.size, block: decodeOwnerBlock(bytes, position) };
 }
 
-function nameOf(block: OwnerBlock | string): string {
+function componentIn(block: OwnerBlock | string): string {
   return typeof block === "string"
     ? "no component"
     : `component ${block.componentUuid}`;

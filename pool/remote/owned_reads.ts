@@ -5,7 +5,6 @@
  * @module
  */
 
-import type { Completion } from "../../device/block/mod.ts";
 import type { FarDisk } from "./drain.ts";
 import type { FarOwner } from "./far_owner.ts";
 
@@ -21,16 +20,22 @@ export function ownedReads(
   far: Pick<FarDisk, "read">,
   owner: Pick<FarOwner, "admit">,
 ): Pick<FarDisk, "read"> {
-  async function readWhenAdmitted(
-    admitted: Completion,
+  const admit = () => owner.admit();
+  async function readLater(
+    admitted: Promise<void>,
     target: Uint8Array,
     offset: number,
   ): Promise<void> {
     await admitted;
     await far.read(target, offset);
-    await owner.admit();
+    await admit();
   }
   return {
-    read: (target, offset) => readWhenAdmitted(owner.admit(), target, offset),
+    read: (target, offset) => {
+      const admitted = admit();
+      return admitted === undefined
+        ? far.read(target, offset)?.then(admit)
+        : readLater(admitted, target, offset);
+    },
   };
 }

@@ -54,8 +54,9 @@ function wait(status: PoolStatus): Promise<void> {
 for (
   const { reason, advice } of [
     { reason: 'Cannot write to "/c2"', advice: "" },
+    { reason: 'Cannot read 9 bytes at 0 of "nbd://far/": EIO', advice: "" },
     {
-      reason: 'Cannot read "/c1"',
+      reason: 'Cannot read 9 bytes at 0 of "/c1": EIO',
       advice: "; look at its disk, or give up what cannot be read: " +
         '"virstor remove --accept-loss SIZE"',
     },

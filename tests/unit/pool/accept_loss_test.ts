@@ -6,9 +6,15 @@
  * @module
  */
 
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertStringIncludes,
+} from "@std/assert";
 import { FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
+import { lossWarnings } from "../../../pool/change/mod.ts";
 import { type Loss, openPool, type Pool } from "../../../pool/mod.ts";
 import type { BlockDevice } from "../../../device/mod.ts";
 import {
@@ -195,4 +201,16 @@ Deno.test("the next open gives up nothing more", async () => {
     assertEquals(await chunkOf(again.volume(), i), marked(i, [i]));
   }
   assertEquals(again.status().lost.bytes, 0);
+});
+
+Deno.test("a warning names what was lost as users type it", () => {
+  const lost = (...names: string[]) =>
+    lossWarnings("vm", {
+      bytes: 4096,
+      ranges: [{ path: "/c0", names, offset: 0, length: 4096 }],
+    })[0] ?? "";
+  assertStringIncludes(lost("vm", "vm@s"), 'of "vm", "vm@s": ');
+  assertStringIncludes(lost("data@s", "data@s"), 'of "vm/data@s": ');
+  const many = Array.from({ length: 20 }, (_, i) => `v${i}`);
+  assertStringIncludes(lost(...many), ' "vm/v7" and 12 more: ');
 });
