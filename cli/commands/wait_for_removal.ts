@@ -6,7 +6,7 @@
  */
 
 import { basename } from "node:path";
-import { counted, VirstorError } from "../../errors.ts";
+import { counted, isUri, VirstorError } from "../../errors.ts";
 import type { PoolStatus } from "../../pool/mod.ts";
 import {
   formatSeconds,
@@ -116,8 +116,8 @@ function stillLeaving(
 
 /** Losses are accepted only of disks that are on this machine, and leave. */
 function adviceFor(leaving: PoolStatus["components"], reason: string): string {
-  const isUnreadable = leaving.some(({ path, remote }) =>
-    remote === null && reason.startsWith("Cannot read ") &&
+  const isUnreadable = leaving.some(({ path }) =>
+    !isUri(path) && reason.startsWith("Cannot read ") &&
     reason.includes(`"${path}"`)
   );
   return isUnreadable

@@ -42,19 +42,23 @@ function evacuation(
   };
 }
 
-function wait(status: PoolStatus): Promise<void> {
+function wait(status: PoolStatus, path = "/c1"): Promise<void> {
   return waitForRemoval({
     name: "small",
-    paths: ["/c1"],
+    paths: [path],
     ask: () => Promise.resolve(status),
     signal: new AbortController().signal,
   });
 }
 
 for (
-  const { reason, advice } of [
+  const { path = "/c1", reason, advice } of [
     { reason: 'Cannot write to "/c2"', advice: "" },
-    { reason: 'Cannot read 9 bytes at 0 of "nbd://far/": EIO', advice: "" },
+    {
+      path: "nbd://far/",
+      reason: 'Cannot read 9 bytes at 0 of "nbd://far/": EIO',
+      advice: "",
+    },
     {
       reason: 'Cannot read 9 bytes at 0 of "/c1": EIO',
       advice: "; look at its disk, or give up what cannot be read: " +
@@ -65,11 +69,17 @@ for (
   Deno.test(`waitForRemoval() fails when the evacuation was stopped: ${reason}`, async () => {
     const stopped = evacuation({ state: "stopped", reason });
     const status = await leavingStatus({ evacuation: stopped });
-    const error = await assertRejects(() => wait(status), VirstorError);
+    const components = status.components.map((one) =>
+      one.evacuating ? { ...one, path } : one
+    );
+    const error = await assertRejects(
+      () => wait({ ...status, components }, path),
+      VirstorError,
+    );
     assertEquals(error.code, "io");
     assertEquals(
       error.message,
-      'Cannot remove "/c1" from pool "small": the evacuation stopped: ' +
+      `Cannot remove "${path}" from pool "small": the evacuation stopped: ` +
         reason + advice,
     );
   });

@@ -236,6 +236,31 @@ Deno.test("an owner that was suspended reads nothing that another has taken", as
   await second.close();
 });
 
+Deno.test("a read that was on its way while another took the component fails", async () => {
+  await using scratch = await makeScratch();
+  const setting = new Setting(scratch);
+  const far = setting.connect();
+  const first = await setting.open("one", far);
+  await first.flush();
+  // It is admitted, and then has not arrived.
+  await read(first, 1);
+  far.hold();
+  const reading = read(first, 1000);
+  reading.catch(() => {});
+  await pause(3 * INTERVAL_MS);
+  const second = await setting.open("two", setting.connect(), { force: true });
+  second.write(pattern(1000, 9), 0);
+  await second.flush();
+  far.release();
+  await assertRejects(
+    () => reading,
+    VirstorError,
+    'another process has taken it, on host "two"',
+  );
+  await first.close();
+  await second.close();
+});
+
 Deno.test("an owner that was suspended gives up nothing that another has taken", async () => {
   await using scratch = await makeScratch();
   const setting = new Setting(scratch);
