@@ -107,14 +107,22 @@ export class VerifiedLoad {
     return forgotten;
   }
 
-  /** Reads the disk; at least what was acknowledged must be there. */
+  /**
+   * Reads the disk; at least what was acknowledged must be there. A block that
+   * is written meanwhile may be read as a mixture of its versions: no server
+   * promises more, and file systems copy a page to a reader while they copy
+   * another over it.
+   */
   async checkDisk(): Promise<void> {
     const before = this.#acknowledged.slice();
     const content = new Uint8Array(this.#blocks * BLOCK);
     await this.#disk.read(content, 0);
     for (let block = 0; block < this.#blocks; block++) {
-      const version = this.#versionIn(content, block);
       const least = before[block] ?? 0;
+      const versions = this.#sent[block] === least
+        ? [this.#versionIn(content, block)]
+        : this.#versionsIn(content, block);
+      const version = Math.min(...versions);
       assert(
         version >= least,
         `block ${block} was acknowledged as ${least}, and is ${version}`,
@@ -124,17 +132,26 @@ export class VerifiedLoad {
 
   /** The version of a block, which must be whole, and one that was sent. */
   #versionIn(image: Uint8Array, block: number): number {
+    const versions = this.#versionsIn(image, block);
+    const [version = 0] = versions;
+    assert(versions.size === 1, `block ${block} is mixed: ${[...versions]}`);
+    return version;
+  }
+
+  /** The versions that a block is made of, each of which was sent. */
+  #versionsIn(image: Uint8Array, block: number): Set<number> {
     const words = new Uint32Array(
       image.slice(block * BLOCK, (block + 1) * BLOCK).buffer,
     );
-    const [version = 0] = words;
-    const stamp = version === 0 ? 0 : block;
+    const versions = new Set<number>();
     for (let i = 0; i < words.length; i += 2) {
-      const isWhole = words[i] === version && words[i + 1] === stamp;
-      assert(isWhole, `block ${block} is mixed, or another one`);
+      const [version = 0, stamp = 0] = words.subarray(i, i + 2);
+      const isOfBlock = stamp === (version === 0 ? 0 : block) &&
+        version <= (this.#sent[block] ?? 0);
+      assert(isOfBlock, `block ${block}: version ${version} of ${stamp}`);
+      versions.add(version);
     }
-    assert(version <= (this.#sent[block] ?? 0), `block ${block}: ${version}`);
-    return version;
+    return versions;
   }
 
   async #write(writer: number): Promise<void> {
