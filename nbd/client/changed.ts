@@ -53,7 +53,10 @@ async function ask(
   const settings = { ...settingsOf({ connectTimeoutMs }, 1), context };
   const hooks = { onReply: () => {}, onEnd: () => {} };
   const { signal } = new AbortController();
-  const session = await Session.open(uri, settings, hooks, signal);
+  const session = await Session.open(uri, settings, hooks, {
+    signal,
+    limitMs: settings.connectTimeoutMs,
+  });
   try {
     const { contexts, size } = session.info;
     if (contexts.length === 0) {

@@ -12,7 +12,7 @@ import type { Session } from "./session.ts";
  * reset, milliseconds: Linux keeps packets for 3 s while it looks for the next
  * machine.
  */
-const LATE_MS = 5000;
+export const LATE_MS = 5000;
 
 /**
  * Marks requests of a lost connection: a server that has not ended it may still

@@ -8,13 +8,13 @@
  * 3. compare the identity;
  * 4. wait until the server has ended the lost connections (the fence);
  * 5. write again what was written since the last good flush;
- * 6. add connections; send the requests that had no reply, then the others.
+ * 6. send the requests that had no reply, then the others; add connections.
  *
  * @module
  */
 
 import { assert, counted, messageOf, VirstorError } from "../../errors.ts";
-import { COMMAND_READ, COMMAND_TRIM } from "../wire/mod.ts";
+import { COMMAND_READ } from "../wire/mod.ts";
 import { backOff } from "./back_off.ts";
 import {
   type NbdExportInfo,
@@ -24,8 +24,9 @@ import {
   uriError,
 } from "./connection/mod.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { guardLate } from "./guard_late.ts";
+import { guardLate, LATE_MS } from "./guard_late.ts";
 import type { NbdDiskEvent, NbdIdentityRead, Settings } from "./options.ts";
+import { replay } from "./replay.ts";
 import { type Command, SilentServer } from "./requests/mod.ts";
 import {
   ChangedDisk,
@@ -40,8 +41,6 @@ import type { Unflushed } from "./unflushed.ts";
 
 /** Sessions in a row that may end with a fault of the server. */
 const FAULTS_MAX = 5;
-/** Writes that are in flight at once when they are repeated. */
-const REPLAY_DEPTH = 32;
 
 /** The first session's far side, which all others are compared with. */
 interface Baseline {
@@ -69,6 +68,8 @@ export class Keeper {
   #stallTimer: ReturnType<typeof setTimeout> | undefined;
   /** Ends when no lost connection is served any more. */
   #fences: Promise<unknown> = Promise.resolve();
+  /** Ends when no connection is being added. */
+  #adding: Promise<unknown> = Promise.resolve();
 
   /**
    * Creates a keeper without a connection.
@@ -136,8 +137,9 @@ export class Keeper {
       if (this.#closing.signal.aborted) {
         throw this.#lastError ?? new VirstorError("io", "It is closed");
       }
-      if (await this.#tryPaths(0)) return;
+      if (await this.#tryPaths(0, this.#settings.connectTimeoutMs)) break;
     }
+    await this.#adding;
   }
 
   /**
@@ -158,6 +160,7 @@ export class Keeper {
     this.#dispatcher.detach([]);
     await session?.close();
     await this.#fences;
+    await this.#adding;
   }
 
   #report(kind: NbdDiskEvent["kind"], message: string): void {
@@ -185,14 +188,14 @@ export class Keeper {
   }
 
   /** Tries each path once; true if a session is in use. */
-  async #tryPaths(first: number): Promise<boolean> {
+  async #tryPaths(first: number, limitMs: number): Promise<boolean> {
     let [others, unknown] = [0, 0];
     for (let i = 0; i < this.#uris.length; i++) {
       const index = (first + i) % this.#uris.length;
       const uri = this.#uris[index];
       if (uri === undefined || this.#closing.signal.aborted) return false;
       try {
-        const session = await this.#openSession(uri);
+        const session = await this.#openSession(uri, limitMs);
         if (session.failure !== undefined) throw session.failure;
         this.#index = index;
         this.#use(session);
@@ -219,8 +222,8 @@ export class Keeper {
     return false;
   }
 
-  /** Steps 1 to 6; the session may still end before it is used. */
-  async #openSession(uri: NbdUri): Promise<Session> {
+  /** Steps 1 to 5; the session may still end before it is used. */
+  async #openSession(uri: NbdUri, limitMs: number): Promise<Session> {
     const { signal } = this.#closing;
     const hooks = {
       onReply: (command: Command, ms: number) => {
@@ -239,7 +242,8 @@ export class Keeper {
         if (this.#dispatcher.session === ended) this.#onLost(error, commands);
       },
     };
-    const session = await Session.open(uri, this.#settings, hooks, signal);
+    const limits = { signal, limitMs };
+    const session = await Session.open(uri, this.#settings, hooks, limits);
     const { freezes } = this.#dispatcher;
     freezes.freeze("changing");
     try {
@@ -248,7 +252,6 @@ export class Keeper {
       await this.#compareIdentity(uri, session);
       await fences;
       await this.#replay(uri, session);
-      await session.addLinks(signal);
       return session;
     } catch (error) {
       session.fail(
@@ -295,29 +298,27 @@ export class Keeper {
   /** Writes again what the server may have lost. */
   async #replay(uri: NbdUri, session: Session): Promise<void> {
     const commands = this.#unflushed.replay();
-    for (let at = 0; at < commands.length; at += REPLAY_DEPTH) {
-      const batch = commands.slice(at, at + REPLAY_DEPTH);
-      const results = await Promise.allSettled(
-        batch.map((command) => session.run(command)),
-      );
-      if (session.failure !== undefined) throw session.failure;
-      for (const [i, result] of results.entries()) {
-        // A discard is an indication.
-        if (result.status === "fulfilled") continue;
-        if (batch[i]?.command === COMMAND_TRIM) continue;
-        throw new ChangedDisk(
-          uri.text,
-          "it may have lost writes, and does not take them again: " +
-            messageOf(result.reason),
-        );
-      }
-    }
     if (commands.length === 0) return;
+    try {
+      await replay(uri.text, session, commands);
+    } catch (error) {
+      // No range is locked for what may be delivered late: so everything waits.
+      if (uri.socket === "") this.#outlast(session);
+      throw error;
+    }
     this.#report(
       "replayed",
       `Wrote ${counted(commands.length, "request")} again that "${uri.text}" ` +
         "had acknowledged and may have lost",
     );
+  }
+
+  /** Holds further connections until nothing of this one can come any more. */
+  #outlast(session: Session): void {
+    const outlasted = session.closed().then(async (isEnded) => {
+      if (!isEnded) await this.#sleep(LATE_MS);
+    });
+    this.#fences = Promise.allSettled([this.#fences, outlasted]);
   }
 
   #use(session: Session): void {
@@ -326,6 +327,10 @@ export class Keeper {
     this.#dispatcher.attach(session);
     this.#dispatcher.freezes.thaw("connecting");
     this.#dispatcher.pump();
+    // Requests do not wait for further connections.
+    const added = session.addLinks(this.#closing.signal)
+      .then(() => this.#dispatcher.pump());
+    this.#adding = Promise.allSettled([this.#adding, added]);
   }
 
   #onLost(error: VirstorError, commands: Command[]): void {
@@ -352,10 +357,13 @@ export class Keeper {
   /** Connects again, however long it takes. Runs at most once at a time. */
   async #reconnect(first: number): Promise<void> {
     try {
+      const { connectTimeoutMs, firstConnectMs } = this.#settings;
+      let limitMs = firstConnectMs;
       for (let start = first;; start = 0) {
         await this.#sleep(this.#nextWait());
         if (this.#closing.signal.aborted) return;
-        if (await this.#tryPaths(start)) break;
+        if (await this.#tryPaths(start, limitMs)) break;
+        limitMs = Math.min(2 * limitMs, connectTimeoutMs);
       }
       this.#reconnects += 1;
     } catch (error) {

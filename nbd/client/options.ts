@@ -63,7 +63,8 @@ export interface NbdDiskOptions {
   readonly coalesceBytes?: number;
   /**
    * Bytes of writes to keep until a flush makes them durable. At half of it the
-   * disk flushes by itself; at the whole, writes wait. Default: 64 MiB.
+   * disk flushes by itself; at the whole, writes wait. Default: 64 MiB; with
+   * several paths 32 MiB.
    */
   readonly unflushedBytes?: number;
   /**
@@ -151,6 +152,11 @@ export interface Settings {
   readonly stallMs: number | undefined;
   readonly openTimeoutMs: number;
   readonly connectTimeoutMs: number;
+  /**
+   * How long each path is tried at first after a loss, milliseconds; in each
+   * further round twice as long, up to `connectTimeoutMs`.
+   */
+  readonly firstConnectMs: number;
   readonly silenceMs: number;
   readonly fenceMs: number;
   readonly endsWithExport: boolean;
@@ -167,8 +173,9 @@ export interface Settings {
 }
 
 /**
- * Silence of a path before another one is tried, milliseconds. With the fence
- * another path takes over within 2 s.
+ * Silence of a path before another one is tried, milliseconds. With a fourth of
+ * it more until it is noticed, and the fence, another path takes over within
+ * 2 s. If the connection ends without silence, the first round takes less.
  */
 const SILENCE_SEVERAL_MS = 800;
 /** How long to wait for the end of lost connections, with several paths. */
@@ -179,8 +186,14 @@ const FENCE_ONE_MS = 1000;
 const SILENCE_ONE_MS = 10_000;
 /** How long to try one of several paths, milliseconds. */
 const CONNECT_SEVERAL_MS = 3000;
+/** The same in the first round after a loss, milliseconds. */
+const CONNECT_FIRST_MS = 700;
 /** How long to try the only path, milliseconds. */
 const CONNECT_ONE_MS = 10_000;
+/** Bytes of writes to keep until a flush, with one path. */
+const UNFLUSHED_ONE = 64 * 1024 * 1024;
+/** The same with several: another one takes over when it has them again. */
+const UNFLUSHED_SEVERAL = 32 * 1024 * 1024;
 /** The longest request that contiguous ones are joined to, bytes. */
 const COALESCE_BYTES = 256 * 1024;
 /** The most connections at once. */
@@ -197,16 +210,21 @@ const CONNECTIONS_MAX = 64;
 export function settingsOf(options: NbdDiskOptions, paths: number): Settings {
   assert(paths > 0, "a remote disk has a path");
   const { whileAway = "stall", stallTimeoutMs = 0 } = options;
+  const connectTimeoutMs = options.connectTimeoutMs ??
+    (paths > 1 ? CONNECT_SEVERAL_MS : CONNECT_ONE_MS);
   const settings = {
     readOnly: options.readOnly ?? false,
     connections: options.connections ?? 4,
     depth: options.depth ?? 64,
     coalesceBytes: options.coalesceBytes ?? COALESCE_BYTES,
-    unflushedBytes: options.unflushedBytes ?? 64 * 1024 * 1024,
+    unflushedBytes: options.unflushedBytes ??
+      (paths > 1 ? UNFLUSHED_SEVERAL : UNFLUSHED_ONE),
     stallMs: whileAway === "fail" ? 0 : stallTimeoutMs || undefined,
     openTimeoutMs: options.openTimeoutMs ?? 0,
-    connectTimeoutMs: options.connectTimeoutMs ??
-      (paths > 1 ? CONNECT_SEVERAL_MS : CONNECT_ONE_MS),
+    connectTimeoutMs,
+    firstConnectMs: paths > 1
+      ? Math.min(CONNECT_FIRST_MS, connectTimeoutMs)
+      : connectTimeoutMs,
     silenceMs: options.silenceMs ??
       (paths > 1 ? SILENCE_SEVERAL_MS : SILENCE_ONE_MS),
     fenceMs: options.fenceMs ??

@@ -78,7 +78,8 @@ export class Session {
    * @param uri The URI.
    * @param settings The settings of the disk.
    * @param hooks What to report.
-   * @param signal Gives up.
+   * @param limits When to give up: a signal, and milliseconds for connection and
+   *   handshake.
    * @returns The session.
    * @throws {VirstorError} If the server cannot be used.
    */
@@ -86,9 +87,10 @@ export class Session {
     uri: NbdUri,
     settings: Settings,
     hooks: SessionHooks,
-    signal: AbortSignal,
+    limits: { readonly signal: AbortSignal; readonly limitMs: number },
   ): Promise<Session> {
-    const connection = await connectWithin(uri, settings, signal);
+    const { signal, limitMs } = limits;
+    const connection = await connectWithin(uri, settings, signal, limitMs);
     return new Session(connection, uri, settings, hooks);
   }
 
@@ -274,11 +276,12 @@ async function connectWithin(
   uri: NbdUri,
   { connectTimeoutMs, context, tls }: Settings,
   signal: AbortSignal,
+  limitMs = connectTimeoutMs,
 ): Promise<Negotiated> {
   const limit = new AbortController();
   const timer = setTimeout(
-    () => limit.abort(new Error(`no answer within ${connectTimeoutMs} ms`)),
-    connectTimeoutMs,
+    () => limit.abort(new Error(`no answer within ${limitMs} ms`)),
+    limitMs,
   );
   try {
     return await negotiate(uri, {

@@ -14,6 +14,8 @@ import { TwoMachines } from "./two_machines.ts";
 import { BLOCK, VerifiedLoad } from "./verified_load.ts";
 
 const BLOCKS = 256;
+/** Bytes behind those blocks that no load writes to. */
+const FREE = 64 * BLOCK;
 
 /** How long a fault lasts. */
 export interface FaultOptions {
@@ -30,6 +32,7 @@ type Fault = (
   machines: TwoMachines,
   load: VerifiedLoad,
   options: FaultOptions,
+  disk: NbdDisk,
 ) => Promise<Readonly<Record<string, number>>>;
 
 /** Pulls the only link, and puts it back. */
@@ -67,18 +70,32 @@ async function pathPulled(
   machines: TwoMachines,
   load: VerifiedLoad,
   { ms, rounds }: FaultOptions,
+  disk: NbdDisk,
 ): Promise<Readonly<Record<string, number>>> {
   let longest = 0;
   for (let i = 0; i < rounds; i++) {
     const pulled = performance.now();
     machines.set(i % 2, "down");
-    // What was on its way may still be acknowledged: not only that.
-    await load.progress(100);
+    // Not the load alone: it may write again to what was in flight, and that
+    // waits until the pulled path delivers nothing any more.
+    await Promise.all(newRequests(disk, i));
     longest = Math.max(longest, performance.now() - pulled);
+    await load.progress(100);
     await pause(ms);
     machines.set(i % 2, "up");
   }
   return { longestMs: Math.round(longest) };
+}
+
+/** Requests of each kind, to where nothing was in flight. */
+function newRequests(disk: NbdDisk, round: number): Promise<void>[] {
+  const offset = BLOCKS * BLOCK + (round % 64) * BLOCK;
+  const bytes = new Uint8Array(BLOCK);
+  return [
+    disk.read(bytes, 0),
+    disk.write(new Uint8Array(BLOCK).fill(round), offset),
+    disk.flush(),
+  ].map(async (completion) => await completion);
 }
 
 /** The faults, by name, and how many links they need. */
@@ -105,7 +122,7 @@ export async function underFault(
   assert(found !== undefined, name);
   await using scratch = await makeScratch();
   const image = scratch.file("image");
-  await Deno.writeFile(image, new Uint8Array(BLOCKS * BLOCK));
+  await Deno.writeFile(image, new Uint8Array(BLOCKS * BLOCK + FREE));
   await using machines = new TwoMachines(found.links);
   await using _far = await machines.serve(scratch.file("pid"), ["file", image]);
   await using disk = await NbdDisk.connect(machines.uris, {
@@ -119,7 +136,7 @@ export async function underFault(
   await Promise.race([running, load.progress(100)]);
   const result = await Promise.race([
     running.then(() => ({})),
-    found.fault(machines, load, options),
+    found.fault(machines, load, options, disk),
   ]);
   load.stop();
   await running;

@@ -176,7 +176,8 @@ export class ScriptedConnection {
 /** A server that runs a script for each connection. */
 export class ScriptedServer implements AsyncDisposable {
   readonly #listener: Deno.Listener;
-  readonly #path: string;
+  /** The URI of the export `disk`. */
+  readonly uri: string;
   readonly #serving: Promise<void>;
   readonly #conns: ScriptedConnection[] = [];
   readonly #scripts: Promise<void>[] = [];
@@ -184,7 +185,7 @@ export class ScriptedServer implements AsyncDisposable {
   /**
    * Listens.
    *
-   * @param path The Unix socket.
+   * @param path The Unix socket; "" for TCP.
    * @param about What is offered, also per connection, from 0.
    * @param script Serves a connection; the connection ends with it.
    */
@@ -193,14 +194,15 @@ export class ScriptedServer implements AsyncDisposable {
     about: ScriptedExport | ((index: number) => ScriptedExport),
     script: (conn: ScriptedConnection, index: number) => Promise<void>,
   ) {
-    this.#path = path;
-    this.#listener = Deno.listen({ transport: "unix", path });
+    if (path === "") {
+      const tcp = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      this.uri = `nbd://127.0.0.1:${tcp.addr.port}/disk`;
+      this.#listener = tcp;
+    } else {
+      this.uri = `nbd+unix:///disk?socket=${path}`;
+      this.#listener = Deno.listen({ transport: "unix", path });
+    }
     this.#serving = this.#serve(about, script);
-  }
-
-  /** The URI of the export `disk`. */
-  get uri(): string {
-    return `nbd+unix:///disk?socket=${this.#path}`;
   }
 
   /** How many connections there were. */

@@ -18,8 +18,15 @@ import { type Slot, TagTable } from "./tag_table.ts";
 const SEND_BUFFER_SIZE = 128 * 1024;
 /** The longest payload that is copied into the send buffer, bytes. */
 const PAYLOAD_COPIED_MAX = 32 * 1024;
+/** Bytes of a payload that leave with one call of the system. */
+const SEND_STEP = 256 * 1024;
 /** Looks without progress after which a connection counts as lost. */
 const SILENT_LOOKS_MAX = 4;
+/**
+ * Milliseconds after which bytes that are still being sent have had to wait for
+ * room in the buffers of the system.
+ */
+const BLOCKED_MS = 200;
 /** Bytes of the longest header of a request. */
 const HEADER_MAX = 32;
 
@@ -77,8 +84,10 @@ export class Link {
   #writing = false;
   #ended = false;
   #isAborted = false;
-  /** Looks since the last byte was received or sent. */
+  /** Looks since the last sign of life; see {@linkcode Link.#sendBytes}. */
   #silentLooks = 0;
+  /** Bytes received by the last look. */
+  #received = 0;
   #probe: Command | undefined;
   readonly #watch: ReturnType<typeof setInterval>;
 
@@ -210,7 +219,6 @@ export class Link {
   }
 
   async #writeBatch(batch: readonly Command[]): Promise<void> {
-    const { stream } = this.#connection;
     // From here on all of them are in the table, should the connection end.
     const slots = batch.map((command) => this.#start(command));
     let filled = 0;
@@ -231,8 +239,7 @@ export class Link {
         await this.#send(filled);
         filled = 0;
         if (this.#ended) return;
-        await sendAll(stream, payload);
-        this.#silentLooks = 0;
+        await this.#sendBytes(payload);
       }
       if (this.#ended) return;
     }
@@ -247,8 +254,21 @@ export class Link {
 
   async #send(count: number): Promise<void> {
     if (this.#ended) return;
-    await sendAll(this.#connection.stream, this.#buffer.subarray(0, count));
-    this.#silentLooks = 0;
+    await this.#sendBytes(this.#buffer.subarray(0, count));
+  }
+
+  /**
+   * Sends bytes. That the system takes them is no sign of life: it has buffers,
+   * also for a server that is gone. Bytes that had to wait for room are one,
+   * since only what the server has received makes room.
+   */
+  async #sendBytes(bytes: Uint8Array): Promise<void> {
+    const began = performance.now();
+    for (let at = 0; at < bytes.length; at += SEND_STEP) {
+      const step = bytes.subarray(at, at + SEND_STEP);
+      await sendAll(this.#connection.stream, step);
+      if (performance.now() - began >= BLOCKED_MS) this.#silentLooks = 0;
+    }
   }
 
   /** Receives until the connection ends; after a fault only its end. */
@@ -257,7 +277,6 @@ export class Link {
       while (!this.#ended) {
         const slot = this.#replies.takeBuffered() ??
           await this.#replies.next();
-        this.#silentLooks = 0;
         if (slot !== undefined && !this.#ended) this.#finish(slot);
       }
     } catch (error) {
@@ -298,8 +317,11 @@ export class Link {
   #look(): void {
     if (this.inFlight === 0) return;
     // Looks are counted, not milliseconds: a process that was stopped for a
-    // while receives what has arrived before it looks again.
-    this.#silentLooks += 1;
+    // while receives what has arrived before it looks again. A part of a reply
+    // is a sign of life, too.
+    const { received } = this.#connection.reader;
+    this.#silentLooks = received === this.#received ? this.#silentLooks + 1 : 1;
+    this.#received = received;
     const { silenceMs } = this.#options;
     if (this.#silentLooks > SILENT_LOOKS_MAX) {
       this.fail(new SilentServer(silenceMs));
