@@ -20,6 +20,12 @@ export const STATUS_TIMEOUT_MS = 10_000;
  */
 const SILENCE_MS = 5000;
 
+/**
+ * How often a call is sent, if the server closes the connection before it has
+ * read the call: it stops, or another one takes its place.
+ */
+const ATTEMPTS = 3;
+
 /** Calls that change nothing. */
 const READING: ReadonlySet<ControlCall> = new Set([
   "status",
@@ -79,11 +85,10 @@ export async function callServer<Call extends ControlCall>(
 ): Promise<ControlAnswer<Call> | undefined> {
   const path = controlSocketPath(stateDirectory, name);
   using short = await shortSocketPath(path);
-  let text: string;
-  try {
+  const ask = async (): Promise<string> => {
     using connection = await connect(short.path);
     const answer = post(connection, call, JSON.stringify(body));
-    text = call === "status"
+    return call === "status"
       ? await answerWithin(limits.statusMs, connection, answer)
       : await watched(answer, {
         name,
@@ -91,9 +96,16 @@ export async function callServer<Call extends ControlCall>(
         isChange: isChange(call, body),
         limits,
       });
-  } catch (error) {
-    if (isNotServed(error)) return undefined;
-    throw callError(name, path, error);
+  };
+  let text: string | undefined;
+  for (let attempt = 1; text === undefined; attempt++) {
+    try {
+      text = await ask();
+    } catch (error) {
+      if (isNotServed(error)) return undefined;
+      if (isUnread(error) && attempt < ATTEMPTS) continue;
+      throw callError(name, path, error, isChange(call, body));
+    }
   }
   return { answer: readAnswer(text, name) };
 }
@@ -125,20 +137,34 @@ export function isNotServed(error: unknown): boolean {
 }
 
 /**
+ * Tells whether a server has closed a connection before it has read the call.
+ * A Unix socket says so: after the call was read, the connection just ends.
+ */
+function isUnread(error: unknown): boolean {
+  return ["ECONNRESET", "EPIPE"].includes(systemCode(error));
+}
+
+/**
  * Makes the error of a call that got no answer.
  *
  * @param name The name of the pool.
  * @param path The path of its control socket.
  * @param error The error of the connection.
+ * @param isChange Whether the call changes something; default false.
  * @returns The error, `io`.
  */
 export function callError(
   name: string,
   path: string,
   error: unknown,
+  isChange = false,
 ): VirstorError {
   const isRefused = ["EACCES", "EPERM"].includes(systemCode(error));
-  const reason = isRefused ? foreignReason(path) : messageOf(error);
+  const hasEnded = error instanceof VirstorError && error.code === "io";
+  const advice = isChange && hasEnded
+    ? "; the change may be done, so look before you repeat the command"
+    : "";
+  const reason = isRefused ? foreignReason(path) : messageOf(error) + advice;
   return new VirstorError(
     "io",
     `Cannot ask the server of pool "${name}" on control socket "${path}": ` +

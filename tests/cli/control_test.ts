@@ -8,6 +8,7 @@ import { request } from "node:http";
 import { dirname } from "node:path";
 import { callServer } from "../../cli/control/control_client.ts";
 import type { ControlHandlers } from "../../cli/control/control_protocol.ts";
+import { receiveMessage } from "../../cli/control/mod.ts";
 import { ControlServer } from "../../cli/serve/control_server.ts";
 import { controlSocketPath } from "../../cli/state/state_directory.ts";
 import { VirstorError } from "../../errors.ts";
@@ -205,4 +206,61 @@ Deno.test("ControlServer answers what it was asked before it retired", async () 
   );
   await server.answered();
   await assertRejects(() => Deno.lstat(path), Deno.errors.NotFound);
+});
+
+/** Takes connections without reading calls, and closes each. */
+async function closeUnread(path: string, count: number): Promise<void> {
+  const listener = Deno.listen({ transport: "unix", path });
+  for (let i = 0; i < count; i++) {
+    const connection = await listener.accept();
+    connection.close();
+  }
+  listener.close();
+}
+
+Deno.test("a call that a server has not read before it closes is not lost", async () => {
+  await using scratch = await makeScratch();
+  const path = controlSocketPath(scratch.path, "demo");
+  await Deno.mkdir(dirname(path), { recursive: true });
+  // The server stops: the command finds out that no process serves the pool.
+  const closed = closeUnread(path, 1);
+  const stop = { force: false };
+  assertEquals(await callServer(scratch.path, "demo", "stop", stop), undefined);
+  await closed;
+  // A server that reads nothing, again and again, is not asked for ever.
+  const never = closeUnread(path, 3);
+  const error = await assertRejects(
+    () => callServer(scratch.path, "demo", "stop", stop),
+    VirstorError,
+    "Cannot ask the server",
+  );
+  assertEquals(error.code, "io");
+  await never;
+});
+
+Deno.test("a change that gets no answer may be done, and the error says so", async () => {
+  await using scratch = await makeScratch();
+  const path = controlSocketPath(scratch.path, "demo");
+  await Deno.mkdir(dirname(path), { recursive: true });
+  const listener = Deno.listen({ transport: "unix", path });
+  const killed = (async () => {
+    for (let i = 0; i < 2; i++) {
+      using connection = await listener.accept();
+      await receiveMessage(connection);
+    }
+  })();
+  const advice = "; the change may be done, so look before";
+  const change = await assertRejects(
+    () => callServer(scratch.path, "demo", "stop", { force: false }),
+    VirstorError,
+    `The server closed the connection without an answer${advice}`,
+  );
+  assertEquals(change.code, "io");
+  const reading = await assertRejects(
+    () => callServer(scratch.path, "demo", "check", null),
+    VirstorError,
+  );
+  assertEquals(reading.message.includes(advice), false);
+  await killed;
+  listener.close();
 });
