@@ -21,6 +21,11 @@ export class PoolView {
     this.#base = base;
   }
 
+  /** Whether the format has volumes and snapshots; format 1 has one volume. */
+  get hasVolumes(): boolean {
+    return !this.#base.format.isDense;
+  }
+
   /** The disks of the components, and how long they took. */
   get disks(): Pick<ComponentDevice, "path" | "durations">[] {
     return this.#base.format.members.map(({ device }) => device);

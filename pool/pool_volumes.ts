@@ -12,7 +12,12 @@ import {
   SnapshotView,
   type VolumeState,
 } from "./core/mod.ts";
-import { snapshotNamed, type VolumeHooks, volumeNamed } from "./change/mod.ts";
+import {
+  assertHasVolumes,
+  snapshotNamed,
+  type VolumeHooks,
+  volumeNamed,
+} from "./change/mod.ts";
 import { type ChangedRange, changedRanges } from "./changed_ranges.ts";
 import { SnapshotDisk } from "./snapshot_disk.ts";
 import { Volume } from "./volume.ts";
@@ -111,14 +116,17 @@ export class PoolVolumes implements VolumeHooks {
    * @param to The name of a newer snapshot; what the volume is now if undefined.
    * @returns The ranges that may differ, in order, whole chunks.
    * @throws {VirstorError} `not-found`, also if a snapshot or the volume is
-   *   removed meanwhile, or the volume is rolled back.
+   *   removed meanwhile, or the volume is rolled back; `unsupported` in format
+   *   1.
    */
   diff(
     volume: string,
     from: string,
     to: string | undefined,
   ): Promise<ChangedRange[]> {
-    const parts = volumeNamed(this.#wiring.base, volume, "compare volume");
+    const { base } = this.#wiring;
+    assertHasVolumes(base, "compare a volume with a snapshot");
+    const parts = volumeNamed(base, volume, "compare volume");
     const { chunkSize } = this.#settings;
     const epochs: number[] = [];
     const viewOf = (name: string) => {
@@ -132,7 +140,7 @@ export class PoolVolumes implements VolumeHooks {
     };
     return changedRanges(views, chunkSize, () => {
       const { record: { snapshots } } = parts;
-      const isThere = this.#wiring.base.volumes.includes(parts) &&
+      const isThere = base.volumes.includes(parts) &&
         epochs.every((epoch) => snapshots.some((one) => one.epoch === epoch));
       if (isThere) return;
       throw new VirstorError(

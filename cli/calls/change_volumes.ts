@@ -44,7 +44,11 @@ export function volumeHandlers(
 ): VolumeHandlers {
   const { volumeChanges, snapshotChanges } = pool;
   const { chunkSize } = pool.settings;
-  const named = (volume: string) => volumeOf(pool, volume).name;
+  // A pool that has one volume refuses each change with the reason for that.
+  const named = (volume: string) =>
+    pool.view.hasVolumes || volume === ""
+      ? volumeOf(pool, volume).name
+      : volume;
   const inPool = ({ volume, snapshot }: SnapshotName): SnapshotName => {
     return { volume: named(volume), snapshot };
   };

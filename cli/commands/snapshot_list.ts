@@ -39,9 +39,13 @@ export async function run(
     words.length === 0 ||
     words.some((word) => isWanted(word, pool, status.name))
   );
-  show(invocation, chosen);
+  const isKnown = (word: VolumeWord) =>
+    volumes.some(({ pool, status }) => isWanted(word, pool, status.name));
+  const unknown = words.find((word) => !isKnown(word));
+  const isComplete = error === undefined && unknown === undefined;
+  show(invocation, chosen, isComplete);
   if (error !== undefined) throw error;
-  for (const word of words) refuseUnknown(word, volumes);
+  if (unknown !== undefined) throw unknownError(unknown);
   return EXIT_OK;
 }
 
@@ -59,25 +63,28 @@ function isWanted(word: VolumeWord, pool: string, volume: string): boolean {
   return word.pool === pool && ["", volume].includes(word.volume);
 }
 
-function refuseUnknown(
-  word: VolumeWord,
-  volumes: readonly ListedVolume[],
-): void {
-  const { pool, volume } = word;
-  if (volumes.some((one) => isWanted(word, one.pool, one.status.name))) return;
-  throw new VirstorError(
+function unknownError({ pool, volume }: VolumeWord): VirstorError {
+  return new VirstorError(
     "not-found",
     `Cannot list the snapshots of "${nameOf(pool, volume)}": pool "${pool}" ` +
       "has no such volume",
   );
 }
 
-function show(invocation: Invocation, volumes: readonly ListedVolume[]): void {
+/** @param isComplete Whether the volumes are all that were asked for. */
+function show(
+  invocation: Invocation,
+  volumes: readonly ListedVolume[],
+  isComplete: boolean,
+): void {
   const snapshots = volumes.flatMap(({ pool, status }) =>
     status.snapshots.map((one) => ({ pool, volume: status.name, ...one }))
   );
   if (invocation.flag("json")) return printJson(snapshots);
-  if (snapshots.length === 0) return print("There are no snapshots");
+  if (snapshots.length === 0) {
+    if (isComplete) print("There are no snapshots");
+    return;
+  }
   print(textTable([
     ["Name", "Created", "Size", "Referenced", "Unique", "Clones"],
     ...snapshots.map((one) => [

@@ -367,8 +367,8 @@ export class ServedPool {
 
   async #refuseWhileUsed(request: RollbackRequest): Promise<void> {
     const { volume, snapshot, force } = request;
+    if (force || !this.pool.view.hasVolumes) return;
     const device = this.pool.volume(volume === "" ? this.name : volume);
-    if (force) return;
     const count = await lastCount(() => this.#calls.countClients(device));
     if (count === 0) return;
     throw usedError(nameOf(this.name, volume, snapshot), count);

@@ -22,7 +22,7 @@ export type { ResizeOptions } from "./resize.ts";
 export { SnapshotChanges } from "./snapshot_changes.ts";
 export type { RollbackOptions } from "./snapshot_changes.ts";
 export { VolumeChanges } from "./volume_changes.ts";
-export { snapshotNamed, volumeNamed } from "./volume_list.ts";
+export { assertHasVolumes, snapshotNamed, volumeNamed } from "./volume_list.ts";
 export type { SnapshotName, VolumeHooks } from "./volume_list.ts";
 export type { VolumeSettings } from "./volume_settings.ts";
 export { describeVolumes, summarizeVolumes } from "./volume_status.ts";

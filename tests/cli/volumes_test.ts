@@ -232,6 +232,8 @@ testBoth("what volumes and snapshots refuse has an exit code", async (work) => {
     assertEquals(result.code, code, `${words.join(" ")}: ${result.stderr}`);
     assertMatch(result.stderr, message);
   }
+  const unknown = await work.run(["snapshot", "list", "demo/x"]);
+  assertEquals(unknown.stdout, "");
   const names = await listed(work, "snapshot", "list") as { name: string }[];
   assertEquals(names.map(({ name }) => name), ["a", "b"]);
 });
@@ -353,15 +355,25 @@ Deno.test("virstor rollback of the first volume leads nowhere else", async () =>
 
 Deno.test("a pool of FreeBSD's format has one volume and no snapshots", async () => {
   await using work = await makeSmallPool("freebsd");
+  await serve(work);
   for (
     const words of [
       ["volume", "create", "-s", "1M", "demo/v"],
+      ["volume", "remove", "-f", "demo/v"],
+      ["volume", "rename", "demo/v", "w"],
+      ["volume", "set", "demo", "quota=1M"],
+      ["volume", "flatten", "demo/v"],
       ["snapshot", "demo@a"],
+      ["snapshot", "remove", "demo/v@a"],
+      ["snapshot", "remove", "--dry-run", "demo/v@a"],
+      ["rollback", "demo/v@a"],
+      ["clone", "demo/v@a", "demo/c"],
+      ["diff", "demo@a"],
     ]
   ) {
     const { code, stderr } = await work.run(words);
+    assertMatch(stderr, /has one volume and no snapshots/, words.join(" "));
     assertEquals(code, 7);
-    assertMatch(stderr, /has one volume and no snapshots/);
   }
   const list = await listed(work, "volume", "list", "demo");
   assertEquals((list as { name: string }[]).map(({ name }) => name), ["demo"]);
