@@ -116,8 +116,8 @@ export class PoolVolumes implements VolumeHooks {
    * @param to The name of a newer snapshot; what the volume is now if undefined.
    * @returns The ranges that may differ, in order, whole chunks.
    * @throws {VirstorError} `not-found`, also if a snapshot or the volume is
-   *   removed meanwhile, or the volume is rolled back; `unsupported` in format
-   *   1.
+   *   removed meanwhile, or the volume is rolled back; `io` if a component is
+   *   missing; `unsupported` in format 1.
    */
   diff(
     volume: string,
@@ -127,6 +127,7 @@ export class PoolVolumes implements VolumeHooks {
     const { base } = this.#wiring;
     assertHasVolumes(base, "compare a volume with a snapshot");
     const parts = volumeNamed(base, volume, "compare volume");
+    this.#assertComparable(volume);
     const { chunkSize } = this.#settings;
     const epochs: number[] = [];
     const viewOf = (name: string) => {
@@ -209,6 +210,17 @@ export class PoolVolumes implements VolumeHooks {
    */
   setReadOnly(number: number, isReadOnly: boolean): void {
     this.#open.find((one) => one.number === number)?.setReadOnly(isReadOnly);
+  }
+
+  /** Refuses to compare views that miss the chunks of a component. */
+  #assertComparable(volume: string): void {
+    const { name, missing } = this.#settings;
+    if (missing.length === 0) return;
+    throw new VirstorError(
+      "io",
+      `Cannot compare volume "${nameOf(name, volume)}": what has changed may ` +
+        "be on a component that is missing",
+    );
   }
 
   #add(state: VolumeState): void {

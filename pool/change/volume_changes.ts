@@ -271,9 +271,15 @@ export class VolumeChanges {
   }
 
   async #flatten(name: string): Promise<void> {
-    assertHasVolumes(this.#base, `flatten volume "${this.#nameOf(name)}"`);
-    const parts = this.#find(name, "flatten volume");
-    assertFlattens(parts);
+    // A change, so that the pool refuses it where it takes none.
+    const parts = await this.#run(() =>
+      Promise.try(() => {
+        assertHasVolumes(this.#base, `flatten volume "${this.#nameOf(name)}"`);
+        const parts = this.#find(name, "flatten volume");
+        assertFlattens(parts);
+        return parts;
+      })
+    );
     const { map } = parts;
     const { base } = map;
     if (base === undefined) return;

@@ -1,0 +1,85 @@
+/**
+ * Changes of volumes and snapshots, and comparisons, in pools that take no
+ * writes: opened for reading only, or with a component missing.
+ *
+ * @module
+ */
+
+import { assertEquals } from "@std/assert";
+import { openPool, type Pool } from "../../../pool/mod.ts";
+import { pattern, readBytes, SMALL_CHUNK } from "../../helpers/scratch.ts";
+import { openSmallPool, type Scratch } from "../../helpers/scratch.ts";
+import {
+  assertRefused,
+  assertSound,
+  makeQuickScratch,
+} from "../../helpers/small_pools.ts";
+
+const C = SMALL_CHUNK;
+
+/** Makes a pool with a clone of which chunks are on both components. */
+async function makeLayered(scratch: Scratch): Promise<string[]> {
+  const { pool, paths } = await openSmallPool(scratch, 2, { format: "native" });
+  const volume = pool.volume();
+  for (let v = 0; v < 4; v++) await volume.write(pattern(C, v), v * C);
+  await pool.snapshotChanges.take([{ volume: "small", snapshot: "a" }]);
+  await volume.write(pattern(C, 9), 0);
+  await pool.volumeChanges.clone("small", "a", "copy");
+  await pool.close();
+  return paths;
+}
+
+/** All changes of volumes and snapshots. */
+function changesOf(pool: Pool): (() => Promise<unknown>)[] {
+  const { volumeChanges: volumes, snapshotChanges: snapshots } = pool;
+  const one = { volume: "small", snapshot: "b" };
+  return [
+    () => volumes.create("new", C),
+    () => volumes.remove("copy"),
+    () => volumes.rename("copy", "new"),
+    () => volumes.renamePool("new"),
+    () => volumes.set("copy", { quota: C }),
+    () => volumes.clone("small", "a", "new"),
+    () => volumes.flatten("copy"),
+    () => snapshots.take([one]),
+    () => snapshots.remove("small", "a"),
+    () => snapshots.rollback("small", "a"),
+    () => pool.resize(4 * C, { volume: "copy", force: true }),
+  ];
+}
+
+Deno.test("a pool that was opened for reading refuses changes of volumes, and writes nothing", async () => {
+  await using scratch = await makeQuickScratch();
+  const paths = await makeLayered(scratch);
+  const before = await Promise.all(paths.map((path) => Deno.readFile(path)));
+  const pool = await openPool(paths, { readOnly: true });
+  for (const change of changesOf(pool)) {
+    await assertRefused(change, "read-only", "opened for reading only");
+  }
+  assertEquals(
+    await readBytes(pool.volume("copy"), 0, C),
+    pattern(C, 0),
+  );
+  assertEquals(await pool.diff("small", "a"), [
+    { offset: 0, length: C, isHole: false },
+  ]);
+  await pool.close();
+  const after = await Promise.all(paths.map((path) => Deno.readFile(path)));
+  assertEquals(after, before);
+  await assertSound("native", paths);
+});
+
+Deno.test("what has changed is not said of a pool with a component missing", async () => {
+  await using scratch = await makeQuickScratch();
+  const paths = await makeLayered(scratch);
+  for (const path of paths) {
+    const pool = await openPool([path], { degraded: true });
+    await assertRefused(
+      () => Promise.try(() => pool.diff("small", "a")),
+      "io",
+      'Cannot compare volume "small"',
+      "on a component that is missing",
+    );
+    await pool.close();
+  }
+});
