@@ -40,6 +40,8 @@ import { RateLimit } from "./rate_limit.ts";
 const BATCH_BYTES = 32 << 20;
 /** The most chunks of a batch. */
 const BATCH_CHUNKS = 256;
+/** How long a batch may take at a limited rate, seconds: a stop undoes it. */
+const BATCH_SECONDS = 5;
 /** Bytes that are copied before other work gets a turn. */
 const TURN_BYTES = 1 << 20;
 /** Virtual chunks that are examined before other work gets a turn. */
@@ -62,6 +64,8 @@ export class Evacuation {
   #holds = 0;
   #reason = "";
   #movedBytes = 0;
+  /** Bytes of the chunks of the batch that are copied, and not moved yet. */
+  #copiedBytes = 0;
   #sinceTurn = 0;
   #room = Promise.withResolvers<void>();
   /** Settles when moves have to end. */
@@ -85,8 +89,9 @@ export class Evacuation {
     const leaving = this.#leaving;
     if (leaving.length === 0) return undefined;
     const { chunkSize } = this.#parts.settings;
-    const leftBytes = leaving.reduce((sum, one) => sum + one.used, 0) *
+    const heldBytes = leaving.reduce((sum, one) => sum + one.used, 0) *
       chunkSize;
+    const leftBytes = Math.max(0, heldBytes - this.#copiedBytes);
     const bytesPerSecond = Math.round(this.#rate.measured);
     const state = this.stopReason !== undefined
       ? "stopped"
@@ -97,7 +102,7 @@ export class Evacuation {
       components: leaving.map(({ device }) => device.path),
       state,
       reason: this.stopReason ?? "",
-      movedBytes: this.#movedBytes,
+      movedBytes: this.#movedBytes + this.#copiedBytes,
       leftBytes,
       bytesPerSecond,
       secondsLeft: state === "moving" && bytesPerSecond > 0
@@ -221,6 +226,16 @@ export class Evacuation {
     return this.#holds > 0 || this.#isEnded;
   }
 
+  /** The most chunks of a batch, at the rate of now. */
+  get #batchChunks(): number {
+    const { chunkSize } = this.#parts.settings;
+    const { bytesPerSecond } = this.#rate;
+    const bytes = bytesPerSecond === 0
+      ? BATCH_BYTES
+      : Math.min(BATCH_BYTES, BATCH_SECONDS * bytesPerSecond);
+    return Math.max(1, Math.min(BATCH_CHUNKS, Math.floor(bytes / chunkSize)));
+  }
+
   get #leaving(): Component[] {
     return this.#parts.format.members.filter((one) => one.evacuating);
   }
@@ -272,11 +287,7 @@ export class Evacuation {
    * many chunks it found.
    */
   async #pass(): Promise<number> {
-    const { volumes, settings: { chunkSize } } = this.#parts;
-    const most = Math.max(
-      1,
-      Math.min(BATCH_CHUNKS, Math.floor(BATCH_BYTES / chunkSize)),
-    );
+    const { volumes } = this.#parts;
     let batch: LeavingChunk[] = [];
     let found = 0;
     let looks = 0;
@@ -291,7 +302,7 @@ export class Evacuation {
       if (chunk === undefined) continue;
       batch.push(chunk);
       found++;
-      if (batch.length >= most) await move();
+      if (batch.length >= this.#batchChunks) await move();
     }
     await move();
     return found;
@@ -313,12 +324,17 @@ export class Evacuation {
       copied = await this.#copy(moves);
     } catch (error) {
       for (const move of moves) this.#moves.undo(move);
+      this.#copiedBytes = 0;
       throw error;
     }
     for (const move of moves.slice(copied)) this.#moves.undo(move);
     this.losses.name(moves.slice(0, copied));
-    this.#movedBytes += await this.#moves.conclude(moves.slice(0, copied)) *
-      this.#parts.settings.chunkSize;
+    try {
+      this.#movedBytes += await this.#moves.conclude(moves.slice(0, copied)) *
+        this.#parts.settings.chunkSize;
+    } finally {
+      this.#copiedBytes = 0;
+    }
     const faulty = moves.filter((move) => move.fault !== undefined);
     for (const { target, fault } of faulty) {
       const error = this.#parts.hosts.failed(target, fault);
@@ -337,19 +353,27 @@ export class Evacuation {
 
   /** Returns how many chunks were copied, durably, before it had to stop. */
   async #copy(moves: readonly Move[]): Promise<number> {
+    const { chunkSize } = this.#parts.settings;
     const options = {
-      chunkSize: this.#parts.settings.chunkSize,
+      chunkSize,
       // A free chunk reads as zeroes before it is taken.
       skipsHoles: true,
       mustStop: () => this.#mustPause,
       stopped: this.#stopped.promise,
-      spend: (bytes: number) => this.#spend(bytes),
+      spend: (bytes: number) => {
+        this.#copiedBytes += bytes;
+        return this.#spend(bytes);
+      },
     };
     let copied = 0;
     for (const move of moves) {
+      // The rate may have become lower since the batch began.
+      if (copied >= this.#batchChunks) break;
       const onUnreadable = this.losses.noting(move, moves);
       if (!await copyChunk(move, { ...options, onUnreadable })) break;
       copied++;
+      // With its holes.
+      this.#copiedBytes = copied * chunkSize;
     }
     const flushed = this.#moves.flush(moves.slice(0, copied));
     const isRemote = moves.some(({ target }) => target.device.isRemote);

@@ -15,7 +15,10 @@ export interface EvacuationStatus {
   readonly state: "moving" | "waiting" | "stopped";
   /** Why it is stopped; "" in the other states. */
   readonly reason: string;
-  /** Bytes moved since the pool was opened or the evacuation was started. */
+  /**
+   * Bytes moved since the pool was opened or the evacuation was started, also
+   * those of copies that are not durable yet, which a stop undoes.
+   */
   readonly movedBytes: number;
   /** Bytes still to be moved. */
   readonly leftBytes: number;

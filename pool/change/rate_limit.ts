@@ -33,14 +33,20 @@ export class RateLimit {
     this.#spent = [];
   }
 
-  /** The measured rate of the last 10 seconds, bytes a second. */
+  /**
+   * The measured rate of the last 10 seconds, bytes a second; never above the
+   * limit, although the first bytes come at once.
+   */
   get measured(): number {
     const since = performance.now() - WINDOW_MS;
     const lately = this.#spent.filter(({ at }) => at >= since);
     const [first] = lately;
     if (first === undefined) return 0;
     const bytes = lately.reduce((sum, one) => sum + one.bytes, 0);
-    return bytes * 1000 / Math.max(1, performance.now() - first.at);
+    const measured = bytes * 1000 / Math.max(1, performance.now() - first.at);
+    return this.bytesPerSecond === 0
+      ? measured
+      : Math.min(measured, this.bytesPerSecond);
   }
 
   /**
