@@ -133,30 +133,48 @@ _virstor_add() {
   done
 }
 
+# Adds the files that begin with the value, or the directories. compgen knows
+# "~", and separates names by newlines, which a name may have.
+_virstor_files() {
+  local word names
+  compopt -o filenames 2>/dev/null
+  if [[ $value == '~'* ]]; then
+    mapfile -t names < <(compgen "$1" -- "$value")
+    COMPREPLY+=("\${names[@]}")
+    return
+  fi
+  for word in "$value"*; do
+    [[ -d $word || ($1 == -f && (-e $word || -L $word)) ]] &&
+      COMPREPLY+=("$word")
+  done
+}
+
+# Adds names that begin with the value. One with a dash would be an option.
+_virstor_add_names() {
+  local word
+  for word; do
+    [[ -z $ended && $word == -* ]] || _virstor_add "$word"
+  done
+}
+
 # Fills COMPREPLY with candidates of a kind for the value.
 _virstor_reply() {
   local names
   case $1 in
-  files | directories)
-    compopt -o filenames 2>/dev/null
-    local action=-f
-    [[ $1 == directories ]] && action=-d
-    mapfile -t COMPREPLY < <(compgen "$action" -- "$value")
-    ;;
+  files) _virstor_files -f ;;
+  directories) _virstor_files -d ;;
   ends)
-    compopt -o filenames 2>/dev/null
     mapfile -t names < <(
       _virstor_names "$state" disks
       _virstor_names "$state" snapshots
     )
-    _virstor_add "\${names[@]}"
-    mapfile -t names < <(compgen -f -- "$value")
-    COMPREPLY+=("\${names[@]}")
+    _virstor_add_names "\${names[@]}"
+    _virstor_files -f
     ;;
   names:*)
     local of=\${1#names:}
     mapfile -t names < <(_virstor_names "$state" "\${of%:*}")
-    _virstor_add "\${names[@]/%/\${of#*:}}"
+    _virstor_add_names "\${names[@]/%/\${of#*:}}"
     [[ $1 == *: ]] || compopt -o nospace 2>/dev/null
     ;;
   commands) _virstor_add $_virstor_first_words ;;

@@ -193,6 +193,11 @@ ${fishProgramCases()}
     end
     set -l files $directory/pools/*.json
     test (count $files) -gt 0
-    and command sed -n $program $files 2>/dev/null | string replace -r '$' -- "$argv[2]"
+    or return
+    # A name with a dash would be an option.
+    set -l dashed '^(?!-)'
+    contains -- -- $words
+    and set dashed ''
+    command sed -n $program $files 2>/dev/null | string match -r -- "$dashed.*" | string replace -r '$' -- "$argv[2]"
 end
 `;

@@ -156,6 +156,8 @@ _virstor_names() {
 ${programCases("  ")}
   esac
   names=(\${(f)"$(command sed -n $program $directory/pools/*.json(N) </dev/null 2>/dev/null)"})
+  # A name with a dash would be an option.
+  ((\${words[(I)--]})) || names=(\${names:#-*})
   if [[ $suffix == [/@] ]]; then
     _wanted names expl name compadd -S $suffix -a names
   else

@@ -16,7 +16,11 @@ const VOLUME_WORDS = COMMANDS.map(({ name }) => name)
 /** Inserts all candidates. */
 const ALL = "\x1b*";
 /** Names that a shell must not evaluate, and must quote. */
-const ODD_NAMES = ["$(touch pwned)", "two words", "it's"];
+const ODD_NAMES = ["$(touch pwned)", "two words", "it's", "*", "~", "a;b#&!c"];
+/** A name that a command would take for an option. */
+const DASHED = "-dash";
+/** A file whose name has a newline. */
+const NEWLINE = "new\nline";
 
 /** Two pools, and some odd ones in the registry. */
 async function makePools(): Promise<Workspace> {
@@ -27,8 +31,10 @@ async function makePools(): Promise<Workspace> {
   await work.succeed(["volume", "create", "-s", "1M", "data/vol"]);
   await work.succeed(["snapshot", "data/vol@mon"]);
   await work.succeed(["snapshot", "demo@tue"]);
-  for (const name of ["extra file", "co:lon"]) await work.makeFile(name, 0);
-  for (const [index, name] of ODD_NAMES.entries()) {
+  for (const name of ["extra file", "co:lon", NEWLINE, "$(touch pwned)"]) {
+    await work.makeFile(name, 0);
+  }
+  for (const [index, name] of [...ODD_NAMES, DASHED].entries()) {
     const volumes = [`${name}/v`, `${name}@s`];
     const entry = { name, id: `${index}`, components: [], volumes };
     await Deno.writeTextFile(
@@ -74,8 +80,8 @@ async function typeInto(
 }
 
 /** The function that the lines call: it notes its arguments. */
-const NOTE =
-  `virstor() { printf '%s\\t' "$@" >>"$HOME/out"; echo >>"$HOME/out"; }\n`;
+const NOTE = `virstor() {
+  printf '%s\\t' "\${@//$'\\n'/\\\\n}" >>"$HOME/out"; echo >>"$HOME/out"; }\n`;
 
 async function typeIntoBash(
   work: Workspace,
@@ -132,6 +138,12 @@ const CASES: readonly Case[] = [
   ["--state-dir state comp\tb\t", "--state-dir", "state", "completion", "bash"],
   [`status ${ALL}`, "status", "demo", "data", ...ODD_NAMES],
   ["stop tw\t", "stop", "two words"],
+  ["stop \\*\t", "stop", "*"],
+  ["stop a\\;\t", "stop", "a;b#&!c"],
+  // An option only behind the end of options.
+  ["stop -- -d\t", "stop", "--", DASHED],
+  ["add demo new\t", "add", "demo", "new\\nline"],
+  ["copy two\\ words@\tex\t", "copy", "two words@s", "extra file"],
   // The first operand is a pool, the others are files.
   [`add -f de\tex\t`, "add", "-f", "demo", "extra file"],
   [`label -s 10G new da\t`, "label", "-s", "10G", "new", "data"],
@@ -201,6 +213,7 @@ testUnless(
       ["serve --tls r", "required"],
       ["--state-dir state completion ba", "bash"],
       ["status ", "demo", "data", ...ODD_NAMES],
+      ["status -- -d", DASHED],
       ["add -f de", "demo"],
       ["add -f demo ex", "extra file"],
       ["clone demo@tue da", "data/"],
