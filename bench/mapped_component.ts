@@ -23,13 +23,19 @@ import { readLabel } from "../pool/mod.ts";
 const OWNER = { volume: 0, birth: 0, isProvisional: false };
 
 /**
- * Maps the first chunks of a component, each to the same virtual chunk.
+ * Maps the first chunks of a component, one virtual chunk after the other.
  *
- * @param path The only component of a stopped pool that was just labelled.
+ * @param path A component of a stopped pool that was just labelled.
  * @param chunkSize Bytes of a chunk.
  * @param mapped Bytes to map.
+ * @param first The first virtual chunk.
  */
-export function mapAll(path: string, chunkSize: number, mapped: number): void {
+export function mapAll(
+  path: string,
+  chunkSize: number,
+  mapped: number,
+  first = 0,
+): void {
   const label = readLabel(path);
   if (label.format !== "native") throw new Error("the pool is of format 2");
   const { componentSize, overflowSize = 0, componentUuid } = label;
@@ -50,8 +56,9 @@ export function mapAll(path: string, chunkSize: number, mapped: number): void {
     for (let i = 0; i < TABLE_PAGE_ENTRIES; i++) {
       const chunk = index * TABLE_PAGE_ENTRIES + i;
       if (chunk >= chunks) break;
-      setEntry(view, i, chunk, chunk + 1, OWNER);
-      tableDigest ^= entryDigest(chunk, chunk, chunk + 1, OWNER);
+      const virtual = first + chunk;
+      setEntry(view, i, virtual, virtual + 1, OWNER);
+      tableDigest ^= entryDigest(chunk, virtual, virtual + 1, OWNER);
     }
     const at = tableSlotPosition(geometry, index, 0);
     sealPage(view, at, index, uuid, 1);

@@ -7,91 +7,14 @@
  * @module
  */
 import { assert, assertEquals } from "@std/assert";
-import { join } from "node:path";
 import { Browser } from "../helpers/browser.ts";
 import { BusyClient } from "../helpers/busy_client.ts";
+import { axeSource, faultsIn, lookAtAll, untilText } from "../helpers/looks.ts";
 import { pageUrl } from "../helpers/metrics.ts";
 import { peerTest } from "../helpers/peers.ts";
 import { pattern } from "../helpers/scratch.ts";
 import { Workspace } from "../helpers/virstor.ts";
 import { BLOCK, CHUNK } from "../cli/served.ts";
-import { ROOT } from "../tidy/files.ts";
-
-/** The widths of a large window, a small one, and a telephone. */
-const WIDTHS = [1400, 820, 390];
-/** What finds faults of contrast and structure; a test loads it, no user. */
-const AXE = "npm:axe-core@4.10.3";
-
-/**
- * The text of axe-core, which runs in the page; undefined if it is not to be
- * had. Another process loads it, so that this project depends on nothing.
- */
-async function axeSource(): Promise<string | undefined> {
-  const program = `const { default: axe } = await import("${AXE}");` +
-    "await Deno.stdout.write(new TextEncoder().encode(axe.source));";
-  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["eval", "--no-config", "--no-lock", program],
-  }).output();
-  const decoder = new TextDecoder();
-  if (success) return decoder.decode(stdout);
-  const reason = decoder.decode(stderr).split("\n")[0];
-  // deno-lint-ignore no-console -- the user must see this
-  console.warn(`IGNORED: contrast and structure: no axe-core: ${reason}`);
-  return undefined;
-}
-
-/** Faults that axe-core finds in the page as it is. */
-async function faultsIn(browser: Browser, axe: string): Promise<string[]> {
-  await browser.evaluate(`${axe}; 0`);
-  const { violations } = await browser.evaluate("axe.run()");
-  return violations.map((
-    { id, nodes }: { id: string; nodes: { html: string }[] },
-  ) => `${id}: ${nodes.map(({ html }) => html).join(" ")}`);
-}
-
-/** Looks at the page in all ways: it fits the window, and has no faults. */
-async function lookAtAll(
-  browser: Browser,
-  name: string,
-  axe: string | undefined,
-): Promise<void> {
-  const directory = join(ROOT, "pictures");
-  await Deno.mkdir(directory, { recursive: true });
-  for (const width of WIDTHS) {
-    for (const dark of [false, true]) {
-      await browser.look({ width, height: 900, dark });
-      await drawn(browser);
-      const [fits, height] = await browser.evaluate(
-        "[document.documentElement.scrollWidth, " +
-          "document.documentElement.scrollHeight]",
-      );
-      assertEquals(fits, width, `${name} fits ${width} pixels`);
-      await browser.look({ width, height, dark });
-      await drawn(browser);
-      const colours = dark ? "dark" : "light";
-      await browser.picture(join(directory, `${name}-${width}-${colours}.png`));
-      if (axe === undefined) continue;
-      assertEquals(await faultsIn(browser, axe), [], `${name}, ${colours}`);
-    }
-  }
-}
-
-/** Waits until the page has been drawn twice. */
-async function drawn(browser: Browser): Promise<void> {
-  const frame = "new Promise((done) => requestAnimationFrame(done))";
-  await browser.evaluate(`${frame}.then(() => ${frame}).then(() => 0)`);
-}
-
-/** Waits until the text of an element matches. */
-async function untilText(
-  browser: Browser,
-  id: string,
-  text: RegExp,
-): Promise<void> {
-  await browser.until(
-    `${text}.test(document.getElementById("${id}").innerText)`,
-  );
-}
 
 /** A pool of two components with a second volume and a snapshot. */
 async function makePool(): Promise<Workspace> {

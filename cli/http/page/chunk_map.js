@@ -4,7 +4,14 @@
  * @module
  */
 
-import { byId, colour, context2d, count, legendItem } from "./figures.js";
+import {
+  byId,
+  colour,
+  context2d,
+  count,
+  element,
+  legendItem,
+} from "./figures.js";
 
 /** Colours that can be told apart (after Okabe and Ito). */
 const OWNERS = [
@@ -19,6 +26,11 @@ const OWNERS = [
 ];
 /** The largest and the smallest cell, pixels, with the gap between cells. */
 const [CELL_MAX, CELL_MIN, GAP] = [20, 7, 1];
+/** The keys that move from cell to cell. */
+const KEYS = [
+  ...["ArrowRight", "ArrowLeft", "ArrowDown", "ArrowUp"],
+  ...["Home", "End", "PageUp", "PageDown"],
+];
 /** The height of the name above a block, and the gap below a block. */
 const [NAME_HEIGHT, BLOCK_GAP] = [18, 8];
 
@@ -28,6 +40,8 @@ export class ChunkMapView {
   #blocks = [];
   #cell = CELL_MAX;
   #perLine = 1;
+  /** How many blocks stand side by side. */
+  #aLine = 1;
   /** The cell that the keyboard or the pointer is on. */
   #at;
   #canvas = byId("map");
@@ -41,7 +55,10 @@ export class ChunkMapView {
     byId("map-colours").addEventListener("change", redraw);
     new ResizeObserver(redraw).observe(this.#canvas.parentElement);
     matchMedia("(prefers-color-scheme: dark)")
-      .addEventListener("change", redraw);
+      .addEventListener("change", () => {
+        knownAt = -Infinity;
+        redraw();
+      });
     this.#canvas.addEventListener("keydown", (event) => this.#onKey(event));
     this.#canvas.addEventListener(
       "pointermove",
@@ -95,6 +112,7 @@ export class ChunkMapView {
   /** Finds the size of the cells, and the place of each block. */
   #layOut(width) {
     const rows = this.#map[this.#rows];
+    const names = shortNames(rows.map(({ name }) => name));
     const cells = rows.reduce((sum, { mapped }) => sum + mapped.length, 0);
     const fitting = Math.sqrt(width * 260 / Math.max(1, cells));
     this.#cell = Math.max(CELL_MIN, Math.min(CELL_MAX, Math.floor(fitting)));
@@ -104,14 +122,14 @@ export class ChunkMapView {
     const most = Math.max(1, ...rows.map(({ mapped }) => mapped.length));
     // Short blocks stand side by side.
     const blockWidth = Math.max(most * this.#cell, 110) + 12;
-    const aLine = most < this.#perLine / 2
+    const aLine = this.#aLine = most < this.#perLine / 2
       ? Math.max(1, Math.floor((width + 12) / blockWidth))
       : 1;
     for (const [index, row] of rows.entries()) {
       const lines = Math.ceil(row.mapped.length / this.#perLine);
       const height = NAME_HEIGHT + lines * this.#cell + BLOCK_GAP;
       const room = aLine === 1 ? width : blockWidth - 12;
-      this.#blocks.push({ row, top, left, height, room });
+      this.#blocks.push({ row, name: names[index], top, left, height, room });
       if ((index + 1) % aLine === 0) [top, left] = [top + height, 0];
       else left += blockWidth;
     }
@@ -121,11 +139,11 @@ export class ChunkMapView {
     const [text, muted] = [colour("--text"), colour("--muted")];
     context.font = "12px system-ui, sans-serif";
     context.textBaseline = "top";
-    for (const { row, top, left, room } of this.#blocks) {
+    for (const { row, name, top, left, room } of this.#blocks) {
       const note = row.isLeaving ? ", leaving" : "";
       context.fillStyle = note === "" ? muted : text;
-      const name = shortened(context, row.name, note, Math.min(room, width));
-      context.fillText(name, left, top + 2);
+      const most = Math.min(room, width);
+      context.fillText(shortened(context, name, note, most), left, top + 2);
       for (let cell = 0; cell < row.mapped.length; cell++) {
         this.#paintCell(context, row, cell, this.#placeOf(top, left, cell));
       }
@@ -181,9 +199,16 @@ export class ChunkMapView {
   #tellLegend() {
     const { hole, used, shared, moving } = colours();
     const isPhysical = this.#rows === "components";
-    const owners = this.#owners.slice(0, OWNERS.length).map(({ name }, index) =>
+    const names = shortNames(this.#owners.map(({ name }) => name));
+    const owners = names.slice(0, OWNERS.length).map((name, index) =>
       legendItem(OWNERS[index], name)
     );
+    const left = names.length - owners.length;
+    if (left > 0) {
+      owners.push(
+        element("li", `and ${count(left)} more, in the same colours`),
+      );
+    }
     const states = [
       legendItem(used, "Mapped; paler if only partly"),
       legendItem(shared, "Shared with snapshots or clones", true),
@@ -241,30 +266,77 @@ export class ChunkMapView {
   }
 
   #onKey(event) {
-    const steps = {
-      ArrowRight: 1,
-      ArrowLeft: -1,
-      ArrowDown: this.#perLine,
-      ArrowUp: -this.#perLine,
-      Home: -Infinity,
-      End: Infinity,
-    };
-    const step = steps[event.key];
     if (event.key === "Escape") return this.#select(undefined);
-    if (step === undefined || this.#blocks.length === 0) return;
+    const at = this.#afterKey(event.key);
+    if (at === undefined) return;
     event.preventDefault();
-    if (this.#at === undefined) return this.#select({ block: 0, cell: 0 });
-    let { block, cell } = this.#at;
-    const lengthOf = (index) => this.#blocks[index].row.mapped.length;
-    cell += step;
-    if (cell >= lengthOf(block) && block < this.#blocks.length - 1) {
-      [block, cell] = [block + 1, 0];
-    } else if (cell < 0 && block > 0) {
-      block--;
-      cell = lengthOf(block) - 1;
+    this.#select(at);
+    this.#showBlock(at);
+  }
+
+  /** The cell that a key leads to; undefined if it is no key of the map. */
+  #afterKey(key) {
+    const last = this.#blocks.length - 1;
+    if (!KEYS.includes(key) || last < 0) return undefined;
+    const { block, cell } = this.#at ?? {};
+    if (block === undefined || key === "Home") return this.#cellOf(0, 0);
+    switch (key) {
+      case "End":
+        return this.#cellOf(last, Infinity);
+      case "PageUp":
+        return this.#cellOf(cell > 0 ? block : block - 1, 0);
+      case "PageDown":
+        return this.#cellOf(block + 1, block === last ? Infinity : 0);
+      case "ArrowLeft":
+        return cell > 0 || block === 0
+          ? this.#cellOf(block, cell - 1)
+          : this.#cellOf(block - 1, Infinity);
+      case "ArrowRight":
+        return cell < this.#lengthOf(block) - 1 || block === last
+          ? this.#cellOf(block, cell + 1)
+          : this.#cellOf(block + 1, 0);
+      case "ArrowUp":
+        return cell >= this.#perLine || block < this.#aLine
+          ? this.#cellOf(block, cell - this.#perLine)
+          : this.#inLastLine(block - this.#aLine, cell);
+      default:
+        return this.#isInLastLine(block, cell) && block + this.#aLine <= last
+          ? this.#cellOf(block + this.#aLine, cell % this.#perLine)
+          : this.#cellOf(block, cell + this.#perLine);
     }
-    cell = Math.max(0, Math.min(lengthOf(block) - 1, cell));
-    this.#select({ block, cell });
+  }
+
+  #lengthOf(block) {
+    return this.#blocks[block].row.mapped.length;
+  }
+
+  #isInLastLine(block, cell) {
+    const lineOf = (one) => Math.floor(one / this.#perLine);
+    return lineOf(cell) === lineOf(this.#lengthOf(block) - 1);
+  }
+
+  /** The cell of a block's last line that is in the column of a cell. */
+  #inLastLine(block, cell) {
+    const last = this.#lengthOf(block) - 1;
+    return this.#cellOf(block, last - last % this.#perLine + cell);
+  }
+
+  /** The nearest cell that exists. */
+  #cellOf(block, cell) {
+    const near = Math.max(0, Math.min(this.#blocks.length - 1, block));
+    const last = Math.max(0, this.#lengthOf(near) - 1);
+    return { block: near, cell: Math.max(0, Math.min(last, cell)) };
+  }
+
+  /** Scrolls the frame of the map to a cell, and its name if there is room. */
+  #showBlock({ block, cell }) {
+    const frame = this.#canvas.parentElement;
+    const { top, left } = this.#blocks[block];
+    const y = this.#canvas.offsetTop - frame.offsetTop +
+      this.#placeOf(top, left, cell)[1];
+    const high = y - NAME_HEIGHT;
+    const low = y + this.#cell - frame.clientHeight;
+    frame.scrollTop = Math.max(low, Math.min(high, frame.scrollTop));
   }
 }
 
@@ -274,7 +346,7 @@ function chunksIn({ chunks, chunksPerCell }, cell) {
 }
 
 let known;
-let knownAt = -1;
+let knownAt = -Infinity;
 
 /** The colours of the style sheet: to ask for them takes long. */
 function colours() {
@@ -285,6 +357,18 @@ function colours() {
   return known = Object.fromEntries(
     names.map((name) => [name, colour(`--${name}`)]),
   );
+}
+
+/** Names without the directory that all of them are in. */
+function shortNames(names) {
+  const [first = ""] = names;
+  let end = first.lastIndexOf("/") + 1;
+  while (
+    end > 0 && !names.every((one) => one.startsWith(first.slice(0, end)))
+  ) {
+    end = first.lastIndexOf("/", end - 2) + 1;
+  }
+  return names.map((one) => one.slice(end));
 }
 
 /** The end of a path says most. */

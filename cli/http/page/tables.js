@@ -35,7 +35,7 @@ const CLIENT_COLUMNS = [
   ["Client", "", (one) => `${one.id}`],
   ["Address", "text", (one) => one.peer],
   ["Process", "number", (one) => one.pid === null ? "" : `${one.pid}`],
-  ["Export", "text", (one) => one.exportName ?? "negotiates"],
+  ["Export", "name", (one) => one.exportName ?? "negotiates"],
   ["Read", "number", (one) => bytes(one.bytesRead)],
   ["Written", "number", (one) => bytes(one.bytesWritten)],
   ["In flight", "number", (one) => count(one.inFlight)],
@@ -139,6 +139,13 @@ function fill(row, columns, value) {
     const cell = row.cells[index];
     const shown = show(value);
     if (typeof shown !== "string") cell.replaceChildren(shown);
-    else if (cell.textContent !== shown) cell.textContent = shown;
+    else if (cell.textContent !== shown) cell.replaceChildren(...parts(shown));
   }
+}
+
+/** A path may be broken behind each slash. */
+function parts(text) {
+  return text.split(/(?<=\/)/).flatMap((part, index) =>
+    index === 0 ? [part] : [element("wbr"), part]
+  );
 }
