@@ -37,7 +37,7 @@ for (const isLate of [false, true]) {
   const when = isLate ? "that was lowered meanwhile" : "";
   Deno.test(`an evacuation shows its progress at a low rate ${when}`, async () => {
     await using scratch = await makeQuickScratch();
-    const { pool, paths } = await openSmallPool(scratch, 2, {
+    const { pool } = await openSmallPool(scratch, 2, {
       format: "native",
       virtualSize: 64 * SMALL_CHUNK,
     });
