@@ -25,12 +25,19 @@ export const LEASE_SOURCES_MAX = 1024;
  */
 export const ENTRIES = 1 << 20;
 /**
- * Words of an entry: source (0: no lease) and {@linkcode READ_ONLY}, tag of the
- * chunk, chunk number on the source, version.
+ * Words of an entry: source (0: no lease) with {@linkcode READ_ONLY} and
+ * {@linkcode UNWRITTEN}, tag of the chunk, chunk number on the source, version.
  */
 export const ENTRY_WORDS = 4;
 /** Bit of an entry's source: the lease allows reads only. */
 export const READ_ONLY: number = 1 << 16;
+/**
+ * Bit of an entry's source: no thread has written under the lease yet. The owner
+ * sets it for chunks that it maps ahead; the first write clears it.
+ */
+export const UNWRITTEN: number = 1 << 17;
+/** Bits of an entry's source that hold the number of the source. */
+export const SOURCE_BITS: number = READ_ONLY - 1;
 /** Entry: the version, which changes whenever a lease is withdrawn. */
 export const VERSION = 3;
 /** Words of a line of the control block: one cache line. */

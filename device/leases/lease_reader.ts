@@ -15,9 +15,11 @@ import {
   READ_ONLY,
   READS,
   slotOf,
+  SOURCE_BITS,
   SOURCES,
   tagOf,
   TELLS_CACHED,
+  UNWRITTEN,
   VERSION,
   WORK_STEP,
   WRITABLE,
@@ -57,6 +59,8 @@ export class LeaseReader {
   #found = 0;
   /** Version of that entry when `find` looked at it. */
   #version = 0;
+  /** Whether the current lease was marked as unwritten. */
+  #isUnwritten = false;
 
   /**
    * Attaches this thread to a table.
@@ -136,7 +140,14 @@ export class LeaseReader {
     if (within + length > this.#chunkSize) return false;
     // Name the entry first, look at it second: see `leases.ts`.
     Atomics.store(this.#control, this.#hazard, slotOf(chunk) + 1);
-    if (this.#take(chunk, within) && !this.lease.isReadOnly) return true;
+    if (this.#take(chunk, within) && !this.lease.isReadOnly) {
+      // Before the write: the owner that withdraws the lease waits for it.
+      if (this.#isUnwritten) {
+        const at = slotOf(chunk) * ENTRY_WORDS;
+        Atomics.and(this.#entries, at, ~UNWRITTEN);
+      }
+      return true;
+    }
     this.release();
     return false;
   }
@@ -151,9 +162,10 @@ export class LeaseReader {
       word === 0 || entries[at + 1] !== tagOf(chunk) ||
       Atomics.load(control, OPEN) === 0
     ) return false;
-    const about = SOURCES + (word & ~READ_ONLY) * LINE_WORDS;
+    const about = SOURCES + (word & SOURCE_BITS) * LINE_WORDS;
     const { lease } = this;
     lease.isReadOnly = (word & READ_ONLY) !== 0;
+    this.#isUnwritten = (word & UNWRITTEN) !== 0;
     const place = (entries[at + 2] ?? 0) >>> 0;
     lease.descriptor = control[about + DESCRIPTOR] ?? -1;
     lease.tellsCached = control[about + TELLS_CACHED] === 1;

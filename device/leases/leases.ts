@@ -39,6 +39,7 @@ import {
   SOURCES,
   tagOf,
   TELLS_CACHED,
+  UNWRITTEN,
   VERSION,
   WORK_STEP,
   WRITABLE,
@@ -104,6 +105,24 @@ export interface Leases {
    * @returns Whether all of them are mapped.
    */
   prepare(...offsets: readonly number[]): boolean;
+  /**
+   * Maps and leases chunks that will probably be written soon, up to the first
+   * one that cannot be. {@linkcode giveBack} has to be called for them later.
+   *
+   * @param offset Any byte of the first chunk; may lie past the end of the
+   *   device.
+   * @param count How many chunks.
+   * @returns How many of them are leased.
+   */
+  mapAhead(offset: number, count: number): number;
+  /**
+   * Unmaps those chunks of a range that {@linkcode mapAhead} has mapped and that
+   * hold no data.
+   *
+   * @param offset Any byte of the first chunk.
+   * @param count How many chunks.
+   */
+  giveBack(offset: number, count: number): void;
 }
 
 /** The lease table as the owner of the device uses it. */
@@ -222,7 +241,7 @@ export class LeaseTable {
     const entries = this.#entries;
     const word = isReadOnly ? source | READ_ONLY : source;
     if (
-      entries[at] === word && entries[at + 1] === tag &&
+      ((entries[at] ?? 0) & ~UNWRITTEN) === word && entries[at + 1] === tag &&
       entries[at + 2] === (place | 0)
     ) return;
     // No thread uses the other words of an entry whose source is 0.
@@ -230,6 +249,30 @@ export class LeaseTable {
     entries[at + 1] = tag;
     entries[at + 2] = place;
     Atomics.store(entries, at, word);
+  }
+
+  /**
+   * Marks a leased chunk as unwritten; the first write under the lease clears
+   * the mark. It says what to look at, and proves nothing: the owner writes to
+   * the chunk without clearing it.
+   *
+   * @param chunk Number of the chunk, which was granted in this turn.
+   */
+  markUnwritten(chunk: number): void {
+    const at = slotOf(chunk) * ENTRY_WORDS;
+    if (this.#isOf(chunk)) Atomics.or(this.#entries, at, UNWRITTEN);
+  }
+
+  /**
+   * Tells whether the mark of {@linkcode markUnwritten} is gone from a leased
+   * chunk.
+   *
+   * @param chunk Number of the chunk.
+   * @returns Whether the chunk is leased, and without the mark.
+   */
+  isWritten(chunk: number): boolean {
+    const word = Atomics.load(this.#entries, slotOf(chunk) * ENTRY_WORDS);
+    return (word & UNWRITTEN) === 0 && this.#isOf(chunk);
   }
 
   /**
@@ -241,10 +284,7 @@ export class LeaseTable {
    * @param chunk Number of the chunk.
    */
   withdraw(chunk: number): void {
-    const slot = slotOf(chunk);
-    const at = slot * ENTRY_WORDS;
-    if (this.#entries[at] === 0) return;
-    if (this.#entries[at + 1] === tagOf(chunk)) this.#clear(slot);
+    if (this.#isOf(chunk)) this.#clear(slotOf(chunk));
   }
 
   /**
@@ -314,6 +354,12 @@ export class LeaseTable {
       bytesWritten: sum(WRITES + 1),
       flushes: sum(FLUSHES),
     };
+  }
+
+  /** Whether a chunk has a lease. */
+  #isOf(chunk: number): boolean {
+    const at = slotOf(chunk) * ENTRY_WORDS;
+    return this.#entries[at] !== 0 && this.#entries[at + 1] === tagOf(chunk);
   }
 
   #clear(slot: number): void {

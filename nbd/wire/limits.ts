@@ -259,6 +259,27 @@ export const LANE_WAIT_MS = 200;
 export const LANE_WANTS_MAX = 64;
 
 /**
+ * Chunks in a row that a client has written to for the first time before the
+ * owner maps further ones ahead of it: as many again, up to
+ * {@linkcode LANE_MAPPED_AHEAD_MAX}. With fewer, clients that write here and
+ * there have chunks mapped that they do not use.
+ */
+export const LANE_RUN_MIN = 8;
+
+/**
+ * Chunks that the owner maps ahead of a client's first writes in a row. Tuned:
+ * fewer cost more questions; more hold up the event loop for longer, and are
+ * taken from other clients for a second or two where the run ends.
+ */
+export const LANE_MAPPED_AHEAD_MAX = 64;
+
+/**
+ * How long chunks that were mapped ahead are kept for a client that does not ask
+ * for more, milliseconds.
+ */
+export const LANE_MAPPED_AHEAD_MS = 1000;
+
+/**
  * Requests that the thread of a lane may answer while the server has not taken
  * older requests that the thread handed over. Fewer would stop the thread more
  * often; with more, a client sees more requests overtake an older one.

@@ -52,23 +52,33 @@ export function unmapForWrite(
   parts: VolumeParts,
   { virtualChunk, error }: FailedWrite,
 ): boolean {
-  const { map, base: { mapper, settings: { chunkSize } } } = parts;
+  if (parts.base.mapper.elsewhere(error) === undefined) return false;
+  // What was written there before stays where it is: the write may wait now, and
+  // must not take it away.
+  if (!isUnused(parts, virtualChunk)) return false;
+  // The write follows it on the way to completion.
+  applied(unmapChunks(parts, [virtualChunk]));
+  return true;
+}
+
+/**
+ * Finds out whether a chunk may be unmapped because it holds no data, and
+ * withdraws its lease: a thread cannot write to it any more in this turn.
+ *
+ * @param parts The open volume.
+ * @param virtualChunk The chunk.
+ * @returns Whether it may; then the caller unmaps it in the same turn.
+ */
+export function isUnused(parts: VolumeParts, virtualChunk: number): boolean {
+  const { map, base: { settings: { chunkSize } } } = parts;
   const component = map.writable(virtualChunk);
   if (component === undefined || map.provisioned.has(virtualChunk)) {
     return false;
   }
   if (map.pinned.has(virtualChunk) || map.hides(virtualChunk)) return false;
-  if (mapper.elsewhere(error) === undefined) return false;
-  // What was written there before stays where it is: the write may wait now, and
-  // must not take it away.
   map.leases?.withdraw(virtualChunk);
   const offset = map.chunk(virtualChunk) * chunkSize;
-  if (component.device.blanks?.isBlank(offset, chunkSize) !== true) {
-    return false;
-  }
-  // The write follows it on the way to completion.
-  applied(unmapChunks(parts, [virtualChunk]));
-  return true;
+  return component.device.blanks?.isBlank(offset, chunkSize) === true;
 }
 
 /**

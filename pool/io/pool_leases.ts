@@ -13,15 +13,23 @@ import {
   LeaseTable,
 } from "../../device/leases/mod.ts";
 import { VirstorError } from "../../errors.ts";
-import type {
-  ChunkView,
-  ForwardMap,
-  Health,
-  PoolCounters,
+import {
+  applied,
+  type ChunkView,
+  type ForwardMap,
+  type Health,
+  type PoolCounters,
 } from "../core/mod.ts";
 import type { FirstWrites } from "./first_writes.ts";
+import { isUnused, unmapChunks } from "./give_back.ts";
 import type { VolumeParts } from "./pool_parts.ts";
 import { isAllRemote } from "./remote_waits.ts";
+
+/**
+ * Of the chunks that the volume may still take, at most one in so many is mapped
+ * ahead: a lane must not fill the pool with chunks that nothing is written to.
+ */
+const AHEAD_SHARE = 16;
 
 /** What a pool lends. */
 export class PoolLeases implements Leases {
@@ -31,6 +39,8 @@ export class PoolLeases implements Leases {
   readonly #health: () => Health;
   readonly #firstWrites: FirstWrites;
   readonly #table: LeaseTable;
+  /** Chunks that were mapped ahead, until they may be given back. */
+  readonly #ahead = new Set<number>();
 
   /**
    * Begins with no lease.
@@ -119,7 +129,7 @@ export class PoolLeases implements Leases {
     try {
       this.#health().assertWritable();
       mapper.mapTogether(() => {
-        isAll = offsets.every((offset) => this.#mapAhead(offset));
+        isAll = offsets.every((offset) => this.#mapAsked(offset));
       });
     } catch (error) {
       // The write itself will fail, and say why.
@@ -131,9 +141,90 @@ export class PoolLeases implements Leases {
     return isAll;
   }
 
-  #mapAhead(offset: number): boolean {
+  /**
+   * Maps chunks that will probably be written to next, and leases them. Those
+   * that are mapped already are leased only.
+   *
+   * @param offset Any byte of the first one, also beyond the disk.
+   * @param count How many, at most.
+   * @returns How many of them are leased.
+   */
+  mapAhead(offset: number, count: number): number {
+    const first = Math.floor(offset / this.#chunkSize);
+    const { mapper } = this.#parts.base;
+    const mapped: number[] = [];
+    let end = first;
+    try {
+      this.#health().assertWritable();
+      let left = this.#mayMapAhead();
+      mapper.mapTogether(() => {
+        for (; end < first + count && end < this.#map.virtualChunks; end++) {
+          if (this.#map.writable(end) !== undefined) continue;
+          if (left-- <= 0 || !this.#mapChunk(end)) break;
+          mapped.push(end);
+        }
+      });
+    } catch (error) {
+      if (error instanceof VirstorError) return 0;
+      throw error;
+    }
+    for (let v = first; v < end; v++) this.grant(v * this.#chunkSize);
+    for (const v of mapped) {
+      this.#table.markUnwritten(v);
+      this.#ahead.add(v);
+    }
+    return end - first;
+  }
+
+  /**
+   * Unmaps chunks that were mapped ahead and hold no data. What threads have
+   * written to is known without a look at the file.
+   *
+   * From the withdrawal of a lease until the chunk is unmapped no other code
+   * runs: a write is seen, or comes later and finds the chunk unmapped.
+   *
+   * @param offset Any byte of the first one, also beyond the disk.
+   * @param count How many.
+   */
+  giveBack(offset: number, count: number): void {
+    // Also where the volume is read-only by now: its clients see no difference.
+    if (this.#health().state !== "open") return;
+    const first = Math.floor(offset / this.#chunkSize);
+    const end = Math.min(first + count, this.#map.virtualChunks);
+    const unused: number[] = [];
+    for (let v = first; v < end; v++) {
+      if (!this.#ahead.delete(v) || this.#table.isWritten(v)) continue;
+      if (isUnused(this.#parts, v)) unused.push(v);
+    }
+    if (unused.length === 0) return;
+    try {
+      // Only local components know what is blank, and complete it at once.
+      applied(unmapChunks(this.#parts, unused));
+    } catch (error) {
+      // The pool has failed, and says why.
+      if (!(error instanceof VirstorError)) throw error;
+    }
+  }
+
+  /** How many chunks may be mapped that no client has asked for. */
+  #mayMapAhead(): number {
+    const { base: { mapper, format } } = this.#parts;
+    const component = format.isDense ? undefined : mapper.fresh();
+    const { blanks, lend } = component?.device ?? {};
+    if (component === undefined || lend === undefined) return 0;
+    // What would not be known to hold no data could not be given back.
+    const at = component.next * this.#chunkSize;
+    if (blanks?.isBlank(at, this.#chunkSize) !== true) return 0;
+    const { freeChunks, quotaLeft } = this.#firstWrites.limits;
+    return Math.floor(Math.min(freeChunks, quotaLeft) / AHEAD_SHARE);
+  }
+
+  #mapAsked(offset: number): boolean {
     const chunk = Math.floor(offset / this.#chunkSize);
-    if (chunk >= this.#map.virtualChunks) return false;
+    return chunk < this.#map.virtualChunks && this.#mapChunk(chunk);
+  }
+
+  #mapChunk(chunk: number): boolean {
     if (this.#parts.base.mapper.fresh()?.refusal !== undefined) return false;
     return this.#firstWrites.mapNow(chunk);
   }

@@ -79,6 +79,18 @@ export class SnapshotLeases implements Leases {
     return false;
   }
 
+  /**
+   * Maps nothing.
+   *
+   * @returns 0.
+   */
+  mapAhead(): number {
+    return 0;
+  }
+
+  /** Does nothing: nothing was mapped ahead. */
+  giveBack(): void {}
+
   /** Withdraws all leases, for ever. */
   end(): void {
     this.#table.end();

@@ -27,9 +27,10 @@ const WORDS = 160;
 /** Behind the words, in numbers of 64 bits: what the thread counts. */
 const COUNTS_AT: number = WORDS * Int32Array.BYTES_PER_ELEMENT;
 const COUNTS = 6;
-/** Behind those: how many chunks are wanted, and a byte of each. */
+/** Behind those: how many chunks are wanted, and ahead; a byte of each. */
 const WANTS_AT: number = COUNTS_AT + COUNTS * Float64Array.BYTES_PER_ELEMENT;
-const WANTS: number = 1 + LANE_WANTS_MAX;
+const WANTS_HEAD = 2;
+const WANTS: number = WANTS_HEAD + LANE_WANTS_MAX;
 /** Behind those: how long requests took. */
 const TIMES_AT: number = WANTS_AT + WANTS * Float64Array.BYTES_PER_ELEMENT;
 const SIZE: number = TIMES_AT +
@@ -48,6 +49,14 @@ const YES = 1;
 const NO = 2;
 /** A backlog that no thread waits for. */
 const NO_BACKLOG = -(2 ** 30);
+
+/** What a thread asks for. */
+export interface ChunkQuestion {
+  /** A byte of each chunk. */
+  readonly offsets: Float64Array;
+  /** How many chunks behind the last one will probably follow. */
+  readonly ahead: number;
+}
 
 /** The control block of one connection, as both sides see it. */
 export class LaneControl {
@@ -312,12 +321,14 @@ export class LaneControl {
    * The question goes through shared memory: a message costs twice as much.
    *
    * @param offsets A byte of each chunk, {@linkcode LANE_WANTS_MAX} at most.
+   * @param ahead How many chunks behind the last one will probably follow.
    * @returns Whether all are mapped.
    */
-  askForChunks(offsets: readonly number[]): boolean {
+  askForChunks(offsets: readonly number[], ahead: number): boolean {
     const [words, wants] = [this.#words, this.#wants];
     wants[0] = offsets.length;
-    wants.set(offsets, 1);
+    wants[1] = ahead;
+    wants.set(offsets, WANTS_HEAD);
     return this.ask(() => {
       if (Atomics.compareExchange(words, QUESTION, NONE, ASKED) === NONE) {
         Atomics.notify(words, QUESTION);
@@ -325,13 +336,18 @@ export class LaneControl {
     });
   }
 
-  /** Chunks that the thread asks for; empty if it does not ask. */
-  takeQuestion(): Float64Array {
+  /**
+   * Takes what the thread asks for.
+   *
+   * @returns Empty if it does not ask.
+   */
+  takeQuestion(): ChunkQuestion {
     const words = this.#words;
     const isAsked =
       Atomics.compareExchange(words, QUESTION, ASKED, NONE) === ASKED;
-    const [count = 0] = this.#wants;
-    return this.#wants.subarray(1, isAsked ? 1 + count : 1);
+    const [count = 0, ahead = 0] = isAsked ? this.#wants : [];
+    const end = WANTS_HEAD + count;
+    return { offsets: this.#wants.subarray(WANTS_HEAD, end), ahead };
   }
 
   /**

@@ -13,6 +13,7 @@ import type { LaneControl } from "./lane_control.ts";
 import type { LaneReport } from "./lane_messages.ts";
 import { LANE_MESSAGE_COST } from "../../wire/mod.ts";
 import type { Carrier } from "../stream/mod.ts";
+import { MappedAhead } from "./mapped_ahead.ts";
 
 /** What a connection on a lane is made of. */
 export interface LaneParts {
@@ -43,6 +44,7 @@ export class LaneStream implements Carrier {
   readonly finished: Promise<void>;
 
   readonly #parts: LaneParts;
+  readonly #mappedAhead: MappedAhead;
   readonly #queue: Uint8Array<ArrayBuffer>[] = [];
   readonly #finish = Promise.withResolvers<void>();
   /** What the thread has asked for; some of it may become possible later. */
@@ -59,6 +61,7 @@ export class LaneStream implements Carrier {
    */
   constructor(parts: LaneParts) {
     this.#parts = parts;
+    this.#mappedAhead = new MappedAhead(parts.leases);
     this.finished = this.#finish.promise;
     void this.#answerQuestions();
   }
@@ -130,6 +133,7 @@ export class LaneStream implements Carrier {
       case "ended":
         this.#ended = true;
         this.#parts.control.endQuestions();
+        this.#mappedAhead.end();
         break;
       case "bytes":
         if (this.#closed) return;
@@ -234,8 +238,13 @@ export class LaneStream implements Carrier {
   async #answerQuestions(): Promise<void> {
     const { control, leases } = this.#parts;
     while (await control.awaitQuestion()) {
-      const offsets = control.takeQuestion();
-      control.answer(!this.#closed && leases.prepare(...offsets));
+      const { offsets, ahead } = control.takeQuestion();
+      const isAll = !this.#closed && leases.prepare(...offsets);
+      // The next question overwrites it.
+      const last = offsets.at(-1) ?? 0;
+      control.answer(isAll);
+      // The thread writes meanwhile.
+      if (isAll && ahead > 0) this.#mappedAhead.map(last, ahead);
     }
   }
 

@@ -7,6 +7,7 @@
 
 import type { LeasedDisk } from "../../../device/leases/mod.ts";
 import { COMMAND_READ, COMMAND_WRITE, LANE_WANTS_MAX } from "../../wire/mod.ts";
+import { FirstWriteRun } from "./first_write_run.ts";
 import {
   NEXT_WHOLE,
   type ReceiveBuffer,
@@ -34,6 +35,7 @@ export interface QuestionsParts {
 /** Asks for one connection. */
 export class OwnerQuestions {
   readonly #parts: QuestionsParts;
+  readonly #run: FirstWriteRun;
   /** The owner was asked for the chunks of this batch. */
   #hasAsked = false;
 
@@ -44,6 +46,7 @@ export class OwnerQuestions {
    */
   constructor(parts: QuestionsParts) {
     this.#parts = parts;
+    this.#run = new FirstWriteRun(parts.chunkSize);
   }
 
   /** Other requests have come. */
@@ -98,6 +101,6 @@ export class OwnerQuestions {
     const { socket, control } = this.#parts;
     // Others may wait for these meanwhile.
     socket.send();
-    control.askForChunks(offsets);
+    control.askForChunks(offsets, this.#run.take(offsets));
   }
 }

@@ -8,6 +8,7 @@ import { assertEquals, assertStrictEquals } from "@std/assert";
 import { FileDevice } from "../../../device/mod.ts";
 import { LEASE_THREADS_MAX, LeaseTable } from "../../../device/leases/mod.ts";
 import { LeasedDisk } from "../../../device/leases/leased_disk.ts";
+import { ENTRIES } from "../../../device/leases/lease_layout.ts";
 import { LeaseReader } from "../../../device/leases/leases.ts";
 import { NativeBuffer } from "../../../device/linux/native_io.ts";
 import { testNatively } from "../../helpers/native.ts";
@@ -43,6 +44,34 @@ Deno.test("a chunk is leased from grant to withdraw", () => {
   assertEquals(reader.lease.tellsCached, false);
   table.withdraw(3);
   assertStrictEquals(placeOf(reader, 3 * CHUNK), undefined);
+});
+
+Deno.test("a lease is unwritten until a thread uses it to write", () => {
+  const { table, reader } = tableAndReader();
+  const chunks = [3, 4, 5];
+  for (const chunk of chunks) table.grant(chunk, 1, LENT, chunk + 6);
+  for (const chunk of [3, 4]) table.markUnwritten(chunk);
+  const written = () => chunks.map((chunk) => table.isWritten(chunk));
+  assertEquals(written(), [false, false, true]);
+  // A read, and a lease that is granted again, change nothing.
+  assertEquals(reader.find(3 * CHUNK + 5, 1), true);
+  assertEquals([reader.lease.at, reader.holds()], [9 * CHUNK + 5, true]);
+  table.grant(3, 1, LENT, 9);
+  assertEquals(written(), [false, false, true]);
+  for (let i = 0; i < 2; i++) {
+    assertEquals(placeOf(reader, 3 * CHUNK), 9 * CHUNK);
+    assertEquals(written(), [true, false, true]);
+  }
+  // The mark goes with the lease, and is of one chunk of those that share it.
+  const other = 4 + ENTRIES;
+  table.grant(other, 1, LENT, 1);
+  table.markUnwritten(4);
+  assertEquals([4, other].map((v) => table.isWritten(v)), [false, true]);
+  table.markUnwritten(other);
+  assertEquals([4, other].map((v) => table.isWritten(v)), [false, false]);
+  table.withdraw(other);
+  table.grant(other, 1, LENT, 1);
+  assertEquals(table.isWritten(other), true);
 });
 
 Deno.test("a lease covers ranges inside its chunk only", () => {
