@@ -65,6 +65,8 @@ Deno.test("nothing is mapped ahead of clients that write here and there", () => 
   for (const next of [0, 4, 5 + least + least + 1, 1000]) {
     assertEquals(aheadOf(row(5, least), [next]), [least, 0], `${next}`);
   }
+  const gap = [5 + least, 5 + least + 3];
+  assertEquals(aheadOf(row(5, least), gap), [least, 0]);
   assertEquals(aheadOf([...row(5, least), 90]), [0]);
   assertEquals(aheadOf([90, ...row(5, least)]), [least]);
 });
@@ -124,6 +126,11 @@ Deno.test("a client that asks for no more loses what was mapped ahead", async ()
     await eventually("given back", () => log.length === 2);
     assertEquals(log.splice(0), [`map ${first}+8`, `give back ${first}+8`]);
   }
+  // One that has asked once more is waited for again.
+  for (const last of [9, 18]) ahead.map(last * CHUNK, 8);
+  await eventually("given back", () => log.length === 4);
+  assertEquals(log.splice(2), ["give back 10+8", "give back 19+8"]);
+  log.length = 0;
   ahead.end();
   assertEquals(log, []);
 });
