@@ -42,16 +42,18 @@ export async function copyAll(
 
 /** Copies a chunk; waits for chunks that are being freed, not for more. */
 async function copyUp(
-  { firstWrites, base: { space } }: VolumeParts,
+  parts: VolumeParts,
   virtualChunk: number,
 ): Promise<void> {
+  const { firstWrites, base: { space } } = parts;
   for (;;) {
     const copying = firstWrites.copyUp(virtualChunk);
     if (copying !== "no chunk") return await copying;
     const { limits } = firstWrites;
-    if (limits.isAtQuota) throw limits.error();
     const hasNone = space.free === 0 || !limits.mayTake;
-    if (hasNone && !space.willBeReady) throw limits.error();
+    if (limits.isAtQuota || (hasNone && !space.willBeReady)) {
+      throw limits.error(flatteningText(parts));
+    }
     await pause();
   }
 }
@@ -62,10 +64,9 @@ async function copyUp(
  * @param volume The open volume.
  * @throws {VirstorError} `invalid`, `exists`.
  */
-export function assertFlattens(
-  { map, record, base: { settings } }: VolumeParts,
-): void {
-  const what = `flatten volume "${nameOf(settings.name, record.name)}"`;
+export function assertFlattens(parts: VolumeParts): void {
+  const { map, record, base: { settings } } = parts;
+  const what = flatteningText(parts);
   if (map.base === undefined) {
     throw new VirstorError("invalid", `Cannot ${what}: it is no clone`);
   }
@@ -76,6 +77,13 @@ export function assertFlattens(
       snapshotsOf(settings.name, record)
     } share chunks with its parent, remove them first`,
   );
+}
+
+/** What is being done, in a sentence. */
+function flatteningText(
+  { record, base: { settings } }: Pick<VolumeParts, "record" | "base">,
+): string {
+  return `flatten volume "${nameOf(settings.name, record.name)}"`;
 }
 
 /**

@@ -78,16 +78,18 @@ export class FullPool {
   }
 
   /**
-   * Makes the error for a write that finds no chunk.
+   * Makes the error for a write, or other work, that finds no chunk.
    *
    * @param isReserved Whether the free chunks are set aside for other volumes.
+   * @param what What fails, as in `flatten volume "vm/a"`; a write unless given.
    * @returns The error, with code `no-space`.
    */
-  error(isReserved: boolean): VirstorError {
+  error(isReserved: boolean, what?: string): VirstorError {
     const { name } = this.#settings;
+    const failed = what === undefined ? "write to" : `${what} in`;
     return new VirstorError(
       "no-space",
-      `Cannot write to pool "${name}": it is full${this.#rest(isReserved)}`,
+      `Cannot ${failed} pool "${name}": it is full${this.#rest(isReserved)}`,
     );
   }
 

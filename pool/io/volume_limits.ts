@@ -157,19 +157,20 @@ export class VolumeLimits implements ReserveHolder {
   }
 
   /**
-   * Makes the error for a write that finds no chunk.
+   * Makes the error for a write, or other work, that finds no chunk.
    *
+   * @param what What fails, as in `flatten volume "vm/a"`; a write unless given.
    * @returns The error, with code `no-space`.
    */
-  error(): VirstorError {
+  error(what?: string): VirstorError {
     const { quota } = this.#record;
     if (!this.isAtQuota) {
       const { full, reserves } = this.#parts;
-      return full.error(!reserves.allow(this.#map.volume));
+      return full.error(!reserves.allow(this.#map.volume), what);
     }
     return new VirstorError(
       "no-space",
-      `Cannot write to volume "${this.#name}": its quota of ` +
+      `Cannot ${what ?? `write to volume "${this.#name}"`}: its quota of ` +
         `${inBytes(quota)} is reached`,
     );
   }

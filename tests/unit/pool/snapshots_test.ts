@@ -357,7 +357,7 @@ Deno.test("a full pool that fails writes fails those to shared chunks, too", asy
   await assertRefused(
     () => pool.volumeChanges.flatten("copy"),
     "no-space",
-    "it is full",
+    'Cannot flatten volume "small/copy" in pool "small": it is full',
   );
   assertEquals(await chunkOf(pool, 0), pattern(5 * C, 1).subarray(0, C));
   await closeSound(pool, paths);

@@ -132,6 +132,30 @@ Deno.test("a quota counts old versions, and ends with the snapshot that needs th
   await assertSound("native", paths);
 });
 
+Deno.test("a quota ends the flattening of a clone, and what was copied stays", async () => {
+  await using scratch = await makeQuickScratch();
+  const { pool, paths } = await openTwo(scratch);
+  await using _ = pool;
+  const { volumeChanges } = pool;
+  await writeAll(pool, "small", 3);
+  await pool.snapshotChanges.take([{ volume: "small", snapshot: "s" }]);
+  await volumeChanges.clone("small", "s", "copy");
+  await volumeChanges.set("copy", { quota: chunks(2) });
+  await assertFails(
+    volumeChanges.flatten("copy"),
+    "no-space",
+    'Cannot flatten volume "small/copy": its quota of ' +
+      `${chunks(2)} bytes is reached`,
+  );
+  assertEquals(pool.volume("copy").mappedChunks, 2);
+  await volumeChanges.set("copy", { quota: 0 });
+  await volumeChanges.flatten("copy");
+  await pool.snapshotChanges.remove("small", "s");
+  assertEquals(pool.status().usedChunks, 6);
+  await pool.close();
+  await assertSound("native", paths);
+});
+
 Deno.test("a write goes on that needs no copy after its snapshot is removed", async () => {
   await using scratch = await makeQuickScratch();
   const { pool } = await openTwo(scratch);
