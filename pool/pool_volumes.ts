@@ -18,6 +18,7 @@ import {
   type VolumeHooks,
   volumeNamed,
 } from "./change/mod.ts";
+import { readableAt } from "./io/mod.ts";
 import { type ChangedRange, changedRanges } from "./changed_ranges.ts";
 import { SnapshotDisk } from "./snapshot_disk.ts";
 import { Volume } from "./volume.ts";
@@ -95,13 +96,13 @@ export class PoolVolumes implements VolumeHooks {
   snapshotDisk(volume: string, snapshot: string): SnapshotDisk {
     const { base } = this.#wiring;
     const parts = volumeNamed(base, volume, "read a snapshot of");
-    const { record, map } = parts;
-    const { epoch, size } = snapshotNamed(parts, snapshot, "read");
-    const key = `${record.id}@${epoch}`;
+    const { record } = parts;
+    const found = snapshotNamed(parts, snapshot, "read");
+    const key = `${record.id}@${found.epoch}`;
     const open = this.#snapshots.get(key);
     if (open !== undefined) return open;
-    const { chunkSize, id: pool } = this.#settings;
-    const view = new SnapshotView(map, epoch, size / chunkSize);
+    const { id: pool } = this.#settings;
+    const view = readableAt(parts, found);
     const identity = { snapshot, id: `${pool}/${key}` };
     const disk = new SnapshotDisk(parts, view, this.#health, identity);
     this.#snapshots.set(key, disk);

@@ -35,6 +35,7 @@ import {
   leadingHole,
   mappedExtents,
   PoolLeases,
+  readableOf,
   Reads,
   remoteCongestion,
   remoteWaits,
@@ -85,7 +86,8 @@ export class Volume implements BlockDevice {
     this.#chunkSize = chunkSize;
     this.#access = new VolumeAccess(parts, health);
     this.#firstWrites = parts.firstWrites;
-    this.#reads = new Reads(map, chunkSize, () => health.assertComplete());
+    const viewed = readableOf(parts);
+    this.#reads = new Reads(viewed, chunkSize, () => health.assertComplete());
     this.#eraser = new Eraser(parts, () => this.#health.assertWritable());
   }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { VolumeParts } from "./io/mod.ts";
+import { readableOf, type VolumeParts } from "./io/mod.ts";
 import { type StatusContext, statusContexts } from "./status_contexts.ts";
 
 /**
@@ -18,8 +18,9 @@ export function volumeContexts(
   parts: VolumeParts,
   isWritable: () => boolean,
 ): StatusContext[] {
-  const { map, base: { settings, format }, firstWrites } = parts;
+  const { base: { settings, format }, firstWrites } = parts;
   const { delayed, limits } = firstWrites;
-  const own = { map: map.view, delayed, limits, isWritable };
+  const { view } = readableOf(parts);
+  const own = { map: view, delayed, limits, isWritable };
   return statusContexts({ settings, format, ...own });
 }

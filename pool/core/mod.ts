@@ -78,7 +78,7 @@ export {
 } from "./turn.ts";
 export { clonesOfVolume, recordById, snapshotByName } from "./record_index.ts";
 export { firstFrom, takeUnseen, unseenVersions } from "./unseen_versions.ts";
-export { SnapshotView } from "./views.ts";
+export { CertainView, SnapshotView } from "./views.ts";
 export { STOP_SECONDS, StopPatience } from "./stop_patience.ts";
 export {
   connectVolumes,

@@ -78,6 +78,52 @@ export class SnapshotView implements ChunkView {
   }
 }
 
+/**
+ * What a snapshot, or a volume, surely sees while a component is missing: a
+ * version may have been replaced by one that is there. A version is replaced
+ * only after a snapshot that sees it. So what was born after the snapshot before
+ * is certain, and what a clone has of its parent never is.
+ */
+export class CertainView extends SnapshotView {
+  readonly #versions: VersionedMap;
+  readonly #after: number;
+
+  /**
+   * Creates a view.
+   *
+   * @param map The map of the volume.
+   * @param epoch The epoch of the snapshot; Infinity for what the volume sees.
+   * @param virtualChunks The virtual chunks.
+   * @param after The epoch of the snapshot before; -1 if there is none.
+   */
+  constructor(
+    map: VersionedMap,
+    epoch: number,
+    virtualChunks: number,
+    after: number,
+  ) {
+    super(map, epoch, virtualChunks);
+    this.#versions = map;
+    this.#after = after;
+  }
+
+  /**
+   * The component that holds a virtual chunk.
+   *
+   * @param virtualChunk The chunk.
+   * @returns The component, or undefined if the chunk may be on another one.
+   */
+  override component(virtualChunk: number): Component | undefined {
+    const map = this.#versions;
+    const isCurrent = map.component(virtualChunk) !== undefined &&
+      map.birth(virtualChunk) <= this.epoch;
+    const birth = isCurrent
+      ? map.birth(virtualChunk)
+      : map.old.find(virtualChunk, this.epoch)?.birth ?? -1;
+    return birth > this.#after ? super.component(virtualChunk) : undefined;
+  }
+}
+
 /** What a clone sees: its own chunks, and where it has none its parent's. */
 export class CloneView implements ChunkView {
   readonly #map: VersionedMap;

@@ -16,6 +16,7 @@ export { leadingHole, mappedExtents } from "./mapped_ranges.ts";
 export { PoolLeases } from "./pool_leases.ts";
 export { OpenVolume } from "./open_volume.ts";
 export type { PoolBase, VolumeParts } from "./pool_parts.ts";
+export { readableAt, readableOf } from "./readable_views.ts";
 export { Reads } from "./reads.ts";
 export { remoteCongestion, remoteWaits } from "./remote_waits.ts";
 export { Reserves } from "./reserves.ts";

@@ -23,6 +23,7 @@ import {
 import type { FirstWrites } from "./first_writes.ts";
 import { isUnused, unmapChunks } from "./give_back.ts";
 import type { VolumeParts } from "./pool_parts.ts";
+import { readableOf } from "./readable_views.ts";
 import { isAllRemote } from "./remote_waits.ts";
 
 /**
@@ -35,6 +36,7 @@ const AHEAD_SHARE = 16;
 export class PoolLeases implements Leases {
   readonly #parts: VolumeParts;
   readonly #map: ForwardMap;
+  readonly #viewed: { readonly view: ChunkView };
   readonly #chunkSize: number;
   readonly #health: () => Health;
   readonly #firstWrites: FirstWrites;
@@ -55,6 +57,7 @@ export class PoolLeases implements Leases {
     this.#health = health;
     this.#firstWrites = firstWrites;
     this.#map = map;
+    this.#viewed = readableOf(parts);
     this.#chunkSize = chunkSize;
     const { state } = health();
     const isWritable = !readOnly && !parts.record.isReadOnly &&
@@ -110,8 +113,9 @@ export class PoolLeases implements Leases {
     if (chunk >= map.virtualChunks || map.pinned.has(chunk)) return;
     const isShared = map.writable(chunk) === undefined;
     // While a component is evacuated, writes go through what moves its chunks.
-    if (map.view.component(chunk)?.moves !== undefined) return;
-    grantView(this.#table, map.view, chunk, isShared);
+    const { view } = this.#viewed;
+    if (view.component(chunk)?.moves !== undefined) return;
+    grantView(this.#table, view, chunk, isShared);
   }
 
   /**

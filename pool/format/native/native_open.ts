@@ -168,8 +168,8 @@ function warningsOf(
   );
   if (hasVersions === true) {
     warnings.push(
-      "The pool has snapshots: chunks whose newest version is on a missing " +
-        "component show an older one",
+      "The pool has snapshots: a chunk of which a newer version may be on a " +
+        "missing component gives an I/O error; older snapshots may have it",
     );
   }
   if (!truth.clean) {
