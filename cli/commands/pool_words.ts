@@ -27,19 +27,21 @@ export interface SnapshotWord extends VolumeWord {
  *
  * @param stateDirectory The state directory.
  * @param word The word.
+ * @param whole What the user typed, if the word is a part of it.
  * @returns The volume.
  * @throws {UsageError} If a name is empty.
  */
 export async function readVolume(
   stateDirectory: string,
   word: string,
+  whole: string = word,
 ): Promise<VolumeWord> {
   const at = word.lastIndexOf("/");
   if (at < 0 || await isPool(stateDirectory, word)) {
-    return { pool: notEmpty(word, word), volume: "" };
+    return { pool: notEmpty(word, whole), volume: "" };
   }
-  const pool = notEmpty(word.slice(0, at), word);
-  const volume = notEmpty(word.slice(at + 1), word);
+  const pool = notEmpty(word.slice(0, at), whole);
+  const volume = notEmpty(word.slice(at + 1), whole);
   return { pool, volume: volume === pool ? "" : volume };
 }
 
@@ -85,7 +87,8 @@ export async function readSnapshot(
     );
   }
   const snapshot = notEmpty(word.slice(at + 1), word);
-  return { ...await readVolume(stateDirectory, word.slice(0, at)), snapshot };
+  const volume = await readVolume(stateDirectory, word.slice(0, at), word);
+  return { ...volume, snapshot };
 }
 
 /**

@@ -192,6 +192,7 @@ testBoth("a word that names nothing useful is wrong usage", async (work) => {
     [["volume", "remove", "--json", "demo/v"], /--json needs --dry-run/],
     [["snapshot", "demo"], /"demo" names no snapshot\n/],
     [["snapshot", "demo@"], /A name is empty in "demo@"\n/],
+    [["snapshot", "demo/@a"], /A name is empty in "demo\/@a"\n/],
     [["snapshot", "demo@a", "other@a"], /pool "demo" and of pool "other"\n/],
     [["clone", "demo@a", "other/b"], /stays in its pool, "demo"\n/],
     [["diff", "demo@a", "demo/v"], /is not of volume "demo"\n/],
