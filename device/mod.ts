@@ -24,6 +24,7 @@ export type {
   DeviceCapabilities,
   Extent,
   ExtentKind,
+  KeptBytes,
   MemoryDeviceOptions,
   WriteOptions,
   WriteZeroesOptions,

@@ -50,6 +50,7 @@ export type {
   NbdExportFeatures,
   NbdExportInfo,
   NbdIdentityRead,
+  NbdWriteOptions,
 } from "./client/mod.ts";
 export type { NbdCounters, NbdEvent, NbdExport } from "./server/export/mod.ts";
 export { NbdServer } from "./server/mod.ts";

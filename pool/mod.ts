@@ -87,6 +87,7 @@ export type {
   FarDisk,
   FarDiskStatus,
   FarEvent,
+  FarWriteOptions,
   RemoteComponents,
 } from "./remote/mod.ts";
 export { repairComponents } from "./repair.ts";

@@ -232,7 +232,8 @@ const NATIVE_CALLS: Readonly<Record<string, readonly string[]>> = {
   UnsafePointerView: ["device/linux"],
   UnsafeFnPointer: ["device/linux"],
   UnsafeCallback: ["device/linux"],
-  NativeConnections: ["device/linux", "nbd/server/stream"],
+  socketCalls: ["device/linux", "nbd/server/stream", "nbd/client/connection"],
+  NativeConnections: ["device/linux"],
   NativeSockets: ["device/linux", "nbd/server/stream", "nbd/server/lanes"],
 };
 

@@ -56,6 +56,19 @@ export interface WriteOptions {
   readonly signal?: AbortSignal;
 }
 
+/** Bytes that were written, where they can be read again. */
+export interface KeptBytes {
+  /**
+   * Reads some of them.
+   *
+   * @param target The buffer to fill.
+   * @param offset Where the first byte was written.
+   * @returns The end of the read.
+   * @throws {VirstorError} `io`.
+   */
+  read(target: Uint8Array, offset: number): Completion;
+}
+
 /** Options of a write of zeroes. */
 export interface WriteZeroesOptions extends WriteOptions {
   /** Whether to keep or allocate space for the range. Default: false. */

@@ -12,6 +12,7 @@ export type {
   DeviceCapabilities,
   Extent,
   ExtentKind,
+  KeptBytes,
   WriteOptions,
   WriteZeroesOptions,
 } from "./block_device.ts";

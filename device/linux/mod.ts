@@ -5,6 +5,8 @@
  * @module
  */
 
+export { socketCalls } from "./socket_calls.ts";
+export type { SocketCalls } from "./socket_calls.ts";
 export { ignoreSignal, isSignalIgnored } from "./ignored_signals.ts";
 export { probeWithBlkid } from "./native_blkid.ts";
 export type { BlkidFinding } from "./native_blkid.ts";

@@ -102,6 +102,24 @@ export class NativeConnections {
   }
 
   /**
+   * Finds the connections of this process to a Unix socket.
+   *
+   * @param path The path, as its server has bound it.
+   * @returns Their descriptors, by a number that no other connection ever has.
+   */
+  connectedTo(path: string): Map<number, number> {
+    const found = new Map<number, number>();
+    const { getpeername } = this.#libc;
+    for (const descriptor of this.#descriptors()) {
+      const cookie = this.#cookie(descriptor);
+      if (cookie === undefined) continue;
+      if (this.#address(descriptor, getpeername) !== path) continue;
+      found.set(cookie, descriptor);
+    }
+    return found;
+  }
+
+  /**
    * Takes a connection away from the runtime, which learns nothing of it any
    * more. From now on calls on the descriptor wait.
    *

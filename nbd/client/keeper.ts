@@ -297,10 +297,10 @@ export class Keeper {
 
   /** Writes again what the server may have lost. */
   async #replay(uri: NbdUri, session: Session): Promise<void> {
-    const commands = this.#unflushed.replay();
-    if (commands.length === 0) return;
+    const writes = this.#unflushed.replay();
+    if (writes.length === 0) return;
     try {
-      await replay(uri.text, session, commands);
+      await replay(uri.text, session, writes);
     } catch (error) {
       // No range is locked for what may be delivered late: so everything waits.
       if (uri.socket === "") this.#outlast(session);
@@ -308,7 +308,7 @@ export class Keeper {
     }
     this.#report(
       "replayed",
-      `Wrote ${counted(commands.length, "request")} again that "${uri.text}" ` +
+      `Wrote ${counted(writes.length, "request")} again that "${uri.text}" ` +
         "had acknowledged and may have lost",
     );
   }

@@ -30,7 +30,7 @@ export class LateLocks {
    * @param until When, by `performance.now()`; at once if that is over.
    */
   release(lock: RangeLock, until: number): void {
-    const ms = until - performance.now();
+    const ms = until === 0 ? 0 : until - performance.now();
     if (ms <= 0 || this.#isEnded) {
       this.#locks.release(lock);
       return;

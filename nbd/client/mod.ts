@@ -36,4 +36,5 @@ export type {
   NbdDiskEvent,
   NbdDiskOptions,
   NbdIdentityRead,
+  NbdWriteOptions,
 } from "./options.ts";

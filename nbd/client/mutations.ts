@@ -29,10 +29,9 @@ import {
 } from "../wire/mod.ts";
 import type { NbdExportInfo } from "./connection/mod.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import { LateLocks } from "./late_locks.ts";
-import type { RangeLock } from "./range_locks.ts";
-import { RangeLocks } from "./range_locks.ts";
-import { Command, type CommandFields } from "./requests/mod.ts";
+import type { NbdWriteOptions } from "./options.ts";
+import { OrderedChanges } from "./ordered_changes.ts";
+import { Command } from "./requests/mod.ts";
 import { divide, pieces } from "./pieces.ts";
 import { Unflushed } from "./unflushed.ts";
 
@@ -66,8 +65,7 @@ export class Mutations {
   readonly #parts: MutationParts;
   readonly #block: number;
   readonly #slabs = new Slabs();
-  readonly #locks = new RangeLocks();
-  readonly #late = new LateLocks(this.#locks);
+  readonly #changes: OrderedChanges;
   /** A flush that has not left: callers share it. */
   #waitingFlush: Command | undefined;
   #makingRoom: Promise<void> | undefined;
@@ -79,13 +77,15 @@ export class Mutations {
    */
   constructor(parts: MutationParts) {
     this.#parts = parts;
+    this.#changes = new OrderedChanges(parts);
     this.#block = parts.info.minimumBlock;
   }
 
   /**
    * Writes bytes.
    *
-   * @param source The bytes, which are copied before the call returns.
+   * @param source The bytes, which are copied before the call returns, unless
+   *   the caller keeps them.
    * @param offset First byte of the range.
    * @param options Options of the write.
    * @returns The end of the write.
@@ -93,19 +93,20 @@ export class Mutations {
   write(
     source: Uint8Array,
     offset: number,
-    options: WriteOptions,
+    options: NbdWriteOptions,
   ): Promise<void> {
     const { length } = source;
-    const payload = this.#slabs.copyOf(source);
+    const { kept } = options;
     const isOne = offset % this.#block === 0 && length % this.#block === 0 &&
       length <= this.#parts.info.maximumPayload;
     if (!isOne || options.fua === true) {
-      return this.#writeParts(payload, offset, options);
+      return this.#writeParts(this.#slabs.copyOf(source), offset, options);
     }
     // The usual write takes no more promises than it needs.
-    return this.#change(
-      { command: COMMAND_WRITE, offset, payload },
-      Unflushed.costOf(length),
+    const payload = kept === undefined ? this.#slabs.copyOf(source) : source;
+    return this.#changes.send(
+      { command: COMMAND_WRITE, offset, payload, kept },
+      Unflushed.costOf(kept === undefined ? length : 0),
       options.signal,
     );
   }
@@ -126,7 +127,7 @@ export class Mutations {
       const payload = bytes.subarray(start, start + range.length);
       return parts.edges.includes(range)
         ? this.#writePadded(payload, range.offset, flags, options)
-        : this.#change(
+        : this.#changes.send(
           { command: COMMAND_WRITE, flags, offset: range.offset, payload },
           Unflushed.costOf(payload.length),
           options.signal,
@@ -175,7 +176,7 @@ export class Mutations {
         const fields = canZero
           ? { command: COMMAND_WRITE_ZEROES, flags: zeroFlags, offset, length }
           : { command: COMMAND_WRITE, flags, offset, payload };
-        return this.#change(fields, Unflushed.costOf(0), options.signal);
+        return this.#changes.send(fields, Unflushed.costOf(0), options.signal);
       },
     );
     await this.#afterFua(options);
@@ -204,7 +205,7 @@ export class Mutations {
     await joinParts(
       pieces(whole, ZEROES_MAX, this.#block),
       (range) =>
-        this.#change(
+        this.#changes.send(
           { command: COMMAND_TRIM, flags, ...range },
           Unflushed.costOf(0),
           options.signal,
@@ -273,7 +274,7 @@ export class Mutations {
 
   /** Lets what waits for a range fail. Call this when requests are refused. */
   end(): void {
-    this.#late.end();
+    this.#changes.end();
   }
 
   #has(flag: number): boolean {
@@ -299,7 +300,8 @@ export class Mutations {
     const start = offset - offset % this.#block;
     const block = new Uint8Array(this.#block);
     const cost = Unflushed.costOf(block.length);
-    await this.#inTurn(start, block.length, cost, async (room) => {
+    const range = { offset: start, length: block.length };
+    await this.#changes.inTurn(range, cost, async (room) => {
       const { dispatcher } = this.#parts;
       const read = { command: COMMAND_READ, offset: start, target: block };
       await dispatcher.submit(new Command(read));
@@ -310,90 +312,7 @@ export class Mutations {
         offset: start,
         payload: block,
       };
-      await this.#submit(fields, room, signal);
+      await this.#changes.submit(fields, room, signal);
     });
   }
-
-  /** Sends one request that changes the disk. */
-  #change(
-    fields: CommandFields,
-    cost: number,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const { offset = 0, payload } = fields;
-    const length = fields.length ?? payload?.length ?? 0;
-    return this.#inTurn(
-      offset,
-      length,
-      cost,
-      (room) => this.#submit(fields, room, signal),
-    );
-  }
-
-  /** Runs a change when it has room, and no earlier change overlaps. */
-  async #inTurn(
-    offset: number,
-    length: number,
-    cost: number,
-    run: (room: Room) => Promise<void>,
-  ): Promise<void> {
-    const { dispatcher, unflushed } = this.#parts;
-    if (dispatcher.refusal !== undefined) throw dispatcher.refusal;
-    await unflushed.takeRoom(cost);
-    const room: Room = { cost, isKept: false };
-    const lock: RangeLock = this.#locks.take(offset, offset + length);
-    try {
-      const waits = this.#locks.wait(lock);
-      if (waits !== undefined) await waits;
-      await run(room);
-    } finally {
-      this.#late.release(lock, room.command?.lateUntil ?? 0);
-      if (!room.isKept) unflushed.giveRoom(cost);
-    }
-  }
-
-  #submit(
-    fields: CommandFields,
-    room: Room,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const { dispatcher, unflushed } = this.#parts;
-    const command = new Command(fields);
-    room.command = command;
-    // Before the flush that may be next in the buffer of replies.
-    command.onSuccess = () => {
-      room.isKept = true;
-      unflushed.add(command, room.cost);
-    };
-    const done = dispatcher.submit(command);
-    if (signal === undefined) return done;
-    return this.#withdrawable(command, done, signal);
-  }
-
-  /** Takes a request back that has not left, if the caller gives it up. */
-  async #withdrawable(
-    command: Command,
-    done: Promise<void>,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const onAbort = () =>
-      this.#parts.dispatcher.withdraw(
-        command,
-        new VirstorError("cancelled", "The write is cancelled"),
-      );
-    signal.addEventListener("abort", onAbort);
-    try {
-      await done;
-    } finally {
-      signal.removeEventListener("abort", onAbort);
-    }
-  }
-}
-
-/** The room of one change; given back unless the change is kept. */
-interface Room {
-  readonly cost: number;
-  isKept: boolean;
-  /** The request, once it is sent. */
-  command?: Command;
 }

@@ -32,7 +32,12 @@ import { drained } from "./drained.ts";
 import { firstOpened } from "./first_opened.ts";
 import { Keeper } from "./keeper.ts";
 import { Mutations } from "./mutations.ts";
-import { type NbdDiskOptions, type Settings, settingsOf } from "./options.ts";
+import {
+  type NbdDiskOptions,
+  type NbdWriteOptions,
+  type Settings,
+  settingsOf,
+} from "./options.ts";
 import { pieces } from "./pieces.ts";
 import { Command } from "./requests/mod.ts";
 import { RoundTrips } from "./round_trips.ts";
@@ -110,10 +115,8 @@ export class NbdDisk implements BlockDevice {
     const trips = new RoundTrips();
     // Nothing presses before the disk is open.
     let onPressure = () => {};
-    const unflushed = new Unflushed(
-      settings.unflushedBytes,
-      () => onPressure(),
-    );
+    const { unflushedBytes } = settings;
+    const unflushed = new Unflushed(unflushedBytes, () => onPressure());
     const keeper = new Keeper(
       paths,
       settings,
@@ -194,7 +197,7 @@ export class NbdDisk implements BlockDevice {
   write(
     source: Uint8Array,
     offset: number,
-    options: WriteOptions = {},
+    options: NbdWriteOptions = {},
   ): Completion {
     this.#checkWrite(offset, source.length);
     if (source.length === 0 && !options.fua) return undefined;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { KeptBytes, WriteOptions } from "../../device/block/mod.ts";
 import { assert, VirstorError } from "../../errors.ts";
 import { BACK_OFF_DEFAULT, type BackOffOptions } from "./back_off.ts";
 import type { NbdClientTls } from "./connection/mod.ts";
@@ -139,6 +140,16 @@ export interface NbdDiskOptions {
    * @returns A number from 0 to 1.
    */
   readonly random?: () => number;
+}
+
+/** Options of a write to a remote disk. */
+export interface NbdWriteOptions extends WriteOptions {
+  /**
+   * Has the bytes until a flush has made them durable: then the disk keeps no
+   * copy of them, and reads them there when it has to write them again.
+   * *Requires*: the bytes do not change before the write is done.
+   */
+  readonly kept?: KeptBytes;
 }
 
 /** Options with their defaults. */

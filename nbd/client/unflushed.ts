@@ -9,16 +9,32 @@
  * @module
  */
 
+import type { KeptBytes } from "../../device/block/mod.ts";
 import type { VirstorError } from "../../errors.ts";
 import { FLAG_NO_HOLE } from "../wire/mod.ts";
-import { Command } from "./requests/mod.ts";
+import type { Command } from "./requests/mod.ts";
 
 /** Bytes that each write counts in addition to its payload. */
 const ENTRY_COST = 256;
 
+/** A write that may have to be done again. */
+export interface RepeatedWrite {
+  /** Number of the command. */
+  readonly command: number;
+  /** Command flags. */
+  readonly flags: number;
+  /** First byte of the range. */
+  readonly offset: number;
+  /** Bytes of the range. */
+  readonly length: number;
+  /** The bytes of a WRITE, unless they are kept elsewhere. */
+  readonly payload: Uint8Array | undefined;
+  /** Has the bytes of a WRITE. */
+  readonly kept: KeptBytes | undefined;
+}
+
 /** A write that the server has acknowledged. */
-interface Entry {
-  readonly command: Command;
+interface Entry extends RepeatedWrite {
   readonly cost: number;
 }
 
@@ -82,6 +98,16 @@ export class Unflushed {
   }
 
   /**
+   * Whether a write would take room at once.
+   *
+   * @param cost What the write counts.
+   * @returns Whether it would.
+   */
+  hasRoom(cost: number): boolean {
+    return this.#waiters.length === 0 && this.#fits(cost);
+  }
+
+  /**
    * Takes room for a write, in the order of the calls.
    *
    * @param cost What the write counts.
@@ -89,7 +115,7 @@ export class Unflushed {
    *   when the flush that should make room fails.
    */
   takeRoom(cost: number): Promise<void> | undefined {
-    if (this.#waiters.length === 0 && this.#fits(cost)) {
+    if (this.hasRoom(cost)) {
       this.#used += cost;
       if (this.#used > this.#limit / 2) this.#onPressure();
       return undefined;
@@ -118,7 +144,12 @@ export class Unflushed {
    * @param cost What the write counts.
    */
   add(command: Command, cost: number): void {
-    this.#entries.push({ command, cost });
+    const { flags, offset, length, kept } = command;
+    const payload = kept === undefined ? command.payload : undefined;
+    this.#entries.push({
+      ...{ command: command.command, flags, offset, length },
+      ...{ payload, kept, cost },
+    });
     if (this.#waiters.length > 0) this.#onPressure();
   }
 
@@ -151,29 +182,26 @@ export class Unflushed {
    * An older content, even for a moment, could undo a later write that was made
    * durable by itself (FUA).
    *
-   * @returns Requests that do not overlap, bound to one connection.
+   * @returns Writes that do not overlap.
    */
-  replay(): Command[] {
-    const commands: Command[] = [];
+  replay(): RepeatedWrite[] {
+    const writes: RepeatedWrite[] = [];
     const covered = new Covered();
-    for (const { command } of this.#entries.toReversed()) {
-      const { offset, length, payload } = command;
+    for (const entry of this.#entries.toReversed()) {
+      const { command, offset, length, payload, kept } = entry;
       for (const [start, end] of covered.add(offset, offset + length)) {
-        commands.push(
-          new Command({
-            command: command.command,
-            // Slow zeroes are better than none, and a flush follows.
-            flags: command.flags & FLAG_NO_HOLE,
-            offset: start,
-            length: end - start,
-            ...payload !== undefined && {
-              payload: payload.subarray(start - offset, end - offset),
-            },
-          }, true),
-        );
+        writes.push({
+          command,
+          // Slow zeroes are better than none, and a flush follows.
+          flags: entry.flags & FLAG_NO_HOLE,
+          offset: start,
+          length: end - start,
+          payload: payload?.subarray(start - offset, end - offset),
+          kept,
+        });
       }
     }
-    return commands;
+    return writes;
   }
 
   #fits(cost: number): boolean {

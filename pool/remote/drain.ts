@@ -11,13 +11,11 @@
  * @module
  */
 
-import {
-  type BlockDevice,
-  type Completion,
-  Slabs,
-} from "../../device/block/mod.ts";
+import type { Completion } from "../../device/block/mod.ts";
 import { assert, messageOf, VirstorError } from "../../errors.ts";
-import { JOURNAL_WRITE } from "../../metadata/journal/mod.ts";
+import type { FarDisk } from "./far_disk.ts";
+import { Flight, type Piece } from "./flight.ts";
+import { FlightBuffers } from "./flight_buffers.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalRecord, Span } from "./journal_record.ts";
 import type { Overlay } from "./overlay.ts";
@@ -27,69 +25,16 @@ import { Signal } from "./signal.ts";
 const FLIGHTS_MAX = 64;
 /** Bytes that are in flight at once, more or less. */
 const FLIGHT_BYTES_MAX = 8 << 20;
-/** The longest write that is made of several records, bytes. */
-const JOINED_BYTES_MAX = 1 << 20;
+/**
+ * Bytes of the journal that are sent together while requests are in flight.
+ * Fewer wait until these have ended: so what is written one by one leaves, and
+ * is answered, many at a time.
+ */
+const GATHERED_BYTES = 64 << 10;
 /** Records that have left are dropped from the queue so many at a time. */
 const COMPACT_AFTER = 4096;
 /** So often a request that the far side refuses is repeated. */
 const RETRIES_MAX = 5;
-
-/** What is known of the connection to a far disk. */
-export interface FarDiskStatus {
-  /** In a word: `connected`, `connecting`, `failed`, ... */
-  readonly state: string;
-  /** The path in use, or that was in use last, without a password. */
-  readonly path: string;
-  /** How many times the disk has connected again. */
-  readonly reconnects: number;
-  /** Requests in flight. */
-  readonly inFlight: number;
-  /** Requests that have not left. */
-  readonly queued: number;
-  /** Median of the last round trips, milliseconds. */
-  readonly roundTripP50: number;
-  /** 99th percentile of the last round trips, milliseconds. */
-  readonly roundTripP99: number;
-  /** Age of the oldest request in flight, milliseconds; 0 if there is none. */
-  readonly oldestMs: number;
-  /** The last fault of a connection; "" if there was none. */
-  readonly lastError: string;
-}
-
-/** The far side: a disk that loses no acknowledged write while it is open. */
-export type FarDisk =
-  & Pick<
-    BlockDevice,
-    "size" | "read" | "write" | "writeZeroes" | "flush"
-  >
-  & {
-    /**
-     * Closes the disk.
-     *
-     * @param waitMs How long requests in flight may take, milliseconds. Default:
-     *   as the disk likes.
-     * @returns The end of the close.
-     */
-    close(waitMs?: number): Completion;
-    /**
-     * The state of the connection.
-     *
-     * @returns The state now.
-     */
-    readonly status?: () => FarDiskStatus;
-  };
-
-/** A part of a record. */
-interface Piece extends Span {
-  readonly record: JournalRecord;
-}
-
-/** A request to the far side, made of parts of records that follow each other. */
-interface Flight {
-  readonly start: number;
-  end: number;
-  readonly pieces: Piece[];
-}
 
 /** Options of a drain. */
 export interface DrainOptions {
@@ -122,11 +67,13 @@ export class Drain {
   #bytes = 0;
   /** The newest record that was taken from the queue. */
   #taken: number;
+  /** The newest record that waits for no more of them. */
+  #departing = 0;
   /** The newest record that the running flush covers. */
   #barrier = 0;
   #isRunning = false;
   #failure: VirstorError | undefined;
-  readonly #slabs = new Slabs();
+  readonly #buffers = new FlightBuffers();
   readonly #changed = new Signal();
   readonly #stopped = new Signal();
 
@@ -167,9 +114,11 @@ export class Drain {
    */
   push(record: JournalRecord): void {
     this.#queue.push(record);
-    if (this.#isRunning || this.#failure !== undefined) return;
-    this.#isRunning = true;
-    this.#run();
+    if (this.#failure !== undefined) return;
+    if (!this.#isRunning) {
+      this.#isRunning = true;
+      this.#run();
+    } else if (!this.#isGathering) this.#changed.raise();
   }
 
   /**
@@ -191,6 +140,8 @@ export class Drain {
    * @throws {VirstorError} `io` if the far side refuses, or the drain stops.
    */
   async arrival(sequence: number): Promise<void> {
+    this.#departing = Math.max(this.#departing, sequence);
+    this.#changed.raise();
     while (this.#arrived < sequence) {
       if (this.#failure !== undefined) throw this.#failure;
       await this.#changed.next();
@@ -233,8 +184,18 @@ export class Drain {
   /** Everything up to this record has arrived, or is overwritten. */
   get #arrived(): number {
     const oldest = this.#flights[0] ?? this.#next;
-    const sequence = oldest?.pieces[0]?.record.sequence;
+    const sequence = oldest?.first.sequence;
     return sequence === undefined ? this.#taken : sequence - 1;
+  }
+
+  /** Whether what has come since the last departure waits for more. */
+  get #isGathering(): boolean {
+    const oldest = this.#queue[this.#first];
+    if (oldest === undefined || oldest.sequence <= this.#departing) {
+      return false;
+    }
+    const { end } = this.#options.journal.last;
+    return this.#flights.length > 0 && end - oldest.end < GATHERED_BYTES;
   }
 
   /** Sends until the queue is empty, or the drain has stopped. */
@@ -245,16 +206,22 @@ export class Drain {
       const record = this.#queue[this.#first];
       if (record === undefined) {
         if (this.#next === undefined) break;
-        await this.#depart();
+        const pending = this.#depart();
+        if (pending !== undefined) await pending;
         continue;
       }
+      while (this.#isGathering) await this.#changed.next();
+      if (this.#failure !== undefined) break;
+      const { sequence } = this.#options.journal.last;
+      if (record.sequence > this.#departing) this.#departing = sequence;
       const pieces = this.#piecesOf(record);
       // The flights keep what is not sent yet from counting as arrived.
       for (const piece of pieces) {
-        if (this.#joins(piece)) continue;
-        if (this.#next !== undefined) await this.#depart();
+        if (this.#next?.join(piece) === true) continue;
+        const pending = this.#depart();
+        if (pending !== undefined) await pending;
         if (this.#failure !== undefined) break;
-        this.#next = { start: piece.start, end: piece.end, pieces: [piece] };
+        this.#next = new Flight(piece, this.#options.journal);
       }
       if (this.#failure !== undefined) break;
       this.#taken = record.sequence;
@@ -282,44 +249,20 @@ export class Drain {
       .map(({ start, end }) => ({ start, end, record }));
   }
 
-  /** Adds a piece to what is being put together, if it follows it. */
-  #joins(piece: Piece): boolean {
-    const next = this.#next;
-    const last = next?.pieces[0]?.record;
-    if (next === undefined || last === undefined) return false;
-    const { kind, noHole } = piece.record;
-    const canJoin = next.end === piece.start && last.kind === kind &&
-      last.noHole === noHole &&
-      (kind !== JOURNAL_WRITE || piece.end - next.start <= JOINED_BYTES_MAX);
-    if (!canJoin) return false;
-    next.end = piece.end;
-    next.pieces.push(piece);
-    return true;
+  /** Sends what was put together, when there is room and nothing overlaps. */
+  #depart(): Completion {
+    const flight = this.#next;
+    if (flight === undefined) return undefined;
+    return this.#mayDepart(flight)
+      ? this.#leave(flight)
+      : this.#departLater(flight);
   }
 
-  /** Sends what was put together, when there is room and nothing overlaps. */
-  async #depart(): Promise<void> {
-    const flight = this.#next;
-    if (flight === undefined) return;
+  async #departLater(flight: Flight): Promise<void> {
     while (this.#failure === undefined && !this.#mayDepart(flight)) {
       await this.#changed.next();
     }
-    if (this.#failure !== undefined) return;
-    const isWrite = flight.pieces[0]?.record.kind === JOURNAL_WRITE;
-    let payload: Uint8Array | undefined;
-    try {
-      if (isWrite) payload = await this.#load(flight);
-      const pending = this.#options.admit?.();
-      if (pending !== undefined) await pending;
-    } catch (error) {
-      this.#fail(error);
-      return;
-    }
-    if (this.#failure !== undefined) return;
-    this.#flights.push(flight);
-    this.#next = undefined;
-    this.#bytes += payload?.length ?? 0;
-    this.#fly(flight, payload);
+    if (this.#failure === undefined) await this.#leave(flight);
   }
 
   #mayDepart({ start, end }: Flight): boolean {
@@ -330,49 +273,82 @@ export class Drain {
     );
   }
 
-  async #load({ start, end, pieces }: Flight): Promise<Uint8Array> {
-    const { journal } = this.#options;
-    const bytes = this.#slabs.take(end - start);
-    for (const piece of pieces) {
-      const part = bytes.subarray(piece.start - start, piece.end - start);
-      const pending = journal.read(piece.record, piece.start, part);
-      if (pending !== undefined) await pending;
+  /** Never fails. */
+  #leave(flight: Flight): Completion {
+    try {
+      const pending = this.#prepare(flight);
+      if (pending !== undefined) {
+        return pending.then(
+          () => this.#takeOff(flight),
+          (error) => this.#fail(error),
+        );
+      }
+      this.#takeOff(flight);
+    } catch (error) {
+      this.#fail(error);
     }
-    return bytes;
+    return undefined;
+  }
+
+  /** Reads the bytes of a flight from the journal. */
+  #prepare(flight: Flight): Completion {
+    const { admit } = this.#options;
+    if (!flight.isWrite) return admit?.();
+    flight.payload = this.#buffers.take(flight.end - flight.start);
+    const reading = flight.read(flight.payload, flight.start);
+    return reading === undefined ? admit?.() : reading.then(() => admit?.());
+  }
+
+  #takeOff(flight: Flight): void {
+    if (this.#failure !== undefined) return;
+    this.#flights.push(flight);
+    this.#next = undefined;
+    this.#bytes += flight.payload?.length ?? 0;
+    this.#fly(flight);
   }
 
   /** One request, repeated until the far side has taken it. Never fails. */
-  async #fly(flight: Flight, payload: Uint8Array | undefined): Promise<void> {
-    const { overlay } = this.#options;
-    try {
-      await this.#send(flight, payload);
-    } catch (error) {
-      this.#fail(error);
-      return;
-    }
-    for (const piece of flight.pieces) overlay.drop(piece.record, piece);
-    this.#flights.splice(this.#flights.indexOf(flight), 1);
-    this.#bytes -= payload?.length ?? 0;
-    this.#changed.raise();
-  }
-
-  async #send(
-    { start, end, pieces }: Flight,
-    payload: Uint8Array | undefined,
-  ): Promise<void> {
-    const { far } = this.#options;
+  async #fly(flight: Flight): Promise<void> {
     for (let tries = 0;; tries++) {
       try {
-        if (payload !== undefined) await far.write(payload, start);
-        else {
-          const noHole = pieces[0]?.record.noHole === true;
-          await far.writeZeroes(start, end - start, { noHole });
-        }
-        return;
+        await this.#send(flight);
+        break;
       } catch (error) {
-        await this.backOff(tries, error);
+        if (!await this.#mayRepeat(tries, error)) return;
       }
     }
+    this.#land(flight);
+  }
+
+  async #mayRepeat(tries: number, cause: unknown): Promise<boolean> {
+    try {
+      await this.backOff(tries, cause);
+      return true;
+    } catch (error) {
+      this.#fail(error);
+      return false;
+    }
+  }
+
+  #send(flight: Flight): Completion {
+    const { far } = this.#options;
+    const { start, end, payload, first: { noHole } } = flight;
+    return payload === undefined
+      ? far.writeZeroes(start, end - start, { noHole })
+      : far.write(payload, start, { kept: flight });
+  }
+
+  #land(flight: Flight): void {
+    const { overlay } = this.#options;
+    for (const piece of flight.pieces) overlay.drop(piece.record, piece);
+    this.#flights.splice(this.#flights.indexOf(flight), 1);
+    const { payload } = flight;
+    if (payload !== undefined) {
+      this.#bytes -= payload.length;
+      flight.payload = undefined;
+      this.#buffers.give(payload);
+    }
+    this.#changed.raise();
   }
 
   #fail(error: unknown): void {

@@ -9,7 +9,8 @@
  */
 
 import { messageOf, VirstorError } from "../../errors.ts";
-import type { Drain, FarDisk } from "./drain.ts";
+import type { Drain } from "./drain.ts";
+import type { FarDisk } from "./far_disk.ts";
 import type { FarOwner } from "./far_owner.ts";
 import { FlushTurns } from "./flush_turns.ts";
 import type { Journal } from "./journal.ts";

@@ -7,7 +7,7 @@
 
 import { counted } from "../../errors.ts";
 import type { PoolEvent } from "../core/mod.ts";
-import type { FarDisk } from "./drain.ts";
+import type { FarDisk } from "./far_disk.ts";
 import type { FarEvent } from "./remote_components.ts";
 import { SILENT_MS } from "./watched_far.ts";
 

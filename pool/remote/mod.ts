@@ -5,7 +5,7 @@
  * @module
  */
 
-export type { FarDisk, FarDiskStatus } from "./drain.ts";
+export type { FarDisk, FarDiskStatus, FarWriteOptions } from "./far_disk.ts";
 export { Journal, JOURNAL_PAYLOAD_MAX, JOURNAL_SIZE_MIN } from "./journal.ts";
 export type { JournalRecord } from "./journal_record.ts";
 export {

@@ -13,7 +13,7 @@ import {
 } from "../../device/file/mod.ts";
 import { counted, VirstorError } from "../../errors.ts";
 import type { OwnerBlock } from "../../metadata/journal/mod.ts";
-import type { FarDisk } from "./drain.ts";
+import type { FarDisk } from "./far_disk.ts";
 import { FarOwner, watchOwner } from "./far_owner.ts";
 import { Journal } from "./journal.ts";
 import { ForeignJournalError } from "./journal_recovery.ts";

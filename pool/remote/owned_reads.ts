@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { FarDisk } from "./drain.ts";
+import type { FarDisk } from "./far_disk.ts";
 import type { FarOwner } from "./far_owner.ts";
 
 /**

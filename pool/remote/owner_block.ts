@@ -14,7 +14,7 @@ import {
   type OwnerBlock,
   ownerBlockPosition,
 } from "../../metadata/journal/mod.ts";
-import type { FarDisk } from "./drain.ts";
+import type { FarDisk } from "./far_disk.ts";
 import type { Span } from "./journal_record.ts";
 
 /** The side of a far disk that ownership needs. */

@@ -31,7 +31,8 @@ import type {
 } from "../core/mod.ts";
 import { Changes } from "./changes.ts";
 import { componentFlushes } from "./component_flush.ts";
-import { Drain, type FarDisk } from "./drain.ts";
+import { Drain } from "./drain.ts";
+import type { FarDisk } from "./far_disk.ts";
 import type { FarOwner } from "./far_owner.ts";
 import { farFlushes } from "./far_flush.ts";
 import type { FlushTurns } from "./flush_turns.ts";
@@ -115,11 +116,11 @@ export class RemoteComponent implements ComponentDevice {
       overlay: this.#overlay,
       admit: owner && (() => owner.admit()),
     });
-    const farFlush = farFlushes({ ...parts, owner, drain: this.#drain });
-    this.#farFlush = farFlush;
-    this.#room = new RoomQueue(journal, () => farFlush.flush(), onFailure);
+    this.#farFlush = farFlushes({ ...parts, owner, drain: this.#drain });
+    const makeRoom = () => this.#farFlush.flush();
+    this.#room = new RoomQueue(journal, makeRoom, onFailure);
     this.#flush = componentFlushes({
-      far: farFlush,
+      far: this.#farFlush,
       room: this.#room,
       observer: () => this.observer,
     });
@@ -130,7 +131,7 @@ export class RemoteComponent implements ComponentDevice {
       drain: this.#drain,
       room: this.#room,
       reserved: owner?.room,
-      onRecord: () => farFlush.wrote(),
+      onRecord: () => this.#farFlush.wrote(),
       check: () => this.#checkWrite("write", 0, 0),
     });
     this.#reads = new RemoteReads({
@@ -324,8 +325,7 @@ export class RemoteComponent implements ComponentDevice {
    */
   giveUp(reason: string): void {
     if (this.#closing !== undefined) return;
-    const { pending } = this.#drain;
-    const error = awayError(this.path, reason, pending);
+    const error = awayError(this.path, reason, this.#drain.pending);
     this.#fail(error);
     this.#owner?.abandon(error);
     // What is in flight ends with it: its time is over.

@@ -8,7 +8,7 @@
 import { type Completion, joinParts } from "../../device/block/mod.ts";
 import { JOURNAL_WRITE } from "../../metadata/journal/mod.ts";
 import type { Changes, WaitingChange } from "./changes.ts";
-import type { FarDisk } from "./drain.ts";
+import type { FarDisk } from "./far_disk.ts";
 import type { Journal } from "./journal.ts";
 import type { JournalRecord, Span } from "./journal_record.ts";
 import type { Overlay, OverlayPart } from "./overlay.ts";

@@ -6,13 +6,13 @@
 
 /** Wakes everything that waits. */
 export class Signal {
-  #waiting = Promise.withResolvers<void>();
+  #waiting: PromiseWithResolvers<void> | undefined;
 
   /** Wakes everything that waits now. */
   raise(): void {
-    const { resolve } = this.#waiting;
-    this.#waiting = Promise.withResolvers();
-    resolve();
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    waiting?.resolve();
   }
 
   /**
@@ -21,6 +21,7 @@ export class Signal {
    * @returns Fulfilled at the next {@linkcode raise}.
    */
   next(): Promise<void> {
+    this.#waiting ??= Promise.withResolvers();
     return this.#waiting.promise;
   }
 

@@ -5,7 +5,7 @@
  */
 
 import type { RemoteStatus } from "../core/mod.ts";
-import type { FarDiskStatus } from "./drain.ts";
+import type { FarDiskStatus } from "./far_disk.ts";
 import type { Journal } from "./journal.ts";
 
 /** What the component itself knows. */

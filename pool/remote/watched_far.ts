@@ -5,13 +5,9 @@
  * @module
  */
 
-import type {
-  Completion,
-  WriteOptions,
-  WriteZeroesOptions,
-} from "../../device/block/mod.ts";
+import type { Completion, WriteZeroesOptions } from "../../device/block/mod.ts";
 import type { FarAnswers } from "../core/mod.ts";
-import type { FarDisk } from "./drain.ts";
+import type { FarDisk, FarWriteOptions } from "./far_disk.ts";
 
 /** Milliseconds without an answer after which a far side is silent. */
 export const SILENT_MS = 10_000;
@@ -85,7 +81,7 @@ export class WatchedFar implements FarDisk, FarAnswers {
   write(
     source: Uint8Array,
     offset: number,
-    options?: WriteOptions,
+    options?: FarWriteOptions,
   ): Completion {
     return this.#watched(this.#far.write(source, offset, options));
   }
@@ -135,15 +131,16 @@ export class WatchedFar implements FarDisk, FarAnswers {
     if (pending === undefined) return undefined;
     if (this.#pending === 0) this.#since = performance.now();
     this.#pending += 1;
-    const answered = () => {
-      this.#pending -= 1;
-      this.#since = performance.now();
-      this.#answered();
-    };
-    pending.then(answered, answered);
+    pending.then(this.#onAnswer, this.#onAnswer);
     this.#owes();
     return pending;
   }
+
+  readonly #onAnswer = (): void => {
+    this.#pending -= 1;
+    this.#since = performance.now();
+    this.#answered();
+  };
 
   /** Begins to look whether it is silent. */
   #owes(): void {

@@ -5,12 +5,24 @@
  * @module
  */
 
-import type { Completion, WriteZeroesOptions } from "../../device/mod.ts";
+import { assertEquals } from "@std/assert";
+import type {
+  Completion,
+  KeptBytes,
+  WriteZeroesOptions,
+} from "../../device/mod.ts";
 import type { ComponentDevice } from "../../pool/core/mod.ts";
-import type { FarDisk } from "../../pool/remote/mod.ts";
+import type { FarDisk, FarWriteOptions } from "../../pool/remote/mod.ts";
 import type { Random } from "./random.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
 import { turn } from "./turns.ts";
+
+/** A write whose bytes are kept elsewhere. */
+interface Written {
+  readonly kept: KeptBytes;
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+}
 
 /** A disk on another machine, which is always connected. */
 export class SimulatedFar implements FarDisk {
@@ -18,6 +30,8 @@ export class SimulatedFar implements FarDisk {
   readonly #device: ComponentDevice;
   readonly #random: Random;
   readonly #disk: SimulatedDisk | undefined;
+  /** What was written since the last flush, and is kept elsewhere. */
+  readonly #kept: Written[] = [];
   #closed = false;
 
   /**
@@ -45,11 +59,18 @@ export class SimulatedFar implements FarDisk {
     this.#device.read(target, offset);
   }
 
-  async write(source: Uint8Array, offset: number): Promise<void> {
+  async write(
+    source: Uint8Array,
+    offset: number,
+    options?: FarWriteOptions,
+  ): Promise<void> {
     const bytes = source.slice();
+    const kept = options?.kept;
     await this.#travel();
-    this.#device.write(bytes, offset);
+    // What is kept is the caller's again only at the end.
+    this.#device.write(kept === undefined ? bytes : source, offset);
     await this.#travel();
+    if (kept !== undefined) this.#kept.push({ kept, bytes, offset });
   }
 
   async writeZeroes(
@@ -63,9 +84,17 @@ export class SimulatedFar implements FarDisk {
   }
 
   async flush(): Promise<void> {
+    const { length } = this.#kept;
     await this.#travel();
     await this.#device.flush();
     await this.#travel();
+    for (const { kept, bytes, offset } of this.#kept.splice(0, length)) {
+      // Not all of it: newer writes may have overwritten the rest.
+      const from = this.#random.below(bytes.length);
+      const target = new Uint8Array(bytes.length - from);
+      await kept.read(target, offset + from);
+      assertEquals(target, bytes.slice(from), `what was kept at ${offset}`);
+    }
   }
 
   close(): Completion {

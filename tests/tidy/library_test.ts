@@ -16,7 +16,7 @@ const FILES = new Map(
 /** The names that each door exports, types included. */
 const NAMES: Readonly<Record<string, string>> = {
   "device/mod.ts": `
-    BlockDevice Completion DeviceCapabilities Extent ExtentKind FileDevice
+    BlockDevice Completion DeviceCapabilities Extent ExtentKind FileDevice KeptBytes
     FileDeviceOptions FileLock MemoryDevice MemoryDeviceOptions SliceDevice
     Transfers WriteOptions WriteZeroesOptions createSparseFile`,
   "metadata/mod.ts": `
@@ -48,7 +48,7 @@ const NAMES: Readonly<Record<string, string>> = {
     ComponentStatus DelayedStatus EvacuationStatus Finding FindingKind
     FormatName FullPolicy GrowResult HostStatus InspectOptions JobKind JobStatus LabelOptions LabelResult
     LiveSettings Loss LossStatus
-    ConnectedDisk FarConnectOptions FarDisk FarDiskStatus FarEvent RemoteComponents findLabel
+    ConnectedDisk FarConnectOptions FarDisk FarDiskStatus FarEvent FarWriteOptions RemoteComponents findLabel
     MissedEvents MissingMember PRESSURE_DELAYED PRESSURE_FREE_SHIFT PRESSURE_FULL
     PRESSURE_LOW PRESSURE_STOPPED Pool PoolCounters PoolEvent PoolEventData
     PoolEventKind PoolOptions
@@ -67,7 +67,7 @@ const NAMES: Readonly<Record<string, string>> = {
     NbdCloseOptions NbdContext NbdContextFamily NbdCounters NbdDialect NbdDisk NbdDiskEvent
     NbdDiskOptions NbdDiskStatus NbdEvent NbdExport NbdExportFeatures
     NbdExportInfo NbdIdentityRead NbdLimits NbdServer NbdServerOptions
-    NbdStatusRun NbdTls NbdTlsIdentity copyDisk describeExport featuresOf
+    NbdStatusRun NbdTls NbdTlsIdentity NbdWriteOptions copyDisk describeExport featuresOf
     listNbdExports`,
 };
 

@@ -7,6 +7,7 @@
 import { connect as connectSocket, type Socket } from "node:net";
 import { messageOf, VirstorError } from "../../../errors.ts";
 import { type ClientStream, NodeStream, PlainStream } from "./stream.ts";
+import { connectToUnix } from "./unix_descriptors.ts";
 import type { NbdUri } from "./uri.ts";
 
 /**
@@ -23,7 +24,8 @@ export async function connectPlain(
 ): Promise<ClientStream> {
   try {
     if (uri.socket !== "") {
-      return new PlainStream(await connectUnix(uri.socket, signal));
+      const { conn, descriptor } = await connectUnix(uri.socket, signal);
+      return new PlainStream(conn, descriptor);
     }
     // The runtime's own sockets cannot reset a connection.
     return new NodeStream(await connectForTls(uri, signal));
@@ -36,16 +38,16 @@ export async function connectPlain(
 async function connectUnix(
   path: string,
   signal: AbortSignal,
-): Promise<Deno.Conn> {
+): ReturnType<typeof connectToUnix> {
   signal.throwIfAborted();
-  const connecting = Deno.connect({ transport: "unix", path });
+  const connecting = connectToUnix(path);
   const { promise, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason);
   signal.addEventListener("abort", onAbort);
   try {
     return await Promise.race([connecting, promise]);
   } catch (error) {
-    connecting.then((conn) => conn.close(), () => {});
+    connecting.then(({ conn }) => conn.close(), () => {});
     throw error;
   } finally {
     signal.removeEventListener("abort", onAbort);

@@ -6,6 +6,7 @@
 
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { socketCalls } from "../../../device/linux/mod.ts";
 import { messageOf, VirstorError } from "../../../errors.ts";
 
 /** A connection to a server. */
@@ -24,6 +25,15 @@ export interface ClientStream {
    * @returns Number of bytes sent; the caller sends the rest.
    */
   write(source: Uint8Array): Promise<number>;
+  /**
+   * Sends what the system takes at once.
+   *
+   * @param memory Where the bytes are,
+   * @param start from here,
+   * @param end to here; behind `start`.
+   * @returns How many were taken; if not all, `write` has to be asked.
+   */
+  writeNow?(memory: Uint8Array, start: number, end: number): number;
   /** Ends the sending side; the server may still send. Never fails. */
   closeWrite(): Promise<void>;
   /** Closes the connection. Idempotent, never fails. */
@@ -57,15 +67,19 @@ export async function sendAll(
  */
 export class PlainStream implements ClientStream {
   readonly #conn: Deno.Conn;
+  readonly #descriptor: number | undefined;
+  readonly #sockets = socketCalls()?.sockets;
   #closed = false;
 
   /**
    * Takes over a connection.
    *
    * @param conn The connection.
+   * @param descriptor The connection's descriptor, if it is known.
    */
-  constructor(conn: Deno.Conn) {
+  constructor(conn: Deno.Conn, descriptor?: number) {
     this.#conn = conn;
+    this.#descriptor = descriptor;
   }
 
   /**
@@ -86,6 +100,22 @@ export class PlainStream implements ClientStream {
    */
   write(source: Uint8Array): Promise<number> {
     return this.#conn.write(source);
+  }
+
+  /**
+   * Sends what the system takes at once, with a native call.
+   *
+   * @param memory Where the bytes are,
+   * @param start from here,
+   * @param end to here; behind `start`.
+   * @returns How many were taken; 0 if the descriptor is not known.
+   */
+  writeNow(memory: Uint8Array, start: number, end: number): number {
+    const descriptor = this.#descriptor;
+    // After the close the number may be that of another connection.
+    if (this.#closed || descriptor === undefined) return 0;
+    const sent = this.#sockets?.sendNow(descriptor, memory, start, end) ?? 0;
+    return Math.max(0, sent);
   }
 
   /** Ends the sending side. */

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { KeptBytes } from "../../../device/block/mod.ts";
 import type { VirstorError } from "../../../errors.ts";
 import type { NbdStatusRun } from "../../wire/mod.ts";
 
@@ -18,8 +19,10 @@ export interface CommandFields {
   readonly offset?: number;
   /** Bytes of the range. */
   readonly length?: number;
-  /** The bytes of a WRITE. They never change. */
+  /** The bytes of a WRITE. They do not change before the request has ended. */
   readonly payload?: Uint8Array;
+  /** Has these bytes when the request has ended; else they never change. */
+  readonly kept?: KeptBytes | undefined;
   /** Buffer that a READ fills. */
   readonly target?: Uint8Array;
 }
@@ -36,6 +39,8 @@ export class Command {
   readonly length: number;
   /** The bytes of a WRITE. */
   readonly payload: Uint8Array | undefined;
+  /** Has the bytes of a WRITE when it has ended. */
+  readonly kept: KeptBytes | undefined;
   /** Buffer that a READ fills. */
   readonly target: Uint8Array | undefined;
   /** Place in the order of requests. The queue sets it. */
@@ -78,6 +83,7 @@ export class Command {
     this.flags = fields.flags ?? 0;
     this.offset = fields.offset ?? 0;
     this.payload = fields.payload;
+    this.kept = fields.kept;
     this.target = fields.target;
     this.length = fields.length ?? fields.payload?.length ??
       fields.target?.length ?? 0;
@@ -86,8 +92,6 @@ export class Command {
     this.done = promise;
     this.#resolve = resolve;
     this.#reject = reject;
-    // A caller that has several requests in flight waits for the first only.
-    promise.catch(() => {});
   }
 
   /** Whether the request has ended. */
@@ -112,6 +116,8 @@ export class Command {
     if (this.#settled) return;
     this.#settled = true;
     this.onFailure?.(error);
+    // A caller that has several requests in flight waits for the first only.
+    this.done.catch(() => {});
     this.#reject(error);
   }
 }

@@ -7,28 +7,17 @@
 
 import { assert, messageOf, VirstorError } from "../../../errors.ts";
 import { COMMAND_DISCONNECT, COMMAND_READ, ESHUTDOWN } from "../../wire/mod.ts";
-import { type Negotiated, sendAll } from "../connection/mod.ts";
+import type { Negotiated } from "../connection/mod.ts";
 import { Command } from "./command.ts";
 import { ReplyReader } from "./reply_reader.ts";
-import { encodeRequest } from "./request_encoder.ts";
+import { RequestSender } from "./request_sender.ts";
 import { serverError } from "./server_error.ts";
 import { type Slot, TagTable } from "./tag_table.ts";
 
-/** Bytes of requests that leave with one call of the system. */
-const SEND_BUFFER_SIZE = 128 * 1024;
-/** The longest payload that is copied into the send buffer, bytes. */
-const PAYLOAD_COPIED_MAX = 32 * 1024;
-/** Bytes of a payload that leave with one call of the system. */
-const SEND_STEP = 256 * 1024;
+/** Bytes that are dropped at once after the end. */
+const SCRATCH_SIZE = 128 * 1024;
 /** Looks without progress after which a connection counts as lost. */
 const SILENT_LOOKS_MAX = 4;
-/**
- * Milliseconds after which bytes that are still being sent have had to wait for
- * room in the buffers of the system.
- */
-const BLOCKED_MS = 200;
-/** Bytes of the longest header of a request. */
-const HEADER_MAX = 32;
 
 /** The server, or the network, has stopped to answer. */
 export class SilentServer extends VirstorError {
@@ -77,14 +66,12 @@ export class Link {
   readonly #options: LinkOptions;
   readonly #tags = new TagTable();
   readonly #replies: ReplyReader;
-  readonly #isExtended: boolean;
-  readonly #buffer = new Uint8Array(SEND_BUFFER_SIZE);
-  readonly #view = new DataView(this.#buffer.buffer);
+  readonly #sender: RequestSender;
   #outgoing: Command[] = [];
   #writing = false;
   #ended = false;
   #isAborted = false;
-  /** Looks since the last sign of life; see {@linkcode Link.#sendBytes}. */
+  /** Looks since the last sign of life; see `SenderOptions.onRoom`. */
   #silentLooks = 0;
   /** Bytes received by the last look. */
   #received = 0;
@@ -101,7 +88,11 @@ export class Link {
     this.#connection = connection;
     this.#options = options;
     const { dialect } = connection.info;
-    this.#isExtended = dialect === "extended";
+    this.#sender = new RequestSender(connection.stream, {
+      isExtended: dialect === "extended",
+      isEnded: () => this.#ended,
+      onRoom: () => this.#silentLooks = 0,
+    });
     this.#replies = new ReplyReader(connection.reader, this.#tags, {
       dialect,
       contextId: connection.contextId,
@@ -189,12 +180,9 @@ export class Link {
         new Command({ command: COMMAND_DISCONNECT }, true),
         performance.now(),
       );
-      const size = encodeRequest(this.#view, 0, slot, this.#isExtended);
       try {
         // Behind a request that is leaving, DISC would end up inside it.
-        if (!this.#writing) {
-          await sendAll(this.#connection.stream, this.#buffer.slice(0, size));
-        }
+        if (!this.#writing) await this.#sender.send([slot]);
       } catch {
         // The connection has ended.
       }
@@ -209,7 +197,8 @@ export class Link {
       while (this.#outgoing.length > 0 && !this.#ended) {
         const batch = this.#outgoing;
         this.#outgoing = [];
-        await this.#writeBatch(batch);
+        // From here on all of them are in the table, should the connection end.
+        await this.#sender.send(batch.map((command) => this.#start(command)));
       }
     } catch (error) {
       this.#fail(error);
@@ -218,57 +207,10 @@ export class Link {
     }
   }
 
-  async #writeBatch(batch: readonly Command[]): Promise<void> {
-    // From here on all of them are in the table, should the connection end.
-    const slots = batch.map((command) => this.#start(command));
-    let filled = 0;
-    for (const slot of slots) {
-      const { payload } = slot.command;
-      const isCopied = payload !== undefined &&
-        payload.length <= PAYLOAD_COPIED_MAX;
-      const size = HEADER_MAX + (isCopied ? payload.length : 0);
-      if (filled + size > SEND_BUFFER_SIZE) {
-        await this.#send(filled);
-        filled = 0;
-      }
-      filled += encodeRequest(this.#view, filled, slot, this.#isExtended);
-      if (isCopied) {
-        this.#buffer.set(payload, filled);
-        filled += payload.length;
-      } else if (payload !== undefined) {
-        await this.#send(filled);
-        filled = 0;
-        if (this.#ended) return;
-        await this.#sendBytes(payload);
-      }
-      if (this.#ended) return;
-    }
-    if (filled > 0) await this.#send(filled);
-  }
-
   #start(command: Command): Slot {
     command.onSend?.();
     command.runs.length = 0;
     return this.#tags.add(command, performance.now());
-  }
-
-  async #send(count: number): Promise<void> {
-    if (this.#ended) return;
-    await this.#sendBytes(this.#buffer.subarray(0, count));
-  }
-
-  /**
-   * Sends bytes. That the system takes them is no sign of life: it has buffers,
-   * also for a server that is gone. Bytes that had to wait for room are one,
-   * since only what the server has received makes room.
-   */
-  async #sendBytes(bytes: Uint8Array): Promise<void> {
-    const began = performance.now();
-    for (let at = 0; at < bytes.length; at += SEND_STEP) {
-      const step = bytes.subarray(at, at + SEND_STEP);
-      await sendAll(this.#connection.stream, step);
-      if (performance.now() - began >= BLOCKED_MS) this.#silentLooks = 0;
-    }
   }
 
   /** Receives until the connection ends; after a fault only its end. */
@@ -287,7 +229,7 @@ export class Link {
   }
 
   async #drain(): Promise<void> {
-    const scratch = new Uint8Array(SEND_BUFFER_SIZE);
+    const scratch = new Uint8Array(SCRATCH_SIZE);
     try {
       while (await this.#connection.stream.read(scratch) !== null);
     } catch {

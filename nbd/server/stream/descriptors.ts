@@ -11,7 +11,11 @@
  * @module
  */
 
-import { NativeConnections, NativeSockets } from "../../../device/linux/mod.ts";
+import {
+  type NativeSockets,
+  type SocketCalls,
+  socketCalls,
+} from "../../../device/linux/mod.ts";
 import { LANE_WAIT_MS, SEND_BUFFER_SIZE } from "../../wire/mod.ts";
 import { isTcp } from "./stream.ts";
 
@@ -22,35 +26,13 @@ const LOOK_EVERY_MS = 50;
 
 const descriptors = new WeakMap<object, number>();
 
-/** The native calls of this thread. */
-interface Natives {
-  readonly sockets: NativeSockets;
-  readonly connections: NativeConnections;
-}
-let natives: Natives | null | undefined;
-
-function openNatives(): Natives | null {
-  if (natives !== undefined) return natives;
-  natives = null;
-  if (Deno.build.os !== "linux") return natives;
-  try {
-    natives = {
-      sockets: new NativeSockets(),
-      connections: new NativeConnections(),
-    };
-  } catch {
-    // Not permitted, or another C library: everything works without them.
-  }
-  return natives;
-}
-
 /**
  * The calls that receive and send on descriptors.
  *
  * @returns Null without FFI, or on another system.
  */
 export function nativeSockets(): NativeSockets | null {
-  return openNatives()?.sockets ?? null;
+  return socketCalls()?.sockets ?? null;
 }
 
 /**
@@ -62,7 +44,7 @@ export function nativeSockets(): NativeSockets | null {
  * @returns Whether the connection was taken away; if not, nothing has changed.
  */
 export function takeAway(descriptor: number): boolean {
-  const connections = openNatives()?.connections;
+  const connections = socketCalls()?.connections;
   return connections?.takeAway(descriptor, LANE_WAIT_MS) ?? false;
 }
 
@@ -75,7 +57,7 @@ export function takeAway(descriptor: number): boolean {
  * @returns The listener to use in its place.
  */
 export function trackDescriptors(listener: Deno.Listener): Deno.Listener {
-  const native = openNatives();
+  const native = socketCalls();
   if (native === null) return listener;
   const watch = new Watch(native);
   const accept = async () => {
@@ -127,7 +109,7 @@ export function isDrained(connection: object): boolean {
 
 /** Finds the descriptors of one listener's connections. */
 class Watch {
-  readonly #native: Natives;
+  readonly #native: SocketCalls;
   /** Something else accepts, too: no descriptor is certain any more. */
   #isLost = false;
   /** The watch has left out connections since the last look. */
@@ -135,7 +117,7 @@ class Watch {
   #looks = LOOKS_MAX;
   #countedAt = performance.now();
 
-  constructor(native: Natives) {
+  constructor(native: SocketCalls) {
     this.#native = native;
   }
 
