@@ -80,10 +80,7 @@ export function volumeHandlers(
     },
     takeSnapshots: async ({ snapshots }) => {
       await snapshotChanges.take(snapshots.map(inPool));
-      return {
-        sharedBytes: await sharedBytes(pool, snapshots.map(inPool)),
-        freeBytes: pool.status().freeChunks * chunkSize,
-      };
+      return await spaceOf(pool, snapshots.map(inPool));
     },
     planRemoveSnapshots: ({ snapshots }) =>
       Promise.try(() => snapshotChanges.planRemoval(snapshots.map(inPool))),
@@ -106,22 +103,33 @@ export function volumeHandlers(
   };
 }
 
-/** Bytes that volumes refer to, and share with their newest snapshots. */
-async function sharedBytes(
+/** What volumes share with their newest snapshots, and may take for writes. */
+async function spaceOf(
   pool: Pool,
   snapshots: readonly SnapshotName[],
-): Promise<number> {
+): Promise<VolumeCalls["takeSnapshots"]["answer"]> {
+  const { chunkSize } = pool.settings;
   const names = snapshots.map(({ volume }) => volume);
   const volumes = pool.volumes.filter(({ name }) => names.includes(name));
   const isClone = volumes.some(({ parts: { map } }) => map.base !== undefined);
-  if (!isClone) {
-    const chunks = volumes.reduce((sum, one) => sum + one.mappedChunks, 0);
-    return chunks * pool.settings.chunkSize;
-  }
   // A clone refers to chunks of its parent, too, which have to be counted.
-  const described = await pool.describeVolumes();
-  return described.filter(({ name }) => names.includes(name))
-    .reduce((sum, { referencedBytes }) => sum + referencedBytes, 0);
+  const described = isClone ? await pool.describeVolumes() : [];
+  const spaces = volumes.map(({ name, mappedChunks, parts }) => {
+    const { limits } = parts.firstWrites;
+    return {
+      volume: name,
+      sharedBytes: described.find((one) => one.name === name)
+        ?.referencedBytes ?? mappedChunks * chunkSize,
+      freeBytes: limits.freeChunks * chunkSize,
+      leftBytes: limits.quotaLeft * chunkSize,
+    };
+  });
+  return {
+    sharedBytes: spaces.reduce((sum, one) => sum + one.sharedBytes, 0),
+    freeBytes: Math.max(0, ...spaces.map(({ freeBytes }) => freeBytes)),
+    short: spaces.filter((one) => one.leftBytes < one.sharedBytes)
+      .map(({ freeBytes: _, ...one }) => one),
+  };
 }
 
 /**

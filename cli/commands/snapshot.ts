@@ -18,8 +18,8 @@ import { callPool } from "./call_pool.ts";
 import { readSnapshots } from "./pool_words.ts";
 
 /**
- * Takes snapshots, and warns if the pool has less space free than writes to the
- * volumes may need.
+ * Takes snapshots, and warns if the pool has less space free, or the quota of a
+ * volume leaves less, than writes to the volumes may need.
  *
  * @param invocation The command line.
  * @param environment The state directory.
@@ -32,7 +32,7 @@ export async function run(
 ): Promise<number> {
   const stateDirectory = environment.stateDirectory();
   const { pool, snapshots } = await readSnapshots(stateDirectory, operands);
-  const { sharedBytes, freeBytes } = await withProgress(
+  const { sharedBytes, freeBytes, short } = await withProgress(
     `Taking snapshots in pool "${pool}"`,
     callPool(stateDirectory, pool, "takeSnapshots", { snapshots }),
   );
@@ -46,5 +46,15 @@ export async function run(
       "free chunks; add a component, or remove snapshots in time",
     ]);
   }
+  printNotices(
+    short.map((one) =>
+      `Volume "${nameOf(pool, one.volume)}" may take ` +
+      `${formatSize(one.leftBytes)} until it reaches its quota and shares ` +
+      `${
+        formatSize(one.sharedBytes)
+      } with its new snapshot: writes there need ` +
+      "chunks; raise the quota, or remove snapshots in time"
+    ),
+  );
   return EXIT_OK;
 }

@@ -82,8 +82,20 @@ export interface FreedAnswer {
 export interface SnapshotsAnswer {
   /** Bytes that the volumes had mapped, which they share with snapshots now. */
   readonly sharedBytes: number;
-  /** Bytes of the chunks that are free. */
+  /** Bytes of the chunks that are free for one of the volumes. */
   readonly freeBytes: number;
+  /** The volumes whose quotas leave less than they share. */
+  readonly short: readonly ShortVolume[];
+}
+
+/** A volume whose quota leaves less than it shares with a new snapshot. */
+export interface ShortVolume {
+  /** The name of the volume. */
+  readonly volume: string;
+  /** Bytes that it may take before it reaches its quota. */
+  readonly leftBytes: number;
+  /** Bytes that it shares with the snapshot. */
+  readonly sharedBytes: number;
 }
 
 /** The calls, with the type of each request and answer. */

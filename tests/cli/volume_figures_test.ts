@@ -181,3 +181,28 @@ Deno.test("virstor snapshot warns when writes may run out of space", async () =>
     /^virstor: Notice: Pool "demo" has 256 KiB free and shares 512 KiB with /m,
   );
 });
+
+Deno.test("virstor snapshot warns when a quota leaves too little, or a reserve", async () => {
+  await using work = await makeSmallPool("native", NAMES);
+  const server = await serve(work);
+  await work.succeed(["volume", "create", "-s", "4M", "demo/v"]);
+  using client = await BusyClient.open(server, "demo/v");
+  await put(client, 0, 1, 2);
+  await work.succeed(["volume", "set", "demo/v", "quota=640K"]);
+  const { code, stderr } = await work.run(["snapshot", "demo/v@a", "demo@a"]);
+  assertEquals({ code, stderr }, {
+    code: 0,
+    stderr: 'virstor: Notice: Volume "demo/v" may take 256 KiB until it ' +
+      "reaches its quota and shares 384 KiB with its new snapshot: writes " +
+      "there need chunks; raise the quota, or remove snapshots in time\n",
+  });
+  // What is set aside for another volume is not free for this one.
+  const { pool } = await statusOf(work);
+  const reserve = `reserve=${(pool.freeChunks - 1) * CHUNK}`;
+  await work.succeed(["volume", "set", "demo", reserve]);
+  await work.succeed(["volume", "set", "demo/v", "quota=none"]);
+  assertMatch(
+    (await work.run(["snapshot", "demo/v@b"])).stderr,
+    /^virstor: Notice: Pool "demo" has 128 KiB free and shares 384 KiB with /,
+  );
+});
