@@ -30,7 +30,7 @@ const { for: minutes, seed, only } = parseArgs(Deno.args, {
 });
 /** Each far side by itself, as a remote component, and under fio. */
 const RUNS = Object.entries(FAR_SIDES).flatMap(([name, side]) => [
-  { name, side, way: "plain" },
+  { name: `${name}, by itself`, side, way: "plain" },
   { name: `${name}, through a journal`, side, way: "journal" },
   { name: `${name}, under fio`, side, way: "fio" },
 ]);
