@@ -55,7 +55,6 @@ export class Pool {
   readonly volumeChanges: VolumeChanges;
   /** Changes of the snapshots: take, remove, roll back. */
   readonly snapshotChanges: SnapshotChanges;
-
   /** @internal What can be shown besides the status. */
   readonly view: PoolView;
   readonly #events: EventHub;
@@ -114,6 +113,7 @@ export class Pool {
   ): Promise<void> {
     for (const [one, chunks] of freed) this.#base.freeing.add(one, chunks);
     await this.#base.space.prepareFirst();
+    for (const { device } of this.#format.members) device.inUse?.();
     if (!paused) this.#control.evacuation.start(bytesPerSecond);
   }
 

@@ -26,6 +26,9 @@ import {
 } from "../terminal/mod.ts";
 import { uriOperand, withExport } from "./remote_uri.ts";
 
+/** How long a map waits for a server that is away, milliseconds. */
+const STALL_MS = 10_000;
+
 /** The forms of a handshake, as nbdinfo names them. */
 const PROTOCOLS: Readonly<Record<NbdExportInfo["style"], string>> = {
   "oldstyle": "oldstyle",
@@ -153,7 +156,10 @@ function exportText(info: NbdExportInfo): string {
 }
 
 async function printMap(uri: string, isJson: boolean): Promise<void> {
-  await using disk = await NbdDisk.connect(uri, { readOnly: true });
+  await using disk = await NbdDisk.connect(uri, {
+    readOnly: true,
+    stallTimeoutMs: STALL_MS,
+  });
   const extents = disk.size === 0 ? [] : await disk.blockStatus(0, disk.size);
   let offset = 0;
   const runs = extents.map(({ length, kind }) => {

@@ -25,6 +25,7 @@ import {
   type NbdClientTls,
   type NbdExportInfo,
   type NbdUri,
+  noAnswer,
   parseNbdUri,
   uriError,
 } from "./connection/mod.ts";
@@ -136,7 +137,7 @@ async function ask<T>(
   const uri = parseNbdUri(text);
   const limit = new AbortController();
   const timer = setTimeout(
-    () => limit.abort(new Error(`no answer within ${timeoutMs} ms`)),
+    () => limit.abort(noAnswer(timeoutMs)),
     timeoutMs,
   );
   try {

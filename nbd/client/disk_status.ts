@@ -4,7 +4,11 @@
  * @module
  */
 
+import type { Dispatcher } from "./dispatcher.ts";
 import type { FreezeReason } from "./freezes.ts";
+import type { Keeper } from "./keeper.ts";
+import type { RoundTrips } from "./round_trips.ts";
+import type { Unflushed } from "./unflushed.ts";
 
 /** The state of a remote disk. */
 export interface NbdDiskStatus {
@@ -39,4 +43,46 @@ export interface NbdDiskStatus {
   readonly oldestMs: number;
   /** The last fault of a connection; "" if there was none. */
   readonly lastError: string;
+}
+
+/** What the state is read from. */
+export interface StatusParts {
+  /** The queue. */
+  readonly dispatcher: Dispatcher;
+  /** What is kept. */
+  readonly unflushed: Unflushed;
+  /** The connection. */
+  readonly keeper: Keeper;
+  /** The last round trips. */
+  readonly trips: RoundTrips;
+}
+
+/**
+ * Gathers the state of a remote disk.
+ *
+ * @param state Whether requests leave now.
+ * @param parts What the rest is read from.
+ * @returns The state now.
+ */
+export function statusOf(
+  state: NbdDiskStatus["state"],
+  { dispatcher, unflushed, keeper, trips }: StatusParts,
+): NbdDiskStatus {
+  const { freezes, session, inFlight, queued } = dispatcher;
+  const oldest = session?.oldest ?? Infinity;
+  return {
+    state,
+    path: keeper.path,
+    connections: session?.connections ?? 0,
+    reconnects: keeper.reconnects,
+    inFlight,
+    queued,
+    unflushedBytes: unflushed.used,
+    delayedWrites: unflushed.waiting,
+    freezes: freezes.reasons(unflushed.waiting),
+    roundTripP50: trips.quantile(0.5),
+    roundTripP99: trips.quantile(0.99),
+    oldestMs: oldest === Infinity ? 0 : performance.now() - oldest,
+    lastError: keeper.lastError?.message ?? "",
+  };
 }

@@ -137,6 +137,11 @@ export class Dispatcher {
     for (const command of commands) command.fail(error);
   }
 
+  /** Takes requests again, although there is no connection. */
+  accept(): void {
+    this.#refusal = undefined;
+  }
+
   /** Sends what may leave. */
   pump(): void {
     // Sending calls back into `submit` never; settling may.

@@ -37,10 +37,13 @@ import {
   refuseWithoutFlush,
 } from "./same_disk.ts";
 import { Session } from "./session.ts";
+import { sleep, StallLimit } from "./stall_limit.ts";
 import type { Unflushed } from "./unflushed.ts";
 
 /** Sessions in a row that may end with a fault of the server. */
 const FAULTS_MAX = 5;
+/** How long the first use waits for more connections than one, milliseconds. */
+const ADDING_MS = 1000;
 
 /** The first session's far side, which all others are compared with. */
 interface Baseline {
@@ -65,7 +68,7 @@ export class Keeper {
   #reconnects = 0;
   #lastError: VirstorError | undefined;
   #stopped: VirstorError | undefined;
-  #stallTimer: ReturnType<typeof setTimeout> | undefined;
+  readonly #stall: StallLimit;
   /** Ends when no lost connection is served any more. */
   #fences: Promise<unknown> = Promise.resolve();
   /** Ends when no connection is being added. */
@@ -92,6 +95,7 @@ export class Keeper {
     this.#dispatcher = dispatcher;
     this.#unflushed = unflushed;
     this.#onReply = onReply;
+    this.#stall = new StallLimit(settings.stallMs, () => this.#giveUp());
     dispatcher.freezes.freeze("connecting");
   }
 
@@ -133,13 +137,26 @@ export class Keeper {
       if (wait > 0 && performance.now() + wait > deadline) {
         throw this.#lastError ?? new VirstorError("io", "Cannot connect");
       }
-      await this.#sleep(wait);
+      await sleep(wait, this.#closing.signal);
       if (this.#closing.signal.aborted) {
         throw this.#lastError ?? new VirstorError("io", "It is closed");
       }
       if (await this.#tryPaths(0, this.#settings.connectTimeoutMs)) break;
     }
-    await this.#adding;
+    const isEnough = new AbortController();
+    await Promise.race([this.#adding, sleep(ADDING_MS, isEnough.signal)]);
+    isEnough.abort();
+  }
+
+  /**
+   * Changes how long requests wait for a connection. Those that come from now on
+   * wait, also if others have failed since the last connection.
+   *
+   * @param ms Milliseconds; undefined: for ever.
+   */
+  stallAfter(ms: number | undefined): void {
+    this.#stall.change(ms);
+    if (this.#stopped === undefined) this.#dispatcher.accept();
   }
 
   /**
@@ -156,7 +173,7 @@ export class Keeper {
   async close(): Promise<void> {
     const session = this.#dispatcher.session;
     this.#closing.abort();
-    clearTimeout(this.#stallTimer);
+    this.#stall.end();
     this.#dispatcher.detach([]);
     await session?.close();
     await this.#fences;
@@ -172,19 +189,6 @@ export class Keeper {
     const wait = backOff(this.#attempt, options, random());
     this.#attempt += 1;
     return wait;
-  }
-
-  async #sleep(ms: number): Promise<void> {
-    if (ms === 0 || this.#closing.signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const end = () => {
-        clearTimeout(timer);
-        this.#closing.signal.removeEventListener("abort", end);
-        resolve();
-      };
-      const timer = setTimeout(end, ms);
-      this.#closing.signal.addEventListener("abort", end);
-    });
   }
 
   /** Tries each path once; true if a session is in use. */
@@ -316,13 +320,13 @@ export class Keeper {
   /** Holds further connections until nothing of this one can come any more. */
   #outlast(session: Session): void {
     const outlasted = session.closed().then(async (isEnded) => {
-      if (!isEnded) await this.#sleep(LATE_MS);
+      if (!isEnded) await sleep(LATE_MS, this.#closing.signal);
     });
     this.#fences = Promise.allSettled([this.#fences, outlasted]);
   }
 
   #use(session: Session): void {
-    clearTimeout(this.#stallTimer);
+    this.#stall.end();
     this.#report("connected", `Connected to "${this.path}"`);
     this.#dispatcher.attach(session);
     this.#dispatcher.freezes.thaw("connecting");
@@ -344,11 +348,7 @@ export class Keeper {
       this.#stop(this.#lastError);
       return;
     }
-    const { stallMs } = this.#settings;
-    if (stallMs === 0) this.#giveUp();
-    else if (stallMs !== undefined) {
-      this.#stallTimer = setTimeout(() => this.#giveUp(), stallMs);
-    }
+    this.#stall.begin();
     // A silent path is likely to be down; another one is tried first.
     const step = error instanceof SilentServer ? 1 : 0;
     this.#reconnect((this.#index + step) % this.#uris.length);
@@ -360,7 +360,7 @@ export class Keeper {
       const { connectTimeoutMs, firstConnectMs } = this.#settings;
       let limitMs = firstConnectMs;
       for (let start = first;; start = 0) {
-        await this.#sleep(this.#nextWait());
+        await sleep(this.#nextWait(), this.#closing.signal);
         if (this.#closing.signal.aborted) return;
         if (await this.#tryPaths(start, limitMs)) break;
         limitMs = Math.min(2 * limitMs, connectTimeoutMs);
@@ -386,7 +386,7 @@ export class Keeper {
   }
 
   #stop(error: VirstorError): void {
-    clearTimeout(this.#stallTimer);
+    this.#stall.end();
     this.#stopped = error;
     this.#lastError = error;
     this.#report("failed", error.message);

@@ -26,7 +26,7 @@ import {
 } from "../wire/mod.ts";
 import { readStatus } from "./block_status.ts";
 import { type NbdExportInfo, parseNbdUri } from "./connection/mod.ts";
-import type { NbdDiskStatus } from "./disk_status.ts";
+import { type NbdDiskStatus, statusOf } from "./disk_status.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { drained } from "./drained.ts";
 import { firstOpened } from "./first_opened.ts";
@@ -310,23 +310,22 @@ export class NbdDisk implements BlockDevice {
    * @returns The state now.
    */
   status(): NbdDiskStatus {
-    const { freezes, session, inFlight, queued } = this.#dispatcher;
-    const oldest = session?.oldest ?? Infinity;
-    return {
-      state: this.#state(),
-      path: this.#keeper.path,
-      connections: session?.connections ?? 0,
-      reconnects: this.#keeper.reconnects,
-      inFlight,
-      queued,
-      unflushedBytes: this.#unflushed.used,
-      delayedWrites: this.#unflushed.waiting,
-      freezes: freezes.reasons(this.#unflushed.waiting),
-      roundTripP50: this.#trips.quantile(0.5),
-      roundTripP99: this.#trips.quantile(0.99),
-      oldestMs: oldest === Infinity ? 0 : performance.now() - oldest,
-      lastError: this.#keeper.lastError?.message ?? "",
-    };
+    return statusOf(this.#state(), {
+      dispatcher: this.#dispatcher,
+      unflushed: this.#unflushed,
+      keeper: this.#keeper,
+      trips: this.#trips,
+    });
+  }
+
+  /**
+   * Changes how long requests wait for a connection. Those that have failed
+   * since there was one do not come back.
+   *
+   * @param ms Milliseconds; 0: for ever.
+   */
+  stallAfter(ms: number): void {
+    if (this.#closing === undefined) this.#keeper.stallAfter(ms || undefined);
   }
 
   /**

@@ -12,6 +12,7 @@ import {
   type NbdUri,
   negotiate,
   type Negotiated,
+  noAnswer,
 } from "./connection/mod.ts";
 import { Command, type CommandFields, Link } from "./requests/mod.ts";
 import type { Settings } from "./options.ts";
@@ -280,7 +281,7 @@ async function connectWithin(
 ): Promise<Negotiated> {
   const limit = new AbortController();
   const timer = setTimeout(
-    () => limit.abort(new Error(`no answer within ${limitMs} ms`)),
+    () => limit.abort(noAnswer(limitMs)),
     limitMs,
   );
   try {

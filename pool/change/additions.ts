@@ -163,7 +163,9 @@ export class Additions {
       givenUp: givenUp.signal,
     };
     try {
-      return await prepare(this.#parts, paths, options, patience);
+      const prepared = await prepare(this.#parts, paths, options, patience);
+      for (const { device } of prepared) device.inUse?.();
+      return prepared;
     } catch (error) {
       // Why it was called off says more than where.
       if (cancelled.signal.aborted) this.#hooks.admit();

@@ -145,6 +145,11 @@ export interface ComponentDevice extends BlockDevice {
    */
   giveUp?(reason: string): void;
   /**
+   * Ends the opening of a component on another machine. From now on requests
+   * wait for the far side as long as it is away, before they fail after a time.
+   */
+  inUse?(): void;
+  /**
    * The state of a component on another machine; absent for others.
    *
    * @returns The state now.

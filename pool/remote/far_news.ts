@@ -103,7 +103,9 @@ export class FarNews {
   #say(state: Change, message: string): void {
     const { path, onEvent, onNotice } = this.#options;
     const uri = this.#uri === "" ? this.#inUse : this.#uri;
-    if (onEvent === undefined) onNotice?.(message);
-    else onEvent({ kind: "remote", message, path, state, uri });
+    // Without a pool, the command ends with what failed because of it.
+    if (onEvent !== undefined) {
+      onEvent({ kind: "remote", message, path, state, uri });
+    } else if (state !== "away") onNotice?.(message);
   }
 }

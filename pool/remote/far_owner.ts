@@ -12,7 +12,7 @@
  */
 
 import type { Completion } from "../../device/block/mod.ts";
-import { messageOf, VirstorError } from "../../errors.ts";
+import { type ErrorCode, messageOf, VirstorError } from "../../errors.ts";
 import {
   decodeOwnerBlock,
   encodeOwnerBlock,
@@ -310,14 +310,14 @@ export class FarOwner {
       const isDamaged = error instanceof VirstorError &&
         error.code === "corrupt";
       if (isDamaged || this.#refusals > REFUSALS_MAX) {
-        this.#lose(messageOf(error));
+        this.#lose(messageOf(error), isDamaged ? "corrupt" : "io");
       } else await this.#ending.nextWithin(this.#block.intervalMs / 10);
     }
   }
 
-  #lose(reason: string): void {
+  #lose(reason: string, code: ErrorCode = "busy"): void {
     this.#failure = new VirstorError(
-      "busy",
+      code,
       `Cannot write to the component any more: ${reason}`,
     );
     this.onLost(this.#failure);

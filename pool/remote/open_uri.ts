@@ -33,8 +33,11 @@ import { FarNews, type OnRemoteEvent } from "./far_news.ts";
 import type { RemoteComponent } from "./remote_component.ts";
 import { type LeftJournal, RemoteReader } from "./remote_reader.ts";
 
-/** How long a reader waits for a far side that is away, milliseconds. */
-const READER_PATIENCE_MS = 30_000;
+/**
+ * How long a reader, and an opening, wait for a far side that is away,
+ * milliseconds.
+ */
+const PATIENCE_MS = 20_000;
 
 /**
  * Makes a function that opens components: files, block devices, and URIs.
@@ -109,9 +112,17 @@ async function openUri(
       claim: () => claim(connection, remote),
     });
   } catch (error) {
+    const isAway = far.status?.().state === "connecting";
     await far.close();
-    throw error;
+    throw isAway ? asMissing(error) : error;
   }
+}
+
+/** As of a file that is not there: the pool may be open without it. */
+function asMissing(error: unknown): unknown {
+  return error instanceof VirstorError && error.code === "io"
+    ? new VirstorError("not-found", error.message, { cause: error })
+    : error;
 }
 
 async function connect(
@@ -129,7 +140,7 @@ async function connect(
   try {
     const far = await remote.connect(splitUris(uris), {
       readOnly,
-      stallTimeoutMs: readOnly ? READER_PATIENCE_MS : 0,
+      stallTimeoutMs: PATIENCE_MS,
       identify: async (read) => await connection?.owner?.identify(read) ?? "",
       onEvent: (event) => news.heard(event),
       ...patience !== undefined && { signal: patience.cancelled },
@@ -143,10 +154,7 @@ async function connect(
     patience?.givenUp.addEventListener("abort", () => giveUp(connection));
   } catch (error) {
     patience?.cancelled.throwIfAborted();
-    const isAway = error instanceof VirstorError && error.code === "io";
-    if (!isAway) throw error;
-    // As of a file that is not there: the pool may be open without it.
-    throw new VirstorError("not-found", error.message, { cause: error });
+    throw asMissing(error);
   }
   if (readOnly || !connection.far.capabilities.readOnly) return connection;
   await connection.far.close();
@@ -180,7 +188,9 @@ async function claim(
     ...onNotice !== undefined && { onNotice },
     ...patience !== undefined && { signal: patience.cancelled },
   });
-  return connection.component;
+  return Object.assign(connection.component, {
+    inUse: () => far.stallAfter?.(0),
+  });
 }
 
 /** Ends all that waits for an answer. */

@@ -14,6 +14,13 @@ export type ConnectedDisk = FarDisk & {
     /** Whether it refuses writes. */
     readonly readOnly: boolean;
   };
+  /**
+   * Changes how long requests wait for a connection. Absent where they never
+   * fail.
+   *
+   * @param ms Milliseconds; 0: for ever.
+   */
+  stallAfter?(ms: number): void;
 };
 
 /** An event of a connection. */

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { messageOf, VirstorError } from "../../../errors.ts";
+import { counted, messageOf, VirstorError } from "../../../errors.ts";
 import type { Dialect } from "../../wire/mod.ts";
 
 /** The form of the handshake, the oldest first. */
@@ -52,6 +52,28 @@ export class ProtocolFault extends VirstorError {
   constructor(fault: string) {
     super("io", `The server broke the protocol: ${fault}`);
   }
+}
+
+/**
+ * The error for a server that does not answer while it is connected to.
+ *
+ * @param ms How long it was waited for, milliseconds.
+ * @returns The error; the caller adds which server.
+ */
+export function noAnswer(ms: number): Error {
+  return new Error(
+    `no answer within ${inTime(ms)}, look whether the server hangs`,
+  );
+}
+
+/**
+ * A time in words.
+ *
+ * @param ms Milliseconds.
+ * @returns Seconds if they are whole, else milliseconds.
+ */
+export function inTime(ms: number): string {
+  return ms % 1000 === 0 ? counted(ms / 1000, "second") : `${ms} ms`;
 }
 
 /**

@@ -8,7 +8,7 @@ export { ByteReader } from "./byte_reader.ts";
 export type { NbdClientTls } from "./client_tls.ts";
 export { listContexts, listExports } from "./discover.ts";
 export type { ListedExport } from "./discover.ts";
-export { ProtocolFault, uriError } from "./export_info.ts";
+export { inTime, noAnswer, ProtocolFault, uriError } from "./export_info.ts";
 export type { HandshakeStyle, NbdExportInfo } from "./export_info.ts";
 export { negotiate } from "./negotiate.ts";
 export type { Negotiated } from "./negotiate.ts";

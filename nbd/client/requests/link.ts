@@ -7,7 +7,7 @@
 
 import { assert, messageOf, VirstorError } from "../../../errors.ts";
 import { COMMAND_DISCONNECT, COMMAND_READ, ESHUTDOWN } from "../../wire/mod.ts";
-import type { Negotiated } from "../connection/mod.ts";
+import { inTime, type Negotiated } from "../connection/mod.ts";
 import { Command } from "./command.ts";
 import { ReplyReader } from "./reply_reader.ts";
 import { RequestSender } from "./request_sender.ts";
@@ -27,7 +27,8 @@ export class SilentServer extends VirstorError {
    * @param ms How long nothing has come, milliseconds.
    */
   constructor(ms: number) {
-    super("io", `The server was silent for ${ms} ms`);
+    const text = `The server was silent for ${inTime(ms)}`;
+    super("io", `${text}, look whether it hangs`);
   }
 }
 
