@@ -52,7 +52,7 @@ export const SETTINGS: readonly SettingSpec[] = [
     words: ["delay", "error"],
   },
   {
-    field: "fullTimeout",
+    field: "fullTimeoutSeconds",
     key: "full-timeout",
     scope: "pool",
     value: "SECONDS",
@@ -133,7 +133,7 @@ export const SETTINGS: readonly SettingSpec[] = [
     least: 1,
   },
   {
-    field: "idleTimeout",
+    field: "idleTimeoutSeconds",
     key: "idle-timeout",
     scope: "process",
     value: "SECONDS",
@@ -141,7 +141,7 @@ export const SETTINGS: readonly SettingSpec[] = [
     pattern: SECONDS,
   },
   {
-    field: "grace",
+    field: "graceSeconds",
     key: "grace",
     scope: "process",
     value: "SECONDS",

@@ -126,14 +126,13 @@ async function describeAll(
 
 /** The status of a pool as JSON, under the names that scripts know. */
 function poolJson(
-  { fullTimeoutSeconds, counters, volumes, ...rest }: PoolStatus,
+  { counters, volumes, ...rest }: PoolStatus,
   described: readonly VolumeStatus[] | undefined,
 ): Record<string, unknown> {
   const { bytesRead, bytesWritten, ...counts } = counters;
   return {
     ...rest,
     volumes: described ?? volumes.map(uncounted),
-    fullTimeout: fullTimeoutSeconds,
     counters: { ...counts, readBytes: bytesRead, writtenBytes: bytesWritten },
   };
 }

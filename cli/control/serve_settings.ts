@@ -12,7 +12,7 @@ export interface ServeSettings {
   /** What a write does that needs a new chunk when none is free. */
   readonly onFull: FullPolicy;
   /** How long such a write waits, seconds; 0 for no limit. */
-  readonly fullTimeout: number;
+  readonly fullTimeoutSeconds: number;
   /** Bytes of delayed writes above which clients are slowed. */
   readonly maxDelayed: number;
   /** Warn when fewer chunks are free. */
@@ -36,9 +36,9 @@ export interface ServeSettings {
   /** The most clients at once. */
   readonly maxClients: number;
   /** Seconds after which an idle client is disconnected; 0 for never. */
-  readonly idleTimeout: number;
+  readonly idleTimeoutSeconds: number;
   /** Seconds that requests in flight may hold up the end. */
-  readonly grace: number;
+  readonly graceSeconds: number;
   /** Lines of the log of this level and more important ones are written. */
   readonly logLevel: LogLevel;
 }

@@ -43,13 +43,13 @@ export class ProcessSettings {
   /** The settings now. */
   get values(): Pick<
     ServeSettings,
-    "maxClients" | "idleTimeout" | "grace" | "logLevel"
+    "maxClients" | "idleTimeoutSeconds" | "graceSeconds" | "logLevel"
   > {
     const { clients, idleMs } = this.#nbd.limits;
     return {
       maxClients: clients,
-      idleTimeout: idleMs / 1000,
-      grace: this.graceMs / 1000,
+      idleTimeoutSeconds: idleMs / 1000,
+      graceSeconds: this.graceMs / 1000,
       logLevel: logLevel(),
     };
   }
@@ -60,13 +60,16 @@ export class ProcessSettings {
    * @param wanted The settings; those of pools are left out.
    */
   set(
-    { maxClients, idleTimeout, grace, logLevel }: Partial<ServeSettings>,
+    { maxClients, idleTimeoutSeconds, graceSeconds, logLevel }: Partial<
+      ServeSettings
+    >,
   ): void {
     this.#nbd.setLimits({
       ...maxClients !== undefined && { clients: maxClients },
-      ...idleTimeout !== undefined && { idleMs: idleTimeout * 1000 },
+      ...idleTimeoutSeconds !== undefined &&
+        { idleMs: idleTimeoutSeconds * 1000 },
     });
-    if (grace !== undefined) this.graceMs = grace * 1000;
+    if (graceSeconds !== undefined) this.graceMs = graceSeconds * 1000;
     if (logLevel !== undefined) setLogLevel(logLevel);
   }
 }
@@ -152,7 +155,7 @@ export class ServedSettings {
     const { extension } = this.#extension;
     return {
       onFull,
-      fullTimeout: fullTimeoutSeconds,
+      fullTimeoutSeconds,
       maxDelayed: maxDelayedBytes,
       chunkWatermark: watermarks.chunks,
       componentWatermark: watermarks.components,
@@ -169,12 +172,12 @@ export class ServedSettings {
 
 /** The settings of a pool, as the pool takes them. */
 function liveSettings(wanted: Partial<ServeSettings>): LiveSettings {
-  const { onFull, fullTimeout, maxDelayed, evacuationRate } = wanted;
+  const { onFull, fullTimeoutSeconds, maxDelayed, evacuationRate } = wanted;
   const { chunkWatermark, componentWatermark } = wanted;
   const { spaceWatermark, hostWatermark } = wanted;
   return {
     ...onFull !== undefined && { onFull },
-    ...fullTimeout !== undefined && { fullTimeoutSeconds: fullTimeout },
+    ...fullTimeoutSeconds !== undefined && { fullTimeoutSeconds },
     ...maxDelayed !== undefined && { maxDelayedBytes: maxDelayed },
     ...chunkWatermark !== undefined && { chunkWatermark },
     ...componentWatermark !== undefined && { componentWatermark },

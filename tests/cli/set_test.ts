@@ -25,7 +25,7 @@ const NO_SPACE = 28;
 /** What a server without options has. */
 const DEFAULTS = {
   onFull: "delay",
-  fullTimeout: 0,
+  fullTimeoutSeconds: 0,
   maxDelayed: 64 * 1024 ** 2,
   chunkWatermark: 100,
   componentWatermark: 1,
@@ -37,8 +37,8 @@ const DEFAULTS = {
   autoExtendIn: "",
   evacuationRate: 64 * 1024 ** 2,
   maxClients: 128,
-  idleTimeout: 0,
-  grace: 10,
+  idleTimeoutSeconds: 0,
+  graceSeconds: 10,
   logLevel: "info",
 };
 
@@ -78,7 +78,7 @@ Deno.test("virstor set shows the settings, and changes them until the server end
     'Set on-full=error, max-delayed=1 MiB, grace=2.5 of pool "demo", until ' +
       "its server ends\n",
   );
-  const changed = { onFull: "error", maxDelayed: 1024 ** 2, grace: 2.5 };
+  const changed = { onFull: "error", maxDelayed: 1024 ** 2, graceSeconds: 2.5 };
   assertEquals(await settingsOf(work), { ...DEFAULTS, ...changed });
   const { pool } = await statusOf(work);
   assertEquals([pool.onFull, pool.delayed.maxBytes], ["error", 1024 ** 2]);

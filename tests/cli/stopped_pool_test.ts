@@ -184,7 +184,7 @@ Deno.test("virstor status shows a stopped pool, also as JSON", async () => {
     ["demo", 1024 * MIB, 94, 0, 0, 94, 2, 0],
   );
   // Scripts know these names, whatever the library calls them.
-  assertEquals(pool.fullTimeout, 0);
+  assertEquals(pool.fullTimeoutSeconds, 0);
   assertEquals(pool.counters, {
     reads: 0,
     writes: 0,

@@ -24,10 +24,12 @@ Deno.test("a setting that is too small is refused with the range", () => {
   );
   assertEquals(parseSettings(["max-clients=7", "grace=0"]), {
     maxClients: 7,
-    grace: 0,
+    graceSeconds: 0,
   });
   // Also from a program that writes its requests itself.
-  assertEquals(settingsIn({ maxClients: 0, grace: 0 }), { grace: 0 });
+  assertEquals(settingsIn({ maxClients: 0, graceSeconds: 0 }), {
+    graceSeconds: 0,
+  });
 });
 
 Deno.test("a number that an option does not take is refused with the range", () => {
