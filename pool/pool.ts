@@ -5,47 +5,38 @@
  * @module
  */
 
-import { assert } from "../errors.ts";
-import {
-  type Component,
-  type EventHub,
-  type Finding,
-  type Health,
-  type MissedEvents,
-  type PoolEvent,
-  type PoolSettings,
-  StopPatience,
-  type VolumeState,
+import type {
+  Component,
+  EventHub,
+  Finding,
+  MissedEvents,
+  PoolEvent,
+  PoolSettings,
+  VolumeState,
 } from "./core/mod.ts";
 import {
   type AddOptions,
   type AddResult,
-  Collector,
   describeVolumes,
   type GrowResult,
-  Jobs,
   type LiveSettings,
   planRemoval,
-  type PoolControl,
   type RemoveOptions,
   type RemovePlan,
   type RemoveResult,
   type ResizeOptions,
   type ResumeOptions,
-  SnapshotChanges,
-  summarizeVolumes,
-  VolumeChanges,
+  type SnapshotChanges,
+  type VolumeChanges,
   type VolumeStatus,
 } from "./change/mod.ts";
-import { flushMembers, type PoolBase } from "./io/mod.ts";
 import type { PoolFormat } from "./format/mod.ts";
 import type { ChangedRange } from "./changed_ranges.ts";
+import { OpenParts } from "./open_parts.ts";
 import { PoolView } from "./pool_view.ts";
-import { PoolVolumes } from "./pool_volumes.ts";
 import type { SnapshotDisk } from "./snapshot_disk.ts";
-import { describePool, type PoolStatus } from "./status.ts";
+import type { PoolStatus } from "./status.ts";
 import type { Volume } from "./volume.ts";
-import { wirePool } from "./wiring.ts";
 
 /** A pool that is open, with its components locked. */
 export class Pool {
@@ -58,13 +49,7 @@ export class Pool {
   /** @internal What can be shown besides the status. */
   readonly view: PoolView;
   readonly #events: EventHub;
-  readonly #format: PoolFormat;
-  readonly #base: PoolBase;
-  readonly #volumes: PoolVolumes;
-  readonly #control: PoolControl;
-  readonly #health: Health;
-  readonly #jobs = new Jobs();
-  readonly #collector: Collector;
+  readonly #parts: OpenParts;
   #closed: Promise<void> | undefined;
 
   /**
@@ -84,19 +69,10 @@ export class Pool {
   ) {
     this.settings = settings;
     this.#events = events;
-    this.#format = format;
-    const wiring = wirePool(settings, format);
-    const { base, health, control } = wiring;
-    [this.#health, this.#control, this.#base] = [health, control, base];
-    this.view = new PoolView(base);
-    this.#volumes = new PoolVolumes(wiring, volumes);
-    const run = control.run.bind(control);
-    const [{ evacuation }, jobs] = [control, this.#jobs];
-    const runBeside = control.runBeside.bind(control);
-    this.#collector = new Collector({ base, run: runBeside, evacuation, jobs });
-    const tools = { hooks: this.#volumes, collector: this.#collector, jobs };
-    this.volumeChanges = new VolumeChanges(base, run, tools);
-    this.snapshotChanges = new SnapshotChanges(base, run, tools);
+    this.#parts = new OpenParts(settings, format, volumes);
+    this.view = new PoolView(this.#parts.base);
+    this.volumeChanges = this.#parts.volumeChanges;
+    this.snapshotChanges = this.#parts.snapshotChanges;
   }
 
   /**
@@ -107,14 +83,11 @@ export class Pool {
    * @param freed Unmapped chunks that are not free yet.
    * @param evacuation What becomes of an evacuation that was under way.
    */
-  async begin(
+  begin(
     freed: ReadonlyMap<Component, readonly number[]>,
-    { paused = false, bytesPerSecond = 0 }: ResumeOptions = {},
+    evacuation?: ResumeOptions,
   ): Promise<void> {
-    for (const [one, chunks] of freed) this.#base.freeing.add(one, chunks);
-    await this.#base.space.prepareFirst();
-    for (const { device } of this.#format.members) device.inUse?.();
-    if (!paused) this.#control.evacuation.start(bytesPerSecond);
+    return this.#parts.begin(freed, evacuation);
   }
 
   /** The pool's name. */
@@ -136,12 +109,12 @@ export class Pool {
    *   `busy` while the volume is rolled back.
    */
   volume(name?: string): Volume {
-    return this.#volumes.find(name);
+    return this.#parts.volumes.find(name);
   }
 
   /** The volumes of the pool; the first one has the pool's name. */
   get volumes(): readonly Volume[] {
-    return this.#volumes.all;
+    return this.#parts.volumes.all;
   }
 
   /**
@@ -153,7 +126,7 @@ export class Pool {
    * @throws {VirstorError} `not-found`.
    */
   snapshotDisk(volume: string, snapshot: string): SnapshotDisk {
-    return this.#volumes.snapshotDisk(volume, snapshot);
+    return this.#parts.volumes.snapshotDisk(volume, snapshot);
   }
 
   /**
@@ -163,7 +136,7 @@ export class Pool {
    * @returns The volumes, the first one first.
    */
   describeVolumes(): Promise<VolumeStatus[]> {
-    return describeVolumes(this.#base);
+    return describeVolumes(this.#parts.base);
   }
 
   /**
@@ -176,14 +149,15 @@ export class Pool {
    * @throws {VirstorError} `not-found`.
    */
   diff(volume: string, from: string, to?: string): Promise<ChangedRange[]> {
-    return this.#volumes.diff(volume, from, to);
+    return this.#parts.volumes.diff(volume, from, to);
   }
 
   /**
    * Subscribes to the events of the pool, from the next one on. Several
    * subscribers may read at the same time, each at its own pace. 256 events
    * wait for a subscriber at most: then the pool drops the oldest, and the
-   * subscriber next reads how many it has missed.
+   * subscriber next reads how many it has missed. What the kinds of events mean
+   * is in [docs/library.md](../docs/library.md#events).
    *
    * @returns The events. They end when the pool is closed, and when the loop
    *   that reads them ends (or `return()` is called).
@@ -197,7 +171,8 @@ export class Pool {
    * {@linkcode status}. Does not wait long for a file system that hangs.
    */
   async lookAtHosts(): Promise<void> {
-    await this.#base.hosts.look(this.#format.members);
+    const { hosts, format } = this.#parts.base;
+    await hosts.look(format.members);
   }
 
   /**
@@ -206,17 +181,7 @@ export class Pool {
    * @returns A snapshot.
    */
   status(): PoolStatus {
-    return describePool({
-      settings: this.settings,
-      format: this.#format,
-      summaries: summarizeVolumes(this.#base),
-      volumes: this.volumes,
-      evacuation: this.#control.evacuation.status,
-      lost: this.#control.evacuation.losses.status,
-      jobs: this.#jobs.status,
-      state: this.#health.state,
-      reason: this.#health.reason,
-    });
+    return this.#parts.status();
   }
 
   /**
@@ -229,17 +194,19 @@ export class Pool {
    *   has changed then. `failed`: no more writes are taken.
    */
   add(paths: readonly string[], options: AddOptions = {}): Promise<AddResult> {
-    return this.#control.add(paths, options);
+    return this.#parts.control.add(paths, options);
   }
 
   /**
-   * Takes in what the file or device of a component got. Throws `failed` if the
-   * state on disk is unknown; else nothing has changed.
+   * Takes in what the file or device of a component got.
+   *
    * @param path The component.
    * @returns What it got.
+   * @throws {VirstorError} `failed` if the state on disk is unknown; after any
+   *   other error nothing has changed.
    */
   grow(path: string): Promise<GrowResult> {
-    return this.#control.grow(path);
+    return this.#parts.control.grow(path);
   }
 
   /**
@@ -258,7 +225,7 @@ export class Pool {
     paths: readonly string[],
     options: RemoveOptions = {},
   ): Promise<RemoveResult> {
-    return this.#control.remove(paths, options);
+    return this.#parts.control.remove(paths, options);
   }
 
   /**
@@ -269,7 +236,7 @@ export class Pool {
    * @throws {VirstorError} `invalid` if one is no member or has to stay.
    */
   planRemove(paths: readonly string[]): RemovePlan {
-    return planRemoval(this.#base, paths);
+    return planRemoval(this.#parts.base, paths);
   }
 
   /**
@@ -280,7 +247,7 @@ export class Pool {
    * @throws {VirstorError} `invalid` if one is not on its way out; `failed`.
    */
   cancelRemove(paths: readonly string[]): Promise<{ kept: string[] }> {
-    return this.#control.cancelRemove(paths);
+    return this.#parts.control.cancelRemove(paths);
   }
 
   /**
@@ -297,7 +264,7 @@ export class Pool {
    *   no more changes.
    */
   evacuated(path: string): Promise<void> {
-    return this.#control.evacuated(path);
+    return this.#parts.control.evacuated(path);
   }
 
   /**
@@ -316,8 +283,8 @@ export class Pool {
   ): Promise<{ virtualSize: number }> {
     const { volume = this.volume().name, ...how } = options;
     // Only a volume without old versions can become smaller.
-    if (how.force === true) await this.#collector.swept();
-    return await this.#control.resize(volume, virtualSize, how);
+    if (how.force === true) await this.#parts.collector.swept();
+    return await this.#parts.control.resize(volume, virtualSize, how);
   }
 
   /**
@@ -327,7 +294,7 @@ export class Pool {
    * @throws {VirstorError} `invalid`, `read-only`, `failed`, `shutdown`.
    */
   set(live: LiveSettings): Promise<void> {
-    return this.#control.set(live);
+    return this.#parts.control.set(live);
   }
 
   /**
@@ -336,7 +303,7 @@ export class Pool {
    * @returns What does not agree.
    */
   check(): Promise<Finding[]> {
-    return this.#control.check();
+    return this.#parts.control.check();
   }
 
   /** Writes that wait for space fail with `shutdown`, and so do later ones. */
@@ -357,44 +324,12 @@ export class Pool {
    *   components are unlocked all the same.
    */
   close(): Promise<void> {
-    this.#closed ??= this.#close().finally(() => this.#events.close());
+    this.#closed ??= this.#parts.close().finally(() => this.#events.close());
     return this.#closed;
   }
 
   /** Stops, at the end of an `await using` block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #close(): Promise<void> {
-    const patience = new StopPatience(this.#format, this.settings);
-    try {
-      await this.#end();
-    } finally {
-      for (const { device } of this.#format.members) await device.close();
-      patience.end();
-    }
-  }
-
-  async #end(): Promise<void> {
-    const { space, freeing, hosts } = this.#base;
-    this.#health.close();
-    hosts.stop();
-    const ended = this.#volumes.closeAll();
-    freeing.stop();
-    // Requests, changes and freeing are refused from here on.
-    await this.#control.settle();
-    await this.volumeChanges.settle();
-    await this.#collector.settle();
-    this.#control.waits.end(this.#health.stopError());
-    for (const one of ended) await one;
-    await space.settle();
-    await freeing.settle();
-    for (const { requestsInFlight } of this.volumes) {
-      assert(requestsInFlight === 0, "no request begins in a closed pool");
-    }
-    if (this.#health.state === "failed" || this.settings.readOnly) return;
-    await flushMembers(this.#base);
-    await this.#format.stop();
   }
 }

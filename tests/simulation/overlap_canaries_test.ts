@@ -56,7 +56,7 @@ const CANARIES: readonly Canary[] = [
       from: "    await this.#inFlight.settled();\n",
       to: "",
     }, {
-      file: "pool/pool.ts",
+      file: "pool/open_parts.ts",
       from: "      assert(requestsInFlight === 0, ",
       to: "      assert(true, ",
     }, {
