@@ -13,6 +13,12 @@ const ACCEPT_LOSS: OptionSpec = {
   help: "lose up to SIZE that a disk cannot read; name it",
 };
 
+const RATE: OptionSpec = {
+  name: "rate",
+  value: "SIZE",
+  help: "most a second, 0: no limit (64M if served, else 0)",
+};
+
 /** Changes a server that runs. */
 export const SET: CommandSpec = {
   name: "set",
@@ -150,11 +156,7 @@ export const REMOVE: CommandSpec = {
     { name: "wait", help: "wait until the components are removed (default)" },
     { name: "detach", help: "do not wait; the pool has to be served" },
     { name: "cancel", help: "keep components that are being evacuated" },
-    {
-      name: "rate",
-      value: "SIZE",
-      help: "most a second, 0: no limit (64M if served, else 0)",
-    },
+    RATE,
     ACCEPT_LOSS,
     JSON_OUTPUT,
     VERBOSE,
@@ -182,11 +184,7 @@ export const REPLACE: CommandSpec = {
       help: "create the new component, sparse, of this size",
     },
     { name: "force", short: "f", help: "take a file that holds data" },
-    {
-      name: "rate",
-      value: "SIZE",
-      help: "most a second, 0: no limit (64M if served, else 0)",
-    },
+    RATE,
     ACCEPT_LOSS,
     { name: "detach", help: "do not wait; the pool has to be served" },
     JSON_OUTPUT,

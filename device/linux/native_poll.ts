@@ -10,6 +10,13 @@ const SYMBOLS = {
   poll: { parameters: ["buffer", "usize", "i32"], result: "i32" },
 } as const;
 
+/** A `poll` that waits on a thread of the runtime's, while others go on. */
+export const WAITING_POLL = {
+  parameters: ["buffer", "usize", "i32"],
+  result: "i32",
+  nonblocking: true,
+} as const;
+
 /** From `poll.h`; the same on x86-64 and arm64. */
 const POLLOUT = 4;
 

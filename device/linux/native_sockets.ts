@@ -7,16 +7,13 @@
  */
 
 import { addressOf } from "./native_io.ts";
+import { WAITING_POLL } from "./native_poll.ts";
 import { NativeWords } from "./native_words.ts";
 
 const SYMBOLS = {
   recv: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
   send: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
-  poll: {
-    parameters: ["buffer", "usize", "i32"],
-    result: "i32",
-    nonblocking: true,
-  },
+  poll: WAITING_POLL,
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   setsockopt: {
     parameters: ["i32", "i32", "i32", "buffer", "i32"],

@@ -11,6 +11,7 @@
  */
 
 import { setImmediate } from "node:timers";
+import { WAITING_POLL } from "./native_poll.ts";
 import { NativeWords } from "./native_words.ts";
 
 const BYTES = ["i32", "buffer", "usize", "i32"] as const;
@@ -33,11 +34,7 @@ const SYMBOLS = {
     parameters: ["i32", "i32", "buffer", "usize"],
     result: "i32",
   },
-  poll: {
-    parameters: ["buffer", "usize", "i32"],
-    result: "i32",
-    nonblocking: true,
-  },
+  poll: WAITING_POLL,
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
 } as const;

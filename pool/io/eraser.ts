@@ -19,25 +19,11 @@ import { inBytes, VirstorError } from "../../errors.ts";
 import { type Component, turn, TURN_BUDGET } from "../core/mod.ts";
 import { giveBackIfBlank, unmapChunks } from "./give_back.ts";
 import { eachMapped, type PartAction } from "./mapped_ranges.ts";
-import { LayeredEraser } from "./layered_eraser.ts";
+import { type Erasure, LayeredEraser } from "./layered_eraser.ts";
 import type { VolumeParts } from "./pool_parts.ts";
 
 /** Why an erasure begins anew: the volume has a snapshot by now. */
 const OVERTAKEN = new Error("The volume has a snapshot by now");
-
-/** A range that is to be erased. */
-interface Erasure {
-  /** The first byte. */
-  readonly offset: number;
-  /** How many bytes. */
-  readonly length: number;
-  /** Whose turns it takes. */
-  readonly owner: object | undefined;
-  /** Whether whole chunks may be unmapped. */
-  readonly mayUnmap: boolean;
-  /** Whether a part that was erased is a hole. */
-  readonly isPunched: boolean;
-}
 
 /** Makes ranges read as zeroes. */
 export class Eraser {

@@ -20,14 +20,14 @@ const STEPS_A_LOOK = 4;
 const ZEROES = new Uint8Array(1 << 20);
 
 /** A range to erase. */
-export interface LayeredErasure {
+export interface Erasure {
   /** The first byte. */
   readonly offset: number;
   /** How many bytes. */
   readonly length: number;
   /** The owner of the turns, see {@linkcode turn}. */
   readonly owner: object | undefined;
-  /** Whether chunks may be unmapped. */
+  /** Whether whole chunks may be unmapped. */
   readonly mayUnmap: boolean;
   /** Whether a part that was erased is a hole. */
   readonly isPunched: boolean;
@@ -64,7 +64,7 @@ export class LayeredEraser {
    * @param act Punches a part of a chunk of the volume's own.
    * @returns A promise if it takes long.
    */
-  discard(erasure: LayeredErasure, act: PartAction): Completion {
+  discard(erasure: Erasure, act: PartAction): Completion {
     const { firstWrites, base: { settings: { chunkSize } } } = this.#parts;
     return this.#each(erasure, act, ({ virtualChunk, count }) => {
       return count === chunkSize
@@ -82,7 +82,7 @@ export class LayeredEraser {
    * @returns A promise if it takes long or waits.
    */
   zero(
-    erasure: LayeredErasure,
+    erasure: Erasure,
     act: PartAction,
     signal: AbortSignal | undefined,
   ): Completion {
@@ -106,7 +106,7 @@ export class LayeredEraser {
    *   that, what is left is looked at again.
    */
   #each(
-    erasure: LayeredErasure,
+    erasure: Erasure,
     act: PartAction,
     hide: (part: Part) => Completion,
   ): Completion {
@@ -171,7 +171,7 @@ export class LayeredEraser {
 
   #eraseOwn(
     { virtualChunk, offset, count }: Part,
-    { mayUnmap, isPunched }: LayeredErasure,
+    { mayUnmap, isPunched }: Erasure,
     act: PartAction,
   ): Completion {
     const { map, base: { settings: { chunkSize } } } = this.#parts;
