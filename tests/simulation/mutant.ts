@@ -1,25 +1,15 @@
 /**
- * Copies of the program with a fault that was mended, for the simulation to
- * find: it runs in a process of its own, on the copy.
+ * The program with a fault that was mended, for the simulation to find: it runs
+ * in a process of its own, with copies of the files that differ.
  *
  * @module
  */
 
 import { assertEquals } from "@std/assert";
 import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import config from "../../deno.json" with { type: "json" };
 import { ROOT } from "../tidy/files.ts";
-
-/** What the simulation needs. */
-const NEEDED: readonly string[] = [
-  "deno.json",
-  "errors.ts",
-  "device",
-  "metadata",
-  "pool",
-  "std",
-  "tests/helpers",
-  "tests/simulation",
-];
 
 /** A change of the source text. */
 export interface Mutation {
@@ -32,9 +22,9 @@ export interface Mutation {
 }
 
 /**
- * Runs the simulation on a copy of the program.
+ * Runs the simulation on the program with other text in some of its files.
  *
- * @param mutations What is different in it.
+ * @param mutations What is different.
  * @param args Arguments of the program.
  * @param program The program in `tests/simulation`: that of
  *   `deno task simulate` unless given.
@@ -47,18 +37,16 @@ export async function simulateMutant(
 ): Promise<{ code: number; output: string }> {
   const directory = await Deno.makeTempDir({ prefix: "virstor-mutant-" });
   try {
-    for (const path of NEEDED) await copy(path, directory);
-    for (const mutation of mutations) await mutate(mutation, directory);
+    const files = await mutate(mutations, directory);
+    const map = join(directory, "import_map.json");
+    await Deno.writeTextFile(map, JSON.stringify(mapOf(files, directory)));
     const command = new Deno.Command(Deno.execPath(), {
       args: [
-        "run",
-        "--quiet",
-        "--no-check",
-        "--allow-all",
-        `tests/simulation/${program}`,
+        ...["run", "--quiet", "--no-check", "--allow-all"],
+        ...["--import-map", map, `tests/simulation/${program}`],
         ...args,
       ],
-      cwd: directory,
+      cwd: ROOT,
       stdin: "null",
     });
     const { code, stdout, stderr } = await command.output();
@@ -69,25 +57,43 @@ export async function simulateMutant(
   }
 }
 
-async function copy(path: string, directory: string): Promise<void> {
-  const from = join(ROOT, path);
-  const to = join(directory, path);
-  if (!(await Deno.stat(from)).isDirectory) {
-    await Deno.mkdir(dirname(to), { recursive: true });
-    await Deno.copyFile(from, to);
-    return;
+/**
+ * An import map that puts the mutated files in the place of their originals.
+ * The runtime keeps all other files compiled, from one mutant to the next.
+ */
+function mapOf(
+  files: readonly string[],
+  directory: string,
+): { imports: Record<string, string> } {
+  const { href: root } = pathToFileURL(ROOT);
+  const mutated = `${pathToFileURL(directory)}/`;
+  const imports: Record<string, string> = { ...config.imports };
+  // What a mutated file imports, relative to itself, is an original,
+  imports[mutated] = root;
+  for (const file of files) {
+    imports[root + file] = mutated + file;
+    // unless it is mutated, too.
+    imports[mutated + file] = mutated + file;
   }
-  for await (const { name } of Deno.readDir(from)) {
-    await copy(`${path}/${name}`, directory);
-  }
+  return { imports };
 }
 
+/** Writes the mutated files, below a directory; returns which they are. */
 async function mutate(
-  { file, from, to }: Mutation,
+  mutations: readonly Mutation[],
   directory: string,
-): Promise<void> {
-  const path = join(directory, file);
-  const parts = (await Deno.readTextFile(path)).split(from);
-  assertEquals(parts.length, 2, `${file} has this once: ${from}`);
-  await Deno.writeTextFile(path, parts.join(to));
+): Promise<string[]> {
+  const texts = new Map<string, string>();
+  for (const { file, from, to } of mutations) {
+    const text = texts.get(file) ?? await Deno.readTextFile(join(ROOT, file));
+    const parts = text.split(from);
+    assertEquals(parts.length, 2, `${file} has this once: ${from}`);
+    texts.set(file, parts.join(to));
+  }
+  for (const [file, text] of texts) {
+    const path = join(directory, file);
+    await Deno.mkdir(dirname(path), { recursive: true });
+    await Deno.writeTextFile(path, text);
+  }
+  return [...texts.keys()];
 }
