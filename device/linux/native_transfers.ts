@@ -10,7 +10,6 @@
  * @module
  */
 
-import { setImmediate } from "node:timers";
 import { WAITING_POLL } from "./native_poll.ts";
 import { NativeWords } from "./native_words.ts";
 
@@ -94,7 +93,7 @@ function isTurnDue(): boolean {
 /** Lets everything else of the event loop have its turn, if that is due. */
 async function turn(): Promise<void> {
   if (!isTurnDue()) return;
-  await new Promise((resolve) => setImmediate(resolve));
+  await new Promise((resolve) => globalThis.setImmediate(resolve));
   turnedAt = performance.now();
 }
 

@@ -10,6 +10,8 @@ import { isUuid } from "../../metadata/common/mod.ts";
 
 /** Where Linux tells it: see proc(5). */
 const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id";
+/** More bytes than it has. */
+const BOOT_ID_LIMIT = 64;
 
 /**
  * Reads the id of this boot.
@@ -18,6 +20,6 @@ const BOOT_ID_PATH = "/proc/sys/kernel/random/boot_id";
  *   every unclean end for a power cut.
  */
 export function readBootId(): string {
-  const text = readSmallFile(BOOT_ID_PATH).trim();
+  const text = readSmallFile(BOOT_ID_PATH, BOOT_ID_LIMIT).trim();
   return isUuid(text) ? text : crypto.randomUUID();
 }
