@@ -28,6 +28,8 @@ const HEADER_BYTES = 512;
 const MEMBER_BYTES = 32;
 const ENTRY_BYTES = 24;
 const ACTIVE = 2;
+/** A page that was never written. */
+const BLANK = new Uint8Array(PAGE_BYTES);
 
 /** A superblock. */
 interface RawSuperblock {
@@ -314,7 +316,9 @@ function startsWith(bytes: Uint8Array, magic: string): boolean {
 }
 
 function isBlank(bytes: Uint8Array): boolean {
-  return Buffer.compare(bytes, new Uint8Array(bytes.length)) === 0;
+  if (bytes.length === PAGE_BYTES) return Buffer.compare(bytes, BLANK) === 0;
+  for (const byte of bytes) if (byte !== 0) return false;
+  return true;
 }
 
 function want(holds: boolean, otherwise: string): asserts holds {

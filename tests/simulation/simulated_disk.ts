@@ -215,7 +215,7 @@ export class SimulatedDisk {
    * Whether another machine's disks hold the same, and nothing in a cache.
    *
    * @param other A copy of this machine, or of the one that this is a copy of.
-   * @returns Whether that is so; false, too, where it takes long to tell.
+   * @returns Whether that is so.
    */
   isSame(other: SimulatedDisk): boolean {
     return this.files.every((file) => file.isSame(other.file(file.path)));

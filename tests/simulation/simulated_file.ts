@@ -76,7 +76,10 @@ export class SimulatedFile {
   /** All its bytes, as reads see them. */
   get bytes(): Uint8Array {
     const bytes = new Uint8Array(this.size);
-    this.read(bytes, 0);
+    for (const [index, sector] of this.#current.entries()) {
+      if (sector === undefined || sector === ZEROES) continue;
+      bytes.set(sector, index * SECTOR);
+    }
     return bytes;
   }
 
@@ -93,7 +96,9 @@ export class SimulatedFile {
       const within = at - index * SECTOR;
       const count = Math.min(SECTOR - within, end - at);
       const sector = this.#current[index] ?? ZEROES;
-      target.set(sector.subarray(within, within + count), at - offset);
+      const isWhole = count === SECTOR;
+      const part = isWhole ? sector : sector.subarray(within, within + count);
+      target.set(part, at - offset);
       at += count;
     }
   }
@@ -171,14 +176,16 @@ export class SimulatedFile {
 
   /**
    * Whether another file holds the same sectors, and nothing waits in a cache.
-   * Copies share the sectors that none of them has changed.
    *
    * @param other The file.
-   * @returns Whether that is so; false for equal sectors that are not shared.
+   * @returns Whether that is so.
    */
   isSame(other: SimulatedFile): boolean {
-    return this.pending === 0 && other.pending === 0 &&
-      this.#durable.every((sector, index) => sector === other.#durable[index]);
+    return this.size === other.size &&
+      this.pending === 0 && other.pending === 0 &&
+      this.#durable.every((sector, index) =>
+        isSameSector(sector, other.#durable[index])
+      );
   }
 
   /**
@@ -193,6 +200,17 @@ export class SimulatedFile {
     copy.#pending = [...this.#pending];
     return copy;
   }
+}
+
+/** Copies share the sectors that none of them has changed. */
+function isSameSector(
+  one: Uint8Array | undefined,
+  other: Uint8Array | undefined,
+): boolean {
+  if (one === other) return true;
+  // What has its space is not the same as a hole.
+  if (one === undefined || other === undefined) return false;
+  return Buffer.compare(one, other) === 0;
 }
 
 /** Does a change, or some sectors of it. */
