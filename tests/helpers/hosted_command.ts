@@ -17,9 +17,10 @@ export const HOSTS_VARIABLE = "VIRSTOR_TEST_HOSTS";
 
 /** Commands that end by themselves, and that print by way of `print()`. */
 const HOSTED: ReadonlySet<string> = new Set([
-  ...["add", "check", "clear", "clone", "diff", "dump", "forget", "info"],
-  ...["label", "list", "remove", "rename", "repair", "replace", "resize"],
-  ...["rollback", "set", "snapshot", "status", "stop", "taste", "volume"],
+  ...["add", "check", "clear", "clone", "diff", "dump", "events", "forget"],
+  ...["grow", "info", "label", "list", "remove", "rename", "repair", "replace"],
+  ...["resize", "rollback", "set", "snapshot", "status", "stop", "taste"],
+  "volume",
 ]);
 /** Options that a process keeps, or that let a command go on for ever. */
 const KEPT = /^--(journal|watch|state-dir|follow)\b/;
