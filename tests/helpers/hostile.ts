@@ -377,23 +377,11 @@ export class Attack implements Disposable {
     foothold: Foothold,
     repeats: boolean,
   ): Promise<void> {
-    const encode = kind.dialect === "extended"
-      ? encodeExtendedRequest
-      : encodeRequest;
     try {
       do {
-        let batch: Uint8Array[] = [];
-        let bytes = 0;
-        for (let i = 0; i < kind.count && !this.#isOver; i++) {
-          const message = kind.option?.(i) ?? encode({
-            cookie: BigInt(i),
-            ...kind.request?.(i, foothold) ?? { command: 0 },
-          });
-          batch.push(message);
-          bytes += message.length;
-          if (bytes < MIB && i + 1 < kind.count) continue;
-          await client.sendRaw(Buffer.concat(batch, bytes));
-          [batch, bytes] = [[], 0];
+        for (const batch of batchesOf(kind, foothold)) {
+          if (this.#isOver) break;
+          await client.sendRaw(batch);
         }
       } while (repeats && !this.#isOver);
     } catch (error) {
@@ -406,6 +394,37 @@ export class Attack implements Disposable {
   [Symbol.dispose](): void {
     this.#isOver = true;
     for (const client of this.#clients) client.close();
+  }
+}
+
+/** Whole conversations of one batch that were encoded before. */
+const encoded = new Map<string, Uint8Array>();
+
+/** What a client sends, about 1 MiB at a time. */
+function* batchesOf(
+  kind: HostileKind,
+  foothold: Foothold,
+): Generator<Uint8Array> {
+  const { name, count, dialect } = kind;
+  const isOwn = (kind.request?.length ?? 0) > 1;
+  const key = `${name} ${isOwn ? JSON.stringify(foothold) : ""}`;
+  const known = encoded.get(key);
+  if (known !== undefined) return yield known;
+  const encode = dialect === "extended" ? encodeExtendedRequest : encodeRequest;
+  let batch: Uint8Array[] = [];
+  let bytes = 0;
+  for (let i = 0; i < count; i++) {
+    const message = kind.option?.(i) ?? encode({
+      cookie: BigInt(i),
+      ...kind.request?.(i, foothold) ?? { command: 0 },
+    });
+    batch.push(message);
+    bytes += message.length;
+    if (bytes < MIB && i + 1 < count) continue;
+    const whole = Buffer.concat(batch, bytes);
+    if (batch.length === count) encoded.set(key, whole);
+    yield whole;
+    [batch, bytes] = [[], 0];
   }
 }
 
