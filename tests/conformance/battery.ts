@@ -12,6 +12,7 @@ import type {
   WriteZeroesOptions,
 } from "../../device/mod.ts";
 import { VirstorError } from "../../errors.ts";
+import { isZero } from "../helpers/bytes.ts";
 import { makeScratch, pattern, type Scratch } from "../helpers/scratch.ts";
 import { Random } from "../simulation/random.ts";
 
@@ -270,8 +271,4 @@ export function testConformance(subject: Subject): void {
       await test(disk);
     });
   }
-}
-
-function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
 }

@@ -12,6 +12,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import {
   type Dialect,
   encodeContextQuery,
@@ -361,8 +362,7 @@ export class NbdClient {
       this.#replies.expect(cookie, request);
       return { cookie, bytes: this.#encode({ ...request, cookie }) };
     });
-    const blob = new Blob(parts.map(({ bytes }) => bytes.slice()));
-    await this.sendRaw(await blob.bytes());
+    await this.sendRaw(Buffer.concat(parts.map(({ bytes }) => bytes)));
     return parts.map(({ cookie }) => cookie);
   }
 

@@ -144,12 +144,12 @@ function takeChunk(
       return { type, offset: undefined, length };
     case NBD.REPLY_TYPE_OFFSET_DATA:
       check(length >= 9, "a data chunk has no data");
-      return takeContent(pending, type, payload, payload.subarray(8));
+      return takeContent(pending, type, payload, length - 8);
     case NBD.REPLY_TYPE_OFFSET_HOLE: {
       check(length === 12, "a hole chunk has not 12 bytes");
       const size = viewOf(payload).getUint32(8);
       check(size > 0, "a hole chunk of nothing");
-      return takeContent(pending, type, payload, new Uint8Array(size));
+      return takeContent(pending, type, payload, size);
     }
     case NBD.REPLY_TYPE_BLOCK_STATUS:
     case NBD.REPLY_TYPE_BLOCK_STATUS_EXT:
@@ -170,17 +170,17 @@ function takeContent(
   { request, reply }: Pending,
   type: number,
   payload: Uint8Array,
-  data: Uint8Array,
+  size: number,
 ): ReplyChunk {
   check(request.command === NBD.CMD_READ, "content that was not asked for");
   const length = Number(request.length ?? 0);
   const offset = Number(viewOf(payload).getBigUint64(0));
   const at = offset - Number(request.offset ?? 0);
-  check(at >= 0 && at + data.length <= length, "content outside the request");
+  check(at >= 0 && at + size <= length, "content outside the request");
   const content = reply.chunks.filter(isContent);
   check(
     content.every((chunk) =>
-      (chunk.offset ?? 0) >= offset + data.length ||
+      (chunk.offset ?? 0) >= offset + size ||
       (chunk.offset ?? 0) + chunk.length <= offset
     ),
     "chunks overlap",
@@ -188,8 +188,11 @@ function takeContent(
   const whole = ((request.flags ?? 0) & NBD.CMD_FLAG_DF) !== 0;
   check(!whole || content.length === 0, "a read with DF is fragmented");
   if (reply.payload.length === 0) reply.payload = new Uint8Array(length);
-  reply.payload.set(data, at);
-  return { type, offset, length: data.length };
+  // Zeroes are there: no chunk overlaps another one.
+  if (type === NBD.REPLY_TYPE_OFFSET_DATA) {
+    reply.payload.set(payload.subarray(8), at);
+  }
+  return { type, offset, length: size };
 }
 
 function takeStatus(

@@ -118,13 +118,14 @@ export async function openSmallPool(
  * @returns The bytes.
  */
 export function pattern(length: number, seed: number): Uint8Array {
-  const bytes = new Uint8Array(length);
+  const words = new Uint32Array(Math.ceil(length / 4));
   let state = (seed * 2_654_435_761 + 1) >>> 0;
-  for (let i = 0; i < length; i++) {
+  for (let i = 0; i < words.length; i++) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-    bytes[i] = state >>> 24;
+    words[i] = state;
   }
-  return bytes;
+  const bytes = new Uint8Array(words.buffer);
+  return bytes.length === length ? bytes : bytes.slice(0, length);
 }
 
 /**

@@ -18,6 +18,10 @@ import type { FlushObserver } from "../../device/file/mod.ts";
 import { VirstorError } from "../../errors.ts";
 import type { ComponentDevice, OpenDevice } from "../../pool/core/mod.ts";
 
+/** Bytes of a page of a file, which is a hole if they are all zeroes. */
+const PAGE = 4096;
+const ZEROES = new Uint8Array(PAGE);
+
 /** A change of a file that is not durable yet. */
 interface Change {
   readonly offset: number;
@@ -147,7 +151,7 @@ export class StoppingFiles {
       for (const change of pending) {
         if (keeps(change.offset)) apply(durable, change);
       }
-      Deno.writeFileSync(path, durable);
+      writeSparse(path, durable);
     }
     this.#shadows.clear();
   }
@@ -280,6 +284,22 @@ function apply(target: Uint8Array, change: Change): void {
   else target.set(bytes, offset);
 }
 
+/** Gives a file another content; what is zeroes becomes holes. */
+function writeSparse(path: string, bytes: Uint8Array): void {
+  using file = Deno.openSync(path, {
+    write: true,
+    create: true,
+    truncate: true,
+  });
+  file.truncateSync(bytes.length);
+  for (let at = 0; at < bytes.length; at += PAGE) {
+    const page = bytes.subarray(at, at + PAGE);
+    if (Buffer.compare(page, ZEROES.subarray(0, page.length)) === 0) continue;
+    file.seekSync(at, Deno.SeekMode.Start);
+    file.writeSync(page);
+  }
+}
+
 /** The content of files, to start from again and again. */
 export class Snapshot {
   readonly #files = new Map<string, Uint8Array>();
@@ -301,7 +321,7 @@ export class Snapshot {
 
   /** Makes the files again what they were. */
   restore(): void {
-    for (const [path, bytes] of this.#files) Deno.writeFileSync(path, bytes);
+    for (const [path, bytes] of this.#files) writeSparse(path, bytes);
   }
 
   /**

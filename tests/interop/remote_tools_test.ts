@@ -6,6 +6,7 @@
  */
 
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { isZero } from "../helpers/bytes.ts";
 import { eventually, PATIENCE_MS } from "../helpers/patience.ts";
 import { peerTest } from "../helpers/peers.ts";
 import { firstDifference } from "../helpers/bytes.ts";
@@ -33,7 +34,7 @@ async function writeSample(work: Workspace): Promise<string> {
   await file.truncate(image.length);
   for (let at = 0; at < image.length; at += PIECE) {
     const piece = image.subarray(at, at + PIECE);
-    if (piece.every((byte) => byte === 0) && at !== 5 * MIB) continue;
+    if (isZero(piece) && at !== 5 * MIB) continue;
     await file.seek(at, Deno.SeekMode.Start);
     await file.write(piece);
   }

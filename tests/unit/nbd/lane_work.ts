@@ -12,6 +12,7 @@ import {
   type RawReply,
   type RawRequest,
 } from "../../helpers/nbd_client.ts";
+import { firstDifference } from "../../helpers/bytes.ts";
 import { pattern, readBytes, SMALL_CHUNK } from "../../helpers/scratch.ts";
 import type { LaneServing } from "./lane_serving.ts";
 
@@ -41,7 +42,7 @@ export function assertSame(
   wanted: Uint8Array,
 ): void {
   assertEquals(actual?.length, wanted.length);
-  const wrong = actual?.findIndex((byte, i) => byte !== wanted[i]);
+  const wrong = firstDifference(wanted, actual ?? wanted);
   assertEquals(wrong, -1, `byte ${wrong} is wrong`);
 }
 

@@ -5,6 +5,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import type { BlockDevice } from "../../../device/block/block_device.ts";
 import {
   type NbdEvent,
@@ -144,6 +145,5 @@ export async function hire(job: QuickJob): Promise<QuickReport> {
  * @returns Whether they are the same.
  */
 export function isSame(one: Uint8Array, other: Uint8Array): boolean {
-  return one.length === other.length &&
-    one.every((byte, i) => byte === other[i]);
+  return Buffer.compare(one, other) === 0;
 }

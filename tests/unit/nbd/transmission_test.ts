@@ -6,6 +6,7 @@
  * @module
  */
 
+import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
 import { MemoryDevice } from "../../../device/block/memory_device.ts";
 import { AssertionError, messageOf, VirstorError } from "../../../errors.ts";
@@ -397,5 +398,5 @@ Deno.test("an unexpected error comes out of the server", async () => {
 });
 
 function isSame(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  return Buffer.compare(a, b) === 0;
 }

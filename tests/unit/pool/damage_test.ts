@@ -172,18 +172,19 @@ class MemoryTable {
   readonly bytes: Uint8Array;
   readonly #path: string;
   readonly #device: MemoryComponent;
+  readonly #superblock: Superblock;
 
   constructor(path: string) {
     this.#path = path;
     this.bytes = Deno.readFileSync(path);
     this.#device = new MemoryComponent(path, this.bytes);
+    const slots = this.bytes.subarray(-2 * SLOT_BYTES);
+    this.#superblock = superblockOf(slots, this.bytes.length);
   }
 
   /** The entries, and how many slots are not sound. */
   async scan(): Promise<{ entries: string; unsound: number }> {
-    const slots = this.bytes.subarray(-2 * SLOT_BYTES);
-    const superblock = superblockOf(slots, this.bytes.length);
-    const table = tableOf(this.#device, superblock);
+    const table = tableOf(this.#device, this.#superblock);
     let entries = "";
     let unsound = 0;
     await scanTable(table, {

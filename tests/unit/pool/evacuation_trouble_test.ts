@@ -11,6 +11,7 @@ import { FileDevice } from "../../../device/mod.ts";
 import { messageOf, VirstorError } from "../../../errors.ts";
 import type { OpenDevice } from "../../../pool/core/mod.ts";
 import { openPool, type Pool } from "../../../pool/mod.ts";
+import { isZero } from "../../helpers/bytes.ts";
 import {
   componentSize,
   openSmallPool,
@@ -357,7 +358,7 @@ async function checkLeft(
       v * SMALL_CHUNK + 10,
       SMALL_CHUNK - 10,
     );
-    assert(rest.every((byte) => byte === 0), `chunk ${v} after ${when}`);
+    assert(isZero(rest), `chunk ${v} after ${when}`);
   }
   await pool.close();
 }

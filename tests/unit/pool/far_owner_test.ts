@@ -20,6 +20,7 @@ import {
   readOwnerBlock,
   type RemoteComponent,
 } from "../../../pool/remote/mod.ts";
+import { isZero } from "../../helpers/bytes.ts";
 import { FarMemory } from "../../helpers/far_memory.ts";
 import { eventually, pause } from "../../helpers/patience.ts";
 import { makeScratch, pattern, type Scratch } from "../../helpers/scratch.ts";
@@ -360,9 +361,9 @@ Deno.test("nothing that is written to a component reaches its owner block", asyn
     const end = offset + length;
     if (end <= position + 4096) continue;
     const after = setting.content.slice(position + 4096, Math.min(end, SIZE));
-    assert(after.subarray(0, 900).every((byte) => byte === 0));
+    assert(isZero(after.subarray(0, 900)));
   }
-  assert(setting.content.slice(0, position).every((byte) => byte === 0));
+  assert(isZero(setting.content.slice(0, position)));
   for (const offset of [position - 5, position, position + 4095]) {
     await assertRejects(
       async () => await component.write(new Uint8Array(10), offset),

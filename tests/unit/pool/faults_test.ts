@@ -10,6 +10,7 @@ import { FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import type { OpenDevice } from "../../../pool/core/mod.ts";
 import { openPool } from "../../../pool/mod.ts";
+import { isZero } from "../../helpers/bytes.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
 import { readRawLabel } from "../../helpers/freebsd_raw.ts";
 import { testNatively } from "../../helpers/native.ts";
@@ -133,7 +134,7 @@ Deno.test("fault 5: the rest of a new chunk shows nothing of what the component 
   const { pool } = await openSmallPool(scratch, 1);
   await pool.volume().write(pattern(1, 1), 100);
   const chunk = await readBytes(pool.volume(), 101, SMALL_CHUNK - 101);
-  assert(chunk.every((byte) => byte === 0));
+  assert(isZero(chunk));
   await pool.close();
   assertFreebsd([path]);
 });
@@ -354,7 +355,7 @@ Deno.test("fault 16: deletions of 4 GiB and more end", async () => {
   await pool.volume().discard(0, pool.volume().size);
   await pool.volume().writeZeroes(0, pool.volume().size);
   const bytes = await readBytes(pool.volume(), 2 ** 32, 200);
-  assert(bytes.every((byte) => byte === 0));
+  assert(isZero(bytes));
   await pool.close();
   assertFreebsd(paths);
 });

@@ -10,6 +10,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { type Completion, FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { openPool, type Pool, readLabel } from "../../../pool/mod.ts";
+import { isZero } from "../../helpers/bytes.ts";
 import { testNatively } from "../../helpers/native.ts";
 import {
   componentSize,
@@ -29,10 +30,6 @@ import {
 } from "../../helpers/small_pools.ts";
 
 const NATIVE = { format: "native" } as const;
-
-function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
-}
 
 /** Uses up the chunks of a pool: virtual chunks 0 and up. */
 async function fill(pool: Pool): Promise<Content> {

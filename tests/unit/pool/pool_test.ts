@@ -9,6 +9,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { FileDevice, type FileDeviceOptions } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { openPool } from "../../../pool/mod.ts";
+import { isZero } from "../../helpers/bytes.ts";
 import { assertFreebsd } from "../../helpers/freebsd_checker.ts";
 import { testNatively } from "../../helpers/native.ts";
 import {
@@ -25,10 +26,6 @@ import {
   makeQuickScratch,
   testFormats,
 } from "../../helpers/small_pools.ts";
-
-function isZero(bytes: Uint8Array): boolean {
-  return bytes.every((byte) => byte === 0);
-}
 
 testFormats("Pool reads zeroes where nothing was written", async (format) => {
   await using scratch = await makeQuickScratch();

@@ -14,6 +14,7 @@ import {
   type JournalDevice,
   RemoteComponent,
 } from "../../../pool/remote/mod.ts";
+import { isZero } from "../../helpers/bytes.ts";
 import { FarMemory } from "../../helpers/far_memory.ts";
 import { eventually, pause } from "../../helpers/patience.ts";
 import { makeScratch, pattern, type Scratch } from "../../helpers/scratch.ts";
@@ -79,7 +80,7 @@ Deno.test("a remote component completes writes at once, and reads them", async (
   assertEquals(component.readCached(target.subarray(0, 10), 100), 10);
   assertEquals(component.readCached(target.subarray(0, 10), 95), 0);
   assertEquals(component.status().pending, 3);
-  assert(far.content.every((byte) => byte === 0));
+  assert(isZero(far.content));
   far.release();
   await component.flush();
   assertEquals(far.content.slice(100, 5100), wanted);
