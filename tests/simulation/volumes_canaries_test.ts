@@ -135,8 +135,8 @@ export const CANARIES: readonly Canary[] = [
     name: "a lease of a shared chunk allows no write",
     mutations: [{
       file: "device/leases/lease_reader.ts",
-      from: "if (this.#take(chunk, within) && !this.lease.isReadOnly) return",
-      to: "if (this.#take(chunk, within)) return",
+      from: "if (this.#take(chunk, within) && !this.lease.isReadOnly) {",
+      to: "if (this.#take(chunk, within)) {",
     }],
     seed: 9,
     complaint: /may hold/,
