@@ -274,10 +274,19 @@ export const LANE_RUN_MIN = 8;
 export const LANE_MAPPED_AHEAD_MAX = 64;
 
 /**
- * How long chunks that were mapped ahead are kept for a client that does not ask
- * for more, milliseconds.
+ * The longest time between two questions of a run of first writes, milliseconds.
+ * A slower client has no run: it gains little by chunks that are mapped ahead,
+ * and each chunk that is given back costs a flush.
  */
-export const LANE_MAPPED_AHEAD_MS = 1000;
+export const LANE_RUN_GAP_MS = 500;
+
+/**
+ * How long chunks that were mapped ahead are kept for a client that does not ask
+ * for more, milliseconds; once to twice as long. The slowest run uses
+ * {@linkcode LANE_RUN_MIN} chunks within this time, so that a client that goes
+ * on loses none.
+ */
+export const LANE_MAPPED_AHEAD_MS = 5000;
 
 /**
  * Requests that the thread of a lane may answer while the server has not taken
