@@ -34,7 +34,8 @@ export interface RepeatedWrite {
 }
 
 /** A write that the server has acknowledged. */
-interface Entry extends RepeatedWrite {
+interface Entry {
+  readonly write: RepeatedWrite;
   readonly cost: number;
 }
 
@@ -146,10 +147,9 @@ export class Unflushed {
   add(command: Command, cost: number): void {
     const { flags, offset, length, kept } = command;
     const payload = kept === undefined ? command.payload : undefined;
-    this.#entries.push({
-      ...{ command: command.command, flags, offset, length },
-      ...{ payload, kept, cost },
-    });
+    const { command: number } = command;
+    const write = { command: number, flags, offset, length, payload, kept };
+    this.#entries.push({ write, cost });
     if (this.#waiters.length > 0) this.#onPressure();
   }
 
@@ -187,13 +187,13 @@ export class Unflushed {
   replay(): RepeatedWrite[] {
     const writes: RepeatedWrite[] = [];
     const covered = new Covered();
-    for (const entry of this.#entries.toReversed()) {
-      const { command, offset, length, payload, kept } = entry;
+    for (const { write } of this.#entries.toReversed()) {
+      const { command, offset, length, payload, kept } = write;
       for (const [start, end] of covered.add(offset, offset + length)) {
         writes.push({
           command,
           // Slow zeroes are better than none, and a flush follows.
-          flags: entry.flags & FLAG_NO_HOLE,
+          flags: write.flags & FLAG_NO_HOLE,
           offset: start,
           length: end - start,
           payload: payload?.subarray(start - offset, end - offset),

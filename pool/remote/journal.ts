@@ -274,7 +274,7 @@ export class Journal {
 
   /**
    * Notes that the far side has everything up to a record, durably. The space
-   * is free after the next {@linkcode sync}.
+   * is free after the next {@linkcode sync} that frees space.
    *
    * @param last The record.
    */
@@ -283,13 +283,15 @@ export class Journal {
   }
 
   /**
-   * Makes all records durable, and the tail.
+   * Makes all records durable.
    *
+   * @param frees Whether to free the space of what was released. Default: false,
+   *   as long as it is little.
    * @returns Done when they are.
    * @throws {VirstorError} `io`, at every call after the first failure.
    */
-  sync(): Promise<void> {
-    return this.#tail.sync();
+  sync(frees = false): Promise<void> {
+    return this.#tail.sync(frees);
   }
 
   /**

@@ -7,6 +7,10 @@
  * one runs. So a power cut leaves a sound header, and the space before the
  * durable tail may be used again.
  *
+ * Not each `fdatasync` writes one: another page makes it take longer. What an
+ * older header leads to is sent to the far side once more after a crash, which
+ * changes nothing there, since all of it is durable.
+ *
  * @module
  */
 
@@ -18,6 +22,9 @@ import {
 } from "../../metadata/journal/mod.ts";
 import type { JournalDevice } from "./journal_recovery.ts";
 import type { JournalRecord } from "./journal_record.ts";
+
+/** The share of the ring that the tail moves on before a header has to say so. */
+const HEADER_SHARE = 1 / 32;
 
 /** The oldest record that is needed. */
 interface Tail {
@@ -38,6 +45,8 @@ export class JournalTail {
   /** Where the records of earlier openings end: bytes, as `Tail.end`. */
   readonly #recovered: number;
   #slot: number;
+  /** Whether the next `fdatasync` has to free all that can be freed. */
+  #frees = false;
   #syncing: Promise<void> | undefined;
   #nextSync: Promise<void> | undefined;
 
@@ -88,12 +97,16 @@ export class JournalTail {
   }
 
   /**
-   * Makes the file durable, and the tail as it is when the `fdatasync` begins.
+   * Makes the file durable, and the tail as it is when the `fdatasync` begins, if
+   * it has moved far.
    *
+   * @param frees Whether the tail becomes durable however far it has moved.
+   *   Default: false.
    * @returns Done when they are.
    * @throws {VirstorError} `io`, at every call after the first failure.
    */
-  sync(): Promise<void> {
+  sync(frees = false): Promise<void> {
+    this.#frees ||= frees;
     if (this.#nextSync !== undefined) return this.#nextSync;
     if (this.#syncing === undefined) return this.#start();
     this.#nextSync = this.#syncing.catch(() => {}).then(() => {
@@ -119,7 +132,10 @@ export class JournalTail {
 
   async #sync(): Promise<void> {
     const tail = this.#tail;
-    if (tail === this.#durable) {
+    const moved = tail.end - this.#durable.end;
+    const isDue = this.#frees || moved >= this.#device.size * HEADER_SHARE;
+    this.#frees = false;
+    if (moved === 0 || !isDue) {
       await this.#device.flush();
       return;
     }

@@ -358,13 +358,13 @@ export class RemoteComponent implements ComponentDevice {
     this.#drain.stop(error);
     const isComplete = this.#failure === undefined &&
       this.#journal.needed === 0;
+    // Before it is given up: the next opening must send nothing again.
+    await this.#journal.sync(true).catch(() => {});
     const isGivenUp = await this.#owner?.end(isComplete) ?? false;
     await this.farSide.close();
     await this.#owner?.settled();
     await this.#flush.settled();
     await this.#farFlush.settled();
-    // After a failure of the file there is nothing that could be done here.
-    await this.#journal.sync().catch(() => {});
     // Its lock keeps others from taking it for theirs until it is gone.
     if (isGivenUp && this.#isLeaving) removeFile(this.#journal.path);
     await this.#journal.close();

@@ -156,7 +156,7 @@ export class RoomQueue {
       do {
         await this.#flush();
         // The flush has moved the tail; the space is free when that is durable.
-        await this.#journal.sync();
+        await this.#journal.sync(true);
         this.#grant();
       } while (this.#waiters.length > 0 || this.#isHalfFull);
     } catch (error) {

@@ -198,8 +198,10 @@ export class Link {
       while (this.#outgoing.length > 0 && !this.#ended) {
         const batch = this.#outgoing;
         this.#outgoing = [];
+        const now = performance.now();
         // From here on all of them are in the table, should the connection end.
-        await this.#sender.send(batch.map((command) => this.#start(command)));
+        const slots = batch.map((command) => this.#start(command, now));
+        await this.#sender.send(slots);
       }
     } catch (error) {
       this.#fail(error);
@@ -208,19 +210,24 @@ export class Link {
     }
   }
 
-  #start(command: Command): Slot {
+  #start(command: Command, now: number): Slot {
     command.onSend?.();
     command.runs.length = 0;
-    return this.#tags.add(command, performance.now());
+    return this.#tags.add(command, now);
   }
 
   /** Receives until the connection ends; after a fault only its end. */
   async #receive(): Promise<void> {
     try {
+      let now = performance.now();
       while (!this.#ended) {
-        const slot = this.#replies.takeBuffered() ??
-          await this.#replies.next();
-        if (slot !== undefined && !this.#ended) this.#finish(slot);
+        let slot = this.#replies.takeBuffered();
+        if (slot === undefined) {
+          slot = await this.#replies.next();
+          // What has come together has come now.
+          now = performance.now();
+        }
+        if (slot !== undefined && !this.#ended) this.#finish(slot, now);
       }
     } catch (error) {
       this.#fail(error);
@@ -238,7 +245,7 @@ export class Link {
     }
   }
 
-  #finish(slot: Slot): void {
+  #finish(slot: Slot, now: number): void {
     const { command, failure, sentAt } = slot;
     const { uri } = this.#connection.info;
     if (failure?.errno === ESHUTDOWN) {
@@ -250,7 +257,7 @@ export class Link {
     if (failure === undefined) command.succeed();
     else command.fail(serverError(command, failure, uri));
     if (command === this.#probe) this.#probe = undefined;
-    else this.#options.onReply(command, performance.now() - sentAt);
+    else this.#options.onReply(command, now - sentAt);
   }
 
   /**

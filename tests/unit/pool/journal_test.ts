@@ -14,6 +14,7 @@ import {
   Journal,
   JOURNAL_SIZE_MIN,
   type JournalRecord,
+  recoverJournal,
 } from "../../../pool/remote/mod.ts";
 import { makeScratch, pattern, type Scratch } from "../../helpers/scratch.ts";
 import { Random } from "../../simulation/random.ts";
@@ -118,11 +119,41 @@ Deno.test("a journal never overwrites the header that was durable last", async (
     assert(journal.write(pattern(10, i), 0) !== undefined);
     journal.release(journal.last);
     const before = slots();
-    await journal.sync();
+    await journal.sync(true);
     assertEquals(slots()[durable], before[durable]);
     durable = 1 - durable;
     assert(slots()[durable] !== before[durable]);
   }
+  await journal.close();
+});
+
+Deno.test("a journal notes where its tail is when that has moved far, or on demand", async () => {
+  await using scratch = await makeScratch();
+  const journal = await Journal.create(fileIn(scratch), OWNER);
+  const recovered = async () => {
+    const copy = scratch.file("copy");
+    await Deno.copyFile(scratch.file("journal"), copy);
+    const device = new FileDevice(copy);
+    const { records } = await recoverJournal(device, OWNER);
+    await device.close();
+    return records.length;
+  };
+  // 512 bytes of 72 KiB are little, five times as many are not.
+  const found: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    journal.write(pattern(10, i), 0);
+    journal.release(journal.last);
+    await journal.sync();
+    found.push(await recovered());
+  }
+  assertEquals(found, [1, 2, 3, 4, 0]);
+  journal.write(pattern(10, 6), 0);
+  journal.release(journal.last);
+  const [first, second] = [journal.sync(), journal.sync(true)];
+  await first;
+  await second;
+  assertEquals(await recovered(), 0);
+  assertEquals(journal.used, 0);
   await journal.close();
 });
 
