@@ -149,9 +149,11 @@ Deno.test("a journal notes where its tail is when that has moved far, or on dema
   assertEquals(found, [1, 2, 3, 4, 0]);
   journal.write(pattern(10, 6), 0);
   journal.release(journal.last);
-  const [first, second] = [journal.sync(), journal.sync(true)];
+  const first = journal.sync();
+  const [second, third] = [journal.sync(true), journal.sync()];
   await first;
   await second;
+  await third;
   assertEquals(await recovered(), 0);
   assertEquals(journal.used, 0);
   await journal.close();
