@@ -5,19 +5,20 @@
  * Both save the start of the runtime. With VIRSTOR_TEST_PROCESSES=1 each
  * command has a process of its own, from the sources.
  *
- * The words are options of `deno test`, after the files that are to be tested,
- * if not all are.
+ * The words are options of `deno test` (`--name=value`), after the files that
+ * are to be tested, if not all are.
  *
  * @module
  */
 
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { HOSTS_VARIABLE } from "./helpers/hosted_command.ts";
 import { eventually } from "./helpers/patience.ts";
 import { BUNDLE_VARIABLE, PERMISSIONS } from "./helpers/program_words.ts";
+import { runTestProcesses } from "./helpers/test_processes.ts";
 
-/** Files of tests that run at the same time. */
+/** Programs of tests that run at the same time. */
 const JOBS = 4;
 /** What has examples that are run. */
 const DOCUMENTED = [
@@ -95,9 +96,9 @@ async function listens(path: string): Promise<boolean> {
 }
 
 /** Writes the programs that import all files of tests. */
-async function programs(directory: string): Promise<string[]> {
+async function writePrograms(directory: string): Promise<string[]> {
   const written: string[] = [];
-  let left = testFiles(join(ROOT, "tests"));
+  let left = filesIn(join(ROOT, "tests"));
   for (const [folder, count] of TOGETHER) {
     const start = join(ROOT, "tests", folder) + "/";
     const files = left.filter((file) => file.startsWith(start)).sort();
@@ -115,32 +116,46 @@ async function programs(directory: string): Promise<string[]> {
 }
 
 /** The files of tests in a folder and below. */
-function testFiles(folder: string): string[] {
+function filesIn(folder: string): string[] {
   return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => {
     const path = join(folder, name);
-    if (isDirectory) return testFiles(path);
+    if (isDirectory) return filesIn(path);
     return name.endsWith("_test.ts") ? [path] : [];
   });
 }
 
-async function test(
+/** Tests everything: the examples, then program by program. */
+async function testAll(
   directory: string,
-  environment: Record<string, string>,
+  env: Record<string, string>,
 ): Promise<number> {
-  const isOption = (word: string) => word.startsWith("-");
-  const isAll = Deno.args.every(isOption);
-  const files = isAll ? [...DOCUMENTED, ...await programs(directory)] : [];
+  const rest = ["-A", "--no-check", ...Deno.args];
+  const programs = (await writePrograms(directory)).map((path) => ({
+    name: basename(path),
+    args: [path, ...rest],
+  }));
+  const examples = ["--doc", ...DOCUMENTED, ...rest];
+  return await runTestProcesses(
+    [{ name: "examples", args: examples }, ...programs],
+    { jobs: JOBS, cwd: ROOT, env },
+  );
+}
+
+/** Tests the files that are given. */
+async function testFiles(env: Record<string, string>): Promise<number> {
   const { code } = await new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["test", "-A", "--parallel", "--no-check"],
-      ...isAll ? ["--doc"] : [],
-      ...files,
-      ...Deno.args,
-    ],
-    cwd: isAll ? ROOT : Deno.cwd(),
-    env: { DENO_JOBS: `${JOBS}`, ...environment },
+    args: ["test", "-A", "--parallel", "--no-check", ...Deno.args],
+    env: { DENO_JOBS: `${JOBS}`, ...env },
   }).spawn().status;
   return code;
+}
+
+async function test(
+  directory: string,
+  env: Record<string, string>,
+): Promise<number> {
+  const isAll = Deno.args.every((word) => word.startsWith("-"));
+  return isAll ? await testAll(directory, env) : await testFiles(env);
 }
 
 async function testWithHosts(directory: string): Promise<number> {
