@@ -219,6 +219,82 @@ testUnless(
   },
 );
 
+/**
+ * Runs a script in a copy of this machine's root directory: what it changes is in
+ * memory, and gone afterwards. Its arguments are the directory of the copy, the
+ * script and the arguments of that.
+ */
+const IN_COPY = `mount -t tmpfs tmpfs "$0" && cd "$0" && mkdir new work root &&
+mount -t overlay overlay -o lowerdir=/,upperdir="$0/new",workdir="$0/work" root &&
+mount --rbind /proc root/proc && mount --rbind /dev root/dev &&
+exec chroot root /bin/sh -ec "$@"`;
+
+/** Why there can be no copy of the root directory, if so. */
+async function whyNoCopy(): Promise<string | undefined> {
+  if (Deno.uid() !== 0) return "only root may install packages";
+  const peers = ["nbdinfo", "chroot", "unshare", "dpkg"];
+  const missing = peers.find((one) => !hasPeer(one));
+  if (missing !== undefined) return `"${missing}" is not installed`;
+  await using scratch = await makeScratch();
+  const { code, stderr } = await inCopy(scratch.path, "true");
+  return code === 0 ? undefined : `there is no overlay: ${stderr.trim()}`;
+}
+
+function inCopy(
+  directory: string,
+  script: string,
+  ...args: readonly string[]
+): ReturnType<typeof run> {
+  const words = ["--mount", "sh", "-c", IN_COPY, directory, script, "sh"];
+  return run(peerPath("unshare") ?? "", [...words, ...args], {
+    env: { PATH: `/usr/sbin:/sbin:${Deno.env.get("PATH")}` },
+  });
+}
+
+/** Installs a package, asks the demo from it, and removes the package. */
+const INSTALL_AND_ASK = `
+dpkg --no-triggers --install "$1" >/dev/null
+cd /srv/virstor
+virstor demo --listen 127.0.0.1:0 >uri 2>log &
+for i in $(seq 1200); do
+  grep -q ^nbd uri && break
+  sleep 0.1
+done
+nbdinfo "$(grep -m 1 ^nbd uri)"
+kill -INT $!
+wait $!
+stat -c '%U:%G %a %n' /srv/virstor /var/lib/virstor
+dpkg --no-triggers --purge virstor >/dev/null
+ls /usr/bin/virstor /usr/lib/virstor 2>/dev/null || echo gone
+ls /srv/virstor`;
+
+testUnless(
+  "dpkg installs a Debian package whose demo answers, and removes it again",
+  await whyNoCopy(),
+  async () => {
+    await using scratch = await makeScratch();
+    const made = await succeed(Deno.execPath(), [
+      ...["run", "-A", "tools/debian.ts", "--without-deno"],
+      scratch.path,
+    ], { cwd: ROOT });
+    const root = scratch.file("root");
+    await Deno.mkdir(root);
+    const before = await run("getent", ["passwd", "virstor"]);
+    const { code, stdout, stderr } = await inCopy(
+      root,
+      INSTALL_AND_ASK,
+      made.trim(),
+    );
+    assertEquals(code, 0, stderr);
+    assertMatch(stdout, /export-size: 1073741824 \(1G\)/);
+    assertStringIncludes(stdout, "\nvirstor:virstor 750 /srv/virstor\n");
+    assertStringIncludes(stdout, "\nvirstor:virstor 750 /var/lib/virstor\n");
+    // What is served stays.
+    assertMatch(stdout, /\ngone\ndemo-pool\nlog\nuri\n$/);
+    assertEquals(await run("getent", ["passwd", "virstor"]), before);
+  },
+);
+
 peerTest(
   "a Debian package has the program, its manuals, its completion and its units",
   ["dpkg-deb", "nbdinfo"],
