@@ -17,11 +17,11 @@ import { deviceOpener, openPool, type PoolOptions } from "./open.ts";
 import type { Pool } from "./pool.ts";
 
 /**
- * Opens a pool with a component that has grown, at its former size.
- * {@linkcode Pool.grow} takes in what it got.
+ * Opens a pool with components that have grown, at their former sizes.
+ * {@linkcode Pool.grow} takes in what one of them got.
  *
  * @param paths Where the components are.
- * @param grown The component that has grown.
+ * @param grown A component that has grown; others may have, too.
  * @param options How, as `openPool`.
  * @returns The pool; as `openPool` if the component has not grown.
  * @throws {VirstorError} As `openPool`; `unsupported` if the component is on
@@ -41,12 +41,31 @@ export async function openToGrow(
   const open = deviceOpener(options);
   const size = (await formerLabel(grown, open))?.size;
   if (size === undefined) return await openPool(paths, options);
-  const identity = fileIdentity(grown);
-  const openDevice: OpenDevice = (path, how) =>
-    !isUri(path) && fileIdentity(path) === identity
-      ? open(path, { ...how, size })
-      : open(path, how);
+  const sizes = new Map([[fileIdentity(grown), size]]);
+  for (const path of [...paths, ...options.others ?? []]) {
+    const size = await formerSize(path, open);
+    if (size !== undefined) sizes.set(fileIdentity(path), size);
+  }
+  const openDevice: OpenDevice = (path, how) => {
+    const size = isUri(path) ? undefined : sizes.get(fileIdentity(path));
+    return open(path, size === undefined ? how : { ...how, size });
+  };
   return await openPool(paths, { ...options, openDevice });
+}
+
+/** The former size of a component that has grown; undefined for any other. */
+async function formerSize(
+  path: string,
+  open: OpenDevice,
+): Promise<number | undefined> {
+  if (isUri(path)) return undefined;
+  try {
+    return (await formerLabel(path, open))?.size;
+  } catch (error) {
+    // Opening the pool says what is wrong with it.
+    if (error instanceof VirstorError) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -145,3 +145,14 @@ for (const format of FORMATS) {
     }
   });
 }
+
+Deno.test("virstor grow takes in one component after the other of a stopped pool", async () => {
+  await using work = await makePools("native");
+  for (const name of ["a", "b"]) {
+    await Deno.truncate(work.path(name), SIZE + 16 * MIB);
+  }
+  for (const name of ["b", "a"]) {
+    assertMatch(await work.succeed(["grow", name]), /: 1\d chunks more/);
+  }
+  assertMatch(await work.succeed(["check", "pool"]), /is sound/);
+});

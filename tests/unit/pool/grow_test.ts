@@ -100,6 +100,29 @@ Deno.test("grow() refuses what does not fit, and changes nothing", async () => {
   await freebsd.pool.close();
 });
 
+Deno.test("openToGrow() opens a pool of which several components have grown", async () => {
+  for (const format of ["native", "freebsd"] as const) {
+    await using scratch = await makeQuickScratch();
+    const options = { format, virtualSize: 64 * SMALL_CHUNK };
+    const { pool, paths } = await openSmallPool(scratch, 3, options);
+    const content: Content = new Map();
+    await writeChunk(pool, content, 3);
+    await pool.close();
+    // In the FreeBSD format the last one first.
+    const grown = paths.slice(1).toReversed();
+    for (const path of grown) await lengthen(path, MIB);
+    for (const path of grown) {
+      await assertRefused(() => openPool(paths), "not-found", "virstor grow");
+      const pool = await openToGrow(paths, path);
+      assert((await pool.grow(path)).chunksAdded > 0);
+      await assertContent(pool, content);
+      await pool.close();
+    }
+    await using again = await openPool(paths);
+    await assertContent(again, content);
+  }
+});
+
 /** Takes over what is there of a write that failed: all of it, or nothing. */
 async function takeOver(
   pool: Pool,
