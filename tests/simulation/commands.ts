@@ -134,6 +134,21 @@ export async function resize(world: World, chunks: number): Promise<boolean> {
   }
 }
 
+/**
+ * Enlarges the file of a component, and lets the pool take that in. If it may
+ * not, the file gets its size again.
+ *
+ * @param world Where.
+ * @param path Its file.
+ */
+export async function growComponent(world: World, path: string): Promise<void> {
+  const { pool, enlarged, disk } = world;
+  enlarged.begin(disk, path);
+  const growing = pool.grow(path);
+  const isDone = await wasDone(world, growing, "invalid", "not-found");
+  enlarged.end(disk, path, isDone);
+}
+
 async function command(
   world: World,
   path: string,

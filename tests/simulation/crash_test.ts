@@ -11,6 +11,7 @@
 
 import { assert } from "@std/assert";
 import type { FormatName } from "../../pool/mod.ts";
+import { askedIn, complaintOf } from "./canary.ts";
 import { exhaust, exhaustSequence } from "./exhaustive.ts";
 import { FAILED_SEEDS, FAILED_SEQUENCES } from "./failed_seeds.ts";
 import { inWorlds } from "./in_worlds.ts";
@@ -34,16 +35,6 @@ const STRIDES: Readonly<Record<`${FormatName}, ${boolean}`, number>> = {
 };
 /** Random runs of each format, besides those that once found a fault. */
 const RANDOM_RUNS = 20;
-
-/** The message of what is thrown; "" if nothing is. */
-async function complaintOf(act: () => Promise<unknown>): Promise<string> {
-  try {
-    await act();
-    return "";
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
-}
 
 for (const format of FORMATS) {
   for (const punches of [true, false]) {
@@ -108,13 +99,6 @@ interface Canary {
   readonly formats: readonly FormatName[];
   readonly skips: SkipsFlush;
   readonly steps: readonly Step[];
-}
-
-/** All that asked for a flush are in a file, from the root. */
-function askedIn(file: string): SkipsFlush {
-  // A canary whose file was renamed sees no flush.
-  assert(Deno.statSync(new URL(`../../${file}`, import.meta.url)).isFile);
-  return (_, askers) => askers.every((asker) => asker.includes(`/${file}`));
 }
 
 const CANARIES: readonly Canary[] = [

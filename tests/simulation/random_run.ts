@@ -24,6 +24,8 @@ export interface RandomRunOptions {
   readonly seed: number;
   /** How many steps. */
   readonly steps: number;
+  /** Whether components grow; format 2 only. */
+  readonly grows?: boolean;
   /** Flushes that are left out. */
   readonly skipsFlush?: SkipsFlush;
 }
@@ -34,6 +36,8 @@ interface Run {
   readonly random: Random;
   /** How much each step is preferred. */
   readonly weights: readonly number[];
+  /** Whether components grow. */
+  readonly grows: boolean;
   /** What was done. */
   readonly trail: string[];
 }
@@ -45,14 +49,14 @@ interface Run {
  * @throws {Error} At the first broken promise, saying how to run it again.
  */
 export async function randomRun(options: RandomRunOptions): Promise<void> {
-  const { directory, format, seed, steps } = options;
+  const { directory, format, seed, steps, grows = false } = options;
   const random = new Random(seed);
   const punches = random.chance(70);
   const world = World.create({ directory, format, punches });
   world.disk.skipsFlush = options.skipsFlush;
   // Each run prefers some steps and does without others.
   const weights = world.format.steps.map(() => random.pick([0, 1, 1, 4, 10]));
-  const run: Run = { world, random, weights, trail: [] };
+  const run: Run = { world, random, weights, grows, trail: [] };
   try {
     await world.open();
     for (let i = 0; i < steps; i++) {
@@ -67,7 +71,8 @@ export async function randomRun(options: RandomRunOptions): Promise<void> {
   } catch (error) {
     throw new Error(
       `Seed ${seed}: ${error} after ${run.trail.join(", ")} (again with: ` +
-        `deno task simulate --format ${format} --seed ${seed})`,
+        `deno task simulate --format ${format} --seed ${seed}` +
+        `${grows ? " --grow" : ""})`,
       { cause: error },
     );
   }
@@ -139,6 +144,8 @@ async function step(run: Run): Promise<void> {
     // The model knows of one new size at a time.
     if (!RESIZES.includes(name)) names.push(name);
   }
+  // Not one of the others, so that the runs of old seeds stay what they were.
+  if (run.grows && random.chance(10)) names.push("grow component");
   trail.push(names.join(" & "));
   const each = names.map((name) => {
     // Each has its own chance: they go on in any order.

@@ -2,13 +2,15 @@
  * The long simulation: everything exhaustively, then random runs.
  *
  * `deno task simulate [--format NAME] [--overlap WHAT] [--remote]
- * [--sequence STEPS] [--twice] [--random] [--seed N] [--for MINUTES]`: with a
+ * [--sequence STEPS] [--twice] [--random] [--grow] [--seed N]
+ * [--for MINUTES]`: with a
  * seed, that run only; with `--remote`, a component is on another machine;
  * `--overlap` is
  * `random`, `degraded`, the two steps of a pair with a comma in between, or a
  * step of which each operation fails; `--sequence` are steps, with commas in
  * between, that are interrupted anywhere in a pool with snapshots and clones,
  * and with `--twice` again while the pool is opened;
+ * with `--grow`, components grow in random runs of format 2;
  * `--for` says how long the random runs go on, and `--random` leaves out all
  * others.
  *
@@ -41,7 +43,7 @@ const LAYERED_SEEDS: readonly [steps: number, seeds: number][] = [
 
 const args = parseArgs(Deno.args, {
   string: ["seed", "for", "format", "overlap", "sequence"],
-  boolean: ["random", "remote", "twice"],
+  boolean: ["random", "remote", "twice", "grow"],
 });
 const formats = formatsFrom(args.format);
 const minutes = Number(args.for ?? 5);
@@ -59,7 +61,10 @@ await inWorlds(async (directory) => {
     if (overlap !== undefined) {
       const isRemote = args.remote;
       await overlapAgain(overlap, { directory, format, seed, isRemote });
-    } else await randomRun({ directory, format, seed, steps: STEPS });
+    } else {
+      const grows = args.grow && format === "native";
+      await randomRun({ directory, format, seed, steps: STEPS, grows });
+    }
   }
 });
 
@@ -187,8 +192,9 @@ async function randomRuns(directory: string): Promise<void> {
       const options = { directory, format, seed: first + run };
       await randomRun({ ...options, steps: STEPS });
       await overlapAgain("random", options);
-      const isRemote = format === "native";
-      if (isRemote) await overlapAgain("random", { ...options, isRemote });
+      if (format === "freebsd") continue;
+      await overlapAgain("random", { ...options, isRemote: true });
+      await randomRun({ ...options, steps: STEPS, grows: true });
     }
     if (run % 10 === 0) say(`${run} random runs from seed ${first}`);
   }

@@ -13,9 +13,16 @@ import type {
 import { FileSync, type FlushObserver } from "../../device/file/mod.ts";
 import type { LentDescriptor, SyncLine } from "../../device/leases/mod.ts";
 import { VirstorError } from "../../errors.ts";
-import type { Blanks, ComponentDevice } from "../../pool/core/mod.ts";
+import type {
+  Blanks,
+  ComponentDevice,
+  OpenDevice,
+} from "../../pool/core/mod.ts";
 import type { SimulatedDisk } from "./simulated_disk.ts";
 import { SECTOR, type SimulatedFile } from "./simulated_file.ts";
+
+/** How a file is opened. */
+type OpenHow = Parameters<OpenDevice>[1];
 
 /** A simulated file, open. */
 export class SimulatedDevice implements ComponentDevice {
@@ -23,8 +30,6 @@ export class SimulatedDevice implements ComponentDevice {
   readonly path: string;
   /** Tells files apart. */
   readonly identity: string;
-  /** Bytes. */
-  readonly size: number;
   /** Requests may start and end at any byte. */
   readonly blockSize = 1;
   /** What it can do. */
@@ -34,8 +39,15 @@ export class SimulatedDevice implements ComponentDevice {
   /** Waits for the rest. */
   readonly readCold?: (target: Uint8Array, offset: number) => Promise<void>;
 
+  /** How much of the file is used. */
+  readonly length: NonNullable<ComponentDevice["length"]> = {
+    now: () => this.#file.size,
+    use: (size) => this.#size = size,
+  };
+
   readonly #disk: SimulatedDisk;
   readonly #file: SimulatedFile;
+  #size: number;
   /** After a crash it is dead. */
   readonly #epoch: number;
   readonly #blanks: Blanks = {
@@ -57,10 +69,14 @@ export class SimulatedDevice implements ComponentDevice {
    *
    * @param disk The machine.
    * @param file The file.
-   * @param readOnly Whether it is to be read only.
+   * @param how Whether it is to be read only, and how much of it is used.
    * @throws {VirstorError} `busy` if it is open for writing.
    */
-  constructor(disk: SimulatedDisk, file: SimulatedFile, readOnly: boolean) {
+  constructor(
+    disk: SimulatedDisk,
+    file: SimulatedFile,
+    { readOnly = false, size = file.size }: OpenHow,
+  ) {
     if (file.writer !== undefined) {
       throw new VirstorError("busy", `"${file.path}" was left open`);
     }
@@ -72,7 +88,7 @@ export class SimulatedDevice implements ComponentDevice {
     this.#dirty = !readOnly;
     this.path = file.path;
     this.identity = file.path;
-    const size = this.size = file.size;
+    this.#size = size;
     const { path } = file;
     this.#sync = new FileSync({
       path,
@@ -175,6 +191,11 @@ export class SimulatedDevice implements ComponentDevice {
     return this.#disk.punches
       ? this.#file.extents(offset, length)
       : [{ length, kind: "data" }];
+  }
+
+  /** Bytes that are used. */
+  get size(): number {
+    return this.#size;
   }
 
   /** What holds no data, if holes can be punched. */

@@ -100,7 +100,7 @@ export class SimulatedDisk {
     const epoch = this.#epoch;
     return (path, how) => {
       if (epoch !== this.#epoch) throw cutError();
-      return new SimulatedDevice(this, this.file(path), how.readOnly ?? false);
+      return new SimulatedDevice(this, this.file(path), how);
     };
   }
 

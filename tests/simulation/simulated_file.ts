@@ -36,8 +36,6 @@ type Sectors = (Uint8Array | undefined)[];
 export class SimulatedFile {
   /** Where it is. */
   readonly path: string;
-  /** Bytes, whole sectors. */
-  readonly size: number;
   /** The device that has it open for writing. */
   writer: unknown = undefined;
 
@@ -47,7 +45,6 @@ export class SimulatedFile {
 
   private constructor(path: string, size: number) {
     this.path = path;
-    this.size = size;
     this.#durable = new Array<undefined>(size / SECTOR).fill(undefined);
     this.#current = [...this.#durable];
   }
@@ -66,6 +63,24 @@ export class SimulatedFile {
     file.change({ offset: 0, length, bytes, isPunch: false });
     file.sync(1);
     return file;
+  }
+
+  /** Bytes, whole sectors. */
+  get size(): number {
+    return this.#current.length * SECTOR;
+  }
+
+  /**
+   * Gives it another size, durably; what it gets is a hole.
+   *
+   * @param size Bytes, whole sectors. Nothing was written beyond them.
+   */
+  resize(size: number): void {
+    const sectors = size / SECTOR;
+    const resized = (all: Sectors) =>
+      Array.from({ length: sectors }, (_, index) => all[index]);
+    this.#current = resized(this.#current);
+    this.#durable = resized(this.#durable);
   }
 
   /** How many changes are not durable. */

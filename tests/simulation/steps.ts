@@ -4,7 +4,7 @@
  * @module
  */
 
-import { add, cancel, remove, resize } from "./commands.ts";
+import { add, cancel, growComponent, remove, resize } from "./commands.ts";
 import { Random } from "./random.ts";
 import { allDone, turn } from "./turns.ts";
 import {
@@ -44,6 +44,7 @@ export type Step =
   | "cancel" // an evacuation that has just begun
   | "grow"
   | "shrink"
+  | "grow component" // after its file was enlarged
   | "write"
   | "snapshot"
   | "busy snapshot" // of a volume that is written to meanwhile
@@ -143,6 +144,8 @@ export async function takeStep(
       return await meanwhile(world, removeAndCancel(world, random), random);
     case "grow":
       return await meanwhile(world, grow(world, random), random);
+    case "grow component":
+      return await meanwhile(world, enlarge(world, random), random);
     case "shrink":
       return await meanwhile(world, shrink(world, random), random);
     case "wait":
@@ -315,6 +318,12 @@ async function removeAndCancel(world: World, random: Random): Promise<void> {
   await turns(random.below(10));
   // It may have left by now.
   await cancel(world, path);
+}
+
+async function enlarge(world: World, random: Random): Promise<void> {
+  const paths = world.pool.status().components.map(({ path }) => path)
+    .filter((path) => path !== world.remote?.path && world.enlarged.may(path));
+  if (paths.length > 0) await growComponent(world, random.pick(paths));
 }
 
 async function grow(world: World, random: Random): Promise<void> {

@@ -5,15 +5,11 @@
  */
 
 import { type ErrorCode, VirstorError } from "../../errors.ts";
-import {
-  checkComponents,
-  type FullPolicy,
-  openPool,
-  type Pool,
-  type Volume,
-} from "../../pool/mod.ts";
+import { checkComponents } from "../../pool/mod.ts";
+import type { FullPolicy, Pool, Volume } from "../../pool/mod.ts";
 import type { OpenDevice } from "../../pool/core/mod.ts";
 import { modelVolume } from "../helpers/volumes_model.ts";
+import { EnlargedFiles } from "./enlarged_files.ts";
 import { bootIdOf, FILES } from "./in_worlds.ts";
 import { MembersModel } from "./members_model.ts";
 import { BLOCK, filledBlocks, ModelPool } from "./model_pool.ts";
@@ -64,6 +60,8 @@ export class World {
   readonly paths: readonly string[];
   /** The component on another machine, if there is one. */
   readonly remote: RemoteMember | undefined;
+  /** Files that were enlarged, and not taken in yet. */
+  readonly enlarged: EnlargedFiles = new EnlargedFiles();
   #pool: Pool | undefined;
   /** What writes do when there is no chunk for them. */
   onFull: FullPolicy = "error";
@@ -158,16 +156,15 @@ export class World {
 
   /** Opens the pool, from all files that carry a label. */
   async open(onFull: FullPolicy = this.onFull): Promise<void> {
-    const { disk } = this;
+    const { disk, remote, format: { isComponent } } = this;
     const { epoch } = disk;
     this.#isClosing = false;
     this.#withoutVolume = undefined;
-    const { isComponent } = this.format;
-    const components = await componentsIn(disk, this.remote, isComponent);
+    const components = await componentsIn(disk, remote, isComponent);
     this.#pool = await within(
       () => "Opening the pool does not end",
-      openPool(components, {
-        openDevice: this.#openDevice = this.remote?.opener(disk) ?? disk.open,
+      this.enlarged.open(this, components, {
+        openDevice: this.#openDevice = remote?.opener(disk) ?? disk.open,
         bootId: bootIdOf(this.#boot),
         onFull,
         onEvent: ({ kind, message }) => {
@@ -323,6 +320,7 @@ export class World {
       members: members.clone(),
       remote: this.remote?.clone(),
     });
+    copy.enlarged.become(this.enlarged);
     copy.#writes = this.#writes;
     copy.#names = this.#names;
     copy.#boot = this.#boot;

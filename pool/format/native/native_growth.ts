@@ -77,20 +77,20 @@ export async function copyTable(
  * Writes the superblock of a component at its new end, durably. From then on it
  * counts, with the table there.
  *
+ * *Ensures*: entries still go to both tables. The caller lets the table at the
+ * new end succeed the former one, and uses it, with no `await` in between.
+ *
  * @param component The component.
  * @param superblock Its superblock, but for the size of its overflow.
  * @param grown Its state from now on.
- * @param former Its state so far.
  * @throws {VirstorError} `io`: the state on disk is unknown.
  */
 export async function takeEffect(
   { device }: Component,
   superblock: Superblock,
-  { overflowSize, table }: NativeMember,
-  former: NativeMember,
+  { overflowSize }: NativeMember,
 ): Promise<void> {
   await writeFirstSuperblock(device, { ...superblock, overflowSize });
-  table.succeed(former.table);
 }
 
 /**
