@@ -36,7 +36,7 @@ export function parseHook(text: string): Hook {
   if (unknown !== undefined) {
     throw new UsageError(
       `Option --on-event knows no event "${unknown}"`,
-      "For instance watermark, delayed, host-full or failed",
+      `The events are: ${Object.keys(EVENT_LEVELS).toSorted().join(", ")}`,
     );
   }
   const [program = "", ...args] = splitWords(rest);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { signalGroup } from "../../device/linux/mod.ts";
 import { messageOf } from "../../errors.ts";
 import type { EventRecord } from "../control/mod.ts";
 import type { Hook } from "./hook_option.ts";
@@ -21,7 +22,8 @@ export class HookProcess {
   #reason = "";
 
   /**
-   * Starts the program. Its standard error is that of the server.
+   * Starts the program, in a process group of its own: a Ctrl-C for the server
+   * is none for the program. Its standard error is that of the server.
    *
    * @param hook The program.
    * @param event The event.
@@ -32,7 +34,8 @@ export class HookProcess {
   }
 
   /**
-   * Ends the program: SIGTERM, and SIGKILL two seconds later.
+   * Ends the program and what it has started: SIGTERM, and SIGKILL two seconds
+   * later.
    *
    * @param reason Why, for {@linkcode ended}.
    */
@@ -51,6 +54,7 @@ export class HookProcess {
     try {
       this.#process = new Deno.Command(program, {
         args: [...args],
+        detached: true,
         stdin: "piped",
         stdout: "null",
         stderr: "inherit",
@@ -65,7 +69,11 @@ export class HookProcess {
     try {
       void feed(this.#process.stdin, `${JSON.stringify(event)}\n`);
       const { code, signal } = await this.#process.status;
-      if (this.#reason !== "") return this.#reason;
+      if (this.#reason !== "") {
+        // What it has started may be deaf to SIGTERM.
+        signalGroup(this.#process.pid, "SIGKILL");
+        return this.#reason;
+      }
       if (signal !== null) return `it was ended by ${signal}`;
       return code === 0 ? "" : `exit code ${code}`;
     } finally {
@@ -74,7 +82,9 @@ export class HookProcess {
     }
   }
 
-  #kill(signal: Deno.Signal): void {
+  #kill(signal: "SIGTERM" | "SIGKILL"): void {
+    // Its status is not known yet, so its number still belongs to it.
+    if (signalGroup(this.#process?.pid ?? 0, signal)) return;
     try {
       this.#process?.kill(signal);
     } catch (error) {

@@ -52,4 +52,5 @@ export { openWriteGate } from "./native_poll.ts";
 export type { WriteGate } from "./native_poll.ts";
 export { NativeSockets } from "./native_sockets.ts";
 export { NativeSocket } from "./native_transfers.ts";
+export { signalGroup } from "./process_groups.ts";
 export { childrenState, processName } from "./processes.ts";

@@ -11,6 +11,7 @@ import { EventHooks } from "../../cli/serve/event_hooks.ts";
 import { parseHook } from "../../cli/serve/hook_option.ts";
 import { HookProcess } from "../../cli/serve/hook_process.ts";
 import { BusyClient } from "../helpers/busy_client.ts";
+import { testNatively } from "../helpers/native.ts";
 import { PATIENCE_MS, pause } from "../helpers/patience.ts";
 import { makeScratch, pattern, type Scratch } from "../helpers/scratch.ts";
 import { Server, type Workspace } from "../helpers/virstor.ts";
@@ -140,15 +141,64 @@ Deno.test("the launcher lets virstor run the programs of --on-event, and no othe
       stdout: "piped",
       stderr: "piped",
     });
-  const options = ["--on-event", `stopping=${hook} x`, "--on-event=./hook"];
+  await Deno.mkdir(work.path("my dir"));
+  await Deno.copyFile(hook, work.path("my dir/it's"));
+  const quoted = `stopping='my dir'"/it's" x`;
+  const options = [
+    ...["--on-event", `stopping=${hook} x`, "--on-event=./hook"],
+    ...["--on-event", quoted],
+  ];
   const server = new Server(launch(...options).spawn());
   await server.ready();
   await work.succeed(["stop", "demo"]);
   assertEquals((await server.ended()).code, 0);
-  assertEquals((await textOf(out)).match(/"kind":"stopping"/g)?.length, 2);
-  const quoted = ["--on-event", `"${hook}"`];
-  const { code, stderr } = await launch(...quoted).output();
-  assertEquals(code, 7, new TextDecoder().decode(stderr));
+  assertEquals((await textOf(out)).match(/"kind":"stopping"/g)?.length, 3);
+});
+
+Deno.test("a program of --on-event that changes while the server runs is run as it is", async () => {
+  await using scratch = await makeScratch();
+  const path = scratch.file("hook");
+  const run = () => new HookProcess(hookOf(path), EVENT, PATIENCE_MS).ended;
+  await script(path, "exit 0");
+  assertEquals(await run(), "");
+  await script(path, "exit 3");
+  assertEquals(await run(), "exit code 3");
+  await Deno.chmod(path, 0o644);
+  assertMatch(await run(), /denied/);
+  await Deno.remove(path);
+  assertMatch(await run(), /No such file|not found|entity/);
+  await Deno.writeTextFile(path, "no program\n", { mode: 0o755 });
+  assertMatch(await run(), /Exec format error|exit code 1/);
+  await script(path, "kill -SEGV $$");
+  assertEquals(await run(), "it was ended by SIGSEGV");
+  // It may write as much as it likes, and close what it was given.
+  await script(path, "exec 0<&-; head -c 4000000 /dev/zero; exec 1>&-");
+  assertEquals(await run(), "");
+});
+
+testNatively("HookProcess ends what its program has started, too", async () => {
+  await using scratch = await makeScratch();
+  const pids = scratch.file("pids");
+  // One of them is deaf to SIGTERM, and so is what that one starts.
+  const path = await script(
+    scratch.file("hook"),
+    `sleep 600 & echo $! >> "${pids}"
+sh -c 'trap "" TERM; echo $$ >> "${pids}"; sleep 600; :' &
+wait`,
+  );
+  const hook = new HookProcess(hookOf(path), EVENT, PATIENCE_MS);
+  const started = async () =>
+    (await textOf(pids)).split("\n").filter((one) => one !== "");
+  await until(async () => (await started()).length === 2);
+  hook.end("it has to");
+  assertEquals(await hook.ended, "it has to");
+  for (const pid of await started()) {
+    await until(async () => {
+      // One that has ended may be there until its parent has looked at it.
+      const status = await textOf(`/proc/${pid}/status`);
+      return status === "" || status.includes("State:\tZ");
+    });
+  }
 });
 
 /** A program that says that it runs, and waits for a file "go". */
