@@ -228,10 +228,8 @@ export class NativeFormat implements PoolFormat {
       member.geometry = { ...geometry, size, chunkCount };
       this.#generation++;
       const label = this.#superblock(member, this.#members, false);
-      await takeEffect(member, label, grown);
-      // At once: an entry that goes to the former table only would be lost.
-      grown.table.succeed(former.table);
-      this.#stored.set(member, grown);
+      const use = () => this.#stored.set(member, grown);
+      await takeEffect(member, label, { grown, former, use });
       const others = this.#members.filter((one) => one !== member);
       await this.#writeGeneration(others, this.#members, false);
       await wipeFormerEnd(member, geometry.size);

@@ -77,20 +77,27 @@ export async function copyTable(
  * Writes the superblock of a component at its new end, durably. From then on it
  * counts, with the table there.
  *
- * *Ensures*: entries still go to both tables. The caller lets the table at the
- * new end succeed the former one, and uses it, with no `await` in between.
- *
  * @param component The component.
  * @param superblock Its superblock, but for the size of its overflow.
- * @param grown Its state from now on.
+ * @param states Its state so far, and from now on; `use` makes the pool use the
+ *   latter, and awaits nothing.
  * @throws {VirstorError} `io`: the state on disk is unknown.
  */
 export async function takeEffect(
   { device }: Component,
   superblock: Superblock,
-  { overflowSize }: NativeMember,
+  { former, grown, use }: {
+    readonly former: NativeMember;
+    readonly grown: NativeMember;
+    readonly use: () => void;
+  },
 ): Promise<void> {
+  const { overflowSize, table } = grown;
   await writeFirstSuperblock(device, { ...superblock, overflowSize });
+  // With no `await` in between: an entry that goes to the former table only
+  // would be lost.
+  table.succeed(former.table);
+  use();
 }
 
 /**
