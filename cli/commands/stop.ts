@@ -37,7 +37,8 @@ export async function run(
       await stop(stateDirectory, name, force);
       if (invocation.flag("verbose")) print(`Stopped pool "${name}"`);
     } catch (error) {
-      if (!(error instanceof VirstorError)) throw error;
+      const isAlone = invocation.operands.length === 1;
+      if (isAlone || !(error instanceof VirstorError)) throw error;
       // The remaining pools are stopped all the same.
       printError(`virstor: ${error.message}`);
       if (code === EXIT_OK) code = EXIT_CODES[error.code];

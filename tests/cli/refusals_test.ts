@@ -292,6 +292,12 @@ testRefusals("native", [
     message: 'Command "status" takes no volume, as "demo/v" is\nName "demo"',
   },
   {
+    what: "to stop a volume",
+    args: ["stop", "demo/v"],
+    code: 64,
+    message: 'Command "stop" takes no volume, as "demo/v" is\nName "demo"',
+  },
+  {
     what: "a snapshot in place of a volume",
     isOpened: true,
     args: ["resize", "demo/v@s", "1G"],
