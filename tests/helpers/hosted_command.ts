@@ -25,13 +25,10 @@ const HOSTED: ReadonlySet<string> = new Set([
 /** Options that a process keeps, or that let a command go on for ever. */
 const KEPT = /^--(journal|watch|state-dir|follow)\b/;
 
-/** The commands that this file of tests has run in a process of their own. */
-const known = new Set<string>();
-
 /**
  * Runs a command in a host, if there is a free one and the command is fit for
- * it. The first of each command in a file of tests never is: that it works in a
- * process of its own is shown by it.
+ * it. The first of each command in the suite never is: that it works in a process
+ * of its own is shown by it.
  *
  * @param request The command.
  * @returns What became of it; undefined if it has to have its own process.
@@ -45,10 +42,7 @@ export async function runHosted(
   if (!HOSTED.has(command) || request.args.some((word) => KEPT.test(word))) {
     return undefined;
   }
-  if (!known.has(command)) {
-    known.add(command);
-    return undefined;
-  }
+  if (isFirst(directory, request.args)) return undefined;
   const host = takeHost(directory);
   if (host === undefined) return undefined;
   const pid = Number(Deno.readTextFileSync(`${host}.taken`));
@@ -58,6 +52,21 @@ export async function runHosted(
   if (filesOf(pid) > before) Deno.kill(pid, "SIGKILL");
   else Deno.renameSync(`${host}.taken`, `${host}.free`);
   return reply;
+}
+
+/** Whether no test of the suite has run a command. */
+function isFirst(directory: string, args: readonly string[]): boolean {
+  const [command = "", operand = ""] = args;
+  // There are several commands of volumes.
+  const name = command === "volume" ? `${command} ${operand}` : command;
+  const path = `${directory}/${encodeURIComponent(name)}.known`;
+  try {
+    Deno.openSync(path, { write: true, createNew: true }).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.AlreadyExists) return false;
+    throw error;
+  }
 }
 
 /** The path of a host that was free, without the ending. */
