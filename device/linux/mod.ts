@@ -26,6 +26,7 @@ export {
 } from "./native_files.ts";
 export type { OpenElsewhere } from "./native_files.ts";
 export {
+  addressOf,
   NativeBuffer,
   NativeIo,
   readNatively,

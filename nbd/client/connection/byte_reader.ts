@@ -76,6 +76,23 @@ export class ByteReader {
   }
 
   /**
+   * Busy-polls for more bytes, where the stream can.
+   *
+   * *Requires*: nothing waits for bytes.
+   *
+   * @param ms How long, milliseconds; also less than one.
+   * @returns Whether some have come.
+   */
+  poll(ms: number): boolean {
+    const room = this.#buffer.subarray(this.#end);
+    if (room.length === 0) return false;
+    const count = this.#stream.readSoon?.(room, ms) ?? 0;
+    this.#end += count;
+    this.#received += count;
+    return count > 0;
+  }
+
+  /**
    * Consumes bytes that have arrived.
    *
    * @param count Bytes, at most {@linkcode available}.

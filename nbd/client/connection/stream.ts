@@ -6,7 +6,7 @@
 
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { socketCalls } from "../../../device/linux/mod.ts";
+import { addressOf, socketCalls } from "../../../device/linux/mod.ts";
 import { messageOf, VirstorError } from "../../../errors.ts";
 
 /** A connection to a server. */
@@ -18,6 +18,16 @@ export interface ClientStream {
    * @returns Number of bytes, above 0; `null` at the end.
    */
   read(target: Uint8Array): Promise<number | null>;
+  /**
+   * Busy-polls for bytes.
+   *
+   * *Requires*: no `read` is under way, which could get what comes later.
+   *
+   * @param target The buffer that receives the bytes.
+   * @param ms How long, milliseconds; also less than one.
+   * @returns Number of bytes; 0 if none came, or at the end.
+   */
+  readSoon?(target: Uint8Array, ms: number): number;
   /**
    * Sends bytes.
    *
@@ -90,6 +100,25 @@ export class PlainStream implements ClientStream {
    */
   read(target: Uint8Array): Promise<number | null> {
     return this.#conn.read(target);
+  }
+
+  /**
+   * Busy-polls for bytes, with native calls.
+   *
+   * *Requires*: no `read` is under way.
+   *
+   * @param target The buffer that receives the bytes.
+   * @param ms How long, milliseconds; also less than one.
+   * @returns Number of bytes; 0 if none came, or the descriptor is not known.
+   */
+  readSoon(target: Uint8Array, ms: number): number {
+    const [descriptor, sockets] = [this.#descriptor, this.#sockets];
+    if (this.#closed || descriptor === undefined || sockets === undefined) {
+      return 0;
+    }
+    const { length } = target;
+    const at = addressOf(target);
+    return Math.max(0, sockets.receiveSoon(descriptor, at, length, ms));
   }
 
   /**

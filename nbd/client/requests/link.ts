@@ -16,6 +16,10 @@ import { type Slot, TagTable } from "./tag_table.ts";
 
 /** Bytes that are dropped at once after the end. */
 const SCRATCH_SIZE = 128 * 1024;
+/** A reply within this time came soon, milliseconds. */
+const QUICK_MS = 0.15;
+/** How long to busy-poll for a reply that should come soon, milliseconds. */
+const POLL_MS = 0.05;
 /** Looks without progress after which a connection counts as lost. */
 const SILENT_LOOKS_MAX = 4;
 
@@ -77,6 +81,10 @@ export class Link {
   /** Bytes received by the last look. */
   #received = 0;
   #probe: Command | undefined;
+  /** Whether the last reply came soon. */
+  #isQuick = false;
+  /** Wakes what waits for the next request before it reads. */
+  #wake: (() => void) | undefined;
   readonly #watch: ReturnType<typeof setInterval>;
 
   /**
@@ -156,6 +164,7 @@ export class Link {
     if (this.#ended) return;
     this.#ended = true;
     clearInterval(this.#watch);
+    this.#rouse();
     const commands = [...this.#tags.takeAll(), ...this.#outgoing];
     this.#outgoing = [];
     for (const command of commands) if (command.isBound) command.fail(error);
@@ -201,7 +210,10 @@ export class Link {
         const now = performance.now();
         // From here on all of them are in the table, should the connection end.
         const slots = batch.map((command) => this.#start(command, now));
-        await this.#sender.send(slots);
+        const sending = this.#sender.send(slots);
+        // Not behind it: a server may take no more before it has answered.
+        this.#rouse();
+        await sending;
       }
     } catch (error) {
       this.#fail(error);
@@ -223,7 +235,7 @@ export class Link {
       while (!this.#ended) {
         let slot = this.#replies.takeBuffered();
         if (slot === undefined) {
-          slot = await this.#replies.next();
+          slot = await this.#next();
           // What has come together has come now.
           now = performance.now();
         }
@@ -234,6 +246,28 @@ export class Link {
     }
     await this.#drain();
     this.#connection.stream.close();
+  }
+
+  /**
+   * Waits for more of the replies. A server that has answered one request
+   * quickly is likely to answer the next one so. Then nothing reads meanwhile,
+   * since what has begun to read would get what comes after polled bytes.
+   */
+  async #next(): Promise<Slot | undefined> {
+    if (this.#isQuick && this.inFlight === 0) {
+      await new Promise<void>((resolve) => this.#wake = resolve);
+      if (this.#ended) return undefined;
+      const isAlone = this.#tags.count === 1;
+      if (isAlone && this.#connection.reader.poll(POLL_MS)) return undefined;
+    }
+    return await this.#replies.next();
+  }
+
+  /** Has the connection looked at, if nothing reads. */
+  #rouse(): void {
+    const wake = this.#wake;
+    this.#wake = undefined;
+    wake?.();
   }
 
   async #drain(): Promise<void> {
@@ -256,6 +290,7 @@ export class Link {
     this.#tags.remove(slot);
     if (failure === undefined) command.succeed();
     else command.fail(serverError(command, failure, uri));
+    this.#isQuick = now - sentAt < QUICK_MS;
     if (command === this.#probe) this.#probe = undefined;
     else this.#options.onReply(command, now - sentAt);
   }
@@ -265,7 +300,11 @@ export class Link {
    * answers another one: so the client asks before it gives up.
    */
   #look(): void {
-    if (this.inFlight === 0) return;
+    if (this.inFlight === 0) {
+      // It may have ended.
+      this.#rouse();
+      return;
+    }
     // Looks are counted, not milliseconds: a process that was stopped for a
     // while receives what has arrived before it looks again. A part of a reply
     // is a sign of life, too.
