@@ -4,9 +4,11 @@
  * @module
  */
 
-import { readRegistry } from "../state/mod.ts";
+import { VirstorError } from "../../errors.ts";
+import { listRegistry, readRegistry } from "../state/mod.ts";
 import {
   type CommandSpec,
+  didYouMean,
   type Environment,
   UsageError,
 } from "../terminal/mod.ts";
@@ -19,7 +21,8 @@ const POOLS_ONLY = /(NAME|POOL)\.\.\.\]?$/;
 
 /**
  * Finds out whether a command did not find a pool because the user named a
- * volume or a snapshot of one, which the command does not take.
+ * volume or a snapshot of one, which the command does not take, or has misspelt
+ * its name.
  *
  * @param error What the command has thrown.
  * @param spec The command.
@@ -50,6 +53,26 @@ export async function explain(
         `Name "${wanted}"`,
       );
     }
+  }
+  return await withNearest(error, words, environment.stateDirectory());
+}
+
+/** Adds the name of a pool that may be meant by one that is not registered. */
+async function withNearest(
+  error: unknown,
+  words: readonly string[],
+  stateDirectory: string,
+): Promise<unknown> {
+  const isOfPool = error instanceof VirstorError &&
+    error.message.includes("it is not registered in");
+  if (!isOfPool) return error;
+  const names = (await listRegistry(stateDirectory)).map(({ name }) => name);
+  for (const word of words) {
+    const pool = word.split(/[/@]/, 1)[0] ?? "";
+    const meant = names.includes(pool) ? "" : didYouMean(pool, names);
+    if (meant === "") continue;
+    const message = `${error.message}; ${meant.replace("D", "d").trim()}`;
+    return new VirstorError(error.code, message, { cause: error });
   }
   return error;
 }

@@ -8,6 +8,7 @@
 import { VirstorError } from "../../errors.ts";
 import {
   type CommandSpec,
+  didYouMean,
   type Environment,
   UsageError,
 } from "../terminal/mod.ts";
@@ -63,14 +64,21 @@ export function unknownCommand(
   second: string | undefined,
 ): UsageError {
   const below = commandsBelow(commands, name);
-  if (below.length === 0) return new UsageError(`Unknown command "${name}"`);
+  if (below.length === 0) {
+    const first = new Set(commands.map((one) => one.name.split(" ")[0] ?? ""));
+    const meant = didYouMean(name, [...first]);
+    const hint = `${meant}Try "virstor --help"`;
+    return new UsageError(`Unknown command "${name}"`, hint);
+  }
   const words = below.map((one) => `"${one.name}"`).join(", ");
-  return new UsageError(
-    second === undefined
-      ? `Command "${name}" needs another word`
-      : `Unknown command "${name} ${second}"`,
-    `There are ${words}`,
-  );
+  if (second === undefined) {
+    const message = `Command "${name}" needs another word`;
+    return new UsageError(message, `There are ${words}`);
+  }
+  const wanted = `${name} ${second}`;
+  const meant = didYouMean(wanted, below.map((one) => one.name));
+  const message = `Unknown command "${wanted}"`;
+  return new UsageError(message, `${meant}There are ${words}`);
 }
 
 /**

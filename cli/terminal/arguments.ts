@@ -12,7 +12,7 @@ import {
   optionsOf,
   type OptionSpec,
 } from "./command.ts";
-import { UsageError } from "./usage_error.ts";
+import { didYouMean, UsageError } from "./usage_error.ts";
 
 /** Stands before a word such as `-1G`, which is no option, while it is parsed. */
 const NO_OPTION = "\0";
@@ -135,7 +135,9 @@ function refusal(
   const word = arg.replace(/=.*$/s, "");
   const option = options.find(({ name }) => `--${name}` === word);
   if (option === undefined) {
-    return new UsageError(`Unknown option "${word}"`, hint);
+    const known = options.map(({ name }) => `--${name}`);
+    const meant = didYouMean(word, known);
+    return new UsageError(`Unknown option "${word}"`, `${meant}${hint}`);
   }
   return option.value === undefined
     ? new UsageError(`Option ${word} takes no value`, hint)

@@ -49,5 +49,5 @@ export { numberOption } from "./number_option.ts";
 export type { LogStyle } from "./output.ts";
 export { exactSize, formatSeconds, formatSize, parseSize } from "./size.ts";
 export { textPairs, textTable } from "./text_table.ts";
-export { UsageError } from "./usage_error.ts";
+export { didYouMean, UsageError } from "./usage_error.ts";
 export { readVariable } from "./variable.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { COMMANDS } from "../../cli/commands/command_table.ts";
 import { Workspace } from "../helpers/virstor.ts";
 
@@ -12,6 +12,16 @@ import { Workspace } from "../helpers/virstor.ts";
 const CASES: readonly (readonly [string[], string])[] = [
   [[], 'No command is given\nTry "virstor --help"'],
   [["frob"], 'Unknown command "frob"\nTry "virstor --help"'],
+  [
+    ["sttaus", "demo"],
+    'Unknown command "sttaus"\nDid you mean "status"? Try "virstor --help"',
+  ],
+  [
+    ["volume", "remve"],
+    'Unknown command "volume remve"\nDid you mean "volume remove"? There are ' +
+    '"volume create", "volume list", "volume remove", "volume rename", ' +
+    '"volume set", "volume flatten"',
+  ],
   [["--frob"], 'Unknown option "--frob"\nTry "virstor --help"'],
   [
     ["stop", "-fx", "demo"],
@@ -19,7 +29,7 @@ const CASES: readonly (readonly [string[], string])[] = [
   ],
   [
     ["status", "--jsn"],
-    'Unknown option "--jsn"\nTry "virstor status --help"',
+    'Unknown option "--jsn"\nDid you mean "--json"? Try "virstor status --help"',
   ],
   [["label"], 'Command "label" needs NAME\n'],
   [["label", "demo"], 'Command "label" needs PATH\n'],
@@ -182,4 +192,14 @@ Deno.test("every command refuses an unknown option", async () => {
         `Try "virstor ${name} --help"\n`,
     });
   }
+});
+
+Deno.test("a command that finds no pool names the one that may be meant", async () => {
+  await using work = await Workspace.create();
+  await work.succeed(["label", "-s", "1G", "--create", "2M", "prod", "a"]);
+  const asked = async (...args: string[]) => (await work.run(args)).stderr;
+  for (const args of [["status", "prodd"], ["resize", "rpod/data", "2G"]]) {
+    assertMatch(await asked(...args), /; did you mean "prod"\?\n$/);
+  }
+  assertEquals((await asked("status", "other")).includes("mean"), false);
 });
