@@ -26,6 +26,8 @@ export interface RandomRunOptions {
   readonly steps: number;
   /** Whether components grow; format 2 only. */
   readonly grows?: boolean;
+  /** Whether a component is on another machine. */
+  readonly isRemote?: boolean;
   /** Flushes that are left out. */
   readonly skipsFlush?: SkipsFlush;
 }
@@ -49,10 +51,11 @@ interface Run {
  * @throws {Error} At the first broken promise, saying how to run it again.
  */
 export async function randomRun(options: RandomRunOptions): Promise<void> {
-  const { directory, format, seed, steps, grows = false } = options;
+  const { directory, format, seed, steps } = options;
+  const { grows = false, isRemote = false } = options;
   const random = new Random(seed);
   const punches = random.chance(70);
-  const world = World.create({ directory, format, punches });
+  const world = World.create({ directory, format, punches, isRemote });
   world.disk.skipsFlush = options.skipsFlush;
   // Each run prefers some steps and does without others.
   const weights = world.format.steps.map(() => random.pick([0, 1, 1, 4, 10]));
@@ -72,7 +75,7 @@ export async function randomRun(options: RandomRunOptions): Promise<void> {
     throw new Error(
       `Seed ${seed}: ${error} after ${run.trail.join(", ")} (again with: ` +
         `deno task simulate --format ${format} --seed ${seed}` +
-        `${grows ? " --grow" : ""})`,
+        `${grows ? " --grow" : ""}${isRemote ? " --remote" : ""})`,
       { cause: error },
     );
   }

@@ -21,3 +21,13 @@ Deno.test("simulation: a pool with a remote component is interrupted anywhere", 
     assert(runs > 10, `${runs} runs`);
   });
 });
+
+Deno.test("simulation: one step beside a remote component, without holes", async () => {
+  await inWorlds(async (directory) => {
+    using _short = shortTurns();
+    const world = { format: "native", isRemote: true, punches: false } as const;
+    const share = { steps: 1, stride: 4, cutStride: 11 };
+    const runs = await exhaust({ ...world, directory, ...share });
+    assert(runs > 10, `${runs} runs`);
+  });
+});

@@ -14,6 +14,7 @@ import { shortTurns } from "./overlap.ts";
 import { allPairs, pairFrom, runMoments } from "./overlap_pairs.ts";
 import { OVERLAP_STEPS, overlapRun } from "./overlap_run.ts";
 import { overlapSteps } from "./overlap_steps.ts";
+import { randomRun } from "./random_run.ts";
 import { watchForFaults } from "./watch.ts";
 
 /** Random runs. */
@@ -45,6 +46,15 @@ Deno.test("simulation: random runs beside a remote component", async () => {
     const steps = OVERLAP_STEPS;
     for (let seed = 1; seed <= RUNS; seed++) {
       await overlapRun({ ...WORLD, directory, seed, steps }, watch);
+    }
+  });
+});
+
+Deno.test("simulation: random lives of a pool with a remote component", async () => {
+  await inWorlds(async (directory) => {
+    using _short = shortTurns();
+    for (let seed = 1; seed <= RUNS; seed++) {
+      await randomRun({ ...WORLD, directory, seed, steps: 60 });
     }
   });
 });

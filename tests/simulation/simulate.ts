@@ -62,8 +62,11 @@ await inWorlds(async (directory) => {
       const isRemote = args.remote;
       await overlapAgain(overlap, { directory, format, seed, isRemote });
     } else {
-      const grows = args.grow && format === "native";
-      await randomRun({ directory, format, seed, steps: STEPS, grows });
+      const isNative = format === "native";
+      const grows = args.grow && isNative;
+      const isRemote = args.remote && isNative;
+      const how = { directory, format, seed, grows, isRemote };
+      await randomRun({ ...how, steps: STEPS });
     }
   }
 });
@@ -193,7 +196,9 @@ async function randomRuns(directory: string): Promise<void> {
       await randomRun({ ...options, steps: STEPS });
       await overlapAgain("random", options);
       if (format === "freebsd") continue;
-      await overlapAgain("random", { ...options, isRemote: true });
+      const far = { ...options, isRemote: true };
+      await overlapAgain("random", far);
+      await randomRun({ ...far, steps: STEPS });
       await randomRun({ ...options, steps: STEPS, grows: true });
     }
     if (run % 10 === 0) say(`${run} random runs from seed ${first}`);
