@@ -116,11 +116,18 @@ function statistics(
   const sorted = all.toSorted((a, b) => a - b);
   const at = (index: number) => sorted[index] ?? 0;
   return {
-    least: at(0),
-    mean: all.reduce((sum, ms) => sum + ms, 0) / Math.max(1, all.length),
-    p99: at(Math.ceil(0.99 * all.length) - 1),
-    most: at(all.length - 1),
+    least: inMicroseconds(at(0)),
+    mean: inMicroseconds(
+      all.reduce((sum, ms) => sum + ms, 0) / Math.max(1, all.length),
+    ),
+    p99: inMicroseconds(at(Math.ceil(0.99 * all.length) - 1)),
+    most: inMicroseconds(at(all.length - 1)),
   };
+}
+
+/** Whole microseconds: the rest is noise. */
+function inMicroseconds(ms: number): number {
+  return Math.round(ms * 1000) / 1000;
 }
 
 function summary(disk: NbdDisk, times: Times): object {

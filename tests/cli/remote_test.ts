@@ -128,7 +128,10 @@ Deno.test("virstor copy overwrites a file only if forced", async () => {
     "d",
   ]);
   assertEquals(far.code, 1);
-  assertMatch(far.stderr, /^virstor: Cannot connect to "nbd.*": No such file/);
+  assertMatch(
+    far.stderr,
+    /^virstor: Cannot connect to "nbd.*": there is no such socket/,
+  );
   const names = [...Deno.readDirSync(work.directory)].map(({ name }) => name);
   assertEquals(names.sort(), ["a", "b"]);
 });

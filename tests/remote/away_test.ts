@@ -148,7 +148,11 @@ Deno.test("a stalled write can be cancelled", async () => {
 Deno.test("a server that is not there yet is waited for, if so configured", async () => {
   await using scratch = await makeScratch();
   const uri = `nbd+unix:///disk?socket=${scratch.file("s")}`;
-  await assertRejects(() => NbdDisk.connect(uri), VirstorError, "No such file");
+  await assertRejects(
+    () => NbdDisk.connect(uri),
+    VirstorError,
+    "no such socket",
+  );
   const { promise: tried, resolve } = Promise.withResolvers<void>();
   const connecting = NbdDisk.connect(uri, {
     ...QUICK,

@@ -90,7 +90,24 @@ export async function connectForTls(
   }
 }
 
+/** What the errors of the system mean here. */
+const MEANINGS: Readonly<Record<string, string>> = {
+  EACCES: "its permissions do not allow it",
+  EAI_AGAIN: "the name of the host cannot be looked up now",
+  ECONNREFUSED: "nothing listens there",
+  EHOSTUNREACH: "no way leads to that host",
+  ENETUNREACH: "no way leads to its network",
+  ENOENT: "there is no such socket",
+  ENOTFOUND: "no host has that name",
+};
+
 /** The caller adds where that was. */
 function unreachable(error: unknown): VirstorError {
-  return new VirstorError("io", messageOf(error), { cause: error });
+  if (error instanceof VirstorError) return error;
+  const code = error instanceof Error && "code" in error ? `${error.code}` : "";
+  const meaning = MEANINGS[code];
+  const text = meaning === undefined
+    ? messageOf(error)
+    : `${meaning} (${code})`;
+  return new VirstorError("io", text, { cause: error });
 }

@@ -62,7 +62,8 @@ export class ProtocolFault extends VirstorError {
  */
 export function noAnswer(ms: number): Error {
   return new Error(
-    `no answer within ${inTime(ms)}, look whether the server hangs`,
+    `no answer within ${inTime(ms)}, look whether the server and the network ` +
+      "work",
   );
 }
 
