@@ -16,7 +16,7 @@ import {
   printError,
   printJson,
 } from "../terminal/mod.ts";
-import { handleSignals } from "../signals/mod.ts";
+import { handleSignals, pause } from "../signals/mod.ts";
 import { uriOperand } from "./remote_uri.ts";
 
 const HINT = 'Try "virstor ping --help"';
@@ -63,7 +63,7 @@ export async function run(
   try {
     const times: Times = { read: [], flush: [], failed: 0 };
     for (let i = 1; i <= (count ?? Infinity) && !stop.signal.aborted; i++) {
-      if (i > 1) await waitFor((seconds ?? 1) * 1000, stop.signal);
+      if (i > 1) await pause((seconds ?? 1) * 1000, stop.signal);
       if (stop.signal.aborted) break;
       const line = await pingOnce(disk, times);
       if (!isJson) print(`${i}: ${line}`);
@@ -158,15 +158,4 @@ function summaryText(times: Times): string {
     ...line("read", times.read),
     ...line("flush", times.flush),
   ].join("\n");
-}
-
-/** Waits, but no longer than until the signal. */
-async function waitFor(ms: number, signal: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, ms);
-    signal.addEventListener("abort", () => {
-      clearTimeout(timer);
-      resolve();
-    }, { once: true });
-  });
 }

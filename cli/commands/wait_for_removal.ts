@@ -8,6 +8,7 @@
 import { basename } from "node:path";
 import { counted, isUri, VirstorError } from "../../errors.ts";
 import type { PoolStatus } from "../../pool/mod.ts";
+import { pause } from "../signals/mod.ts";
 import {
   formatSeconds,
   formatSize,
@@ -51,7 +52,7 @@ export async function waitForRemoval(wait: RemovalWait): Promise<void> {
   let bytesAtFirst = 0;
   let isWarned = false;
   const finish = async () => {
-    for (let pause = PAUSE_MS_MIN;; pause = Math.min(2 * pause, PAUSE_MS_MAX)) {
+    for (let ms = PAUSE_MS_MIN;; ms = Math.min(2 * ms, PAUSE_MS_MAX)) {
       signal.throwIfAborted();
       const status = await wait.ask();
       if (status === undefined) throw stoppedError(name, paths);
@@ -66,7 +67,7 @@ export async function waitForRemoval(wait: RemovalWait): Promise<void> {
           "component, or discard data",
         ]);
       }
-      await sleep(pause, signal);
+      await pause(ms, signal);
     }
   };
   await withProgress(
@@ -148,15 +149,4 @@ function stoppedError(name: string, paths: readonly string[]): VirstorError {
     `Cannot wait until "${paths[0]}" is removed: pool "${name}" was stopped; ` +
       "its evacuation continues when it is served again",
   );
-}
-
-/** Waits, or returns early when the signal is aborted. */
-async function sleep(milliseconds: number, signal: AbortSignal): Promise<void> {
-  const end = Promise.withResolvers<void>();
-  const timer = setTimeout(end.resolve, milliseconds);
-  const abort = () => end.resolve();
-  signal.addEventListener("abort", abort, { once: true });
-  await end.promise;
-  clearTimeout(timer);
-  signal.removeEventListener("abort", abort);
 }

@@ -5,7 +5,7 @@
  */
 
 import { messageOf, VirstorError } from "../../errors.ts";
-import { handleSignals } from "../signals/mod.ts";
+import { handleSignals, pause } from "../signals/mod.ts";
 import { clearScreen, EXIT_OK, print, printError } from "../terminal/mod.ts";
 
 /** Milliseconds between two looks. */
@@ -31,22 +31,10 @@ export async function watch(show: () => Promise<number>): Promise<number> {
         if (!(error instanceof VirstorError)) throw error;
         printError(`virstor: ${messageOf(error)}`);
       }
-      await pause(end.signal);
+      await pause(PAUSE_MS, end.signal);
     }
   } finally {
     release();
   }
   return EXIT_OK;
-}
-
-/** Waits, or returns early when the signal is aborted. */
-async function pause(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const done = Promise.withResolvers<void>();
-  const timer = setTimeout(done.resolve, PAUSE_MS);
-  const abort = () => done.resolve();
-  signal.addEventListener("abort", abort, { once: true });
-  await done.promise;
-  clearTimeout(timer);
-  signal.removeEventListener("abort", abort);
 }

@@ -6,7 +6,7 @@
  */
 
 import { counted, isUri, VirstorError } from "../../errors.ts";
-import { handleSignals } from "../signals/mod.ts";
+import { handleSignals, pause } from "../signals/mod.ts";
 import { readRegistry } from "../state/mod.ts";
 import { log } from "../terminal/mod.ts";
 import type { PoolSource } from "./pool_source.ts";
@@ -186,15 +186,4 @@ async function untilChanged(
     if (fingerprint(paths) !== before) return;
     await pause(LOOK_MS, signal);
   }
-}
-
-/** Waits, or returns early when the signal is aborted. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  const end = Promise.withResolvers<void>();
-  const timer = setTimeout(end.resolve, ms);
-  const abort = () => end.resolve();
-  signal.addEventListener("abort", abort, { once: true });
-  await end.promise;
-  clearTimeout(timer);
-  signal.removeEventListener("abort", abort);
 }
