@@ -51,6 +51,8 @@ export interface MutationParts {
   readonly dispatcher: Dispatcher;
   /** The writes since the last good flush. */
   readonly unflushed: Unflushed;
+  /** Whether bytes that their caller keeps count among them. */
+  readonly countsKept: boolean;
   /**
    * Called when a flush has failed: from then on the far side may have lost
    * what it had acknowledged.
@@ -97,6 +99,7 @@ export class Mutations {
   ): Promise<void> {
     const { length } = source;
     const { kept } = options;
+    const { countsKept } = this.#parts;
     const isOne = offset % this.#block === 0 && length % this.#block === 0 &&
       length <= this.#parts.info.maximumPayload;
     if (!isOne || options.fua === true) {
@@ -106,7 +109,7 @@ export class Mutations {
     const payload = kept === undefined ? this.#slabs.copyOf(source) : source;
     return this.#changes.send(
       { command: COMMAND_WRITE, offset, payload, kept },
-      Unflushed.costOf(kept === undefined ? length : 0),
+      Unflushed.costOf(kept === undefined || countsKept ? length : 0),
       options.signal,
     );
   }

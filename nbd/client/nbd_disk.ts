@@ -134,6 +134,7 @@ export class NbdDisk implements BlockDevice {
       info: keeper.info,
       dispatcher,
       unflushed,
+      countsKept: settings.countsKept,
       onFlushFailed: (error) => keeper.restart(error),
     });
     onPressure = () => void mutations.makeRoom();

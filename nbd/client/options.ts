@@ -146,7 +146,8 @@ export interface NbdDiskOptions {
 export interface NbdWriteOptions extends WriteOptions {
   /**
    * Has the bytes until a flush has made them durable: then the disk keeps no
-   * copy of them, and reads them there when it has to write them again.
+   * copy of them, and reads them there when it has to write them again. With
+   * one path they do not count as unflushed.
    * *Requires*: the bytes do not change before the write is done.
    */
   readonly kept?: KeptBytes;
@@ -159,6 +160,8 @@ export interface Settings {
   readonly depth: number;
   readonly coalesceBytes: number;
   readonly unflushedBytes: number;
+  /** Whether bytes that their caller keeps count: they are written again, too. */
+  readonly countsKept: boolean;
   /** 0 fails at once; `undefined` never. */
   readonly stallMs: number | undefined;
   readonly openTimeoutMs: number;
@@ -230,6 +233,7 @@ export function settingsOf(options: NbdDiskOptions, paths: number): Settings {
     coalesceBytes: options.coalesceBytes ?? COALESCE_BYTES,
     unflushedBytes: options.unflushedBytes ??
       (paths > 1 ? UNFLUSHED_SEVERAL : UNFLUSHED_ONE),
+    countsKept: paths > 1,
     stallMs: whileAway === "fail" ? 0 : stallTimeoutMs || undefined,
     openTimeoutMs: options.openTimeoutMs ?? 0,
     connectTimeoutMs,

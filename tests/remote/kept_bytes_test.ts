@@ -46,3 +46,17 @@ Deno.test("a remote disk writes again what its caller has kept", async () => {
   assertEquals(device.durable.slice(0, content.length), content);
   assertEquals(asked, 63 * BLOCK, "only what was not overwritten");
 });
+
+Deno.test("what a caller keeps counts as unflushed with several paths", async () => {
+  await using scratch = await makeScratch();
+  const device = new ForgetfulDevice(SIZE);
+  await using far = new ForgetfulServer(scratch.file("far"), device);
+  const uri = `nbd+unix:///disk?socket=${far.socket}`;
+  await using disk = await NbdDisk.connect([uri, uri], {
+    openTimeoutMs: PATIENCE_MS,
+  });
+  const kept = { read: () => undefined };
+  await disk.write(pattern(8 * BLOCK, 1), 0, { kept });
+  // Another path takes over only when all of it is written there.
+  assert(disk.status().unflushedBytes >= 8 * BLOCK);
+});
