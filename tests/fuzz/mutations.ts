@@ -89,7 +89,10 @@ export function encodeBadly(
   const at = random.below(bytes.length);
   const length = Math.min(random.pick([1, 2, 7, 28, 1000]), bytes.length - at);
   const rest = random.chance(50) ? at + length : Math.max(0, at - length);
-  return new Uint8Array([...bytes.subarray(0, at), ...bytes.subarray(rest)]);
+  const changed = new Uint8Array(at + bytes.length - rest);
+  changed.set(bytes.subarray(0, at));
+  changed.set(bytes.subarray(rest), at);
+  return changed;
 }
 
 function setBoundary(random: Random, messages: Message[]): Message[] {
