@@ -5,7 +5,6 @@
  * @module
  */
 
-import { assert } from "@std/assert";
 import { SECTOR } from "./simulated_file.ts";
 
 /** A change of a sector. */
@@ -166,23 +165,31 @@ export class JournalModel {
     least: number,
     what: string,
   ): Version {
-    const words = new Uint32Array(
-      bytes.slice(index * SECTOR, (index + 1) * SECTOR).buffer,
-    );
+    const start = bytes.byteOffset + index * SECTOR;
+    const words = new Uint32Array(bytes.buffer, start, SECTOR / 4);
     const [number = 0] = words;
-    const isWhole = words.every((word, at) =>
-      word === (at % 2 === 0 ? number : number === 0 ? 0 : index)
-    );
-    assert(isWhole, `${what}: sector ${index} is mixed, or another one`);
-    const found = this.#sent[index]?.findLast((version) =>
+    if (!isWhole(words, number, index)) {
+      throw new Error(`${what}: sector ${index} is mixed, or another one`);
+    }
+    const sent = this.#sent[index] ?? [];
+    const found = sent.findLast((version) =>
       number === 0 ? version.isZero : version.number === number
     );
-    const allowed = this.#sent[index]?.map((version) => version.number);
-    assert(
-      found !== undefined && found.number >= least,
-      `${what}: sector ${index} is ${number}, may be ${least} or later ` +
-        `of ${allowed}`,
-    );
+    if (found === undefined || found.number < least) {
+      throw new Error(
+        `${what}: sector ${index} is ${number}, may be ${least} or later ` +
+          `of ${sent.map((version) => version.number)}`,
+      );
+    }
     return found;
   }
+}
+
+/** Whether the words of a sector are those that {@linkcode JournalModel} sent. */
+function isWhole(words: Uint32Array, number: number, index: number): boolean {
+  const other = number === 0 ? 0 : index;
+  for (let at = 0; at < words.length; at += 2) {
+    if (words[at] !== number || words[at + 1] !== other) return false;
+  }
+  return true;
 }
