@@ -85,6 +85,12 @@ export interface PoolOptions extends PoolPlaces, SpaceSettings {
    * cannot be read. Not in format 1.
    */
   readonly degraded?: boolean;
+  /**
+   * While components are missing, show an older version of a chunk, one that a
+   * snapshot or the parent of a clone has, if a newer one may be on them.
+   * Default: such a read fails.
+   */
+  readonly olderVersions?: boolean;
   /** What becomes of an evacuation that was under way; it goes on. */
   readonly evacuation?: ResumeOptions;
   /** How long a stop waits for remote components, seconds. Default: 30. */
@@ -125,8 +131,8 @@ export async function openPool(
     if (!isReader) {
       for (const { device } of assembly.found) await refuseWriters(device);
     }
-    const { bootId } = options;
-    const how = { degraded, bootId };
+    const { bootId, olderVersions } = options;
+    const how = { degraded, olderVersions, bootId };
     const stored = await readPool(assembly, how, (finding) => {
       throw damagedError(assembly.name, finding);
     });
@@ -196,6 +202,7 @@ function settingsOf(
     readOnly: options.readOnly,
     writeReason: stored.writeReason,
     missing: stored.missing,
+    olderVersions: options.olderVersions ?? false,
     warnings: stored.warnings,
     onFull: options.onFull ?? "delay",
     fullTimeoutSeconds: options.fullTimeoutSeconds,

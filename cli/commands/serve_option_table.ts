@@ -147,6 +147,10 @@ export const SERVE_OPTIONS: readonly OptionSpec[] = [
     help: "serve without missing components, read-only",
   },
   {
+    name: "older-versions",
+    help: "with --degraded, show what snapshots still have",
+  },
+  {
     name: "on-full",
     value: "delay|error",
     help: "without a free chunk, wait (default) or fail",

@@ -143,6 +143,7 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
   return {
     readOnly: invocation.flag("read-only"),
     degraded: invocation.flag("degraded"),
+    olderVersions: olderVersionsOf(invocation),
     ...drainSeconds !== undefined && { stopSeconds: drainSeconds },
     onFull,
     ...fullTimeoutSeconds !== undefined && { fullTimeoutSeconds },
@@ -155,6 +156,12 @@ export function poolOptionsOf(invocation: Invocation): PoolOptions {
     ...hostText !== undefined &&
       { hostWatermark: parseSpaceMark(hostText, "host-watermark") },
   };
+}
+
+function olderVersionsOf(invocation: Invocation): boolean {
+  const isWanted = invocation.flag("older-versions");
+  if (!isWanted || invocation.flag("degraded")) return isWanted;
+  throw new UsageError("Option --older-versions needs --degraded", HINT);
 }
 
 /**

@@ -89,6 +89,8 @@ export interface PoolSettings {
   readonly writeReason?: string;
   /** Members that were not found; if there are any, the pool is read-only. */
   readonly missing: readonly MissingMember[];
+  /** Whether to show older versions where a newer one may be on those. */
+  readonly olderVersions?: boolean;
   /** Warnings to show as long as the pool is open, one sentence each. */
   readonly warnings: readonly string[];
   /** What a write does that needs a new chunk when none is free. */

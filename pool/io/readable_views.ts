@@ -1,6 +1,6 @@
 /**
  * What can be read of volumes and snapshots: what they see, and while a
- * component is missing what they surely see.
+ * component is missing what they surely see, unless older versions are asked for.
  *
  * @module
  */
@@ -13,6 +13,7 @@ import {
   CertainView,
   type ChunkView,
   newestSnapshot,
+  type PoolSettings,
   SnapshotView,
 } from "../core/mod.ts";
 import type { VolumeParts } from "./pool_parts.ts";
@@ -24,9 +25,9 @@ import type { VolumeParts } from "./pool_parts.ts";
  * @returns The view, which may change while no component is missing.
  */
 export function readableOf(
-  { map, record, base: { settings: { missing } } }: VolumeParts,
+  { map, record, base: { settings } }: VolumeParts,
 ): { readonly view: ChunkView } {
-  if (missing.length === 0) return map;
+  if (showsAll(settings)) return map;
   const after = newestSnapshot(record);
   return { view: new CertainView(map, Infinity, map.virtualChunks, after) };
 }
@@ -43,11 +44,13 @@ export function readableAt(
   { epoch, size }: SnapshotRecord,
 ): SnapshotView {
   const chunks = size / settings.chunkSize;
-  if (settings.missing.length === 0) {
-    return new SnapshotView(map, epoch, chunks);
-  }
+  if (showsAll(settings)) return new SnapshotView(map, epoch, chunks);
   const after = epochBefore(snapshots, epoch);
   return new CertainView(map, epoch, chunks, after);
+}
+
+function showsAll({ missing, olderVersions }: PoolSettings): boolean {
+  return missing.length === 0 || olderVersions === true;
 }
 
 /** The epoch of the snapshot before one; -1 if it is the oldest. */

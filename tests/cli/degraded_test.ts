@@ -108,3 +108,15 @@ Deno.test("virstor serve --degraded outlives a read that fails in two ways", asy
   const { code, stderr } = await server.stop();
   assertEquals([code, stderr.includes("Internal error")], [0, false], stderr);
 });
+
+Deno.test("virstor serve --older-versions needs --degraded", async () => {
+  await using work = await makeTornPool();
+  const alone = await work.run(["serve", "demo", "--older-versions"]);
+  assertEquals(alone.code, 64);
+  assertStringIncludes(
+    alone.stderr,
+    "virstor: Option --older-versions needs --degraded",
+  );
+  const server = await serve(work, "--degraded", "--older-versions");
+  await server.stop();
+});

@@ -36,6 +36,8 @@ import type { DamageSink, StaleMember, StoredPool } from "../mod.ts";
 export interface ReadOptions {
   /** Accept missing members, and treat stale ones as missing. */
   readonly degraded: boolean;
+  /** Whether older versions are shown; see `PoolOptions.olderVersions`. */
+  readonly olderVersions?: boolean | undefined;
   /** Components to leave out, as if they were no members. */
   readonly aside?: readonly OpenComponent[];
   /** The id of this boot of the system, a UUID; by default the system's. */
@@ -88,7 +90,7 @@ export async function readNativePool(
     volumes: loaded.read.volumes,
     missing,
     stale: left,
-    warnings: warningsOf(plan, missing, left),
+    warnings: warningsOf(plan, missing, left, options),
     readOnlyReason: readOnlyReason(name, plan),
     writeReason: "",
     notices: noticesOf(loaded),
@@ -152,6 +154,7 @@ function warningsOf(
   { truth }: Plan,
   missing: readonly MissingMember[],
   stale: readonly StaleMember[],
+  { olderVersions = false }: ReadOptions,
 ): string[] {
   if (missing.length === 0) return [];
   const which = missing.map(({ index, uuid }) => `${index} (${uuid})`);
@@ -167,9 +170,12 @@ function warningsOf(
     snapshots.length > 0 || parent !== undefined
   );
   if (hasVersions === true) {
+    const effect = olderVersions
+      ? "shows an older one"
+      : "gives an I/O error; older snapshots may have it";
     warnings.push(
       "The pool has snapshots: a chunk of which a newer version may be on a " +
-        "missing component gives an I/O error; older snapshots may have it",
+        `missing component ${effect}`,
     );
   }
   if (!truth.clean) {

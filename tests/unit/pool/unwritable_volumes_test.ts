@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { BlockDevice } from "../../../device/mod.ts";
 import type { Leases } from "../../../device/leases/mod.ts";
 import { LeaseReader } from "../../../device/leases/leases.ts";
@@ -127,4 +127,34 @@ Deno.test("a pool with a component missing never shows an older version of a chu
   }
   // The oldest snapshot shows all that it has there, the others what is newer.
   assertEquals([right, failed], [6, 26]);
+});
+
+Deno.test("a pool with a component missing shows older versions on request", async () => {
+  await using scratch = await makeQuickScratch();
+  const paths = await makeLayered(scratch);
+  const seen = new Set<string>();
+  for (const path of paths) {
+    const pool = await openPool([path], {
+      degraded: true,
+      olderVersions: true,
+    });
+    const { warnings } = pool.status();
+    assert(warnings.some((one) => one.endsWith("shows an older one")));
+    for (const name of ["small", "copy"]) {
+      for (let v = 0; v < 4; v++) {
+        try {
+          const [first] = await readBytes(pool.volume(name), v * C, C);
+          seen.add(`${name} ${v}: ${first}`);
+        } catch (error) {
+          if (!(error instanceof VirstorError)) throw error;
+          seen.add(`${name} ${v}: lost`);
+        }
+      }
+    }
+    await pool.close();
+  }
+  const of = (seed: number) => pattern(C, seed)[0];
+  for (const v of [0, 1, 2, 3]) assert(seen.has(`copy ${v}: ${of(v)}`));
+  for (const v of [2, 3]) assert(seen.has(`small ${v}: ${of(v)}`));
+  assert(seen.has(`small 0: ${of(8)}`) && seen.has(`small 1: ${of(9)}`));
 });
