@@ -245,9 +245,9 @@ Deno.test("a path to another disk is passed over, and not written to", async () 
       await serveBytes(conn, first, async ({ command, cookie }) => {
         if (command !== NBD.CMD_WRITE) return false;
         await conn.simple(cookie);
-        conn.close();
-        // The first path is gone.
+        // The first path is gone, before the disk looks for it.
         await Deno.remove(scratch.file("a"));
+        conn.close();
         return true;
       });
     },
