@@ -13,7 +13,12 @@ import {
   turn,
   TURN_BUDGET,
 } from "../core/mod.ts";
-import { flushMembers, type PoolBase, type VolumeParts } from "../io/mod.ts";
+import {
+  flushMembers,
+  giveBackAhead,
+  type PoolBase,
+  type VolumeParts,
+} from "../io/mod.ts";
 import type { Collector } from "./collector.ts";
 import { Job, type Jobs } from "./jobs.ts";
 import { rolledBack, withTaken } from "./snapshot_records.ts";
@@ -104,7 +109,10 @@ export class SnapshotChanges {
       // From here on nothing is awaited until no mapping is written to that a
       // snapshot sees: all snapshots are of one instant.
       const records = withTaken(format.records, taken, created);
-      for (const { parts: { map } } of taken) {
+      for (const { parts } of taken) {
+        const { map } = parts;
+        // They hold nothing, and a snapshot would keep them.
+        giveBackAhead(parts, map.ahead);
         const { epoch } = map;
         map.setEpoch(epoch + 1);
         map.share(epoch);

@@ -42,6 +42,8 @@ export class ForwardMap implements VersionedMap {
    * mapped even if they hold no data. The end of the mapping ends that, too.
    */
   readonly provisioned: ProvisionedChunks = new ProvisionedChunks();
+  /** Virtual chunks that were mapped ahead of writes, and may hold no data. */
+  readonly ahead: Set<number> = new Set();
   /** The chunks that other threads use; withdrawn before a mapping changes. */
   leases: LeaseTable | undefined = undefined;
   /** The leases of the whole pool: clones and snapshots read its chunks, too. */

@@ -6,7 +6,7 @@
  */
 
 import type { Completion } from "../../device/block/mod.ts";
-import { assert } from "../../errors.ts";
+import { assert, VirstorError } from "../../errors.ts";
 import { applied, caughtUp, type Component } from "../core/mod.ts";
 import type { FailedWrite } from "./chunk_writer.ts";
 import type { VolumeParts } from "./pool_parts.ts";
@@ -62,6 +62,36 @@ export function unmapForWrite(
 }
 
 /**
+ * Unmaps chunks that were mapped ahead of writes and hold no data. What threads
+ * have written to is known without a look at the file.
+ *
+ * From the withdrawal of a lease until the chunk is unmapped no other code
+ * runs: a write is seen, or comes later and finds the chunk unmapped.
+ *
+ * @param parts The open volume.
+ * @param virtualChunks Which ones; those that were not mapped ahead stay.
+ */
+export function giveBackAhead(
+  parts: VolumeParts,
+  virtualChunks: Iterable<number>,
+): void {
+  const { map } = parts;
+  const unused: number[] = [];
+  for (const v of virtualChunks) {
+    if (!map.ahead.delete(v) || map.leases?.isWritten(v) === true) continue;
+    if (isUnused(parts, v)) unused.push(v);
+  }
+  if (unused.length === 0) return;
+  try {
+    // Only local components know what is blank, and complete it at once.
+    applied(unmapChunks(parts, unused));
+  } catch (error) {
+    // The pool has failed, and says why.
+    if (!(error instanceof VirstorError)) throw error;
+  }
+}
+
+/**
  * Finds out whether a chunk may be unmapped because it holds no data, and
  * withdraws its lease: a thread cannot write to it any more in this turn.
  *
@@ -69,7 +99,7 @@ export function unmapForWrite(
  * @param virtualChunk The chunk.
  * @returns Whether it may; then the caller unmaps it in the same turn.
  */
-export function isUnused(parts: VolumeParts, virtualChunk: number): boolean {
+function isUnused(parts: VolumeParts, virtualChunk: number): boolean {
   const { map, base: { settings: { chunkSize } } } = parts;
   const component = map.writable(virtualChunk);
   if (component === undefined || map.provisioned.has(virtualChunk)) {

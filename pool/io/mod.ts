@@ -11,7 +11,7 @@ export { Eraser } from "./eraser.ts";
 export { FirstWrites } from "./first_writes.ts";
 export { flushMembers, shareSyncs } from "./flush_members.ts";
 export { FullPool } from "./full_pool.ts";
-export { unmapChunks } from "./give_back.ts";
+export { giveBackAhead, unmapChunks } from "./give_back.ts";
 export { leadingHole, mappedExtents } from "./mapped_ranges.ts";
 export { PoolLeases } from "./pool_leases.ts";
 export { OpenVolume } from "./open_volume.ts";

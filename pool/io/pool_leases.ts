@@ -13,15 +13,14 @@ import {
   LeaseTable,
 } from "../../device/leases/mod.ts";
 import { VirstorError } from "../../errors.ts";
-import {
-  applied,
-  type ChunkView,
-  type ForwardMap,
-  type Health,
-  type PoolCounters,
+import type {
+  ChunkView,
+  ForwardMap,
+  Health,
+  PoolCounters,
 } from "../core/mod.ts";
 import type { FirstWrites } from "./first_writes.ts";
-import { isUnused, unmapChunks } from "./give_back.ts";
+import { giveBackAhead } from "./give_back.ts";
 import type { VolumeParts } from "./pool_parts.ts";
 import { readableOf } from "./readable_views.ts";
 import { isAllRemote } from "./remote_waits.ts";
@@ -41,8 +40,6 @@ export class PoolLeases implements Leases {
   readonly #health: () => Health;
   readonly #firstWrites: FirstWrites;
   readonly #table: LeaseTable;
-  /** Chunks that were mapped ahead, until they may be given back. */
-  readonly #ahead = new Set<number>();
 
   /**
    * Begins with no lease.
@@ -175,17 +172,13 @@ export class PoolLeases implements Leases {
     for (let v = first; v < end; v++) this.grant(v * this.#chunkSize);
     for (const v of mapped) {
       this.#table.markUnwritten(v);
-      this.#ahead.add(v);
+      this.#map.ahead.add(v);
     }
     return end - first;
   }
 
   /**
-   * Unmaps chunks that were mapped ahead and hold no data. What threads have
-   * written to is known without a look at the file.
-   *
-   * From the withdrawal of a lease until the chunk is unmapped no other code
-   * runs: a write is seen, or comes later and finds the chunk unmapped.
+   * Unmaps chunks that were mapped ahead and hold no data.
    *
    * @param offset Any byte of the first one, also beyond the disk.
    * @param count How many.
@@ -195,19 +188,11 @@ export class PoolLeases implements Leases {
     if (this.#health().state !== "open") return;
     const first = Math.floor(offset / this.#chunkSize);
     const end = Math.min(first + count, this.#map.virtualChunks);
-    const unused: number[] = [];
-    for (let v = first; v < end; v++) {
-      if (!this.#ahead.delete(v) || this.#table.isWritten(v)) continue;
-      if (isUnused(this.#parts, v)) unused.push(v);
-    }
-    if (unused.length === 0) return;
-    try {
-      // Only local components know what is blank, and complete it at once.
-      applied(unmapChunks(this.#parts, unused));
-    } catch (error) {
-      // The pool has failed, and says why.
-      if (!(error instanceof VirstorError)) throw error;
-    }
+    const chunks = Array.from(
+      { length: Math.max(0, end - first) },
+      (_, i) => first + i,
+    );
+    giveBackAhead(this.#parts, chunks);
   }
 
   /** How many chunks may be mapped that no client has asked for. */

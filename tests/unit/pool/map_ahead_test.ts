@@ -120,22 +120,33 @@ testNatively(
   },
 );
 
-testNatively("what a snapshot sees is not given back", async () => {
-  await using scratch = await makeQuickScratch();
-  const made = await openWithThread(scratch, 400);
-  const { pool, paths } = made;
-  await using _closing = pool;
-  assertEquals(made.map(0, 8), 8);
-  const { name } = made.volume;
-  await pool.snapshotChanges.take([{ volume: name, snapshot: "s" }]);
-  made.giveBack(0, 4);
-  assertEquals(usedOf(pool), 8);
-  assertEquals(made.map(20, 8), 8);
-  made.giveBack(0, 40);
-  assertEquals(usedOf(pool), 8);
-  await pool.close();
-  await assertSound("native", paths);
-});
+testNatively(
+  "a snapshot keeps nothing that was mapped ahead and not written to",
+  async () => {
+    await using scratch = await makeQuickScratch();
+    const made = await openWithThread(scratch, 400);
+    const { pool, paths } = made;
+    await using _closing = pool;
+    assertEquals(made.map(0, 8), 8);
+    assert(made.write(3, pattern(512, 3)));
+    await made.volume.write(pattern(512, 4), 4 * SMALL_CHUNK);
+    const { name } = made.volume;
+    await pool.snapshotChanges.take([{ volume: name, snapshot: "s" }]);
+    assertEquals(usedOf(pool), 2);
+    assertEquals([made.write(0, pattern(512, 5)), usedOf(pool)], [false, 2]);
+    // What the snapshot sees is neither mapped ahead nor given back.
+    assertEquals([made.map(0, 8), usedOf(pool)], [3, 5]);
+    made.giveBack(0, 40);
+    await made.volume.flush();
+    assertEquals(usedOf(pool), 2);
+    for (const v of [3, 4]) {
+      const found = await readBytes(made.volume, v * SMALL_CHUNK, 512);
+      assertEquals(found, pattern(512, v));
+    }
+    await pool.close();
+    await assertSound("native", paths);
+  },
+);
 
 testNatively("few chunks are mapped ahead where few may be taken", async () => {
   await using scratch = await makeQuickScratch();

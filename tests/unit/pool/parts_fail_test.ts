@@ -9,6 +9,7 @@
  */
 
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import { SLICE_MS } from "../../../device/block/turns.ts";
 import { type Completion, FileDevice } from "../../../device/mod.ts";
 import { VirstorError } from "../../../errors.ts";
 import { labelPool, openPool, type Pool } from "../../../pool/mod.ts";
@@ -26,6 +27,9 @@ import {
 } from "../../helpers/scratch.ts";
 import { makeQuickScratch, until } from "../../helpers/small_pools.ts";
 import { StoppingFiles } from "../../helpers/stopping_device.ts";
+
+/** Nothing wakes what waits for a change of it. */
+const NEVER = new Int32Array(new SharedArrayBuffer(4));
 
 /** How a request has ended, once it has. */
 interface Ending {
@@ -170,10 +174,13 @@ Deno.test("a read whose parts all fail late ends with the last one", async () =>
 
 /** A file that takes nothing any more from its first discard on. */
 class DyingFile extends FileDevice {
+  /** Whether each write takes a whole turn of the pool's work. */
+  isSlow = false;
   #isDead = false;
 
   override write(source: Uint8Array, offset: number): Completion {
     if (this.#isDead) throw new VirstorError("io", "Dead");
+    if (this.isSlow) Atomics.wait(NEVER, 0, 0, SLICE_MS);
     return super.write(source, offset);
   }
 
@@ -186,7 +193,7 @@ class DyingFile extends FileDevice {
 Deno.test("a discard whose start fails at once while whole chunks are unmapped", async () => {
   await using scratch = await makeQuickScratch();
   const paths = [scratch.file("a")];
-  // More chunks than are unmapped in one turn, the smallest that there are.
+  // More chunks than are unmapped in one turn of a slow file.
   const [chunks, chunkSize] = [4200, 64 * KIB];
   await labelPool({
     name: "small",
@@ -196,12 +203,15 @@ Deno.test("a discard whose start fails at once while whole chunks are unmapped",
     chunkSize,
     virtualSize: 2 * chunks * chunkSize,
   });
+  let file: DyingFile | undefined;
   const pool = await openPool(paths, {
-    openDevice: (path, options) => new DyingFile(path, options),
+    openDevice: (path, options) => file = new DyingFile(path, options),
   });
   for (let v = 0; v < chunks; v++) {
     await pool.volume().write(pattern(100, v), v * chunkSize);
   }
+  assert(file !== undefined);
+  file.isSlow = true;
   const discard = follow(() =>
     pool.volume().discard(100, chunks * chunkSize - 200)
   );
