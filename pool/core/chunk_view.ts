@@ -8,6 +8,16 @@
 import type { Component } from "./component.ts";
 import type { OldVersions } from "./old_versions.ts";
 
+/** What the entry of a chunk says of its owner. */
+export interface ChunkOwner {
+  /** The number of the volume. */
+  readonly volume: number;
+  /** The epoch of the volume when the mapping was made. */
+  readonly birth: number;
+  /** Whether an open after a power cut drops the mapping. */
+  readonly isProvisional: boolean;
+}
+
 /** Where the chunks of a volume or a snapshot are, for reads. */
 export interface ChunkView {
   /** The number of virtual chunks. */

@@ -13,21 +13,11 @@
 import type { LeaseTable } from "../../device/leases/mod.ts";
 import { assert } from "../../errors.ts";
 import { ChunkPages } from "./chunk_pages.ts";
-import type { ChunkView, VersionedMap } from "./chunk_view.ts";
+import type { ChunkOwner, ChunkView, VersionedMap } from "./chunk_view.ts";
 import type { Component } from "./component.ts";
 import { type OldVersion, OldVersions } from "./old_versions.ts";
 import { ProvisionedChunks } from "./provisioned_chunks.ts";
 import { CloneView } from "./views.ts";
-
-/** What the entry of a chunk says of its owner. */
-export interface ChunkOwner {
-  /** The number of the volume. */
-  readonly volume: number;
-  /** The epoch of the volume when the mapping was made. */
-  readonly birth: number;
-  /** Whether an open after a power cut drops the mapping. */
-  readonly isProvisional: boolean;
-}
 
 /** The place of each virtual chunk. */
 export class ForwardMap implements VersionedMap {

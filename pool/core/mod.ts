@@ -7,7 +7,7 @@
 
 export type { ChunkMove } from "./chunk_move.ts";
 export { chunkRanges } from "./chunk_ranges.ts";
-export type { ChunkView } from "./chunk_view.ts";
+export type { ChunkOwner, ChunkView } from "./chunk_view.ts";
 export { readBootId } from "./boot_id.ts";
 export { Component } from "./component.ts";
 export type { ComponentGeometry } from "./component.ts";
@@ -45,7 +45,6 @@ export type { Finding, FindingKind, Severity } from "./findings.ts";
 export { unreadableMetadata } from "./findings.ts";
 export { flushAll } from "./flush_all.ts";
 export { ForwardMap } from "./forward_map.ts";
-export type { ChunkOwner } from "./forward_map.ts";
 export { Health } from "./health.ts";
 export { HostSpaces, hostWarnings } from "./host_space.ts";
 export {
