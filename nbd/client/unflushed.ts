@@ -9,7 +9,6 @@
  * @module
  */
 
-import type { KeptBytes } from "../../device/block/mod.ts";
 import type { VirstorError } from "../../errors.ts";
 import { FLAG_NO_HOLE } from "../wire/mod.ts";
 import type { Command } from "./requests/mod.ts";
@@ -18,20 +17,10 @@ import type { Command } from "./requests/mod.ts";
 const ENTRY_COST = 256;
 
 /** A write that may have to be done again. */
-export interface RepeatedWrite {
-  /** Number of the command. */
-  readonly command: number;
-  /** Command flags. */
-  readonly flags: number;
-  /** First byte of the range. */
-  readonly offset: number;
-  /** Bytes of the range. */
-  readonly length: number;
-  /** The bytes of a WRITE, unless they are kept elsewhere. */
-  readonly payload: Uint8Array | undefined;
-  /** Has the bytes of a WRITE. */
-  readonly kept: KeptBytes | undefined;
-}
+export type RepeatedWrite = Pick<
+  Command,
+  "command" | "flags" | "offset" | "length" | "payload" | "kept"
+>;
 
 /** A write that the server has acknowledged. */
 interface Entry {
