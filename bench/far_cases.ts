@@ -1,6 +1,8 @@
 /**
  * The cases of a pool on another machine: one component, an export of nbdkit on
- * a Unix socket, beside that nbdkit used directly.
+ * a Unix socket, beside that nbdkit used directly, and beside what else stands
+ * between a client and an NBD server: how much three programs on the machine's
+ * cores cost.
  *
  * @module
  */
@@ -10,8 +12,10 @@ import type { FioJob } from "./fio.ts";
 import { requestRate, throughput } from "./measures.ts";
 import { GIB, KIB, MIB, type ServerName } from "./servers.ts";
 
-/** The pool, and its far server alone. */
-const SERVERS: readonly ServerName[] = ["virstor-far", "nbdkit"];
+/** The pool, its far server alone, and others between a client and that. */
+const SERVERS: readonly ServerName[] = [
+  ...["virstor-far", "nbdkit", "relay", "nbdkit-far", "raw-far"] as const,
+];
 
 /**
  * The cases of a remote component.

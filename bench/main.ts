@@ -11,12 +11,13 @@
 
 import { parseArgs } from "@std/cli";
 import { hasPeer } from "../tests/helpers/peers.ts";
+import { buildPrograms } from "./c_programs.ts";
 import type { Case, Scale } from "./case.ts";
 import { allCases, FULL, QUICK } from "./cases.ts";
 import { describeMachine, isInMemory } from "./machine.ts";
 import { formatReport, formatServers, reportCase } from "./report.ts";
 import { runCases } from "./run.ts";
-import { buildYardstick, SERVER_NAMES } from "./servers.ts";
+import { SERVER_NAMES } from "./servers.ts";
 
 const HELP = `Usage: deno task bench [OPTION...]
 
@@ -143,16 +144,16 @@ async function bench(options: Options, signal: AbortSignal): Promise<string> {
     if (isInMemory(machine)) {
       progress(`${directory} is in memory: give another with --directory`);
     }
-    const [image, yardstick] = [`${directory}/image`, `${directory}/yardstick`];
+    const image = `${directory}/image`;
     const cases = chosenCases(options, image);
     if (cases.some(({ name }) => name === "copy-in")) {
       await makeImage(image, options.scale.image);
     }
-    if (hasPeer("cc")) await buildYardstick(yardstick);
+    if (hasPeer("cc")) await buildPrograms(directory);
     const date = new Date().toISOString();
     const { rounds, profile, before, scale } = options;
     const how = {
-      ...{ rounds, directory, yardstick, profile, before },
+      ...{ rounds, directory, profile, before },
       ...{ progress, signal },
     };
     const results = await runCases(cases, how);

@@ -40,10 +40,8 @@ export interface CaseResult {
 export interface RunOptions {
   /** Each server is measured so often. */
   readonly rounds: number;
-  /** The directory of the disks; the caller removes it. */
+  /** The directory of the disks and the programs in C; the caller removes it. */
   readonly directory: string;
-  /** The C yardstick's program. */
-  readonly yardstick: string;
   /** Where this project's servers write CPU profiles, if they shall. */
   readonly profile: string | undefined;
   /** The checkout of this project that serves as `before`, if it shall. */
@@ -167,7 +165,7 @@ async function measureOne(
     session = await Session.open(server, {
       disk: each.disk,
       directory: `${options.directory}/disks/${server}`,
-      yardstick: options.yardstick,
+      programs: options.directory,
       profile: options.profile,
       before: server === "before" ? options.before : undefined,
     });

@@ -39,8 +39,8 @@ export interface Place {
   readonly disk: Disk;
   /** A directory of this disk and this server. */
   readonly directory: string;
-  /** The C yardstick's program. */
-  readonly yardstick: string;
+  /** The directory of the programs in C. */
+  readonly programs: string;
   /** Where this project's servers write CPU profiles, if they shall. */
   readonly profile: string | undefined;
   /** The checkout of this project that serves, if it is not this one. */
@@ -54,6 +54,9 @@ export const SERVER_NAMES = [
   "virstor-1P",
   "virstor-loop",
   "virstor-far",
+  "relay",
+  "nbdkit-far",
+  "raw-far",
   "flat",
   "nbdkit",
   "qcow2",
@@ -104,7 +107,6 @@ export interface ServerKind {
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const FLAT = fileURLToPath(new URL("flat_server.ts", import.meta.url));
-const YARDSTICK = fileURLToPath(new URL("yardstick.c", import.meta.url));
 /** The name of the pool, and of its export. */
 const POOL = "bench";
 /** Room on a component for what is not data, in parts of its data. */
@@ -200,7 +202,7 @@ async function createFarPool(place: Place): Promise<void> {
   const { command, socket } = farCommand(place);
   const far = await ServerProcess.start(command, socket);
   try {
-    await label(place, POOL, `nbd+unix:///?socket=${socket}`);
+    await label(place, POOL, farUri(socket));
   } finally {
     await far.stop();
   }
@@ -210,6 +212,10 @@ async function createFarPool(place: Place): Promise<void> {
 function farCommand(place: Place): FarCommand {
   const socket = `${place.directory}/far`;
   return { command: nbdkitCommand(place, socket), socket };
+}
+
+function farUri(socket: string): string {
+  return `nbd+unix:///?socket=${socket}`;
 }
 
 function nbdkitCommand(place: Place, socket: string): string[] {
@@ -232,12 +238,16 @@ function serveCommand(place: Place, ...options: string[]): string[] {
 }
 
 /** qemu-nbd, kept for many clients and many connections. */
-function qemuCommand(place: Place, format: string): string[] {
+function qemuCommand(
+  place: Place,
+  format: string,
+  disk: string = fileOf(place),
+): string[] {
   return [
     ...["qemu-nbd", "--persistent", "--shared=128", `--format=${format}`],
     ...["--cache=writeback", "--discard=unmap"],
     `--socket=${socketOf(place)}`,
-    fileOf(place),
+    disk,
   ];
 }
 
@@ -294,6 +304,37 @@ export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
     far: farCommand,
     exportName: POOL,
   },
+  relay: {
+    title: "C relay of bytes (bench/relay.c), before nbdkit on a Unix socket",
+    needs: ["cc", "nbdkit"],
+    create: createFile,
+    command: (place) => [
+      `${place.programs}/relay`,
+      ...[socketOf(place), farCommand(place).socket],
+    ],
+    far: farCommand,
+    exportName: "",
+  },
+  "nbdkit-far": {
+    title: "nbdkit, nbd plugin, before nbdkit on a Unix socket",
+    needs: ["nbdkit"],
+    create: createFile,
+    command: (place) => [
+      ...["nbdkit", "-f", "-U", socketOf(place), "nbd"],
+      `socket=${farCommand(place).socket}`,
+    ],
+    far: farCommand,
+    exportName: "",
+  },
+  "raw-far": {
+    title: "qemu-nbd, raw, before nbdkit on a Unix socket",
+    needs: ["qemu-nbd", "nbdkit"],
+    create: createFile,
+    command: (place) =>
+      qemuCommand(place, "raw", farUri(farCommand(place).socket)),
+    far: farCommand,
+    exportName: "",
+  },
   flat: {
     title: "virstor's NBD server on a flat file: no pool, so no threads",
     needs: [],
@@ -325,7 +366,9 @@ export const SERVERS: Readonly<Record<ServerName, ServerKind>> = {
     title: "C yardstick on a flat file (bench/yardstick.c)",
     needs: ["cc"],
     create: createFile,
-    command: (place) => [place.yardstick, socketOf(place), fileOf(place)],
+    command: (
+      place,
+    ) => [`${place.programs}/yardstick`, socketOf(place), fileOf(place)],
     exportName: "",
   },
 };
@@ -341,13 +384,4 @@ export function whyNot(name: ServerName): string | undefined {
   return missing.length === 0
     ? undefined
     : `${missing.join(", ")} not installed`;
-}
-
-/**
- * Builds the C yardstick.
- *
- * @param program Where the program goes.
- */
-export async function buildYardstick(program: string): Promise<void> {
-  await run("cc", ["-O2", "-pthread", "-o", program, YARDSTICK]);
 }

@@ -7,6 +7,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { exists } from "@std/fs";
 import { fileURLToPath } from "node:url";
+import { buildPrograms } from "../../bench/c_programs.ts";
 import { allCases, QUICK } from "../../bench/cases.ts";
 import { run } from "../../bench/processes.ts";
 import {
@@ -16,7 +17,7 @@ import {
   type Report,
   reportCase,
 } from "../../bench/report.ts";
-import { buildYardstick, MIB, type ServerName } from "../../bench/servers.ts";
+import { MIB, type ServerName } from "../../bench/servers.ts";
 import { Session } from "../../bench/session.ts";
 import { peerPath, peerTest } from "../helpers/peers.ts";
 import { makeScratch, pattern } from "../helpers/scratch.ts";
@@ -51,18 +52,18 @@ function namesIn(directory: string): string[] {
   return Array.from(Deno.readDirSync(directory), ({ name }) => name);
 }
 
-function assertMeasured(result: CaseReport | undefined): void {
+function assertMeasured(
+  result: CaseReport | undefined,
+  expected: readonly ServerName[],
+): void {
   assertEquals(result?.leftOut, []);
-  const expected: ServerName[] = [
-    ...["virstor", "nbdkit", "qcow2", "raw", "yardstick"] as const,
-  ];
   assertEquals(result?.servers.map(({ server }) => server), expected);
   for (const one of result?.servers ?? []) {
     assertEquals(one.values.length, 1, one.server);
     assertEquals(one.spread, null);
     assert(one.value > 0 && one.rss > 0, one.server);
     assert(one.p50 !== null && one.p50 <= (one.p99 ?? 0), one.server);
-    assertEquals(one.ratio === null, one.server === "virstor");
+    assertEquals(one.ratio === null, one.server === expected[0]);
   }
 }
 
@@ -71,14 +72,18 @@ peerTest(
   PEERS,
   async () => {
     await using scratch = await makeScratch();
+    const names = ["write-4k-d1", "far-read-4k-d1"];
     const { code, stdout, stderr } = await bench([
-      ...["--quick", "--json", "--only", "write-4k-d1"],
+      ...["--quick", "--json", "--only", names.join()],
       ...["--directory", scratch.path],
     ]);
     assertEquals(code, 0, stderr);
     const report: Report = JSON.parse(stdout);
-    assertEquals(report.cases.map(({ name }) => name), ["write-4k-d1"]);
-    assertMeasured(report.cases[0]);
+    assertEquals(report.cases.map(({ name }) => name), names);
+    const [local, far] = report.cases;
+    assertMeasured(local, ["virstor", "nbdkit", "qcow2", "raw", "yardstick"]);
+    const between = ["relay", "nbdkit-far", "raw-far"] as const;
+    assertMeasured(far, ["virstor-far", "nbdkit", ...between]);
     assert(report.machine.cores > 0);
     assertMatch(report.machine.programs["fio"] ?? "", /^\d/);
     assertEquals(namesIn(scratch.path), []);
@@ -110,13 +115,12 @@ peerTest("bench names the servers that are missing", PEERS, async () => {
 
 peerTest("the C yardstick keeps what is written", PEERS, async () => {
   await using scratch = await makeScratch();
-  const yardstick = scratch.file("yardstick");
-  await buildYardstick(yardstick);
+  await buildPrograms(scratch.path);
   const size = 8 * MIB;
   const session = await Session.open("yardstick", {
     disk: { virtualSize: size, chunkSize: MIB, space: size, filled: 0 },
     directory: scratch.file("disk"),
-    yardstick,
+    programs: scratch.path,
     profile: undefined,
     before: undefined,
   });
