@@ -51,7 +51,7 @@ export type { FileState, FileUsage } from "./native_linux.ts";
 export { returnLargeBlocks, trimMemory } from "./native_memory.ts";
 export { openWriteGate } from "./native_poll.ts";
 export type { WriteGate } from "./native_poll.ts";
-export { NativeSockets } from "./native_sockets.ts";
+export { type MemoryPart, NativeSockets } from "./native_sockets.ts";
 export { NativeSocket } from "./native_transfers.ts";
 export { signalGroup } from "./process_groups.ts";
 export { childrenState, processName } from "./processes.ts";

@@ -13,6 +13,7 @@ import { NativeWords } from "./native_words.ts";
 const SYMBOLS = {
   recv: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
   send: { parameters: ["i32", "usize", "usize", "i32"], result: "i32" },
+  sendmsg: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   poll: WAITING_POLL,
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   setsockopt: {
@@ -51,6 +52,21 @@ const NO_WAIT_MS = 10;
  */
 const TRIES = 3;
 
+/** The most parts that leave with one call; the system takes up to 1024. */
+const PARTS_MAX = 64;
+/** Words of a `struct msghdr`, and which of them tell of its parts. */
+const [MESSAGE_WORDS, MESSAGE_PARTS, MESSAGE_PART_COUNT] = [7, 2, 3];
+
+/** A part of a buffer. */
+export interface MemoryPart {
+  /** The buffer. */
+  readonly bytes: Uint8Array;
+  /** Index of the first byte. */
+  readonly start: number;
+  /** Index behind the last byte. */
+  readonly end: number;
+}
+
 /** Receives and sends on descriptors of this process. */
 export class NativeSockets {
   readonly #libc: Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
@@ -61,6 +77,9 @@ export class NativeSockets {
   readonly #valueView: DataView = new DataView(this.#value.buffer);
   /** The arguments address and length. */
   readonly #args = new NativeWords(2);
+  /** For each part a `struct iovec`: its address and its length. */
+  readonly #parts = new NativeWords(2 * PARTS_MAX);
+  readonly #message = new NativeWords(MESSAGE_WORDS);
 
   /**
    * Opens the C library.
@@ -69,6 +88,7 @@ export class NativeSockets {
    */
   constructor() {
     this.#libc = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
+    this.#message.unsigned(MESSAGE_PARTS, addressOf(this.#parts.bytes));
   }
 
   /**
@@ -204,6 +224,27 @@ export class NativeSockets {
     const length = this.#args.unsigned(1, end - start);
     const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
     return this.#libc.send(descriptor, at, length, flags);
+  }
+
+  /**
+   * Sends parts of buffers, one behind the other, without waiting.
+   *
+   * @param descriptor A connection.
+   * @param parts The parts, at least one; only the first 64 are sent.
+   * @returns Bytes that the system has taken; -1 if none.
+   */
+  sendPartsNow(descriptor: number, parts: readonly MemoryPart[]): number {
+    const [words, message] = [this.#parts, this.#message];
+    let count = 0;
+    for (const { bytes, start, end } of parts) {
+      if (count === PARTS_MAX) break;
+      words.unsigned(2 * count, addressOf(bytes) + start);
+      words.unsigned(2 * count + 1, end - start);
+      count++;
+    }
+    message.unsigned(MESSAGE_PART_COUNT, count);
+    const flags = MSG_DONTWAIT | MSG_NOSIGNAL;
+    return this.#libc.sendmsg(descriptor, message.bytes, flags);
   }
 
   /**

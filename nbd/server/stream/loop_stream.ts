@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { NativeSockets } from "../../../device/linux/mod.ts";
+import type { MemoryPart, NativeSockets } from "../../../device/linux/mod.ts";
 import { descriptorOf, isDrained, nativeSockets } from "./descriptors.ts";
 import type { ByteStream, Carrier } from "./stream.ts";
 
@@ -71,6 +71,20 @@ export class LoopStream implements Carrier {
       return 0;
     }
     return Math.max(0, sockets.sendNow(descriptor, memory, start, end));
+  }
+
+  /**
+   * Sends what is taken at once of parts.
+   *
+   * @param parts The parts, none of them empty; at least one.
+   * @returns How many bytes were taken.
+   */
+  writePartsNow(parts: readonly MemoryPart[]): number {
+    const [sockets, descriptor] = [this.#sockets, this.#descriptor];
+    if (this.#isClosed || sockets === null || descriptor === undefined) {
+      return 0;
+    }
+    return Math.max(0, sockets.sendPartsNow(descriptor, parts));
   }
 
   /** Everything that comes can be read here already. */

@@ -6,6 +6,7 @@
  * @module
  */
 
+import type { MemoryPart } from "../../../device/linux/mod.ts";
 import type { NbdCounters } from "../export/mod.ts";
 
 /** A connection, seen as bytes. */
@@ -55,6 +56,15 @@ export interface Carrier extends ByteStream {
    * @returns How many were taken; if not all, `write` has to be asked.
    */
   writeNow(memory: Uint8Array, start: number, end: number): number;
+  /**
+   * Sends what is taken at once of parts, one behind the other; of many parts
+   * perhaps only of the first ones.
+   *
+   * @param parts The parts, none of them empty; at least one.
+   * @returns How many bytes were taken; if not all, it has to be asked again,
+   *   or `write` has to be asked.
+   */
+  writePartsNow?(parts: readonly MemoryPart[]): number;
   /** From now on everything that comes can be read here. */
   divert(): void;
   /**

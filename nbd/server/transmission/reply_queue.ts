@@ -21,22 +21,8 @@ import {
   type ReplyAddress,
   type ReplyForm,
 } from "../../wire/mod.ts";
-import { type Carrier, writeAll } from "../stream/mod.ts";
-
-/** Room for replies. */
-interface ReplyBuffer {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly view: DataView;
-  /** Places and segments in it that are not sent yet. */
-  holds: number;
-}
-
-/** Complete replies, next to each other in one buffer. */
-interface Segment {
-  readonly buffer: ReplyBuffer;
-  start: number;
-  end: number;
-}
+import type { Carrier } from "../stream/mod.ts";
+import { Outgoing, type ReplyBuffer } from "./outgoing.ts";
 
 /** The place of data that is not there yet. */
 export interface ReplyPlace {
@@ -50,10 +36,9 @@ export interface ReplyPlace {
 
 /** Builds replies in place and sends them. */
 export class ReplyQueue {
-  readonly #carrier: Carrier;
   readonly #form: ReplyForm;
   readonly #onSent: () => void;
-  readonly #segments: Segment[] = [];
+  readonly #outgoing: Outgoing;
   readonly #free: ReplyBuffer[] = [];
   readonly #all: ReplyBuffer[] = [];
   #current: ReplyBuffer = this.#newBuffer();
@@ -74,7 +59,7 @@ export class ReplyQueue {
    * @param onSent Called when something was sent, or sending has failed.
    */
   constructor(carrier: Carrier, form: ReplyForm, onSent: () => void) {
-    this.#carrier = carrier;
+    this.#outgoing = new Outgoing(carrier, (buffer) => this.#giveUp(buffer));
     this.#form = form;
     this.#onSent = onSent;
   }
@@ -87,7 +72,7 @@ export class ReplyQueue {
   /** Nothing waits to be sent. Places that are held do not count. */
   get idle(): boolean {
     return this.#failed ||
-      (!this.#sending && this.#segments.length === 0 &&
+      (!this.#sending && this.#outgoing.isEmpty &&
         this.#used === this.#start);
   }
 
@@ -238,7 +223,7 @@ export class ReplyQueue {
     if (this.#failed) return;
     const { buffer, start, data: { length } } = place;
     this.#cut();
-    this.#enqueue(buffer, start, start + length);
+    this.#outgoing.add(buffer, start, start + length);
   }
 
   /**
@@ -262,7 +247,7 @@ export class ReplyQueue {
     const end = start + this.#form.dataHeaderSize + length;
     // What was added before must not be sent behind: this may be the last.
     this.#cut();
-    this.#enqueue(buffer, start, end);
+    this.#outgoing.add(buffer, start, end);
   }
 
   /**
@@ -295,7 +280,7 @@ export class ReplyQueue {
   /** Drops everything, now and from now on. */
   drop(): void {
     this.#failed = true;
-    this.#segments.length = 0;
+    this.#outgoing.drop();
     this.#free.length = 0;
     this.#start = this.#used = 0;
   }
@@ -313,35 +298,23 @@ export class ReplyQueue {
 
   /** @returns Whether everything is sent. */
   #sendNow(): boolean {
-    const carrier = this.#carrier;
     this.#cut();
-    const segments = this.#segments;
-    for (;;) {
-      const [segment] = segments;
-      if (segment === undefined) return true;
-      const { buffer, start, end } = segment;
-      segment.start += carrier.writeNow(buffer.bytes, start, end);
-      if (segment.start < end) return false;
-      segments.shift();
-      this.#giveUp(buffer);
-    }
+    return this.#outgoing.sendNow();
   }
 
   /** Never rejects. */
   async #sendAll(): Promise<void> {
     while (!this.#failed) {
       this.#cut();
-      const segment = this.#segments.shift();
-      if (segment === undefined) break;
-      const { buffer, start, end } = segment;
+      // Without an await up to the end: what is added after it begins anew.
+      if (this.#outgoing.isEmpty) break;
       try {
-        await writeAll(this.#carrier, buffer.bytes.subarray(start, end));
+        await this.#outgoing.sendFirst();
       } catch {
         // Which error does not matter: the client takes no more replies.
         this.drop();
         break;
       }
-      this.#giveUp(buffer);
       this.#onSent();
     }
     this.#sending = false;
@@ -352,19 +325,8 @@ export class ReplyQueue {
   #cut(): void {
     if (this.#used === this.#start) return;
     this.#current.holds++;
-    this.#enqueue(this.#current, this.#start, this.#used);
+    this.#outgoing.add(this.#current, this.#start, this.#used);
     this.#start = this.#used;
-  }
-
-  /** Takes over one hold on the buffer. */
-  #enqueue(buffer: ReplyBuffer, start: number, end: number): void {
-    const last = this.#segments.at(-1);
-    if (last !== undefined && last.buffer === buffer && last.end === start) {
-      last.end = end;
-      buffer.holds--;
-    } else {
-      this.#segments.push({ buffer, start, end });
-    }
   }
 
   #keep(start: number, end: number, data: Uint8Array): ReplyPlace {

@@ -94,6 +94,10 @@ const WORK: Record<string, string> = {
     assert(sockets.receiveNow(two, address, 64) === -1);
     assert(sockets.sendNow(one, bytes, i & 63, 128) === 128 - (i & 63));
     assert(sockets.receiveNow(two, address, 4096) === 128 - (i & 63));`,
+  "NativeSockets.sendPartsNow": `
+    const parts = [{ bytes, start: i & 63, end: 64 }, { bytes, start: 0, end: 64 }];
+    assert(sockets.sendPartsNow(one, parts) === 128 - (i & 63));
+    assert(sockets.receiveNow(two, address, 4096) === 128 - (i & 63));`,
   "NativeSockets.receiveSoon": `
     assert(sockets.sendNow(one, bytes, i & 63, 128) === 128 - (i & 63));
     assert(sockets.receiveSoon(two, address, 4096, 1) === 128 - (i & 63));`,

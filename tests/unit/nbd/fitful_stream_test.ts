@@ -15,6 +15,7 @@ import { createCounters } from "../../../nbd/server/export/counters.ts";
 import { propertiesOf } from "../../../nbd/server/export/export.ts";
 import { RequestTimes } from "../../../nbd/server/export/request_times.ts";
 import { ROUNDS_MAX } from "../../../nbd/wire/limits.ts";
+import type { MemoryPart } from "../../../device/linux/mod.ts";
 import type { Carrier } from "../../../nbd/server/stream/stream.ts";
 import { Transmission } from "../../../nbd/server/transmission/transmission.ts";
 import { encodeRequest, NBD } from "../../helpers/nbd_client.ts";
@@ -111,6 +112,16 @@ class Fitful extends Unmoved implements Carrier {
     const count = wishes[this.#dice(3)] ?? 0;
     this.taken.push(memory.slice(start, start + count));
     return count;
+  }
+
+  /** As one piece of memory, any part of which is taken. */
+  writePartsNow(parts: readonly MemoryPart[]): number {
+    assert(parts.every(({ start, end }) => start < end), "an empty part");
+    const pieces = parts.map(({ bytes, start, end }) =>
+      bytes.slice(start, end)
+    );
+    const all = pieces.flatMap((piece) => [...piece]);
+    return this.writeNow(new Uint8Array(all), 0, all.length);
   }
 
   /** Often one request alone. */

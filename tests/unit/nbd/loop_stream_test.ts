@@ -237,6 +237,48 @@ Deno.test({
 });
 
 Deno.test({
+  name: "parts of two buffers leave in their order, as many as are taken",
+  ignore,
+  async fn() {
+    await using place = await listen(false);
+    const listener = trackDescriptors(place.listener);
+    using pair = await connectPair(listener);
+    const { stream, client } = pair;
+    const length = 64 * 1024;
+    const buffers = [new Uint8Array(length), new Uint8Array(length)] as const;
+    for (const bytes of buffers) crypto.getRandomValues(bytes);
+    // In turns, so that many more parts are given than one call takes.
+    const parts = Array.from({ length: 200 }, (_, i) => {
+      const start = i * 300;
+      return { bytes: buffers[i % 2 ? 1 : 0], start, end: start + 100 + i };
+    });
+    const wanted = parts.flatMap(({ bytes, start, end }) => [
+      ...bytes.subarray(start, end),
+    ]);
+    let [sent, first] = [0, 0];
+    while (first < parts.length) {
+      let count = stream.writePartsNow(parts.slice(first));
+      assert(count > 0, "there is room for everything");
+      sent += count;
+      for (; count > 0; first++) {
+        const { start = 0, end = 0 } = parts[first] ?? {};
+        count -= end - start;
+      }
+      assertEquals(count, 0, "parts are taken whole while there is room");
+    }
+    assertEquals(sent, wanted.length);
+    const target = new Uint8Array(sent);
+    for (let at = 0; at < sent;) {
+      at += await client.read(target.subarray(at)) ?? fail("the end");
+    }
+    assert(isSame(target, new Uint8Array(wanted)));
+    stream.close();
+    assertEquals(stream.writePartsNow(parts), 0, "another's number");
+    listener.close();
+  },
+});
+
+Deno.test({
   name: "it learns how many bytes a connection has taken, up to none",
   ignore,
   async fn() {
