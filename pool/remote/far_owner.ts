@@ -255,10 +255,9 @@ export class FarOwner {
 
   #isWithinInterval(since: readonly [number, number]): boolean {
     const { intervalMs } = this.#block;
-    const [monotonic, wall] = clocks();
     // The monotonic clock stands still while the machine is suspended.
-    return monotonic - since[0] < intervalMs &&
-      Math.abs(wall - since[1]) < intervalMs;
+    return performance.now() - since[0] < intervalMs &&
+      Math.abs(Date.now() - since[1]) < intervalMs;
   }
 
   async #lookUntilFresh(): Promise<void> {

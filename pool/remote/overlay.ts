@@ -74,6 +74,28 @@ export class Overlay<R extends OverlayRecord = JournalRecord> {
   }
 
   /**
+   * Whether a record has a part of a range.
+   *
+   * @param start The first byte of the range.
+   * @param end The end of the range, exclusive.
+   * @returns Whether one has.
+   */
+  touches(start: number, end: number): boolean {
+    if (this.#stretches.size === 0) return false;
+    for (
+      let at = start;
+      at < end;
+      at = (Math.floor(at / STRETCH) + 1) * STRETCH
+    ) {
+      const pieces = this.#stretches.get(Math.floor(at / STRETCH));
+      if (pieces === undefined) continue;
+      const piece = pieces[firstEndingAfter(pieces, start)];
+      if (piece !== undefined && piece.start < end) return true;
+    }
+    return false;
+  }
+
+  /**
    * Divides a range by where its newest content is.
    *
    * @param range The range.

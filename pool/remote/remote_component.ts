@@ -44,7 +44,7 @@ import type {
   RemoteComponentOptions,
   RemoteComponentStatus,
 } from "./remote_options.ts";
-import { RemoteReads } from "./remote_reads.ts";
+import { readLater, RemoteReads } from "./remote_reads.ts";
 import { RoomQueue } from "./room_queue.ts";
 import { WatchedFar } from "./watched_far.ts";
 import { awayError, closedError, stoppedError } from "./refusals.ts";
@@ -211,8 +211,8 @@ export class RemoteComponent implements ComponentDevice {
   }
 
   /** As {@linkcode read}; the first `done` bytes of `target` are there. */
-  async readCold(target: Uint8Array, offset: number, done = 0): Promise<void> {
-    await this.read(target.subarray(done), offset + done);
+  readCold(target: Uint8Array, offset: number, done = 0): Promise<void> {
+    return readLater(this, target, offset, done);
   }
 
   /**

@@ -51,6 +51,9 @@ export class RemoteReads {
    */
   read(target: Uint8Array, offset: number): Completion {
     if (this.#isKept(target, offset)) return undefined;
+    if (this.#isFar(target, offset)) {
+      return this.#options.far.read(target, offset);
+    }
     const parts = this.#parts({ start: offset, end: offset + target.length });
     const [first] = parts;
     if (first !== undefined && parts.length === 1) {
@@ -77,6 +80,7 @@ export class RemoteReads {
   readCached(target: Uint8Array, offset: number): number {
     const { length } = target;
     if (this.#isKept(target, offset)) return length;
+    if (this.#isFar(target, offset)) return 0;
     const [part, another] = this.#parts({
       start: offset,
       end: offset + length,
@@ -96,6 +100,12 @@ export class RemoteReads {
     if (kept?.has(offset, target.length) !== true) return false;
     kept.read(target, offset);
     return true;
+  }
+
+  /** Whether only the far side has the newest content: of most reads it has. */
+  #isFar({ length }: Uint8Array, offset: number): boolean {
+    const { changes: { waiting }, overlay } = this.#options;
+    return waiting.isEmpty && !overlay.touches(offset, offset + length);
   }
 
   /** Where the newest content of a range is. */
@@ -118,6 +128,30 @@ export class RemoteReads {
       // Meanwhile the space may have become that of another record.
       if (!journal.holds(record)) await this.read(target, start);
     });
+  }
+}
+
+/**
+ * Reads, in a promise in any case. It is no async function: those take three
+ * promises for one, for each read.
+ *
+ * @param device What is read.
+ * @param target The buffer to fill.
+ * @param offset The first byte, of all of the buffer.
+ * @param done Bytes of the buffer that are there.
+ * @returns The end of the read.
+ */
+export function readLater(
+  device: Pick<FarDisk, "read">,
+  target: Uint8Array,
+  offset: number,
+  done: number,
+): Promise<void> {
+  try {
+    const rest = done === 0 ? target : target.subarray(done);
+    return device.read(rest, offset + done) ?? Promise.resolve();
+  } catch (error) {
+    return Promise.reject(error);
   }
 }
 

@@ -61,6 +61,15 @@ Deno.test("the overlay knows the newest record of each byte", () => {
         }
       }
       assert(unitsOf(overlay).every((each, i) => each === model[i]), `${seed}`);
+      const [from, to] = [random.below(UNITS), random.below(UNITS + 1)];
+      for (const [start, end] of [[from, to], [from, from + 1]] as const) {
+        // The last byte of a unit, and the first one of another.
+        const touches = overlay.touches((start + 1) * UNIT - 1, end * UNIT + 1);
+        const has = model.slice(start, end + 1).some((each) => each);
+        assertEquals(touches, start < end && has, `${seed}`);
+        const whole = overlay.touches(start * UNIT, end * UNIT);
+        assertEquals(whole, model.slice(start, end).some((each) => each));
+      }
       const some = random.pick(
         records.length > 0 ? records : [record(1, 0, 1)],
       );

@@ -284,6 +284,9 @@ Deno.test("a remote component closes while its far side hangs, and loses nothing
     VirstorError,
     'Cannot write "nbd://far/": it is closed',
   );
+  // A promise in any case, which rejects.
+  const late = component.readCold(new Uint8Array(1), 0);
+  await assertRejects(() => late, VirstorError, "it is closed");
   await component.close();
   const other = new FarMemory(SIZE);
   await using later = await reopen(scratch, other);
