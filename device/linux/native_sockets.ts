@@ -36,7 +36,6 @@ const SO_PEERCRED = 17;
 const UCRED_SIZE = 12;
 const MSG_PEEK = 0x02;
 const MSG_DONTWAIT = 0x40;
-const MSG_WAITALL = 0x100;
 const MSG_NOSIGNAL = 0x4000;
 const SHUT_RDWR = 2;
 const FIONREAD = 0x541bn;
@@ -97,22 +96,14 @@ export class NativeSockets {
    * @param descriptor A connection that was taken away from the runtime.
    * @param address Address of the buffer that receives the bytes.
    * @param length Bytes of the buffer, above 0.
-   * @param isWhole Whether to wait until the buffer is full, as long as bytes
-   *   arrive. Default: false.
    * @returns Bytes that arrived; 0 at the end, also of a broken connection; -1
    *   if none arrived in time.
    */
-  receive(
-    descriptor: number,
-    address: number,
-    length: number,
-    isWhole = false,
-  ): number {
+  receive(descriptor: number, address: number, length: number): number {
     const args = this.#args;
     const at = args.unsigned(0, address);
-    const flags = isWhole ? MSG_WAITALL : 0;
     const size = args.unsigned(1, length);
-    const count = this.#libc.recv(descriptor, at, size, flags);
+    const count = this.#libc.recv(descriptor, at, size, 0);
     return count >= 0 ? count : this.#failed();
   }
 

@@ -6,7 +6,6 @@
  */
 
 import {
-  COMMAND_WRITE,
   LANE_AHEAD_MAX,
   LANE_BACKLOG_MAX,
   LANE_MESSAGE_COST,
@@ -90,19 +89,25 @@ export class HandOver {
   }
 
   /**
-   * Sends what is left of a WRITE as a compact request of its own, with its
-   * cookie, but for the payload, which follows.
+   * Sends what is left of a READ or WRITE as a compact request of its own, with
+   * its cookie, but for the payload, which follows.
    *
+   * @param command READ or WRITE.
    * @param to The request that the reply answers.
    * @param offset Where the rest goes.
-   * @param rest Bytes of the payload.
+   * @param rest How many bytes are left.
    */
-  sendRest(to: ReplyAddress, offset: number, rest: number): void {
+  sendRest(
+    command: number,
+    to: ReplyAddress,
+    offset: number,
+    rest: number,
+  ): void {
     this.send();
     const bytes = new Uint8Array(REQUEST_SIZE);
     const view = new DataView(bytes.buffer);
     view.setUint32(0, REQUEST_MAGIC);
-    view.setUint16(6, COMMAND_WRITE);
+    view.setUint16(6, command);
     view.setInt32(8, to.cookieHigh);
     view.setInt32(12, to.cookieLow);
     view.setUint32(16, Math.floor(offset / 2 ** 32));

@@ -151,9 +151,7 @@ export class LaneConnection {
     const batch = this.#batch;
     this.#batch = 0;
     handOver.keepStep(batch);
-    const { available } = this.#received;
-    const missing = (this.#large?.rest ?? available) - available;
-    return socket.receive(batch, missing);
+    return socket.receive(batch, this.#large !== undefined);
   }
 
   /** @returns False if more has to come first. */
@@ -223,15 +221,56 @@ export class LaneConnection {
    * Whether the answer may go in parts that nothing may come between: from
    * then on the server answers everything.
    */
-  #isLong({ command, length }: NbdRequest): boolean {
-    return command === COMMAND_READ &&
+  #isLong({ command, flags, length }: NbdRequest): boolean {
+    const mayComeBetween = this.#properties.chunked && flags === 0;
+    return command === COMMAND_READ && !mayComeBetween &&
       this.#dataHeaderSize + length > REPLY_BUFFER_SIZE;
   }
 
   /** @returns False if it is the server's to read. */
   #read(request: NbdRequest): boolean {
     const { offset, length } = request;
-    if (length === 0 || length > LANE_READ_MAX) return false;
+    if (length === 0) return false;
+    if (length > Math.min(LANE_READ_MAX, this.#disk.reach(offset))) {
+      return this.#readLong(request);
+    }
+    if (!this.#readChunk(request, offset, length, true)) return false;
+    this.#received.skip(this.#headerSize);
+    return true;
+  }
+
+  /**
+   * Answers a READ chunk by chunk, as far as the leases reach. Sending waits
+   * for the client, so little of it is in memory at any time.
+   *
+   * @returns False if all of it is the server's to read.
+   */
+  #readLong(request: NbdRequest): boolean {
+    const { chunked, extended } = this.#properties;
+    // A reply of the extended dialect tells the offset, also that of a rest.
+    if (!chunked || extended) return false;
+    let { offset, length: rest } = request;
+    const to = addressOf(request);
+    while (rest > 0 && !this.#socket.isGone) {
+      const whole = LANE_READ_MAX - offset % LANE_READ_MAX;
+      const length = Math.min(rest, whole, this.#disk.reach(offset));
+      if (!this.#readChunk(to, offset, length, length === rest)) break;
+      offset += length;
+      rest -= length;
+    }
+    if (rest === request.length) return false;
+    this.#received.skip(this.#headerSize);
+    if (rest > 0) this.#handRest(COMMAND_READ, to, offset, rest);
+    return true;
+  }
+
+  /** @returns False if it is the server's to read. */
+  #readChunk(
+    to: ReplyAddress,
+    offset: number,
+    length: number,
+    isLast: boolean,
+  ): boolean {
     const size = this.#dataHeaderSize + length;
     const at = this.#socket.reserve(size);
     const target = this.#repliesAt + at + this.#dataHeaderSize;
@@ -239,11 +278,10 @@ export class LaneConnection {
       this.#handOver.want(offset);
       return false;
     }
-    this.#form.setData(this.#replies, at, request, offset, length, true);
-    this.#control.countRead(length);
-    this.#answered.answered(COMMAND_READ, this.#answered.since);
+    this.#form.setData(this.#replies, at, to, offset, length, isLast);
     this.#socket.used = at + size;
-    this.#received.skip(this.#headerSize);
+    this.#control.countReads(isLast ? 1 : 0, length);
+    if (isLast) this.#answered.answered(COMMAND_READ, this.#answered.since);
     return true;
   }
 
@@ -276,7 +314,9 @@ export class LaneConnection {
       this.#questions.prepareRange(offset, rest);
       if (!this.#disk.write(at, length, offset)) {
         this.#handOver.want(offset);
-        this.#handRest(large);
+        this.#large = undefined;
+        this.#handRest(COMMAND_WRITE, large.to, offset, rest);
+        this.#toHand = rest;
         return true;
       }
     }
@@ -293,12 +333,15 @@ export class LaneConnection {
     return true;
   }
 
-  #handRest({ to, offset, rest }: TakenWrite): void {
-    this.#large = undefined;
+  #handRest(
+    command: number,
+    to: ReplyAddress,
+    offset: number,
+    rest: number,
+  ): void {
     // Replies must not wait behind what is handed over.
     this.#socket.send();
-    this.#handOver.sendRest(to, offset, rest);
-    this.#toHand = rest;
+    this.#handOver.sendRest(command, to, offset, rest);
   }
 
   /**

@@ -124,13 +124,14 @@ export class LaneControl {
   }
 
   /**
-   * The thread has answered a READ.
+   * The thread has read bytes for READs.
    *
+   * @param requests How many it has answered.
    * @param length Bytes.
    */
-  countRead(length: number): void {
+  countReads(requests: number, length: number): void {
     const counts = this.#counts;
-    counts[0] = (counts[0] ?? 0) + 1;
+    counts[0] = (counts[0] ?? 0) + requests;
     counts[1] = (counts[1] ?? 0) + length;
   }
 

@@ -86,23 +86,22 @@ export class LaneSocket {
    * Waits for bytes.
    *
    * @param batch How many requests came since the last call.
-   * @param missing Bytes of a large WRITE that have not come.
+   * @param isInside Whether bytes of a large WRITE have not come.
    * @returns Whether there is something to do; false at the end.
    */
-  receive(batch: number, missing: number): boolean {
+  receive(batch: number, isInside: boolean): boolean {
     const received = this.#received;
     received.makeRoom();
     const room = received.memory.length - received.end;
     const at = this.#address + received.end;
     let count = this.#receiveSoon(batch, at, room);
     while (count < 0) {
-      if (this.#control.isDiverted && missing === 0) {
+      if (this.#control.isDiverted && !isInside) {
         // Half a request is the server's, too.
         if (received.available > 0) return true;
         this.#rest();
       }
-      const isWhole = missing >= room;
-      count = this.#sockets.receive(this.#descriptor, at, room, isWhole);
+      count = this.#sockets.receive(this.#descriptor, at, room);
     }
     received.received(count);
     this.#control.noteActivity();

@@ -33,10 +33,11 @@ export interface LargeWrite {
 }
 
 /**
- * How much to take next. Pieces are as large as the receive buffer, and end at
- * multiples of that on the disk: a file that is written in small pieces is kept
- * in small pieces by the page cache, and every later read pays for that. A
- * block that the client takes for one is never torn by a cut.
+ * How much to take next: what has come, but for the last bytes, so that pieces
+ * end at multiples of {@linkcode WRITE_PIECE_SIZE} on the disk: a file that is
+ * written in small pieces is kept in small pieces by the page cache, and every
+ * later read pays for that. A block that the client takes for one is never torn
+ * by a cut.
  *
  * @param offset Where the piece goes.
  * @param rest Bytes that are left to take, above 0.
