@@ -15,8 +15,10 @@ const BLOCK_START = { magic: 0, checksum: 16, version: 20, position: 24 };
 export interface BlockKind {
   /** The first 16 bytes. */
   readonly magic: Uint8Array;
-  /** The version that the code reads and writes. */
+  /** The version that the code writes, and the highest that it reads. */
   readonly version: number;
+  /** The lowest version that the code reads. Default: `version`. */
+  readonly oldest?: number;
   /** What is said of a block of zeroes. */
   readonly never: string;
   /** What is said of a block that begins otherwise. */
@@ -52,6 +54,16 @@ export function sealBlock(bytes: Uint8Array): void {
 }
 
 /**
+ * The version of a block.
+ *
+ * @param bytes The block; it is sound.
+ * @returns The version.
+ */
+export function blockVersion(bytes: Uint8Array): number {
+  return viewOf(bytes).getUint32(BLOCK_START.version, true);
+}
+
+/**
  * Checks these fields.
  *
  * @param bytes The block.
@@ -61,7 +73,7 @@ export function sealBlock(bytes: Uint8Array): void {
  */
 export function blockFault(
   bytes: Uint8Array,
-  { magic, version: wanted, never, other }: BlockKind,
+  { magic, version: wanted, oldest = wanted, never, other }: BlockKind,
   position: number,
 ): string {
   const view = viewOf(bytes);
@@ -72,8 +84,10 @@ export function blockFault(
   if (view.getUint32(checksum, true) !== checksumOf(bytes, checksum)) {
     return "its checksum is wrong";
   }
-  const version = view.getUint32(BLOCK_START.version, true);
-  if (version !== wanted) return `it has version ${version}, not ${wanted}`;
+  const version = blockVersion(bytes);
+  if (version < oldest || version > wanted) {
+    return `it has version ${version}, not ${wanted}`;
+  }
   const home = getUint64(view, BLOCK_START.position);
   return home === position ? "" : `it belongs at byte ${home}`;
 }

@@ -22,6 +22,7 @@ import {
   beginBlock,
   blockFault,
   type BlockKind,
+  blockVersion,
   sealBlock,
 } from "./block_start.ts";
 import {
@@ -39,9 +40,17 @@ const FIELDS_END = JOURNAL_HEADER_OFFSET.tailEpoch + 8;
 /** The result of {@linkcode decodeJournalHeader} for a slot of zeroes. */
 export const JOURNAL_NEVER_WRITTEN = "it was never written";
 
+/**
+ * The version of a journal whose flushes need not make it durable: the far side
+ * has a flush mark. A program that does not look at the mark must not replay
+ * such a journal. Flushes of a journal of version 1 made it durable.
+ */
+export const JOURNAL_VERSION = 2;
+
 const KIND: BlockKind = {
   magic: new TextEncoder().encode("VIRSTOR::JOURNAL"),
-  version: 1,
+  version: JOURNAL_VERSION,
+  oldest: 1,
   never: JOURNAL_NEVER_WRITTEN,
   other: "it holds no header of a journal",
 };
@@ -71,6 +80,16 @@ export interface JournalHeader {
    * may be there. What an earlier opening left behind its end is older.
    */
   readonly tailEpoch: number;
+}
+
+/** A header in its slot. */
+export interface FoundJournalHeader {
+  /** The header. */
+  readonly header: JournalHeader;
+  /** The slot, 0 or 1. */
+  readonly slot: number;
+  /** The version that it was written with, 1 or 2. */
+  readonly version: number;
 }
 
 /**
@@ -143,23 +162,21 @@ export function decodeJournalHeader(
  * Picks the newer sound header.
  *
  * @param slots Both slots from the start of the file, 8192 bytes.
- * @returns The header and its slot; or what is wrong with both slots.
+ * @returns What was found; or what is wrong with both slots.
  */
 export function newerJournalHeader(
   slots: Uint8Array,
-): { readonly header: JournalHeader; readonly slot: number } | string {
+): FoundJournalHeader | string {
   assert(slots.length === JOURNAL_RING_START, "a journal has two slots");
   const faults: string[] = [];
-  let newest: { header: JournalHeader; slot: number } | undefined;
+  let newest: FoundJournalHeader | undefined;
   for (let slot = 0; slot < JOURNAL_SLOTS; slot++) {
     const start = slot * JOURNAL_SLOT_SIZE;
-    const header = decodeJournalHeader(
-      slots.subarray(start, start + JOURNAL_HEADER_SIZE),
-      slot,
-    );
+    const bytes = slots.subarray(start, start + JOURNAL_HEADER_SIZE);
+    const header = decodeJournalHeader(bytes, slot);
     if (typeof header === "string") faults.push(header);
     else if (header.counter > (newest?.header.counter ?? 0)) {
-      newest = { header, slot };
+      newest = { header, slot, version: blockVersion(bytes) };
     }
   }
   if (newest !== undefined) return newest;

@@ -6,12 +6,23 @@
  */
 
 export {
+  decodeFlushMark,
+  encodeFlushMark,
+  FLUSH_MARK_OFFSET,
+  FLUSH_MARK_SIZE,
+  flushMarkPosition,
+  NO_MARK,
+  OTHER_THAN_MARK,
+} from "./flush_mark.ts";
+export type { FlushMark } from "./flush_mark.ts";
+export {
   decodeJournalHeader,
   encodeJournalHeader,
   JOURNAL_NEVER_WRITTEN,
+  JOURNAL_VERSION,
   newerJournalHeader,
 } from "./journal_header.ts";
-export type { JournalHeader } from "./journal_header.ts";
+export type { FoundJournalHeader, JournalHeader } from "./journal_header.ts";
 export {
   JOURNAL_HEADER_OFFSET,
   JOURNAL_HEADER_SIZE,

@@ -2,8 +2,13 @@
  * Flushes of the far side. One runs at a time; those that arrive meanwhile share
  * the next one.
  *
- * A flush makes the journal durable while it drains, and ends when both are
- * done and the far side has flushed. A failed flush is final.
+ * A flush writes the flush mark to the far side while the journal drains, and
+ * then flushes the far side: so that has the mark and what it covers, durably,
+ * at the end. If this machine loses its power, the mark shows whether the journal
+ * still has all of that; if not, it is not replayed (`flush_mark.ts`).
+ *
+ * A component without an owner has no mark. There a flush makes the journal
+ * durable, too. A failed flush is final.
  *
  * @module
  */
@@ -20,7 +25,7 @@ export interface FarFlushOptions {
   /** The far side. */
   readonly far: Pick<FarDisk, "flush">;
   /** Its ownership, if it has one. */
-  readonly owner: Pick<FarOwner, "flushed"> | undefined;
+  readonly owner: Pick<FarOwner, "flushed" | "mark"> | undefined;
   /** The journal. */
   readonly journal: Journal;
   /** Brings the records to the far side. */
@@ -41,35 +46,50 @@ export function farFlushes(options: FarFlushOptions): FlushTurns {
 }
 
 async function flushOnce(options: FarFlushOptions): Promise<void> {
-  const { journal, drain, onFailure } = options;
+  const { journal, drain, owner, onFailure } = options;
   const { last } = journal;
   try {
-    const synced = journal.sync();
-    // It is awaited below; until then it may fail unseen.
-    synced.catch(() => {});
+    // With a mark, a power cut may leave the journal behind the far side.
+    const synced = owner === undefined ? journal.sync() : undefined;
+    const marked = owner?.mark(last.sequence);
+    // They are awaited below; until then they may fail unseen.
+    synced?.catch(() => {});
+    marked?.catch(() => {});
     await drain.upTo(last.sequence);
-    await flushFar(options);
+    await flushFar(options, last.sequence, marked);
     await synced;
   } catch (error) {
-    const failure = error instanceof VirstorError
-      ? error
-      : new VirstorError("io", messageOf(error), { cause: error });
+    const failure = failureOf(error);
     onFailure(failure);
     throw failure;
   }
   journal.release(last);
+  // The space of a journal that flushes make durable is freed there.
+  if (owner === undefined) return;
+  journal.tidy()?.catch((error) => onFailure(failureOf(error)));
 }
 
 async function flushFar(
   { far, owner, drain }: FarFlushOptions,
+  sequence: number,
+  first: Promise<void> | undefined,
 ): Promise<void> {
   const flush = () => far.flush();
+  let marked = first;
   for (let tries = 0;; tries++) {
     try {
-      await (owner === undefined ? flush() : owner.flushed(flush));
+      await marked;
+      await (owner === undefined ? flush() : owner.flushed(flush, sequence));
       return;
     } catch (error) {
       await drain.backOff(tries, error);
     }
+    marked = owner?.mark(sequence);
   }
+}
+
+function failureOf(error: unknown): VirstorError {
+  return error instanceof VirstorError
+    ? error
+    : new VirstorError("io", messageOf(error), { cause: error });
 }

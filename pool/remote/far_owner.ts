@@ -14,8 +14,12 @@
 import type { Completion } from "../../device/block/mod.ts";
 import { type ErrorCode, messageOf, VirstorError } from "../../errors.ts";
 import {
+  decodeFlushMark,
   decodeOwnerBlock,
+  encodeFlushMark,
   encodeOwnerBlock,
+  FLUSH_MARK_SIZE,
+  flushMarkPosition,
   OWNER_BLOCK_ROOM,
   OWNER_BLOCK_SIZE,
   type OwnerBlock,
@@ -66,6 +70,8 @@ export class FarOwner {
   #block: OwnerBlock;
   /** The beat that the far side has for certain, also after a power cut. */
   #durableBeat = 0;
+  /** The flush mark that it has for certain; undefined before a flush. */
+  #durableMark: number | undefined;
   #seen: readonly [number, number] = [-Infinity, -Infinity];
   #looking: Promise<void> | undefined;
   #refusals = 0;
@@ -147,14 +153,36 @@ export class FarOwner {
   }
 
   /**
-   * Flushes the far disk, which has the block durably then, as it was before.
+   * Writes the flush mark, which a flush makes durable with what it covers.
+   *
+   * A mark that becomes durable before that does no harm: the journal has the
+   * record, unless this machine loses its power.
+   *
+   * @param sequence The number of the last record that the flush covers.
+   * @throws {VirstorError} `busy` if another process has taken the component,
+   *   `io`.
+   */
+  async mark(sequence: number): Promise<void> {
+    const pending = this.admit();
+    if (pending !== undefined) await pending;
+    const { componentUuid, ownerUuid, journalUuid, epoch } = this.#block;
+    const mark = { componentUuid, ownerUuid, journalUuid, epoch, sequence };
+    const position = flushMarkPosition(this.#far.size);
+    await this.#far.write(encodeFlushMark(mark, position), position);
+  }
+
+  /**
+   * Flushes the far disk, which has the block durably then, as it was before,
+   * and the flush mark. *Requires*: the mark is written.
    *
    * @param flush Flushes it.
+   * @param sequence The number in the mark.
    */
-  async flushed(flush: () => Completion): Promise<void> {
+  async flushed(flush: () => Completion, sequence: number): Promise<void> {
     const { beat } = this.#block;
     await flush();
     this.#durableBeat = Math.max(this.#durableBeat, beat);
+    this.#durableMark = sequence;
   }
 
   /**
@@ -168,12 +196,15 @@ export class FarOwner {
   async identify(
     read: (offset: number, length: number) => Promise<Uint8Array>,
   ): Promise<string> {
-    const bytes = await read(this.#position, OWNER_BLOCK_SIZE);
-    const block = decodeOwnerBlock(bytes, this.#position);
+    const length = OWNER_BLOCK_SIZE + FLUSH_MARK_SIZE;
+    const bytes = await read(this.#position, length);
+    const sector = bytes.subarray(0, OWNER_BLOCK_SIZE);
+    const block = decodeOwnerBlock(sector, this.#position);
     if (typeof block === "string") return `no component: ${block}`;
     if (block.ownerUuid === this.#block.ownerUuid) {
       // What was flushed since that state is in no journal any more.
-      return block.beat < this.#durableBeat
+      const mark = bytes.subarray(OWNER_BLOCK_SIZE);
+      return block.beat < this.#durableBeat || this.#isOlder(mark)
         ? "an older state of this component"
         : "";
     }
@@ -247,6 +278,15 @@ export class FarOwner {
   async settled(): Promise<void> {
     await this.#looking;
     await this.#beating;
+  }
+
+  /** Whether a sector holds another mark than the last durable one, or later. */
+  #isOlder(sector: Uint8Array): boolean {
+    if (this.#durableMark === undefined) return false;
+    const mark = decodeFlushMark(sector, flushMarkPosition(this.#far.size));
+    return typeof mark === "string" ||
+      mark.ownerUuid !== this.#block.ownerUuid ||
+      mark.sequence < this.#durableMark;
   }
 
   get #isFresh(): boolean {

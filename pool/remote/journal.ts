@@ -15,26 +15,28 @@ import { assert, inBytes, VirstorError } from "../../errors.ts";
 import { encodeUuid, UUID_SIZE } from "../../metadata/common/mod.ts";
 import {
   encodeJournalHeader,
+  type FlushMark,
   JOURNAL_NO_HOLE,
   JOURNAL_RECORD_SIZE,
   JOURNAL_RING_START,
   JOURNAL_SECTOR,
   JOURNAL_SKIP,
-  JOURNAL_SLOT_SIZE,
+  JOURNAL_VERSION,
   JOURNAL_WRITE,
   JOURNAL_ZEROES,
   type JournalHeader,
   journalRecordSize,
   sealJournalRecord,
 } from "../../metadata/journal/mod.ts";
+import { beginEpoch } from "./journal_epoch.ts";
 import {
   type JournalDevice,
   type JournalOwner,
   nextPosition,
-  type RecoveredJournal,
   recoverJournal,
 } from "./journal_recovery.ts";
 import type { JournalRecord } from "./journal_record.ts";
+import type { RecoveredJournal } from "./recovered_journal.ts";
 import { JournalTail } from "./journal_tail.ts";
 
 /** The most bytes that one record holds. */
@@ -62,6 +64,8 @@ export class Journal {
   readonly epoch: number;
   /** The epoch of the newest record in {@linkcode recovered}; 0 without one. */
   readonly recoveredEpoch: number;
+  /** Whether an earlier opening left what is not replayed: a power cut. */
+  readonly isLost: boolean;
 
   readonly #device: JournalDevice;
   readonly #uuidBytes = new Uint8Array(UUID_SIZE);
@@ -90,6 +94,7 @@ export class Journal {
     this.#buffer = new Uint8Array(journalRecordSize(this.payloadMax));
     this.epoch = header.epoch;
     this.recoveredEpoch = found.newestEpoch;
+    this.isLost = found.isLost;
     this.#tail = new JournalTail(device, header, slot, used);
     this.#head = used;
     this.#nextSequence = nextSequence;
@@ -134,10 +139,12 @@ export class Journal {
     return new Journal(device, owner, {
       header,
       slot: 0,
+      version: JOURNAL_VERSION,
       records: [],
       nextSequence: 1,
       used: 0,
       newestEpoch: 0,
+      isLost: false,
     });
   }
 
@@ -148,6 +155,7 @@ export class Journal {
    *
    * @param device The file. The journal closes it, unless this call throws.
    * @param owner The component.
+   * @param mark Its flush mark. Default: it has none.
    * @returns The journal, with its records in `recovered`.
    * @throws {VirstorError} `not-found` if the file holds no journal;
    *   `ForeignJournalError` if it is of another component or generation;
@@ -156,25 +164,10 @@ export class Journal {
   static async open(
     device: JournalDevice,
     owner: JournalOwner,
+    mark?: FlushMark,
   ): Promise<Journal> {
-    const found = await recoverJournal(device, owner);
-    // The header that counts may be in the page cache only, and the other one
-    // is overwritten next.
-    await device.flush();
-    // Records behind the end, which were torn or cut off, are of an earlier
-    // epoch from now on: none of them can join the records that follow.
-    const slot = 1 - found.slot;
-    const epoch = found.header.epoch + 1;
-    const header = {
-      ...found.header,
-      counter: found.header.counter + 1,
-      epoch,
-      tailEpoch: found.used === 0 ? epoch : found.header.tailEpoch,
-    };
-    const at = slot * JOURNAL_SLOT_SIZE;
-    await device.write(encodeJournalHeader(header, slot), at);
-    await device.flush();
-    return new Journal(device, owner, { ...found, header, slot });
+    const found = await recoverJournal(device, owner, mark);
+    return new Journal(device, owner, await beginEpoch(device, found));
   }
 
   /** Bytes of the ring that are not free. */
@@ -280,6 +273,16 @@ export class Journal {
    */
   release(last: Pick<JournalRecord, "end" | "sequence">): void {
     this.#tail.moveBehind(last);
+  }
+
+  /**
+   * Frees the space of what was released, if it is not little.
+   *
+   * @returns Done when it is free; undefined if it is little.
+   * @throws {VirstorError} `io`, as {@linkcode sync}.
+   */
+  tidy(): Completion {
+    return this.#tail.syncIfDue();
   }
 
   /**

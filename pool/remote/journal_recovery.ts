@@ -4,8 +4,8 @@
  *
  * The first record that is torn, missing or of an earlier lap of the ring ends
  * the journal. After a kill of the process that record was never acknowledged.
- * After a power cut no record from there on was flushed, because a flush ends
- * only when the records are durable.
+ * After a power cut the far side may have flushed records from there on: its
+ * flush mark shows it, and then the journal is not replayed (`flush_mark.ts`).
  *
  * @module
  */
@@ -15,6 +15,8 @@ import { inBytes, VirstorError } from "../../errors.ts";
 import { encodeUuid, UUID_SIZE } from "../../metadata/common/mod.ts";
 import {
   decodeJournalRecord,
+  type FlushMark,
+  type FoundJournalHeader,
   isSoundJournalRecord,
   JOURNAL_NEVER_WRITTEN,
   JOURNAL_NO_HOLE,
@@ -29,7 +31,9 @@ import {
   newerJournalHeader,
 } from "../../metadata/journal/mod.ts";
 import type { ComponentDevice } from "../core/mod.ts";
+import { replayable } from "./flush_mark.ts";
 import type { JournalRecord } from "./journal_record.ts";
+import type { RecoveredJournal } from "./recovered_journal.ts";
 
 /** The file of a journal. */
 export type JournalDevice = Pick<
@@ -69,35 +73,19 @@ export class ForeignJournalError extends VirstorError {
   }
 }
 
-/** What was found in a journal. */
-export interface RecoveredJournal {
-  /** The header that counts. */
-  readonly header: JournalHeader;
-  /** The slot of that header. */
-  readonly slot: number;
-  /** The records, oldest first, without skips. */
-  readonly records: JournalRecord[];
-  /** The sequence number of the next record. */
-  readonly nextSequence: number;
-  /** Bytes of the ring that all records take, skips included. */
-  readonly used: number;
-  /** The epoch of the newest record; 0 if there is none. */
-  readonly newestEpoch: number;
-}
-
 /**
  * Reads the header of a journal, and checks that the journal is the right one.
  *
  * @param device The file.
  * @param owner The component.
- * @returns The header and its slot.
+ * @returns The header that counts.
  * @throws {VirstorError} `not-found` if no header was ever written;
  *   {@linkcode ForeignJournalError}; `corrupt`.
  */
 export async function readJournalHeader(
   device: JournalDevice,
   owner: JournalOwner,
-): Promise<{ readonly header: JournalHeader; readonly slot: number }> {
+): Promise<FoundJournalHeader> {
   const { path, size } = device;
   if (size < JOURNAL_RING_START) {
     throw damaged(path, `the file has only ${inBytes(size)}`);
@@ -158,14 +146,17 @@ export async function readJournalHeader(
  *
  * @param device The file.
  * @param owner The component.
- * @returns What is there.
+ * @param mark The flush mark of the component. Default: it has none.
+ * @returns What is there, and is to be replayed.
  * @throws {VirstorError} As {@linkcode readJournalHeader}; `io`.
  */
 export async function recoverJournal(
   device: JournalDevice,
   owner: JournalOwner,
+  mark?: FlushMark,
 ): Promise<RecoveredJournal> {
-  const { header, slot } = await readJournalHeader(device, owner);
+  const counts = await readJournalHeader(device, owner);
+  const { header } = counts;
   const { tailSequence, tailPosition, tailEpoch, componentSize } = header;
   const uuid = new Uint8Array(UUID_SIZE);
   encodeUuid(header.journalUuid, uuid, 0);
@@ -215,7 +206,7 @@ export async function recoverJournal(
       slice.begin();
     }
   }
-  return { header, slot, records, ...end };
+  return replayable({ ...counts, records, ...end, isLost: false }, mark);
 }
 
 /**

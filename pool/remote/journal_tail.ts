@@ -8,12 +8,13 @@
  * durable tail may be used again.
  *
  * Not each `fdatasync` writes one: another page makes it take longer. What an
- * older header leads to is sent to the far side once more after a crash, which
- * changes nothing there, since all of it is durable.
+ * older header leads to is sent to the far side once more after a crash. That
+ * undoes nothing: the flush mark shows whether the journal has all of it.
  *
  * @module
  */
 
+import type { Completion } from "../../device/block/mod.ts";
 import {
   encodeJournalHeader,
   JOURNAL_RING_START,
@@ -116,6 +117,17 @@ export class JournalTail {
     return this.#nextSync;
   }
 
+  /**
+   * Makes the file and the tail durable if the tail has moved far, and no
+   * `fdatasync` runs.
+   *
+   * @returns Done when they are; undefined if there is nothing to do.
+   * @throws {VirstorError} `io`, as {@linkcode sync}.
+   */
+  syncIfDue(): Completion {
+    return this.#syncing === undefined && this.#isDue ? this.sync() : undefined;
+  }
+
   /** Waits for the `fdatasync` in flight. Never fails. */
   async settled(): Promise<void> {
     await this.#nextSync?.catch(() => {});
@@ -130,12 +142,16 @@ export class JournalTail {
     return syncing;
   }
 
+  get #isDue(): boolean {
+    const moved = this.#tail.end - this.#durable.end;
+    return moved > 0 && moved >= this.#device.size * HEADER_SHARE;
+  }
+
   async #sync(): Promise<void> {
     const tail = this.#tail;
-    const moved = tail.end - this.#durable.end;
-    const isDue = this.#frees || moved >= this.#device.size * HEADER_SHARE;
+    const frees = this.#frees && tail.end > this.#durable.end;
     this.#frees = false;
-    if (moved === 0 || !isDue) {
+    if (!frees && !this.#isDue) {
       await this.#device.flush();
       return;
     }

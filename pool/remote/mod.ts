@@ -13,14 +13,12 @@ export {
   readJournalHeader,
   recoverJournal,
 } from "./journal_recovery.ts";
-export type {
-  JournalDevice,
-  JournalOwner,
-  RecoveredJournal,
-} from "./journal_recovery.ts";
+export type { JournalDevice, JournalOwner } from "./journal_recovery.ts";
+export type { RecoveredJournal } from "./recovered_journal.ts";
 export { Overlay } from "./overlay.ts";
 export type { OverlayPart } from "./overlay.ts";
 export { FarOwner, watchOwner } from "./far_owner.ts";
+export { readFlushMark } from "./flush_mark.ts";
 export { readOwnerBlock } from "./owner_block.ts";
 export type { OwnedDisk } from "./owner_block.ts";
 export { refuseOwnedFile, watchFile } from "./owned_file.ts";

@@ -15,6 +15,7 @@ import { counted, VirstorError } from "../../errors.ts";
 import type { OwnerBlock } from "../../metadata/journal/mod.ts";
 import type { FarDisk } from "./far_disk.ts";
 import { FarOwner, watchOwner } from "./far_owner.ts";
+import { lostJournal, readFlushMark } from "./flush_mark.ts";
 import { Journal } from "./journal.ts";
 import { ForeignJournalError } from "./journal_recovery.ts";
 import { readOwnerBlock, readOwnerSector } from "./owner_block.ts";
@@ -172,20 +173,24 @@ async function openOwnJournal(
   options: OpenRemoteOptions,
   block: OwnerBlock,
 ): Promise<Journal | undefined> {
+  const { far, path } = options;
   const device = openFile(options.journalOf(block.componentUuid));
   if (device === undefined) return undefined;
   try {
+    // No other process of this machine writes the mark: the journal is locked.
+    const mark = await readFlushMark(far);
     const journal = await Journal.open(device, {
       componentUuid: block.componentUuid,
       generation: block.generation,
-      componentSize: options.far.size,
+      componentSize: far.size,
       journalUuid: block.journalUuid,
-    });
+    }, mark);
+    if (journal.isLost) options.onNotice?.(lostJournal(journal.path, path));
     if (journal.recoveredEpoch > block.epoch) {
       await journal.close();
       throw new VirstorError(
         "corrupt",
-        `Cannot use "${options.path}": it is an older state of this ` +
+        `Cannot use "${path}": it is an older state of this ` +
           `component (opening ${block.epoch}, its journal has writes of ` +
           `opening ${journal.recoveredEpoch}), replace it by the newer one`,
       );

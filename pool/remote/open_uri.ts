@@ -24,6 +24,7 @@ import {
   type OpenPatience,
 } from "../core/mod.ts";
 import { type FarOwner, watchOwner } from "./far_owner.ts";
+import { lostJournal, readFlushMark } from "./flush_mark.ts";
 import { ForeignJournalError, recoverJournal } from "./journal_recovery.ts";
 import { JoinedPaths } from "./joined_paths.ts";
 import { readOwnerBlock } from "./owner_block.ts";
@@ -92,7 +93,7 @@ async function openUri(
     await connection.joined.compare(far);
     const block = await readOwnerBlock(far);
     if (readOnly) {
-      const journal = await journalLeft(far, block, lock, remote);
+      const journal = await journalLeft(connection, block, lock, remote);
       try {
         if (lock !== undefined && journal === undefined) {
           await watch(path, far, block, remote);
@@ -204,7 +205,7 @@ function giveUp(connection: Connection | undefined): void {
 
 /** The journal that the owner has left on this machine, if it has. */
 async function journalLeft(
-  far: ConnectedDisk,
+  { path, far }: Connection,
   block: OwnerBlock | undefined,
   lock: FileLock | undefined,
   remote: RemoteComponents,
@@ -216,12 +217,14 @@ async function journalLeft(
       readOnly: true,
       lock: "shared",
     });
-    const { records } = await recoverJournal(device, {
+    const mark = await readFlushMark(far);
+    const { records, isLost } = await recoverJournal(device, {
       componentUuid: block.componentUuid,
       generation: block.generation,
       componentSize: far.size,
       journalUuid: block.journalUuid,
-    });
+    }, mark);
+    if (isLost) remote.onNotice?.(lostJournal(device.path, path));
     return { device, records };
   } catch (error) {
     await device?.close();

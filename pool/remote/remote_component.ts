@@ -4,8 +4,8 @@
  *
  * A change is complete when the journal has it, in the page cache. The drain
  * brings it to the far side. A read takes from the journal what the far side
- * may lack. A flush makes the journal durable, drains it, and flushes the far
- * side; only then the journal gives up the records.
+ * may lack. A flush drains the journal, leaves a mark on the far side, and flushes
+ * the far side; only then the journal gives up the records.
  *
  * So after a kill of this process, the next opening finds in the journal
  * everything that the far side may lack. If the journal is lost with its

@@ -14,15 +14,48 @@ const LIVES = 400;
 
 /** The rules, and what the program does without. */
 export const CANARIES: Readonly<Record<string, readonly Mutation[]>> = {
-  "a flush ends when the journal is durable, too": [{
+  "without a mark, a flush ends when the journal is durable, too": [{
     file: "pool/remote/far_flush.ts",
     from: "    await synced;\n",
     to: "",
   }],
   "the journal keeps what the far side has not flushed": [{
     file: "pool/remote/far_flush.ts",
-    from: "    await flushFar(options);\n",
+    from: "    await flushFar(options, last.sequence, marked);\n",
     to: "",
+  }],
+  "a journal that lacks what was flushed is not replayed": [{
+    file: "pool/remote/flush_mark.ts",
+    from: "if (isWhole) return found;",
+    to: "if (isWhole || true) return found;",
+  }],
+  "what follows lost records has numbers behind the mark": [{
+    file: "pool/remote/flush_mark.ts",
+    from: "const next = Math.max(sequence + 1, header.tailSequence);",
+    to: "const next = nextSequence;",
+  }],
+  "the mark is written before the flush, not after it": [{
+    file: "pool/remote/far_flush.ts",
+    from: "const marked = owner?.mark(last.sequence);",
+    to: "const marked = undefined;",
+  }, {
+    file: "pool/remote/far_flush.ts",
+    from: "    await synced;\n",
+    to: "    await synced;\n    await owner?.mark(last.sequence);\n",
+  }],
+  "the mark has the number of the last record": [{
+    file: "pool/remote/far_flush.ts",
+    from: "const marked = owner?.mark(last.sequence);",
+    to: "const marked = owner?.mark(last.sequence - 1);",
+  }],
+  "what was found is durable before a new epoch begins": [{
+    file: "pool/remote/journal_epoch.ts",
+    from: "  await device.flush();\n  const epoch",
+    to: "  const epoch",
+  }, {
+    file: "pool/remote/journal_epoch.ts",
+    from: "at);\n    await device.flush();\n",
+    to: "at);\n",
   }],
   "a record of another lap ends the journal": [{
     file: "pool/remote/journal_recovery.ts",

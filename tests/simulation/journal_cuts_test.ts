@@ -103,14 +103,17 @@ Deno.test("a skip that no record follows does not count", async () => {
 });
 
 Deno.test("a remote component loses nothing in lives with crashes anywhere", async () => {
-  const total = { changes: 0, crashes: 0, recovered: 0, waits: 0 };
+  const total = { changes: 0, crashes: 0, recovered: 0, waits: 0, lost: 0 };
   for (let seed = 1; seed <= 60; seed++) {
-    const result = await liveJournal({ seed, steps: 60, crashes: 8 });
+    const hasOwner = seed % 2 === 0;
+    const result = await liveJournal({ seed, steps: 60, crashes: 8, hasOwner });
     total.changes += result.changes;
     total.crashes += result.crashes;
     total.recovered += result.recovered;
     total.waits += result.waits;
+    total.lost += result.lost;
   }
   // Otherwise the lives show nothing.
   assert(total.changes > 5000 && total.recovered > 2000 && total.waits > 200);
+  assert(total.lost > 5, `${total.lost} journals were lost`);
 });

@@ -7,7 +7,13 @@
  */
 
 import { assert, assertEquals } from "@std/assert";
-import { Journal, RemoteComponent } from "../../pool/remote/mod.ts";
+import { ownerBlockPosition } from "../../metadata/journal/mod.ts";
+import {
+  FarOwner,
+  Journal,
+  readFlushMark,
+  RemoteComponent,
+} from "../../pool/remote/mod.ts";
 import { JournalModel } from "./journal_model.ts";
 import { Random } from "./random.ts";
 import { SimulatedDisk, type Survivors } from "./simulated_disk.ts";
@@ -19,11 +25,10 @@ import { turn, within } from "./turns.ts";
 const SECTORS = 96;
 /** Bytes of the journal: its ring is passed many times. */
 const JOURNAL_SIZE = 8192 + 64 * 1024;
-const OWNER = {
-  componentUuid: "c0c1c2c3-c4c5-46c7-88c9-cacbcccdcecf",
-  generation: 7,
-  componentSize: SECTORS * SECTOR,
-};
+/** Bytes from the owner block to the end of a component. */
+const END = -ownerBlockPosition(0);
+/** No owner has to look at its block while it lives. */
+const DAY_MS = 86_400_000;
 /** Where the part begins that is kept in memory. */
 const KEPT = 4 * 4096;
 /** The longest change: longer than a record of this journal. */
@@ -41,6 +46,8 @@ export interface LifeResult {
   readonly waits: number;
   /** Times that operations of a disk were made to fail. */
   readonly faults: number;
+  /** Openings that found a journal behind the flush mark. */
+  readonly lost: number;
 }
 
 /** How a life goes. */
@@ -51,6 +58,11 @@ export interface LifeOptions {
   readonly steps: number;
   /** Crashes. */
   readonly crashes: number;
+  /**
+   * Whether the component has an owner, and so a flush mark: then a flush does
+   * not make the journal durable.
+   */
+  readonly hasOwner: boolean;
 }
 
 /** One life. */
@@ -66,11 +78,27 @@ class Life {
   #recovered = 0;
   #waits = 0;
   #faults = 0;
+  #lost = 0;
+  #beats = 0;
+  readonly #hasOwner: boolean;
+  readonly #identity: {
+    readonly componentUuid: string;
+    readonly generation: number;
+    readonly componentSize: number;
+  };
 
-  constructor(seed: number) {
+  constructor({ seed, hasOwner }: LifeOptions) {
     this.#random = new Random(seed);
+    this.#hasOwner = hasOwner;
+    this.#identity = {
+      componentUuid: "c0c1c2c3-c4c5-46c7-88c9-cacbcccdcecf",
+      generation: 7,
+      // The owner block lies behind all sectors.
+      componentSize: SECTORS * SECTOR + (hasOwner ? END : 0),
+    };
+    const { componentSize } = this.#identity;
     this.#home.create("journal", new Uint8Array(JOURNAL_SIZE));
-    this.#far.create("far", new Uint8Array(SECTORS * SECTOR));
+    this.#far.create("far", new Uint8Array(componentSize));
     this.#home.hasColdReads = this.#random.chance(30);
     this.#home.coldTurns = this.#random.pick([0, 40]);
   }
@@ -79,7 +107,7 @@ class Life {
   async begin(): Promise<void> {
     const device = this.#home.open("journal", {});
     const uuid = "00112233-4455-4677-8899-aabbccddeeff";
-    const journal = await Journal.create(device, OWNER, uuid);
+    const journal = await Journal.create(device, this.#identity, uuid);
     await journal.close();
   }
 
@@ -107,7 +135,8 @@ class Life {
     await this.#check();
     await component.flush();
     const content = await this.#read();
-    assertEquals(this.#far.file("far").bytes, content);
+    const { bytes } = this.#far.file("far");
+    assertEquals(bytes.subarray(0, content.length), content);
     this.#model.settle(content);
     await this.#crashWith("all", "none");
     await this.#open();
@@ -118,6 +147,7 @@ class Life {
       recovered: this.#recovered,
       waits: this.#waits,
       faults: this.#faults,
+      lost: this.#lost,
       crashes: 0,
     };
   }
@@ -146,13 +176,15 @@ class Life {
 
   async #open(): Promise<void> {
     const device = this.#home.open("journal", {});
-    const journal = await Journal.open(device, OWNER);
+    const far = new SimulatedFar(this.#far.open("far", {}), this.#random);
+    const mark = this.#hasOwner ? await readFlushMark(far) : undefined;
+    const journal = await Journal.open(device, this.#identity, mark);
     this.#recovered += journal.recovered.length;
+    if (journal.isLost) this.#lost += 1;
+    const owner = this.#hasOwner ? await this.#take(far, journal) : undefined;
+    const path = "nbd://far/";
     this.#component = new RemoteComponent({
-      path: "nbd://far/",
-      far: new SimulatedFar(this.#far.open("far", {}), this.#random),
-      journal,
-      retryMs: 0,
+      ...{ path, far, journal, owner, retryMs: 0 },
     });
     // The end may be in memory, as the chunk table of a pool is.
     if (this.#random.chance(25)) await this.#component.keep(KEPT);
@@ -160,6 +192,19 @@ class Life {
     if (this.#random.chance(50)) return;
     await this.#component.flush();
     this.#model.settle(await this.#read());
+  }
+
+  #take(far: SimulatedFar, journal: Journal): Promise<FarOwner> {
+    const { componentUuid, generation } = this.#identity;
+    const { uuid: journalUuid, epoch } = journal;
+    return FarOwner.take(far, {
+      ...{ componentUuid, generation, journalUuid, epoch },
+      ownerUuid: crypto.randomUUID(),
+      beat: ++this.#beats,
+      intervalMs: DAY_MS,
+      isInUse: true,
+      host: "home",
+    }, false);
   }
 
   async #step(): Promise<void> {
@@ -272,7 +317,7 @@ class Life {
  * @throws {Error} If anything was lost.
  */
 export async function liveJournal(options: LifeOptions): Promise<LifeResult> {
-  const life = new Life(options.seed);
+  const life = new Life(options);
   await life.begin();
   for (let i = 0; i < options.crashes; i++) await life.round(options.steps);
   return { ...await life.end(), crashes: options.crashes };

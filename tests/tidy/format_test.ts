@@ -12,6 +12,8 @@ import {
   FREEBSD_MAP_ENTRY_SIZE,
 } from "../../metadata/freebsd/mod.ts";
 import {
+  FLUSH_MARK_OFFSET,
+  FLUSH_MARK_SIZE,
   JOURNAL_HEADER_OFFSET,
   JOURNAL_HEADER_SIZE,
   JOURNAL_RECORD_OFFSET,
@@ -68,6 +70,7 @@ for (
     ["The header of a journal", JOURNAL_HEADER_OFFSET, JOURNAL_HEADER_SIZE],
     ["A record of a journal", JOURNAL_RECORD_OFFSET, JOURNAL_RECORD_SIZE],
     ["The owner block", OWNER_BLOCK_OFFSET, OWNER_BLOCK_SIZE],
+    ["The flush mark", FLUSH_MARK_OFFSET, FLUSH_MARK_SIZE],
     ["An entry", CHUNK_ENTRY_OFFSET, CHUNK_ENTRY_SIZE],
   ] as const
 ) {

@@ -49,7 +49,7 @@ Deno.test("a header of a journal has the bytes of docs/format.md", () => {
     bytes.subarray(0, 128).toHex(),
     "56495253544f523a3a4a4f55524e414c" + // magic
       bytes.subarray(16, 20).toHex() + // checksum
-      "01000000" + // version
+      "02000000" + // version
       "0010000000000000" + // position
       "debc9a7856341200" + // counter
       "00112233445546778899aabbccddeeff" + // journal
@@ -112,7 +112,10 @@ Deno.test("a header with a field out of range is not sound", () => {
       [128, 1, "its reserved bytes are not zero"],
     ] as const
   ) assertEquals(changed(offset, value), reason);
-  assertEquals(changed(at.version, 2, 32), "it has version 2, not 1");
+  // What version 1 lacks is a promise of its flushes, no field.
+  assertEquals(changed(at.version, 1, 32), HEADER);
+  assertEquals(changed(at.version, 0, 32), "it has version 0, not 2");
+  assertEquals(changed(at.version, 3, 32), "it has version 3, not 2");
   const bytes = encodeJournalHeader(HEADER, 0);
   for (const field of [at.journalUuid, at.componentUuid]) {
     const damaged = bytes.slice().fill(0, field, field + 16);
@@ -132,11 +135,17 @@ Deno.test("of two sound headers the one of the higher counter counts", () => {
   const old = { ...HEADER, counter: 4 };
   const young = { ...HEADER, counter: 5 };
   slots.set(encodeJournalHeader(young, 0), 0);
-  assertEquals(newerJournalHeader(slots), { header: young, slot: 0 });
+  assertEquals(newerJournalHeader(slots), {
+    ...{ header: young, slot: 0, version: 2 },
+  });
   slots.set(encodeJournalHeader(old, 1), 4096);
-  assertEquals(newerJournalHeader(slots), { header: young, slot: 0 });
+  assertEquals(newerJournalHeader(slots), {
+    ...{ header: young, slot: 0, version: 2 },
+  });
   slots[100] = 77;
-  assertEquals(newerJournalHeader(slots), { header: old, slot: 1 });
+  assertEquals(newerJournalHeader(slots), {
+    ...{ header: old, slot: 1, version: 2 },
+  });
   slots[4200] = 77;
   assertEquals(newerJournalHeader(slots), "its checksum is wrong");
 });
