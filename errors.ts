@@ -195,6 +195,18 @@ export function messageOf(error: unknown): string {
 }
 
 /**
+ * What a caught value is as an error of this project.
+ *
+ * @param error The value that was caught, an `Error` or anything else.
+ * @returns The error itself, or an `io` error of its message.
+ */
+export function asVirstorError(error: unknown): VirstorError {
+  return error instanceof VirstorError
+    ? error
+    : new VirstorError("io", messageOf(error), { cause: error });
+}
+
+/**
  * Formats a number with its noun, singular or plural.
  *
  * @param count How many, 0 or more.

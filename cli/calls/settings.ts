@@ -40,6 +40,13 @@ export type SettingKind =
 
 const SECONDS = /^\d+(\.\d+)?$/;
 const COUNT = /^\d+$/;
+/** A time that all pools of a process share. */
+const PROCESS_SECONDS = {
+  scope: "process",
+  value: "SECONDS",
+  kind: "number",
+  pattern: SECONDS,
+} as const;
 
 /** The settings, in the order in which they are listed. */
 export const SETTINGS: readonly SettingSpec[] = [
@@ -132,22 +139,8 @@ export const SETTINGS: readonly SettingSpec[] = [
     pattern: COUNT,
     least: 1,
   },
-  {
-    field: "idleTimeoutSeconds",
-    key: "idle-timeout",
-    scope: "process",
-    value: "SECONDS",
-    kind: "number",
-    pattern: SECONDS,
-  },
-  {
-    field: "graceSeconds",
-    key: "grace",
-    scope: "process",
-    value: "SECONDS",
-    kind: "number",
-    pattern: SECONDS,
-  },
+  { ...PROCESS_SECONDS, field: "idleTimeoutSeconds", key: "idle-timeout" },
+  { ...PROCESS_SECONDS, field: "graceSeconds", key: "grace" },
   {
     field: "logLevel",
     key: "log-level",

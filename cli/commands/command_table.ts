@@ -24,6 +24,13 @@ const HARDCODE: OptionSpec = {
   short: "h",
   help: "freebsd: write the file's name into its label",
 };
+/** The last options of what labels files. */
+const LABEL_OPTIONS: readonly OptionSpec[] = [HARDCODE, JOURNAL, VERBOSE];
+/** The operands of what labels files. */
+const POOL_AND_PATHS = {
+  operands: ["NAME", "PATH"],
+  moreOperands: true,
+} as const;
 const CREATE: OptionSpec = {
   name: "create",
   value: "SIZE",
@@ -92,12 +99,9 @@ export const COMMANDS: readonly CommandSpec[] = [
         short: "f",
         help: "take files that hold data, and names in use",
       },
-      HARDCODE,
-      JOURNAL,
-      VERBOSE,
+      ...LABEL_OPTIONS,
     ],
-    operands: ["NAME", "PATH"],
-    moreOperands: true,
+    ...POOL_AND_PATHS,
     load: () => import("./label.ts"),
   },
   {
@@ -184,12 +188,9 @@ export const COMMANDS: readonly CommandSpec[] = [
       CREATE,
       PREALLOCATE,
       { name: "force", short: "f", help: "take files that hold data" },
-      HARDCODE,
-      JOURNAL,
-      VERBOSE,
+      ...LABEL_OPTIONS,
     ],
-    operands: ["NAME", "PATH"],
-    moreOperands: true,
+    ...POOL_AND_PATHS,
     load: () => import("./add.ts"),
   },
   REMOVE,

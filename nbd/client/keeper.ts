@@ -13,7 +13,13 @@
  * @module
  */
 
-import { assert, counted, messageOf, VirstorError } from "../../errors.ts";
+import {
+  assert,
+  asVirstorError,
+  counted,
+  messageOf,
+  VirstorError,
+} from "../../errors.ts";
 import { COMMAND_READ } from "../wire/mod.ts";
 import { backOff } from "./back_off.ts";
 import {
@@ -259,9 +265,7 @@ export class Keeper {
       return session;
     } catch (error) {
       session.fail(
-        error instanceof VirstorError
-          ? error
-          : new VirstorError("io", messageOf(error), { cause: error }),
+        asVirstorError(error),
       );
       throw error;
     } finally {

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ForwardMap } from "../core/mod.ts";
+import { type ForwardMap, mappedChunks } from "../core/mod.ts";
 
 /** A version of a virtual chunk that is to be moved. */
 export interface LeavingChunk {
@@ -27,12 +27,7 @@ export function* leavingChunks(
   maps: readonly ForwardMap[],
 ): Generator<LeavingChunk | undefined> {
   for (const map of maps) {
-    const { virtualChunks: end } = map;
-    for (
-      let virtualChunk = map.nextMapped(0, end);
-      virtualChunk < end;
-      virtualChunk = map.nextMapped(virtualChunk + 1, end)
-    ) {
+    for (const virtualChunk of mappedChunks(map)) {
       const isLeaving = map.component(virtualChunk)?.evacuating === true;
       const birth = map.birth(virtualChunk);
       yield isLeaving ? { map, virtualChunk, birth } : undefined;

@@ -6,13 +6,7 @@
 
 import { nameOf, quoted, VirstorError } from "../../errors.ts";
 import type { VolumeRecord } from "../../metadata/native/mod.ts";
-import { Slice } from "../../device/block/mod.ts";
-import {
-  type ForwardMap,
-  newestSnapshot,
-  turn,
-  TURN_BUDGET,
-} from "../core/mod.ts";
+import { type ForwardMap, mappedChunks, newestSnapshot } from "../core/mod.ts";
 import {
   flushMembers,
   giveBackAhead,
@@ -22,7 +16,7 @@ import {
 import type { Collector } from "./collector.ts";
 import { Job, type Jobs } from "./jobs.ts";
 import { rolledBack, withTaken } from "./snapshot_records.ts";
-import { freePlaces, type Place, sweepAll, UnseenSweep } from "./sweeps.ts";
+import { FreedInTurns, sweepAll, UnseenSweep } from "./sweeps.ts";
 import {
   assertHasVolumes,
   assertNewName,
@@ -38,9 +32,6 @@ import {
   planSnapshotRemoval,
   type SnapshotRemovalPlan,
 } from "./volume_status.ts";
-
-/** Chunks that are rolled back between two looks at the clock. */
-const CHUNKS_A_LOOK = 64;
 
 /** Snapshots of a volume that are being removed. */
 interface RemovedSnapshots {
@@ -68,7 +59,6 @@ export interface ChangeTools {
 export class SnapshotChanges {
   readonly #base: PoolBase;
   readonly #run: RunChange;
-  readonly #hooks: VolumeHooks;
   readonly #tools: ChangeTools;
 
   /**
@@ -82,7 +72,6 @@ export class SnapshotChanges {
   constructor(base: PoolBase, run: RunChange, tools: ChangeTools) {
     this.#base = base;
     this.#run = run;
-    this.#hooks = tools.hooks;
     this.#tools = tools;
   }
 
@@ -212,7 +201,7 @@ export class SnapshotChanges {
   ): Promise<void> {
     return this.#run(async () => {
       assertHasVolumes(this.#base, "roll a volume back");
-      const parts = this.#find(volume, "roll back");
+      const parts = volumeNamed(this.#base, volume, "roll back");
       const { record, map } = parts;
       const one = snapshotNamed(parts, snapshot, "roll back to");
       const what = `roll back to "${this.#nameOf(volume, snapshot)}"`;
@@ -232,12 +221,12 @@ export class SnapshotChanges {
       const { format } = this.#base;
       // Before the volume is closed: its clients would notice.
       format.assertFits(withRecord(format.records, after));
-      await this.#hooks.close(record.id);
+      await this.#tools.hooks.close(record.id);
       try {
         await this.#endEpochs(after, map);
       } catch (error) {
         // Nothing was written, or the pool has failed.
-        this.#hooks.open(map);
+        this.#tools.hooks.open(map);
         throw error;
       }
       await this.#closeAll(record, newer);
@@ -246,7 +235,7 @@ export class SnapshotChanges {
       await this.#tools.jobs.show(job, async () => {
         await this.#restore(map, one.epoch, job);
         map.resize(one.size / this.#base.settings.chunkSize);
-        this.#hooks.open(map);
+        this.#tools.hooks.open(map);
         // Now, and not later: old versions of the epochs that are dead are newer
         // than current ones, and a new snapshot would see them.
         const rest = new Job("free", [name], () => map.old.chunks);
@@ -263,7 +252,7 @@ export class SnapshotChanges {
     }
     const groups = Map.groupBy(wanted, ({ volume }) => volume);
     return Array.from(groups, ([volume, its]) => {
-      const parts = this.#find(volume, "remove a snapshot of");
+      const parts = volumeNamed(this.#base, volume, "remove a snapshot of");
       const { record } = parts;
       const snapshots = its.map(({ snapshot }) => {
         const one = snapshotNamed(parts, snapshot, "remove");
@@ -283,7 +272,11 @@ export class SnapshotChanges {
     }
     return wanted.map(({ volume, snapshot: name }, index) => {
       const what = `take snapshot "${this.#nameOf(volume, name)}"`;
-      const parts = this.#find(volume, "take a snapshot of volume");
+      const parts = volumeNamed(
+        this.#base,
+        volume,
+        "take a snapshot of volume",
+      );
       if (wanted.findIndex((one) => one.volume === volume) !== index) {
         throw new VirstorError(
           "invalid",
@@ -329,7 +322,7 @@ export class SnapshotChanges {
     snapshots: VolumeRecord["snapshots"],
   ): Promise<void> {
     for (const { epoch } of snapshots) {
-      await this.#hooks.closeSnapshot(id, epoch);
+      await this.#tools.hooks.closeSnapshot(id, epoch);
     }
   }
 
@@ -343,19 +336,8 @@ export class SnapshotChanges {
 
   /** Maps what the snapshot sees, and frees what was born after it. */
   async #restore(map: ForwardMap, epoch: number, job: Job): Promise<void> {
-    const { virtualChunks: end } = map;
-    let places: Place[] = [];
-    const free = () => {
-      job.freed += freePlaces(this.#base, places);
-      places = [];
-    };
-    const slice = new Slice(CHUNKS_A_LOOK);
-    slice.begin();
-    for (
-      let v = map.nextMapped(0, end);
-      v < end;
-      v = map.nextMapped(v + 1, end)
-    ) {
+    const freed = new FreedInTurns(this.#base, job);
+    for (const v of mappedChunks(map)) {
       const component = map.component(v);
       job.done++;
       if (component !== undefined && map.birth(v) > epoch) {
@@ -366,22 +348,14 @@ export class SnapshotChanges {
           map.old.delete(v, version);
           map.set(v, version.component, version.chunk, version.birth);
         }
-        places.push({ component, chunk });
+        freed.add({ component, chunk });
       }
-      // Chunks that share a page of the chunk table share its write.
-      if (places.length >= TURN_BUDGET.unmappedChunks) free();
-      if (!slice.spend(1)) continue;
-      await turn();
-      slice.begin();
+      if (freed.endsTurn()) await freed.turn();
     }
-    free();
+    freed.end();
   }
 
   #nameOf(volume: string, snapshot = ""): string {
     return nameOf(this.#base.settings.name, volume, snapshot);
-  }
-
-  #find(name: string, what: string): VolumeParts {
-    return volumeNamed(this.#base, name, what);
   }
 }

@@ -152,25 +152,16 @@ export class VolumeSweep implements Sweep {
    */
   async piece(): Promise<boolean> {
     const map = this.#map;
-    const places: Place[] = [];
-    const free = () => {
-      this.job.freed += freePlaces(this.#base, places);
-      places.length = 0;
-    };
-    const slice = new Slice(CHUNKS_A_LOOK);
-    slice.begin();
+    const freed = new FreedInTurns(this.#base, this.job);
     const { virtualChunks: end } = map;
     let v = map.nextMapped(this.#next, end);
     for (let looks = 0; v < end && looks < TURN_BUDGET.sweptChunks; looks++) {
-      places.push(...takeVersions(map, v));
+      freed.add(...takeVersions(map, v));
       this.job.done++;
       v = map.nextMapped(v + 1, end);
-      if (places.length >= TURN_BUDGET.unmappedChunks) free();
-      if (!slice.spend(1)) continue;
-      await turn();
-      slice.begin();
+      if (freed.endsTurn()) await freed.turn();
     }
-    free();
+    freed.end();
     this.#next = v;
     if (v < end) return false;
     // The number may be used again once no entry of the volume is left.
@@ -199,7 +190,7 @@ export async function sweepAll(sweep: Sweep): Promise<void> {
  * @returns How many there are.
  * @throws {VirstorError} `failed`.
  */
-export function freePlaces(base: PoolBase, places: readonly Place[]): number {
+function freePlaces(base: PoolBase, places: readonly Place[]): number {
   for (const [component, its] of Map.groupBy(places, (one) => one.component)) {
     const chunks = its.map(({ chunk }) => chunk);
     base.mapper.release(component, chunks);
@@ -210,6 +201,64 @@ export function freePlaces(base: PoolBase, places: readonly Place[]): number {
 
 function beginPass({ old }: ForwardMap): Iterator<number> {
   return old.virtualChunks[Symbol.iterator]();
+}
+
+/** Frees chunks in bounded turns. Begins with the first turn. */
+export class FreedInTurns {
+  readonly #base: PoolBase;
+  readonly #job: Job;
+  readonly #slice = new Slice(CHUNKS_A_LOOK);
+  #places: Place[] = [];
+
+  /**
+   * Begins.
+   *
+   * @param base The open pool.
+   * @param job Notes how many chunks are freed.
+   */
+  constructor(base: PoolBase, job: Job) {
+    this.#base = base;
+    this.#job = job;
+    this.#slice.begin();
+  }
+
+  /**
+   * Adds chunks to free.
+   *
+   * @param places The chunks; no map has them any more.
+   */
+  add(...places: Place[]): void {
+    this.#places.push(...places);
+  }
+
+  /**
+   * Frees what has come if it is much; to be asked once for each chunk that is
+   * looked at.
+   *
+   * @returns Whether others are to have a turn now.
+   * @throws {VirstorError} `failed`.
+   */
+  endsTurn(): boolean {
+    // Chunks that share a page of the chunk table share its write.
+    if (this.#places.length >= TURN_BUDGET.unmappedChunks) this.end();
+    return this.#slice.spend(1);
+  }
+
+  /** Gives others a turn. */
+  async turn(): Promise<void> {
+    await turn();
+    this.#slice.begin();
+  }
+
+  /**
+   * Frees what is left.
+   *
+   * @throws {VirstorError} `failed`.
+   */
+  end(): void {
+    this.#job.freed += freePlaces(this.#base, this.#places);
+    this.#places = [];
+  }
 }
 
 /** Takes all versions of a virtual chunk out of its map. */

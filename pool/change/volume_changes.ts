@@ -25,7 +25,6 @@ import {
   assertNewName,
   type RunChange,
   snapshotNamed,
-  type VolumeHooks,
   volumeNamed,
   withRecord,
 } from "./volume_list.ts";
@@ -43,7 +42,6 @@ const VOLUME_NUMBER_MAX = 0xffff;
 export class VolumeChanges {
   readonly #base: PoolBase;
   readonly #run: RunChange;
-  readonly #hooks: VolumeHooks;
   readonly #tools: ChangeTools;
   readonly #flattening = new InFlight();
 
@@ -58,7 +56,6 @@ export class VolumeChanges {
   constructor(base: PoolBase, run: RunChange, tools: ChangeTools) {
     this.#base = base;
     this.#run = run;
-    this.#hooks = tools.hooks;
     this.#tools = tools;
   }
 
@@ -111,7 +108,7 @@ export class VolumeChanges {
       const { format, settings } = this.#base;
       const what = `remove volume "${this.#nameOf(name)}"`;
       assertHasVolumes(this.#base, what);
-      const { record, map } = this.#find(name, "remove volume");
+      const { record, map } = volumeNamed(this.#base, name, "remove volume");
       if (record.id === 0) {
         throw new VirstorError(
           "invalid",
@@ -126,7 +123,7 @@ export class VolumeChanges {
           }, remove them first`,
         );
       }
-      await this.#hooks.close(record.id);
+      await this.#tools.hooks.close(record.id);
       this.#base.reserves.set(record.id, undefined);
       await format.setVolumes(format.records.filter((one) => one !== record));
       // In an object: the change does not wait for what it begins.
@@ -150,7 +147,7 @@ export class VolumeChanges {
         this.#nameOf(to)
       }"`;
       assertHasVolumes(this.#base, what);
-      const parts = this.#find(name, "rename volume");
+      const parts = volumeNamed(this.#base, name, "rename volume");
       const { record } = parts;
       if (record.id === 0) {
         throw new VirstorError(
@@ -198,7 +195,7 @@ export class VolumeChanges {
     return this.#run(async () => {
       const what = `set limits of volume "${this.#nameOf(name)}"`;
       assertHasVolumes(this.#base, what);
-      const parts = this.#find(name, "set limits of volume");
+      const parts = volumeNamed(this.#base, name, "set limits of volume");
       const before = parts.record;
       const record = withSettings(before, settings);
       assertLimits(record, this.#base.settings.chunkSize, what);
@@ -218,7 +215,7 @@ export class VolumeChanges {
   /** Puts limits into force, and lets writes go on that wait. */
   #apply({ firstWrites }: VolumeParts, record: VolumeRecord): void {
     firstWrites.limits.apply(record);
-    this.#hooks.setReadOnly(record.id, record.isReadOnly);
+    this.#tools.hooks.setReadOnly(record.id, record.isReadOnly);
     for (const one of this.#base.volumes) one.firstWrites.resume();
   }
 
@@ -237,7 +234,7 @@ export class VolumeChanges {
       const from = this.#nameOf(volume, snapshot);
       const what = `clone "${from}" as "${this.#nameOf(name)}"`;
       assertHasVolumes(this.#base, what);
-      const parts = this.#find(volume, "clone a snapshot of");
+      const parts = volumeNamed(this.#base, volume, "clone a snapshot of");
       const { epoch, size } = snapshotNamed(parts, snapshot, "clone");
       const parent = { volume: parts.record.id, epoch };
       const record = { ...this.#newRecord(name, size, what), parent };
@@ -275,7 +272,7 @@ export class VolumeChanges {
     const parts = await this.#run(() =>
       Promise.try(() => {
         assertHasVolumes(this.#base, `flatten volume "${this.#nameOf(name)}"`);
-        const parts = this.#find(name, "flatten volume");
+        const parts = volumeNamed(this.#base, name, "flatten volume");
         assertFlattens(parts);
         return parts;
       })
@@ -319,10 +316,6 @@ export class VolumeChanges {
     return nameOf(this.#base.settings.name, volume, snapshot);
   }
 
-  #find(name: string, what: string): VolumeParts {
-    return volumeNamed(this.#base, name, what);
-  }
-
   #newRecord(name: string, size: number, what: string): VolumeRecord {
     const { records } = this.#base.format;
     assertNewName(name, records.map((one) => one.name), what);
@@ -345,6 +338,6 @@ export class VolumeChanges {
     map.setComponents(format.members);
     map.setEpoch(record.epoch);
     map.share(newestSnapshot(record));
-    this.#hooks.open(map);
+    this.#tools.hooks.open(map);
   }
 }

@@ -55,6 +55,7 @@ export {
 export type { HostStatus } from "./host_status.ts";
 export { inDoubt } from "./in_doubt.ts";
 export { InFlight } from "./in_flight.ts";
+export { mappedChunks } from "./mapped_chunks.ts";
 export type { MovingChunks } from "./moving_chunks.ts";
 export type { OldVersion } from "./old_versions.ts";
 export { OwnerBusyError, withPatience } from "./patience.ts";

@@ -12,7 +12,12 @@
  */
 
 import type { Completion } from "../../device/block/mod.ts";
-import { assert, messageOf, VirstorError } from "../../errors.ts";
+import {
+  assert,
+  asVirstorError,
+  messageOf,
+  VirstorError,
+} from "../../errors.ts";
 import type { FarDisk } from "./far_disk.ts";
 import { Flight, type Piece } from "./flight.ts";
 import { FlightBuffers } from "./flight_buffers.ts";
@@ -353,9 +358,7 @@ export class Drain {
 
   #fail(error: unknown): void {
     if (this.#failure !== undefined) return;
-    const failure = error instanceof VirstorError
-      ? error
-      : new VirstorError("io", messageOf(error), { cause: error });
+    const failure = asVirstorError(error);
     this.stop(failure);
     this.#options.onFailure(failure);
   }

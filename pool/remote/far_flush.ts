@@ -13,7 +13,7 @@
  * @module
  */
 
-import { messageOf, VirstorError } from "../../errors.ts";
+import { asVirstorError, type VirstorError } from "../../errors.ts";
 import type { Drain } from "./drain.ts";
 import type { FarDisk } from "./far_disk.ts";
 import type { FarOwner } from "./far_owner.ts";
@@ -59,14 +59,14 @@ async function flushOnce(options: FarFlushOptions): Promise<void> {
     await flushFar(options, last.sequence, marked);
     await synced;
   } catch (error) {
-    const failure = failureOf(error);
+    const failure = asVirstorError(error);
     onFailure(failure);
     throw failure;
   }
   journal.release(last);
   // The space of a journal that flushes make durable is freed there.
   if (owner === undefined) return;
-  journal.tidy()?.catch((error) => onFailure(failureOf(error)));
+  journal.tidy()?.catch((error) => onFailure(asVirstorError(error)));
 }
 
 async function flushFar(
@@ -86,10 +86,4 @@ async function flushFar(
     }
     marked = owner?.mark(sequence);
   }
-}
-
-function failureOf(error: unknown): VirstorError {
-  return error instanceof VirstorError
-    ? error
-    : new VirstorError("io", messageOf(error), { cause: error });
 }

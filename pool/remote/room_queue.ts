@@ -5,7 +5,7 @@
  */
 
 import type { Completion } from "../../device/block/mod.ts";
-import { messageOf, VirstorError } from "../../errors.ts";
+import { asVirstorError, type VirstorError } from "../../errors.ts";
 import type { WaitingChanges } from "../core/mod.ts";
 import type { Journal } from "./journal.ts";
 
@@ -160,9 +160,7 @@ export class RoomQueue {
         this.#grant();
       } while (this.#waiters.length > 0 || this.#isHalfFull);
     } catch (error) {
-      const failure = error instanceof VirstorError
-        ? error
-        : new VirstorError("io", messageOf(error), { cause: error });
+      const failure = asVirstorError(error);
       this.#onFailure(failure);
       this.fail(failure);
     }

@@ -7,7 +7,7 @@
 
 import type { Completion } from "../../../device/block/mod.ts";
 import { NativeSocket } from "../../../device/linux/mod.ts";
-import { messageOf, VirstorError } from "../../../errors.ts";
+import { asVirstorError, VirstorError } from "../../../errors.ts";
 import {
   COMMAND_DISCONNECT,
   COMMAND_FLUSH,
@@ -226,9 +226,7 @@ export class BulkLink {
       while (this.#requests.size > 0) await this.#receiveOne();
     } catch (error) {
       this.#fail(
-        error instanceof VirstorError
-          ? error
-          : new VirstorError("io", messageOf(error), { cause: error }),
+        asVirstorError(error),
       );
     }
   }

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { assert, messageOf, VirstorError } from "../../../errors.ts";
+import { assert, asVirstorError, VirstorError } from "../../../errors.ts";
 import { COMMAND_DISCONNECT, COMMAND_READ, ESHUTDOWN } from "../../wire/mod.ts";
 import { inTime, type Negotiated } from "../connection/mod.ts";
 import { Command } from "./command.ts";
@@ -327,9 +327,7 @@ export class Link {
 
   #fail(error: unknown): void {
     this.fail(
-      error instanceof VirstorError
-        ? error
-        : new VirstorError("io", messageOf(error), { cause: error }),
+      asVirstorError(error),
     );
   }
 }

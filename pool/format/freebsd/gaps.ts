@@ -16,6 +16,7 @@ import {
   type Component,
   copyChunk,
   type ForwardMap,
+  mappedChunks,
 } from "../../core/mod.ts";
 import type { PoolFormat } from "../mod.ts";
 
@@ -85,12 +86,7 @@ function ownersOf(
   map: ForwardMap,
 ): Map<number, number>[] {
   const owners = members.map(() => new Map<number, number>());
-  const end = map.virtualChunks;
-  for (
-    let v = map.nextMapped(0, end);
-    v < end;
-    v = map.nextMapped(v + 1, end)
-  ) {
+  for (const v of mappedChunks(map)) {
     const component = map.component(v);
     assert(component !== undefined, "a mapping names a member");
     owners[component.index]?.set(map.chunk(v), v);
