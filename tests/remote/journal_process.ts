@@ -8,13 +8,13 @@
  */
 
 import { Random } from "../simulation/random.ts";
-import { openRemote } from "./journaled.ts";
+import { openOwned } from "./journaled.ts";
 import { BLOCK } from "./verified_load.ts";
 
 const [uri = "", path = "", blocks = "", seed = ""] = Deno.args;
 const count = Number(blocks);
 const random = new Random(Number(seed));
-const component = await openRemote(uri, path);
+const component = await openOwned(uri, path);
 const content = new Uint8Array(count * BLOCK);
 await component.read(content, 0);
 const words = new Uint32Array(content.buffer);
