@@ -17,6 +17,7 @@ import {
   getUint64,
   NIL_UUID,
   setUint64,
+  UUID_SIZE,
 } from "../common/mod.ts";
 import {
   beginBlock,
@@ -35,7 +36,7 @@ import {
 } from "./journal_layout.ts";
 
 /** Where the last field ends. */
-const FIELDS_END = JOURNAL_HEADER_OFFSET.tailEpoch + 8;
+const FIELDS_END = JOURNAL_HEADER_OFFSET.bootId + UUID_SIZE;
 
 /** The result of {@linkcode decodeJournalHeader} for a slot of zeroes. */
 export const JOURNAL_NEVER_WRITTEN = "it was never written";
@@ -80,6 +81,12 @@ export interface JournalHeader {
    * may be there. What an earlier opening left behind its end is older.
    */
   readonly tailEpoch: number;
+  /**
+   * The boot of the system in which the last opening began: what is in the file
+   * then may have been lost since only if it is another one now. In version 1
+   * the nil UUID: not known.
+   */
+  readonly bootId: string;
 }
 
 /** A header in its slot. */
@@ -117,6 +124,7 @@ export function encodeJournalHeader(
   setUint64(view, at.tailSequence, header.tailSequence);
   setUint64(view, at.tailPosition, header.tailPosition);
   setUint64(view, at.tailEpoch, header.tailEpoch);
+  encodeUuid(header.bootId, bytes, at.bootId);
   sealBlock(bytes);
   const fault = faultOf(header);
   assert(fault === "", `a header to write is sound: ${fault}`);
@@ -154,6 +162,7 @@ export function decodeJournalHeader(
     tailSequence: getUint64(view, at.tailSequence),
     tailPosition: getUint64(view, at.tailPosition),
     tailEpoch: getUint64(view, at.tailEpoch),
+    bootId: decodeUuid(bytes, at.bootId),
   };
   return faultOf(header) || header;
 }

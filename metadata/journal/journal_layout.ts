@@ -32,7 +32,8 @@ export const JOURNAL_HEADER_OFFSET: Readonly<
     | "epoch"
     | "tailSequence"
     | "tailPosition"
-    | "tailEpoch",
+    | "tailEpoch"
+    | "bootId",
     number
   >
 > = {
@@ -50,6 +51,7 @@ export const JOURNAL_HEADER_OFFSET: Readonly<
   tailSequence: 104,
   tailPosition: 112,
   tailEpoch: 120,
+  bootId: 128,
 };
 /** Bytes of a record before its payload. */
 export const JOURNAL_RECORD_SIZE = 80;

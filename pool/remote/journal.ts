@@ -28,6 +28,7 @@ import {
   journalRecordSize,
   sealJournalRecord,
 } from "../../metadata/journal/mod.ts";
+import { readBootId } from "../core/mod.ts";
 import { beginEpoch } from "./journal_epoch.ts";
 import {
   type JournalDevice,
@@ -125,6 +126,7 @@ export class Journal {
       );
     }
     const header: JournalHeader = {
+      bootId: readBootId(),
       ...owner,
       counter: 1,
       journalUuid: uuid,
@@ -167,7 +169,8 @@ export class Journal {
     mark?: FlushMark,
   ): Promise<Journal> {
     const found = await recoverJournal(device, owner, mark);
-    return new Journal(device, owner, await beginEpoch(device, found));
+    const { bootId = readBootId() } = owner;
+    return new Journal(device, owner, await beginEpoch(device, found, bootId));
   }
 
   /** Bytes of the ring that are not free. */

@@ -22,12 +22,14 @@ import type { RecoveredJournal } from "./recovered_journal.ts";
  *
  * @param device The file.
  * @param found What was found.
+ * @param bootId The id of this boot.
  * @returns The same, with the header of the new epoch.
  * @throws {VirstorError} `io`.
  */
 export async function beginEpoch(
   device: Pick<JournalDevice, "flush" | "write">,
   found: RecoveredJournal,
+  bootId: string,
 ): Promise<RecoveredJournal> {
   // The header that counts may be in the page cache only, and the other one
   // is overwritten next.
@@ -38,7 +40,8 @@ export async function beginEpoch(
   // An older program takes a header of its own version for the newer one.
   for (let left = found.version < JOURNAL_VERSION ? 2 : 1; left > 0; left--) {
     slot = 1 - slot;
-    header = { ...header, counter: header.counter + 1, epoch, tailEpoch };
+    const counter = header.counter + 1;
+    header = { ...header, counter, epoch, tailEpoch, bootId };
     const at = slot * JOURNAL_SLOT_SIZE;
     await device.write(encodeJournalHeader(header, slot), at);
     await device.flush();

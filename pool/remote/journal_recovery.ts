@@ -30,10 +30,18 @@ import {
   journalRecordSize,
   newerJournalHeader,
 } from "../../metadata/journal/mod.ts";
-import type { ComponentDevice } from "../core/mod.ts";
+import { type ComponentDevice, readBootId } from "../core/mod.ts";
 import { replayable } from "./flush_mark.ts";
 import type { JournalRecord } from "./journal_record.ts";
 import type { RecoveredJournal } from "./recovered_journal.ts";
+
+/**
+ * Bytes behind the end that are looked through for later records: several of the
+ * longest records. Damage to more than these is not told from the end.
+ */
+const LATER_MAX = 4 * 1024 * 1024;
+/** Sectors that are examined between two looks at the clock. */
+const SECTORS_A_LOOK = 64;
 
 /** The file of a journal. */
 export type JournalDevice = Pick<
@@ -48,6 +56,16 @@ export type JournalDevice = Pick<
   | "close"
 >;
 
+/** Where a journal ends. */
+interface JournalEnd {
+  /** The epoch of its last opening. */
+  readonly epoch: number;
+  /** The sequence number that is not there. */
+  readonly sequence: number;
+  /** Where it would be, bytes. */
+  readonly position: number;
+}
+
 /** The component that a journal is for. */
 export interface JournalOwner {
   /** The UUID of the component. */
@@ -58,6 +76,8 @@ export interface JournalOwner {
   readonly componentSize: number;
   /** The UUID of the journal, if the component records it; else any. */
   readonly journalUuid?: string;
+  /** The id of this boot. Default: the system's. */
+  readonly bootId?: string;
 }
 
 /** A journal is of another component, or older than the component says. */
@@ -206,7 +226,75 @@ export async function recoverJournal(
       slice.begin();
     }
   }
-  return replayable({ ...counts, records, ...end, isLost: false }, mark);
+  const found = { ...counts, records, ...end, isLost: false };
+  const replayed = replayable(found, mark);
+  // A boot later, what is missing was lost with the page cache.
+  if (header.bootId === (owner.bootId ?? readBootId())) {
+    await refuseDamage(device, uuid, replayed.isLost, {
+      ...header,
+      position,
+      sequence,
+    });
+  }
+  return replayed;
+}
+
+/** Refuses a journal of this boot that lacks records: that is damage. */
+async function refuseDamage(
+  device: JournalDevice,
+  uuid: Uint8Array,
+  isLost: boolean,
+  end: JournalEnd,
+): Promise<void> {
+  const { sequence, position } = end;
+  if (isLost) {
+    throw damaged(
+      device.path,
+      "it lacks writes that its component has flushed, though this machine " +
+        "was not started anew since: it is an older copy, or damaged",
+    );
+  }
+  const later = await findLater(device, uuid, end);
+  if (later === undefined) return;
+  throw damaged(
+    device.path,
+    `record ${sequence} at byte ${position} is damaged or missing: record ` +
+      `${later.sequence} at byte ${later.position} follows it, and this ` +
+      "machine was not started anew since",
+  );
+}
+
+/**
+ * Looks for a record of the last opening behind the end. A process that is
+ * killed leaves none: it writes one record after the other.
+ */
+async function findLater(
+  device: JournalDevice,
+  uuid: Uint8Array,
+  { epoch, sequence, position }: JournalEnd,
+): Promise<JournalRecordFields | undefined> {
+  const bytes = new Uint8Array(JOURNAL_SECTOR);
+  const slice = new Slice(SECTORS_A_LOOK);
+  slice.begin();
+  const capacity = device.size - JOURNAL_RING_START;
+  const most = Math.min(LATER_MAX, capacity);
+  for (let done = 0; done < most; done += JOURNAL_SECTOR) {
+    const at = JOURNAL_RING_START +
+      (position - JOURNAL_RING_START + done) % capacity;
+    await device.read(bytes, at);
+    const fields = decodeJournalRecord(bytes, uuid);
+    if (
+      typeof fields !== "string" && fields.epoch === epoch &&
+      fields.sequence > sequence
+    ) {
+      const found = await readRecord(device, at, uuid);
+      if (found !== undefined) return found;
+    }
+    if (!slice.spend(1)) continue;
+    await turns.next(device);
+    slice.begin();
+  }
+  return undefined;
 }
 
 /**

@@ -10,6 +10,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { fileURLToPath } from "node:url";
+import { ofEarlierBoot } from "../helpers/other_boot.ts";
 import { peerTest } from "../helpers/peers.ts";
 import { makeScratch } from "../helpers/scratch.ts";
 import { Random } from "../simulation/random.ts";
@@ -118,7 +119,9 @@ peerTest(
         assert(version >= (found.flushed[block] ?? 0), `block ${block}`);
         if (version < (found.acknowledged[block] ?? 0)) replayed += 1;
       }
-      if (before !== undefined) await Deno.writeFile(journal, before);
+      if (before !== undefined) {
+        await Deno.writeFile(journal, ofEarlierBoot(before));
+      }
       await far.start();
       const component = await openOwned(far.uri, journal);
       const content = new Uint8Array(BLOCKS * BLOCK);

@@ -23,8 +23,10 @@ async function journalOn(disk: SimulatedDisk): Promise<Journal> {
   return await Journal.create(disk.open("journal", {}), OWNER);
 }
 
+/** Opens it after a power cut. */
 function open(disk: SimulatedDisk): Promise<Journal> {
-  return Journal.open(disk.open("journal", {}), OWNER);
+  const owner = { ...OWNER, bootId: crypto.randomUUID() };
+  return Journal.open(disk.open("journal", {}), owner);
 }
 
 /** The offsets of the records that are found, which the tests tell apart by. */

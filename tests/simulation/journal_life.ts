@@ -85,6 +85,7 @@ class Life {
     readonly componentUuid: string;
     readonly generation: number;
     readonly componentSize: number;
+    bootId: string;
   };
 
   constructor({ seed, hasOwner }: LifeOptions) {
@@ -95,6 +96,7 @@ class Life {
       generation: 7,
       // The owner block lies behind all sectors.
       componentSize: SECTORS * SECTOR + (hasOwner ? END : 0),
+      bootId: crypto.randomUUID(),
     };
     const { componentSize } = this.#identity;
     this.#home.create("journal", new Uint8Array(JOURNAL_SIZE));
@@ -295,7 +297,10 @@ class Life {
     this.#inFlight = new Set();
     this.#failure = undefined;
     this.#component = undefined;
-    if (home !== "all") this.#model.cut();
+    if (home !== "all") {
+      this.#model.cut();
+      this.#identity.bootId = crypto.randomUUID();
+    }
     this.#model.checkDurable(this.#durable(far));
   }
 

@@ -36,6 +36,8 @@ export class RemoteMember {
   readonly path: string;
   readonly #chunkSize: number;
   readonly #random = new Random(1);
+  /** Another one after each power cut. */
+  #bootId: string = crypto.randomUUID();
 
   /**
    * Makes the file of the journal.
@@ -108,6 +110,7 @@ export class RemoteMember {
    *   at the same time, and whether the journal is lost with its machine.
    */
   lose(disk: SimulatedDisk, survivors: Survivors, random: Random): void {
+    if (survivors !== "all") this.#bootId = crypto.randomUUID();
     if (survivors === "all") {
       if (random.chance(50)) return;
       disk.file(this.path).lose(() => random.chance(50));
@@ -139,7 +142,10 @@ export class RemoteMember {
   }
 
   async #journal(open: OpenDevice, componentSize: number): Promise<Journal> {
-    const owner = { componentUuid: UUID, generation: 1, componentSize };
+    const owner = {
+      ...{ componentUuid: UUID, generation: 1, componentSize },
+      bootId: this.#bootId,
+    };
     const file = await open(this.path + JOURNAL_SUFFIX, {});
     try {
       return await Journal.open(file, owner);

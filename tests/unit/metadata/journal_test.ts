@@ -29,6 +29,7 @@ import {
 import { checksumOf, setUint64 } from "../../../metadata/common/mod.ts";
 
 const HEADER: JournalHeader = {
+  bootId: "0b0c0d0e-1112-4314-9516-171819202122",
   counter: 0x12_3456_789a_bcde,
   journalUuid: "00112233-4455-4677-8899-aabbccddeeff",
   componentUuid: "c0c1c2c3-c4c5-46c7-88c9-cacbcccdcecf",
@@ -46,7 +47,7 @@ Deno.test("a header of a journal has the bytes of docs/format.md", () => {
   const bytes = encodeJournalHeader(HEADER, 1);
   assertEquals(bytes.length, 512);
   assertEquals(
-    bytes.subarray(0, 128).toHex(),
+    bytes.subarray(0, 144).toHex(),
     "56495253544f523a3a4a4f55524e414c" + // magic
       bytes.subarray(16, 20).toHex() + // checksum
       "02000000" + // version
@@ -60,13 +61,14 @@ Deno.test("a header of a journal has the bytes of docs/format.md", () => {
       "0300000000000000" + // epoch
       "0f0e0d0c0b0a0000" + // tail: sequence
       "0022000000000000" + // tail: position
-      "0200000000000000", // tail: epoch
+      "0200000000000000" + // tail: epoch
+      "0b0c0d0e111243149516171819202122", // boot
   );
   assertEquals(
     new DataView(bytes.buffer).getUint32(16, true),
     checksumOf(bytes, 16),
   );
-  assert(bytes.subarray(128).every((byte) => byte === 0));
+  assert(bytes.subarray(144).every((byte) => byte === 0));
   assertEquals(decodeJournalHeader(bytes, 1), HEADER);
   assertEquals(decodeJournalHeader(bytes, 0), "it belongs at byte 4096");
 });
@@ -109,7 +111,7 @@ Deno.test("a header with a field out of range is not sound", () => {
       [at.tailPosition, 2 ** 30, "its oldest record lies outside its ring"],
       [at.tailPosition, 8193, "its oldest record lies outside its ring"],
       [at.tailEpoch, 4, "its tailEpoch is out of range"],
-      [128, 1, "its reserved bytes are not zero"],
+      [144, 1, "its reserved bytes are not zero"],
     ] as const
   ) assertEquals(changed(offset, value), reason);
   // What version 1 lacks is a promise of its flushes, no field.

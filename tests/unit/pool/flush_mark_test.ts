@@ -17,66 +17,18 @@ import {
   ownerBlockPosition,
 } from "../../../metadata/journal/mod.ts";
 import {
-  type FarOwner,
   Journal,
   JOURNAL_SIZE_MIN,
   openerOf,
-  openRemoteComponent,
   readFlushMark,
   recoverJournal,
-  type RemoteComponent,
 } from "../../../pool/remote/mod.ts";
-import { FarMemory } from "../../helpers/far_memory.ts";
+import { ofEarlierBoot } from "../../helpers/other_boot.ts";
 import { eventually } from "../../helpers/patience.ts";
-import { makeScratch, pattern, type Scratch } from "../../helpers/scratch.ts";
+import { makeScratch, pattern } from "../../helpers/scratch.ts";
+import { byte, firstByte, kill, Setting, SIZE } from "./remote_setting.ts";
 
-const SIZE = 2 ** 20;
 const MARK = flushMarkPosition(SIZE);
-
-/** A far disk, and a host that connects to it. */
-class Setting {
-  readonly content = new Uint8Array(SIZE);
-  readonly notices: string[] = [];
-  readonly journal: string;
-  owner: FarOwner | undefined;
-
-  constructor(scratch: Scratch) {
-    this.journal = scratch.file("journal");
-  }
-
-  async open(far = this.connect()): Promise<RemoteComponent> {
-    return await openRemoteComponent({
-      path: "nbd://far/",
-      far,
-      host: "one",
-      journalOf: () => this.journal,
-      journalSize: JOURNAL_SIZE_MIN,
-      intervalMs: 40,
-      onOwner: (owner) => this.owner = owner,
-      onNotice: (line) => this.notices.push(line),
-    });
-  }
-
-  connect(): FarMemory {
-    return new FarMemory(SIZE, this.content);
-  }
-}
-
-async function firstByte(component: RemoteComponent): Promise<number> {
-  const target = new Uint8Array(1);
-  await component.read(target, 0);
-  return target[0] ?? -1;
-}
-
-/** Puts the kill of a process in the place of its end: nothing is given up. */
-async function kill(component: RemoteComponent): Promise<void> {
-  component.giveUp("it is killed");
-  await component.close();
-}
-
-function byte(value: number): Uint8Array {
-  return new Uint8Array([value]);
-}
 
 Deno.test("a flush of a remote component writes the mark first, and again when it is repeated", async () => {
   await using scratch = await makeScratch();
@@ -167,7 +119,7 @@ Deno.test("a journal that lacks what the far side has flushed is not replayed, a
   await first.flush();
   await kill(first);
   // The power cut: the journal is what was on the disk some time before.
-  await Deno.writeFile(setting.journal, before);
+  await Deno.writeFile(setting.journal, ofEarlierBoot(before));
   const second = await setting.open();
   assertEquals(await firstByte(second), 3);
   assertEquals(setting.notices, [
@@ -198,7 +150,7 @@ Deno.test("a hole among the records before the mark is noticed, and one behind i
   await kill(first);
   const content = setting.content.slice();
   for (const [lost, isLost] of [[2, true], [3, true], [4, false]] as const) {
-    const bytes = journal.slice();
+    const bytes = ofEarlierBoot(journal.slice());
     bytes.fill(0, 8192 + (lost - 1) * 512, 8192 + lost * 512);
     await Deno.writeFile(setting.journal, bytes);
     setting.content.set(content);
@@ -314,7 +266,8 @@ Deno.test("a component that is only read shows no journal that lacks what was fl
     onNotice: (line) => setting.notices.push(line),
   });
   for (const [bytes, notices] of [[after, 0], [before, 1]] as const) {
-    await Deno.writeFile(scratch.file(`${componentUuid}.journal`), bytes);
+    const path = scratch.file(`${componentUuid}.journal`);
+    await Deno.writeFile(path, ofEarlierBoot(bytes));
     const reader = await open("nbd://far/", { readOnly: true, lock: "shared" });
     const target = new Uint8Array(1);
     await reader.read(target, 0);
@@ -341,6 +294,7 @@ Deno.test("a journal of an earlier opening than the mark is not replayed, one of
   };
   await journal.close();
   const uuid = "00112233-4455-4677-8899-aabbccddeeff";
+  const bootId = crypto.randomUUID();
   for (
     const [change, count] of [
       [{}, 2],
@@ -353,7 +307,8 @@ Deno.test("a journal of an earlier opening than the mark is not replayed, one of
   ) {
     const device = new FileDevice(path);
     const changed = { ...mark, ...change };
-    const found = await recoverJournal(device, owner, changed);
+    const now = { ...owner, bootId };
+    const found = await recoverJournal(device, now, changed);
     assertEquals([found.records.length, found.isLost], [count, count === 0]);
     if (found.isLost) {
       assertEquals(found.header.tailSequence, changed.sequence + 1);
