@@ -70,6 +70,7 @@ export async function serveClient(
   // From here to `run` nothing is awaited: the connection cannot be closed.
   const [carrier, early] = chooseCarrier(client, host, negotiated);
   const transmission = new Transmission(carrier, { ...negotiated, early }, {
+    isAlone: () => host.clients.size === 1,
     counters: client.counters,
     times: host.times.of(negotiated.nbdExport.name),
     onError: (error) => host.log.deviceFailed(client, error),

@@ -139,6 +139,14 @@ export const SEND_BUFFER_SIZE = 512 * 1024;
 export const POLL_US = 50;
 
 /**
+ * Times that the event loop may busy-poll for the next request of a client
+ * before everything else has its turn. With {@linkcode POLL_US} for each, and as
+ * much for the reply of a far disk, that takes 2 ms at most. Tuned: a turn costs
+ * about 15 µs.
+ */
+export const LOOP_POLLS_MAX = 16;
+
+/**
  * Requests in a row that arrived alone (depth 1) before the server busy-polls.
  * Tuned: with fewer, a pipelining client that pauses counts as depth 1 and gets
  * smaller batches; with more, a new depth-1 client is slow for longer.

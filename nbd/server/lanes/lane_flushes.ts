@@ -11,7 +11,7 @@ import {
   FLUSH_PAUSE_MIN,
   LANE_FLUSH_MS,
 } from "../../wire/mod.ts";
-import { Backoff } from "./backoff.ts";
+import { Backoff } from "../transmission/mod.ts";
 import type { LaneControl } from "./lane_control.ts";
 import type { LaneSocket } from "./lane_socket.ts";
 

@@ -7,9 +7,8 @@
 
 import type { NativeBuffer, NativeSockets } from "../../../device/linux/mod.ts";
 import { POLL_US } from "../../wire/mod.ts";
-import type { ReceiveBuffer } from "../transmission/mod.ts";
+import { Polling, type ReceiveBuffer } from "../transmission/mod.ts";
 import type { LaneControl } from "./lane_control.ts";
-import { Polling } from "./polling.ts";
 
 /** What the socket of a lane is made of. */
 export interface LaneSocketParts {

@@ -5,7 +5,11 @@
  * @module
  */
 
-import type { MemoryPart, NativeSockets } from "../../../device/linux/mod.ts";
+import {
+  addressOf,
+  type MemoryPart,
+  type NativeSockets,
+} from "../../../device/linux/mod.ts";
 import { descriptorOf, isDrained, nativeSockets } from "./descriptors.ts";
 import type { ByteStream, Carrier } from "./stream.ts";
 
@@ -85,6 +89,27 @@ export class LoopStream implements Carrier {
       return 0;
     }
     return Math.max(0, sockets.sendPartsNow(descriptor, parts));
+  }
+
+  /**
+   * Busy-polls for bytes, with native calls.
+   *
+   * *Requires*: no `read` is under way.
+   *
+   * @param memory Where the bytes go,
+   * @param start from here on; not its end.
+   * @param ms How long, milliseconds; also less than one.
+   * @returns How many came; 0 if none did, at the end, or if the descriptor is
+   *   not known.
+   */
+  readSoon(memory: Uint8Array, start: number, ms: number): number {
+    const [sockets, descriptor] = [this.#sockets, this.#descriptor];
+    if (this.#isClosed || sockets === null || descriptor === undefined) {
+      return 0;
+    }
+    const at = addressOf(memory) + start;
+    const length = memory.length - start;
+    return Math.max(0, sockets.receiveSoon(descriptor, at, length, ms));
   }
 
   /** Everything that comes can be read here already. */

@@ -65,6 +65,17 @@ export interface Carrier extends ByteStream {
    *   or `write` has to be asked.
    */
   writePartsNow?(parts: readonly MemoryPart[]): number;
+  /**
+   * Busy-polls for bytes.
+   *
+   * *Requires*: no `read` is under way, which could get what comes later.
+   *
+   * @param memory Where the bytes go,
+   * @param start from here on; not its end.
+   * @param ms How long, milliseconds; also less than one.
+   * @returns How many came; 0 if none did, or at the end.
+   */
+  readSoon?(memory: Uint8Array, start: number, ms: number): number;
   /** From now on everything that comes can be read here. */
   divert(): void;
   /**

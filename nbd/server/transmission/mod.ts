@@ -4,8 +4,10 @@
  * @module
  */
 
+export { Backoff } from "./backoff.ts";
 export { allEnded, CANCEL_MS, delay, endAll } from "./ending.ts";
 export { pieceLength } from "./large_write.ts";
+export { Polling } from "./polling.ts";
 export { ReceiveBuffer } from "./receive_buffer.ts";
 export {
   NEXT_END,

@@ -24,6 +24,7 @@
  */
 
 import { Slice, turns } from "../../../device/block/mod.ts";
+import { Arrivals } from "./arrivals.ts";
 import { chooseForm } from "./choose_form.ts";
 import { Commands } from "./commands.ts";
 import { Batch } from "../export/mod.ts";
@@ -65,23 +66,15 @@ export class Transmission {
   readonly #abort = new AbortController();
 
   readonly #received: ReceiveBuffer;
+  readonly #arrivals: Arrivals;
   readonly #reader: RequestReader;
   readonly #batch: Batch;
   #large: LargeWrite | undefined = undefined;
-  /**
-   * Bytes of the receive buffer that have come while others waited there, and
-   * when the first of them came.
-   */
-  #later = 0;
-  #laterSince = 0;
 
   readonly #slice = new Slice(STEPS_A_LOOK, 1);
   /** No more requests are executed in this slice. */
   #isSliceOver = false;
 
-  #receiving = false;
-  /** Requests in the buffer wait until they may be executed. */
-  #isStalled = false;
   /** Bytes that arrive are dropped: DISC, or the protocol was broken. */
   #deaf = false;
   /** The client sends no more. */
@@ -144,6 +137,15 @@ export class Transmission {
       },
     });
     this.#received = new ReceiveBuffer(early);
+    this.#arrivals = new Arrivals(carrier, this.#received, {
+      batch: this.#batch,
+      isAlone: owner.isAlone,
+      onReceived: (isEnd) => {
+        this.#noteReceived();
+        if (isEnd) this.#leave();
+        this.#changed();
+      },
+    });
     this.#reader = new RequestReader(this.#received, properties.extended);
   }
 
@@ -155,7 +157,8 @@ export class Transmission {
   async run(): Promise<string> {
     let rounds = 0;
     for (;;) {
-      const stalled = this.#isStalled = this.#execute();
+      const stalled = this.#arrivals.isStalled = this.#execute();
+      if (this.#pending.count > 0) this.#arrivals.isAwaited = true;
       const mayGoOn = ++rounds < ROUNDS_MAX;
       const sent = this.#replies.send(mayGoOn);
       this.#batch.end();
@@ -168,6 +171,7 @@ export class Transmission {
         continue;
       }
       if (mayGoOn && stalled && sent) continue;
+      if (!stalled && this.#poll()) continue;
       rounds = 0;
       this.#receive();
       this.#wakeWhenSent = stalled || this.#deaf || this.#ended ||
@@ -180,7 +184,7 @@ export class Transmission {
     if (this.#pending.count > 0) this.#replies.drop();
     else this.#replies.free();
     closeQuietly(this.#carrier);
-    if (!this.#receiving) this.#received.free();
+    this.#arrivals.close();
     return this.#reason;
   }
 
@@ -260,53 +264,27 @@ export class Transmission {
       this.#received.available === 0 && this.#carrier.isDrained;
   }
 
-  /** Starts to receive, unless that is in flight or there is no room. */
+  /** Starts to receive. */
   #receive(): void {
-    if (this.#receiving || this.#ended) return;
-    const received = this.#received;
-    if (!received.makeRoom()) return;
-    this.#receiving = true;
-    const room = received.memory.subarray(received.end);
-    this.#carrier.read(room).then(this.#onReceived, this.#onReceiveFailed);
+    if (this.#ended) return;
+    if (this.#pending.count === 1 && !this.#stopping) {
+      this.#arrivals.receiveLater();
+    } else this.#arrivals.receive();
+  }
+
+  /** Busy-polls, if nothing else is to be done; whether something has come. */
+  #poll(): boolean {
+    const isOpen = !this.#ended && !this.#deaf && !this.#stopping;
+    const isIdle = isOpen && this.#pending.count === 0 && this.#replies.idle;
+    if (!isIdle || !this.#arrivals.poll()) return false;
+    this.#noteReceived();
+    return true;
   }
 
   #noteReceived(): void {
     this.#quietTimes = 0;
     this.#looksInVain = 0;
   }
-
-  readonly #onReceived = (count: number | null): void => {
-    this.#receiving = false;
-    this.#noteReceived();
-    if (count === null) this.#leave();
-    else {
-      this.#noteArrival(count);
-      this.#received.received(count);
-    }
-    this.#changed();
-  };
-
-  /** Notes when requests came: those in the buffer came before. */
-  #noteArrival(count: number): void {
-    if (this.#isStalled) {
-      if (this.#later === 0) this.#laterSince = performance.now();
-      this.#later += count;
-    } else {
-      this.#batch.since = performance.now();
-      this.#later = 0;
-    }
-  }
-
-  /** Goes on with the bytes that came later, once all others are taken. */
-  #passArrival(): void {
-    if (this.#received.available > this.#later) return;
-    this.#batch.end();
-    this.#batch.since = this.#laterSince;
-    this.#later = 0;
-  }
-
-  // A connection that breaks is a client that is gone.
-  readonly #onReceiveFailed = (): void => this.#onReceived(null);
 
   /** The client is gone, or has at least nothing more to say. */
   #leave(): void {
@@ -330,7 +308,7 @@ export class Transmission {
         continue;
       }
       if (this.#mustWait()) return true;
-      if (this.#later > 0) this.#passArrival();
+      this.#arrivals.passLater();
       if (this.#large !== undefined) {
         if (!this.#takePiece(this.#large)) return false;
         if (this.#spend(STEPS_A_LOOK)) return true;
@@ -354,6 +332,7 @@ export class Transmission {
   #perform(request: NbdRequest, isWhole: boolean): void {
     const { headerSize, payloadLength } = this.#reader;
     const [received, commands] = [this.#received, this.#commands];
+    this.#arrivals.noteRequest();
     received.skip(headerSize);
     if (payloadLength === 0) commands.perform(request);
     else if (!isWhole) this.#large = commands.begin(request);

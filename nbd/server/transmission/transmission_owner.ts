@@ -9,6 +9,12 @@ import type { NbdCounters, RequestTimes } from "../export/mod.ts";
 
 /** What a transmission reports to. */
 export interface TransmissionOwner {
+  /**
+   * Tells whether the server has no other client.
+   *
+   * @returns True if it has none.
+   */
+  readonly isAlone: () => boolean;
   /** Where requests are counted. */
   readonly counters: NbdCounters;
   /** Where the durations of requests are noted. */

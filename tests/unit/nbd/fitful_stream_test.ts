@@ -47,6 +47,7 @@ async function serveOver(
     stream,
     { nbdExport, properties, early: new Uint8Array(0), encrypted: undefined },
     {
+      isAlone: () => true,
       counters: createCounters(),
       times: new RequestTimes(),
       onError: (error) => problems.push(error),

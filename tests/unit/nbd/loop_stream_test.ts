@@ -163,6 +163,8 @@ for (const tcp of [false, true]) {
           const bytes = new Uint8Array(10).fill(1);
           assertEquals(stream.writeNow(bytes, 0, 10), 0);
           assertEquals(cameAt(taken.other), -1, "another's peer reads it");
+          sockets?.sendNow(taken.other, bytes, 0, 10);
+          assertEquals(stream.readSoon(bytes, 0, 1), 0, "another's bytes");
         } finally {
           giveBack(taken);
         }
@@ -232,6 +234,14 @@ Deno.test({
     assertEquals(soon, 60);
     assertEquals(bytes.indexOf(3), 20);
     assertEquals(bytes.lastIndexOf(3), 79);
+    bytes.fill(255);
+    assertEquals(stream.readSoon(bytes.subarray(0, 60), 20, 1), 40);
+    assertEquals(bytes.indexOf(3), 20);
+    assertEquals(bytes.lastIndexOf(3), 59);
+    assertEquals(stream.readSoon(bytes, 0, 1), 50);
+    assertEquals(stream.readSoon(bytes, 0, 1), 0);
+    client.close();
+    assertEquals(stream.readSoon(bytes, 0, 1), 0, "the end");
     listener.close();
   },
 });

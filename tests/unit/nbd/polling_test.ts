@@ -11,7 +11,7 @@ import {
   POLL_PAUSE_MAX,
   POLL_PAUSE_MIN,
 } from "../../../nbd/wire/limits.ts";
-import { Polling } from "../../../nbd/server/lanes/polling.ts";
+import { Polling } from "../../../nbd/server/transmission/polling.ts";
 
 /** How many batches of one request it takes until it is tried. */
 function batchesUntilTried(polling: Polling): number {
