@@ -31,6 +31,7 @@ export {
   NativeIo,
   readNatively,
   readNoWait,
+  startWriteBack,
   writeNatively,
 } from "./native_io.ts";
 export {

@@ -260,3 +260,13 @@ export function writeNatively(
   if (io === null) return false;
   return io.write(descriptor, addressOf(source), source.length, offset);
 }
+
+/**
+ * Starts writing the dirty pages of a file to its disk, so that a flush finds
+ * less to wait for. Does nothing where there are no native calls.
+ *
+ * @param descriptor Descriptor of the file.
+ */
+export function startWriteBack(descriptor: number): void {
+  native()?.startWriteBack(descriptor);
+}

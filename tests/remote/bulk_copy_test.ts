@@ -16,8 +16,10 @@ import {
   type CopyResult,
   NbdDisk,
 } from "../../nbd/client/mod.ts";
+import { peerTest } from "../helpers/peers.ts";
 import { makeScratch, MIB, pattern, type Scratch } from "../helpers/scratch.ts";
 import { type Break, BreakingProxy } from "./breaking_proxy.ts";
+import { FarServer } from "./peers.ts";
 import { ForgetfulDevice, ForgetfulServer } from "./forgetful_server.ts";
 
 const SIZE = 10 * MIB + 512;
@@ -131,3 +133,29 @@ Deno.test("copyDisk() fails with the error of the file it writes to", async () =
   await using ground = await Ground.make();
   await assertRejects(() => ground.copyIn("full"), VirstorError, "it is full");
 });
+
+peerTest(
+  "copyDisk() has the server write while the copy goes on",
+  ["nbdkit"],
+  async () => {
+    await using scratch = await makeScratch();
+    const [path, log] = [scratch.file("file"), scratch.file("log")];
+    const size = 200 * MIB;
+    const bytes = pattern(MIB, 3);
+    using source = await Deno.open(path, { create: true, write: true });
+    for (let at = 0; at < size; at += MIB) await source.write(bytes);
+    await using far = await FarServer.nbdkit(scratch.file("s"), [
+      ...["--filter=log", "memory", `${size}`, `logfile=${log}`],
+    ]);
+    await using file = new FileDevice(path, { readOnly: true });
+    {
+      await using disk = await NbdDisk.connect(far.uri, { connections: 1 });
+      await copyDisk(file, disk);
+    }
+    const requests = (await Deno.readTextFile(log)).split("\n")
+      .filter((line) => / (Write|Flush) id=/.test(line));
+    const at = requests.findIndex((line) => line.includes(" Flush "));
+    // The first flush comes after 64 MiB, and what is in flight beside them.
+    assert(at > 60 && at < 100, `the first flush is request ${at}`);
+  },
+);

@@ -23,8 +23,12 @@ import { BulkLink, type Store } from "./bulk_link.ts";
  * the caches of a processor.
  */
 const REQUEST_BYTES = 1024 * 1024;
-/** Bytes that are written, before those of one connection are made durable. */
-const FLUSH_EVERY = 4 * 1024 * 1024 * 1024;
+/**
+ * Bytes that are written, before those of one connection are made durable. Tuned:
+ * the disk of the server works while the copy goes on, and the flush at the end
+ * waits for the last of them alone; fewer cost a slow disk more flushes.
+ */
+const FLUSH_EVERY = 64 * 1024 * 1024;
 /** Requests in flight on one connection: the next one waits in the system. */
 const LINK_DEPTH = 4;
 /** How long to try to connect, milliseconds. */
