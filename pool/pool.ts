@@ -5,14 +5,15 @@
  * @module
  */
 
-import type {
-  Component,
-  EventHub,
-  Finding,
-  MissedEvents,
-  PoolEvent,
-  PoolSettings,
-  VolumeState,
+import {
+  type Component,
+  type EventHub,
+  failedPool,
+  type Finding,
+  type MissedEvents,
+  type PoolEvent,
+  type PoolSettings,
+  type VolumeState,
 } from "./core/mod.ts";
 import {
   type AddOptions,
@@ -300,10 +301,12 @@ export class Pool {
   /**
    * Holds what is on disk against what is in memory, while I/O goes on.
    *
-   * @returns What does not agree.
+   * @returns What does not agree, and why the pool has failed, if it has.
    */
-  check(): Promise<Finding[]> {
-    return this.#parts.control.check();
+  async check(): Promise<Finding[]> {
+    const findings = await this.#parts.control.check();
+    const { state, reason } = this.status();
+    return state === "failed" ? [failedPool(reason), ...findings] : findings;
   }
 
   /** Writes that wait for space fail with `shutdown`, and so do later ones. */

@@ -29,6 +29,7 @@ export type FindingKind =
   | "lost-page" // no slot of a table page is sound
   | "bad-entry" // an entry names no valid virtual chunk or place
   // about an open pool
+  | "failed" // it takes no more writes
   | "differs"; // the state on disk differs from the state in memory
 
 /** Something that a check found. */
@@ -45,6 +46,23 @@ export interface Finding {
   readonly effect: string;
   /** What to do about it, if there is advice beyond "run a check". */
   readonly advice?: string;
+}
+
+/**
+ * Makes a finding of the failure of an open pool.
+ *
+ * @param reason Why it takes no more writes.
+ * @returns The finding.
+ */
+export function failedPool(reason: string): Finding {
+  return {
+    kind: "failed",
+    severity: "damage",
+    what: reason,
+    where: "",
+    effect: "reads alone go on",
+    advice: "look at what it names, and start the pool again",
+  };
 }
 
 /**

@@ -42,7 +42,7 @@ export type {
   RemoteChange,
 } from "./events.ts";
 export type { Finding, FindingKind, Severity } from "./findings.ts";
-export { unreadableMetadata } from "./findings.ts";
+export { failedPool, unreadableMetadata } from "./findings.ts";
 export { flushAll } from "./flush_all.ts";
 export { ForwardMap } from "./forward_map.ts";
 export { Health } from "./health.ts";

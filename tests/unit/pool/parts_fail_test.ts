@@ -219,6 +219,11 @@ Deno.test("a discard whose start fails at once while whole chunks are unmapped",
   assertEquals((discard.error as Error).message, "Cannot discard");
   // What was to be unmapped in a later turn has failed by then, too.
   assertEquals(pool.status().state, "failed");
+  const [finding] = await pool.check();
+  assertEquals(
+    [finding?.kind, finding?.severity, finding?.what],
+    ["failed", "damage", pool.status().reason],
+  );
   await settle();
   await pool.close();
 });
