@@ -127,7 +127,7 @@ const CANARIES: readonly Canary[] = [
     name: "a rollback that does not close the volume",
     mutations: [{
       file: "pool/change/snapshot_changes.ts",
-      from: "      await this.#hooks.close(record.id);\n",
+      from: "      await this.#tools.hooks.close(record.id);\n",
       to: "",
     }],
     runs: [["roll back,overwrite", 1]],
