@@ -153,7 +153,7 @@ for (const dialect of ["simple", "structured", "extended"] as const) {
     // Far more than any socket holds, and unread for now.
     const read = { command: NBD.CMD_READ, length: content.length };
     await client.sendAll([read, read]);
-    await untilStatus(work, ({ server }) => server?.counters.reads !== 0);
+    await untilStatus(work, ({ server }) => server?.counters.bytesRead !== 0);
     server.signal("SIGTERM");
     await server.said(/ stopping: /);
     await new Promise((done) => setTimeout(done, 500));
