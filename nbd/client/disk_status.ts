@@ -39,7 +39,10 @@ export interface NbdDiskStatus {
   readonly roundTripP50: number;
   /** 99th percentile of the last round trips, milliseconds. */
   readonly roundTripP99: number;
-  /** Age of the oldest request in flight, milliseconds; 0 if there is none. */
+  /**
+   * Milliseconds since the oldest request left first, or since it waits for a
+   * connection; 0 if there is none.
+   */
   readonly oldestMs: number;
   /** The last fault of a connection; "" if there was none. */
   readonly lastError: string;
@@ -68,8 +71,7 @@ export function statusOf(
   state: NbdDiskStatus["state"],
   { dispatcher, unflushed, keeper, trips }: StatusParts,
 ): NbdDiskStatus {
-  const { freezes, session, inFlight, queued } = dispatcher;
-  const oldest = session?.oldest ?? Infinity;
+  const { freezes, session, inFlight, queued, oldest } = dispatcher;
   return {
     state,
     path: keeper.path,

@@ -49,6 +49,20 @@ export class Dispatcher {
     return this.#session?.inFlight ?? 0;
   }
 
+  /**
+   * When the oldest request left first, or began to wait for a connection,
+   * milliseconds; `Infinity` if there is none.
+   */
+  get oldest(): number {
+    let least = this.#session?.oldest ?? Infinity;
+    for (let i = this.#head; i < this.#queue.length; i++) {
+      const command = this.#queue[i];
+      if (command === undefined || command.isSettled) continue;
+      if (command.since !== 0) least = Math.min(least, command.since);
+    }
+    return least;
+  }
+
   /** The connections in use; `undefined` while there are none. */
   get session(): Session | undefined {
     return this.#session;
@@ -72,6 +86,7 @@ export class Dispatcher {
     }
     this.#sequence += 1;
     command.sequence = this.#sequence;
+    if (this.#session === undefined) command.since = performance.now();
     this.#queue.push(command);
     // Requests of the same turn of the event loop come first: they may join.
     if (!this.#isScheduled) {
@@ -117,9 +132,11 @@ export class Dispatcher {
    */
   detach(commands: readonly Command[]): void {
     this.#session = undefined;
-    const parts = commands.flatMap((command) =>
-      command.parts.length === 0 ? [command] : command.parts
-    );
+    const parts = commands.flatMap((command) => {
+      if (command.parts.length === 0) return [command];
+      for (const part of command.parts) part.since ||= command.since;
+      return command.parts;
+    });
     if (this.#refusal === undefined) this.#putBack(parts);
     else for (const command of parts) command.fail(this.#refusal);
   }

@@ -45,6 +45,11 @@ export class Command {
   readonly target: Uint8Array | undefined;
   /** Place in the order of requests. The queue sets it. */
   sequence = 0;
+  /**
+   * When it left first, or began to wait for a connection, by
+   * `performance.now()`; 0 if neither.
+   */
+  since = 0;
   /** Runs of a BLOCK_STATUS reply. */
   readonly runs: NbdStatusRun[] = [];
   /**

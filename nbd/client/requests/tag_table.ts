@@ -61,6 +61,7 @@ export class TagTable {
   add(command: Command, now: number): Slot {
     const index = this.#free.pop() ?? this.#slots.length;
     this.#uses += 1;
+    if (command.since === 0) command.since = now;
     const slot = {
       command,
       index,
@@ -104,15 +105,17 @@ export class TagTable {
   }
 
   /**
-   * The oldest request in flight.
+   * The oldest request in flight, but for those of the connection itself.
    *
-   * @returns When it left, milliseconds; `Infinity` if there is none.
+   * @returns When it left first, milliseconds; `Infinity` if there is none.
    */
   oldest(): number {
-    return this.#slots.reduce(
-      (least, slot) => Math.min(least, slot?.sentAt ?? Infinity),
-      Infinity,
-    );
+    let least = Infinity;
+    for (const slot of this.#slots) {
+      if (slot === undefined || slot.command.isBound) continue;
+      least = Math.min(least, slot.command.since);
+    }
+    return least;
   }
 
   /**
