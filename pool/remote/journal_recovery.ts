@@ -40,8 +40,11 @@ import type { RecoveredJournal } from "./recovered_journal.ts";
  * longest records. Damage to more than these is not told from the end.
  */
 const LATER_MAX = 4 * 1024 * 1024;
-/** Sectors that are examined between two looks at the clock. */
-const SECTORS_A_LOOK = 64;
+/**
+ * Bytes of them that are read at once: whole sectors, and fewer than the system
+ * takes for the beginning of a long read.
+ */
+const LATER_PIECE = 64 * 1024;
 
 /** The file of a journal. */
 export type JournalDevice = Pick<
@@ -273,28 +276,36 @@ async function findLater(
   uuid: Uint8Array,
   { epoch, sequence, position }: JournalEnd,
 ): Promise<JournalRecordFields | undefined> {
-  const bytes = new Uint8Array(JOURNAL_SECTOR);
-  const slice = new Slice(SECTORS_A_LOOK);
+  const bytes = new Uint8Array(LATER_PIECE);
+  const slice = new Slice(1);
   slice.begin();
   const capacity = device.size - JOURNAL_RING_START;
-  const most = Math.min(LATER_MAX, capacity);
-  for (let done = 0; done < most; done += JOURNAL_SECTOR) {
-    const at = JOURNAL_RING_START +
-      (position - JOURNAL_RING_START + done) % capacity;
-    await device.read(bytes, at);
-    const fields = decodeJournalRecord(bytes, uuid);
-    if (
-      typeof fields !== "string" && fields.epoch === epoch &&
-      fields.sequence > sequence
-    ) {
-      const found = await readRecord(device, at, uuid);
-      if (found !== undefined) return found;
+  const start = position - JOURNAL_RING_START;
+  let first: JournalRecordFields | undefined;
+  let end = Math.min(LATER_MAX, capacity);
+  // Backwards: else the system would read ahead of the journal's writes from
+  // then on, into small pages, which made those a third slower.
+  while (end > 0) {
+    // Where the piece ends, from the start of the ring.
+    const to = (start + end - 1) % capacity + 1;
+    const length = Math.min(LATER_PIECE, end, to);
+    const at = JOURNAL_RING_START + to - length;
+    const piece = bytes.subarray(0, length);
+    await device.read(piece, at);
+    for (let i = length - JOURNAL_SECTOR; i >= 0; i -= JOURNAL_SECTOR) {
+      const sector = piece.subarray(i, i + JOURNAL_SECTOR);
+      const fields = decodeJournalRecord(sector, uuid);
+      if (
+        typeof fields !== "string" && fields.epoch === epoch &&
+        fields.sequence > sequence
+      ) first = await readRecord(device, at + i, uuid) ?? first;
     }
+    end -= length;
     if (!slice.spend(1)) continue;
     await turns.next(device);
     slice.begin();
   }
-  return undefined;
+  return first;
 }
 
 /**
