@@ -111,7 +111,7 @@ export async function copyDisk(
 async function openBulk(
   source: BlockDevice,
   target: BlockDevice,
-  { ranges = [{ offset: 0, length: source.size }] }: CopyOptions,
+  { ranges = [{ offset: 0, length: source.size }], flush = true }: CopyOptions,
 ): Promise<BulkCopy | undefined> {
   const [file, disk] = target instanceof NbdDisk
     ? [source, target]
@@ -129,6 +129,7 @@ async function openBulk(
     info: disk.info,
     isSame: (found) => findDifference(disk.info, found) === undefined,
     writes: disk === target,
+    isDurable: flush,
     connections: Math.min(connections, BULK_CONNECTIONS),
     waitMs: Math.max(stallMs, BULK_WAIT_MIN_MS),
   });

@@ -264,9 +264,7 @@ export class Keeper {
       await this.#replay(uri, session);
       return session;
     } catch (error) {
-      session.fail(
-        asVirstorError(error),
-      );
+      session.fail(asVirstorError(error));
       throw error;
     } finally {
       freezes.thaw("changing");

@@ -29,6 +29,8 @@ const REQUEST_BYTES = 1024 * 1024;
  * waits for the last of them alone; fewer cost a slow disk more flushes.
  */
 const FLUSH_EVERY = 64 * 1024 * 1024;
+/** The same of a copy that need not be durable: what is noted of it is bounded. */
+const FLUSH_AT_LAST = 4 * 1024 * 1024 * 1024;
 /** Requests in flight on one connection: the next one waits in the system. */
 const LINK_DEPTH = 4;
 /** How long to try to connect, milliseconds. */
@@ -64,6 +66,8 @@ export interface BulkEnds {
   readonly isSame: (found: NbdExportInfo) => boolean;
   /** Whether the export is the target. */
   readonly writes: boolean;
+  /** Whether what is written is to be durable at the end. */
+  readonly isDurable: boolean;
   /** The most connections. */
   readonly connections: number;
   /** The longest wait for a reply, milliseconds. */
@@ -88,16 +92,18 @@ export class BulkCopy {
   readonly #file: number;
   readonly #info: NbdExportInfo;
   readonly #lanes: readonly Lane[];
+  readonly #flushEvery: number;
   #ending: Promise<void> | undefined;
 
   private constructor(
-    { file, info, writes }: BulkEnds,
+    { file, info, writes, isDurable }: BulkEnds,
     links: readonly BulkLink[],
   ) {
     this.writes = writes;
     this.depth = LINK_DEPTH * links.length;
     this.#file = file;
     this.#info = info;
+    this.#flushEvery = isDurable ? FLUSH_EVERY : FLUSH_AT_LAST;
     const { maximumPayload, minimumBlock } = info;
     const most = Math.min(REQUEST_BYTES, maximumPayload);
     this.most = most - most % minimumBlock;
@@ -146,7 +152,7 @@ export class BulkCopy {
     }
     lane.written.push({ offset, length });
     lane.writtenBytes += length;
-    if (lane.writtenBytes >= FLUSH_EVERY) await this.#flush(lane);
+    if (lane.writtenBytes >= this.#flushEvery) await this.#flush(lane);
     return true;
   }
 

@@ -225,9 +225,7 @@ export class BulkLink {
     try {
       while (this.#requests.size > 0) await this.#receiveOne();
     } catch (error) {
-      this.#fail(
-        asVirstorError(error),
-      );
+      this.#fail(asVirstorError(error));
     }
   }
 

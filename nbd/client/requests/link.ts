@@ -326,8 +326,6 @@ export class Link {
   }
 
   #fail(error: unknown): void {
-    this.fail(
-      asVirstorError(error),
-    );
+    this.fail(asVirstorError(error));
   }
 }

@@ -105,6 +105,24 @@ Deno.test("TagTable never uses a cookie again", () => {
   assertEquals(seen.size, 10_000);
 });
 
+Deno.test("TagTable knows when the oldest request left first, but for bound ones", () => {
+  const tags = new TagTable();
+  const [bound, early, late] = [true, false, false].map((isBound) =>
+    new Command({ command: 0 }, isBound)
+  );
+  assertEquals(tags.oldest(), Infinity);
+  if (bound !== undefined) tags.add(bound, 1);
+  assertEquals(tags.oldest(), Infinity);
+  if (late !== undefined) tags.add(late, 7);
+  assertEquals(tags.oldest(), 7);
+  // One that comes from another connection left there.
+  if (early !== undefined) {
+    early.since = 3;
+    tags.add(early, 9);
+  }
+  assertEquals(tags.oldest(), 3);
+});
+
 Deno.test("Unflushed repeats the last content of every byte, and only that", () => {
   const random = new Random(2);
   for (let round = 0; round < 200; round++) {
